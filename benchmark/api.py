@@ -1,0 +1,200 @@
+"""The plugin API: a declaration that is cheap to read (:class:`MethodInfo`) and a class that works (:class:`Method`)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+from survbench.cohort import Cohort, Need, UnlabelledCohort
+from survbench.hashing import digest
+
+if TYPE_CHECKING:
+    from survbench.profile import Training
+
+Gives = Literal["risk", "survival", "segmentation", "embedding"]
+Selection = Literal["last", "inner", "paper"]
+FAMILIES = (
+    "reference",
+    "marker",
+    "clinical",
+    "radiomics",
+    "deep-features",
+    "end-to-end",
+    "multi-task",
+    "ablation",
+    "outside",
+)
+"""Families of methods; rows of ``reference`` frame the board and are not ranked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resources:
+    """What one job of a method takes."""
+
+    cpus: int = 1
+    gpu: bool = False
+    """Runs on a GPU where the run has one; the pool then gives it to one such job at a time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """What a publication reports for a method, and where."""
+
+    source: str
+    c_index: float | None = None
+    external_c_index: float | None = None
+    dice: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MethodInfo:
+    """The declaration of a method; importing it must import nothing heavy.
+
+    Attributes:
+        name: kebab case, stable; what ``bench run --methods`` takes.
+        target: ``"package.module:Class"``, imported when the method is used.
+        params: keyword arguments of the constructor.
+        needs_fit, needs_predict: what the method may see in each phase; everything else is absent.
+        gives: what it predicts.
+        stochastic: results depend on the seed; the others run with one seed only.
+        selects: chooses a checkpoint on validation patients; the others train on the whole training fold always.
+        smoke_params: params on top of ``params`` that make a fit take seconds.
+        version: raise it when results change for a reason that the source does not show.
+    """
+
+    name: str
+    title: str
+    family: str
+    target: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+    needs_fit: frozenset[Need] = frozenset()
+    needs_predict: frozenset[Need] = frozenset()
+    gives: frozenset[Gives] = frozenset({"risk"})
+    stochastic: bool = False
+    selects: bool = False
+    resources: Resources = Resources()
+    smoke_params: Mapping[str, Any] = field(default_factory=dict)
+    tags: frozenset[str] = frozenset()
+    published: Published | None = None
+    reference: str = ""
+    version: str = "1"
+    notes: str = ""
+
+    def __post_init__(self) -> None:
+        if self.family not in FAMILIES:
+            raise ValueError(f"method {self.name!r}: family {self.family!r} is not one of {', '.join(FAMILIES)}")
+        if not self.gives:
+            raise ValueError(f"method {self.name!r} gives nothing; allowed: risk, survival, segmentation, embedding")
+        if "truth" in self.needs_fit | self.needs_predict and self.family != "reference":
+            raise ValueError(f"method {self.name!r}: only reference rows may see the truth")
+
+
+@dataclass(frozen=True, slots=True)
+class Seeds:
+    """Independent seeds per axis of chance, all derived from one number, the fold and the method.
+
+    >>> Seeds(0, 0, "deepmts").of("init") != Seeds(0, 0, "deepmts").of("sampler")
+    True
+    """
+
+    seed: int
+    fold: int
+    method: str
+
+    def of(self, axis: str) -> int:
+        """Return the 32-bit seed of an axis (``init``, ``sampler``, ``augment``, ``dropout``, ...)."""
+        return int(digest([self.seed, self.fold, self.method, axis])[:8], 16)
+
+    def rng(self, axis: str) -> np.random.Generator:
+        """Return a numpy generator for an axis."""
+        return np.random.default_rng(self.of(axis))
+
+
+class DeadlineError(Exception):
+    """The job's time is used up."""
+
+
+class Monitor(Protocol):
+    """Watches convergence on patients without outcome or mask; nothing flows back to the method."""
+
+    cohort: UnlabelledCohort
+
+    def record(
+        self,
+        step: int,
+        *,
+        risk: NDArray[np.float64] | None = None,
+        probability: Iterable[NDArray[np.float32]] | None = None,
+    ) -> None:
+        """Keep what the method predicts for ``cohort`` after ``step``: risks of shape (n,), and per patient a tumour
+        probability on its grid. Scored by the harness after the fit.
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """What the harness hands to ``fit`` beside the patients. No globals.
+
+    Attributes:
+        seeds: seeds per axis.
+        training: budget of networks: steps, batch, how the published learning rate and momentum scale.
+        device: ``"cpu"`` or ``"cuda"``.
+        threads: CPU threads that the job may use.
+        selection: how a method with ``selects`` chooses its checkpoint: ``last`` of the schedule (no validation),
+            ``inner`` lowest validation L_sur, ``paper`` best validation C-index.
+        scratch: an empty folder, deleted with the job unless it is killed; checkpoints for resuming go here.
+        deadline: ``time.monotonic()`` at which the job is over, or None.
+        monitor: to be fed at evaluation steps, or None.
+        report: takes (step, {name: value}) for curves and progress.
+    """
+
+    seeds: Seeds
+    training: Training
+    scratch: Path
+    device: str = "cpu"
+    threads: int = 1
+    selection: Selection = "last"
+    deadline: float | None = None
+    monitor: Monitor | None = None
+    report: Callable[[int, Mapping[str, float]], None] = lambda step, values: None
+
+    def check_deadline(self) -> None:
+        """Raise :class:`DeadlineError` once the deadline has passed; long loops call it at every step."""
+        if self.deadline is not None and time.monotonic() > self.deadline:
+            raise DeadlineError("the job's time is used up; raise job_timeout_s in the profile")
+
+
+@runtime_checkable
+class Method(Protocol):
+    """A survival model under test. The constructor only stores its arguments.
+
+    Optional, as declared by ``MethodInfo.gives``:
+
+    - ``predict_risk(cohort) -> float64 (n,)``, higher means an earlier event;
+    - ``predict_survival(cohort, times) -> float64 (n, len(times))``, non-increasing in time, ``times`` in months;
+    - ``segment(cohort) -> iterator of float32 arrays``, per patient the tumour probability on its grid;
+    - ``embed(cohort) -> float64 (n, p)``.
+    """
+
+    def fit(self, train: Cohort, *, validation: Cohort | None, ctx: Context) -> Self:
+        """Learn from ``train`` (rows sorted by id), choose a checkpoint on ``validation`` if given; return self.
+        Everything that learns (scaling, selection, imputation) learns here.
+        """
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write the fitted state into ``folder``: arrays and JSON, never pickles."""
+        ...
+
+    def load(self, folder: Path, *, device: str) -> Self:
+        """Restore what ``save`` wrote into an instance made with the same arguments; return self."""
+        ...
+
+
+class NotFittedError(Exception):
+    """A prediction was asked for before ``fit`` or ``load``."""

@@ -1,0 +1,161 @@
+"""The cohort card: everything that the suite must know about a cohort and cannot guess."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from survbench.cohort import ClinicalColumn
+from survbench.errors import BenchError
+
+TimeUnit = Literal["days", "weeks", "months", "years"]
+Model = TypeVar("Model", bound=BaseModel)
+MONTHS_PER_UNIT: dict[TimeUnit, float] = {"days": 12 / 365.25, "weeks": 84 / 365.25, "months": 1.0, "years": 12.0}
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Endpoint(_Strict):
+    """The outcome: its name, its columns in the table, and how they are coded."""
+
+    name: str
+    time: str
+    event: str
+    unit: TimeUnit
+    observed: tuple[str | int | float | bool, ...] = (1,)
+    censored: tuple[str | int | float | bool, ...] = (0,)
+
+
+class Channel(_Strict):
+    """An image channel: its modality and where each patient's file lies (``{id}`` stands for the subject's id)."""
+
+    modality: Literal["PET", "CT", "MR"]
+    file: Annotated[str, Field(pattern=r"\{id\}")]
+
+
+class Mask(_Strict):
+    """The manual tumour mask; ``label`` is the voxel value that means tumour (None: any value above 0)."""
+
+    file: Annotated[str, Field(pattern=r"\{id\}")]
+    label: int | None = None
+
+
+class Clinical(_Strict):
+    """A clinical column. Methods get it only with ``model: true``; the others describe the cohort."""
+
+    name: str
+    column: str
+    kind: Literal["numeric", "ordinal", "categorical"]
+    levels: tuple[str, ...] = ()
+    model: bool = False
+
+    @model_validator(mode="after")
+    def _levels_fit_kind(self) -> Clinical:
+        if (self.kind == "numeric") != (not self.levels):
+            raise ValueError(
+                f"column {self.name!r}: levels belong to ordinal and categorical columns, and to all of them"
+            )
+        return self
+
+
+class CohortCard(_Strict):
+    """A cohort's card as read from YAML; unknown keys are refused.
+
+    ``field_of_view_mm`` is one box for all patients (x, y, z in RAS directions), centred on ``reference``:
+    the centre of each patient's image, or one point in world millimetres for registered cohorts.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
+    title: str
+    table: str = "clinical.csv"
+    id: str = "id"
+    centre: str | None = None
+    endpoint: Endpoint
+    images: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], Channel] = Field(default_factory=dict)
+    mask: Mask | None = None
+    field_of_view_mm: tuple[float, float, float] | None = None
+    reference: Literal["image-centre"] | tuple[float, float, float] = "image-centre"
+    clinical: tuple[Clinical, ...] = ()
+    licence: str
+    citation: str
+    notes: str = ""
+
+    @model_validator(mode="after")
+    def _images_have_a_field_of_view(self) -> CohortCard:
+        if self.images and self.field_of_view_mm is None:
+            raise ValueError("a cohort with images needs field_of_view_mm: [x, y, z]")
+        if "mask" in self.images:
+            raise ValueError("'mask' is not a channel name; the tumour mask has a key of its own")
+        return self
+
+    @property
+    def model_columns(self) -> tuple[ClinicalColumn, ...]:
+        """The clinical columns that methods get."""
+        return tuple(ClinicalColumn(c.name, c.kind, c.levels) for c in self.clinical if c.model)
+
+
+def parse_card(text: str, *, source: str) -> CohortCard:
+    """Read a card from YAML text.
+
+    Raises:
+        BenchError: the text is no YAML mapping, a key is unknown (with a suggestion) or a value does not fit.
+    """
+    try:
+        raw: Any = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise BenchError(f"{source} is not valid YAML: {error}. See docs/reference/cohort-card.md.") from error
+    if not isinstance(raw, dict):
+        raise BenchError(
+            f"{source} holds {type(raw).__name__}, but a card is a mapping. See docs/reference/cohort-card.md."
+        )
+    return parse_model(CohortCard, raw, source=source, see="docs/reference/cohort-card.md")
+
+
+def read_card(path: Path) -> CohortCard:
+    """Read a card file; see :func:`parse_card`."""
+    return parse_card(path.read_text(encoding="utf-8"), source=str(path))
+
+
+def parse_model(model: type[Model], raw: dict[str, Any], *, source: str, see: str) -> Model:
+    """Validate ``raw`` against a pydantic model and turn its complaints into one message with suggestions.
+
+    Raises:
+        BenchError: all problems, one a line.
+    """
+    try:
+        return model.model_validate(raw)
+    except ValidationError as error:
+        lines = [_explain(model, dict(problem)) for problem in error.errors()]
+        raise BenchError(
+            "\n".join([f"{source} does not fit:", *(f"  {line}" for line in lines), f"See {see}."])
+        ) from error
+
+
+def _explain(model: type[BaseModel], problem: dict[str, Any]) -> str:
+    where = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] != "extra_forbidden":
+        return f"{where or '(card)'}: {problem['msg']}, given {problem.get('input')!r}"
+    fields = _fields_at(model, problem["loc"][:-1])
+    near = difflib.get_close_matches(str(problem["loc"][-1]), fields, n=1)
+    hint = f"Did you mean {near[0]!r}?" if near else f"Known keys: {', '.join(sorted(fields))}."
+    return f"{where}: unknown key. {hint}"
+
+
+def _fields_at(model: type[BaseModel], path: tuple[Any, ...]) -> list[str]:
+    current: type[BaseModel] = model
+    for part in path:
+        field = current.model_fields.get(str(part))
+        inner = (
+            [a for a in _nested(field.annotation) if isinstance(a, type) and issubclass(a, BaseModel)] if field else []
+        )
+        current = inner[0] if inner else current
+    return list(current.model_fields)
+
+
+def _nested(annotation: Any) -> list[Any]:
+    return [annotation, *(leaf for part in get_args(annotation) for leaf in _nested(part))]

@@ -1,0 +1,94 @@
+"""Finds methods by the entry point group ``survbench.methods``; ours and outside ones come by the same door."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import entry_points
+from typing import cast
+
+from survbench.api import FAMILIES, Method, MethodInfo
+from survbench.errors import BenchError, UnknownNameError
+
+GROUP = "survbench.methods"
+"""An entry point of this group names a MethodInfo or an iterable of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A plugin that could not be read, and why; it takes nothing else down."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """The methods that are installed, by name, and the plugins that are broken."""
+
+    methods: Mapping[str, MethodInfo]
+    broken: tuple[Broken, ...]
+
+    def get(self, name: str) -> MethodInfo:
+        """Return a method's declaration; an unknown name raises :class:`UnknownNameError` with suggestions."""
+        if name in self.methods:
+            return self.methods[name]
+        for plugin in self.broken:
+            if plugin.name == name:
+                raise BenchError(f"Method {name!r} cannot be used: {plugin.reason}. Mend or uninstall its plugin.")
+        raise UnknownNameError("method", name, self.methods, see="'bench list methods'")
+
+    def select(self, wanted: str) -> tuple[MethodInfo, ...]:
+        """Return the methods that ``all``, ``NAME,...`` or ``@FAMILY``/``@TAG`` name, in the registry's order, once each."""
+        chosen: set[str] = set()
+        for part in filter(None, (p.strip() for p in wanted.split(","))):
+            if part == "all":
+                chosen |= set(self.methods)
+            elif part.startswith("@"):
+                chosen |= self._group(part[1:])
+            else:
+                chosen.add(self.get(part).name)
+        if not chosen:
+            raise BenchError(
+                f"--methods {wanted!r} names no method. Give 'all', names separated by commas, or @FAMILY."
+            )
+        return tuple(info for name, info in self.methods.items() if name in chosen)
+
+    def _group(self, name: str) -> set[str]:
+        members = {m.name for m in self.methods.values() if name == m.family or name in m.tags}
+        if not members:
+            groups = {f"@{m.family}" for m in self.methods.values()} | {
+                f"@{t}" for m in self.methods.values() for t in m.tags
+            }
+            raise UnknownNameError("group of methods", f"@{name}", groups, see="'bench list methods'")
+        return members
+
+
+@cache
+def registry() -> Registry:
+    """Read all entry points of :data:`GROUP`."""
+    found: dict[str, MethodInfo] = {}
+    broken: list[Broken] = []
+    for point in sorted(entry_points(group=GROUP), key=lambda p: p.name):
+        try:
+            loaded = point.load()
+            infos = [loaded] if isinstance(loaded, MethodInfo) else list(cast("Iterable[MethodInfo]", loaded))
+            for info in infos:
+                if not isinstance(info, MethodInfo):
+                    raise TypeError(f"{point.value} holds {type(info).__name__}, expected MethodInfo")
+                if info.name in found:
+                    raise ValueError(f"{point.value} declares {info.name!r}, which is already taken")
+                found[info.name] = info
+        except Exception as error:  # a plugin is foreign code: whatever it raises concerns it alone
+            broken.append(Broken(point.name, f"{type(error).__name__}: {error}"))
+    ordered = sorted(found.values(), key=lambda m: (FAMILIES.index(m.family), m.name))
+    return Registry({m.name: m for m in ordered}, tuple(broken))
+
+
+def build(info: MethodInfo, overrides: Mapping[str, object] | None = None) -> Method:
+    """Import a method's class and construct it with its params (and ``overrides``)."""
+    module, _, attribute = info.target.partition(":")
+    method = getattr(importlib.import_module(module), attribute)(**{**info.params, **(overrides or {})})
+    return cast("Method", method)

@@ -1,0 +1,20 @@
+"""A cohort as its owner gave it: native images, complete table, card."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from survbench.card import CohortCard
+from survbench.cohort import Cohort
+
+
+@dataclass(frozen=True, slots=True)
+class SourceCohort:
+    """A cohort before preprocessing.
+
+    ``cohort`` holds native volumes and, in ``Subject.clinical``, every column of the card, also those that methods
+    never get; ``Cohort.restrict`` drops them. ``cohort.truth`` is set for simulated cohorts alone.
+    """
+
+    card: CohortCard
+    cohort: Cohort
