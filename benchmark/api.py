@@ -1,4 +1,4 @@
-"""The plugin API: a declaration that is cheap to read (:class:`MethodInfo`) and a class that works (:class:`Method`)."""
+"""The plugin API: a declaration that is cheap to read (MethodInfo) and a class that works (Method)."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ class Context:
     selection: Selection = "last"
     deadline: float | None = None
     monitor: Monitor | None = None
-    report: Callable[[int, Mapping[str, float]], None] = lambda step, values: None
+    report: Callable[[int, Mapping[str, float]], None] = field(default=lambda _step, _values: None)
 
     def check_deadline(self) -> None:
         """Raise :class:`DeadlineError` once the deadline has passed; long loops call it at every step."""

@@ -41,7 +41,7 @@ class Registry:
         raise UnknownNameError("method", name, self.methods, see="'bench list methods'")
 
     def select(self, wanted: str) -> tuple[MethodInfo, ...]:
-        """Return the methods that ``all``, ``NAME,...`` or ``@FAMILY``/``@TAG`` name, in the registry's order, once each."""
+        """Return the methods that ``all``, ``NAME,...`` or ``@FAMILY``/``@TAG`` name, once each, in the registry's order."""
         chosen: set[str] = set()
         for part in filter(None, (p.strip() for p in wanted.split(","))):
             if part == "all":

@@ -1,0 +1,132 @@
+"""A study: one cohort, one protocol, one profile, and the runs of every method. What a board is a pure function of."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Self
+
+from survbench.api import MethodInfo
+from survbench.errors import BenchError
+from survbench.store import SCHEMA, write_json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A method's place in a study.
+
+    Attributes:
+        fits: keys of the fit jobs, by seed, one per fold.
+        predicts: keys of the jobs that predict the external cohort, alike; empty without one.
+        skipped: why the method was not planned, or "".
+        needs_mask: whether predicting takes the manual mask (directly or through radiomics).
+    """
+
+    name: str
+    title: str
+    family: str
+    gives: tuple[str, ...]
+    needs_mask: bool = False
+    stochastic: bool = False
+    notes: str = ""
+    reference: str = ""
+    published: Mapping[str, Any] | None = None
+    params: Mapping[str, Any] = field(default_factory=dict)
+    fits: tuple[tuple[str, ...], ...] = ()
+    predicts: tuple[tuple[str, ...], ...] = ()
+    skipped: str = ""
+
+    @classmethod
+    def of(cls, info: MethodInfo) -> Self:
+        """Return the entry of a method before its jobs are planned."""
+        return cls(
+            name=info.name,
+            title=info.title,
+            family=info.family,
+            gives=tuple(sorted(info.gives)),
+            needs_mask=bool({"mask", "radiomics"} & info.needs_predict),
+            stochastic=info.stochastic,
+            notes=info.notes,
+            reference=info.reference,
+            published=asdict(info.published) if info.published else None,
+            params=dict(info.params),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Study:
+    """Everything that a board needs beside the runs.
+
+    Attributes:
+        name: folder name, ``<cohort>-<profile>-<8 digits of the content>``.
+        cohort, external: description and fingerprint of the cohorts (``name title endpoint patients events centres
+            fingerprint licence citation``); ``external`` is None without one.
+        protocol: ``folds`` (lists of ids), ``fingerprint``, ``seeds``, ``selection``, ``reference``,
+            ``standardisation``, ``contrasts``.
+        profile: the profile's fields.
+        provenance: versions and hardware.
+        entries: the methods, in the registry's order.
+    """
+
+    name: str
+    cohort: Mapping[str, Any]
+    external: Mapping[str, Any] | None
+    protocol: Mapping[str, Any]
+    profile: Mapping[str, Any]
+    provenance: Mapping[str, Any]
+    entries: tuple[Entry, ...]
+
+    def folder(self, out: Path) -> Path:
+        """Return the study's folder under an output folder."""
+        return out / "studies" / self.name
+
+    def write(self, out: Path) -> None:
+        """Write ``study.json`` into the study's folder."""
+        folder = self.folder(out)
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(folder / "study.json", {"schema": SCHEMA, **asdict(self)})
+
+    def merged_with(self, earlier: Study | None) -> Study:
+        """Return this study with the methods that only ``earlier`` has added behind its own."""
+        if earlier is None:
+            return self
+        names = {e.name for e in self.entries}
+        return replace(self, entries=self.entries + tuple(e for e in earlier.entries if e.name not in names))
+
+
+def read_study(folder: Path) -> Study:
+    """Read ``study.json`` from a study's folder."""
+    raw = json.loads((folder / "study.json").read_text(encoding="utf-8"))
+    if raw.pop("schema") != SCHEMA:
+        raise BenchError(f"{folder / 'study.json'} was written by another version of survbench. Run 'bench run' again.")
+    entries = tuple(
+        Entry(
+            **{
+                **e,
+                "gives": tuple(e["gives"]),
+                "fits": tuple(map(tuple, e["fits"])),
+                "predicts": tuple(map(tuple, e["predicts"])),
+            }
+        )
+        for e in raw.pop("entries")
+    )
+    return Study(**raw, entries=entries)
+
+
+def find_studies(out: Path) -> list[Study]:
+    """Return all studies under an output folder, by name."""
+    return [read_study(p.parent) for p in sorted((out / "studies").glob("*/study.json"))]
+
+
+def latest_study(out: Path) -> Study:
+    """Return the study that was written last.
+
+    Raises:
+        BenchError: there is none.
+    """
+    files = sorted((out / "studies").glob("*/study.json"), key=lambda p: (p.stat().st_mtime_ns, p.parent.name))
+    if not files:
+        raise BenchError(f"There is no study under {out}. Start one with 'bench run', or give its folder with --out.")
+    return read_study(files[-1].parent)
