@@ -39,6 +39,8 @@ class Resources:
     cpus: int = 1
     gpu: bool = False
     """Runs on a GPU where the run has one; the pool then gives it to one such job at a time."""
+    quick_seconds: float = 1.0
+    """CPU seconds of one fit in the quick profile, roughly; the plan's estimate is made from it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

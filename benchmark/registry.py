@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
-from typing import cast
+from typing import Any, cast
 
-from survbench.api import FAMILIES, Method, MethodInfo
+from survbench.api import FAMILIES, MethodInfo
 from survbench.errors import BenchError, UnknownNameError
 
 GROUP = "survbench.methods"
@@ -41,7 +41,7 @@ class Registry:
         raise UnknownNameError("method", name, self.methods, see="'bench list methods'")
 
     def select(self, wanted: str) -> tuple[MethodInfo, ...]:
-        """Return the methods that ``all``, ``NAME,...`` or ``@FAMILY``/``@TAG`` name, once each, in the registry's order."""
+        """Return the methods that ``all``, ``NAME,...`` or ``@FAMILY``/``@TAG`` name, in the registry's order."""
         chosen: set[str] = set()
         for part in filter(None, (p.strip() for p in wanted.split(","))):
             if part == "all":
@@ -87,8 +87,9 @@ def registry() -> Registry:
     return Registry({m.name: m for m in ordered}, tuple(broken))
 
 
-def build(info: MethodInfo, overrides: Mapping[str, object] | None = None) -> Method:
-    """Import a method's class and construct it with its params (and ``overrides``)."""
-    module, _, attribute = info.target.partition(":")
-    method = getattr(importlib.import_module(module), attribute)(**{**info.params, **(overrides or {})})
-    return cast("Method", method)
+def construct(target: str, params: Mapping[str, object]) -> Any:
+    """Import the class that ``"module:Class"`` names and construct it; what it offers beside ``Method`` is declared
+    in its ``gives``.
+    """
+    module, _, attribute = target.partition(":")
+    return getattr(importlib.import_module(module), attribute)(**params)

@@ -1,0 +1,147 @@
+"""``bench run``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+from survbench.cli.progress import label, plan_lines, watching
+from survbench.cli.text import DEFAULT_OUT, AsJson, Out, examples, say, say_json
+
+if TYPE_CHECKING:
+    from survbench.runner import Planned, Request, Result
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command(
+        "run",
+        epilog=examples(
+            "bench run",
+            "bench run --methods clinical-cox,@radiomics,deepmts --seeds 3",
+            "bench run --cohort sts51 --data ~/sts51 --methods all",
+            "bench run --cohort my-cohort/ --external other-hospital/ --splits folds.json",
+            "bench run --dry-run",
+        ),
+    )(run)
+
+
+def run(
+    methods: Annotated[str, typer.Option(help="all, NAME,... or @FAMILY; see 'bench list methods'.")] = "all",
+    cohort: Annotated[str, typer.Option(help="A named cohort, a folder with cohort.yaml, or a card file.")] = "phantom",
+    data: Annotated[Path | None, typer.Option(help="Folder of a named cohort's data.", file_okay=False)] = None,
+    external: Annotated[str | None, typer.Option(help="External test cohort, named or a path.")] = None,
+    profile: Annotated[str, typer.Option(help="smoke, quick, lab, paper, or a YAML file.")] = "quick",
+    splits: Annotated[Path | None, typer.Option(help="Your own folds: JSON or CSV.", dir_okay=False)] = None,
+    selection: Annotated[
+        Literal["last", "inner", "paper"],
+        typer.Option(help="Checkpoint of networks: the last, by inner validation, or the published (optimistic) way."),
+    ] = "last",
+    seeds: Annotated[int, typer.Option(min=1, help="Seeds per stochastic method; the board shows mean and sd.")] = 1,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes at once [default: one per core].")] = None,
+    out: Out = DEFAULT_OUT,
+    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where networks train.")] = "auto",
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and stop.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Run everything again, also what is done.")] = False,
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Go on without patients that have problems.")] = False,
+    tracking_uri: Annotated[str | None, typer.Option(help="MLflow server [default: a file in --out].")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run methods on a cohort and print the leaderboard.
+
+    Jobs that are done are not run again, so an interrupted run goes on where it was stopped.
+    Exit codes: 0 all done, 1 a job failed, 2 wrong usage or data, 130 and 143 stopped.
+    """
+    from survbench import runner
+    from survbench.profile import load_profile
+
+    request = runner.Request(
+        methods=methods,
+        cohort=cohort,
+        data=data,
+        external=external,
+        profile=load_profile(profile),
+        splits=splits,
+        selection=selection,
+        seeds=seeds,
+        workers=workers or runner.available_workers(),
+        out=out.expanduser().absolute(),
+        device=_device(device),
+        fresh=fresh,
+        skip_bad=skip_bad,
+    )
+    if dry_run:
+        planned = runner.dry_run(request)
+        _show_dry_run(planned, request, as_json=as_json)
+        return
+    try:
+        with watching(request.workers, to_stderr=as_json) as watcher:
+            result = runner.run(request, watcher)
+    except (KeyboardInterrupt, SystemExit):
+        typer.echo("Stopped. What is done is kept; the same command goes on from here.", err=True)
+        raise
+    _track(result, request, tracking_uri)
+    _show_result(result, request, as_json=as_json)
+    if result.failed:
+        raise typer.Exit(1)
+
+
+def _show_dry_run(planned: Planned, request: Request, *, as_json: bool) -> None:
+    if as_json:
+        say_json(
+            {
+                "study": planned.study.name,
+                "cached": sorted(planned.cached),
+                "to_do": [j["key"] for j in planned.to_do],
+                "skipped": {e.name: e.skipped for e in planned.study.entries if e.skipped},
+            }
+        )
+        return
+    for line in plan_lines(planned, request.workers):
+        say(line)
+
+
+def _track(result: Result, request: Request, uri: str | None) -> None:
+    from survbench.store import Store
+    from survbench.tracking import TrackingError, track
+
+    try:
+        track(result.study, Store(request.out), request.out, tracking_uri=uri)
+    except TrackingError as error:
+        typer.echo(f"Warning: MLflow was not updated: {error} 'bench track' catches up.", err=True)
+
+
+def _show_result(result: Result, request: Request, *, as_json: bool) -> None:
+    folder = result.study.folder(request.out)
+    if as_json:
+        say((folder / "leaderboard.json").read_text(encoding="utf-8").rstrip())
+        return
+    from rich.console import Console
+    from survbench.leaderboard.render import terminal_table
+
+    Console().print(terminal_table(result.board))
+    for warning in result.board.warnings:
+        say(f"Note: {warning}")
+    for job in result.failed:
+        say(f"Failed: {label(job)}; see 'bench logs {job['key'][:8]}'")
+    say(f"Leaderboard: {folder / 'leaderboard.html'} (also .md, .csv, .json)")
+    say(f"Runs:        {request.out / 'runs'}")
+    say("Next:        'bench compare A B', 'bench ui' for MLflow, 'bench leaderboard build'")
+
+
+def _device(wanted: str) -> str:
+    """Return ``cpu`` or ``cuda``; torch is asked only where the driver's device file exists."""
+    present = Path("/dev/nvidiactl").exists()
+    if wanted == "cpu" or (wanted == "auto" and not present):
+        return "cpu"
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda"
+    if wanted == "cuda":
+        from survbench.errors import BenchError
+
+        raise BenchError("--device cuda: torch sees no GPU here. See 'bench doctor', or use --device cpu.")
+    return "cpu"

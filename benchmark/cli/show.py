@@ -1,0 +1,176 @@
+"""Verbs that show what there is: ``list``, ``info``, ``status``, ``logs``."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from survbench.cli.progress import label
+from survbench.cli.text import DEFAULT_OUT, AsJson, Out, examples, say, say_json
+
+METRICS = {
+    "c_index": "Harrell's C: mean over folds, averaged over seeds; ties count half. 0.5 is chance, 1 is perfect.",
+    "external_c_index": "Harrell's C of the ensemble of the fold models on the external cohort.",
+    "c_index_pooled": "Harrell's C over all within-fold pairs together.",
+    "dice": "Overlap of predicted and manual tumour mask, mean over test patients, for methods that segment.",
+    "p": "Paired infinitesimal-jackknife test of the C-index difference from the reference method.",
+    "p_holm": "The same, adjusted by Holm over all ranked methods.",
+}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs."""
+    app.command("list", epilog=examples("bench list methods", "bench list cohorts", "bench list metrics --json"))(
+        listing
+    )
+    app.command("info", epilog=examples("bench info deepmts", "bench info radiomics-lasso-cox --json"))(info)
+    app.command("status", epilog=examples("bench status", "bench status --out results --json"))(status)
+    app.command("logs", epilog=examples("bench logs 1a2b3c4d", "bench logs deepmts"))(logs)
+
+
+def listing(
+    what: Annotated[Literal["methods", "cohorts", "profiles", "metrics"], typer.Argument(help="What to list.")],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """List methods, cohorts, profiles or metrics."""
+    rows = {"methods": _methods, "cohorts": _cohorts, "profiles": _profiles, "metrics": _metrics}[what]()
+    if as_json:
+        say_json(rows)
+        return
+    width = max(len(str(row["name"])) for row in rows)
+    for row in rows:
+        family = f"{row['family']:<14}" if "family" in row else ""
+        say(f"{row['name']:<{width}}  {family}{row['title']}")
+
+
+def _methods() -> list[dict[str, Any]]:
+    from survbench.registry import registry
+
+    found = registry()
+    rows: list[dict[str, Any]] = [
+        {
+            "name": m.name,
+            "family": m.family,
+            "title": m.title,
+            "available": True,
+            "gives": sorted(m.gives),
+            "needs_fit": sorted(m.needs_fit),
+            "needs_predict": sorted(m.needs_predict),
+            "tags": sorted(m.tags),
+        }
+        for m in found.methods.values()
+    ]
+    rows += [
+        {"name": b.name, "family": "broken", "title": b.reason, "available": False, "reason": b.reason}
+        for b in found.broken
+    ]
+    return rows
+
+
+def _cohorts() -> list[dict[str, Any]]:
+    from survbench.datasets.named import cohort_summaries
+
+    return list(cohort_summaries())
+
+
+def _profiles() -> list[dict[str, Any]]:
+    from survbench.profile import builtin_profiles
+
+    return [{"title": p.description, **p.model_dump(mode="json")} for p in builtin_profiles().values()]
+
+
+def _metrics() -> list[dict[str, Any]]:
+    return [{"name": name, "title": title} for name, title in METRICS.items()]
+
+
+def info(name: Annotated[str, typer.Argument(help="A method.")], *, as_json: AsJson = False) -> None:
+    """Describe a method: what it needs and gives, its size, source and published results."""
+    from survbench.job import describe
+    from survbench.registry import construct, registry
+
+    method = registry().get(name)
+    described = describe(method)
+    size = getattr(construct(method.target, method.params), "describe", None)
+    described.update({} if size is None else size(channels=2, clinical=1))
+    if as_json:
+        say_json(described)
+        return
+    say(f"{method.name}: {method.title}")
+    for key in ("family", "needs_fit", "needs_predict", "gives", "params", "tags", "reference", "published", "notes"):
+        value = described[key]
+        if value:
+            say(f"  {key:<14} {', '.join(value) if isinstance(value, list) else value}")
+    for key in ("parameters", "buffers", "conv_layers", "deep_features"):
+        if key in described:
+            say(f"  {key:<14} {described[key]:,}  (two channels, one clinical column)")
+
+
+def status(out: Out = DEFAULT_OUT, *, as_json: AsJson = False) -> None:
+    """Show what is done, failed and pending in an output folder."""
+    from survbench.store import Store
+    from survbench.study import find_studies
+
+    out = out.expanduser().absolute()
+    store = Store(out)
+    rows = []
+    for study in find_studies(out):
+        for entry in study.entries:
+            keys = [key for seeds in (entry.fits, entry.predicts) for folds in seeds for key in folds]
+            states = Counter(_state(store, key) for key in keys)
+            if entry.skipped:
+                states["skipped"] = 1
+            rows.append({"study": study.name, "method": entry.name, "states": dict(sorted(states.items()))})
+    if as_json:
+        say_json(rows)
+        return
+    if not rows:
+        say(f"Nothing has run under {out}. Start with 'bench run'.")
+    shown = ""
+    for row in rows:
+        if row["study"] != shown:
+            shown = str(row["study"])
+            say(shown)
+        states: dict[str, int] = row["states"]  # type: ignore[assignment]
+        say(f"  {row['method']:<24} " + ", ".join(f"{count} {state}" for state, count in states.items()))
+
+
+def _state(store: Any, key: str) -> str:
+    if store.is_done(key):
+        return "ok"
+    run = store.read(key)
+    if (store.root / "scratch" / key).is_dir() and (store.root / ".holder").exists():
+        return "running"
+    return run.status if run is not None and run.status != "ok" else "pending"
+
+
+def logs(
+    job: Annotated[str, typer.Argument(help="The start of a job's key, or a method's name.")], out: Out = DEFAULT_OUT
+) -> None:
+    """Show how jobs ended, and what they printed."""
+    from survbench.errors import BenchError
+    from survbench.store import Store
+
+    store = Store(out.expanduser().absolute())
+    folders = sorted(p.parent for p in (store.root / "runs").glob("*/run.json"))
+    runs = [run for folder in folders if (run := store.read(folder.name)) is not None]
+    chosen = [run for run in runs if run.key.startswith(job) or run.job["method"] == job]
+    if not chosen:
+        raise BenchError(
+            f"No job under {store.root} is called {job!r}. 'bench status' shows the methods that have run."
+        )
+    for run in chosen:
+        say(f"{run.key}  {label(run.job)}: {run.status}")
+        error = run.record.get("error")
+        if error:
+            say(f"{error['type']}: {error['message']}")
+            say(error["traceback"])
+        text = _read(run.folder / "log.txt")
+        if text:
+            say(text)
+
+
+def _read(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="replace").rstrip() if path.is_file() else ""

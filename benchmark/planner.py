@@ -1,0 +1,145 @@
+"""Methods x seeds x folds -> jobs with what they require; pure, nothing runs here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from survbench.api import MethodInfo
+from survbench.cohort import Cohort, Need
+from survbench.job import Job, fit_job, predict_job
+from survbench.profile import Profile
+from survbench.protocol import Protocol, inner_split
+from survbench.study import Entry
+
+QUICK_STEP_VOXELS = 100 * 4 * 32**3
+"""Steps x batch x voxels of a network's fit in the quick profile, for which ``Resources.quick_seconds`` stands."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedCohort:
+    """What the planner must know of a prepared cohort.
+
+    Attributes:
+        name: the card's name.
+        fingerprint: of the prepared cohort.
+        rows: prepared row of each patient, by id (and ``truth`` where it is known).
+        cohort: the patients with outcomes.
+        offers: what methods can be given.
+        grid: voxels of the common grid, or None without images.
+    """
+
+    name: str
+    fingerprint: str
+    rows: Mapping[str, Mapping[str, Any]]
+    cohort: Cohort
+    offers: frozenset[Need]
+    grid: tuple[int, int, int] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Jobs in the order in which they should start, and the entries of the board that they belong to."""
+
+    jobs: tuple[Job, ...]
+    entries: tuple[Entry, ...]
+
+
+REMEDY: Mapping[Need, str] = {
+    "images": "the cohort has no images",
+    "mask": "the cohort has no tumour masks",
+    "clinical": "the card gives no clinical column to methods (model: true)",
+    "radiomics": "radiomics needs images and masks",
+    "truth": "only simulated cohorts have a true hazard",
+}
+
+
+def plan(
+    infos: Sequence[MethodInfo],
+    train: PlannedCohort,
+    external: PlannedCohort | None,
+    protocol: Protocol,
+    profile: Profile,
+    *,
+    device: str,
+) -> Plan:
+    """Return all jobs of a study.
+
+    Raises:
+        BenchError: selection ``inner`` is impossible on some training fold.
+    """
+    ids = sorted(train.rows)
+    outcomes = outcomes_of(train.cohort)
+    external_outcomes = outcomes_of(external.cohort) if external else {}
+    fits: list[Job] = []
+    predicts: list[Job] = []
+    entries: list[Entry] = []
+    if protocol.selection == "inner" and any(info.selects for info in infos):
+        for fold in protocol.folds:
+            inner_split(train.cohort.select(i for i in ids if i not in set(fold)))
+    for info in infos:
+        entry = Entry.of(info)
+        missing = sorted((info.needs_fit | info.needs_predict) - train.offers)
+        if missing:
+            entries.append(replace(entry, skipped="; ".join(f"needs {m}: {REMEDY[m]}" for m in missing)))
+            continue
+        tests_outside = external is not None and info.needs_predict <= external.offers
+        keys: list[tuple[str, ...]] = []
+        outside: list[tuple[str, ...]] = []
+        for seed in range(protocol.seeds if info.stochastic else 1):
+            of_seed = [
+                fit_job(
+                    info,
+                    cohort=train.fingerprint,
+                    rows=train.rows,
+                    outcomes=outcomes,
+                    train=[i for i in ids if i not in set(test)],
+                    test=sorted(test),
+                    seed=seed,
+                    fold=fold,
+                    selection=protocol.selection,
+                    training=profile.training,
+                    device=device,
+                    timeout_s=profile.job_timeout_s,
+                )
+                for fold, test in enumerate(protocol.folds)
+            ]
+            fits += of_seed
+            keys.append(tuple(j["key"] for j in of_seed))
+            if external is not None and tests_outside:
+                of_external = [
+                    predict_job(
+                        job,
+                        cohort=external.fingerprint,
+                        cohort_name=external.name,
+                        rows=external.rows,
+                        outcomes=external_outcomes,
+                    )
+                    for job in of_seed
+                ]
+                predicts += of_external
+                outside.append(tuple(j["key"] for j in of_external))
+        entries.append(replace(entry, fits=tuple(keys), predicts=tuple(outside)))
+    return Plan(jobs=tuple(fits + predicts), entries=tuple(entries))
+
+
+def outcomes_of(cohort: Cohort) -> dict[str, tuple[float, bool]]:
+    """Return (time, event) by id."""
+    return {i: (float(t), bool(e)) for i, t, e in zip(cohort.ids, cohort.time, cohort.event, strict=True)}
+
+
+def estimate_s(
+    jobs: Iterable[Job], infos: Mapping[str, MethodInfo], profile: Profile, grid: tuple[int, int, int] | None
+) -> float:
+    """Return a rough estimate of the CPU seconds that jobs take, from the seconds that methods declare for the quick
+    profile; a network's grow with steps, batch and voxels.
+    """
+    voxels = grid[0] * grid[1] * grid[2] if grid else 0
+    scale = profile.training.steps * profile.training.batch_size * voxels / QUICK_STEP_VOXELS
+    total = 0.0
+    for job in jobs:
+        info = infos[job["method"]]
+        seconds = info.resources.quick_seconds * (scale if info.selects else 1.0)
+        total += seconds if job["kind"] == "fit" else min(seconds, 1.0)
+    return total

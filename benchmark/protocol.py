@@ -1,0 +1,170 @@
+"""The protocol: which patients test which fold, how often, and what is compared with what."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from survbench.api import Selection
+from survbench.cohort import Cohort
+from survbench.errors import BenchError, CohortError, Problem
+from survbench.hashing import digest
+from survbench.store import SCHEMA, write_json
+
+REFERENCE_METHOD = "radiomics-lasso-cox"
+"""The paper's traditional benchmark, against which every method is tested (Table II)."""
+INNER_PARTS = 5
+INNER_MIN_EVENTS = 5
+"""Inner selection takes an event-stratified fifth of the training fold, and needs this many events in it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Protocol:
+    """One protocol for all methods.
+
+    Attributes:
+        folds: ids of the test patients of each fold; the others of the cohort train.
+        seeds: stochastic methods run with seeds 0 to ``seeds - 1``.
+        selection: how methods choose a checkpoint.
+        reference: method that the others are tested against.
+    """
+
+    folds: tuple[tuple[str, ...], ...]
+    seeds: int = 1
+    selection: Selection = "last"
+    reference: str = REFERENCE_METHOD
+
+    @property
+    def standardisation(self) -> str:
+        """Whose mean and standard deviation scale a fold model's external risks before they are averaged: those of
+        its own out-of-fold risks, or, in the published way, those of the external cohort.
+        """
+        return "external" if self.selection == "paper" else "out-of-fold"
+
+    @property
+    def splits_fingerprint(self) -> str:
+        """Content hash of the folds."""
+        return digest([sorted(fold) for fold in self.folds])
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the protocol as it stands in ``study.json`` and on the board."""
+        fields = {
+            "folds": [list(fold) for fold in self.folds],
+            "seeds": self.seeds,
+            "selection": self.selection,
+            "reference": self.reference,
+            "standardisation": self.standardisation,
+        }
+        return {**fields, "fingerprint": digest(fields)}
+
+
+def stratified_folds(cohort: Cohort, folds: int) -> tuple[tuple[str, ...], ...]:
+    """Deal patients into folds, by event, and by centre where every cell of event and centre has as many patients as
+    folds. The order within a stratum is that of the ids' hashes, so the folds depend on the ids and outcomes alone.
+
+    Raises:
+        CohortError: fewer events, or fewer censored patients, than folds.
+    """
+    for name, count in (("events", int(cohort.event.sum())), ("censored patients", int((~cohort.event).sum()))):
+        if count < folds and (name == "events" or count > 0):
+            remedy = "Choose a profile with fewer folds, or give your own folds with --splits."
+            what = f"{count} {name} cannot be dealt into {folds} folds."
+            raise CohortError("The cohort is too small for this protocol:", [Problem("", what, remedy)])
+    strata = _strata(cohort, folds)
+    dealt: list[list[str]] = [[] for _ in range(folds)]
+    position = 0
+    for stratum in sorted(strata):
+        for subject in sorted(strata[stratum], key=lambda s: digest(["fold", s])):
+            dealt[position % folds].append(subject)
+            position += 1
+    return tuple(tuple(sorted(fold)) for fold in dealt)
+
+
+def _strata(cohort: Cohort, folds: int) -> dict[tuple[bool, str], list[str]]:
+    cells: dict[tuple[bool, str], list[str]] = defaultdict(list)
+    for subject, event in zip(cohort.subjects, cohort.event, strict=True):
+        cells[bool(event), subject.centre].append(subject.id)
+    if all(len(cell) >= folds for cell in cells.values()):
+        return cells
+    merged: dict[tuple[bool, str], list[str]] = defaultdict(list)
+    for (event, _), members in cells.items():
+        merged[event, ""].extend(members)
+    return merged
+
+
+def inner_split(cohort: Cohort) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return rows (training part, validation part) of a training fold for ``selection: inner``.
+
+    Raises:
+        BenchError: fewer than :data:`INNER_MIN_EVENTS` events would lie in the validation part.
+    """
+    rows: list[int] = []
+    for event in (True, False):
+        members = [i for i, e in enumerate(cohort.event) if bool(e) == event]
+        members.sort(key=lambda i: digest(["inner", cohort.subjects[i].id]))
+        rows += members[: round(len(members) / INNER_PARTS)]
+    events = int(cohort.event[rows].sum()) if rows else 0
+    if events < INNER_MIN_EVENTS:
+        raise BenchError(
+            f"Selection 'inner' needs {INNER_MIN_EVENTS} events in a fifth of the training fold; here there are {events} "
+            f"of {int(cohort.event.sum())}. Use --selection last."
+        )
+    validation = np.array(sorted(rows), dtype=np.intp)
+    return np.setdiff1d(np.arange(len(cohort)), validation), validation
+
+
+def write_splits(path: Path, folds: Sequence[Sequence[str]]) -> None:
+    """Write folds to a file that ``--splits`` reads."""
+    content = [list(fold) for fold in folds]
+    write_json(path, {"schema": SCHEMA, "folds": content, "fingerprint": digest([sorted(f) for f in content])})
+
+
+def read_splits(path: Path, cohort: Cohort) -> tuple[tuple[str, ...], ...]:
+    """Read folds from JSON (``{"folds": [[id, ...], ...]}``) or CSV (columns ``id`` and ``fold``).
+
+    Raises:
+        BenchError: the file is missing or of another form.
+        CohortError: a patient is missing, unknown, or stands in two folds, or a fold has no event; all of them listed.
+    """
+    if not path.is_file():
+        raise BenchError(f"There is no splits file {path}. Give JSON {{'folds': [[id, ...]]}} or CSV with id,fold.")
+    folds = _csv_folds(path) if path.suffix == ".csv" else _json_folds(path)
+    event = dict(zip(cohort.ids, cohort.event, strict=True))
+    listed = [subject for fold in folds for subject in fold]
+    problems = [Problem(s, "is not in the cohort.", "Remove it from the splits.") for s in listed if s not in event]
+    problems += [Problem(s, "stands in no fold.", "Add it to one.") for s in event if s not in set(listed)]
+    problems += [Problem(s, "stands in several folds.", "Keep it in one.") for s in set(listed) if listed.count(s) > 1]
+    for number, fold in enumerate(folds):
+        if not any(event.get(s, False) for s in fold):
+            problems.append(Problem("", f"fold {number} has no event.", "Every fold needs one for a C-index."))
+    if len(folds) < 2:
+        problems.append(Problem("", f"{len(folds)} fold is given.", "Cross-validation needs at least two."))
+    if problems:
+        raise CohortError(f"{path} does not fit the cohort:", problems)
+    return tuple(tuple(sorted(fold)) for fold in folds)
+
+
+def _json_folds(path: Path) -> list[list[str]]:
+    try:
+        folds = json.loads(path.read_text(encoding="utf-8"))["folds"]
+        return [[str(subject) for subject in fold] for fold in folds]
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise BenchError(f"{path} is not of the form {{'folds': [[id, ...], ...]}}: {error!r}.") from error
+
+
+def _csv_folds(path: Path) -> list[list[str]]:
+    by_fold: dict[str, list[str]] = defaultdict(list)
+    with path.open(encoding="utf-8", newline="") as stream:
+        reader = csv.DictReader(stream)
+        if not {"id", "fold"} <= set(reader.fieldnames or ()):
+            raise BenchError(f"{path} has columns {reader.fieldnames}; it needs 'id' and 'fold'.")
+        for row in reader:
+            by_fold[row["fold"]].append(row["id"])
+    return [by_fold[name] for name in sorted(by_fold)]

@@ -1,0 +1,336 @@
+"""What happens inside a job's process: open the inputs, let the method work, check and store what it says."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from survbench.api import Context, Method, Seeds
+from survbench.cohort import Subject, UnlabelledCohort
+from survbench.job import Job
+from survbench.metrics import dice
+from survbench.monitor import CurveRow, FileMonitor, score
+from survbench.prepared import PreparedCohort, volume_store, write_radiomics
+from survbench.profile import Training
+from survbench.protocol import inner_split
+from survbench.provenance import provenance
+from survbench.registry import construct
+from survbench.store import SCHEMA, Store, write_json
+
+if TYPE_CHECKING:
+    from survbench.datasets.preprocess import Grid
+
+SURVIVAL_MONTHS = np.arange(3.0, 121.0, 3.0)
+"""Months at which predicted survival is stored: to ten years, the paper's last interval."""
+LOG_LIMIT_BYTES = 1_000_000
+
+
+class BadPredictionError(Exception):
+    """A method predicted something that is no risk, survival curve or mask."""
+
+
+def run_fit(job: Job, out: str) -> dict[str, Any]:
+    """Fit a method on a training fold, predict its test fold, and seal the run.
+
+    Returns:
+        The run's record (also in ``run.json``).
+    """
+    store, spec = Store(Path(out)), job["spec"]
+    prepared = PreparedCohort(store.root, job["cohort"])
+    scratch = store.scratch(job["key"])
+    with store.writing(job["key"]) as folder, _logged(scratch / "log.txt", folder / "log.txt"):
+        _limit_threads(job["threads"])
+        train = prepared.labelled(job["train"], job["needs_fit"])
+        test = prepared.inputs(job["test"], job["needs_predict"])
+        validation = None
+        if spec["selection"] == "paper":
+            validation = prepared.labelled(job["test"], job["needs_fit"])
+        elif spec["selection"] == "inner":
+            kept, held_out = inner_split(train)
+            train, validation = train.take(kept), train.take(held_out)
+        curves = Curves(scratch / "progress.txt", total=spec["training"]["steps"])
+        ctx = Context(
+            seeds=Seeds(spec["seed"], spec["fold"], spec["method"]),
+            training=Training.model_validate(spec["training"]),
+            device=spec["device"],
+            threads=job["threads"],
+            selection=spec["selection"],
+            scratch=scratch,
+            deadline=time.monotonic() + job["timeout_s"],
+            monitor=FileMonitor(test, scratch / "monitor"),
+            report=curves.report,
+        )
+        started = time.perf_counter()
+        method = construct(spec["target"], spec["params"]).fit(train, validation=validation, ctx=ctx)
+        fitted = time.perf_counter()
+        predicted = predict(method, test, job["gives"])
+        finished = time.perf_counter()
+        (folder / "model").mkdir()
+        method.save(folder / "model")
+        masks = _masks(prepared, job["test"]) if "segmentation" in job["gives"] else None
+        _write_predictions(folder, job, prepared, predicted, masks, role="test")
+        time_, event = prepared.outcomes(job["test"])
+        curves.extend(score(scratch / "monitor", time_, event, masks))
+        curves.write(folder / "curves.parquet")
+        return _finish(folder, job, started, fitted, finished, description=_description(method, test))
+
+
+def run_predict(job: Job, out: str) -> dict[str, Any]:
+    """Load a fitted model, predict an external cohort, and seal the run."""
+    store = Store(Path(out))
+    prepared = PreparedCohort(store.root, job["cohort"])
+    fit_key = job["fit"]["key"]
+    if not store.is_done(fit_key, with_model=True):
+        message = f"the model in {store.folder(fit_key)} is damaged; remove that folder and run 'bench run' again"
+        raise OSError(message)
+    with store.writing(job["key"]) as folder, _logged(store.scratch(job["key"]) / "log.txt", folder / "log.txt"):
+        _limit_threads(job["threads"])
+        test = prepared.inputs(job["test"], job["needs_predict"])
+        started = time.perf_counter()
+        method = construct(job["fit"]["target"], job["fit"]["params"])
+        method = method.load(store.folder(fit_key) / "model", device=job["device"])
+        predicted = predict(method, test, job["gives"])
+        finished = time.perf_counter()
+        masks = _masks(prepared, job["test"]) if "segmentation" in job["gives"] else None
+        _write_predictions(folder, job, prepared, predicted, masks, role=f"external:{job['cohort_name']}")
+        return _finish(folder, job, started, started, finished, description={})
+
+
+def prepare(
+    subjects: Sequence[Subject],
+    names: Sequence[str],
+    grid: Grid,
+    reference: str | tuple[float, float, float],
+    radiomics: Mapping[str, str],
+    out: str,
+) -> dict[str, str]:
+    """Preprocess some patients' volumes and extract radiomics where asked for.
+
+    Args:
+        subjects: patients with native volumes.
+        names: volumes to prepare: channels, and ``mask`` where there is one.
+        grid: the common grid.
+        reference: reference point of the card.
+        radiomics: key under which to store a patient's features, by id; patients without one get none.
+        out: the output folder.
+
+    Returns:
+        What is wrong, by id, of patients that could not be prepared.
+    """
+    from survbench.datasets.preprocess import prepare_subject
+
+    _limit_threads(1)
+    root, problems = Path(out), {}
+    store = volume_store(root)
+    for subject in subjects:
+        try:
+            keys = prepare_subject(subject, names, grid, reference, store)
+            if subject.id in radiomics:
+                from survbench.features.radiomics import extract
+
+                volumes = {name: store.open(key) for name, key in keys.items()}
+                write_radiomics(root, radiomics[subject.id], extract(Subject(subject.id, "", {}, volumes)))
+        except Exception as problem:  # one bad image must not hide the next one: all are reported together
+            problems[subject.id] = f"{type(problem).__name__}: {problem}"
+    return problems
+
+
+class Predicted:
+    """What a method said about some patients, checked; arrays are None for what it does not give."""
+
+    def __init__(
+        self,
+        risk: NDArray[np.float64] | None,
+        survival: NDArray[np.float64] | None,
+        probability: Iterator[NDArray[np.float32]] | None,
+    ) -> None:
+        self.risk = risk
+        self.survival = survival
+        self.probability = probability
+
+
+def predict(method: Any, cohort: UnlabelledCohort, gives: Sequence[str]) -> Predicted:
+    """Ask a method for everything it gives, and check it.
+
+    Raises:
+        BadPredictionError: wrong shape, not finite, survival outside [0, 1] or increasing.
+    """
+    n = len(cohort)
+    risk = survival = None
+    if "risk" in gives:
+        risk = np.asarray(method.predict_risk(cohort), dtype=np.float64)
+        if risk.shape != (n,):
+            raise BadPredictionError(f"predict_risk gave shape {risk.shape}, expected ({n},)")
+        if not np.isfinite(risk).all():
+            bad = ", ".join(s.id for s, ok in zip(cohort.subjects, np.isfinite(risk), strict=True) if not ok)
+            raise BadPredictionError(f"predict_risk gave a risk that is not finite for {bad[:200]}")
+    if "survival" in gives:
+        survival = np.asarray(method.predict_survival(cohort, SURVIVAL_MONTHS), dtype=np.float64)
+        if survival.shape != (n, len(SURVIVAL_MONTHS)):
+            raise BadPredictionError(f"predict_survival gave shape {survival.shape}")
+        inside = np.isfinite(survival).all() and survival.min() >= 0 and survival.max() <= 1
+        if not inside or np.diff(survival, axis=1).max() > 1e-9:
+            raise BadPredictionError("predict_survival must lie in [0, 1] and never increase with time")
+    return Predicted(risk, survival, method.segment(cohort) if "segmentation" in gives else None)
+
+
+class Curves:
+    """Collects what a fit reports, and tells the run's progress through a small file."""
+
+    def __init__(self, progress: Path, *, total: int) -> None:
+        self._rows: dict[tuple[int, str, str], float] = {}
+        self._progress = progress
+        self._total = total
+        self._told = 0.0
+
+    def report(self, step: int, values: Mapping[str, float]) -> None:
+        """Keep the values of a step; a resumed fit may report a step again."""
+        for metric, value in values.items():
+            self._rows[step, "train", metric] = float(value)
+        if time.monotonic() - self._told > 1.0:
+            self._told = time.monotonic()
+            self._progress.write_text(f"{step}/{self._total}", encoding="utf-8")
+
+    def extend(self, rows: Iterator[CurveRow]) -> None:
+        """Add rows that the harness has scored."""
+        for step, split, metric, value in rows:
+            self._rows[step, split, metric] = value
+
+    def write(self, path: Path) -> None:
+        """Write all rows, ordered."""
+        import pandas as pd
+
+        rows = [(*key, value) for key, value in sorted(self._rows.items())]
+        table = pd.DataFrame(rows, columns=["step", "split", "metric", "value"])
+        table.astype({"step": "int64", "split": "string", "metric": "string", "value": "float64"}).to_parquet(path)
+
+
+def _write_predictions(
+    folder: Path,
+    job: Job,
+    prepared: PreparedCohort,
+    predicted: Predicted,
+    masks: list[NDArray[np.bool_]] | None,
+    *,
+    role: str,
+) -> None:
+    import pandas as pd
+
+    ids = list(job["test"])
+    scores = [np.nan] * len(ids)
+    if predicted.probability is not None:
+        scores = _segmentation_scores(predicted.probability, masks, ids)
+    time_, event = prepared.outcomes(ids)
+    survival = predicted.survival
+    table = pd.DataFrame(
+        {
+            "id": pd.array(ids, dtype="string"),
+            "fold": np.int64(job["fold"]),
+            "seed": np.int64(job["seed"]),
+            "role": pd.array([role] * len(ids), dtype="string"),
+            "time": time_,
+            "event": event,
+            "centre": pd.array(prepared.centres(ids), dtype="string"),
+            "risk": np.full(len(ids), np.nan) if predicted.risk is None else predicted.risk,
+            "dice": np.asarray(scores, dtype=np.float64),
+            "survival": [None] * len(ids) if survival is None else list(survival),
+        }
+    )
+    table.to_parquet(folder / "predictions.parquet")
+
+
+def _segmentation_scores(
+    probability: Iterator[NDArray[np.float32]], masks: list[NDArray[np.bool_]] | None, ids: list[str]
+) -> list[float]:
+    scores: list[float] = []
+    for row, image in enumerate(probability):
+        if not np.isfinite(image).all():
+            raise BadPredictionError(f"segment gave a probability that is not finite for {ids[row]}")
+        if masks is not None and image.shape != masks[row].shape:
+            raise BadPredictionError(f"segment gave shape {image.shape} for {ids[row]}, expected {masks[row].shape}")
+        scores.append(np.nan if masks is None else dice(image > 0.5, masks[row]))
+    if len(scores) != len(ids):
+        raise BadPredictionError(f"segment gave {len(scores)} images for {len(ids)} patients")
+    return scores
+
+
+def _masks(prepared: PreparedCohort, ids: Sequence[str]) -> list[NDArray[np.bool_]] | None:
+    subjects = prepared.inputs(ids, ["mask"]).subjects
+    if not all("mask" in s.volumes for s in subjects):
+        return None
+    return [np.asarray(s.volumes["mask"].voxels(), dtype=bool) for s in subjects]
+
+
+def _description(method: Method, cohort: UnlabelledCohort) -> dict[str, int]:
+    describe = getattr(method, "describe", None)
+    if describe is None:
+        return {}
+    description: dict[str, int] = describe(channels=len(cohort.channels), clinical=max(1, len(cohort.clinical_columns)))
+    return description
+
+
+def _finish(
+    folder: Path, job: Job, started: float, fitted: float, finished: float, *, description: Mapping[str, int]
+) -> dict[str, Any]:
+    import resource
+
+    record = {
+        "schema": SCHEMA,
+        "status": "ok",
+        "error": None,
+        "seconds": round(finished - started, 3),
+        "seconds_fit": round(fitted - started, 3),
+        "seconds_predict": round(finished - fitted, 3),
+        "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+        "description": dict(description),
+        "provenance": provenance(),
+    }
+    write_json(folder / "job.json", dict(job))
+    write_json(folder / "run.json", record)
+    return record
+
+
+def _limit_threads(threads: int) -> None:
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_num_threads(threads)
+
+
+@contextlib.contextmanager
+def _logged(live: Path, kept: Path) -> Iterator[None]:
+    """Send everything that this process prints to ``live``; at the end a bounded copy goes to ``kept``."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    saved = os.dup(1), os.dup(2)
+    with live.open("ab") as stream:
+        os.dup2(stream.fileno(), 1)
+        os.dup2(stream.fileno(), 2)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        for descriptor, target in zip(saved, (1, 2), strict=True):
+            os.dup2(descriptor, target)
+            os.close(descriptor)
+    if live.stat().st_size <= LOG_LIMIT_BYTES:
+        shutil.copyfile(live, kept)
+    else:
+        kept.write_text(log_tail(live), encoding="utf-8")
+
+
+def log_tail(path: Path) -> str:
+    """Return the last part of a log file, at most :data:`LOG_LIMIT_BYTES`, or "" where there is none."""
+    if not path.is_file():
+        return ""
+    with path.open("rb") as stream:
+        stream.seek(max(0, path.stat().st_size - LOG_LIMIT_BYTES))
+        return stream.read().decode("utf-8", errors="replace")
