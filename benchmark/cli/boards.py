@@ -11,8 +11,8 @@ from survbench.cli.text import DEFAULT_OUT, AsJson, Out, examples, say, say_json
 if TYPE_CHECKING:
     from survbench.study import Study
 
-StudyName = Annotated[str | None, typer.Option("--study", help="A study under --out [default: the latest].")]
-TrackingUri = Annotated[str | None, typer.Option(help="MLflow server [default: a file in --out].")]
+StudyName = Annotated[str | None, typer.Option("--study", help="A study under --out (default: the latest).")]
+TrackingUri = Annotated[str | None, typer.Option(help="MLflow server (default: a file in --out).")]
 
 
 def register(app: typer.Typer) -> None:
@@ -77,7 +77,7 @@ def null_check(
     cohort: Annotated[str, typer.Option(help="A named cohort, a folder with cohort.yaml, or a card file.")] = "phantom",
     data: Annotated[Path | None, typer.Option(help="Folder of a named cohort's data.", file_okay=False)] = None,
     out: Out = DEFAULT_OUT,
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes at once [default: one per core].")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes at once (default: one per core).")] = None,
     *,
     as_json: AsJson = False,
 ) -> None:

@@ -39,14 +39,14 @@ def run(
         typer.Option(help="Checkpoint of networks: the last, by inner validation, or the published (optimistic) way."),
     ] = "last",
     seeds: Annotated[int, typer.Option(min=1, help="Seeds per stochastic method; the board shows mean and sd.")] = 1,
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes at once [default: one per core].")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes at once (default: one per core).")] = None,
     out: Out = DEFAULT_OUT,
     device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where networks train.")] = "auto",
     *,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and stop.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Run everything again, also what is done.")] = False,
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Go on without patients that have problems.")] = False,
-    tracking_uri: Annotated[str | None, typer.Option(help="MLflow server [default: a file in --out].")] = None,
+    tracking_uri: Annotated[str | None, typer.Option(help="MLflow server (default: a file in --out).")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Run methods on a cohort and print the leaderboard.

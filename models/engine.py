@@ -1,0 +1,244 @@
+"""Trains a network on a cohort in memory: schedule, balanced batches, augmentation, selection, resuming.
+
+What chance decides in step k comes from generators made of the seed of its axis and k, so a step needs no history of
+random numbers: a resumed fit continues bit for bit, and the process's global generators stay as they were found.
+
+There is no accumulation over smaller batches: batch normalisation and the Cox loss are functions of the whole batch,
+so a split one would train another model.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from survbench.api import Context
+from survbench.models.augment import Augmentation
+from survbench.models.checkpoint import read_checkpoint, write_checkpoint
+from survbench.models.inference import apply, predict
+from survbench.models.losses import Objective
+from survbench.models.sampler import balanced_rows
+from survbench.models.selection import Best, score, validate
+from survbench.models.tensors import Inputs, Labelled, Output
+from torch import nn
+
+PUBLISHED_ITERATIONS = 15_000
+PUBLISHED_SCHEDULE = ((0, 1e-4), (2_500, 5e-5), (5_000, 1e-5), (10_000, 1e-6))
+"""(iteration, learning rate from there on); DeepMTS, section 4.7."""
+
+ADAM_EPS = 1e-7
+"""Keras' default; torch's is 1e-8."""
+
+CHECKPOINT_SECONDS = 60.0
+
+BAD_GRADIENTS = 3
+"""A step whose gradient is not finite leaves the weights alone; this many in a row end the fit."""
+
+log = logging.getLogger(__name__)
+
+
+class DivergedError(ArithmeticError):
+    """Training left the finite numbers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """How a network is trained, apart from the budget.
+
+    Attributes:
+        schedule: (iteration of the published 15,000, learning rate from there on), the first at 0.
+        augmentation: None for none.
+        masked_input: blank what is outside the tumour mask (after augmentation), in training and prediction.
+    """
+
+    schedule: Sequence[tuple[int, float]] = PUBLISHED_SCHEDULE
+    augmentation: Augmentation | None = Augmentation()
+    masked_input: bool = False
+
+    def learning_rate(self, done: int, steps: int) -> float:
+        """Return the learning rate of the step after ``done`` of ``steps``, the schedule being compressed to ``steps``."""
+        iteration = done * PUBLISHED_ITERATIONS / steps
+        return self.schedule[bisect_right(self.schedule, iteration, key=lambda stage: stage[0]) - 1][1]
+
+
+def evaluation_steps(steps: int, evaluations: int) -> frozenset[int]:
+    """Return ``evaluations`` evenly spaced steps (fewer where there are fewer steps), the last among them.
+
+    >>> sorted(evaluation_steps(100, 3))
+    [33, 67, 100]
+    """
+    return frozenset(round(k * steps / evaluations) for k in range(1, evaluations + 1)) - {0}
+
+
+@contextmanager
+def seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Let torch's global generators start from ``seed`` inside the block, and leave them as they were."""
+    on_cuda = device.type == "cuda"
+    with torch.random.fork_rng(devices=[device] if on_cuda else []):
+        torch.default_generator.manual_seed(seed)
+        if on_cuda:
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(seed)
+        yield
+
+
+class Trainer:
+    """One fit of one network, which lies on ``ctx.device`` and is changed in place."""
+
+    def __init__(
+        self,
+        network: nn.Module,
+        train: Labelled,
+        *,
+        objective: Objective,
+        recipe: Recipe,
+        ctx: Context,
+        validation: Labelled | None = None,
+        watched: Inputs | None = None,
+    ) -> None:
+        self.network = network
+        self.train = train
+        self.objective = objective
+        self.recipe = recipe
+        self.ctx = ctx
+        self.validation = None if ctx.selection == "last" else validation
+        self.watched = watched
+        self.device = torch.device(ctx.device)
+        self.checkpoint = ctx.scratch / "training.checkpoint"
+        self.optimizer = torch.optim.Adam(network.parameters(), eps=ADAM_EPS)
+        self.step = 0
+        self.bad_gradients = 0
+        self.curves: list[tuple[int, dict[str, float]]] = []
+        self.best = Best()
+        for module in network.modules():
+            if isinstance(module, nn.BatchNorm2d | nn.BatchNorm3d):
+                module.momentum = ctx.training.batch_norm_momentum
+
+    def run(self) -> None:
+        """Train to the last step, from the checkpoint if there is one; the network ends with the selected weights.
+
+        Raises:
+            DivergedError: the loss, or several gradients in a row, were not finite.
+            BenchError: no weights could be chosen on the validation patients.
+            DeadlineError: the time is used up.
+        """
+        training = self.ctx.training
+        evaluated = evaluation_steps(training.steps, training.evaluations) | {training.steps}
+        self._resume()
+        saved = time.monotonic()
+        self.network.train()
+        while self.step < training.steps:
+            self.ctx.check_deadline()
+            values = self._update()
+            self.step += 1
+            if self.step in evaluated:
+                values |= self._evaluate()
+            self.curves.append((self.step, values))
+            self.ctx.report(self.step, values)
+            if time.monotonic() - saved >= CHECKPOINT_SECONDS:
+                self._save()
+                saved = time.monotonic()
+        self.network.eval()
+        if self.validation is not None:
+            self.best.restore(self.network)
+
+    def _update(self) -> dict[str, float]:
+        """Take one step; return the losses before it."""
+        batch = self._batch()
+        training = self.ctx.training
+        rate = self.recipe.learning_rate(self.step, training.steps) * training.learning_rate_scale
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.zero_grad()
+        with seeded(int(self._rng("dropout").integers(2**32)), self.device):
+            output = apply(self.network, batch.inputs, masked_input=self.recipe.masked_input)
+        terms = self.objective.terms(output, batch)
+        total = torch.stack([*terms.values()]).sum()
+        total.backward()  # type: ignore[no-untyped-call]
+        norm = nn.utils.get_total_norm([p.grad for p in self.network.parameters() if p.grad is not None])
+        loss, gradient, *parts = torch.stack([total, norm, *terms.values()]).tolist()
+        if self._is_usable(loss, gradient):
+            self.optimizer.step()
+        return {"L": loss, **dict(zip(terms, parts, strict=True))}
+
+    def _batch(self) -> Labelled:
+        rows = balanced_rows(self.train.event.numpy(), self.ctx.training.batch_size, self._rng("sampler"))
+        inputs = self.train.inputs.take(rows).to(self.device)
+        if self.recipe.augmentation is not None:
+            inputs = self.recipe.augmentation(inputs, self._rng("augment"))
+        time, event = self.train.time[rows].to(self.device), self.train.event[rows].to(self.device)
+        return Labelled(inputs=inputs, time=time, event=event)
+
+    def _rng(self, axis: str) -> np.random.Generator:
+        return np.random.default_rng([self.ctx.seeds.of(axis), self.step])
+
+    def _is_usable(self, loss: float, gradient: float) -> bool:
+        """Say whether the gradient may be followed.
+
+        A loss that is not finite ends the fit at once: weights or running averages are lost, and leaving a step out
+        would not mend them. A gradient alone can overflow on one batch and be right on the next.
+        """
+        step = self.step + 1
+        if not np.isfinite(loss):
+            raise DivergedError(f"the loss is {loss} at step {step}; lower learning_rate_scale in the profile")
+        if np.isfinite(gradient):
+            self.bad_gradients = 0
+            return True
+        self.bad_gradients += 1
+        log.warning("the gradient of step %d is not finite; the step is left out", step)
+        if self.bad_gradients == BAD_GRADIENTS:
+            raise DivergedError(
+                f"{BAD_GRADIENTS} gradients in a row were not finite, the last at step {step}; lower "
+                "learning_rate_scale in the profile"
+            )
+        return False
+
+    def _evaluate(self) -> dict[str, float]:
+        """Feed the monitor; score the validation patients and keep the weights if they are the best so far."""
+        self.network.eval()
+        if self.ctx.monitor is not None and self.watched is not None:
+            output = self._predict(self.watched)
+            self.ctx.monitor.record(
+                self.step,
+                risk=None if output.risk is None else output.risk.double().numpy(),
+                probability=None if output.probability is None else output.probability[:, 0].numpy(),
+            )
+        values: dict[str, float] = {}
+        if self.validation is not None:
+            values = validate(self._predict(self.validation.inputs), self.validation, self.objective, self.ctx.selection)
+            self.best.offer(self.network, score(values))
+        self.network.train()
+        return {f"validation_{name}": value for name, value in values.items()}
+
+    def _predict(self, inputs: Inputs) -> Output:
+        return predict(self.network, inputs, masked_input=self.recipe.masked_input, device=self.device)
+
+    def _save(self) -> None:
+        state = {
+            "step": self.step,
+            "bad_gradients": self.bad_gradients,
+            "curves": self.curves,
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "best": {"score": self.best.score, "weights": self.best.weights},
+        }
+        write_checkpoint(self.checkpoint, state)
+
+    def _resume(self) -> None:
+        """Continue from the checkpoint, if there is one, and report again what was reported up to it."""
+        state = read_checkpoint(self.checkpoint)
+        if state is None:
+            return
+        self.step, self.bad_gradients, self.curves = state["step"], state["bad_gradients"], state["curves"]
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.best = Best(**state["best"])
+        log.info("continuing after step %d of %d", self.step, self.ctx.training.steps)
+        for step, values in self.curves:
+            self.ctx.report(step, values)

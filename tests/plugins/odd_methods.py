@@ -1,0 +1,176 @@
+"""Methods that behave badly, each in one way, and one that behaves well: an outside plugin for the tests."""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import signal
+import sys
+import time
+import types
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from survbench.api import MethodInfo
+
+
+class Well:
+    """Ranks patients by the mean of their first image; remembers nothing."""
+
+    def fit(self, train, *, validation, ctx):
+        return self
+
+    def predict_risk(self, cohort):
+        return np.array([float(np.mean(s.volumes[cohort.channels[0]].voxels())) for s in cohort.subjects])
+
+    def save(self, folder):
+        (folder / "state.json").write_text("{}")
+
+    def load(self, folder, *, device):
+        json.loads((folder / "state.json").read_text())
+        return self
+
+
+class Raises(Well):
+    def fit(self, train, *, validation, ctx):
+        raise RuntimeError("this method always fails")
+
+
+class Hangs(Well):
+    def fit(self, train, *, validation, ctx):
+        time.sleep(10_000)
+        return self
+
+
+class Watched(Well):
+    """Hangs, but looks at its deadline."""
+
+    def fit(self, train, *, validation, ctx):
+        while True:
+            ctx.check_deadline()
+            time.sleep(0.05)
+
+
+class Dies(Well):
+    def fit(self, train, *, validation, ctx):
+        os.kill(os.getpid(), signal.SIGKILL)
+        return self
+
+
+class EatsMemory(Well):
+    def fit(self, train, *, validation, ctx):
+        np.ones(2**50)
+        return self
+
+
+class NotFinite(Well):
+    def predict_risk(self, cohort):
+        return np.full(len(cohort), np.nan)
+
+
+class WrongShape(Well):
+    def predict_risk(self, cohort):
+        return np.zeros((len(cohort), 2))
+
+
+class Chatty(Well):
+    """Prints 10 MB and changes what a process shares."""
+
+    def fit(self, train, *, validation, ctx):
+        np.random.seed(0)
+        os.environ["SURVBENCH_TEST_FLAG"] = "changed"
+        for _ in range(10):
+            sys.stdout.write("x" * 1_000_000)
+        return self
+
+
+class Sniffs(Well):
+    """Searches everything that it is given, and everything that can be reached from there, while it predicts.
+
+    It ends with an error that names what it found of outcomes, masks or the true hazard.
+    """
+
+    def fit(self, train, *, validation, ctx):
+        self._training = {id(train), id(train.time), id(train.event)}
+        self._ctx = ctx
+        self._validation = validation
+        return self
+
+    def predict_risk(self, cohort):
+        found = []
+        seen: set[int] = set(self._training)
+        stack = [cohort, self._ctx, self._validation]
+        while stack:
+            thing = stack.pop()
+            if id(thing) in seen or isinstance(thing, types.ModuleType | type):
+                continue
+            seen.add(id(thing))
+            found += _secrets(thing, len(cohort))
+            stack += _inside(thing)
+        found += [f"a cohort with outcomes of {len(c)} in memory" for c in _labelled() if set(c.ids) & set(cohort.ids)]
+        if found:
+            raise AssertionError(f"found {sorted(set(found))}")
+        return super().predict_risk(cohort)
+
+
+def _secrets(thing, n):
+    names = ("time", "event", "outcome", "outcomes", "mask", "truth", "hazard")
+    found = [f"attribute {name}" for name in names if getattr(thing, name, None) is not None and not callable(getattr(thing, name))]
+    if isinstance(thing, Mapping):
+        found += [f"key {key}" for key in thing if str(key) in names]
+    if isinstance(thing, np.ndarray) and thing.dtype == bool and thing.size > n:
+        found.append("a boolean image")
+    if isinstance(thing, str | Path) and any(word in str(thing) for word in ("mask", "outcome", "truth")):
+        found.append(f"path {thing}")
+    return found
+
+
+def _inside(thing):
+    if isinstance(thing, str | bytes | int | float | np.ndarray | None):
+        return []
+    inside = list(thing.values()) if isinstance(thing, Mapping) else []
+    if isinstance(thing, list | tuple | set | frozenset):
+        inside += list(thing)
+    inside += [getattr(thing, name, None) for name in getattr(thing, "__slots__", ()) if isinstance(name, str)]
+    inside += list(getattr(thing, "__dict__", {}).values())
+    inside += [cell.cell_contents for cell in getattr(thing, "__closure__", None) or ()]
+    if hasattr(thing, "func") and hasattr(thing, "args"):
+        inside += [thing.func, *thing.args, *(thing.keywords or {}).values()]
+    return inside
+
+
+def _labelled():
+    from survbench.cohort import Cohort
+
+    return [o for o in gc.get_objects() if isinstance(o, Cohort)]
+
+
+def _info(name, target, **more):
+    images = frozenset({"images"})
+    return MethodInfo(
+        name=name,
+        title=name.replace("-", " "),
+        family="outside",
+        target=f"odd_methods:{target}",
+        needs_fit=images,
+        needs_predict=images,
+        **more,
+    )
+
+
+METHODS = (
+    _info("well", "Well"),
+    _info("raises", "Raises"),
+    _info("hangs", "Hangs"),
+    _info("watched", "Watched"),
+    _info("dies", "Dies"),
+    _info("eats-memory", "EatsMemory"),
+    _info("not-finite", "NotFinite"),
+    _info("wrong-shape", "WrongShape"),
+    _info("chatty", "Chatty"),
+    _info("sniffs", "Sniffs"),
+)
+TAKEN = METHODS[0]

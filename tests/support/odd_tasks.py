@@ -1,0 +1,47 @@
+"""Functions that end in every way a task can end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+import numpy as np
+from survbench.api import DeadlineError
+
+
+def double(x):
+    return 2 * x
+
+
+def pid():
+    return os.getpid()
+
+
+def raises():
+    raise RuntimeError("on purpose")
+
+
+def hangs():
+    time.sleep(10_000)
+
+
+def dies():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def eats_memory():
+    return np.ones(2**50)
+
+
+def too_late():
+    raise DeadlineError("over")
+
+
+def changes_environment():
+    os.environ["SURVBENCH_TEST_FLAG"] = "changed"
+    os.chdir("/")
+
+
+def reads_environment():
+    return os.environ.get("SURVBENCH_TEST_FLAG"), os.getcwd()

@@ -1,0 +1,157 @@
+"""The command line as a user meets it: exit codes, first lines, suggestions."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+VERBS = [
+    ["run"],
+    ["list"],
+    ["info"],
+    ["status"],
+    ["logs"],
+    ["validate"],
+    ["cohort", "init"],
+    ["leaderboard", "build"],
+    ["compare"],
+    ["null-check"],
+    ["track"],
+    ["ui"],
+    ["doctor"],
+]
+
+
+def bench(*arguments, cwd=None):
+    return subprocess.run(
+        [sys.executable, "-m", "survbench.cli", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=cwd,
+        timeout=300,
+    )
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory):
+    """Return the output folder of one finished run through the command line."""
+    folder = tmp_path_factory.mktemp("cli")
+    ended = bench("run", "--profile", "smoke", "--methods", "volume,tlg,clinical-cox,oracle", "--out", folder)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    (folder / "stdout.txt").write_text(ended.stdout)
+    return folder
+
+
+@pytest.mark.parametrize("verb", VERBS, ids=" ".join)
+def test_every_verb_explains_itself_with_examples(verb):
+    ended = bench(*verb, "--help")
+    assert ended.returncode == 0
+    assert "Examples" in ended.stdout
+    assert f"bench {' '.join(verb)}" in ended.stdout
+
+
+def test_a_run_tells_plan_progress_board_and_where_things_lie(out):
+    text = (out / "stdout.txt").read_text()
+    assert "Prepare   phantom: 24/24 patients" in text
+    assert "16 jobs: 0 cached, 8 to fit... ".split(" to fit", maxsplit=1)[0] in text
+    assert "[16/16, 0 s left]" in text
+    assert "oracle" in text
+    assert "leaderboard.html" in text
+
+
+def test_dry_run_says_what_is_cached_to_do_and_skipped(out):
+    ended = bench("run", "--profile", "smoke", "--methods", "volume,suvmax", "--out", out, "--dry-run")
+    assert ended.returncode == 0
+    assert "8 jobs: 4 cached, 2 to fit, 2 to predict" in ended.stdout
+
+
+def test_status_counts_jobs_by_method(out):
+    rows = json.loads(bench("status", "--out", out, "--json").stdout)
+    assert {r["method"]: r["states"] for r in rows}["volume"] == {"ok": 4}
+
+
+def test_logs_show_how_a_job_ended(out):
+    ended = bench("logs", "volume", "--out", out)
+    assert ended.returncode == 0
+    assert "volume seed 0 fold 0: ok" in ended.stdout
+
+
+def test_compare_gives_difference_interval_p_and_patients(out):
+    ended = bench("compare", "tlg", "clinical-cox", "--out", out, "--json")
+    assert ended.returncode == 0, ended.stderr
+    result = json.loads(ended.stdout)
+    assert result["low"] <= result["difference"] <= result["high"]
+    assert 0 <= result["p"] <= 1
+    assert result["patients"]
+
+
+def test_the_board_is_rebuilt_from_stored_runs_alone(out):
+    (board,) = (out / "studies").glob("*/leaderboard.json")
+    before = board.read_bytes()
+    board.unlink()
+    ended = bench("leaderboard", "build", "--out", out)
+    assert ended.returncode == 0, ended.stderr
+    assert board.read_bytes() == before
+
+
+def test_tracking_again_adds_nothing(out):
+    ended = bench("track", "--out", out)
+    assert ended.returncode == 0, ended.stderr
+    assert ": 0 new and" in ended.stdout
+
+
+def test_lists_are_machine_readable():
+    methods = json.loads(bench("list", "methods", "--json").stdout)
+    assert {"name", "family", "available"} <= set(methods[0])
+    assert "deepmts" in {m["name"] for m in methods}
+    for what in ("cohorts", "profiles", "metrics"):
+        assert all("name" in row for row in json.loads(bench("list", what, "--json").stdout))
+
+
+def test_info_counts_the_parameters_of_deepmts():
+    info = json.loads(bench("info", "deepmts", "--json").stdout)
+    assert info["parameters"] == 3_709_672
+    assert info["buffers"] == 14_600
+
+
+def test_doctor_names_versions_and_devices():
+    names = {c["name"] for c in json.loads(bench("doctor", "--json").stdout)}
+    assert {"python", "torch", "GPU", "disk", "methods"} <= names
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "--methods", "deepmst"], "Unknown method 'deepmst'. Did you mean 'deepmts'?"),
+        (["run", "--profile", "quik"], "Unknown profile 'quik'. Did you mean 'quick'?"),
+        (["run", "--cohort", "fantom"], "Unknown cohort 'fantom'. Did you mean 'phantom'"),
+        (["info", "tgl"], "Unknown method 'tgl'. Did you mean 'tlg'"),
+        (["run", "--methods", "@radiomic"], "Did you mean '@radiomics'"),
+        (["run", "--splits", "none.json"], "There is no splits file none.json"),
+        (["status", "--jsn"], "No such option"),
+        (["compare", "volume", "tlg"], "Start one with 'bench run'"),
+        (["ui", "--host", "0.0.0.0"], "--expose-without-login"),  # noqa: S104
+    ],
+    ids=lambda v: " ".join(v) if isinstance(v, list) else "",
+)
+def test_wrong_usage_ends_with_2_and_says_what_to_do(arguments, message, tmp_path):
+    ended = bench(*arguments, cwd=tmp_path)
+    assert ended.returncode == 2, ended.stdout + ended.stderr
+    assert message in " ".join(ended.stderr.replace("│", " ").split())
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_failed_job_ends_with_1_and_names_its_log(tmp_path, monkeypatch):
+    from pathlib import Path
+
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent / "plugins"))
+    ended = bench("run", "--profile", "smoke", "--methods", "raises,volume", "--out", tmp_path)
+    assert ended.returncode == 1
+    assert "RuntimeError: this method always fails" in ended.stdout
+    assert "bench logs" in ended.stdout
+    shown = bench("logs", "raises", "--out", tmp_path)
+    assert "this method always fails" in shown.stdout

@@ -1,0 +1,241 @@
+"""Whole runs on the phantom: caching, isolation, resume, and nothing to find for a method that searches."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+from survbench import executor, runner
+from survbench.profile import load_profile
+from survbench.store import Store
+
+CHEAP = "oracle,random,padding,volume,tlg,suvmax,clinical-cox"
+
+
+def request_for(out, methods, **more):
+    return runner.Request(profile=load_profile("smoke"), methods=methods, out=out, **more)
+
+
+def rows_without_time(path):
+    board = json.loads(path.read_text())
+    for row in board["rows"]:
+        del row["seconds"]
+    return board
+
+
+@pytest.fixture(scope="module")
+def cheap(tmp_path_factory):
+    """Return a finished run of the cheap methods: (request, result)."""
+    request = request_for(tmp_path_factory.mktemp("cheap"), CHEAP)
+    return request, runner.run(request, runner.Silent())
+
+
+def test_every_cheap_method_ends_well_and_the_board_has_its_row(cheap):
+    request, result = cheap
+    assert not result.failed
+    rows = {row.method: row for row in result.board.rows}
+    assert set(rows) == set(CHEAP.split(","))
+    assert all(row.status == "ok" and row.coverage == 1.0 for row in rows.values())
+    assert rows["oracle"].c_index > 0.6
+    assert rows["oracle"].is_reference
+    assert rows["oracle"].rank is None
+    for name in ("leaderboard.md", "leaderboard.csv", "leaderboard.json", "leaderboard.html", "splits.json"):
+        assert (result.study.folder(request.out) / name).stat().st_size > 0
+
+
+def test_predictions_hold_every_patient_once_in_the_fold_that_tests_it(cheap):
+    request, result = cheap
+    entry = next(e for e in result.study.entries if e.name == "volume")
+    table = pd.concat([Store(request.out).read(key).predictions() for key in entry.fits[0]])
+    folds = {i: k for k, fold in enumerate(result.study.protocol["folds"]) for i in fold}
+    assert dict(zip(table["id"], table["fold"], strict=True)) == folds
+    assert (table["role"] == "test").all()
+    assert len(table) == result.study.cohort["patients"]
+    outside = Store(request.out).read(entry.predicts[0][0]).predictions()
+    assert set(outside["role"]) == {"external:phantom-external"}
+
+
+def test_a_second_run_does_nothing_and_gives_the_same_files(cheap):
+    request, result = cheap
+    folder = result.study.folder(request.out)
+    before = {p.name: p.read_bytes() for p in folder.glob("leaderboard.*")}
+    stamps = {p: p.stat().st_mtime_ns for p in (request.out / "runs").rglob("*") if p.is_file()}
+
+    class Counting(runner.Silent):
+        started_jobs = 0
+
+        def started(self, job):
+            self.started_jobs += 1
+
+    watcher = Counting()
+    runner.run(request, watcher)
+    assert watcher.started_jobs == 0
+    assert {p: p.stat().st_mtime_ns for p in (request.out / "runs").rglob("*") if p.is_file()} == stamps
+    assert {p.name: p.read_bytes() for p in folder.glob("leaderboard.*")} == before
+
+
+def test_a_method_added_later_joins_the_board_of_the_same_study(cheap, tmp_path):
+    one = runner.run(request_for(tmp_path, "volume"), runner.Silent())
+    two = runner.run(request_for(tmp_path, "tlg"), runner.Silent())
+    assert one.study.name == two.study.name
+    assert {row.method for row in two.board.rows} == {"volume", "tlg"}
+
+
+def test_job_order_and_workers_change_no_number(cheap, tmp_path):
+    request, result = cheap
+    alone = replace(request, out=tmp_path, workers=1, methods=",".join(reversed(CHEAP.split(","))))
+    other = runner.run(alone, runner.Silent())
+    first = rows_without_time(result.study.folder(request.out) / "leaderboard.json")
+    assert rows_without_time(other.study.folder(tmp_path) / "leaderboard.json") == first
+
+
+def test_a_dry_run_prepares_and_writes_no_run(tmp_path):
+    planned = runner.dry_run(request_for(tmp_path, "volume"))
+    assert len(planned.to_do) == 4
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_damaged_prediction_is_named_and_made_again(cheap, caplog):
+    request, result = cheap
+    key = next(e for e in result.study.entries if e.name == "tlg").fits[0][0]
+    path = Store(request.out).folder(key) / "predictions.parquet"
+    data = bytearray(path.read_bytes())
+    data[100] ^= 1
+    path.write_bytes(bytes(data))
+    again = runner.run(request, runner.Silent())
+    assert "predictions.parquet" in caplog.text
+    assert not again.failed
+    assert Store(request.out).is_done(key)
+
+
+def test_methods_that_misbehave_are_recorded_and_the_rest_finishes(odd_plugins, tmp_path, monkeypatch):
+    monkeypatch.setattr(executor, "GRACE_S", 2.0)
+    profile = load_profile("smoke").model_copy(update={"job_timeout_s": 3.0})
+    names = "well,raises,hangs,watched,dies,eats-memory,not-finite,wrong-shape,chatty"
+    result = runner.run(replace(request_for(tmp_path, names), profile=profile), runner.Silent())
+    rows = {row.method: row for row in result.board.rows}
+    assert {name: row.status for name, row in rows.items()} == {
+        "well": "ok",
+        "chatty": "ok",
+        "raises": "failed",
+        "hangs": "timeout",
+        "watched": "timeout",
+        "dies": "failed",
+        "eats-memory": "oom",
+        "not-finite": "failed",
+        "wrong-shape": "failed",
+    }
+    assert "this method always fails" in rows["raises"].reason
+    assert "not finite" in rows["not-finite"].reason
+    assert rows["raises"].c_index is None
+    assert rows["well"].rank is not None
+    chatty = next(e for e in result.study.entries if e.name == "chatty").fits[0][0]
+    assert (Store(tmp_path).folder(chatty) / "log.txt").stat().st_size <= 1_000_000
+
+
+def test_a_method_that_searches_at_prediction_finds_nothing(odd_plugins, tmp_path_factory):
+    out = tmp_path_factory.mktemp("searching")
+    result = runner.run(request_for(out, "sniffs"), runner.Silent())
+    row = next(row for row in result.board.rows if row.method == "sniffs")
+    assert row.status == "ok", row.reason
+
+
+def test_the_search_would_find_what_lies_open(odd_plugins, cheap):
+    """The searching method is no blank: given outcomes, masks or the truth it says so."""
+    import numpy as np
+    from odd_methods import Sniffs
+    from survbench.prepared import PreparedCohort
+
+    request, _ = cheap
+    folder = next((request.out / "cohorts").iterdir())
+    prepared = PreparedCohort(request.out, folder.name)
+    ids = sorted(json.loads((folder / "outcomes.json").read_text()))
+    method = Sniffs()
+    method.fit(prepared.labelled(ids[:2], ["images"]), validation=None, ctx=None)
+    for open_cohort in (
+        prepared.labelled(ids[2:6], ["images"]),
+        prepared.inputs(ids[2:6], ["images", "mask"]),
+        prepared.inputs(ids[2:6], ["images", "truth"]),
+    ):
+        with pytest.raises(AssertionError, match="found"):
+            method.predict_risk(open_cohort)
+    assert np.isfinite(method.predict_risk(prepared.inputs(ids[2:6], ["images"]))).all()
+
+
+def bench(*arguments, out, **more):
+    return subprocess.Popen(
+        [sys.executable, "-m", "survbench.cli", *arguments, "--out", str(out)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        **more,
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("wait_s", [2.0, 6.0, 8.0])
+def test_a_killed_run_goes_on_and_ends_as_an_uninterrupted_one(cheap, tmp_path, wait_s):
+    request, result = cheap
+    arguments = ["run", "--profile", "smoke", "--methods", CHEAP, "--workers", "1"]
+    process = bench(*arguments, out=tmp_path)
+    time.sleep(wait_s)
+    process.send_signal(signal.SIGKILL)
+    process.communicate(timeout=60)
+    again = bench(*arguments, out=tmp_path)
+    output, _ = again.communicate(timeout=300)
+    assert again.returncode == 0, output
+    assert not list((tmp_path / "runs").glob("*.part-*"))
+    (board,) = (tmp_path / "studies").glob("*/leaderboard.json")
+    first = rows_without_time(result.study.folder(request.out) / "leaderboard.json")
+    assert rows_without_time(board) == first
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stopped_run_says_how_to_go_on_and_leaves_no_process(tmp_path, number, code):
+    process = bench("run", "--profile", "smoke", "--methods", "deepmts", out=tmp_path, start_new_session=True)
+    deadline = time.monotonic() + 120
+    while not list((tmp_path / "scratch").glob("*")) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    process.send_signal(number)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == code, output
+    assert "the same command goes on from here" in output
+    with pytest.raises(ProcessLookupError):
+        for _ in range(100):
+            os.killpg(process.pid, 0)
+            time.sleep(0.1)
+
+
+def test_two_runs_on_one_folder_the_second_is_told(tmp_path):
+    with Store(tmp_path).lock():
+        process = bench("run", "--profile", "smoke", "--methods", "volume", out=tmp_path)
+        output, _ = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert f"is in use by process {os.getpid()}" in output
+
+
+@pytest.mark.slow
+def test_the_null_check_finds_the_cheap_methods_at_chance(tmp_path):
+    from survbench.nullcheck import null_check
+
+    methods = f"{CHEAP},radiomics-lasso-cox"
+    results = null_check(request_for(tmp_path, methods), permutations=20)
+    assert {r.method for r in results} == set(methods.split(","))
+    assert [r for r in results if not r.passed] == []
+
+
+def test_the_null_check_would_notice_a_leak(odd_plugins, tmp_path, monkeypatch):
+    """A method that remembers what it saw, on a cohort in which the patients it saw come back, lies far from chance."""
+    from survbench.nullcheck import NullResult
+
+    assert not NullResult("leaky", 20, mean=0.62, se=0.02).passed
+    assert not NullResult("constant and lucky", 20, mean=0.7, se=0.0).passed
+    assert NullResult("constant", 20, mean=0.5, se=0.0).passed
