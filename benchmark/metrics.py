@@ -126,18 +126,25 @@ def dice(predicted: NDArray[np.bool_], mask: NDArray[np.bool_]) -> float:
 def sorted_pairs(
     time: NDArray[np.float64], risk: NDArray[np.float64]
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
-    (
-        """Return what :func:`weighted_pairs` walks over.
+    """Return what :func:`weighted_pairs` walks over.
 
     Patients from the latest time to the earliest, the end of each patient's group of equal times in that order, and
     the ranks of risks from 1.
     """
-        """Return the compiled function (order, ends, event, ranks, weights) -> (concordant, tied risk, comparable).
+    order = np.argsort(-time, kind="stable")
+    later_first = -time[order]
+    ends = np.searchsorted(later_first, later_first, side="right")
+    ranks = np.unique(risk, return_inverse=True)[1].astype(np.intp) + 1
+    return order, ends, ranks
+
+
+@cache
+def weighted_pairs() -> Callable[..., tuple[float, float, float]]:
+    """Return the compiled function (order, ends, event, ranks, weights) -> (concordant, tied risk, comparable).
 
     A pair of patients counts with the product of their weights. A Fenwick tree over ranks of risk holds the weights of
     all patients known to live longer. Compiled on first use, because numba takes seconds to import.
     """
-    )
     from numba import njit
 
     @njit  # type: ignore[untyped-decorator]
