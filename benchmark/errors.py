@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 
 class BenchError(Exception):
@@ -29,6 +30,8 @@ class Problem:
     """Id of the subject, or ``""`` for the cohort as a whole."""
     what: str
     remedy: str
+    severity: Literal["error", "warning"] = "error"
+    """An error keeps the cohort, or the subject, from being used; a warning asks for a look."""
 
 
 class CohortError(BenchError):

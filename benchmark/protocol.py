@@ -113,7 +113,7 @@ def inner_split(cohort: Cohort) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     events = int(cohort.event[rows].sum()) if rows else 0
     if events < INNER_MIN_EVENTS:
         raise BenchError(
-            f"Selection 'inner' needs {INNER_MIN_EVENTS} events in a fifth of the training fold; here there are {events} "
+            f"Selection 'inner' needs {INNER_MIN_EVENTS} events in a fifth of the training fold; there are {events} "
             f"of {int(cohort.event.sum())}. Use --selection last."
         )
     validation = np.array(sorted(rows), dtype=np.intp)

@@ -12,9 +12,8 @@ from typing import Protocol as Interface
 
 from survbench.api import MethodInfo, Selection
 from survbench.cohort import Need, Subject
-from survbench.datasets.cache import volume_key
 from survbench.datasets.named import default_external, load_source
-from survbench.datasets.preprocess import Grid, plan_grid
+from survbench.datasets.preprocess import Grid, Point, plan_grid, reference_point, volume_key
 from survbench.datasets.source import SourceCohort
 from survbench.errors import BenchError, CohortError, Problem
 from survbench.executor import Ended, Task, execute
@@ -200,9 +199,12 @@ class _Cohorts:
         """Return the cache keys of a patient's volumes."""
         if self.grid is None:
             return {}
-        volumes = subject.volumes
-        reference = source.card.reference
-        return {name: volume_key(volumes[name], self.grid, reference) for name in self.names(source)}
+        centre = self.centre(source, subject)
+        return {name: volume_key(subject.volumes[name], self.grid, centre) for name in self.names(source)}
+
+    def centre(self, source: SourceCohort, subject: Subject) -> Point:
+        """Return the point on which a patient's grid is centred."""
+        return reference_point(subject, source.cohort.channels, source.card.reference)
 
     def radiomics_key(self, source: SourceCohort, keys: Mapping[str, str]) -> str | None:
         """Return the cache key of a patient's features, or None where no method asks for them."""
@@ -291,10 +293,9 @@ def _prepare(cohorts: _Cohorts, watcher: Watcher) -> None:
                 key=f"prepare-{start}",
                 function=prepare,
                 arguments=(
-                    [subject for subject, _ in work[start : start + PREPARE_CHUNK]],
+                    [(s, cohorts.centre(source, s)) for s, _ in work[start : start + PREPARE_CHUNK]],
                     cohorts.names(source),
                     cohorts.grid,
-                    source.card.reference,
                     {s.id: key for s, key in work[start : start + PREPARE_CHUNK] if key is not None},
                     str(request.out),
                 ),
@@ -305,7 +306,7 @@ def _prepare(cohorts: _Cohorts, watcher: Watcher) -> None:
         done = len(source.cohort) - len(work)
         watcher.preparing(source.card.name, done, len(source.cohort))
         for ended in execute(tasks, workers=request.workers, on_start=_nothing, on_poll=watcher.poll):
-            subjects = ended.task.arguments[0]
+            subjects = [subject for subject, _ in ended.task.arguments[0]]
             if ended.status == "ok":
                 problems.update(ended.value)
             else:

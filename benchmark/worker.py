@@ -26,7 +26,7 @@ from survbench.registry import construct
 from survbench.store import SCHEMA, Store, write_json
 
 if TYPE_CHECKING:
-    from survbench.datasets.preprocess import Grid
+    from survbench.datasets.preprocess import Grid, Point
 
 SURVIVAL_MONTHS = np.arange(3.0, 121.0, 3.0)
 """Months at which predicted survival is stored: to ten years, the paper's last interval."""
@@ -105,20 +105,18 @@ def run_predict(job: Job, out: str) -> dict[str, Any]:
 
 
 def prepare(
-    subjects: Sequence[Subject],
+    subjects: Sequence[tuple[Subject, Point]],
     names: Sequence[str],
     grid: Grid,
-    reference: str | tuple[float, float, float],
     radiomics: Mapping[str, str],
     out: str,
 ) -> dict[str, str]:
     """Preprocess some patients' volumes and extract radiomics where asked for.
 
     Args:
-        subjects: patients with native volumes.
+        subjects: patients with native volumes, each with the point on which its grid is centred.
         names: volumes to prepare: channels, and ``mask`` where there is one.
         grid: the common grid.
-        reference: reference point of the card.
         radiomics: key under which to store a patient's features, by id; patients without one get none.
         out: the output folder.
 
@@ -130,9 +128,9 @@ def prepare(
     _limit_threads(1)
     root, problems = Path(out), {}
     store = volume_store(root)
-    for subject in subjects:
+    for subject, centre in subjects:
         try:
-            keys = prepare_subject(subject, names, grid, reference, store)
+            keys = prepare_subject(subject, names, grid, centre, store)
             if subject.id in radiomics:
                 from survbench.features.radiomics import extract
 

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from survbench.models.tensors import Inputs
 from survbench.volume import left_right_axis
-from torch.nn import functional as F
+from torch.nn import functional
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,8 +70,8 @@ def resample(inputs: Inputs, maps: NDArray[np.float64]) -> Inputs:
     volumes = inputs.images
     if inputs.mask is not None:
         volumes = torch.cat([volumes, inputs.mask.to(volumes.dtype)], dim=1)
-    grid = F.affine_grid(theta, [*volumes.shape], align_corners=False)
-    moved = F.grid_sample(volumes, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+    grid = functional.affine_grid(theta, [*volumes.shape], align_corners=False)
+    moved = functional.grid_sample(volumes, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
     channels = inputs.images.shape[1]
     return replace(
         inputs,

@@ -1,4 +1,4 @@
-"""A checkpoint that survives a kill at any moment: written beside the old one, flushed, checked and then renamed over it."""
+"""Checkpoints that survive a kill at any moment: written beside the old one, flushed, then renamed over it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
 
 
 def read_checkpoint(path: Path) -> dict[str, Any] | None:
-    """Return what was written, with tensors on the CPU; None where nothing was, or, with a warning, where it is damaged."""
+    """Return what was written, tensors on the CPU; None without a file or, with a warning, where it is damaged."""
     path.with_suffix(".part").unlink(missing_ok=True)
     if not path.is_file():
         return None

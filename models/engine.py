@@ -53,16 +53,16 @@ class Recipe:
 
     Attributes:
         schedule: (iteration of the published 15,000, learning rate from there on), the first at 0.
-        augmentation: None for none.
+        augmentation: of training batches; None for none.
         masked_input: blank what is outside the tumour mask (after augmentation), in training and prediction.
     """
 
     schedule: Sequence[tuple[int, float]] = PUBLISHED_SCHEDULE
-    augmentation: Augmentation | None = Augmentation()
+    augmentation: Augmentation | None = None
     masked_input: bool = False
 
     def learning_rate(self, done: int, steps: int) -> float:
-        """Return the learning rate of the step after ``done`` of ``steps``, the schedule being compressed to ``steps``."""
+        """Return the learning rate after ``done`` of ``steps`` steps, the schedule being compressed to ``steps``."""
         iteration = done * PUBLISHED_ITERATIONS / steps
         return self.schedule[bisect_right(self.schedule, iteration, key=lambda stage: stage[0]) - 1][1]
 
@@ -211,7 +211,9 @@ class Trainer:
             )
         values: dict[str, float] = {}
         if self.validation is not None:
-            values = validate(self._predict(self.validation.inputs), self.validation, self.objective, self.ctx.selection)
+            values = validate(
+                self._predict(self.validation.inputs), self.validation, self.objective, self.ctx.selection
+            )
             self.best.offer(self.network, score(values))
         self.network.train()
         return {f"validation_{name}": value for name, value in values.items()}

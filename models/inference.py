@@ -32,7 +32,7 @@ def apply(network: nn.Module, inputs: Inputs, *, masked_input: bool) -> Output:
 
 @torch.inference_mode()
 def predict(network: nn.Module, inputs: Inputs, *, masked_input: bool, device: torch.device) -> Output:
-    """Return what a network on ``device``, in evaluation mode, predicts for all patients; the tensors lie on the CPU."""
+    """Return what a network (on ``device``, in evaluation mode) predicts for all patients, as tensors on the CPU."""
     outputs = []
     for rows in np.array_split(np.arange(len(inputs)), range(AT_ONCE, len(inputs), AT_ONCE)):
         output = apply(network, inputs.take(rows).to(device), masked_input=masked_input)

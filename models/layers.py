@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import torch
+from abc import ABC, abstractmethod
+
+from survbench.models.tensors import Output
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 BATCH_NORM_EPS = 1e-3
 """Keras' default; torch's is 1e-5."""
@@ -50,22 +52,21 @@ class JoiningConvolution(nn.Module):
 
     def __init__(self, deep: int, skip: int, outputs: int, kernel: int) -> None:
         super().__init__()
-        self.split = (deep, skip)
+        self.deep = deep
         self.convolution = convolution(deep + skip, outputs, kernel)
 
     def forward(self, maps: tuple[Tensor, Tensor]) -> Tensor:
         """Map (N, deep, X/2, Y/2, Z/2) and (N, skip, X, Y, Z) to (N, outputs, X, Y, Z)."""
         deep, skip = maps
         weight = self.convolution.weight
-        from_deep, from_skip = weight.split(self.split, dim=1)
-        from_deep = from_deep.flip((2, 3, 4)).transpose(0, 1)
+        from_deep, from_skip = weight[:, : self.deep].flip((2, 3, 4)).transpose(0, 1), weight[:, self.deep :]
         for axis in range(3):  # the kernel with itself, one voxel on: upsampling repeats each voxel
             before, after = [0] * 6, [0] * 6
             before[2 * axis], after[2 * axis + 1] = 1, 1
-            from_deep = F.pad(from_deep, before) + F.pad(from_deep, after)
+            from_deep = functional.pad(from_deep, before) + functional.pad(from_deep, after)
         padding = weight.shape[-1] // 2
-        upsampled = F.conv_transpose3d(deep, from_deep, stride=2, padding=padding)
-        return upsampled.add_(F.conv3d(skip, from_skip, self.convolution.bias, padding=padding))
+        upsampled = functional.conv_transpose3d(deep, from_deep, stride=2, padding=padding)
+        return upsampled.add_(functional.conv3d(skip, from_skip, self.convolution.bias, padding=padding))
 
 
 class ConvBNReLU(nn.Sequential):
@@ -88,9 +89,14 @@ def global_average(maps: Tensor) -> Tensor:
     return maps.mean(dim=(2, 3, 4))
 
 
-def channels_last(images: Tensor) -> Tensor:
-    """Return (N, C, X, Y, Z) in the memory layout that convolutions on a CPU run faster with (speed/training_step.py)."""
-    return images.contiguous(memory_format=torch.channels_last_3d)
+class ImageNetwork(nn.Module, ABC):
+    """What the engine trains; ``features`` is the number of deep features."""
+
+    features: int
+
+    @abstractmethod
+    def forward(self, images: Tensor, clinical: Tensor) -> Output:
+        """Map images (N, C, X, Y, Z) and clinical values (N, columns) to predictions."""
 
 
 def count_parameters(network: nn.Module) -> int:

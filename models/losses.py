@@ -63,8 +63,15 @@ def cox_loss(risk: Tensor, time: Tensor, event: Tensor) -> Tensor:
     return (log_risk_set - risk)[event].sum() / event.sum().clamp_min(1)
 
 
+def cox_term(output: Output, time: Tensor, event: Tensor) -> Tensor:
+    """Return :func:`cox_loss` of a network's risks."""
+    if output.risk is None:
+        raise ValueError("a survival loss needs a predicted risk")
+    return cox_loss(output.risk, time, event)
+
+
 def l2_penalty(kernels: Iterable[Tensor], coefficient: float = 0.1) -> Tensor:
-    """Return ``coefficient`` times the sum of the squared weights of ``kernels`` (no factor 1/2, no biases); a scalar."""
+    """Return ``coefficient`` times the sum of the squared weights of ``kernels`` (no factor 1/2), a scalar."""
     return coefficient * torch.stack([kernel.square().sum() for kernel in kernels]).sum()
 
 

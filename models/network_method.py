@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Generic, Literal, Self, TypeVar
 
 import numpy as np
 import torch
@@ -18,13 +18,15 @@ from survbench.errors import BenchError
 from survbench.models.augment import Augmentation
 from survbench.models.engine import PUBLISHED_SCHEDULE, Recipe, Trainer, seeded
 from survbench.models.inference import AT_ONCE, lay_out, predict
-from survbench.models.layers import count_buffers, count_convolutions, count_parameters
+from survbench.models.layers import ImageNetwork, count_buffers, count_convolutions, count_parameters
 from survbench.models.losses import Objective
 from survbench.models.tensors import Inputs, Labelled, Output, stack
-from torch import Tensor, nn
+from torch import Tensor
 
 if TYPE_CHECKING:
     from survbench.features.clinical import ClinicalEncoder
+
+Network = TypeVar("Network", bound=ImageNetwork)
 
 WEIGHTS = "network.safetensors"
 SETTINGS = "network.json"
@@ -34,13 +36,13 @@ SETTINGS = "network.json"
 class Fitted:
     """What a fit leaves behind."""
 
-    network: nn.Module
+    network: ImageNetwork
     encoder: ClinicalEncoder
     channels: tuple[str, ...]
     device: torch.device
 
 
-class NetworkMethod(ABC):
+class NetworkMethod(ABC, Generic[Network]):
     """A method that trains one network on images and clinical values; subclasses say which network and which losses.
 
     Args:
@@ -68,11 +70,11 @@ class NetworkMethod(ABC):
         self._fitted: Fitted | None = None
 
     @abstractmethod
-    def build(self, channels: int, clinical: int) -> nn.Module:
-        """Return the network for images (N, channels, X, Y, Z) and clinical values (N, clinical), freshly initialised."""
+    def build(self, channels: int, clinical: int) -> Network:
+        """Return a fresh network for images (N, channels, X, Y, Z) and clinical values (N, clinical)."""
 
     @abstractmethod
-    def objective(self, network: nn.Module) -> Objective:
+    def objective(self, network: Network) -> Objective:
         """Return what is minimised."""
 
     def fit(self, train: Cohort, *, validation: Cohort | None, ctx: Context) -> Self:
@@ -85,6 +87,8 @@ class NetworkMethod(ABC):
         """
         from survbench.features.clinical import ClinicalEncoder
 
+        if not train.channels:
+            raise BenchError("Networks need images, and this cohort has none. Choose methods that need none.")
         device = torch.device(ctx.device)
         encoder = ClinicalEncoder.fit(train)
         with seeded(ctx.seeds.of("init"), device):
@@ -117,9 +121,10 @@ class NetworkMethod(ABC):
 
     def segment(self, cohort: UnlabelledCohort) -> Iterator[NDArray[np.float32]]:
         """Yield each patient's tumour probability, shape (X, Y, Z)."""
-        fitted = self._require_fit(cohort)
-        for output in self._outputs(fitted, cohort):
-            yield from self._present(output.probability, "segmentation")[:, 0].numpy()
+        outputs = self._outputs(self._require_fit(cohort), cohort)
+        return (
+            image for output in outputs for image in self._present(output.probability, "segmentation")[:, 0].numpy()
+        )
 
     def save(self, folder: Path) -> None:
         """Write ``network.safetensors`` (weights and running averages) and ``network.json``."""
@@ -146,13 +151,14 @@ class NetworkMethod(ABC):
         return self
 
     def describe(self, channels: int = 2, clinical: int = 1) -> dict[str, int]:
-        """Return the size of the network for this many image channels and clinical columns."""
+        """Return the size of the network for this many image channels and clinical columns, without building it."""
         with torch.device("meta"):
             network = self.build(channels, clinical)
         return {
             "parameters": count_parameters(network),
             "buffers": count_buffers(network),
             "conv_layers": count_convolutions(network),
+            "deep_features": network.features,
         }
 
     def _recipe(self) -> Recipe:
@@ -172,7 +178,7 @@ class NetworkMethod(ABC):
         if cohort is not None and cohort.channels != self._fitted.channels:
             raise BenchError(
                 f"The network was trained on the channels {', '.join(self._fitted.channels)}, these patients have "
-                f"{', '.join(cohort.channels) or 'none'}. Give a cohort whose card names the same channels in the same order."
+                f"{', '.join(cohort.channels) or 'none'}. Give a cohort whose card names the same, in the same order."
             )
         return self._fitted
 

@@ -39,6 +39,11 @@ class Inputs:
     def __len__(self) -> int:
         return len(self.images)
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the images and masks."""
+        return self.images.nbytes + (0 if self.mask is None else self.mask.nbytes)
+
     def take(self, rows: Sequence[int] | NDArray[np.intp]) -> Self:
         """Return these patients, in this order, possibly more than once."""
         index = torch.as_tensor(rows, device=self.images.device)
@@ -99,10 +104,8 @@ def stack(cohort: UnlabelledCohort, clinical: NDArray[np.float64], *, mask: bool
         mask: whether the tumour masks are needed.
 
     Raises:
-        BenchError: no channels, a missing volume, a grid that does not suit, or values that are not finite.
+        BenchError: a missing volume, a grid that does not suit, or values that are not finite.
     """
-    if not cohort.channels:
-        raise BenchError("Networks need images, and this cohort has none. Choose methods that take features.")
     shape = _common_shape(cohort, mask=mask)
     if not np.isfinite(clinical).all():
         raise BenchError("The encoded clinical values hold NaN or infinity. Run 'bench validate' on the cohort.")
@@ -133,8 +136,8 @@ def _common_shape(cohort: UnlabelledCohort, *, mask: bool) -> tuple[int, int, in
             shape = shape or found
             if found != shape:
                 raise BenchError(
-                    f"Volume {name!r} of {subject.id} has the grid {found}, others have {shape}: networks take patients "
-                    "on one grid. Prepare the cohort with 'bench run', which resamples it."
+                    f"Volume {name!r} of {subject.id} has the grid {found}, others {shape}; networks take one grid "
+                    "for all. Prepare the cohort with 'bench run', which resamples it."
                 )
     if shape is None:
         raise BenchError("The cohort has no patients.")

@@ -1,4 +1,4 @@
-"""The segmentation backbone of DeepMTS (section 3.2 and figure 3): residual or plain 3-D U-net, and its hard-sharing taps."""
+"""The segmentation backbone of DeepMTS (section 3.2, figure 3), residual or plain 3-D U-net, and its taps."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from survbench.models.layers import ConvBNReLU, convolution, global_average
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 BackboneName = Literal["residual", "unet"]
 
@@ -40,9 +40,7 @@ class PlainBlock(nn.Sequential):
     """The block of the 3-D U-net that the paper compares with: n times CBR3."""
 
     def __init__(self, inputs: int | tuple[int, int], width: int, depth: int) -> None:
-        super().__init__(
-            ConvBNReLU(inputs, width, 3), *(ConvBNReLU(width, width, 3) for _ in range(depth - 1))
-        )
+        super().__init__(ConvBNReLU(inputs, width, 3), *(ConvBNReLU(width, width, 3) for _ in range(depth - 1)))
 
 
 def _block(backbone: BackboneName, inputs: int | tuple[int, int], level: int) -> nn.Module:
@@ -62,12 +60,12 @@ class Encoder(nn.Module):
         """Map (N, channels, X, Y, Z) to the maps of the five levels, finest first."""
         maps = [self.blocks[0](images)]
         for block in self.blocks[1:]:
-            maps.append(block(F.max_pool3d(maps[-1], 2)))
+            maps.append(block(functional.max_pool3d(maps[-1], 2)))
         return maps
 
 
 class Decoder(nn.Module):
-    """The segmentation branch: nearest upsampling, concatenation with the encoder's map, block; then the probability."""
+    """The segmentation branch: blocks that join the upsampled map with the encoder's; then the probability."""
 
     def __init__(self, backbone: BackboneName) -> None:
         super().__init__()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from survbench.models.layers import batch_norm, convolution, global_average
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 STEM = 24
 GROWTH = 16
@@ -82,9 +82,9 @@ class CascadedSurvivalNetwork(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Map (N, channels, X, Y, Z) to (N, features)."""
-        maps = F.max_pool3d(self.stem(images), 3, stride=2)
+        maps = functional.max_pool3d(self.stem(images), 3, stride=2)
         features = []
         for level, (block, transition, tap) in enumerate(zip(self.blocks, self.transitions, self.taps, strict=True)):
-            maps = transition(block(maps if level == 0 else F.avg_pool3d(maps, 2)))
+            maps = transition(block(maps if level == 0 else functional.avg_pool3d(maps, 2)))
             features.append(global_average(tap(maps)))
         return torch.cat(features, dim=1)

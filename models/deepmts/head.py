@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from survbench.models.layers import dense
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 WIDTH = 64
 
@@ -27,7 +27,7 @@ class SurvivalHead(nn.Module):
 
     def forward(self, features: Sequence[Tensor], clinical: Tensor) -> Tensor:
         """Map the branches' (N, features) and the clinical (N, columns) to risks, shape (N,)."""
-        hidden = [F.relu(fc(self.dropout(x))) for fc, x in zip(self.branches, features, strict=True)]
+        hidden = [functional.relu(fc(self.dropout(x))) for fc, x in zip(self.branches, features, strict=True)]
         joined = self.dropout(torch.cat([*hidden, clinical], dim=1))
         return torch.squeeze(self.risk(joined), dim=1)
 

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
-from typing import cast
+from typing import Any
 
 from survbench.models.deepmts.backbone import BackboneName
 from survbench.models.deepmts.network import DeepMTSNetwork, Parts
-from survbench.models.engine import PUBLISHED_SCHEDULE
-from survbench.models.losses import DiceDenominator, Objective, cox_loss, dice_loss, l2_penalty
+from survbench.models.losses import DiceDenominator, Objective, cox_term, dice_loss, l2_penalty
 from survbench.models.network_method import NetworkMethod
-from survbench.models.tensors import Output
-from torch import Tensor, nn
 
 
-class DeepMTS(NetworkMethod):
-    """Deep multi-task survival model (Meng et al., IEEE JBHI 26(9), 2022); every row of its ablations by leaving out parts.
+class DeepMTS(NetworkMethod[DeepMTSNetwork]):
+    """The deep multi-task survival model of Meng et al. (IEEE JBHI 26(9), 2022), and its ablations, parts left out.
 
     Args:
         backbone, decoder, csn, hard_sharing, taps: see :class:`~survbench.models.deepmts.network.Parts`.
         dice: denominator of the Dice loss, ``squared`` (paper) or ``linear`` (published program).
         l2: coefficient of the penalty on the dense kernels.
         head_dropout, csn_dropout: dropout before the dense layers and after the cascaded network's convolutions.
-        schedule, translate_mm, rotate_degrees, flip_probability, masked_input: see :class:`NetworkMethod`.
+        training: see :class:`~survbench.models.network_method.NetworkMethod`.
     """
 
     def __init__(
@@ -38,19 +34,9 @@ class DeepMTS(NetworkMethod):
         l2: float = 0.1,
         head_dropout: float = 0.5,
         csn_dropout: float = 0.05,
-        schedule: Sequence[tuple[int, float]] = PUBLISHED_SCHEDULE,
-        translate_mm: float = 10.0,
-        rotate_degrees: float = 5.0,
-        flip_probability: float = 0.5,
-        masked_input: bool = False,
+        **training: Any,
     ) -> None:
-        super().__init__(
-            schedule=schedule,
-            translate_mm=translate_mm,
-            rotate_degrees=rotate_degrees,
-            flip_probability=flip_probability,
-            masked_input=masked_input,
-        )
+        super().__init__(**training)
         self.parts = Parts(backbone=backbone, decoder=decoder, csn=csn, hard_sharing=hard_sharing, taps=taps)
         self.dice = dice
         self.l2 = l2
@@ -63,15 +49,11 @@ class DeepMTS(NetworkMethod):
             channels, clinical, self.parts, head_dropout=self.head_dropout, csn_dropout=self.csn_dropout
         )
 
-    def objective(self, network: nn.Module) -> Objective:
+    def objective(self, network: DeepMTSNetwork) -> Objective:
         """Return L = L_seg + L_sur + L_2, without the terms of absent parts."""
-        head = cast("DeepMTSNetwork", network).head
+        head = network.head
         return Objective(
-            segmentation=partial(dice_loss, denominator=self.dice) if self.parts.decoder else None,
-            survival=None if head is None else survival_loss,
-            penalty=None if head is None or not self.l2 else lambda: l2_penalty(head.kernels(), self.l2),
+            segmentation=partial(dice_loss, denominator=self.dice) if network.decoder is not None else None,
+            survival=cox_term if head is not None else None,
+            penalty=(lambda: l2_penalty(head.kernels(), self.l2)) if head is not None and self.l2 else None,
         )
-
-    def describe(self, channels: int = 2, clinical: int = 1) -> dict[str, int]:
-        """Return the size of the network and the number of its deep features."""
-        ...

@@ -1,4 +1,4 @@
-"""DeepMTS (Meng et al., IEEE JBHI 26(9), 2022, figure 2) and, by leaving parts out, the degraded models of its tables."""
+"""DeepMTS (Meng et al., IEEE JBHI 26(9), 2022, figure 2), whole and as the degraded models of its tables."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import torch
 from survbench.models.deepmts.backbone import BackboneName, Decoder, Encoder, HardSharing
 from survbench.models.deepmts.csn import CascadedSurvivalNetwork
 from survbench.models.deepmts.head import SurvivalHead
+from survbench.models.layers import ImageNetwork
 from survbench.models.tensors import Output
-from torch import Tensor, nn
+from torch import Tensor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +49,7 @@ class Parts:
         return self.csn or self.hard_sharing
 
 
-class DeepMTSNetwork(nn.Module):
+class DeepMTSNetwork(ImageNetwork):
     """Maps images (N, channels, X, Y, Z) and a clinical vector (N, clinical) to risk and tumour probability.
 
     With a decoder every side of the grid must be a multiple of 16; with the cascaded network 32 voxels or more.
@@ -78,6 +79,4 @@ class DeepMTSNetwork(nn.Module):
             features.append(self.csn(images if probability is None else torch.cat([images, probability], dim=1)))
         if self.head is None:
             return Output(probability=probability)
-        return Output(
-            risk=self.head(features, clinical), probability=probability, features=torch.cat(features, dim=1)
-        )
+        return Output(risk=self.head(features, clinical), probability=probability, features=torch.cat(features, dim=1))
