@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from survbench.cohort import Cohort, Need, UnlabelledCohort
 from survbench.hashing import digest
+from survbench.volume import Modality
 
 if TYPE_CHECKING:
     from survbench.profile import Training
@@ -62,6 +63,7 @@ class MethodInfo:
         target: ``"package.module:Class"``, imported when the method is used.
         params: keyword arguments of the constructor.
         needs_fit, needs_predict: what the method may see in each phase; everything else is absent.
+        modalities: image modalities that it cannot do without; a cohort without them skips it.
         gives: what it predicts.
         stochastic: results depend on the seed; the others run with one seed only.
         selects: chooses a checkpoint on validation patients; the others train on the whole training fold always.
@@ -76,6 +78,7 @@ class MethodInfo:
     params: Mapping[str, Any] = field(default_factory=dict)
     needs_fit: frozenset[Need] = frozenset()
     needs_predict: frozenset[Need] = frozenset()
+    modalities: frozenset[Modality] = frozenset()
     gives: frozenset[Gives] = frozenset({"risk"})
     stochastic: bool = False
     selects: bool = False

@@ -87,7 +87,7 @@ def execute(
                     yield Ended(task, "skipped", error=_error("UpstreamFailed", "a job that this one needs failed"))
                     continue
                 arguments = (os.getpid(), task.function, task.arguments)
-                future = pool.schedule(_call, args=arguments, timeout=task.timeout_s + GRACE_S)
+                future: Future[Any] = pool.schedule(_call, args=arguments, timeout=task.timeout_s + GRACE_S)
                 running[future] = task
                 on_start(task)
             done, _ = wait(running, timeout=POLL_S, return_when=FIRST_COMPLETED)
@@ -100,9 +100,9 @@ def execute(
                 if ended.status != "ok":
                     failed.add(task.key)
                 yield ended
-        pool.close()
+        pool.close()  # type: ignore[no-untyped-call]
     finally:
-        pool.stop()
+        pool.stop()  # type: ignore[no-untyped-call]
         pool.join()
 
 

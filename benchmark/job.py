@@ -188,6 +188,6 @@ def _imports(text: str, module: str) -> list[str]:
 def describe(info: MethodInfo) -> dict[str, Any]:
     """Return a method's declaration as JSON for ``bench info`` and ``bench list``."""
     raw = asdict(info)
-    for name in ("needs_fit", "needs_predict", "gives", "tags"):
+    for name in ("needs_fit", "needs_predict", "modalities", "gives", "tags"):
         raw[name] = sorted(raw[name])
     return raw

@@ -147,13 +147,15 @@ def weighted_pairs() -> Callable[..., tuple[float, float, float]]:
     """
     from numba import njit
 
-    @njit  # type: ignore[untyped-decorator]
+    compiled: Callable[[Callable[..., Any]], Callable[..., Any]] = njit
+
+    @compiled
     def add(tree: NDArray[np.float64], rank: int, weight: float) -> None:
         while rank < len(tree):
             tree[rank] += weight
             rank += rank & (-rank)
 
-    @njit  # type: ignore[untyped-decorator]
+    @compiled
     def below(tree: NDArray[np.float64], rank: int) -> float:
         total = 0.0
         while rank > 0:
@@ -161,7 +163,7 @@ def weighted_pairs() -> Callable[..., tuple[float, float, float]]:
             rank -= rank & (-rank)
         return total
 
-    @njit  # type: ignore[untyped-decorator]
+    @compiled
     def count(
         order: NDArray[np.intp],
         ends: NDArray[np.intp],
@@ -192,8 +194,7 @@ def weighted_pairs() -> Callable[..., tuple[float, float, float]]:
             start = ends[start]
         return concordant, tied, comparable
 
-    compiled: Callable[..., tuple[float, float, float]] = count
-    return compiled
+    return count
 
 
 def _by_fold(time: ArrayLike, event: ArrayLike, fold: ArrayLike, risk: ArrayLike) -> list[Concordance]:

@@ -12,6 +12,7 @@ import numpy as np
 from survbench.api import Context, MethodInfo, Seeds
 from survbench.executor import Task, execute
 from survbench.metrics import fold_mean_concordance
+from survbench.planner import missing_for
 from survbench.prepared import PreparedCohort
 from survbench.profile import Profile
 from survbench.protocol import stratified_folds
@@ -57,7 +58,7 @@ def null_check(request: Request, *, permutations: int) -> list[NullResult]:
 
     infos = [i for i in registry().select(request.methods) if "risk" in i.gives]
     train = prepare_cohort(request)
-    infos = [i for i in infos if i.needs_fit | i.needs_predict <= train.offers]
+    infos = [i for i in infos if not missing_for(i, train)]
     tasks = [
         Task(
             key=f"{info.name} {number}",

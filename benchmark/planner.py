@@ -80,11 +80,11 @@ def plan(
             inner_split(train.cohort.select(i for i in ids if i not in set(fold)))
     for info in infos:
         entry = Entry.of(info)
-        missing = sorted((info.needs_fit | info.needs_predict) - train.offers)
+        missing = missing_for(info, train)
         if missing:
-            entries.append(replace(entry, skipped="; ".join(f"needs {m}: {REMEDY[m]}" for m in missing)))
+            entries.append(replace(entry, skipped="; ".join(missing)))
             continue
-        tests_outside = external is not None and info.needs_predict <= external.offers
+        tests_outside = external is not None and not missing_for(info, external)
         keys: list[tuple[str, ...]] = []
         outside: list[tuple[str, ...]] = []
         for seed in range(protocol.seeds if info.stochastic else 1):
@@ -122,6 +122,19 @@ def plan(
                 outside.append(tuple(j["key"] for j in of_external))
         entries.append(replace(entry, fits=tuple(keys), predicts=tuple(outside)))
     return Plan(jobs=tuple(fits + predicts), entries=tuple(entries))
+
+
+def missing_for(info: MethodInfo, cohort: PlannedCohort) -> list[str]:
+    """Return what a method needs and a cohort does not have, in words; empty where it can run.
+
+    Clinical columns are optional for a method that needs other things too: without them it gets none.
+    """
+    needs = info.needs_fit | info.needs_predict
+    optional = {"clinical"} if needs > {"clinical"} else set()
+    absent = sorted(needs - cohort.offers - optional)
+    have = {v.modality for s in cohort.cohort.subjects[:1] for v in s.volumes.values()}
+    modalities = sorted(info.modalities - have)
+    return [f"needs {n}: {REMEDY[n]}" for n in absent] + [f"needs a {m} channel" for m in modalities]
 
 
 def outcomes_of(cohort: Cohort) -> dict[str, tuple[float, bool]]:

@@ -67,7 +67,8 @@ def zscore(voxels: NDArray[Any]) -> NDArray[np.float32]:
     spread = values.std()
     if spread == 0:
         return np.zeros(values.shape, dtype=np.float32)
-    return ((values - values.mean()) / spread).astype(np.float32)
+    scaled: NDArray[np.float32] = ((values - values.mean()) / spread).astype(np.float32)
+    return scaled
 
 
 def left_right_axis(affine: NDArray[np.float64]) -> int:

@@ -99,7 +99,9 @@ def read_header(path: Path) -> Header:
     header = _parse(path, block)
     declared, size = header.offset + header.bytes, path.stat().st_size
     if declared > size * (MAX_DEFLATE_RATIO if _is_packed(path) else 1):
-        what = f"{path.name} is truncated: its header declares {declared:,} bytes, more than a file of {size:,} can hold."
+        what = (
+            f"{path.name} is truncated: its header declares {declared:,} bytes, more than a file of {size:,} can hold."
+        )
         raise ImageError(what, "Copy or export it again.")
     return header
 
@@ -158,7 +160,7 @@ def _is_packed(path: Path) -> bool:
     return path.name.endswith(".gz")
 
 
-def _open(path: Path) -> IO[bytes]:
+def _open(path: Path) -> IO[bytes] | gzip.GzipFile:
     return gzip.open(path, "rb") if _is_packed(path) else path.open("rb")
 
 
@@ -173,9 +175,9 @@ def _parse(path: Path, block: bytes) -> Header:
         raise ImageError(f"{path.name} is no NIfTI file.", "Export it as .nii or .nii.gz.")
     try:
         if magic[0] == b"n+1\0":
-            raw = nib.Nifti1Header(block[:348], check=False)
+            raw: Any = nib.Nifti1Header(block[:348], check=False)  # type: ignore[no-untyped-call]
         else:
-            raw = nib.Nifti2Header(block, check=False)
+            raw = nib.Nifti2Header(block, check=False)  # type: ignore[no-untyped-call]
         return _checked(path, raw)
     except (nib.spatialimages.HeaderDataError, ValueError, OverflowError) as error:
         raise ImageError(f"{path.name} has a header that makes no sense: {error}.", "Export it again.") from error

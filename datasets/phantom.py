@@ -139,7 +139,7 @@ def simulate(table: TableOne, count: int, centre: str, rng: np.random.Generator)
     for i in range(count):
         nodes = _nodes(n_stage[i], rng)
         burden = float(np.log1p(sum(4 / 3 * np.pi * np.prod(b.radii) / 1000 for b in nodes)))
-        clinical = {
+        clinical: dict[str, float | str] = {
             "age": float(ages[i]),
             "sex": sex[i],
             "t_stage": t_stage[i],

@@ -202,7 +202,7 @@ class _Canvas:
 
 def _axes(voxels: int) -> tuple[Image, Image, Image]:
     spacing = max(FIELD_MM) / voxels
-    x, y, z = (spacing * (np.arange(n) - (n - 1) / 2) for n in grid_shape(voxels))
+    x, y, z = (np.asarray(spacing * (np.arange(n) - (n - 1) / 2), dtype=np.float64) for n in grid_shape(voxels))
     return x[:, None, None], y[None, :, None], z[None, None, :]
 
 
@@ -218,7 +218,8 @@ def _tumour_depth(tumour: Tumour, axes: tuple[Image, Image, Image]) -> Image:
 
 def _relative_radius(x: Image, y: Image, z: Image, irregularity: float, waves: Sequence[Sequence[float]]) -> Image:
     bend = sum(np.cos(f * (x * a + y * b + z * c) + phase) for a, b, c, f, phase in waves)
-    return np.maximum(1 + irregularity * bend / np.sqrt(max(len(waves), 1) / 2), 0.3)
+    radius: Image = np.maximum(1 + irregularity * bend / np.sqrt(max(len(waves), 1) / 2), 0.3)
+    return radius
 
 
 def _tumour_uptake(tumour: Tumour, axes: tuple[Image, Image, Image], depth: Image) -> Image:

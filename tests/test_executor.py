@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+from pathlib import Path
 import time
 
 import pytest
@@ -72,7 +72,7 @@ def test_what_needs_a_failed_task_is_skipped_and_order_is_kept_otherwise():
 
 
 def test_every_task_has_a_process_of_its_own():
-    here = os.getcwd()
+    here = str(Path.cwd())
     ended = run([Task("change", changes_environment, ()), Task("read", reads_environment, (), frozenset({"change"}))])
     assert ended["read"].value == (None, here)
     pids = [e.value for e in run([Task(str(i), pid, ()) for i in range(4)], workers=1).values()]

@@ -2,42 +2,38 @@ from __future__ import annotations
 
 import csv
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from survbench.models.losses import cox_loss, dice_loss, l2_penalty
 
-REFERENCE = Path(__file__).parents[2] / "shared" / "data" / "metrics_reference"
-needs_reference = pytest.mark.skipif(
-    not REFERENCE.is_dir(), reason=f"the public reference values are not at {REFERENCE}"
-)
 
-
-def columns(name):
-    with (REFERENCE / f"data_{name}.csv").open(newline="", encoding="utf-8") as stream:
+def columns(folder, name):
+    with (folder / f"data_{name}.csv").open(newline="", encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
     return {key: torch.tensor([float(row[key]) for row in rows], dtype=torch.float64) for key in rows[0]}
 
 
-@needs_reference
 @pytest.mark.parametrize("name", ["veteran", "ovarian"])
-def test_cox_loss_equals_r_with_breslow_ties(name):
-    reference = json.loads((REFERENCE / "r_reference.json").read_text(encoding="utf-8"))[name]
-    data = columns(name)
+def test_cox_loss_equals_r_with_breslow_ties(name, shared_data):
+    folder = shared_data / "metrics_reference"
+    reference = json.loads((folder / "r_reference.json").read_text(encoding="utf-8"))[name]
+    data = columns(folder, name)
     risk = sum(beta * data[key] for key, beta in reference["fixed_beta"].items())
     loss = cox_loss(risk, data["time"], data["event"].bool())
     assert loss.item() == pytest.approx(reference["cox_breslow"]["neg_mean_over_events_at_fixed_beta"], abs=1e-9)
-    assert loss.item() * reference["events"] == pytest.approx(-reference["cox_breslow"]["loglik_at_fixed_beta"], abs=1e-9)
+    assert loss.item() * reference["events"] == pytest.approx(
+        -reference["cox_breslow"]["loglik_at_fixed_beta"], abs=1e-9
+    )
     null = cox_loss(torch.zeros_like(risk), data["time"], data["event"].bool())
     assert null.item() * reference["events"] == pytest.approx(-reference["cox_breslow"]["loglik_null"], abs=1e-9)
 
 
-@needs_reference
-def test_cox_gradient_vanishes_at_the_maximum_that_r_finds():
-    reference = json.loads((REFERENCE / "r_reference.json").read_text(encoding="utf-8"))["veteran"]
-    data = columns("veteran")
+def test_cox_gradient_vanishes_at_the_maximum_that_r_finds(shared_data):
+    folder = shared_data / "metrics_reference"
+    reference = json.loads((folder / "r_reference.json").read_text(encoding="utf-8"))["veteran"]
+    data = columns(folder, "veteran")
     features = torch.stack([data[key] for key in reference["cox_breslow"]["coef"]], dim=1)
     beta = torch.tensor(list(reference["cox_breslow"]["coef"].values()), dtype=torch.float64, requires_grad=True)
     loss = cox_loss(features @ beta, data["time"], data["event"].bool()) * reference["events"]
@@ -46,9 +42,9 @@ def test_cox_gradient_vanishes_at_the_maximum_that_r_finds():
     assert torch.allclose(beta.grad, torch.zeros_like(beta), atol=2e-5)
 
 
-@needs_reference
-def test_cox_loss_equals_the_second_reference_with_ties():
-    for case in json.loads((REFERENCE / "benchmark_cox_with_ties.json").read_text(encoding="utf-8")):
+def test_cox_loss_equals_the_second_reference_with_ties(shared_data):
+    path = shared_data / "metrics_reference" / "benchmark_cox_with_ties.json"
+    for case in json.loads(path.read_text(encoding="utf-8")):
         time, event, risk = (torch.tensor(case[key]).flatten() for key in ("time", "status", "log_hazard_breslow"))
         loss = cox_loss(risk.double(), time.double(), event.bool())
         # risks and result of the reference are rounded to four decimals

@@ -78,7 +78,12 @@ def test_all_faults_of_given_splits_are_listed_at_once(tmp_path):
     with pytest.raises(CohortError) as caught:
         read_splits(path, cohort)
     text = str(caught.value)
-    for part in ("stranger: is not in the cohort", "stands in no fold", "stands in several folds", "fold 2 has no event"):
+    for part in (
+        "stranger: is not in the cohort",
+        "stands in no fold",
+        "stands in several folds",
+        "fold 2 has no event",
+    ):
         assert part in text
 
 

@@ -84,9 +84,14 @@ def test_a_failed_run_is_recorded_but_never_done_and_gives_way_to_a_good_one(sto
 
 
 def test_a_second_writer_is_told_who_holds_the_folder(store):
-    code = "import sys; from pathlib import Path; from survbench.store import Store\nwith Store(Path(sys.argv[1])).lock(): pass"
+    code = (
+        "import sys; from pathlib import Path; from survbench.store import Store\n"
+        "with Store(Path(sys.argv[1])).lock(): pass"
+    )
     with store.lock():
-        other = subprocess.run([sys.executable, "-c", code, str(store.root)], capture_output=True, text=True, check=False)
+        other = subprocess.run(
+            [sys.executable, "-c", code, str(store.root)], capture_output=True, text=True, check=False
+        )
     assert other.returncode == 1
     assert "is in use by process" in other.stderr
     with store.lock():

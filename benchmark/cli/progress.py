@@ -37,7 +37,7 @@ def plan_lines(planned: Planned, workers: int) -> list[str]:
         f"profile '{study.profile['name']}' ({study.profile['training']['steps']} training steps)"
     )
     kinds = Counter(j["kind"] for j in planned.to_do)
-    seconds = estimate_s(planned.to_do, planned.infos, _profile(planned), planned.grid and planned.grid.shape) / workers
+    seconds = estimate_s(planned.to_do, planned.infos, _profile(planned), _grid(planned)) / workers
     estimate = f"; roughly {duration(seconds)}" if planned.to_do else ""
     lines.append(
         f"Plan      {len(planned.plan.jobs)} jobs: {len(planned.cached)} cached, {kinds['fit']} to fit, "
@@ -45,6 +45,10 @@ def plan_lines(planned: Planned, workers: int) -> list[str]:
     )
     lines += [f"Skipped   {e.name}: {e.skipped}" for e in study.entries if e.skipped]
     return lines
+
+
+def _grid(planned: Planned) -> tuple[int, int, int] | None:
+    return None if planned.grid is None else planned.grid.shape
 
 
 def _profile(planned: Planned) -> Any:
@@ -91,7 +95,7 @@ class PlainWatcher:
         from survbench.planner import estimate_s
 
         self.planned_run = planned
-        grid = planned.grid and planned.grid.shape
+        grid = _grid(planned)
         profile = _profile(planned)
         self._remaining = {j["key"]: estimate_s([j], planned.infos, profile, grid) for j in planned.to_do}
         for text in plan_lines(planned, self.workers):
@@ -176,6 +180,7 @@ def _live(workers: int, out: Path, *, to_stderr: bool) -> Iterator[PlainWatcher]
 
 def _step(out: Path, job: Job) -> str:
     try:
-        return "step " + (out / "scratch" / job["key"] / "progress.txt").read_text(encoding="utf-8")
+        text: str = (out / "scratch" / job["key"] / "progress.txt").read_text(encoding="utf-8")
     except OSError:
         return ""
+    return f"step {text}"

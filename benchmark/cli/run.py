@@ -77,7 +77,7 @@ def run(
         _show_dry_run(planned, request, as_json=as_json)
         return
     try:
-        with watching(request.workers, to_stderr=as_json) as watcher:
+        with watching(request.workers, request.out, to_stderr=as_json) as watcher:
             result = runner.run(request, watcher)
     except (KeyboardInterrupt, SystemExit):
         typer.echo("Stopped. What is done is kept; the same command goes on from here.", err=True)

@@ -115,7 +115,7 @@ def status(out: Out = DEFAULT_OUT, *, as_json: AsJson = False) -> None:
 
     out = out.expanduser().absolute()
     store = Store(out)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for study in find_studies(out):
         for entry in study.entries:
             keys = [key for seeds in (entry.fits, entry.predicts) for folds in seeds for key in folds]
@@ -133,8 +133,8 @@ def status(out: Out = DEFAULT_OUT, *, as_json: AsJson = False) -> None:
         if row["study"] != shown:
             shown = str(row["study"])
             say(shown)
-        states: dict[str, int] = row["states"]  # type: ignore[assignment]
-        say(f"  {row['method']:<24} " + ", ".join(f"{count} {state}" for state, count in states.items()))
+        counts = ", ".join(f"{count} {state}" for state, count in row["states"].items())
+        say(f"  {row['method']:<24} {counts}")
 
 
 def _state(store: Any, key: str) -> str:

@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-
 from survbench.api import MethodInfo
 
 
@@ -80,7 +79,7 @@ class Chatty(Well):
     """Prints 10 MB and changes what a process shares."""
 
     def fit(self, train, *, validation, ctx):
-        np.random.seed(0)
+        np.random.seed(0)  # noqa: NPY002  # what it must not do
         os.environ["SURVBENCH_TEST_FLAG"] = "changed"
         for _ in range(10):
             sys.stdout.write("x" * 1_000_000)
@@ -118,7 +117,11 @@ class Sniffs(Well):
 
 def _secrets(thing, n):
     names = ("time", "event", "outcome", "outcomes", "mask", "truth", "hazard")
-    found = [f"attribute {name}" for name in names if getattr(thing, name, None) is not None and not callable(getattr(thing, name))]
+    found = [
+        f"attribute {name}"
+        for name in names
+        if getattr(thing, name, None) is not None and not callable(getattr(thing, name))
+    ]
     if isinstance(thing, Mapping):
         found += [f"key {key}" for key in thing if str(key) in names]
     if isinstance(thing, np.ndarray) and thing.dtype == bool and thing.size > n:

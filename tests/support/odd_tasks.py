@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from pathlib import Path
 
 import numpy as np
 from survbench.api import DeadlineError
@@ -44,4 +45,4 @@ def changes_environment():
 
 
 def reads_environment():
-    return os.environ.get("SURVBENCH_TEST_FLAG"), os.getcwd()
+    return os.environ.get("SURVBENCH_TEST_FLAG"), str(Path.cwd())

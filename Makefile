@@ -1,0 +1,47 @@
+# `make bench` and `make test` are all that a fresh machine needs; both set up .venv first.
+PYTHON ?= python3
+BIN := .venv/bin
+# in this folder `import datasets` would otherwise find ours instead of somebody else's
+export PYTHONSAFEPATH := 1
+export OMP_NUM_THREADS ?= 1
+export OMP_WAIT_POLICY ?= PASSIVE
+export MLFLOW_DISABLE_TELEMETRY := true
+PYTEST := $(BIN)/pytest -n 2 --dist loadfile
+
+.PHONY: setup bench test test-all lint types clean
+
+setup: .venv/complete
+
+# torch first: in the other order some indexes give a build for GPUs that are not there
+.venv/complete: pyproject.toml requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' || \
+	  { echo "Python 3.11 or 3.12 is needed; name it with: make PYTHON=python3.12"; exit 2; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check "$$(grep '^torch==' requirements.lock)"
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
+	touch $@
+
+bench: setup
+	$(BIN)/bench run --methods all
+
+test: setup
+	$(PYTEST) -m "not slow" -q
+
+test-all: setup
+	$(PYTEST) -q
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+# on the built wheel: in the source tree the package's folders lie apart, and tools do not find them
+types: setup
+	rm -rf build/wheel build/types
+	$(BIN)/python -m build --quiet --wheel --outdir build/wheel
+	$(BIN)/pip install --quiet --no-deps --target build/types build/wheel/*.whl
+	cd build/types && ../../$(BIN)/mypy --config-file ../../pyproject.toml
+	cd build/types && PYTHONPATH=. ../../$(BIN)/lint-imports --config ../../pyproject.toml
+
+clean:
+	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache *.egg-info

@@ -1,0 +1,89 @@
+"""Clinical columns as numbers; what has to be learnt for that is learnt on the training fold."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from survbench.cohort import ClinicalColumn, UnlabelledCohort
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """How one column is encoded. ``fill`` stands in for a missing value: the training median, or the most frequent
+    level; ``mean`` and ``sd`` scale numbers.
+    """
+
+    name: str
+    kind: Literal["numeric", "ordinal", "categorical"]
+    levels: tuple[str, ...]
+    fill: float | str
+    mean: float = 0.0
+    sd: float = 1.0
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        if self.kind == "categorical":
+            return tuple(f"{self.name}={level}" for level in self.levels[1:])
+        return (self.name,)
+
+    def encode(self, value: float | str | None) -> list[float]:
+        known = self.fill if value is None else value
+        if self.kind == "categorical":
+            return [float(known == level) for level in self.levels[1:]]
+        if self.kind == "ordinal":
+            position = self.levels.index(str(known))
+            return [position / max(1, len(self.levels) - 1)]
+        return [(float(known) - self.mean) / self.sd]
+
+
+@dataclass(frozen=True, slots=True)
+class ClinicalEncoder:
+    """Encodes a cohort's clinical columns.
+
+    Numbers are standardised with the training fold's mean and standard deviation, ordinal levels become 0 to 1 in even
+    steps (the paper's TNM stage: III is 0, IVa is 1), categorical ones an indicator for each level but the first.
+    Missing numbers become the training median, missing levels the most frequent one.
+    """
+
+    encoded: tuple[_Column, ...]
+
+    @classmethod
+    def fit(cls, cohort: UnlabelledCohort) -> Self:
+        """Learn scaling and imputation from a training cohort."""
+        return cls(tuple(_learn(column, cohort) for column in cohort.clinical_columns))
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the encoded columns."""
+        return tuple(name for column in self.encoded for name in column.outputs)
+
+    def transform(self, cohort: UnlabelledCohort) -> NDArray[np.float64]:
+        """Return the encoded values, shape (n, len(columns)); no missing value is left."""
+        rows = [[v for c in self.encoded for v in c.encode(s.clinical[c.name])] for s in cohort.subjects]
+        return np.array(rows, dtype=np.float64).reshape(len(cohort), len(self.columns))
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """Return the encoder as JSON."""
+        return [asdict(column) for column in self.encoded]
+
+    @classmethod
+    def from_json(cls, raw: list[dict[str, Any]]) -> Self:
+        """Restore what :meth:`to_json` gave."""
+        return cls(tuple(_Column(**{**c, "levels": tuple(c["levels"])}) for c in raw))
+
+
+def _learn(column: ClinicalColumn, cohort: UnlabelledCohort) -> _Column:
+    known = [v for s in cohort.subjects if (v := s.clinical[column.name]) is not None]
+    if column.kind == "numeric":
+        values = np.array(known, dtype=np.float64)
+        if values.size == 0:
+            return _Column(column.name, column.kind, (), 0.0)
+        sd = float(values.std()) or 1.0
+        return _Column(column.name, column.kind, (), float(np.median(values)), float(values.mean()), sd)
+    levels = column.levels
+    # of equally frequent levels the first of the card
+    fill = max(levels, key=lambda level: (known.count(level), -levels.index(level)))
+    return _Column(column.name, column.kind, levels, fill)

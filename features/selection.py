@@ -1,0 +1,67 @@
+"""Which features to keep: univariate Cox screening and removal of redundant ones. Learn on the training fold only."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def univariate_cox(
+    values: NDArray[np.float64], time: NDArray[np.float64], event: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """Return each feature's statistic of the Cox score test (chi-squared with 1 degree of freedom, Breslow's ties).
+
+    With one feature it is the log-rank test; no model is fitted, so all features take one pass.
+
+    Args:
+        values: features, shape (n, p), finite.
+        time: shape (n,).
+        event: shape (n,).
+
+    Returns:
+        Shape (p,); 0 for a feature that is constant in every risk set, or without events.
+    """
+    order = np.argsort(-time, kind="stable")
+    x, t, e = values[order], time[order], event[order]
+    last = np.searchsorted(-t, -t, side="right") - 1
+    at_risk = (last + 1.0)[:, None]
+    # centred on the overall mean: sums of squares lose fewer digits
+    x = x - x.mean(axis=0)
+    mean = np.cumsum(x, axis=0)[last] / at_risk
+    variance = np.cumsum(x**2, axis=0)[last] / at_risk - mean**2
+    score = (x - mean)[e].sum(axis=0)
+    information = variance[e].sum(axis=0)
+    usable = information > 1e-10 * np.maximum(1e-300, (x**2).sum(axis=0))
+    statistic: NDArray[np.float64] = np.divide(score**2, information, out=np.zeros(x.shape[1]), where=usable)
+    return statistic
+
+
+def spearman_redundancy(
+    values: NDArray[np.float64], strength: NDArray[np.float64], *, threshold: float = 0.7
+) -> NDArray[np.intp]:
+    """Return the features that remain when, of any two with ``|Spearman's rho| > threshold``, the weaker goes.
+
+    Features are visited from the strongest to the weakest (ties in column order) and kept if they correlate with no
+    kept one above the threshold (DeepMTS, section 4.4: 0.7; the paper does not say which of two is dropped). Constant
+    features are dropped first.
+
+    Args:
+        values: features, shape (n, p), finite.
+        strength: what orders them, shape (p,), for example :func:`univariate_cox`.
+        threshold: largest correlation that two kept features may have.
+
+    Returns:
+        Columns that remain, ascending.
+    """
+    from scipy.stats import rankdata
+
+    varying = np.flatnonzero(np.ptp(values, axis=0) > 0)
+    ranks = rankdata(values[:, varying], axis=0)
+    ranks -= ranks.mean(axis=0)
+    ranks /= np.linalg.norm(ranks, axis=0)
+    correlation = np.abs(ranks.T @ ranks)
+    kept: list[int] = []
+    for candidate in np.argsort(-strength[varying], kind="stable"):
+        if not kept or correlation[candidate, kept].max() <= threshold:
+            kept.append(int(candidate))
+    return np.sort(varying[kept])

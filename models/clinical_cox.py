@@ -1,0 +1,69 @@
+"""Cox proportional hazards on the clinical columns that the card gives to methods."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from survbench.api import Context, MethodInfo
+from survbench.cohort import Cohort, UnlabelledCohort
+from survbench.models.linear import LinearHazard
+
+RIDGE = 1e-3
+"""Per patient; keeps coefficients finite where a column separates events from the others, and moves no other much."""
+
+
+class ClinicalCox:
+    """Cox model with Efron's ties and a trace of ridge penalty."""
+
+    def __init__(self) -> None:
+        self._model = LinearHazard()
+
+    def fit(self, train: Cohort, *, validation: Cohort | None, ctx: Context) -> Self:  # noqa: ARG002
+        """Fit encoding, coefficients and baseline hazard."""
+        from sksurv.linear_model import CoxPHSurvivalAnalysis
+        from sksurv.util import Surv
+        from survbench.features.clinical import ClinicalEncoder
+
+        encoder = ClinicalEncoder.fit(train)
+        values = encoder.transform(train)
+        # a column that is constant in this fold carries no information; its coefficient is 0
+        varying = np.ptp(values, axis=0) > 0
+        coefficients = np.zeros(values.shape[1])
+        if varying.any():
+            cox = CoxPHSurvivalAnalysis(alpha=RIDGE * len(train), ties="efron")
+            cox.fit(values[:, varying], Surv.from_arrays(train.event, train.time))
+            coefficients[varying] = cox.coef_
+        self._model = LinearHazard.fit(encoder, (), coefficients, train)
+        return self
+
+    def predict_risk(self, cohort: UnlabelledCohort) -> NDArray[np.float64]:
+        """Return the linear predictor, shape (n,)."""
+        return self._model.risk(cohort)
+
+    def predict_survival(self, cohort: UnlabelledCohort, times: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return survival at ``times`` (months), shape (n, len(times))."""
+        return self._model.survival(cohort, times)
+
+    def save(self, folder: Path) -> None:
+        """Write the model as JSON."""
+        self._model.save(folder)
+
+    def load(self, folder: Path, *, device: str) -> Self:  # noqa: ARG002
+        """Restore what :meth:`save` wrote."""
+        self._model = LinearHazard.load(folder)
+        return self
+
+
+INFO = MethodInfo(
+    name="clinical-cox",
+    title="Clinical Cox model",
+    family="clinical",
+    target="survbench.models.clinical_cox:ClinicalCox",
+    needs_fit=frozenset({"clinical"}),
+    needs_predict=frozenset({"clinical"}),
+    gives=frozenset({"risk", "survival"}),
+    reference="Cox, J R Stat Soc B 34(2), 1972",
+)

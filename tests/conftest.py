@@ -1,0 +1,38 @@
+"""What several tests share: quiet threads, public data if it lies beside the project, and an outside plugin."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+# before numpy or torch are imported: two workers with one thread each beat one with two
+for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
+    os.environ.setdefault(variable, "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ["PYTHONSAFEPATH"] = "1"
+
+SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+PLUGINS = Path(__file__).parent / "plugins"
+
+
+@pytest.fixture(scope="session")
+def shared_data():
+    """Return the folder of public reference data; a test that needs it skips where it is absent."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip(f"needs the public reference data at {SHARED_DATA}, which does not travel with the project")
+    return SHARED_DATA
+
+
+@pytest.fixture
+def odd_plugins(monkeypatch):
+    """Install the outside plugin of tests/plugins for one test, in this process and in those it starts."""
+    from survbench.registry import registry
+
+    monkeypatch.syspath_prepend(str(PLUGINS))
+    monkeypatch.setenv("PYTHONPATH", str(PLUGINS))
+    registry.cache_clear()
+    yield
+    registry.cache_clear()
