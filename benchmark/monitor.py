@@ -35,7 +35,7 @@ class FileMonitor:
         """Keep what a method predicts for ``cohort`` after ``step``."""
         if risk is not None:
             np.save(self.folder / f"{step}.risk.npy", np.asarray(risk, dtype=np.float64))
-        for row, image in enumerate(probability or ()):
+        for row, image in enumerate(() if probability is None else probability):
             np.save(self.folder / f"{step}.{row}.probability.npy", np.asarray(image, dtype=np.float16))
 
 

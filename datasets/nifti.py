@@ -190,7 +190,8 @@ def _checked(path: Path, raw: Any) -> Header:
         raise ImageError(f"{path.name} holds voxels of type {dtype}.", "Export it with one real number per voxel.")
     size = math.prod(shape) * dtype.itemsize
     if size > MAX_BYTES:
-        what = f"{path.name} declares {' x '.join(map(str, shape))} voxels, {size:,} bytes; at most {MAX_BYTES:,} are read."
+        grid = " x ".join(map(str, shape))
+        what = f"{path.name} declares {grid} voxels, {size:,} bytes; at most {MAX_BYTES:,} are read."
         raise ImageError(what, "Correct the header, or crop the image.")
     offset = int(raw["vox_offset"])
     if not int(raw["sizeof_hdr"]) <= offset <= _LARGEST_OFFSET:

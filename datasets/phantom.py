@@ -38,7 +38,7 @@ PHANTOM_VERSION = 1
 
 FACTORS: Mapping[str, tuple[float, float, float]] = {
     # factor: (weight per standard deviation, population mean, population standard deviation)
-    "log_volume": (0.65, 2.5, 0.7),
+    "log_volume": (0.65, 3.2, 0.7),
     "heterogeneity": (0.55, 0.5, 0.289),
     "irregularity": (0.40, 0.19, 0.081),
     "nodal_burden": (0.50, 1.27, 0.71),
@@ -125,7 +125,7 @@ def phantom_cohorts(size: PhantomSize, voxels: int, *, seed: int = 0) -> tuple[S
 
 def simulate(table: TableOne, count: int, centre: str, rng: np.random.Generator) -> list[Patient]:
     """Draw patients whose table has the marginals of ``table`` and whose stages agree with their disease."""
-    log_volume = np.clip(rng.normal(FACTORS["log_volume"][1], FACTORS["log_volume"][2], count), 0.7, 4.1)
+    log_volume = np.clip(rng.normal(FACTORS["log_volume"][1], FACTORS["log_volume"][2], count), 1.6, 4.6)
     heterogeneity = rng.uniform(0, 1, count)
     irregularity = rng.uniform(0.05, 0.33, count)
     nodal = rng.normal(size=count)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -119,9 +120,10 @@ def _show_result(result: Result, request: Request, *, as_json: bool) -> None:
         say((folder / "leaderboard.json").read_text(encoding="utf-8").rstrip())
         return
     from rich.console import Console
-    from survbench.leaderboard.render import terminal_table
+    from survbench.leaderboard.render import WIDE, terminal_table
 
-    Console().print(terminal_table(result.board))
+    console = Console(width=None if sys.stdout.isatty() else WIDE)
+    console.print(terminal_table(result.board, width=console.width))
     for warning in result.board.warnings:
         say(f"Note: {warning}")
     for job in result.failed:

@@ -1,0 +1,160 @@
+"""What the runs of a study say, as arrays in one order of patients."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from survbench.store import Run, Store
+from survbench.study import Entry, Study
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+WORST_FIRST = ("oom", "timeout", "failed", "interrupted", "skipped", "pending")
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcomes:
+    """Patients in one order: ids, months, events, and the fold that tests each (all 0 for an external cohort)."""
+
+    ids: tuple[str, ...]
+    time: Array
+    event: NDArray[np.bool_]
+    fold: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gathered:
+    """One method's runs.
+
+    Attributes:
+        risk: out-of-fold risks, shape (seeds, n); None for an incomplete method, or one without risk.
+        external: ensemble risks of the external cohort, shape (seeds, m); None alike.
+        dice: mean Dice of the test patients, or None.
+        status: ``ok``, or the worst status of the method's jobs (``pending`` for one that has not run).
+        reason: why the method is incomplete, or "".
+        coverage: share of the planned jobs that are done.
+        runs: the fits that are done.
+    """
+
+    entry: Entry
+    status: str
+    reason: str
+    coverage: float
+    runs: tuple[Run, ...] = ()
+    risk: Array | None = None
+    external: Array | None = None
+    dice: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Results:
+    """All methods of a study, with the outcomes that their predictions were stored with."""
+
+    methods: Mapping[str, Gathered] = field(default_factory=dict)
+    outcomes: Outcomes | None = None
+    external: Outcomes | None = None
+
+
+def gather(study: Study, store: Store) -> Results:
+    """Read the stored predictions of all methods of a study."""
+    ids = tuple(sorted(i for fold in study.protocol["folds"] for i in fold))
+    methods: dict[str, Gathered] = {}
+    outcomes = external = None
+    for entry in study.entries:
+        fits = [[store.read(key) for key in seed] for seed in entry.fits]
+        predicts = [[store.read(key) for key in seed] for seed in entry.predicts]
+        done = [run for seed in fits for run in seed if run is not None and run.status == "ok"]
+        status, reason = _status(entry, [run for seed in (*fits, *predicts) for run in seed])
+        planned = [run for seed in (*fits, *predicts) for run in seed]
+        finished = sum(run is not None and run.status == "ok" for run in planned)
+        result = Gathered(
+            entry=entry,
+            status=status,
+            reason=reason,
+            coverage=finished / len(planned) if planned else 0.0,
+            runs=tuple(done),
+        )
+        if status == "ok":
+            inside = [_joined(seed).set_index("id").loc[list(ids)] for seed in fits]
+            outcomes = outcomes or _outcomes(inside[0])
+            outside = (
+                [_ensemble(own, seed, study) for own, seed in zip(fits, predicts, strict=True)] if predicts else []
+            )
+            if outside:
+                external = external or _outcomes(outside[0][0])
+            result = _with_values(result, inside, [risk for _, risk in outside])
+        methods[entry.name] = result
+    return Results(methods=methods, outcomes=outcomes, external=external)
+
+
+def _status(entry: Entry, runs: list[Run | None]) -> tuple[str, str]:
+    """Return the worst status, and the first reason in a sentence."""
+    if entry.skipped:
+        return "skipped", entry.skipped
+    bad = [run for run in runs if run is None or run.status != "ok"]
+    if not bad:
+        return "ok", ""
+    states = {"pending" if run is None else run.status for run in bad}
+    worst = next(s for s in WORST_FIRST if s in states)
+    for run in bad:
+        if run is not None and run.status == worst and run.record.get("error"):
+            error: Mapping[str, Any] = run.record["error"]
+            first = str(error["message"]).strip().splitlines()[:1]
+            return worst, f"{error['type']}: {first[0] if first else ''}"[:300]
+    return worst, "has not run yet" if worst == "pending" else ""
+
+
+def _joined(runs: list[Run | None]) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.concat([run.predictions() for run in runs if run is not None], ignore_index=True)
+
+
+def _outcomes(table: pd.DataFrame) -> Outcomes:
+    return Outcomes(
+        ids=tuple(table.index),
+        time=table["time"].to_numpy(dtype=np.float64),
+        event=table["event"].to_numpy(dtype=bool),
+        fold=table["fold"].to_numpy(dtype=np.int64),
+    )
+
+
+def _ensemble(own: list[Run | None], outside: list[Run | None], study: Study) -> tuple[pd.DataFrame, Array]:
+    """Return the external cohort's table, and the mean over fold models of their standardised risks, shape (m,).
+
+    A model's risks are scaled by the mean and standard deviation of its own out-of-fold risks, or, in the published
+    way, of the external cohort. A model that gives everybody the same risk contributes 0.
+    """
+    tables = [run.predictions().sort_values("id").set_index("id") for run in outside if run is not None]
+    risks = []
+    for run, table in zip(own, tables, strict=True):
+        risk = table["risk"].to_numpy(dtype=np.float64)
+        scale = risk
+        if study.protocol["standardisation"] == "out-of-fold" and run is not None:
+            scale = run.predictions()["risk"].to_numpy(dtype=np.float64)
+        spread = float(scale.std())
+        risks.append((risk - scale.mean()) / spread if spread > 0 else np.zeros_like(risk))
+    table = tables[0].copy()
+    table["fold"] = 0
+    table["dice"] = np.mean([t["dice"].to_numpy(dtype=np.float64) for t in tables], axis=0)
+    return table, np.mean(risks, axis=0)
+
+
+def _with_values(result: Gathered, inside: list[pd.DataFrame], outside: list[Array]) -> Gathered:
+    from dataclasses import replace
+
+    gives = set(result.entry.gives)
+    risk = np.stack([t["risk"].to_numpy(dtype=np.float64) for t in inside])
+    scores = np.stack([t["dice"].to_numpy(dtype=np.float64) for t in inside])
+    return replace(
+        result,
+        risk=risk if "risk" in gives else None,
+        external=np.stack(outside) if outside and "risk" in gives else None,
+        dice=float(scores.mean()) if "segmentation" in gives and np.isfinite(scores).all() else None,
+    )
