@@ -36,13 +36,17 @@ class Training(_Strict):
     """How long networks train.
 
     The published schedule (15,000 steps) is compressed to ``steps``; with far fewer steps the published learning rates
-    and batch-norm momentum do nothing, so they are scaled, and the board prints by how much.
+    and batch-norm momentum do nothing, so they are scaled, and the board prints by how much. ``clip_norm`` bounds the
+    norm of the gradient. It is not published, and needed on small grids: at 32 voxels the deepest maps of the cascaded
+    network are single voxels, batch normalisation over a batch of them makes the first gradients of L_sur a thousand
+    times those of L_seg, and Adam divides by what it has seen for a thousand steps.
     """
 
     steps: Positive
     batch_size: Annotated[int, Field(ge=2, multiple_of=2)]
     learning_rate_scale: Annotated[float, Field(gt=0)] = 1.0
     batch_norm_momentum: Annotated[float, Field(gt=0, le=1)] = 0.01
+    clip_norm: Annotated[float, Field(gt=0)] | None = None
     evaluations: Annotated[int, Field(ge=0)] = 20
 
 

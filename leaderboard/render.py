@@ -85,8 +85,10 @@ def markdown(board: Board) -> str:
     lines += ["| " + " | ".join(_plain(cell) for cell in cells(row)) + " |" for row in board.rows]
     lines += [
         "",
-        (f"p: paired test against `{board.protocol['reference']}`, Holm-adjusted over all ranked methods. "
-        "Published C: another cohort and budget, not to be compared with ours."),
+        (
+            f"p: paired test against `{board.protocol['reference']}`, Holm-adjusted over all ranked methods. "
+            "Published C: another cohort and budget, not to be compared with ours."
+        ),
     ]
     lines += [f"- {_plain(warning)}" for warning in board.warnings]
     lines += [f"- `{row.method}` {row.status}: {_plain(row.reason)}" for row in board.rows if row.reason]

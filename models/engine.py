@@ -161,7 +161,10 @@ class Trainer:
         terms = self.objective.terms(output, batch)
         total = torch.stack([*terms.values()]).sum()
         total.backward()  # type: ignore[no-untyped-call]
-        norm = nn.utils.get_total_norm([p.grad for p in self.network.parameters() if p.grad is not None])
+        parameters = list(self.network.parameters())
+        norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+        if training.clip_norm is not None:
+            nn.utils.clip_grads_with_norm_(parameters, training.clip_norm, norm)
         loss, gradient, *parts = torch.stack([total, norm, *terms.values()]).tolist()
         if self._is_usable(loss, gradient):
             self.optimizer.step()

@@ -32,7 +32,9 @@ def test_deepmts_learns_eight_phantom_patients_by_heart(tmp_path):
     cohort = phantom_cohorts(size, 32)[0].cohort
     subjects = [replace(s, volumes={k: padded(v) for k, v in s.volumes.items()}) for s in cohort.subjects]
     cohort = replace(cohort, subjects=tuple(subjects))
-    training = Training(steps=300, batch_size=8, learning_rate_scale=10.0, batch_norm_momentum=0.1, evaluations=0)
+    training = Training(
+        steps=200, batch_size=8, learning_rate_scale=10.0, batch_norm_momentum=0.1, clip_norm=1.0, evaluations=0
+    )
     ctx = Context(seeds=Seeds(0, 0, "deepmts"), training=training, scratch=tmp_path)
     method = DeepMTS(
         l2=0.0,
