@@ -107,7 +107,7 @@ def patient():
 
 
 def test_extraction_equals_a_direct_call_without_cropping(patient):
-    import SimpleITK as sitk  # noqa: N813  # as its manual names it
+    import SimpleITK as sitk  # as its manual names it
     from radiomics.featureextractor import RadiomicsFeatureExtractor
 
     found = extract(patient)
