@@ -117,7 +117,7 @@ def stack(cohort: UnlabelledCohort, clinical: NDArray[np.float64], *, mask: bool
         if not images[row].isfinite().all():
             raise BenchError(f"The images of {subject.id} hold NaN or infinity. Run 'bench validate' on the cohort.")
         if masks is not None:
-            masks[row, 0] = torch.from_numpy(np.asarray(subject.volumes["mask"].voxels(), dtype=bool))
+            masks[row, 0] = torch.from_numpy(np.array(subject.volumes["mask"].voxels(), dtype=bool))
     return Inputs(
         images=images,
         clinical=torch.from_numpy(np.asarray(clinical, dtype=np.float32)),

@@ -1,0 +1,81 @@
+"""The package as it is shipped: folders, names, lists that must agree."""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+FOLDERS = PROJECT["tool"]["setuptools"]["package-dir"]
+
+
+def test_every_folder_with_modules_is_packaged():
+    found = set()
+    for package, folder in FOLDERS.items():
+        for init in (ROOT / folder).rglob("__init__.py"):
+            inside = init.parent.relative_to(ROOT / folder).parts
+            found.add(".".join([package, *inside]))
+    assert found == set(PROJECT["tool"]["setuptools"]["packages"])
+
+
+def test_what_is_no_module_is_packaged_too():
+    patterns = PROJECT["tool"]["setuptools"]["package-data"]
+    for package, folder in FOLDERS.items():
+        extra = [p for p in (ROOT / folder).glob("*.*") if p.suffix not in {".py", ".pyc"}]
+        for path in extra:
+            assert any(path.match(pattern) for pattern in patterns.get(package, [])), f"{path} is not shipped"
+
+
+@pytest.mark.parametrize("package", PROJECT["tool"]["setuptools"]["packages"])
+def test_packages_are_importable_and_say_what_they_are(package):
+    assert importlib.import_module(package).__doc__
+
+
+def test_nothing_heavy_is_imported_for_the_lists():
+    code = (
+        "import sys; from survbench.registry import registry; from survbench.datasets.named import cohort_summaries; "
+        "registry(); cohort_summaries(); "
+        "print(sorted({'torch', 'pandas', 'sksurv', 'mlflow', 'radiomics', 'SimpleITK', 'scipy', 'lifelines'} "
+        "& set(sys.modules)))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
+
+
+def test_the_lock_fits_the_ranges():
+    from packaging.requirements import Requirement
+
+    locked = {}
+    for line in (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines():
+        if line and not line.startswith("#"):
+            name, version = line.split("==")
+            locked[name.lower().replace("_", "-")] = version
+    wanted = [*PROJECT["project"]["dependencies"], *PROJECT["project"]["optional-dependencies"]["dev"]]
+    for text in wanted:
+        requirement = Requirement(text)
+        version = locked[requirement.name.lower().replace("_", "-")]
+        assert requirement.specifier.contains(version), f"{text} against {version}"
+
+
+def test_the_version_is_the_changelogs():
+    from survbench import __version__
+
+    assert f"## {__version__}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert f"version: {__version__}" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "page", [*sorted(ROOT.glob("docs/**/*.md")), ROOT / "README.md", ROOT / "CONTRIBUTING.md"], ids=lambda p: p.name
+)
+def test_links_between_pages_lead_somewhere(page):
+    import re
+
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8")):
+        if "://" not in target:
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
