@@ -187,7 +187,6 @@ def html(board: Board) -> str:
         rows=[_view(board, row) for row in board.rows],
         summary=summary(board),
         scale=_Scale(board),
-        data=Markup(json_text(board).replace("</", "<\\/")),  # noqa: S704  # JSON in a script, its one way out closed
         style=Markup((assets / "board.css").read_text(encoding="utf-8")),  # noqa: S704  # ours
         script=Markup((assets / "board.js").read_text(encoding="utf-8")),  # noqa: S704  # ours
     )

@@ -122,7 +122,7 @@ def _show_result(result: Result, request: Request, *, as_json: bool) -> None:
     from rich.console import Console
     from survbench.leaderboard.render import WIDE, terminal_table
 
-    console = Console(width=None if sys.stdout.isatty() else WIDE)
+    console = Console(width=None if sys.stdout.isatty() else WIDE + 20)
     console.print(terminal_table(result.board, width=console.width))
     for warning in result.board.warnings:
         say(f"Note: {warning}")

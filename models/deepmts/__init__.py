@@ -18,7 +18,7 @@ METHODS: tuple[MethodInfo, ...] = (
         gives=frozenset({"risk", "segmentation", "embedding"}),
         stochastic=True,
         selects=True,
-        resources=Resources(gpu=True),
+        resources=Resources(gpu=True, quick_seconds=42.0),
         tags=frozenset({"paper", "table-2", "table-3", "table-4"}),
         published=Published(source=f"{PAPER}, Table II", c_index=0.722, external_c_index=0.698, dice=0.760),
         reference="https://arxiv.org/abs/2109.07711",

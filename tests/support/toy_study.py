@@ -1,0 +1,136 @@
+"""Writes studies into a store without fitting anything."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from survbench.store import SCHEMA, write_json
+from survbench.study import Entry, Study
+
+IDS = [f"P{n:02d}" for n in range(30)]
+OUTSIDE = [f"E{n:02d}" for n in range(20)]
+
+
+def outcomes(ids):
+    rng = np.random.default_rng(len(ids))
+    return rng.exponential(20, len(ids)).round(2) + 0.1, rng.random(len(ids)) < 0.6
+
+
+def table(ids, chosen, risk, *, fold, seed=0, role="test", dice=np.nan):
+    time, event = outcomes(ids)
+    rows = [ids.index(i) for i in chosen]
+    return pd.DataFrame(
+        {
+            "id": pd.array(chosen, dtype="string"),
+            "fold": fold,
+            "seed": seed,
+            "role": role,
+            "time": time[rows],
+            "event": event[rows],
+            "centre": "A",
+            "risk": np.asarray(risk, dtype=float),
+            "dice": dice,
+            "survival": [None] * len(chosen),
+        }
+    )
+
+
+def put(store, key, predictions, *, status="ok", seconds=1.0, description=None, error=None):
+    """Write a run."""
+    job = {"key": key, "kind": "fit", "method": "m", "seed": 0, "fold": 0}
+    record = {
+        "schema": SCHEMA,
+        "status": status,
+        "error": error,
+        "seconds": seconds,
+        "description": description or {},
+        "provenance": {},
+    }
+    if status != "ok":
+        store.record_failure(key, job, record, "")
+        return
+    with store.writing(key) as folder:
+        predictions.to_parquet(folder / "predictions.parquet")
+        pd.DataFrame({"step": [], "split": [], "metric": [], "value": []}).to_parquet(folder / "curves.parquet")
+        write_json(folder / "job.json", job)
+        write_json(folder / "run.json", record)
+
+
+def folds(count=3):
+    return [IDS[k::count] for k in range(count)]
+
+
+def study(entries, *, external=True, selection="last", **profile):
+    """Return a study of three folds with these entries."""
+    described = {
+        "name": "toy",
+        "title": "Toy cohort",
+        "endpoint": "PFS",
+        "patients": 30,
+        "events": 18,
+        "centres": 1,
+        "channels": ["pet"],
+        "grid": [32, 32, 32],
+        "licence": "CC0",
+        "citation": "nobody",
+        "fingerprint": "f",
+    }
+    standardisation = "external" if selection == "paper" else "out-of-fold"
+    return Study(
+        name="toy-smoke-00000000",
+        cohort=described,
+        external={**described, "name": "outside", "title": "Outside", "patients": 20} if external else None,
+        protocol={
+            "folds": folds(),
+            "seeds": 1,
+            "selection": selection,
+            "reference": "radiomics-lasso-cox",
+            "standardisation": standardisation,
+            "fingerprint": "0123456789abcdef",
+        },
+        profile={
+            "name": "smoke",
+            "resamples": 200,
+            "training": {"steps": 6, "learning_rate_scale": 100.0},
+            **profile,
+        },
+        provenance={"survbench": "0.1.0"},
+        entries=tuple(entries),
+    )
+
+
+def method(store, name, risks, *, family="marker", outside=None, dice=np.nan, gives=("risk",), title=None, **more):
+    """Write a complete method: ``risks`` of shape (seeds, 30), ``outside`` of shape (seeds, folds, 20)."""
+    risks = np.atleast_2d(risks)
+    fits, predicts = [], []
+    for seed, risk in enumerate(risks):
+        fits.append([])
+        predicts.append([])
+        for fold, members in enumerate(folds()):
+            key = f"{name}-{seed}-{fold}"
+            own = [risk[IDS.index(i)] for i in members]
+            put(
+                store,
+                key,
+                table(IDS, members, own, fold=fold, seed=seed, dice=dice),
+                description=more.get("description"),
+            )
+            fits[-1].append(key)
+            if outside is not None:
+                put(
+                    store,
+                    f"{key}-out",
+                    table(OUTSIDE, OUTSIDE, outside[seed][fold], fold=fold, role="external:outside"),
+                )
+                predicts[-1].append(f"{key}-out")
+    return Entry(
+        name=name,
+        title=title or name,
+        family=family,
+        gives=tuple(gives),
+        stochastic=len(risks) > 1,
+        published=more.get("published"),
+        notes=more.get("notes", ""),
+        fits=tuple(map(tuple, fits)),
+        predicts=tuple(map(tuple, predicts)) if outside is not None else (),
+    )
