@@ -44,7 +44,8 @@ filter.addEventListener("input", () => {
   const wanted = filter.value.trim().toLowerCase();
   let count = 0;
   for (const row of original) {
-    row.hidden = !row.cells[1].textContent.toLowerCase().includes(wanted);
+    const [title, family] = row.cells[1].querySelectorAll(".title, .family");
+    row.hidden = !`${title.textContent} ${family.textContent}`.toLowerCase().includes(wanted);
     if (!row.hidden) count += 1;
   }
   shown.textContent = wanted ? `${count} of ${original.length} rows` : "";

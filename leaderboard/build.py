@@ -29,7 +29,12 @@ def build_board(study: Study, store: Store) -> Board:
     """
     results = gather(study, store)
     resamples, seed = int(study.profile["resamples"]), int(study.protocol["fingerprint"][:8], 16)
-    rows = {name: _bare(result) for name, result in results.methods.items()}
+    # a reference row that a cohort cannot have (the oracle of real patients) would only be noise on its board
+    rows = {
+        name: _bare(result)
+        for name, result in results.methods.items()
+        if not (result.entry.family == "reference" and result.status == "skipped")
+    }
     ranked = [n for n, r in results.methods.items() if r.risk is not None and r.entry.family != "reference"]
     measured = [n for n, r in results.methods.items() if r.risk is not None]
     excluded = 0

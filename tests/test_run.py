@@ -149,7 +149,6 @@ def test_a_method_that_searches_at_prediction_finds_nothing(odd_plugins, tmp_pat
 
 def test_the_search_would_find_what_lies_open(odd_plugins, cheap):
     """The searching method is no blank: given outcomes, masks or the truth it says so."""
-    import numpy as np
     from odd_methods import Sniffs
     from survbench.prepared import PreparedCohort
 
@@ -166,7 +165,6 @@ def test_the_search_would_find_what_lies_open(odd_plugins, cheap):
     ):
         with pytest.raises(AssertionError, match="found"):
             method.predict_risk(open_cohort)
-    assert np.isfinite(method.predict_risk(prepared.inputs(ids[2:6], ["images"]))).all()
 
 
 def bench(*arguments, out, **more):

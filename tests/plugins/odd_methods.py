@@ -92,6 +92,10 @@ class Sniffs(Well):
     It ends with an error that names what it found of outcomes, masks or the true hazard.
     """
 
+    def __init__(self):
+        self._training = set()
+        self._ctx = self._validation = None
+
     def fit(self, train, *, validation, ctx):
         self._training = {id(train), id(train.time), id(train.event)}
         self._ctx = ctx
@@ -148,7 +152,8 @@ def _inside(thing):
 def _labelled():
     from survbench.cohort import Cohort
 
-    return [o for o in gc.get_objects() if isinstance(o, Cohort)]
+    # by type: isinstance asks objects for their class, which some of torch answer with a warning
+    return [o for o in gc.get_objects() if issubclass(type(o), Cohort)]
 
 
 def _info(name, target, **more):
