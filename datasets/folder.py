@@ -124,10 +124,10 @@ def _geometry_problems(card: CohortCard, volumes: dict[str, Volume]) -> list[Ima
         grids = ", ".join(f"{channel} {_grid(image)}" for channel, image in images.items())
         what = f"The mask has the grid {_grid(mask)}, which is none of the images' ({grids})."
         problems.append(ImageError(what, "Export the mask on the grid of the image that it was drawn on."))
-    first, *others = images.values() if images else [None]
-    for channel, other in zip(list(images)[1:], others, strict=True):
-        if first is not None and not _overlap(first, other):
-            what = f"{channel} and {next(iter(images))} do not overlap in space."
+    for channel in list(images)[1:]:
+        first = next(iter(images))
+        if not _overlap(images[first], images[channel]):
+            what = f"{channel} and {first} do not overlap in space."
             problems.append(ImageError(what, "Register the images, or correct the headers."))
     return problems
 

@@ -182,7 +182,7 @@ def html(board: Board) -> str:
     from markupsafe import Markup
 
     assets = Path(__file__).parent
-    return _template().render(
+    page: str = _template().render(
         board=board,
         rows=[_view(board, row) for row in board.rows],
         summary=summary(board),
@@ -190,6 +190,7 @@ def html(board: Board) -> str:
         style=Markup((assets / "board.css").read_text(encoding="utf-8")),  # noqa: S704  # ours
         script=Markup((assets / "board.js").read_text(encoding="utf-8")),  # noqa: S704  # ours
     )
+    return page
 
 
 class _Scale:
