@@ -12,19 +12,28 @@ BATCH_NORM_EPS = 1e-3
 """Keras' default; torch's is 1e-5."""
 
 
-def convolution(inputs: int, outputs: int, kernel: int, *, stride: int = 1, valid: bool = False) -> nn.Conv3d:
-    """Return a 3-D convolution with bias, He-uniform kernel and zero bias.
+Sides = int | tuple[int, int, int]
+
+
+def convolution(
+    inputs: int, outputs: int, kernel: Sides, *, stride: Sides = 1, valid: bool = False, bias: bool = True
+) -> nn.Conv3d:
+    """Return a 3-D convolution with He-uniform kernel and zero bias.
 
     Args:
         inputs: channels in.
         outputs: channels out.
-        kernel: side of the cubic kernel, odd.
+        kernel: sides of the kernel, odd.
         stride: step along each axis.
         valid: no padding; otherwise the grid keeps its size (at stride 1).
+        bias: whether there is one.
     """
-    layer = nn.Conv3d(inputs, outputs, kernel, stride=stride, padding=0 if valid else kernel // 2)
+    sides = (kernel,) * 3 if isinstance(kernel, int) else kernel
+    padding = 0 if valid else tuple(side // 2 for side in sides)
+    layer = nn.Conv3d(inputs, outputs, kernel, stride=stride, padding=padding, bias=bias)
     nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu")
-    nn.init.zeros_(layer.bias)  # type: ignore[arg-type]  # bias is None only with bias=False
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
     return layer
 
 

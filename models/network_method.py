@@ -189,7 +189,9 @@ class NetworkMethod(ABC, Generic[Network]):
             inputs = _inputs(few, fitted.encoder, mask=self.masked_input)
             yield predict(fitted.network, inputs, masked_input=self.masked_input, device=fitted.device)
 
-    def _collect(self, cohort: UnlabelledCohort, what: Literal["risk", "features"]) -> NDArray[np.float64]:
+    def _collect(
+        self, cohort: UnlabelledCohort, what: Literal["risk", "features", "conditional"]
+    ) -> NDArray[np.float64]:
         outputs = self._outputs(self._require_fit(cohort), cohort)
         rows = [self._present(getattr(output, what), what).double() for output in outputs]
         return torch.cat(rows).numpy()

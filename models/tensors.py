@@ -88,11 +88,13 @@ class Output:
         risk: higher means an earlier event, shape (N,).
         probability: of tumour per voxel, shape (N, 1, X, Y, Z).
         features: the deep features that the survival head gets, shape (N, p).
+        conditional: survival of each interval given survival until it, shape (N, intervals); discrete-time networks.
     """
 
     risk: Tensor | None = None
     probability: Tensor | None = None
     features: Tensor | None = None
+    conditional: Tensor | None = None
 
 
 def stack(cohort: UnlabelledCohort, clinical: NDArray[np.float64], *, mask: bool) -> Inputs:

@@ -23,7 +23,7 @@ def test_every_method_is_declared_well(name):
     assert callable(method.load)
     verbs = {"risk": "predict_risk", "survival": "predict_survival", "segmentation": "segment", "embedding": "embed"}
     for gives, verb in verbs.items():
-        assert hasattr(method, verb) == (gives in info.gives), f"{name} declares {sorted(info.gives)}"
+        assert hasattr(method, verb) or gives not in info.gives, f"{name} declares {sorted(info.gives)}"
 
 
 def test_an_outside_plugin_comes_by_the_same_door(odd_plugins):

@@ -1,26 +1,141 @@
-"""DeepMTS: the multi-task network that the suite is named for in its published comparison."""
+"""DeepMTS and its degraded models (tables II to V): one class, parts left out."""
 
 from __future__ import annotations
 
-from survbench.api import MethodInfo, Published, Resources
+from typing import Any
+
+from survbench.api import Gives, MethodInfo, Published, Resources
+from survbench.cohort import Need
 
 TARGET = "survbench.models.deepmts.method:DeepMTS"
 PAPER = "Meng et al., IEEE JBHI 26(9), 2022"
+REFERENCE = "https://arxiv.org/abs/2109.07711"
+UNET = {"backbone": "unet"}
+NO_SEGMENTATION = {"decoder": False}
+NO_CASCADE = {"csn": False}
+NO_SHARING = {"hard_sharing": False}
+NO_TAPS = {"taps": False}
+CODE_READING = (
+    "as the published program has it: the U-net's maps are averaged without the 1x1x1 convolutions, "
+    "which table V credits with most of the gain; compare with the -taps row"
+)
+MATCHED = "with the 1x1x1 convolutions of DeepMTS's own backbone, so that only the backbone differs"
 
-METHODS: tuple[MethodInfo, ...] = (
-    MethodInfo(
-        name="deepmts",
-        title="DeepMTS",
-        family="multi-task",
+
+def _info(
+    name: str,
+    title: str,
+    parts: dict[str, Any],
+    *,
+    tables: str,
+    seconds: float,
+    c: float | None = None,
+    external: float | None = None,
+    dice: float | None = None,
+    notes: str = "",
+) -> MethodInfo:
+    segments = parts.get("decoder", True)
+    survives = parts.get("csn", True) or parts.get("hard_sharing", True)
+    masked = parts.get("masked_input", False)
+    seen: set[Need] = {"images", *({"clinical"} if survives else ()), *({"mask"} if masked else ())}  # type: ignore[arg-type]
+    gives: set[Gives] = set()
+    gives |= {"risk", "embedding"} if survives else set()
+    gives |= {"segmentation"} if segments else set()
+    published = None
+    if c is not None or dice is not None:
+        first = {"2": "II", "3": "III", "4": "IV", "5": "V"}[tables[0]]
+        published = Published(source=f"{PAPER}, Table {first}", c_index=c, external_c_index=external, dice=dice)
+    return MethodInfo(
+        name=name,
+        title=title,
+        family="multi-task" if name == "deepmts" else "ablation",
         target=TARGET,
-        needs_fit=frozenset({"images", "mask", "clinical"}),
-        needs_predict=frozenset({"images", "clinical"}),
-        gives=frozenset({"risk", "segmentation", "embedding"}),
+        params=parts,
+        needs_fit=frozenset(seen | ({"mask"} if segments else set())),
+        needs_predict=frozenset(seen),
+        gives=frozenset(gives),
         stochastic=True,
         selects=True,
-        resources=Resources(gpu=True, quick_seconds=42.0),
-        tags=frozenset({"paper", "table-2", "table-3", "table-4"}),
-        published=Published(source=f"{PAPER}, Table II", c_index=0.722, external_c_index=0.698, dice=0.760),
-        reference="https://arxiv.org/abs/2109.07711",
+        resources=Resources(gpu=True, quick_seconds=seconds),
+        tags=frozenset({"paper", *(f"table-{number}" for number in tables)}),
+        published=published,
+        reference=REFERENCE,
+        notes=notes,
+    )
+
+
+METHODS: tuple[MethodInfo, ...] = (
+    _info("deepmts", "DeepMTS", {}, tables="234", seconds=42, c=0.722, external=0.698, dice=0.760),
+    _info("seg-backbone", "Seg-Backbone", NO_CASCADE | NO_SHARING, tables="34", seconds=33, dice=0.758),
+    _info("sur-hs", "Sur-HS", NO_SEGMENTATION | NO_CASCADE, tables="34", seconds=13, c=0.678),
+    _info(
+        "sur-hs-seg",
+        "Sur-HS, masked input",
+        NO_SEGMENTATION | NO_CASCADE | {"masked_input": True},
+        tables="3",
+        seconds=13,
+        c=0.657,
+    ),
+    _info("sur-casnet", "Sur-CasNet", NO_SEGMENTATION | NO_SHARING, tables="3", seconds=8, c=0.674),
+    _info(
+        "sur-casnet-seg",
+        "Sur-CasNet, masked input",
+        NO_SEGMENTATION | NO_SHARING | {"masked_input": True},
+        tables="3",
+        seconds=8,
+        c=0.652,
+    ),
+    _info("mt-hs", "MT-HS", NO_CASCADE, tables="345", seconds=35, c=0.706, dice=0.763),
+    _info("mt-casnet", "MT-CasNet", NO_SHARING, tables="34", seconds=41, c=0.698, dice=0.754),
+    _info("unet", "U-net", UNET | NO_CASCADE | NO_SHARING, tables="4", seconds=30, dice=0.743),
+    _info(
+        "sur-hs-unet",
+        "Sur-HS (U-net)",
+        UNET | NO_SEGMENTATION | NO_CASCADE | NO_TAPS,
+        tables="4",
+        seconds=10,
+        c=0.655,
+        notes=CODE_READING,
+    ),
+    _info(
+        "sur-hs-unet-taps",
+        "Sur-HS (U-net, taps)",
+        UNET | NO_SEGMENTATION | NO_CASCADE,
+        tables="4",
+        seconds=10,
+        notes=MATCHED,
+    ),
+    _info(
+        "mt-hs-unet",
+        "MT-HS (U-net)",
+        UNET | NO_CASCADE | NO_TAPS,
+        tables="4",
+        seconds=30,
+        c=0.680,
+        dice=0.747,
+        notes=CODE_READING,
+    ),
+    _info("mt-hs-unet-taps", "MT-HS (U-net, taps)", UNET | NO_CASCADE, tables="4", seconds=30, notes=MATCHED),
+    _info("mt-casnet-unet", "MT-CasNet (U-net)", UNET | NO_SHARING, tables="4", seconds=36, c=0.696, dice=0.740),
+    _info(
+        "deepmts-unet",
+        "DeepMTS (U-net)",
+        UNET | NO_TAPS,
+        tables="4",
+        seconds=36,
+        c=0.704,
+        dice=0.745,
+        notes=CODE_READING,
+    ),
+    _info("deepmts-unet-taps", "DeepMTS (U-net, taps)", UNET, tables="4", seconds=36, notes=MATCHED),
+    _info(
+        "mt-hs-baseline",
+        "MT-HS baseline",
+        NO_CASCADE | NO_TAPS,
+        tables="5",
+        seconds=35,
+        c=0.662,
+        dice=0.760,
+        notes="MT-HS without the 1x1x1 convolutions before the global averages",
     ),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from survbench.models.dense import DenseBlock, Transition
 from survbench.models.layers import batch_norm, convolution, global_average
 from torch import Tensor, nn
 from torch.nn import functional
@@ -12,45 +13,6 @@ GROWTH = 16
 BOTTLENECK = 64
 BLOCKS = ((4, 16), (8, 32), (16, 64))
 """Bottlenecks of each dense block and channels of the transition that follows it."""
-
-
-class Bottleneck(nn.Sequential):
-    """BN-ReLU-conv1-dropout-BN-ReLU-conv3-dropout: the new maps of one step of a dense block."""
-
-    def __init__(self, inputs: int, dropout: float) -> None:
-        super().__init__(
-            batch_norm(inputs),
-            nn.ReLU(inplace=True),
-            convolution(inputs, BOTTLENECK, 1),
-            nn.Dropout(dropout),
-            batch_norm(BOTTLENECK),
-            nn.ReLU(inplace=True),
-            convolution(BOTTLENECK, GROWTH, 3),
-            nn.Dropout(dropout),
-        )
-
-
-class DenseBlock(nn.ModuleList):
-    """Bottlenecks, each of which sees the block's input and all maps made before it."""
-
-    def __init__(self, inputs: int, bottlenecks: int, dropout: float) -> None:
-        super().__init__(Bottleneck(inputs + GROWTH * n, dropout) for n in range(bottlenecks))
-        self.channels = inputs + GROWTH * bottlenecks
-
-    def forward(self, maps: Tensor) -> Tensor:
-        """Map (N, inputs, X, Y, Z) to (N, channels, X, Y, Z)."""
-        for bottleneck in self:
-            maps = torch.cat([maps, bottleneck(maps)], dim=1)
-        return maps
-
-
-class Transition(nn.Sequential):
-    """BN-ReLU-conv1-dropout."""
-
-    def __init__(self, inputs: int, outputs: int, dropout: float) -> None:
-        super().__init__(
-            batch_norm(inputs), nn.ReLU(inplace=True), convolution(inputs, outputs, 1), nn.Dropout(dropout)
-        )
 
 
 class Tap(nn.Sequential):
@@ -73,9 +35,9 @@ class CascadedSurvivalNetwork(nn.Module):
         self.blocks, self.transitions, self.taps = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
         inputs = STEM
         for bottlenecks, outputs in BLOCKS:
-            block = DenseBlock(inputs, bottlenecks, dropout)
+            block = DenseBlock(inputs, bottlenecks, growth=GROWTH, width=BOTTLENECK, dropout=dropout)
             self.blocks.append(block)
-            self.transitions.append(Transition(block.channels, outputs, dropout))
+            self.transitions.append(Transition(block.channels, outputs, dropout=dropout))
             self.taps.append(Tap(outputs))
             inputs = outputs
         self.features = sum(outputs for _, outputs in BLOCKS)
