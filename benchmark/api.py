@@ -66,6 +66,8 @@ class MethodInfo:
         modalities: image modalities that it cannot do without; a cohort without them skips it.
         gives: what it predicts.
         stochastic: results depend on the seed; the others run with one seed only.
+        upstream: another method whose ``embed`` makes this one's features (need ``upstream``): its fit of the same fold
+            and seed runs first, and its features of no other fold are ever seen.
         selects: chooses a checkpoint on validation patients; the others train on the whole training fold always.
         smoke_params: params on top of ``params`` that make a fit take seconds.
         version: raise it when results change for a reason that the source does not show.
@@ -80,6 +82,7 @@ class MethodInfo:
     needs_predict: frozenset[Need] = frozenset()
     modalities: frozenset[Modality] = frozenset()
     gives: frozenset[Gives] = frozenset({"risk"})
+    upstream: str = ""
     stochastic: bool = False
     selects: bool = False
     resources: Resources = Resources()
@@ -95,6 +98,8 @@ class MethodInfo:
             raise ValueError(f"method {self.name!r}: family {self.family!r} is not one of {', '.join(FAMILIES)}")
         if not self.gives:
             raise ValueError(f"method {self.name!r} gives nothing; allowed: risk, survival, segmentation, embedding")
+        if bool(self.upstream) != ("upstream" in self.needs_fit & self.needs_predict):
+            raise ValueError(f"method {self.name!r}: an upstream method and the need 'upstream' belong together")
         if "truth" in self.needs_fit | self.needs_predict and self.family != "reference":
             raise ValueError(f"method {self.name!r}: only reference rows may see the truth")
 

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from survbench.volume import Volume
 
-Need = Literal["images", "mask", "clinical", "radiomics", "truth"]
+Need = Literal["images", "mask", "clinical", "radiomics", "upstream", "truth"]
 """What a method may ask for: every image channel of the card, the manual tumour mask, the clinical columns that the
-card gives to methods, radiomics features of the masked tumour, or (reference rows alone) the true log-hazard."""
+card gives to methods, radiomics features of the masked tumour, the features that its upstream method makes of a
+patient, or (reference rows alone) the true log-hazard."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ class UnlabelledCohort:
         subjects: the patients, in the order of every array that belongs to the cohort.
         channels: names of the image channels, in the order in which networks stack them.
         clinical_columns: the declared columns behind ``Subject.clinical``.
-        features: radiomics features, where they were asked for.
+        features: radiomics or upstream features, where they were asked for.
         truth: true log-hazard of simulated patients, shape (n,), where a reference row asked for it.
     """
 
@@ -109,7 +110,7 @@ class UnlabelledCohort:
             subjects=subjects,
             channels=channels,
             clinical_columns=columns,
-            features=self.features if "radiomics" in allowed else None,
+            features=self.features if {"radiomics", "upstream"} & allowed else None,
             truth=self.truth if "truth" in allowed else None,
         )
 

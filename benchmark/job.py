@@ -38,6 +38,7 @@ def fit_job(
     training: Training,
     device: str,
     timeout_s: float,
+    upstream: Job | None = None,
 ) -> dict[str, Any]:
     """Return the job that fits a method on ``train`` and predicts ``test``.
 
@@ -54,6 +55,7 @@ def fit_job(
         training: budget of networks.
         device: ``cpu`` or ``cuda``.
         timeout_s: how long the job may take; not in the key.
+        upstream: the fit whose features this one takes, of the same fold and seed.
     """
     spec = {
         "kind": "fit",
@@ -69,6 +71,8 @@ def fit_job(
         "device": device if info.resources.gpu else "cpu",
         "train": _inputs_digest(train, rows, info.needs_fit, outcomes),
         "test": _inputs_digest(test, rows, info.needs_predict | _scored(info), outcomes),
+        # its key covers the inputs of the features, and all that made them
+        "upstream": upstream["key"] if upstream else None,
     }
     return {
         "kind": "fit",
@@ -83,6 +87,13 @@ def fit_job(
         "gives": sorted(info.gives),
         "needs_fit": sorted(info.needs_fit),
         "needs_predict": sorted(info.needs_predict),
+        "upstream": upstream
+        and {
+            "key": upstream["key"],
+            "target": upstream["spec"]["target"],
+            "params": upstream["spec"]["params"],
+            "needs_predict": upstream["needs_predict"],
+        },
         "threads": info.resources.cpus,
         "timeout_s": timeout_s,
     }
@@ -98,14 +109,15 @@ def predict_job(
 ) -> dict[str, Any]:
     """Return the job that lets the model of ``fit`` predict every patient of an external cohort."""
     ids = sorted(rows)
-    needs = frozenset(fit["needs_predict"]) | (frozenset({"mask"}) if "segmentation" in fit["gives"] else frozenset())
+    above = fit["upstream"]["needs_predict"] if fit["upstream"] else ()
+    needs = {*fit["needs_predict"], *above, *(("mask",) if "segmentation" in fit["gives"] else ())}
     spec = {
         "kind": "predict",
         "fit": fit["key"],
         "cohort": cohort_name,
         "test": _inputs_digest(ids, rows, needs, outcomes),
     }
-    kept = {k: fit[k] for k in ("method", "seed", "fold", "gives", "needs_predict", "threads", "timeout_s")}
+    kept = {k: fit[k] for k in ("method", "seed", "fold", "gives", "needs_predict", "upstream", "threads", "timeout_s")}
     return {
         **kept,
         "kind": "predict",

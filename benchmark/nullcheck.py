@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from survbench.api import Context, MethodInfo, Seeds
+from survbench.cohort import FeatureTable
 from survbench.executor import Task, execute
 from survbench.metrics import fold_mean_concordance
 from survbench.planner import missing_for
@@ -17,6 +18,7 @@ from survbench.prepared import PreparedCohort
 from survbench.profile import Profile
 from survbench.protocol import stratified_folds
 from survbench.registry import construct, registry
+from survbench.worker import deep_features
 
 if TYPE_CHECKING:
     from survbench.runner import Request
@@ -54,16 +56,25 @@ def null_check(request: Request, *, permutations: int) -> list[NullResult]:
         BenchError: a method failed on a permutation.
     """
     from survbench.errors import BenchError
-    from survbench.runner import prepare_cohort
+    from survbench.runner import prepare_cohort, upstreams_of
 
     infos = [i for i in registry().select(request.methods) if "risk" in i.gives]
     train = prepare_cohort(request)
-    infos = [i for i in infos if not missing_for(i, train)]
+    upstreams = upstreams_of(infos)
+    infos = [i for i in infos if not missing_for(i, train, upstreams)]
     tasks = [
         Task(
             key=f"{info.name} {number}",
             function=permuted_concordance,
-            arguments=(info, request.profile, str(request.out), train.fingerprint, sorted(train.rows), number),
+            arguments=(
+                info,
+                upstreams.get(info.upstream),
+                request.profile,
+                str(request.out),
+                train.fingerprint,
+                sorted(train.rows),
+                number,
+            ),
             timeout_s=request.profile.job_timeout_s,
         )
         for info in infos
@@ -81,26 +92,46 @@ def null_check(request: Request, *, permutations: int) -> list[NullResult]:
 
 
 def permuted_concordance(
-    info: MethodInfo, profile: Profile, out: str, fingerprint: str, ids: list[str], number: int
+    info: MethodInfo,
+    upstream: MethodInfo | None,
+    profile: Profile,
+    out: str,
+    fingerprint: str,
+    ids: list[str],
+    number: int,
 ) -> float:
     """Return a method's cross-validated C-index on one permutation of the outcomes."""
     prepared = PreparedCohort(Path(out), fingerprint)
-    fitting = prepared.labelled(ids, info.needs_fit)
+    time_, event = prepared.outcomes(ids)
     order = np.random.default_rng([number, 20]).permutation(len(ids))
-    fitting = replace(fitting, time=fitting.time[order], event=fitting.event[order])
-    inputs = prepared.inputs(ids, info.needs_predict)
+    time_, event = time_[order], event[order]
+    whole = replace(prepared.labelled(ids, ()), time=time_, event=event)
     risk, fold_of = np.full(len(ids), np.nan), np.zeros(len(ids), dtype=np.int64)
-    for fold, test in enumerate(stratified_folds(fitting, profile.folds)):
-        train = fitting.select(i for i in ids if i not in set(test))
-        rows = [ids.index(i) for i in test]
-        with tempfile.TemporaryDirectory() as scratch:
-            ctx = Context(
-                seeds=Seeds(number, fold, info.name),
-                training=profile.training,
-                scratch=Path(scratch),
-                deadline=time.monotonic() + profile.job_timeout_s,
-            )
-            method: Any = construct(info.target, info.params).fit(train, validation=None, ctx=ctx)
-            risk[rows] = method.predict_risk(inputs.select(test))
+    for fold, test in enumerate(stratified_folds(whole, profile.folds)):
+        rows = np.array([ids.index(i) for i in test])
+        kept = np.setdiff1d(np.arange(len(ids)), rows)
+        training = [ids[i] for i in kept]
+
+        def fitted(method: MethodInfo, features: FeatureTable | None, fold: int = fold) -> Any:
+            train = prepared.labelled(training, method.needs_fit)  # noqa: B023  # called inside the loop alone
+            train = replace(train, time=time_[kept], event=event[kept])  # noqa: B023
+            if features is not None:
+                train = replace(train, features=features)
+            with tempfile.TemporaryDirectory() as scratch:
+                ctx = Context(
+                    seeds=Seeds(number, fold, method.name),
+                    training=profile.training,
+                    scratch=Path(scratch),
+                    deadline=time.monotonic() + profile.job_timeout_s,
+                )
+                return construct(method.target, method.params).fit(train, validation=None, ctx=ctx)
+
+        test_inputs, features = prepared.inputs(test, info.needs_predict), None
+        if upstream is not None:
+            above = fitted(upstream, None)
+            features = deep_features(above, prepared.inputs(training, upstream.needs_predict))
+            of_test = deep_features(above, prepared.inputs(test, upstream.needs_predict))
+            test_inputs = replace(test_inputs, features=of_test)
+        risk[rows] = fitted(info, features).predict_risk(test_inputs)
         fold_of[rows] = fold
-    return fold_mean_concordance(fitting.time, fitting.event, fold_of, risk)
+    return fold_mean_concordance(time_, event, fold_of, risk)

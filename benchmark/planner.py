@@ -46,7 +46,7 @@ class Plan:
     entries: tuple[Entry, ...]
 
 
-REMEDY: Mapping[Need, str] = {
+REMEDY: Mapping[str, str] = {
     "images": "the cohort has no images",
     "mask": "the cohort has no tumour masks",
     "clinical": "the card gives no clinical column to methods (model: true)",
@@ -63,8 +63,18 @@ def plan(
     profile: Profile,
     *,
     device: str,
+    upstreams: Mapping[str, MethodInfo],
 ) -> Plan:
     """Return all jobs of a study.
+
+    Args:
+        infos: the methods asked for.
+        train: the cohort.
+        external: the external cohort, or None.
+        protocol: folds, seeds, selection.
+        profile: the budget.
+        device: ``cpu`` or ``cuda``.
+        upstreams: by name the methods that others build on; their fits are planned also where nobody asked for them.
 
     Raises:
         BenchError: selection ``inner`` is impossible on some training fold.
@@ -75,20 +85,16 @@ def plan(
     fits: list[Job] = []
     predicts: list[Job] = []
     entries: list[Entry] = []
-    if protocol.selection == "inner" and any(info.selects for info in infos):
+    if protocol.selection == "inner" and any(info.selects for info in (*infos, *upstreams.values())):
         for fold in protocol.folds:
             inner_split(train.cohort.select(i for i in ids if i not in set(fold)))
-    for info in infos:
-        entry = Entry.of(info)
-        missing = missing_for(info, train)
-        if missing:
-            entries.append(replace(entry, skipped="; ".join(missing)))
-            continue
-        tests_outside = external is not None and not missing_for(info, external)
-        keys: list[tuple[str, ...]] = []
-        outside: list[tuple[str, ...]] = []
-        for seed in range(protocol.seeds if info.stochastic else 1):
-            of_seed = [
+    made: dict[tuple[str, int], list[Job]] = {}
+
+    def fits_of(info: MethodInfo, seed: int) -> list[Job]:
+        """Return a method's fits of all folds, after those of its upstream method; each is planned once."""
+        if (info.name, seed) not in made:
+            upstream = fits_of(upstreams[info.upstream], seed) if info.upstream else [None] * len(protocol.folds)
+            made[info.name, seed] = [
                 fit_job(
                     info,
                     cohort=train.fingerprint,
@@ -102,12 +108,24 @@ def plan(
                     training=profile.training,
                     device=device,
                     timeout_s=profile.job_timeout_s,
+                    upstream=upstream[fold],
                 )
                 for fold, test in enumerate(protocol.folds)
             ]
-            fits += of_seed
-            keys.append(tuple(j["key"] for j in of_seed))
-            if external is not None and tests_outside:
+            fits.extend(made[info.name, seed])
+        return made[info.name, seed]
+
+    for info in infos:
+        entry = Entry.of(info)
+        missing = missing_for(info, train, upstreams)
+        if missing:
+            entries.append(replace(entry, skipped="; ".join(missing)))
+            continue
+        seeds = range(protocol.seeds if info.stochastic else 1)
+        keys = [tuple(job["key"] for job in fits_of(info, seed)) for seed in seeds]
+        outside: list[tuple[str, ...]] = []
+        if external is not None and not missing_for(info, external, upstreams):
+            for seed in seeds:
                 of_external = [
                     predict_job(
                         job,
@@ -116,20 +134,24 @@ def plan(
                         rows=external.rows,
                         outcomes=external_outcomes,
                     )
-                    for job in of_seed
+                    for job in fits_of(info, seed)
                 ]
                 predicts += of_external
-                outside.append(tuple(j["key"] for j in of_external))
+                outside.append(tuple(job["key"] for job in of_external))
         entries.append(replace(entry, fits=tuple(keys), predicts=tuple(outside)))
     return Plan(jobs=tuple(fits + predicts), entries=tuple(entries))
 
 
-def missing_for(info: MethodInfo, cohort: PlannedCohort) -> list[str]:
+def missing_for(info: MethodInfo, cohort: PlannedCohort, upstreams: Mapping[str, MethodInfo]) -> list[str]:
     """Return what a method needs and a cohort does not have, in words; empty where it can run.
 
     Clinical columns are optional for a method that needs other things too: without them it gets none.
     """
-    needs = info.needs_fit | info.needs_predict
+    if info.upstream:
+        above = missing_for(upstreams[info.upstream], cohort, upstreams)
+        if above:
+            return [f"its upstream method {info.upstream} {reason}" for reason in above]
+    needs = (info.needs_fit | info.needs_predict) - {"upstream"}
     optional = {"clinical"} if needs > {"clinical"} else set()
     absent = sorted(needs - cohort.offers - optional)
     have = {v.modality for s in cohort.cohort.subjects[:1] for v in s.volumes.values()}

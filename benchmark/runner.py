@@ -341,10 +341,12 @@ def _plan(cohorts: _Cohorts, store: Store) -> Planned:
     else:
         folds = stratified_folds(train.cohort, request.profile.folds)
     protocol = Protocol(folds=folds, seeds=request.seeds, selection=request.selection)
-    made = plan(cohorts.infos, train, external, protocol, request.profile, device=request.device)
+    upstreams = upstreams_of(cohorts.infos)
+    made = plan(cohorts.infos, train, external, protocol, request.profile, device=request.device, upstreams=upstreams)
     cached = frozenset(j["key"] for j in made.jobs if not request.fresh and store.is_done(j["key"]))
     study = _study(cohorts, planned, protocol, made)
-    return Planned(study=study, plan=made, cached=cached, infos={i.name: i for i in cohorts.infos}, grid=cohorts.grid)
+    infos = {i.name: i for i in (*upstreams.values(), *cohorts.infos)}
+    return Planned(study=study, plan=made, cached=cached, infos=infos, grid=cohorts.grid)
 
 
 def _prepared(cohorts: _Cohorts, source: SourceCohort) -> PlannedCohort:
@@ -411,7 +413,7 @@ def _execute(planned: Planned, store: Store, request: Request, watcher: Watcher)
             key=job["key"],
             function=functions[job["kind"]],
             arguments=(dict(job), str(request.out)),
-            requires=frozenset({job["fit"]["key"]} & to_do.keys() if job["kind"] == "predict" else ()),
+            requires=frozenset(_above(job) & to_do.keys()),
             gpu=planned.infos[job["method"]].resources.gpu and request.device != "cpu",
             timeout_s=job["timeout_s"],
         )
@@ -434,6 +436,17 @@ def _execute(planned: Planned, store: Store, request: Request, watcher: Watcher)
             store.record_failure(job["key"], job, record, log_tail(store.root / "scratch" / job["key"] / "log.txt"))
         watcher.ended(job, ended)
     return failed
+
+
+def _above(job: Job) -> set[str]:
+    """Return the keys of the jobs whose models a job takes."""
+    upstream = {job["upstream"]["key"]} if job["upstream"] else set()
+    return upstream | ({job["fit"]["key"]} if job["kind"] == "predict" else set())
+
+
+def upstreams_of(infos: Sequence[MethodInfo]) -> dict[str, MethodInfo]:
+    """Return the methods that others build on, by name."""
+    return {i.upstream: registry().get(i.upstream) for i in infos if i.upstream}
 
 
 def available_workers() -> int:

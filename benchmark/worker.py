@@ -8,13 +8,14 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from survbench.api import Context, Method, Seeds
-from survbench.cohort import Subject, UnlabelledCohort
+from survbench.cohort import Cohort, FeatureTable, Subject, UnlabelledCohort
 from survbench.job import Job
 from survbench.metrics import dice
 from survbench.monitor import CurveRow, FileMonitor, score
@@ -48,11 +49,11 @@ def run_fit(job: Job, out: str) -> dict[str, Any]:
     scratch = store.scratch(job["key"])
     with store.writing(job["key"]) as folder, _logged(scratch / "log.txt", folder / "log.txt"):
         _limit_threads(job["threads"])
-        train = prepared.labelled(job["train"], job["needs_fit"])
-        test = prepared.inputs(job["test"], job["needs_predict"])
+        train = _labelled(job["train"], job, store, prepared)
+        test = _inputs(job["test"], job, store, prepared)
         validation = None
         if spec["selection"] == "paper":
-            validation = prepared.labelled(job["test"], job["needs_fit"])
+            validation = _labelled(job["test"], job, store, prepared)
         elif spec["selection"] == "inner":
             kept, held_out = inner_split(train)
             train, validation = train.take(kept), train.take(held_out)
@@ -88,12 +89,10 @@ def run_predict(job: Job, out: str) -> dict[str, Any]:
     store = Store(Path(out))
     prepared = PreparedCohort(store.root, job["cohort"])
     fit_key = job["fit"]["key"]
-    if not store.is_done(fit_key, with_model=True):
-        message = f"the model in {store.folder(fit_key)} is damaged; remove that folder and run 'bench run' again"
-        raise OSError(message)
+    _require_model(store, fit_key)
     with store.writing(job["key"]) as folder, _logged(store.scratch(job["key"]) / "log.txt", folder / "log.txt"):
         _limit_threads(job["threads"])
-        test = prepared.inputs(job["test"], job["needs_predict"])
+        test = _inputs(job["test"], job, store, prepared)
         started = time.perf_counter()
         method = construct(job["fit"]["target"], job["fit"]["params"])
         method = method.load(store.folder(fit_key) / "model", device=job["device"])
@@ -102,6 +101,49 @@ def run_predict(job: Job, out: str) -> dict[str, Any]:
         masks = _masks(prepared, job["test"]) if "segmentation" in job["gives"] else None
         _write_predictions(folder, job, prepared, predicted, masks, role=f"external:{job['cohort_name']}")
         return _finish(folder, job, started, started, finished, description={})
+
+
+def _labelled(ids: Sequence[str], job: Job, store: Store, prepared: PreparedCohort) -> Cohort:
+    """Return patients with outcomes and what the method needs to fit, upstream features included."""
+    cohort = prepared.labelled(ids, job["needs_fit"])
+    if job["upstream"] is None:
+        return cohort
+    return replace(cohort, features=_upstream_features(ids, job["upstream"], store, prepared))
+
+
+def _inputs(ids: Sequence[str], job: Job, store: Store, prepared: PreparedCohort) -> UnlabelledCohort:
+    """Return patients with what the method needs to predict, upstream features included."""
+    cohort = prepared.inputs(ids, job["needs_predict"])
+    if job["upstream"] is None:
+        return cohort
+    return replace(cohort, features=_upstream_features(ids, job["upstream"], store, prepared))
+
+
+def _upstream_features(
+    ids: Sequence[str], upstream: Mapping[str, Any], store: Store, prepared: PreparedCohort
+) -> FeatureTable:
+    _require_model(store, upstream["key"])
+    method = construct(upstream["target"], upstream["params"])
+    method = method.load(store.folder(upstream["key"]) / "model", device="cpu")
+    return deep_features(method, prepared.inputs(ids, upstream["needs_predict"]))
+
+
+def deep_features(method: Any, cohort: UnlabelledCohort) -> FeatureTable:
+    """Return what a method's ``embed`` gives as a table: ``deep_000``, ``deep_001``, ...
+
+    Raises:
+        BadPredictionError: wrong shape, or not finite.
+    """
+    values = np.asarray(method.embed(cohort), dtype=np.float64)
+    if values.ndim != 2 or len(values) != len(cohort) or not np.isfinite(values).all():
+        raise BadPredictionError(f"embed gave shape {values.shape}, or values that are not finite")
+    return FeatureTable(tuple(f"deep_{n:03d}" for n in range(values.shape[1])), values)
+
+
+def _require_model(store: Store, key: str) -> None:
+    if not store.is_done(key, with_model=True):
+        message = f"the model in {store.folder(key)} is damaged; remove that folder and run 'bench run' again"
+        raise OSError(message)
 
 
 def prepare(

@@ -30,6 +30,15 @@ class Baseline:
         steps = [float((event & (time == t)).sum()) / float(relative[time >= t].sum()) for t in times]
         return cls(times, np.cumsum(steps))
 
+    def to_json(self) -> dict[str, list[float]]:
+        """Return the steps as JSON."""
+        return {"months": self.times.tolist(), "hazard": self.cumulative.tolist()}
+
+    @classmethod
+    def from_json(cls, raw: dict[str, list[float]]) -> Self:
+        """Restore what :meth:`to_json` gave."""
+        return cls(np.array(raw["months"], dtype=np.float64), np.array(raw["hazard"], dtype=np.float64))
+
     def survival(self, risk: NDArray[np.float64], months: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return S(t) = exp(-H0(t) exp(risk)), shape (n, len(months)); after the last event it stays level."""
         position = np.searchsorted(self.times, months, side="right")

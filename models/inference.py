@@ -19,7 +19,9 @@ AT_ONCE = 4
 def lay_out(network: nn.Module, device: torch.device) -> None:
     """Move a network to ``device``, in the memory layout that suits it there."""
     network.to(device)
-    network.to(memory_format=LAYOUTS.get(device.type, torch.contiguous_format))  # type: ignore[call-overload]  # not in torch's stub
+    for module in network.modules():
+        if isinstance(module, nn.Conv3d):  # the layout is one of 5-D tensors; there are 2-D networks, too
+            module.to(memory_format=LAYOUTS.get(device.type, torch.contiguous_format))  # type: ignore[call-overload]  # not in torch's stub
 
 
 def apply(network: nn.Module, inputs: Inputs, *, masked_input: bool) -> Output:

@@ -1,4 +1,4 @@
-"""MDSN, the multi-modality deep survival network of Jing et al. (Comput Methods Programs Biomed 197, 2020), for PET/CT."""
+"""MDSN, the multi-modality deep survival network of Jing et al. (Comput Methods Programs Biomed 197, 2020)."""
 
 from __future__ import annotations
 

@@ -1,0 +1,103 @@
+"""From features and clinical columns to the matrix that classical learners see; learnt on the training fold alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from survbench.cohort import Cohort, UnlabelledCohort
+
+if TYPE_CHECKING:
+    from survbench.features.clinical import ClinicalEncoder
+
+
+@dataclass(frozen=True, slots=True)
+class Scaled:
+    """A feature as the training fold scales it; ``fill`` (its median) stands in for a missing value."""
+
+    name: str
+    fill: float
+    mean: float
+    sd: float
+
+    @classmethod
+    def fit(cls, name: str, values: NDArray[np.float64]) -> Self:
+        """Learn from a training fold's values, shape (n,), of which some may be NaN."""
+        known = values[np.isfinite(values)]
+        if known.size == 0:
+            return cls(name, 0.0, 0.0, 1.0)
+        fill = float(np.median(known))
+        filled = np.where(np.isfinite(values), values, fill)
+        return cls(name, fill, float(filled.mean()), float(filled.std()) or 1.0)
+
+    def __call__(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return values with mean 0 and standard deviation 1 in the training fold, none missing."""
+        scaled: NDArray[np.float64] = (np.where(np.isfinite(values), values, self.fill) - self.mean) / self.sd
+        return scaled
+
+
+@dataclass(frozen=True, slots=True)
+class Design:
+    """Columns: the kept features, scaled, and then the encoded clinical columns."""
+
+    features: tuple[Scaled, ...]
+    encoder: ClinicalEncoder
+
+    @classmethod
+    def fit(cls, train: Cohort, *, redundancy: float) -> Self:
+        """Drop redundant features of ``train.features`` (DeepMTS, section 4.4) and learn all scaling.
+
+        Args:
+            train: a training fold; without features the design is its clinical columns.
+            redundancy: largest ``|Spearman's rho|`` of two kept features; clinical columns are exempt.
+        """
+        from survbench.features.clinical import ClinicalEncoder
+        from survbench.features.selection import spearman_redundancy, univariate_cox
+
+        encoder = ClinicalEncoder.fit(train)
+        if train.features is None:
+            return cls((), encoder)
+        table = train.features
+        scaled = [Scaled.fit(name, table.values[:, i]) for i, name in enumerate(table.names)]
+        values = np.column_stack([scale(table.values[:, i]) for i, scale in enumerate(scaled)])
+        strength = univariate_cox(values, train.time, train.event)
+        kept = spearman_redundancy(values, strength, threshold=redundancy)
+        return cls(tuple(scaled[i] for i in kept), encoder)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns."""
+        return (*(f.name for f in self.features), *self.encoder.columns)
+
+    def matrix(self, cohort: UnlabelledCohort) -> NDArray[np.float64]:
+        """Return the columns of a cohort, shape (n, len(columns)), none missing.
+
+        Raises:
+            ValueError: the design holds features and the cohort has none.
+        """
+        blocks = [self.encoder.transform(cohort)]
+        if self.features:
+            if cohort.features is None:
+                raise ValueError("this model was fitted on features, and the cohort has none")
+            position = {name: i for i, name in enumerate(cohort.features.names)}
+            values = cohort.features.values
+            blocks = [np.column_stack([f(values[:, position[f.name]]) for f in self.features]), *blocks]
+        return np.hstack(blocks)
+
+    def keep(self, columns: Sequence[int]) -> Self:
+        """Return the design with these of its features; clinical columns stay."""
+        return type(self)(tuple(self.features[i] for i in columns), self.encoder)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the design as JSON."""
+        return {"features": [asdict(f) for f in self.features], "encoder": self.encoder.to_json()}
+
+    @classmethod
+    def from_json(cls, raw: dict[str, Any]) -> Self:
+        """Restore what :meth:`to_json` gave."""
+        from survbench.features.clinical import ClinicalEncoder
+
+        return cls(tuple(Scaled(**f) for f in raw["features"]), ClinicalEncoder.from_json(raw["encoder"]))
