@@ -37,7 +37,7 @@ lint: setup
 
 # on the built wheel: in the source tree the package's folders lie apart, and tools do not find them
 types: setup
-	rm -rf build/wheel build/types
+	rm -rf build/wheel build/types build/lib build/bdist.*  # what was built before must not come back
 	$(BIN)/python -m build --quiet --wheel --outdir build/wheel
 	$(BIN)/pip install --quiet --no-deps --target build/types build/wheel/*.whl
 	cd build/types && ../../$(BIN)/mypy --config-file ../../pyproject.toml

@@ -142,4 +142,5 @@ def _inner(event: NDArray[np.bool_]) -> NDArray[np.bool_]:
 @torch.inference_mode()
 def _risk(network: nn.Sequential, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
     network.eval()
-    return network(torch.from_numpy(matrix)).squeeze(1).double().numpy()
+    risk: NDArray[np.float64] = network(torch.from_numpy(matrix)).squeeze(1).double().numpy()
+    return risk

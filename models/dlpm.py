@@ -21,15 +21,36 @@ DROPOUT = 0.2
 L2 = 1e-4
 
 
-class DenseLayer(nn.Sequential):
+class DenseLayer(nn.Module):
     """BN-conv3-ReLU; its maps are joined to its input."""
 
     def __init__(self, inputs: int) -> None:
-        super().__init__(batch_norm(inputs), convolution(inputs, WIDTH, 3), nn.ReLU(inplace=True))
+        super().__init__()
+        self.layers = nn.Sequential(batch_norm(inputs), convolution(inputs, WIDTH, 3), nn.ReLU(inplace=True))
 
     def forward(self, maps: Tensor) -> Tensor:
         """Map (N, inputs, X, Y, Z) to (N, inputs + WIDTH, X, Y, Z)."""
-        return torch.cat([maps, super().forward(maps)], dim=1)
+        return torch.cat([maps, self.layers(maps)], dim=1)
+
+
+class Reduction(nn.Module):
+    """BN-ReLU-conv1-dropout-average pooling."""
+
+    def __init__(self, inputs: int) -> None:
+        super().__init__()
+        self.norm = batch_norm(inputs)
+        self.convolution = convolution(inputs, TRANSITION, 1, bias=False)
+        self.dropout = nn.Dropout(DROPOUT)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Map (N, inputs, X, Y, Z) to (N, TRANSITION, X/2, Y/2, Z/2)."""
+        return functional.avg_pool3d(self.dropout(self.convolution(functional.relu(self.norm(maps)))), 2)
+
+    def penalised(self) -> Iterator[Tensor]:
+        """Yield the weights under the L2 penalty: the kernel, and scale and shift of the normalisation."""
+        yield self.convolution.weight
+        yield self.norm.weight
+        yield self.norm.bias
 
 
 class DLPMNetwork(ImageNetwork):
@@ -41,36 +62,32 @@ class DLPMNetwork(ImageNetwork):
         super().__init__()
         self.input = batch_norm(channels)
         self.stem = convolution(channels, WIDTH, 3, valid=True, bias=False)
-        self.blocks, self.norms, self.reductions = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
+        trunk: list[nn.Module] = []
+        self.reductions: list[Reduction] = []
         inputs = WIDTH
         for number, layers in enumerate(BLOCKS):
-            self.blocks.append(nn.Sequential(*(DenseLayer(inputs + WIDTH * n) for n in range(layers))))
+            trunk += [DenseLayer(inputs + WIDTH * n) for n in range(layers)]
             inputs += WIDTH * layers
-            self.norms.append(batch_norm(inputs))
             if number < len(BLOCKS) - 1:
-                self.reductions.append(convolution(inputs, TRANSITION, 1, bias=False))
+                self.reductions.append(Reduction(inputs))
+                trunk.append(self.reductions[-1])
                 inputs = TRANSITION
-        self.dropout = nn.Dropout(DROPOUT)
+        self.trunk = nn.Sequential(*trunk, batch_norm(inputs), nn.ReLU(inplace=True))
         self.output = dense(inputs + clinical, INTERVALS)
         nn.init.zeros_(self.output.weight)
         self.features = inputs
 
     def forward(self, images: Tensor, clinical: Tensor) -> Output:
         """Map images (N, C, X, Y, Z) and clinical values (N, columns) to conditional survival and risk."""
-        maps = self.stem(self.input(images))
-        for block, norm, reduction in zip(self.blocks, self.norms, self.reductions, strict=False):
-            maps = functional.avg_pool3d(self.dropout(reduction(functional.relu(norm(block(maps))))), 2)
-        features = global_average(functional.relu(self.norms[-1](self.blocks[-1](maps))))
+        features = global_average(self.trunk(self.stem(self.input(images))))
         conditional = torch.sigmoid(self.output(torch.cat([features, clinical], dim=1)))
         return Output(risk=risk_at_horizon(conditional), features=features, conditional=conditional)
 
     def penalised(self) -> Iterator[Tensor]:
-        """Yield what the published program penalises: stem, and the transitions with their normalisation."""
+        """Yield what the published program penalises: the stem's kernel, and the reductions."""
         yield self.stem.weight
-        for norm, reduction in zip(self.norms, self.reductions, strict=False):
-            yield reduction.weight
-            yield norm.weight
-            yield norm.bias
+        for reduction in self.reductions:
+            yield from reduction.penalised()
 
 
 class DLPM(DiscreteTimeMethod[DLPMNetwork]):

@@ -28,8 +28,8 @@ def convolution(
         valid: no padding; otherwise the grid keeps its size (at stride 1).
         bias: whether there is one.
     """
-    sides = (kernel,) * 3 if isinstance(kernel, int) else kernel
-    padding = 0 if valid else tuple(side // 2 for side in sides)
+    x, y, z = (kernel,) * 3 if isinstance(kernel, int) else kernel
+    padding = (0, 0, 0) if valid else (x // 2, y // 2, z // 2)
     layer = nn.Conv3d(inputs, outputs, kernel, stride=stride, padding=padding, bias=bias)
     nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu")
     if layer.bias is not None:

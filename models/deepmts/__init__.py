@@ -37,7 +37,7 @@ def _info(
     segments = parts.get("decoder", True)
     survives = parts.get("csn", True) or parts.get("hard_sharing", True)
     masked = parts.get("masked_input", False)
-    seen: set[Need] = {"images", *({"clinical"} if survives else ()), *({"mask"} if masked else ())}  # type: ignore[arg-type]
+    seen: set[Need] = {"images", *({"clinical"} if survives else ()), *({"mask"} if masked else ())}
     gives: set[Gives] = set()
     gives |= {"risk", "embedding"} if survives else set()
     gives |= {"segmentation"} if segments else set()
