@@ -125,7 +125,7 @@ def phantom_cohorts(size: PhantomSize, voxels: int, *, seed: int = 0) -> tuple[S
 
 def simulate(table: TableOne, count: int, centre: str, rng: np.random.Generator) -> list[Patient]:
     """Draw patients whose table has the marginals of ``table`` and whose stages agree with their disease."""
-    log_volume = np.clip(rng.normal(FACTORS["log_volume"][1], FACTORS["log_volume"][2], count), 1.6, 4.6)
+    log_volume = np.clip(rng.normal(FACTORS["log_volume"][1], FACTORS["log_volume"][2], count), 1.6, 4.25)
     heterogeneity = rng.uniform(0, 1, count)
     irregularity = rng.uniform(0.05, 0.33, count)
     nodal = rng.normal(size=count)

@@ -98,6 +98,10 @@ def test_the_image_shows_the_factors(paper):
 
 
 def test_masks_lie_inside_the_image_and_hold_the_uptake(paper):
+    quick, _ = phantom_cohorts(builtin_profiles()["quick"].phantom, 32)
+    for subject in (*paper[0].cohort.subjects, *paper[1].cohort.subjects, *quick.cohort.subjects):
+        mask = subject.volumes["mask"].voxels()
+        assert not any(mask.take(edge, axis=axis).any() for axis in range(3) for edge in (0, -1))
     for subject in paper[0].cohort.subjects[:20]:
         mask = subject.volumes["mask"].voxels()
         pet, ct = subject.volumes["pet"].voxels(), subject.volumes["ct"].voxels()
