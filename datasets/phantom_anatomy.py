@@ -218,7 +218,8 @@ def _tumour_depth(tumour: Tumour, axes: tuple[Image, Image, Image]) -> Image:
 
 def _relative_radius(x: Image, y: Image, z: Image, irregularity: float, waves: Sequence[Sequence[float]]) -> Image:
     bend = sum(np.cos(f * (x * a + y * b + z * c) + phase) for a, b, c, f, phase in waves)
-    radius: Image = np.maximum(1 + irregularity * bend / np.sqrt(max(len(waves), 1) / 2), 0.3)
+    # bounded, so that neither holes nor spikes beyond the field of view appear
+    radius: Image = np.clip(1 + irregularity * bend / np.sqrt(max(len(waves), 1) / 2), 0.3, 1.5)
     return radius
 
 
