@@ -1,5 +1,6 @@
 "use strict";
 // Without this script the table stands complete and ranked; with it columns sort and rows filter.
+document.documentElement.classList.add("scripted");
 const table = document.getElementById("board");
 const body = table.tBodies[0];
 const original = [...body.rows];

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 BOARD_SCHEMA = 1
+PUBLISHED_STEPS = 15_000
+"""For how long the publication trained its networks (Meng et al., IEEE JBHI 26(9), 2022)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

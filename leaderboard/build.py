@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from survbench.leaderboard.board import Board, Row
+from survbench.leaderboard.board import PUBLISHED_STEPS, Board, Row
 from survbench.leaderboard.gather import Gathered, Outcomes, Results, gather
 from survbench.metrics import fold_mean_concordance, pooled_concordance
 from survbench.significance import Bootstrap, bootstrap, holm, influence, paired_jackknife
@@ -16,9 +16,8 @@ from survbench.store import Store
 from survbench.study import Study
 
 ORACLE = "oracle"
-PUBLISHED_STEPS = 15_000
-FEW_EVENTS = 5
-"""Events in a fold below which its C-index is called a coarse number."""
+FEW_EVENTS = 10
+"""Events below which the C-index of a fold, or of an external cohort, is called a coarse number."""
 
 
 def build_board(study: Study, store: Store) -> Board:
@@ -37,7 +36,7 @@ def build_board(study: Study, store: Store) -> Board:
     }
     ranked = [n for n, r in results.methods.items() if r.risk is not None and r.entry.family != "reference"]
     measured = [n for n, r in results.methods.items() if r.risk is not None]
-    excluded = 0
+    excluded = excluded_outside = 0
     if results.outcomes is not None and measured:
         boot = _bootstrap(results.outcomes, [_risk(results, n) for n in measured], resamples, seed)
         excluded = boot.excluded
@@ -45,7 +44,7 @@ def build_board(study: Study, store: Store) -> Board:
         rows.update({name: inside.row(rows[name]) for name in measured})
         rows = _tested(rows, inside, ranked, study.protocol["reference"])
     if results.external is not None:
-        rows = _with_external(rows, results, results.external, resamples, seed)
+        rows, excluded_outside = _with_external(rows, results, results.external, resamples, seed)
     return Board(
         cohort=study.cohort,
         external=study.external,
@@ -55,7 +54,7 @@ def build_board(study: Study, store: Store) -> Board:
         resamples=resamples,
         excluded_resamples=excluded,
         rows=_ordered(rows),
-        warnings=tuple(_warnings(study, results, excluded)),
+        warnings=(*_of_training(study, results), *_of_data(study, results, excluded, excluded_outside)),
     )
 
 
@@ -150,7 +149,8 @@ def _tested(rows: dict[str, Row], inside: _Inside, ranked: list[str], reference:
 
 def _with_external(
     rows: dict[str, Row], results: Results, outcomes: Outcomes, resamples: int, seed: int
-) -> dict[str, Row]:
+) -> tuple[dict[str, Row], int]:
+    """Return the rows with the external C-index of every method that predicted, and how many resamples fell out."""
     names = [n for n, r in results.methods.items() if r.external is not None]
     risks = [r for n in names if (r := results.methods[n].external) is not None]
     boot = _bootstrap(outcomes, risks, resamples, seed)
@@ -162,7 +162,7 @@ def _with_external(
             external_c_index_low=_finite(low),
             external_c_index_high=_finite(high),
         )
-    return rows
+    return rows, boot.excluded
 
 
 def _bootstrap(o: Outcomes, risks: list[NDArray[np.float64]], resamples: int, seed: int) -> Bootstrap:
@@ -188,12 +188,14 @@ def _ordered(rows: Mapping[str, Row]) -> tuple[Row, ...]:
     return (*ranked, *references, *others)
 
 
-def _warnings(study: Study, results: Results, excluded: int) -> list[str]:
+def _of_training(study: Study, results: Results) -> list[str]:
+    """Return what the rows do not say about how the methods were trained."""
     warnings: list[str] = []
     profile, protocol = study.profile, study.protocol
     steps = int(profile["training"]["steps"])
-    networks = [r for r in results.methods.values() if any("parameters" in run.record["description"] for run in r.runs)]
-    if networks and steps < PUBLISHED_STEPS:
+    runs = [run for r in results.methods.values() for run in r.runs]
+    # only networks count parameters
+    if steps < PUBLISHED_STEPS and any("parameters" in run.record["description"] for run in runs):
         warnings.append(
             f"Profile '{profile['name']}' trains networks for {steps:,} steps instead of the published "
             f"{PUBLISHED_STEPS:,} (learning rate x {profile['training']['learning_rate_scale']:g}): they are "
@@ -203,20 +205,36 @@ def _warnings(study: Study, results: Results, excluded: int) -> list[str]:
         warnings.append(
             "Selection 'paper' chooses checkpoints on the test folds, as published: networks' C-index is optimistic."
         )
-    if any(r.entry.stochastic and r.entry.family != "reference" for r in results.methods.values()):
-        seeds = int(protocol["seeds"])
-        if seeds == 1:
-            warnings.append("One seed per method: intervals do not hold the variance of training (--seeds 3 shows it).")
+    stochastic = any(r.entry.stochastic and r.entry.family != "reference" for r in results.methods.values())
+    if stochastic and int(protocol["seeds"]) == 1:
+        warnings.append("One seed per method: intervals do not hold the variance of training (--seeds 3 shows it).")
+    return warnings
+
+
+def _of_data(study: Study, results: Results, excluded: int, excluded_outside: int) -> list[str]:
+    """Return what the rows do not say about what the methods were measured on."""
+    warnings: list[str] = []
+    measured = [r for r in results.methods.values() if r.risk is not None and r.entry.family != "reference"]
+    masked = sum(r.entry.needs_mask for r in measured)
+    if 0 < masked < len(measured):
+        warnings.append(
+            f"{masked} of {len(measured)} methods predict from the manual tumour mask (marked 'mask'); "
+            "the others do without it."
+        )
     if results.outcomes is not None:
         o = results.outcomes
         events = min(int(o.event[o.fold == k].sum()) for k in np.unique(o.fold))
         if events < FEW_EVENTS:
             warnings.append(f"A fold has only {events} events; its C-index is a coarse number.")
-    if excluded:
-        warnings.append(f"{excluded} resamples had a fold without a comparable pair and were left out for all methods.")
-    reference = results.methods.get(protocol["reference"])
+    if results.external is not None and int(results.external.event.sum()) < FEW_EVENTS:
+        warnings.append(f"The external cohort has only {int(results.external.event.sum())} events; read its intervals.")
+    for number, where in ((excluded, "had a fold"), (excluded_outside, "of the external cohort were")):
+        if number:
+            warnings.append(f"{number} resamples {where} without a comparable pair and were left out for all methods.")
+    reference = results.methods.get(study.protocol["reference"])
     if reference is None or reference.risk is None:
-        warnings.append(f"The reference method {protocol['reference']} is not complete: no differences are tested.")
+        name = study.protocol["reference"]
+        warnings.append(f"The reference method {name} is not complete: no differences are tested.")
     return warnings
 
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 from survbench.errors import BenchError, UnknownNameError
 from survbench.leaderboard.gather import Outcomes, gather
 from survbench.metrics import concordance_index
@@ -98,8 +97,9 @@ def compare(study: Study, store: Store, a: str, b: str, *, resamples: int) -> Co
 
 
 def to_json(result: Comparison) -> dict[str, Any]:
-    """Return a comparison as JSON."""
-    return asdict(result)
+    """Return a comparison as JSON; what is not a number is None."""
+    raw: dict[str, Any] = _without_nan(asdict(result))
+    return raw
 
 
 def render(result: Comparison) -> RenderableType:
@@ -122,6 +122,14 @@ def render(result: Comparison) -> RenderableType:
         event = "yes" if p.event else "no"
         table.add_row(Text(p.id), f"{p.time:.1f}", event, str(p.fold), *ranks, f"{p.influence:+.4f}")
     return Group(head, folds, table)
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if np.isfinite(value) else None
+    if isinstance(value, dict):
+        return {k: _without_nan(v) for k, v in value.items()}
+    return [_without_nan(v) for v in value] if isinstance(value, list | tuple) else value
 
 
 def _known(outcomes: Outcomes | None) -> Outcomes:
@@ -155,6 +163,8 @@ def _drivers(o: Outcomes, risks: list[NDArray[np.float64]], influences: NDArray[
 
 def _ranks(o: Outcomes, risk: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return ranks within folds from the highest risk, averaged over seeds."""
+    from scipy.stats import rankdata
+
     ranks = np.zeros(len(o.ids))
     for fold in np.unique(o.fold):
         rows = np.flatnonzero(o.fold == fold)

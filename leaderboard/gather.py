@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -67,8 +67,8 @@ def gather(study: Study, store: Store) -> Results:
     methods: dict[str, Gathered] = {}
     outcomes = external = None
     for entry in study.entries:
-        fits = [[store.read(key) for key in seed] for seed in entry.fits]
-        predicts = [[store.read(key) for key in seed] for seed in entry.predicts]
+        fits = [[_read(store, key) for key in seed] for seed in entry.fits]
+        predicts = [[_read(store, key) for key in seed] for seed in entry.predicts]
         done = [run for seed in fits for run in seed if run is not None and run.status == "ok"]
         status, reason = _status(entry, [run for seed in (*fits, *predicts) for run in seed])
         planned = [run for seed in (*fits, *predicts) for run in seed]
@@ -91,6 +91,15 @@ def gather(study: Study, store: Store) -> Results:
             result = _with_values(result, inside, [risk for _, risk in outside])
         methods[entry.name] = result
     return Results(methods=methods, outcomes=outcomes, external=external)
+
+
+def _read(store: Store, key: str) -> Run | None:
+    """Return a run; one whose files are not as they were written counts as failed, so that no board is made of it."""
+    run = store.read(key)
+    if run is None or run.status != "ok" or store.is_done(key):
+        return run
+    message = f"files of {run.folder.name[:12]} are missing or were changed; 'bench run' makes them again"
+    return replace(run, record={**run.record, "status": "failed", "error": {"type": "Damaged", "message": message}})
 
 
 def _status(entry: Entry, runs: list[Run | None]) -> tuple[str, str]:
@@ -138,8 +147,8 @@ def _ensemble(own: list[Run | None], outside: list[Run | None], study: Study) ->
         scale = risk
         if study.protocol["standardisation"] == "out-of-fold" and run is not None:
             scale = run.predictions()["risk"].to_numpy(dtype=np.float64)
-        spread = float(scale.std())
-        risks.append((risk - scale.mean()) / spread if spread > 0 else np.zeros_like(risk))
+        # equal numbers can have a standard deviation of 1e-17, so their range is asked
+        risks.append((risk - scale.mean()) / scale.std() if np.ptp(scale) > 0 else np.zeros_like(risk))
     table = tables[0].copy()
     table["fold"] = 0
     table["dice"] = np.mean([t["dice"].to_numpy(dtype=np.float64) for t in tables], axis=0)
@@ -147,8 +156,6 @@ def _ensemble(own: list[Run | None], outside: list[Run | None], study: Study) ->
 
 
 def _with_values(result: Gathered, inside: list[pd.DataFrame], outside: list[Array]) -> Gathered:
-    from dataclasses import replace
-
     gives = set(result.entry.gives)
     risk = np.stack([t["risk"].to_numpy(dtype=np.float64) for t in inside])
     scores = np.stack([t["dice"].to_numpy(dtype=np.float64) for t in inside])

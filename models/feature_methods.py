@@ -22,6 +22,7 @@ PUBLISHED = {
     "deepfeat-deepsurv": (0.716, 0.694),
 }
 UPSTREAM = "deepmts"
+SMOKE = {"rsf": {"trees": 50, "leaf": 3}, "deepsurv": {"epochs": 50}}
 CONSERVATIVE = {"lasso-cox": {"rule": "one-standard-error"}}
 """Deep features of training patients are over-fitted, because the network saw their outcomes."""
 
@@ -36,6 +37,7 @@ def _info(kind: str, learner: tuple[str, str, str, str, bool, float], **more: An
         target=target,
         gives=frozenset({"risk", "survival"}),
         resources=Resources(quick_seconds=seconds),
+        smoke_params=SMOKE.get(short, {}),
         tags=frozenset({"paper", "table-2"}),
         published=Published(source=TABLE, c_index=c, external_c_index=external),
         **{"stochastic": stochastic, "reference": reference, **more},

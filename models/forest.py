@@ -102,7 +102,7 @@ class SurvivalForest:
             n_estimators=self.trees,
             min_samples_leaf=self.leaf,
             max_features="sqrt",
-            max_samples=SAMPLE,
+            max_samples=max(1, round(SAMPLE * len(train))),
             random_state=ctx.seeds.of("forest"),
             n_jobs=1,
         )

@@ -12,8 +12,9 @@ from torch import nn
 LAYOUTS = {"cpu": torch.channels_last_3d}
 """Memory layout by kind of device, elsewhere torch's own; measured by speed/training_step.py."""
 
-AT_ONCE = 4
-"""Patients in one prediction. In evaluation mode they do not depend on each other."""
+AT_ONCE = 1
+"""Patients in one prediction: sums are rounded differently in larger batches, and a patient's risk must not depend on
+who else is predicted."""
 
 
 def lay_out(network: nn.Module, device: torch.device) -> None:

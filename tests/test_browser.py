@@ -126,6 +126,60 @@ def test_the_page_fits_the_window(page, width):
         page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
+def test_on_a_phone_every_row_shows_its_interval_and_numbers(page, tmp_path):
+    metrics = {"width": 390, "height": 900, "deviceScaleFactor": 1, "mobile": True}
+    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    try:
+        row = next(r for r in page.find_elements("css selector", "tbody tr") if "deepmts" in r.text)
+        for part in ("th .title", "td.c b", "td.plot svg", "td[data-label='Holm p']", "td.published"):
+            box = row.find_element("css selector", part).rect
+            assert box["width"] > 0, part
+            assert 0 <= box["x"] <= box["x"] + box["width"] <= 390, part
+        ticks = page.find_elements("css selector", "thead .axis i")
+        half = next(t.rect for t in ticks if t.text == "0.5")
+        line = row.find_element("css selector", "svg .half").rect
+        assert half["x"] + half["width"] / 2 == pytest.approx(line["x"] + line["width"] / 2, abs=1.5)
+        assert [r.get_attribute("role") for r in page.find_elements("css selector", "tbody tr")] == ["row"] * 6
+        page.save_screenshot(str(tmp_path / "phone.png"))
+    finally:
+        page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_without_scripts_the_table_stands_complete_and_ranked(page):
+    address = page.current_url
+    page.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    try:
+        page.get(address)
+        assert methods(page)[:3] == ["radiomics-lasso-cox", "deepmts", "volume"]
+        assert not page.find_element("id", "filter").is_displayed(), "a filter that does nothing"
+        assert page.find_elements("css selector", "button") == []
+    finally:
+        page.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+
+
+def test_the_page_points_to_its_data_and_explains_its_columns(page, tmp_path):
+    names = [a.get_attribute("href").rsplit("/", 1)[1] for a in page.find_elements("css selector", ".downloads a")]
+    assert names == ["leaderboard.csv", "leaderboard.json", "leaderboard.md"]
+    assert all((tmp_path / name).is_file() for name in names)
+    glossary = page.find_element("css selector", ".glossary")
+    glossary.find_element("tag name", "summary").click()
+    heads = [h.text.rstrip(" ↓") for h in page.find_elements("css selector", "thead th:not(.plot)")]
+    assert heads == [term.text for term in glossary.find_elements("tag name", "dt")]
+
+
+def test_a_printed_landscape_sheet_holds_the_whole_table(page):
+    """A4 less its margins is 273 mm wide: 1032 CSS pixels."""
+    metrics = {"width": 1032, "height": 700, "deviceScaleFactor": 1, "mobile": False}
+    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    try:
+        assert page.execute_script("return document.getElementById('board').getBoundingClientRect().right") <= 1032
+        assert not page.find_element("css selector", ".tools").is_displayed()
+    finally:
+        page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+        page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
 def test_text_is_readable_in_the_dark(page):
     scheme = [{"name": "prefers-color-scheme", "value": "dark"}]
     page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": scheme})

@@ -126,7 +126,7 @@ def test_doctor_names_versions_and_devices():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["run", "--methods", "deepmst"], "Unknown method 'deepmst'. Did you mean 'deepmts'?"),
+        (["run", "--methods", "deepmst"], "Unknown method 'deepmst'. Did you mean 'deepmts'"),
         (["run", "--profile", "quik"], "Unknown profile 'quik'. Did you mean 'quick'?"),
         (["run", "--cohort", "fantom"], "Unknown cohort 'fantom'. Did you mean 'phantom'"),
         (["info", "tgl"], "Unknown method 'tgl'. Did you mean 'tlg'"),

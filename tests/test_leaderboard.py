@@ -5,13 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from survbench.errors import BenchError, UnknownNameError
 from survbench.leaderboard.build import build_board
-from survbench.leaderboard.compare import compare, to_json
-from survbench.leaderboard.render import csv_text, html, json_text, markdown, terminal_table, write_board
+from survbench.leaderboard.compare import compare, render, to_json
+from survbench.leaderboard.page import html
+from survbench.leaderboard.render import csv_text, json_text, markdown, terminal_table, write_board
 from survbench.metrics import concordance_index, fold_mean_concordance
 from survbench.significance import holm, influence, paired_jackknife
 from survbench.store import Store
@@ -84,6 +86,27 @@ def test_p_is_the_paired_jackknife_and_holm_covers_the_ranked_methods(board):
     assert found["oracle"].p is None
 
 
+def test_the_numbers_equal_a_count_of_pairs_by_hand(board):
+    """Pairs and Holm's steps counted in plain loops, without the functions that the board uses."""
+
+    def by_hand(risk):
+        parts = []
+        for members in folds():
+            rows_ = [IDS.index(i) for i in members]
+            pairs = [(i, j) for i in rows_ for j in rows_ if EVENT[i] and TIME[i] < TIME[j]]
+            parts.append(sum((risk[i] > risk[j]) + 0.5 * (risk[i] == risk[j]) for i, j in pairs) / len(pairs))
+        return sum(parts) / len(parts)
+
+    found = rows(board)
+    assert len(set(zip(FOLD, TIME, strict=True))) == 30, "the loops above know no ties in time"
+    assert found["good"].c_index == pytest.approx(by_hand(GOOD), abs=1e-12)
+    assert found["bad"].c_index == pytest.approx((by_hand(BAD) + by_hand(FAIR)) / 2, abs=1e-12)
+    assert found["good"].difference == pytest.approx(by_hand(GOOD) - by_hand(FAIR), abs=1e-12)
+    small, large = sorted([found["good"].p, found["bad"].p])
+    adjusted = sorted([found["good"].p_holm, found["bad"].p_holm])
+    assert adjusted == pytest.approx([min(1, 2 * small), min(1, max(2 * small, large))])
+
+
 def test_the_oracles_lead_is_paired(board):
     found = rows(board)
     assert found["good"].oracle_gap == pytest.approx(found["oracle"].c_index - found["good"].c_index)
@@ -103,10 +126,11 @@ def test_the_external_ensemble_averages_standardised_risks(store, selection):
     assert row.external_c_index_low <= row.external_c_index <= row.external_c_index_high
 
 
-def test_a_fold_model_without_opinion_counts_for_nothing_outside(store):
-    outside = np.stack([np.stack([np.ones(20), np.arange(20.0), np.arange(20.0)])])
+@pytest.mark.parametrize("constant", [3.0, 0.1])  # the standard deviation of ten times 0.1 is not exactly 0
+def test_a_fold_model_without_opinion_counts_for_nothing_outside(store, constant):
+    outside = np.stack([np.stack([1e3 * np.sin(np.arange(20.0)), np.arange(20.0), np.arange(20.0)])])
     risk = GOOD.copy()
-    risk[FOLD == 0] = 3.0
+    risk[FOLD == 0] = constant
     row = rows(build_board(study([method(store, "m", risk, outside=outside)]), store))["m"]
     time, event = outcomes(OUTSIDE)
     assert row.external_c_index == pytest.approx(concordance_index(time, event, np.arange(20.0)).value)
@@ -122,6 +146,16 @@ def test_an_incomplete_method_has_no_numbers_and_says_why(store):
     assert found["m"].coverage == pytest.approx(2 / 3)
     assert (found["s"].status, found["s"].reason) == ("skipped", "needs a PET channel")
     assert (found["w"].status, found["w"].coverage) == ("pending", 0.0)
+
+
+def test_predictions_changed_after_the_run_are_named_and_not_used(store, caplog):
+    entry = method(store, "m", GOOD)
+    path = store.folder("m-0-1") / "predictions.parquet"
+    table(IDS, folds()[1], -TIME[[IDS.index(i) for i in folds()[1]]], fold=1).to_parquet(path)
+    row = rows(build_board(study([entry], external=False), store))["m"]
+    assert (row.status, row.c_index) == ("failed", None)
+    assert "changed" in row.reason
+    assert str(path) in caplog.text
 
 
 def test_an_empty_study_gives_an_empty_board(store):
@@ -140,6 +174,25 @@ def test_the_board_says_what_limits_it(store):
     assert "One seed per method" in whole
     assert "radiomics-lasso-cox is not complete" in whole
     assert rows(board)["net"].parameters == 5
+
+
+def test_the_board_says_what_the_numbers_rest_on(store):
+    entries = [method(store, "free", GOOD), replace(method(store, "masked", FAIR), needs_mask=True)]
+    whole = " ".join(build_board(study(entries, external=False), store).warnings)
+    assert "1 of 2 methods predict from the manual tumour mask" in whole
+    least = min(int(EVENT[k == FOLD].sum()) for k in range(3))
+    assert f"A fold has only {least} events" in whole
+    assert "under-trained" not in whole, "there is no network"
+
+
+def test_resamples_without_a_comparable_pair_are_counted(store, monkeypatch):
+    import toy_study
+
+    rare = np.isin(np.arange(30), [0, 1, 2])  # one event in each fold
+    monkeypatch.setattr(toy_study, "outcomes", lambda ids: (outcomes(ids)[0], rare[: len(ids)]))
+    board = build_board(study([method(store, "m", GOOD)], external=False), store)
+    assert 0 < board.excluded_resamples < board.resamples
+    assert f"{board.excluded_resamples} resamples had a fold without a comparable pair" in " ".join(board.warnings)
 
 
 # --- what is written
@@ -198,7 +251,29 @@ def test_foreign_text_is_no_formula_no_html_and_breaks_no_table(evil):
     assert "</script><b>" not in page
     line = next(x for x in markdown(evil).splitlines() if "cmd" in x)
     assert "<script>" not in line
-    assert line.replace("\\|", "").count("|") == 11
+    assert line.count("|") == 12, "11 columns"
+
+
+def test_foreign_text_makes_no_link_and_no_code_in_markdown(store):
+    title = "[click](javascript:alert(1)) `x` a\\|b"
+    text = markdown(build_board(study([method(store, "m", GOOD, title=title)], external=False), store))
+    line = next(x for x in text.splitlines() if "click" in x)
+    assert "](" not in line
+    assert "`" not in line
+    assert line.count("|") == 12
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t=", "\r=", " \n=", "＝"])
+def test_no_cell_of_text_starts_like_a_formula(store, start):
+    board = build_board(study([method(store, "m", GOOD, title=f"{start}1+1")], external=False), store)
+    (row,) = csv.DictReader(io.StringIO(csv_text(board)))
+    assert row["title"] == f"'{start.strip()}1+1"
+
+
+def test_a_negative_number_stays_a_number(board):
+    found = {row["method"]: row for row in csv.DictReader(io.StringIO(csv_text(board)))}
+    assert float(found["bad"]["difference"]) == pytest.approx(rows(board)["bad"].difference, rel=1e-5)
+    assert rows(board)["bad"].difference < 0
 
 
 def test_the_page_needs_no_network(board):
@@ -214,7 +289,7 @@ def test_the_terminals_table_drops_columns_rather_than_letters(board, width, has
     console = Console(width=width, file=io.StringIO())
     console.print(terminal_table(board, width=width))
     text = console.file.getvalue()
-    assert ("published" in text) == has_time
+    assert ("Published" in text) == has_time
     assert "good" in text
     assert max(map(len, text.splitlines())) <= width
 
@@ -237,6 +312,38 @@ def test_a_comparison_equals_the_boards_and_names_who_drives_it(board, store):
     kept = np.array([i != first.id for i in IDS])
     without = [fold_mean_concordance(TIME[kept], EVENT[kept], FOLD[kept], r[kept]) for r in (GOOD, FAIR)]
     assert np.sign(without[0] - without[1] - result.difference) == -np.sign(first.influence)
+
+
+def test_a_comparison_is_json_also_where_a_fold_has_no_comparable_pair(store, monkeypatch):
+    import toy_study
+
+    none_in_fold_0 = EVENT & (FOLD != 0)
+    monkeypatch.setattr(toy_study, "outcomes", lambda ids: (TIME, none_in_fold_0))
+    entries = [method(store, n, r) for n, r in (("a", GOOD), ("b", FAIR))]
+    raw = to_json(compare(study(entries, external=False), store, "a", "b", resamples=20))
+    assert raw["difference"] is None
+    assert raw["folds"][0] == [None, None]
+    assert raw["folds"][1][0] is not None
+    json.dumps(raw, allow_nan=False)
+
+
+def test_a_method_compared_with_itself_does_not_differ(store):
+    entries = [method(store, "a", GOOD)]
+    result = compare(study(entries, external=False), store, "a", "a", resamples=20)
+    assert (result.difference, result.low, result.high, result.p) == (0.0, 0.0, 0.0, 1.0)
+
+
+def test_a_comparison_is_shown_with_folds_and_patients(store):
+    from rich.console import Console
+
+    entries = [method(store, n, r) for n, r in (("a", GOOD), ("b", BAD))]
+    result = compare(study(entries, external=False), store, "a", "b", resamples=50)
+    console = Console(width=140, file=io.StringIO())
+    console.print(render(result))
+    text = console.file.getvalue()
+    assert f"difference {result.difference:+.3f}" in text
+    assert result.patients[0].id in text
+    assert "0: " in text
 
 
 def test_what_cannot_be_compared_is_said(store):

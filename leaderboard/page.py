@@ -1,0 +1,88 @@
+"""The leaderboard as one HTML page that needs no network; everything that a plugin or a card says is escaped."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from survbench.leaderboard.board import Board, Row
+from survbench.leaderboard.cells import cells, facts, interval
+
+CROWDED = 0.7
+"""Width of the C-index axis from which only every second tick has a number."""
+
+
+def html(board: Board) -> str:
+    """Return the page."""
+    from markupsafe import Markup
+
+    assets = Path(__file__).parent
+    page: str = _template().render(
+        board=board,
+        rows=[_view(board, row) for row in board.rows],
+        facts=facts(board),
+        scale=_Scale(board),
+        style=Markup((assets / "board.css").read_text(encoding="utf-8")),  # noqa: S704  # ours
+        script=Markup((assets / "board.js").read_text(encoding="utf-8")),  # noqa: S704  # ours
+    )
+    return page
+
+
+class _Scale:
+    """One axis for all intervals: C-index to per cent of the width."""
+
+    def __init__(self, board: Board) -> None:
+        known = [
+            v
+            for r in board.rows
+            for v in (r.c_index_low, r.c_index_high, r.external_c_index_low, r.external_c_index_high)
+            if v is not None
+        ]
+        self.low = min([0.45, *(v - 0.01 for v in known)])
+        self.high = max([0.85, *(v + 0.01 for v in known)])
+        self.ticks = [t / 10 for t in range(11) if self.low <= t / 10 <= self.high]
+        crowded = self.high - self.low > CROWDED
+        self.numbers = [t for t in self.ticks if not crowded or round(10 * t) % 2]
+        self.oracle = next((r.c_index for r in board.rows if r.method == "oracle"), None)
+
+    def at(self, value: float) -> str:
+        """Return where a C-index lies, in per cent from the left."""
+        return f"{100 * (value - self.low) / (self.high - self.low):.2f}"
+
+
+def _view(board: Board, row: Row) -> dict[str, Any]:
+    """Return what the page shows of a row beside its numbers."""
+    return {
+        "row": row,
+        "cell": cells(row),
+        "notes": _notes(row),
+        "is_baseline": row.method == board.protocol["reference"] and row.c_index is not None,
+        "source": (row.published or {}).get("source", ""),
+    }
+
+
+def _notes(row: Row) -> list[str]:
+    notes = [row.notes] if row.notes else []
+    if row.oracle_gap is not None:
+        notes.append(f"Below the oracle by {interval(row.oracle_gap, row.oracle_gap_low, row.oracle_gap_high)}.")
+    if row.c_index_pooled is not None and not row.is_reference:
+        notes.append(f"C over all within-fold pairs together: {row.c_index_pooled:.3f}.")
+    if row.parameters is not None:
+        notes.append(f"{row.parameters:,} trainable parameters.")
+    if row.published and row.published.get("dice") is not None:
+        notes.append(f"Published Dice: {row.published['dice']:.3f}.")
+    if row.reason:
+        notes.append(row.reason)
+    return notes
+
+
+@cache
+def _template() -> Any:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    loader = FileSystemLoader(Path(__file__).parent)
+    environment = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.get_template("board.html.j2")

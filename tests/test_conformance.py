@@ -1,0 +1,193 @@
+"""Every method keeps what every method promises, and one that does not is found by the check that is meant for it."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from survbench.api import MethodInfo, NotFittedError
+from survbench.registry import registry
+from survbench.testing import check_method
+
+METHODS = registry().methods
+# one network per kind of architecture runs always, the others where time is plenty
+ALWAYS = {"mdsn", "cnn-survival", "sur-casnet"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=[pytest.mark.slow] if m.selects and n not in ALWAYS else []) for n, m in METHODS.items()],
+)
+def test_every_method_keeps_its_promises(name):
+    failed = [(c.name, c.detail) for c in check_method(METHODS[name]) if c.outcome == "failed"]
+    assert failed == []
+
+
+class Good:
+    """Ranks by the mean of the first image."""
+
+    def __init__(self):
+        self._mean = None
+
+    def fit(self, train, *, validation, ctx):
+        self._mean = self._measure(train).mean()
+        return self
+
+    def predict_risk(self, cohort):
+        if self._mean is None:
+            raise NotFittedError
+        return self._measure(cohort) - self._mean
+
+    def _measure(self, cohort):
+        return np.array([float(np.mean(s.volumes["pet"].voxels())) for s in cohort.subjects])
+
+    def save(self, folder):
+        (folder / "mean.txt").write_text(repr(float(self._mean)))
+
+    def load(self, folder, *, device):
+        self._mean = float((folder / "mean.txt").read_text())
+        return self
+
+
+class Flipped(Good):
+    def predict_risk(self, cohort):
+        return -super().predict_risk(cohort)
+
+
+class Transductive(Good):
+    def predict_risk(self, cohort):
+        risk = super().predict_risk(cohort)
+        return risk - risk.mean()
+
+
+class OrderDependent(Good):
+    def predict_risk(self, cohort):
+        return super().predict_risk(cohort) + 0.1 * np.arange(len(cohort))
+
+
+class NotFinite(Good):
+    def predict_risk(self, cohort):
+        return np.where(super().predict_risk(cohort) > 0, np.nan, 0.0)
+
+
+class Mutates(Good):
+    def fit(self, train, *, validation, ctx):
+        train.time[0] += 1.0
+        return super().fit(train, validation=validation, ctx=ctx)
+
+
+class SeedsGlobally(Good):
+    def fit(self, train, *, validation, ctx):
+        np.random.seed(1)  # noqa: NPY002
+        random.random()  # noqa: S311
+        return super().fit(train, validation=validation, ctx=ctx)
+
+
+class ChangesEnvironment(Good):
+    def fit(self, train, *, validation, ctx):
+        os.environ["SURVBENCH_CHANGED"] = str(random.SystemRandom().random())
+        return super().fit(train, validation=validation, ctx=ctx)
+
+
+class Unseeded(Good):
+    def fit(self, train, *, validation, ctx):
+        super().fit(train, validation=validation, ctx=ctx)
+        self._mean += np.random.default_rng().random()
+        return self
+
+
+class Forgets(Good):
+    def load(self, folder, *, device):
+        self._mean = 0.0
+        return self
+
+
+class Eager(Good):
+    def predict_risk(self, cohort):
+        return self._measure(cohort)
+
+
+class WrongShape(Good):
+    def predict_risk(self, cohort):
+        return super().predict_risk(cohort)[:, None]
+
+
+class ReturnsNothing(Good):
+    def fit(self, train, *, validation, ctx):
+        super().fit(train, validation=validation, ctx=ctx)
+
+
+INFO = MethodInfo(
+    name="toy",
+    title="Toy",
+    family="outside",
+    target=f"{__name__}:Good",
+    needs_fit=frozenset({"images"}),
+    needs_predict=frozenset({"images"}),
+    reference="this test",
+)
+
+
+def failed(kind):
+    sys.modules.setdefault(__name__, sys.modules[kind.__module__])
+    info = replace(INFO, target=f"{kind.__module__}:{kind.__name__}")
+    return {c.name for c in check_method(info) if c.outcome == "failed"}
+
+
+def test_a_good_method_passes():
+    assert failed(Good) == set()
+
+
+@pytest.mark.parametrize(
+    ("kind", "check"),
+    [
+        (Flipped, "higher risk means an earlier event"),
+        (Transductive, "each patient stands alone"),
+        (OrderDependent, "order of patients does not matter"),
+        (NotFinite, "shapes and finite values"),
+        (Mutates, "fit returns self and changes nothing"),
+        (SeedsGlobally, "fit returns self and changes nothing"),
+        (ChangesEnvironment, "fit returns self and changes nothing"),
+        (Unseeded, "same seed same result"),
+        (Forgets, "saved and loaded it is the same"),
+        (Eager, "predicting before fit is refused"),
+        (WrongShape, "shapes and finite values"),
+        (ReturnsNothing, "fit returns self and changes nothing"),
+    ],
+)
+def test_a_wrong_method_fails_the_check_that_is_meant_for_it(kind, check):
+    assert check in failed(kind)
+
+
+def bench(*arguments, cwd):
+    return subprocess.run(
+        [sys.executable, "-m", "survbench.cli", *arguments], capture_output=True, text=True, check=False, cwd=cwd
+    )
+
+
+@pytest.mark.slow
+def test_a_new_plugin_passes_as_it_comes(tmp_path):
+    pip = [sys.executable, "-m", "pip"]
+    made = bench("new", "my-own-method", cwd=tmp_path)
+    try:
+        assert made.returncode == 0, made.stdout + made.stderr
+        tested = bench("test", "my-own-method", "--full", cwd=tmp_path)
+        assert tested.returncode == 0, tested.stdout + tested.stderr
+        assert "runs under the harness" in tested.stdout
+        again = bench("new", "my-own-method", cwd=tmp_path)
+        assert again.returncode == 2
+        assert "There is a method 'my-own-method' already" in again.stderr
+    finally:
+        subprocess.run([*pip, "uninstall", "--quiet", "--yes", "my-own-method"], check=False, capture_output=True)
+
+
+@pytest.mark.parametrize("name", ["My Method", "x_y", "-a", "deepmts"])
+def test_names_that_cannot_be_are_refused(name, tmp_path):
+    made = bench("new", "--no-install", "--", name, cwd=tmp_path)
+    assert made.returncode == 2
+    assert list(tmp_path.iterdir()) == []
