@@ -18,6 +18,7 @@ from survbench.api import MethodInfo, Selection
 from survbench.cohort import Need
 from survbench.hashing import digest
 from survbench.profile import Training
+from survbench.store import SCHEMA
 
 Kind = Literal["fit", "predict"]
 Job = Mapping[str, Any]
@@ -59,6 +60,7 @@ def fit_job(
     """
     spec = {
         "kind": "fit",
+        "schema": SCHEMA,
         "method": info.name,
         "target": info.target,
         "version": info.version,
@@ -113,6 +115,7 @@ def predict_job(
     needs = {*fit["needs_predict"], *above, *(("mask",) if "segmentation" in fit["gives"] else ())}
     spec = {
         "kind": "predict",
+        "schema": SCHEMA,
         "fit": fit["key"],
         "cohort": cohort_name,
         "test": _inputs_digest(ids, rows, needs, outcomes),

@@ -123,6 +123,26 @@ def dice(predicted: NDArray[np.bool_], mask: NDArray[np.bool_]) -> float:
     return 2 * int((predicted & mask).sum()) / total if total else 1.0
 
 
+def hd95(predicted: NDArray[np.bool_], mask: NDArray[np.bool_], spacing: tuple[float, float, float]) -> float:
+    """Return the 95th percentile of the distances between two masks' surfaces, in millimetres.
+
+    The surface is the voxels with a neighbour outside (6-neighbourhood); distances of both directions are taken
+    together. NaN where exactly one mask is empty, 0 where both are.
+
+    Args:
+        predicted: shape (X, Y, Z).
+        mask: same shape.
+        spacing: millimetres per voxel.
+    """
+    from scipy.ndimage import binary_erosion, distance_transform_edt
+
+    if not predicted.any() or not mask.any():
+        return 0.0 if predicted.any() == mask.any() else float("nan")
+    surfaces = [m & ~binary_erosion(m) for m in (predicted, mask)]
+    far = [distance_transform_edt(~s, sampling=spacing) for s in surfaces]
+    return float(np.percentile(np.concatenate([far[1][surfaces[0]], far[0][surfaces[1]]]), 95))
+
+
 def sorted_pairs(
     time: NDArray[np.float64], risk: NDArray[np.float64]
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:

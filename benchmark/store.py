@@ -29,7 +29,7 @@ from survbench.hashing import file_digest
 if TYPE_CHECKING:
     import pandas as pd
 
-SCHEMA = 1
+SCHEMA = 2
 Status = Literal["ok", "skipped", "failed", "timeout", "oom", "interrupted"]
 """What is stored of a run. ``cached``, ``pending`` and ``running`` are words of the planner, never stored."""
 

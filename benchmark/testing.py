@@ -393,7 +393,7 @@ class _watched:  # noqa: N801  # reads as a block: with _watched()
 
 def _shared_state() -> Iterator[tuple[str, object]]:
     yield "the random module's generator", random.getstate()
-    yield "numpy's global generator", np.random.get_state()[1].tobytes()  # type: ignore[union-attr, index]  # noqa: NPY002
+    yield "numpy's global generator", np.random.get_state()[1].tobytes()  # type: ignore[index]  # noqa: NPY002
     yield "the current folder", str(Path.cwd())
     # libraries note here where they keep their caches
     yield "the environment", {k: v for k, v in os.environ.items() if not k.startswith(("PYCOX", "KMP", "TORCH"))}

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from survbench.api import Context, Method, Seeds
 from survbench.cohort import Cohort, FeatureTable, Subject, UnlabelledCohort
 from survbench.job import Job
-from survbench.metrics import dice
+from survbench.metrics import dice, hd95
 from survbench.monitor import CurveRow, FileMonitor, score
 from survbench.prepared import PreparedCohort, volume_store, write_radiomics
 from survbench.profile import Training
@@ -25,6 +25,7 @@ from survbench.protocol import inner_split
 from survbench.provenance import provenance
 from survbench.registry import construct
 from survbench.store import SCHEMA, Store, write_json
+from survbench.volume import Volume
 
 if TYPE_CHECKING:
     from survbench.datasets.preprocess import Grid, Point
@@ -79,7 +80,8 @@ def run_fit(job: Job, out: str) -> dict[str, Any]:
         masks = _masks(prepared, job["test"]) if "segmentation" in job["gives"] else None
         _write_predictions(folder, job, prepared, predicted, masks, role="test")
         time_, event = prepared.outcomes(job["test"])
-        curves.extend(score(scratch / "monitor", time_, event, masks))
+        manual = None if masks is None else [np.asarray(m.voxels(), dtype=bool) for m in masks]
+        curves.extend(score(scratch / "monitor", time_, event, manual))
         curves.write(folder / "curves.parquet")
         return _finish(folder, job, started, fitted, finished, description=_description(method, test))
 
@@ -258,14 +260,14 @@ def _write_predictions(
     job: Job,
     prepared: PreparedCohort,
     predicted: Predicted,
-    masks: list[NDArray[np.bool_]] | None,
+    masks: list[Volume] | None,
     *,
     role: str,
 ) -> None:
     import pandas as pd
 
     ids = list(job["test"])
-    scores = [np.nan] * len(ids)
+    scores = [(np.nan, np.nan)] * len(ids)
     if predicted.probability is not None:
         scores = _segmentation_scores(predicted.probability, masks, ids)
     time_, event = prepared.outcomes(ids)
@@ -280,7 +282,8 @@ def _write_predictions(
             "event": event,
             "centre": pd.array(prepared.centres(ids), dtype="string"),
             "risk": np.full(len(ids), np.nan) if predicted.risk is None else predicted.risk,
-            "dice": np.asarray(scores, dtype=np.float64),
+            "dice": np.array([dice_ for dice_, _ in scores], dtype=np.float64),
+            "hd95": np.array([distance for _, distance in scores], dtype=np.float64),
             "survival": [None] * len(ids) if survival is None else list(survival),
         }
     )
@@ -288,25 +291,30 @@ def _write_predictions(
 
 
 def _segmentation_scores(
-    probability: Iterator[NDArray[np.float32]], masks: list[NDArray[np.bool_]] | None, ids: list[str]
-) -> list[float]:
-    scores: list[float] = []
+    probability: Iterator[NDArray[np.float32]], masks: list[Volume] | None, ids: list[str]
+) -> list[tuple[float, float]]:
+    """Return (Dice, HD95 in mm) of each patient; NaN without a manual mask."""
+    scores: list[tuple[float, float]] = []
     for row, image in enumerate(probability):
         if not np.isfinite(image).all():
             raise BadPredictionError(f"segment gave a probability that is not finite for {ids[row]}")
-        if masks is not None and image.shape != masks[row].shape:
+        if masks is None:
+            scores.append((np.nan, np.nan))
+            continue
+        if image.shape != masks[row].shape:
             raise BadPredictionError(f"segment gave shape {image.shape} for {ids[row]}, expected {masks[row].shape}")
-        scores.append(np.nan if masks is None else dice(image > 0.5, masks[row]))
+        manual = np.asarray(masks[row].voxels(), dtype=bool)
+        scores.append((dice(image > 0.5, manual), hd95(image > 0.5, manual, masks[row].spacing)))
     if len(scores) != len(ids):
         raise BadPredictionError(f"segment gave {len(scores)} images for {len(ids)} patients")
     return scores
 
 
-def _masks(prepared: PreparedCohort, ids: Sequence[str]) -> list[NDArray[np.bool_]] | None:
+def _masks(prepared: PreparedCohort, ids: Sequence[str]) -> list[Volume] | None:
     subjects = prepared.inputs(ids, ["mask"]).subjects
     if not all("mask" in s.volumes for s in subjects):
         return None
-    return [np.asarray(s.volumes["mask"].voxels(), dtype=bool) for s in subjects]
+    return [s.volumes["mask"] for s in subjects]
 
 
 def _description(method: Method, cohort: UnlabelledCohort) -> dict[str, int]:

@@ -20,6 +20,9 @@ class Row:
         status: ``ok`` if every job of the method is done, else the worst status of its jobs.
         c_index: mean over folds of Harrell's C, averaged over seeds, with its 95 % bootstrap interval.
         c_index_seed_sd: standard deviation over seeds, None with fewer than two.
+        dice: mean Dice of the test patients, for methods that segment.
+        hd95: mean 95th percentile of the surface distance in mm, over patients in whom a tumour was predicted.
+        unsegmented: patients in whom none was, a mean over seeds.
         external_c_index: C-index of the ensemble of the fold models on the external cohort.
         difference: C-index minus that of the protocol's reference method, with its 95 % interval.
         p, p_holm: paired jackknife test of ``difference``; adjusted over all ranked methods.
@@ -45,6 +48,8 @@ class Row:
     external_c_index_low: float | None = None
     external_c_index_high: float | None = None
     dice: float | None = None
+    hd95: float | None = None
+    unsegmented: float | None = None
     difference: float | None = None
     difference_low: float | None = None
     difference_high: float | None = None

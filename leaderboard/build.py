@@ -113,6 +113,8 @@ def _bare(result: Gathered) -> Row:
         status=result.status,
         is_reference=entry.family == "reference",
         dice=result.dice,
+        hd95=result.hd95,
+        unsegmented=result.unsegmented,
         coverage=result.coverage,
         seconds=float(np.median(seconds)) if seconds else None,
         parameters=next((int(n) for n in sizes if n is not None), None),

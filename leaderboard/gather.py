@@ -36,6 +36,8 @@ class Gathered:
         risk: out-of-fold risks, shape (seeds, n); None for an incomplete method, or one without risk.
         external: ensemble risks of the external cohort, shape (seeds, m); None alike.
         dice: mean Dice of the test patients, or None.
+        hd95: mean HD95 (mm) of those in whom a tumour was predicted, or None.
+        unsegmented: test patients in whom none was predicted, a mean over seeds, or None.
         status: ``ok``, or the worst status of the method's jobs (``pending`` for one that has not run).
         reason: why the method is incomplete, or "".
         coverage: share of the planned jobs that are done.
@@ -50,6 +52,8 @@ class Gathered:
     risk: Array | None = None
     external: Array | None = None
     dice: float | None = None
+    hd95: float | None = None
+    unsegmented: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,17 +155,20 @@ def _ensemble(own: list[Run | None], outside: list[Run | None], study: Study) ->
         risks.append((risk - scale.mean()) / scale.std() if np.ptp(scale) > 0 else np.zeros_like(risk))
     table = tables[0].copy()
     table["fold"] = 0
-    table["dice"] = np.mean([t["dice"].to_numpy(dtype=np.float64) for t in tables], axis=0)
     return table, np.mean(risks, axis=0)
 
 
 def _with_values(result: Gathered, inside: list[pd.DataFrame], outside: list[Array]) -> Gathered:
     gives = set(result.entry.gives)
     risk = np.stack([t["risk"].to_numpy(dtype=np.float64) for t in inside])
-    scores = np.stack([t["dice"].to_numpy(dtype=np.float64) for t in inside])
+    scores, distances = (np.stack([t[name].to_numpy(dtype=np.float64) for t in inside]) for name in ("dice", "hd95"))
+    segments = "segmentation" in gives and bool(np.isfinite(scores).all())
+    found = np.isfinite(distances)
     return replace(
         result,
         risk=risk if "risk" in gives else None,
         external=np.stack(outside) if outside and "risk" in gives else None,
-        dice=float(scores.mean()) if "segmentation" in gives and np.isfinite(scores).all() else None,
+        dice=float(scores.mean()) if segments else None,
+        hd95=float(distances[found].mean()) if segments and found.any() else None,
+        unsegmented=float((~found).sum() / len(found)) if segments else None,
     )

@@ -70,6 +70,8 @@ def _notes(row: Row) -> list[str]:
         notes.append(f"C over all within-fold pairs together: {row.c_index_pooled:.3f}.")
     if row.parameters is not None:
         notes.append(f"{row.parameters:,} trainable parameters.")
+    if row.hd95 is not None:
+        notes.append(f"HD95 {row.hd95:.1f} mm; no tumour predicted in {row.unsegmented or 0:g} patients.")
     if row.published and row.published.get("dice") is not None:
         notes.append(f"Published Dice: {row.published['dice']:.3f}.")
     if row.reason:

@@ -15,6 +15,7 @@ from survbench.metrics import (
     cox_loss,
     dice,
     fold_mean_concordance,
+    hd95,
     pooled_concordance,
     soft_dice_loss,
 )
@@ -133,3 +134,22 @@ def test_dice_and_its_soft_loss():
     assert dice(np.zeros_like(mask), np.zeros_like(mask)) == 1.0
     assert soft_dice_loss(mask.astype(float), mask) == -1.0
     assert soft_dice_loss(np.full(mask.shape, 0.5), mask) == pytest.approx(-2 / 3)
+
+
+def test_hd95_equals_the_distances_of_all_pairs_of_surface_voxels():
+    from scipy.ndimage import binary_erosion
+
+    rng = np.random.default_rng(0)
+    spacing = (1.0, 2.0, 3.0)
+    grid = np.indices((12, 12, 12))
+    for _ in range(3):
+        masks = [
+            sum((g - c) ** 2 for g, c in zip(grid, rng.uniform(4, 8, 3), strict=True)) < rng.uniform(6, 14)
+            for _ in range(2)
+        ]
+        points = [np.argwhere(m & ~binary_erosion(m)) * spacing for m in masks]
+        distances = np.linalg.norm(points[0][:, None] - points[1][None], axis=2)
+        expected = np.percentile(np.concatenate([distances.min(axis=1), distances.min(axis=0)]), 95)
+        assert hd95(masks[0], masks[1], spacing) == pytest.approx(expected)
+    assert hd95(masks[0], masks[0], spacing) == 0
+    assert np.isnan(hd95(masks[0], np.zeros_like(masks[0]), spacing))

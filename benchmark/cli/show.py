@@ -15,6 +15,7 @@ METRICS = {
     "external_c_index": "Harrell's C of the ensemble of the fold models on the external cohort.",
     "c_index_pooled": "Harrell's C over all within-fold pairs together.",
     "dice": "Overlap of predicted and manual tumour mask, mean over test patients, for methods that segment.",
+    "hd95": "95th percentile of the distance between the surfaces of predicted and manual mask, in mm.",
     "p": "Paired infinitesimal-jackknife test of the C-index difference from the reference method.",
     "p_holm": "The same, adjusted by Holm over all ranked methods.",
 }

@@ -30,6 +30,7 @@ def table(ids, chosen, risk, *, fold, seed=0, role="test", dice=np.nan):
             "centre": "A",
             "risk": np.asarray(risk, dtype=float),
             "dice": dice,
+            "hd95": 10 * dice,
             "survival": [None] * len(chosen),
         }
     )
