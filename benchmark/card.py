@@ -13,6 +13,7 @@ from survbench.errors import BenchError
 
 TimeUnit = Literal["days", "weeks", "months", "years"]
 Model = TypeVar("Model", bound=BaseModel)
+MAX_SIDE_MM = 3000.0
 MONTHS_PER_UNIT: dict[TimeUnit, float] = {"days": 12 / 365.25, "weeks": 84 / 365.25, "months": 1.0, "years": 12.0}
 
 
@@ -89,8 +90,26 @@ class CohortCard(_Strict):
     def _images_have_a_field_of_view(self) -> CohortCard:
         if self.images and self.field_of_view_mm is None:
             raise ValueError("a cohort with images needs field_of_view_mm: [x, y, z]")
+        if self.field_of_view_mm is not None and not all(0 < side < MAX_SIDE_MM for side in self.field_of_view_mm):
+            raise ValueError(f"field_of_view_mm needs three sides between 0 and {MAX_SIDE_MM:g} mm")
         if "mask" in self.images:
             raise ValueError("'mask' is not a channel name; the tumour mask has a key of its own")
+        return self
+
+    @model_validator(mode="after")
+    def _predictors_are_no_outcome(self) -> CohortCard:
+        names = [c.name for c in self.clinical]
+        twice = sorted({n for n in names if names.count(n) > 1})
+        if twice:
+            raise ValueError(f"clinical names must differ; there is more than one {', '.join(twice)}")
+        told = {
+            self.id: "the id",
+            self.endpoint.time: "the endpoint's time",
+            self.endpoint.event: "the endpoint's event",
+        }
+        for column in self.clinical:
+            if column.model and column.column in told:
+                raise ValueError(f"column {column.column!r} is {told[column.column]} and cannot be given to methods")
         return self
 
     @property
@@ -118,7 +137,11 @@ def parse_card(text: str, *, source: str) -> CohortCard:
 
 def read_card(path: Path) -> CohortCard:
     """Read a card file; see :func:`parse_card`."""
-    return parse_card(path.read_text(encoding="utf-8"), source=str(path))
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise BenchError(f"{path} is not UTF-8 text ({error.reason}). Save it in UTF-8.") from error
+    return parse_card(text, source=str(path))
 
 
 def parse_model(model: type[Model], raw: dict[str, Any], *, source: str, see: str) -> Model:

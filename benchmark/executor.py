@@ -143,7 +143,7 @@ def _call(owner: int, function: Callable[..., Any], arguments: tuple[Any, ...]) 
     _die_with(owner)
     try:
         return "ok", function(*arguments), None
-    except Exception as problem:  # whatever a method raises is recorded as its result
+    except BaseException as problem:  # whatever a method raises, also SystemExit, is recorded as its result
         return _classify(problem), None, _error(type(problem).__name__, str(problem), traceback.format_exc())
 
 

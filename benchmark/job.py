@@ -10,6 +10,7 @@ import ast
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from functools import cache
+from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
@@ -21,6 +22,8 @@ from survbench.profile import Training
 from survbench.store import SCHEMA
 
 Kind = Literal["fit", "predict"]
+IN_EVERY_JOB = ("survbench.cohort", "survbench.metrics", "survbench.protocol", "survbench.volume", "survbench.worker")
+"""Modules of ours whose code decides what a job computes, whatever the method."""
 Job = Mapping[str, Any]
 """``{"kind", "key", "spec", ...}``; ``spec`` is what the key hashes, the rest says where to find things."""
 
@@ -31,6 +34,7 @@ def fit_job(
     cohort: str,
     rows: Mapping[str, Mapping[str, Any]],
     outcomes: Mapping[str, Sequence[Any]],
+    declared: Mapping[str, Any],
     train: Sequence[str],
     test: Sequence[str],
     seed: int,
@@ -48,6 +52,7 @@ def fit_job(
         cohort: fingerprint of the prepared cohort.
         rows: prepared row of each patient, by id.
         outcomes: (time, event) of each patient, by id.
+        declared: ``channels`` and ``clinical_columns`` of the card.
         train: ids of the training fold, sorted.
         test: ids of the test fold, sorted.
         seed: seed of the run.
@@ -71,8 +76,8 @@ def fit_job(
         "selection": selection if info.selects else "last",
         "training": training.model_dump(mode="json"),
         "device": device if info.resources.gpu else "cpu",
-        "train": _inputs_digest(train, rows, info.needs_fit, outcomes),
-        "test": _inputs_digest(test, rows, info.needs_predict | _scored(info), outcomes),
+        "train": _inputs_digest(train, rows, info.needs_fit, outcomes, declared),
+        "test": _inputs_digest(test, rows, info.needs_predict | _scored(info), outcomes, declared),
         # its key covers the inputs of the features, and all that made them
         "upstream": upstream["key"] if upstream else None,
     }
@@ -108,6 +113,7 @@ def predict_job(
     cohort_name: str,
     rows: Mapping[str, Mapping[str, Any]],
     outcomes: Mapping[str, Sequence[Any]],
+    declared: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Return the job that lets the model of ``fit`` predict every patient of an external cohort."""
     ids = sorted(rows)
@@ -118,7 +124,7 @@ def predict_job(
         "schema": SCHEMA,
         "fit": fit["key"],
         "cohort": cohort_name,
-        "test": _inputs_digest(ids, rows, needs, outcomes),
+        "test": _inputs_digest(ids, rows, needs, outcomes, declared),
     }
     kept = {k: fit[k] for k in ("method", "seed", "fold", "gives", "needs_predict", "upstream", "threads", "timeout_s")}
     return {
@@ -143,30 +149,38 @@ def _inputs_digest(
     rows: Mapping[str, Mapping[str, Any]],
     needs: Iterable[str],
     outcomes: Mapping[str, Sequence[Any]],
+    declared: Mapping[str, Any],
 ) -> str:
+    """Hash what a method sees of some patients, and how the card declares it: the order of channels, and the kind and
+    levels of clinical columns, change what the same values mean.
+    """
     allowed = frozenset(needs)
-    content = []
+    content: list[Any] = [
+        declared["channels"] if "images" in allowed else None,
+        declared["clinical_columns"] if "clinical" in allowed else None,
+    ]
     for subject in ids:
         row = rows[subject]
         volumes = {k: v for k, v in row["volumes"].items() if ("mask" if k == "mask" else "images") in allowed}
         clinical = row["clinical"] if "clinical" in allowed else None
         radiomics = row["radiomics"] if "radiomics" in allowed else None
         truth = row.get("truth") if "truth" in allowed else None
-        content.append([subject, list(outcomes[subject]), volumes, clinical, radiomics, truth])
+        content.append([subject, row["centre"], list(outcomes[subject]), volumes, clinical, radiomics, truth])
     return digest(content)
 
 
 @cache
 def source_fingerprint(module: str) -> str:
-    """Return a hash of a module's source and of every module it imports from its own package or from
-    ``survbench.models`` and ``survbench.features``, so that changed code is a changed key without a version to raise.
+    """Return a hash of a module's source, of every module it imports from its own package, ``survbench.models`` or
+    ``survbench.features``, and of our modules that run in every job, so that changed code is a changed key without a
+    version to raise.
 
     A module without source (a compiled one) contributes its name.
     """
     seen: dict[str, str] = {}
-    waiting = [module]
+    waiting = [module, *IN_EVERY_JOB]
     top = module.partition(".")[0]
-    prefixes = ("survbench.models", "survbench.features") if top == "survbench" else (top, "survbench.features")
+    prefixes = ("survbench.models", "survbench.features", *IN_EVERY_JOB, *([top] if top != "survbench" else []))
     while waiting:
         name = waiting.pop()
         if name in seen or not name.startswith(prefixes):
@@ -178,17 +192,26 @@ def source_fingerprint(module: str) -> str:
 
 
 def _source(name: str) -> str:
-    try:
-        spec = find_spec(name)
-    except ModuleNotFoundError:
-        return ""
+    spec = _spec(name)
     if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
         return ""
     return Path(spec.origin).read_text(encoding="utf-8")
 
 
+def _spec(name: str) -> ModuleSpec | None:
+    try:
+        return find_spec(name)
+    except ModuleNotFoundError:  # a function of a module, not a module
+        return None
+
+
+def _is_package(name: str) -> bool:
+    spec = _spec(name)
+    return spec is not None and spec.submodule_search_locations is not None
+
+
 def _imports(text: str, module: str) -> list[str]:
-    package = module.rpartition(".")[0]
+    package = module if _is_package(module) else module.rpartition(".")[0]
     found: list[str] = []
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):

@@ -27,6 +27,7 @@ class PlannedCohort:
         rows: prepared row of each patient, by id (and ``truth`` where it is known).
         cohort: the patients with outcomes.
         offers: what methods can be given.
+        declared: ``channels`` and ``clinical_columns`` as the card has them.
         grid: voxels of the common grid, or None without images.
     """
 
@@ -35,6 +36,7 @@ class PlannedCohort:
     rows: Mapping[str, Mapping[str, Any]]
     cohort: Cohort
     offers: frozenset[Need]
+    declared: Mapping[str, Any]
     grid: tuple[int, int, int] | None
 
 
@@ -85,7 +87,8 @@ def plan(
     fits: list[Job] = []
     predicts: list[Job] = []
     entries: list[Entry] = []
-    if protocol.selection == "inner" and any(info.selects for info in (*infos, *upstreams.values())):
+    selecting = [i for i in (*infos, *upstreams.values()) if i.selects and not missing_for(i, train, upstreams)]
+    if protocol.selection == "inner" and selecting:
         for fold in protocol.folds:
             inner_split(train.cohort.select(i for i in ids if i not in set(fold)))
     made: dict[tuple[str, int], list[Job]] = {}
@@ -100,6 +103,7 @@ def plan(
                     cohort=train.fingerprint,
                     rows=train.rows,
                     outcomes=outcomes,
+                    declared=train.declared,
                     train=[i for i in ids if i not in set(test)],
                     test=sorted(test),
                     seed=seed,
@@ -133,6 +137,7 @@ def plan(
                         cohort_name=external.name,
                         rows=external.rows,
                         outcomes=external_outcomes,
+                        declared=external.declared,
                     )
                     for job in fits_of(info, seed)
                 ]

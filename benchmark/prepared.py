@@ -115,8 +115,13 @@ def subject_rows(
     ]
 
 
-def write_prepared(out: Path, source: SourceCohort, rows: list[dict[str, Any]]) -> PreparedCohort:
-    """Write a prepared cohort's files and return it; the same content lands in the same folder."""
+def write_prepared(
+    out: Path, source: SourceCohort, rows: list[dict[str, Any]], *, write: bool = True
+) -> PreparedCohort:
+    """Write a prepared cohort's files and return it; the same content lands in the same folder.
+
+    With ``write`` false nothing is written: for a plan that is only looked at.
+    """
     cohort = source.cohort
     inputs = {
         "channels": list(cohort.channels),
@@ -128,6 +133,8 @@ def write_prepared(out: Path, source: SourceCohort, rows: list[dict[str, Any]]) 
     outcomes = {i: [float(t), bool(e)] for i, t, e in zip(cohort.ids, cohort.time, cohort.event, strict=True)}
     truth = None if cohort.truth is None else dict(zip(cohort.ids, map(float, cohort.truth), strict=True))
     prepared = PreparedCohort(out, digest([inputs, outcomes, truth]))
+    if not write:
+        return prepared
     prepared.folder.mkdir(parents=True, exist_ok=True)
     write_json(prepared.folder / "inputs.json", inputs)
     write_json(prepared.folder / "outcomes.json", outcomes)

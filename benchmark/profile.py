@@ -92,7 +92,10 @@ def load_profile(name: str) -> Profile:
     if not Path(name).is_file():
         known = ", ".join(builtin_profiles())
         raise BenchError(f"There is no profile file {name!r}. Give a built-in name ({known}) or a YAML file.")
-    raw: Any = yaml.safe_load(Path(name).read_text(encoding="utf-8"))
+    try:
+        raw: Any = yaml.safe_load(Path(name).read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise BenchError(f"{name} is not valid YAML: {error}. See docs/reference/profiles.md.") from error
     if not isinstance(raw, dict):
         raise BenchError(f"{name} holds no mapping. See docs/reference/profiles.md.")
     return parse_model(Profile, raw, source=name, see="docs/reference/profiles.md")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections import defaultdict
 from collections.abc import Sequence
@@ -14,8 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from survbench.api import Selection
 from survbench.cohort import Cohort
+from survbench.datasets.table import read_table
 from survbench.errors import BenchError, CohortError, Problem
 from survbench.hashing import digest
+from survbench.metrics import comparable_pairs
 from survbench.store import SCHEMA, write_json
 
 REFERENCE_METHOD = "radiomics-lasso-cox"
@@ -141,9 +142,12 @@ def read_splits(path: Path, cohort: Cohort) -> tuple[tuple[str, ...], ...]:
     problems = [Problem(s, "is not in the cohort.", "Remove it from the splits.") for s in listed if s not in event]
     problems += [Problem(s, "stands in no fold.", "Add it to one.") for s in event if s not in set(listed)]
     problems += [Problem(s, "stands in several folds.", "Keep it in one.") for s in set(listed) if listed.count(s) > 1]
+    row = {subject: n for n, subject in enumerate(cohort.ids)}
     for number, fold in enumerate(folds):
-        if not any(event.get(s, False) for s in fold):
-            problems.append(Problem("", f"fold {number} has no event.", "Every fold needs one for a C-index."))
+        rows = [row[s] for s in fold if s in row]
+        if not comparable_pairs(cohort.time[rows], cohort.event[rows]).any():
+            what = f"fold {number} has no two patients whose order is known, so no C-index."
+            problems.append(Problem("", what, "Every fold needs an event and a patient who lived longer."))
     if len(folds) < 2:
         problems.append(Problem("", f"{len(folds)} fold is given.", "Cross-validation needs at least two."))
     if problems:
@@ -155,16 +159,15 @@ def _json_folds(path: Path) -> list[list[str]]:
     try:
         folds = json.loads(path.read_text(encoding="utf-8"))["folds"]
         return [[str(subject) for subject in fold] for fold in folds]
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
+    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
         raise BenchError(f"{path} is not of the form {{'folds': [[id, ...], ...]}}: {error!r}.") from error
 
 
 def _csv_folds(path: Path) -> list[list[str]]:
+    table = read_table(path)
+    if not {"id", "fold"} <= set(table.columns):
+        raise BenchError(f"{path} has columns {', '.join(table.columns)}; it needs 'id' and 'fold'.")
     by_fold: dict[str, list[str]] = defaultdict(list)
-    with path.open(encoding="utf-8", newline="") as stream:
-        reader = csv.DictReader(stream)
-        if not {"id", "fold"} <= set(reader.fieldnames or ()):
-            raise BenchError(f"{path} has columns {reader.fieldnames}; it needs 'id' and 'fold'.")
-        for row in reader:
-            by_fold[row["fold"]].append(row["id"])
+    for row in table.rows:
+        by_fold[row.cells["fold"]].append(row.cells["id"])
     return [by_fold[name] for name in sorted(by_fold)]

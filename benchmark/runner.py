@@ -151,6 +151,18 @@ class _Cohorts:
                     f"Cohort {first.card.name!r} has channels {first.cohort.channels}, external cohort "
                     f"{other.card.name!r} has {other.cohort.channels}. Both need the same ones in the same order."
                 )
+            kinds = [{n: c.modality for n, c in source.card.images.items()} for source in (first, other)]
+            if kinds[0] != kinds[1]:
+                raise BenchError(
+                    f"Cohort {first.card.name!r} has modalities {kinds[0]}, external cohort {other.card.name!r} has "
+                    f"{kinds[1]}. Both need the same ones."
+                )
+            if first.card.endpoint.name.casefold() != other.card.endpoint.name.casefold():
+                log.warning(
+                    "the external cohort's endpoint is %s, the cohort's %s",
+                    other.card.endpoint.name,
+                    first.card.endpoint.name,
+                )
             mine = {(c.name, c.kind, c.levels) for c in first.cohort.clinical_columns}
             if mine != {(c.name, c.kind, c.levels) for c in other.cohort.clinical_columns}:
                 raise BenchError(
@@ -164,15 +176,15 @@ class _Cohorts:
         Raises:
             CohortError: all pairs.
         """
-        seen: dict[str, str] = {}
+        seen: dict[str, tuple[int, str]] = {}
         problems: list[Problem] = []
-        for source in self.sources:
+        for number, source in enumerate(self.sources):
             for subject in source.cohort.subjects:
                 for name in source.cohort.channels:
-                    where = f"{source.card.name}/{subject.id}"
-                    first = seen.setdefault(subject.volumes[name].fingerprint(), where)
-                    if first != where:
-                        problems.append(Problem(subject.id, f"{name} is the same image as {first}'s.", "Keep one."))
+                    first = seen.setdefault(subject.volumes[name].fingerprint(), (number, subject.id))
+                    if first != (number, subject.id):
+                        owner = f"{self.sources[first[0]].card.name}/{first[1]}"
+                        problems.append(Problem(subject.id, f"{name} is the same image as {owner}'s.", "Keep one."))
         if problems:
             raise CohortError("The same image stands for two patients:", problems)
 
@@ -249,7 +261,7 @@ def prepare_cohort(request: Request) -> PlannedCohort:
 
 def dry_run(request: Request) -> Planned:
     """Return the plan without running or preparing anything."""
-    return _plan(_open(request), Store(request.out))
+    return _plan(_open(request), Store(request.out), write=False)
 
 
 def build_and_write(study: Study, store: Store) -> Board:
@@ -307,10 +319,14 @@ def _prepare(cohorts: _Cohorts, watcher: Watcher) -> None:
         watcher.preparing(source.card.name, done, len(source.cohort))
         for ended in execute(tasks, workers=request.workers, on_start=_nothing, on_poll=watcher.poll):
             subjects = [subject for subject, _ in ended.task.arguments[0]]
-            if ended.status == "ok":
-                problems.update(ended.value)
-            else:
-                problems.update({s.id: str(ended.error and ended.error["message"]) for s in subjects})
+            if ended.status != "ok":
+                # not the patients' fault: to leave them out would lose good ones
+                names = ", ".join(s.id for s in subjects)
+                raise BenchError(
+                    f"Preparing {names} ended as {ended.status} ({ended.error and ended.error['message']}). "
+                    "What is done is kept; run the same command again, with fewer --workers if memory is short."
+                )
+            problems.update(ended.value)
             done += len(subjects)
             watcher.preparing(source.card.name, done, len(source.cohort))
         if problems:
@@ -332,9 +348,9 @@ def _without(source: SourceCohort, problems: Mapping[str, str], *, skip_bad: boo
     return SourceCohort(source.card, source.cohort.select(kept))
 
 
-def _plan(cohorts: _Cohorts, store: Store) -> Planned:
+def _plan(cohorts: _Cohorts, store: Store, *, write: bool = True) -> Planned:
     request = cohorts.request
-    planned = [_prepared(cohorts, source) for source in cohorts.sources]
+    planned = [_prepared(cohorts, source, write=write) for source in cohorts.sources]
     train, external = planned[0], planned[1] if len(planned) > 1 else None
     if request.splits is not None:
         folds = read_splits(request.splits, train.cohort)
@@ -343,17 +359,24 @@ def _plan(cohorts: _Cohorts, store: Store) -> Planned:
     protocol = Protocol(folds=folds, seeds=request.seeds, selection=request.selection)
     upstreams = upstreams_of(cohorts.infos)
     made = plan(cohorts.infos, train, external, protocol, request.profile, device=request.device, upstreams=upstreams)
-    cached = frozenset(j["key"] for j in made.jobs if not request.fresh and store.is_done(j["key"]))
+    cached = _cached(made, store) if not request.fresh else frozenset()
     study = _study(cohorts, planned, protocol, made)
     infos = {i.name: i for i in (*upstreams.values(), *cohorts.infos)}
     return Planned(study=study, plan=made, cached=cached, infos=infos, grid=cohorts.grid)
 
 
-def _prepared(cohorts: _Cohorts, source: SourceCohort) -> PlannedCohort:
+def _cached(made: Plan, store: Store) -> frozenset[str]:
+    """Return the jobs that are done; a fit whose model another job needs must have it intact."""
+    done = {j["key"] for j in made.jobs if store.is_done(j["key"])}
+    needed = {key for j in made.jobs if j["key"] not in done for key in _above(j)}
+    return frozenset(done - {key for key in needed & done if not store.is_done(key, with_model=True)})
+
+
+def _prepared(cohorts: _Cohorts, source: SourceCohort, *, write: bool = True) -> PlannedCohort:
     volumes = {s.id: cohorts.volume_keys(source, s) for s in source.cohort.subjects}
     features = {i: cohorts.radiomics_key(source, keys) for i, keys in volumes.items()}
     rows = subject_rows(source, volumes, {i: key for i, key in features.items() if key is not None})
-    prepared = write_prepared(cohorts.request.out, source, rows)
+    prepared = write_prepared(cohorts.request.out, source, rows, write=write)
     truth = source.cohort.truth
     by_id: dict[str, Mapping[str, Any]] = {
         row["id"]: {**row, "truth": None if truth is None else float(truth[n])} for n, row in enumerate(rows)
@@ -364,6 +387,10 @@ def _prepared(cohorts: _Cohorts, source: SourceCohort) -> PlannedCohort:
         rows=by_id,
         cohort=source.cohort,
         offers=cohorts.offers(source),
+        declared={
+            "channels": list(source.cohort.channels),
+            "clinical_columns": [[c.name, c.kind, list(c.levels)] for c in source.card.model_columns],
+        },
         grid=cohorts.grid.shape if cohorts.grid else None,
     )
 
@@ -397,7 +424,14 @@ def _describe(source: SourceCohort, planned: PlannedCohort) -> dict[str, Any]:
         "grid": list(planned.grid) if planned.grid else None,
         "licence": card.licence,
         "citation": card.citation,
-        "fingerprint": digest([planned.rows, sorted(map(list, _sorted_outcomes(cohort)))]),
+        # without radiomics: a study is the same whichever methods were asked for first
+        "fingerprint": digest(
+            [
+                {i: {k: v for k, v in row.items() if k != "radiomics"} for i, row in planned.rows.items()},
+                planned.declared,
+                sorted(map(list, _sorted_outcomes(cohort))),
+            ]
+        ),
     }
 
 

@@ -145,13 +145,17 @@ def standard_error(influences: NDArray[np.float64]) -> float:
 def paired_jackknife(
     influence_a: NDArray[np.float64], influence_b: NDArray[np.float64], difference: float, *, level: float = 0.95
 ) -> PairedTest:
-    """Test C of a minus C of b against 0 by the infinitesimal jackknife; identical methods give p = 1."""
+    """Test C of a minus C of b against 0 by the infinitesimal jackknife; identical methods give p = 1. p is NaN where
+    no patient has influence on either index, but they differ.
+    """
     from scipy.stats import norm
 
     se = standard_error(influence_a - influence_b)
     if se == 0:
-        p = 1.0 if difference == 0 else 0.0
-        return PairedTest(difference, 0.0, 0.0 if difference == 0 else np.inf * difference, p, difference, difference)
+        # no patient moves either index (a perfect or a constant ranking): there is a test only of no difference at all
+        nothing = difference == 0
+        nan = float("nan")
+        return PairedTest(difference, 0.0, 0.0 if nothing else nan, 1.0 if nothing else nan, difference, difference)
     z = difference / se
     half = float(norm.ppf((1 + level) / 2)) * se
     return PairedTest(difference, se, z, float(2 * norm.sf(abs(z))), difference - half, difference + half)

@@ -86,7 +86,7 @@ class Store:
         try:
             job = json.loads((folder / "job.json").read_text(encoding="utf-8"))
             record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-        except (FileNotFoundError, json.JSONDecodeError):
+        except (FileNotFoundError, json.JSONDecodeError, UnicodeDecodeError):
             return None
         return Run(key, folder, job, record)
 
@@ -101,7 +101,7 @@ class Store:
             return False
         try:
             files: dict[str, str] = json.loads((folder / "DONE").read_text(encoding="utf-8"))["files"]
-        except (json.JSONDecodeError, KeyError):
+        except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError):
             log.warning("%s is damaged; the job runs again", folder / "DONE")
             return False
         for name, checksum in files.items():

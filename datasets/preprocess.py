@@ -98,6 +98,8 @@ def preprocess(volume: Volume, grid: Grid, centre: Point) -> NDArray[Any]:
         raise BenchError("the mask is empty")
     values = _sample(source.astype(np.float64), volume, grid, centre)
     if not is_mask:
+        if values.min() == values.max():
+            raise BenchError(f"{volume.modality} is constant ({values.min():g}) over the field of view")
         return values.astype(np.float32)
     if values.max() <= 0:
         raise BenchError("the mask lies outside the field of view")

@@ -197,7 +197,9 @@ def _of_training(study: Study, results: Results) -> list[str]:
     steps = int(profile["training"]["steps"])
     runs = [run for r in results.methods.values() for run in r.runs]
     # only networks count parameters
-    if steps < PUBLISHED_STEPS and any("parameters" in run.record["description"] for run in runs):
+    networks = any("parameters" in run.record["description"] for run in runs)
+    on_networks = any(r.runs and r.entry.family == "deep-features" for r in results.methods.values())
+    if steps < PUBLISHED_STEPS and (networks or on_networks):
         warnings.append(
             f"Profile '{profile['name']}' trains networks for {steps:,} steps instead of the published "
             f"{PUBLISHED_STEPS:,} (learning rate x {profile['training']['learning_rate_scale']:g}): they are "

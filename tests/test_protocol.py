@@ -82,7 +82,7 @@ def test_all_faults_of_given_splits_are_listed_at_once(tmp_path):
         "stranger: is not in the cohort",
         "stands in no fold",
         "stands in several folds",
-        "fold 2 has no event",
+        "fold 2 has no two patients whose order is known",
     ):
         assert part in text
 
