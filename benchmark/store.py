@@ -147,7 +147,12 @@ class Store:
         Raises:
             BenchError: another process holds it; the message says which.
         """
-        self.root.mkdir(parents=True, exist_ok=True)
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise BenchError(
+                f"{self.root} cannot be made ({error.strerror}). Give another folder with --out."
+            ) from error
         holder = self.root / ".holder"
         lock = FileLock(self.root / ".lock")
         try:

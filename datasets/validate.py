@@ -12,7 +12,7 @@ from survbench.card import CohortCard
 from survbench.cohort import Cohort, Subject
 from survbench.datasets.folder import inspect_cohort
 from survbench.datasets.named import PHANTOMS, load_source, locate
-from survbench.datasets.nifti import ImageError
+from survbench.datasets.nifti import ImageError, read_header
 from survbench.datasets.preprocess import plan_grid, reference_point
 from survbench.datasets.source import SourceCohort
 from survbench.errors import Problem
@@ -54,6 +54,7 @@ def validate_named(cohort: str, *, data: Path | None = None) -> list[Problem]:
         *_of_outcomes(source.cohort),
         *_of_columns(card, source.cohort),
         *_of_files(card, folder, source.cohort),
+        *_of_orientation(card, folder, source.cohort),
     ]
     return _sorted(findings)
 
@@ -107,6 +108,15 @@ def _of_files(card: CohortCard, folder: Path, cohort: Cohort) -> Iterator[Proble
             shown = ", ".join(extra[:5]) + (", ..." if len(extra) > 5 else "")
             what = f"{len(extra)} files belong to no usable patient of the table: {shown}."
             yield Problem("", what, "Add the rows, or move the files away.", "warning")
+
+
+def _of_orientation(card: CohortCard, folder: Path, cohort: Cohort) -> Iterator[Problem]:
+    patterns = [c.file for c in card.images.values()]
+    silent = [i for i in cohort.ids if not all(read_header(folder / p.replace("{id}", i)).oriented for p in patterns)]
+    if silent:
+        shown = ", ".join(silent[:5]) + (", ..." if len(silent) > 5 else "")
+        what = f"The files of {len(silent)} patients state no orientation (sform and qform codes are 0): {shown}."
+        yield Problem("", what, "Left and right are guessed; export with an orientation.", "warning")
 
 
 def _of_voxels(source: SourceCohort) -> list[Problem]:

@@ -21,6 +21,8 @@ VERBS = [
     ["null-check"],
     ["track"],
     ["ui"],
+    ["test"],
+    ["new"],
     ["doctor"],
 ]
 
@@ -134,6 +136,8 @@ def test_doctor_names_versions_and_devices():
         (["run", "--splits", "none.json"], "There is no splits file none.json"),
         (["status", "--jsn"], "No such option"),
         (["compare", "volume", "tlg"], "Start one with 'bench run'"),
+        (["run", "--methods", "volume", "--out", "/proc/none"], "cannot be made"),
+        (["new", "Bad Name"], "Use kebab case"),
         (["ui", "--host", "0.0.0.0"], "--expose-without-login"),  # noqa: S104
     ],
     ids=lambda v: " ".join(v) if isinstance(v, list) else "",

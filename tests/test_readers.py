@@ -217,6 +217,21 @@ def test_unknown_keys_of_a_card_get_a_suggestion():
         parse_card(CARD.replace("licence:", "license:"), source="card")
 
 
+@pytest.mark.parametrize(
+    ("column", "what"), [("months", "the endpoint's time"), ("event", "the endpoint's event"), ("patient", "the id")]
+)
+def test_the_outcome_is_no_predictor(column, what):
+    text = CARD.replace("column: age, kind: numeric", f"column: {column}, kind: numeric")
+    with pytest.raises(BenchError, match=f"is {what} and cannot be given to methods"):
+        parse_card(text, source="card")
+
+
+@pytest.mark.parametrize("sides", ["[0, 0, 0]", "[64, 64, -64]", "[.nan, 64, 64]", "[.inf, 64, 64]"])
+def test_a_field_of_view_that_is_none_is_refused(sides):
+    with pytest.raises(BenchError, match="field_of_view_mm"):
+        parse_card(CARD.replace("[64, 64, 64]", sides), source="card")
+
+
 # --- validate
 
 
@@ -258,6 +273,15 @@ def test_validate_warns_of_what_may_mislead(folder):
     whole = " ".join(p.what for p in validate_named(str(folder)) if p.severity == "warning")
     assert "1 files belong to no usable patient of the table: extra_pet.nii.gz" in whole
     assert "Column 'age' is missing in 12 of 12" in whole
+
+
+def test_a_file_without_orientation_is_named(folder):
+    path = folder / "images" / "P03_ct.nii.gz"
+    image = nib.load(path)
+    image.set_sform(image.affine, code=0)
+    image.set_qform(image.affine, code=0)
+    nib.save(image, path)
+    assert any("state no orientation" in p.what and "P03" in p.what for p in validate_named(str(folder)))
 
 
 def test_padding_that_follows_the_patient_is_named(folder):

@@ -10,9 +10,12 @@ import sys
 import time
 from dataclasses import replace
 
+import nibabel as nib
 import pandas as pd
 import pytest
+from cohort_folder import CARD, write_cohort, write_image
 from survbench import executor, runner
+from survbench.errors import CohortError
 from survbench.profile import load_profile
 from survbench.store import Store
 
@@ -118,7 +121,7 @@ def test_a_damaged_prediction_is_named_and_made_again(cheap, caplog):
 def test_methods_that_misbehave_are_recorded_and_the_rest_finishes(odd_plugins, tmp_path, monkeypatch):
     monkeypatch.setattr(executor, "GRACE_S", 2.0)
     profile = load_profile("smoke").model_copy(update={"job_timeout_s": 3.0})
-    names = "well,raises,hangs,watched,dies,eats-memory,not-finite,wrong-shape,chatty"
+    names = "well,raises,hangs,watched,dies,eats-memory,exits,not-finite,wrong-shape,chatty"
     result = runner.run(replace(request_for(tmp_path, names), profile=profile), runner.Silent())
     rows = {row.method: row for row in result.board.rows}
     assert {name: row.status for name, row in rows.items()} == {
@@ -129,6 +132,7 @@ def test_methods_that_misbehave_are_recorded_and_the_rest_finishes(odd_plugins, 
         "watched": "timeout",
         "dies": "failed",
         "eats-memory": "oom",
+        "exits": "failed",
         "not-finite": "failed",
         "wrong-shape": "failed",
     }
@@ -165,6 +169,60 @@ def test_the_search_would_find_what_lies_open(odd_plugins, cheap):
     ):
         with pytest.raises(AssertionError, match="found"):
             method.predict_risk(open_cohort)
+
+
+def test_a_study_is_the_same_whichever_methods_came_first(cheap, tmp_path):
+    first = runner.run(request_for(tmp_path, "volume,radiomics-lasso-cox"), runner.Silent())
+    second = runner.run(request_for(tmp_path, "tlg"), runner.Silent())
+    assert first.study.name == second.study.name
+    assert next(r for r in second.board.rows if r.method == "tlg").p is not None
+
+
+def keys_of(folder, out, methods="clinical-cox,volume"):
+    planned = runner.dry_run(request_for(out, methods, cohort=str(folder)))
+    return {m: {j["key"] for j in planned.plan.jobs if j["method"] == m} for m in methods.split(",")}
+
+
+def test_keys_follow_what_the_card_declares_and_the_table_says(tmp_path):
+    folder, out = write_cohort(tmp_path / "toy", 24), tmp_path / "out"
+    base = keys_of(folder, out)
+    assert keys_of(folder, out) == base
+    assert not (out / "cohorts").exists(), "a plan that is only looked at writes nothing"
+    ordinal = CARD.replace("kind: categorical, levels: [f, m]}", "kind: ordinal, levels: [m, f], model: true}")
+    only_sex = CARD.replace("kind: numeric, model: true", "kind: numeric").replace("[f, m]}", "[f, m], model: true}")
+    changes = {
+        "another kind": (("clinical-cox",), ordinal),
+        "another column": (("clinical-cox",), only_sex),
+        "another field of view": (("volume",), CARD.replace("[64, 64, 64]", "[60, 60, 60]")),
+    }
+    for why, (changed, card) in changes.items():
+        (folder / "cohort.yaml").write_text(card)
+        found = keys_of(folder, out)
+        for method in base:
+            assert (not found[method] & base[method]) == (method in changed), f"{why}: {method}"
+
+
+def test_the_training_cohort_is_no_external_test(tmp_path):
+    folder = write_cohort(tmp_path / "toy", 24)
+    request = request_for(tmp_path / "out", "volume", cohort=str(folder), external=str(folder))
+    with pytest.raises(CohortError, match="is the same image as toy/P00's"):
+        runner.run(request, runner.Silent())
+
+
+def test_a_damaged_model_is_made_again_when_it_is_needed(tmp_path):
+    folder, other = write_cohort(tmp_path / "toy", 24), write_cohort(tmp_path / "other", 12)
+    for path in (other / "images").glob("*_pet.nii.gz"):
+        image = nib.load(path)
+        write_image(path, (image.get_fdata() * 1.01).astype("float32"))
+    for path in (other / "images").glob("*_ct.nii.gz"):
+        write_image(path, (nib.load(path).get_fdata() + 1).astype("int16"))
+    request = request_for(tmp_path / "out", "clinical-cox", cohort=str(folder))
+    study = runner.run(request, runner.Silent()).study
+    model = Store(request.out).folder(study.entries[0].fits[0][0]) / "model" / "model.json"
+    model.write_text(model.read_text() + " ")
+    again = runner.run(replace(request, external=str(other)), runner.Silent())
+    assert not again.failed
+    assert again.board.rows[0].external_c_index is not None
 
 
 def bench(*arguments, out, **more):

@@ -88,6 +88,13 @@ def test_a_method_against_itself_has_no_difference():
     assert paired_jackknife(a, a, 0.0).p == 1.0
 
 
+def test_a_perfect_against_a_constant_ranking_has_no_jackknife_p():
+    time, event = np.arange(1.0, 13), np.ones(12, dtype=bool)
+    fold = np.zeros(12)
+    perfect, constant = (influence(time, event, fold, r) for r in (-time, np.zeros(12)))
+    assert np.isnan(paired_jackknife(perfect, constant, 0.5).p)
+
+
 def test_a_far_better_method_is_found_and_p_has_its_floor():
     time, event, fold, truth = simulated(n=300, strength=3.0)
     found = bootstrap(time, event, fold, [truth, -truth], resamples=99, seed=0)
