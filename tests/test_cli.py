@@ -19,6 +19,7 @@ VERBS = [
     ["leaderboard", "build"],
     ["compare"],
     ["null-check"],
+    ["masks"],
     ["track"],
     ["ui"],
     ["test"],

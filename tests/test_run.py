@@ -11,11 +11,13 @@ import time
 from dataclasses import replace
 
 import nibabel as nib
+import numpy as np
 import pandas as pd
 import pytest
 from cohort_folder import CARD, write_cohort, write_image
 from survbench import executor, runner
-from survbench.errors import CohortError
+from survbench.errors import BenchError, CohortError
+from survbench.metrics import dice
 from survbench.profile import load_profile
 from survbench.store import Store
 
@@ -223,6 +225,26 @@ def test_a_damaged_model_is_made_again_when_it_is_needed(tmp_path):
     again = runner.run(replace(request, external=str(other)), runner.Silent())
     assert not again.failed
     assert again.board.rows[0].external_c_index is not None
+
+
+def test_masks_are_written_on_the_grid_of_the_patients_own_images(odd_plugins, tmp_path):
+    """A mask that is simple to compute comes back, voxel by voxel, on another grid than the one it was made on."""
+    from survbench.datasets.named import load_source
+    from survbench.export import export_masks
+
+    folder = write_cohort(tmp_path / "toy", 12)
+    request = request_for(tmp_path / "out", "thresholds,well", cohort=str(folder))
+    study = runner.run(request, runner.Silent()).study
+    source = load_source(str(folder), profile=request.profile)
+    files = export_masks(study, Store(request.out), "thresholds", source, tmp_path / "masks")
+    assert [p.name for p in files] == [f"P{n:02d}_mask.nii.gz" for n in range(12)]
+    for path, subject in zip(files, source.cohort.subjects, strict=True):
+        written, image = nib.load(path), subject.volumes["pet"]
+        assert np.allclose(written.affine, image.affine)
+        assert written.shape == image.shape == (16, 16, 16)
+        assert dice(written.get_fdata() > 0, image.voxels() > 4.0) > 0.95
+    with pytest.raises(BenchError, match="does not segment"):
+        export_masks(study, Store(request.out), "well", source, tmp_path / "masks")
 
 
 def bench(*arguments, out, **more):

@@ -30,6 +30,9 @@ def register(app: typer.Typer) -> None:
             "bench null-check --methods deepmts --permutations 5",
         ),
     )(null_check)
+    app.command(
+        "masks", epilog=examples("bench masks deepmts --to masks/", "bench masks unet --cohort sts51 --data ~/sts51")
+    )(masks)
     app.command("track", epilog=examples("bench track", "bench track --tracking-uri http://server:5000"))(track)
     app.command("ui", epilog=examples("bench ui", "bench ui --port 5001"))(ui)
 
@@ -105,6 +108,29 @@ def null_check(
             say(f"{r.method:<24} C {r.mean:.3f} +- {r.se:.3f} ({r.permutations} permutations), z {r.z:+.1f}: {verdict}")
     if not all(r.passed for r in results):
         raise typer.Exit(1)
+
+
+def masks(
+    method: Annotated[str, typer.Argument(help="A method that segments.")],
+    cohort: Annotated[
+        str, typer.Option(help="The study's cohort or its external one, as given to 'bench run'.")
+    ] = "phantom",
+    data: Annotated[Path | None, typer.Option(help="Folder of a named cohort's data.", file_okay=False)] = None,
+    to: Annotated[Path, typer.Option("--to", help="Folder for the files.", file_okay=False)] = Path("masks"),
+    out: Out = DEFAULT_OUT,
+    study: StudyName = None,
+) -> None:
+    """Write predicted tumour masks as NIfTI files on the grid of each patient's own images."""
+    from survbench.datasets.named import load_source
+    from survbench.export import export_masks
+    from survbench.profile import Profile
+    from survbench.store import Store
+
+    out = out.expanduser().absolute()
+    chosen = _study(out, study)
+    source = load_source(cohort, profile=Profile.model_validate(dict(chosen.profile)), data=data)
+    files = export_masks(chosen, Store(out), method, source, to)
+    say(f"Wrote {len(files)} masks to {to}.")
 
 
 def track(out: Out = DEFAULT_OUT, tracking_uri: TrackingUri = None) -> None:

@@ -33,6 +33,13 @@ class Well:
         return self
 
 
+class Thresholds(Well):
+    """Segments what is hotter than SUV 4."""
+
+    def segment(self, cohort):
+        return ((s.volumes["pet"].voxels() > 4.0).astype(np.float32) for s in cohort.subjects)
+
+
 class Raises(Well):
     def fit(self, train, *, validation, ctx):
         raise RuntimeError("this method always fails")
@@ -176,6 +183,7 @@ def _info(name, target, **more):
 
 METHODS = (
     _info("well", "Well"),
+    _info("thresholds", "Thresholds", gives=frozenset({"segmentation"})),
     _info("raises", "Raises"),
     _info("hangs", "Hangs"),
     _info("watched", "Watched"),
