@@ -98,7 +98,7 @@ def _write(
         probability, to_grid[:3, :3], to_grid[:3, 3], output_shape=native.shape, order=1, mode="constant", cval=0.0
     )
     path = target / f"{name}_mask.nii.gz"
-    image = nib.Nifti1Image((resampled > 0.5).astype(np.uint8), native.affine)
-    image.header.set_xyzt_units("mm")
+    image = nib.Nifti1Image((resampled > 0.5).astype(np.uint8), native.affine)  # type: ignore[no-untyped-call]
+    image.header.set_xyzt_units("mm")  # type: ignore[no-untyped-call]
     nib.save(image, path)
     return path
