@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from survbench.cohort import Cohort, Need, UnlabelledCohort
 from survbench.hashing import digest
+from survbench.space import Space
 from survbench.volume import Modality
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 Gives = Literal["risk", "survival", "segmentation", "embedding"]
 Selection = Literal["last", "inner", "paper"]
+Tuning = Literal["none", "paper", "nested"]
 FAMILIES = (
     "reference",
     "marker",
@@ -69,6 +71,8 @@ class MethodInfo:
         upstream: another method whose ``embed`` makes this one's features (need ``upstream``): its fit of the same fold
             and seed runs first, and its features of no other fold are ever seen.
         selects: chooses a checkpoint on validation patients; the others train on the whole training fold always.
+        trains: reads ``Context.training``; the results of the others do not change with the profile's budget.
+        space: what tuning may choose from, by argument of the constructor; empty for a method that is never tuned.
         smoke_params: params on top of ``params`` that make a fit take seconds.
         version: raise it when results change for a reason that the source does not show.
     """
@@ -85,7 +89,9 @@ class MethodInfo:
     upstream: str = ""
     stochastic: bool = False
     selects: bool = False
+    trains: bool = True
     resources: Resources = Resources()
+    space: Space = field(default_factory=dict)
     smoke_params: Mapping[str, Any] = field(default_factory=dict)
     tags: frozenset[str] = frozenset()
     published: Published | None = None
@@ -100,6 +106,8 @@ class MethodInfo:
             raise ValueError(f"method {self.name!r} gives nothing; allowed: risk, survival, segmentation, embedding")
         if bool(self.upstream) != ("upstream" in self.needs_fit & self.needs_predict):
             raise ValueError(f"method {self.name!r}: an upstream method and the need 'upstream' belong together")
+        if self.space and "risk" not in self.gives:
+            raise ValueError(f"method {self.name!r} has a search space and gives no risk to score it by")
         if "truth" in self.needs_fit | self.needs_predict and self.family != "reference":
             raise ValueError(f"method {self.name!r}: only reference rows may see the truth")
 

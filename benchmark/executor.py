@@ -33,6 +33,7 @@ class Task:
     Attributes:
         key: unique name; ``requires`` of others refer to it.
         function: a module-level function; it and its arguments are pickled to a process of ours, never stored.
+        cpus: how many of the workers' processors it takes; one that needs more than there are runs alone.
         gpu: takes the GPU; one such task runs at a time.
     """
 
@@ -40,6 +41,7 @@ class Task:
     function: Callable[..., Any]
     arguments: tuple[Any, ...]
     requires: frozenset[str] = frozenset()
+    cpus: int = 1
     gpu: bool = False
     timeout_s: float = 3600.0
 
@@ -61,7 +63,7 @@ def execute(
 
     Args:
         tasks: in order of preference.
-        workers: processes at once.
+        workers: processors to share out among the processes.
         on_start: called when a task is handed to the pool.
         on_poll: called about twice a second.
     """
@@ -109,15 +111,18 @@ def execute(
 def _startable(
     waiting: dict[str, Task], unfinished: set[str], running: dict[Future[Any], Task], workers: int
 ) -> list[Task]:
-    free = workers - len(running)
+    free = workers - sum(t.cpus for t in running.values())
     gpu_taken = any(t.gpu for t in running.values())
     chosen: list[Task] = []
     for task in waiting.values():
-        if len(chosen) >= free:
+        if free <= 0:
             break
         if task.requires & unfinished or (task.gpu and gpu_taken):
             continue
+        if task.cpus > free and (running or chosen):
+            break  # smaller tasks behind it must not keep it waiting for ever
         gpu_taken |= task.gpu
+        free -= task.cpus
         chosen.append(task)
     return chosen
 

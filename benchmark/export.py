@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from survbench.datasets.source import SourceCohort
 from survbench.errors import BenchError, UnknownNameError
+from survbench.fitted import fitted_method
 from survbench.prepared import PreparedCohort
-from survbench.registry import construct
 from survbench.store import Run, Store
 from survbench.study import Entry, Study
 from survbench.volume import Volume
@@ -81,7 +81,7 @@ def _segmented(
 ) -> list[tuple[str, tuple[NDArray[np.float32], NDArray[np.float64]]]]:
     job = run.job
     inputs = PreparedCohort(store.root, fingerprint).inputs(ids, job["needs_predict"])
-    method = construct(job["spec"]["target"], job["spec"]["params"]).load(run.folder / "model", device="cpu")
+    method = fitted_method(store, run.key, device="cpu")
     affines = [s.volumes[inputs.channels[0]].affine for s in inputs.subjects]
     return list(zip(ids, zip(method.segment(inputs), affines, strict=True), strict=True))
 

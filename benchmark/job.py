@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
@@ -19,11 +19,34 @@ from survbench.api import MethodInfo, Selection
 from survbench.cohort import Need
 from survbench.hashing import digest
 from survbench.profile import Training
+from survbench.provenance import installed_version
+from survbench.space import space_to_json
 from survbench.store import SCHEMA
 
-Kind = Literal["fit", "predict"]
-IN_EVERY_JOB = ("survbench.cohort", "survbench.metrics", "survbench.protocol", "survbench.volume", "survbench.worker")
+Kind = Literal["tune", "fit", "predict"]
+IN_EVERY_JOB = tuple(
+    f"survbench.{name}"
+    for name in (
+        "api",
+        "calibration",
+        "cohort",
+        "fitted",
+        "hashing",
+        "metrics",
+        "monitor",
+        "prepared",
+        "profile",
+        "protocol",
+        "registry",
+        "volume",
+        "worker",
+    )
+)
 """Modules of ours whose code decides what a job computes, whatever the method."""
+LIBRARIES = ("numpy", "scipy", "scikit-learn", "scikit-survival", "lifelines", "pycox", "torch")
+"""Packages whose release may change a result; another release is another key."""
+IN_TUNING = ("survbench.space", "survbench.tune_worker", "survbench.tuning")
+"""The same for a job that tunes."""
 Job = Mapping[str, Any]
 """``{"kind", "key", "spec", ...}``; ``spec`` is what the key hashes, the rest says where to find things."""
 
@@ -44,6 +67,7 @@ def fit_job(
     device: str,
     timeout_s: float,
     upstream: Job | None = None,
+    tune_key: str | None = None,
 ) -> dict[str, Any]:
     """Return the job that fits a method on ``train`` and predicts ``test``.
 
@@ -58,28 +82,26 @@ def fit_job(
         seed: seed of the run.
         fold: number of the fold.
         selection: checkpoint selection; in the key of methods that select only.
-        training: budget of networks.
+        training: budget of networks; in the key of methods that train by it only.
         device: ``cpu`` or ``cuda``.
         timeout_s: how long the job may take; not in the key.
         upstream: the fit whose features this one takes, of the same fold and seed.
+        tune_key: of the job that chooses hyper-parameters for this one.
     """
     spec = {
         "kind": "fit",
-        "schema": SCHEMA,
-        "method": info.name,
-        "target": info.target,
-        "version": info.version,
-        "code": source_fingerprint(info.target.partition(":")[0]),
-        "params": dict(info.params),
+        **_identity(info),
         "seed": seed,
         "fold": fold,
         "selection": selection if info.selects else "last",
-        "training": training.model_dump(mode="json"),
+        "training": training.model_dump(mode="json") if info.trains else None,
         "device": device if info.resources.gpu else "cpu",
         "train": _inputs_digest(train, rows, info.needs_fit, outcomes, declared),
         "test": _inputs_digest(test, rows, info.needs_predict | _scored(info), outcomes, declared),
         # its key covers the inputs of the features, and all that made them
         "upstream": upstream["key"] if upstream else None,
+        # its key covers the space, the budget, and the patients on whom it chose
+        "tune": tune_key,
     }
     return {
         "kind": "fit",
@@ -89,21 +111,107 @@ def fit_job(
         "seed": seed,
         "fold": fold,
         "cohort": cohort,
+        "training": training.model_dump(mode="json"),
         "train": list(train),
         "test": list(test),
         "gives": sorted(info.gives),
         "needs_fit": sorted(info.needs_fit),
         "needs_predict": sorted(info.needs_predict),
-        "upstream": upstream
-        and {
-            "key": upstream["key"],
-            "target": upstream["spec"]["target"],
-            "params": upstream["spec"]["params"],
-            "needs_predict": upstream["needs_predict"],
-        },
+        "upstream": _reference(upstream),
+        "tune": tune_key,
         "threads": info.resources.cpus,
         "timeout_s": timeout_s,
     }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Split:
+    """Ids on which a tuning trial fits and is scored, and the fit whose features it takes there, if any."""
+
+    train: Sequence[str]
+    validation: Sequence[str]
+    upstream: Job | None = None
+
+
+def tune_job(
+    info: MethodInfo,
+    *,
+    cohort: str,
+    rows: Mapping[str, Mapping[str, Any]],
+    outcomes: Mapping[str, Sequence[Any]],
+    declared: Mapping[str, Any],
+    splits: Sequence[Split],
+    seed: int,
+    fold: int | None,
+    trials: int,
+    training: Training,
+    device: str,
+    timeout_s: float,
+) -> dict[str, Any]:
+    """Return the job that chooses hyper-parameters by the mean score over ``splits``.
+
+    Args:
+        info: the method, with a search space.
+        cohort: see :func:`fit_job`.
+        rows: see there.
+        outcomes: see there.
+        declared: see there.
+        splits: inner folds of one training fold (``nested``), or the folds themselves (``paper``).
+        seed: seed of the run.
+        fold: number of the fold that is tuned for; None for all at once.
+        trials: how many sets of hyper-parameters are tried.
+        training: budget of networks, in every trial.
+        device: ``cpu`` or ``cuda``.
+        timeout_s: how long one trial's fit may take; not in the key.
+    """
+    needs = info.needs_predict | _scored(info)
+    spec = {
+        "kind": "tune",
+        **_identity(info),
+        "tuning_code": source_fingerprint("", also=IN_TUNING),
+        "space": space_to_json(info.space),
+        "trials": trials,
+        "seed": seed,
+        "fold": fold,
+        "training": training.model_dump(mode="json") if info.trains else None,
+        "device": device if info.resources.gpu else "cpu",
+        "splits": [
+            {
+                "train": _inputs_digest(split.train, rows, info.needs_fit, outcomes, declared),
+                "validation": _inputs_digest(split.validation, rows, needs, outcomes, declared),
+                "upstream": split.upstream["key"] if split.upstream else None,
+            }
+            for split in splits
+        ],
+    }
+    return {
+        "kind": "tune",
+        "key": digest(spec)[:32],
+        "spec": spec,
+        "method": info.name,
+        "seed": seed,
+        "fold": fold,
+        "cohort": cohort,
+        "training": training.model_dump(mode="json"),
+        "splits": [
+            {"train": list(s.train), "validation": list(s.validation), "upstream": _reference(s.upstream)}
+            for s in splits
+        ],
+        "needs_fit": sorted(info.needs_fit),
+        "needs_predict": sorted(info.needs_predict),
+        "threads": info.resources.cpus,
+        "timeout_s": timeout_s * trials * len(splits),
+    }
+
+
+def required_keys(job: Job) -> set[str]:
+    """Return the keys of the jobs whose results a job takes."""
+    if job["kind"] == "tune":
+        return {split["upstream"]["key"] for split in job["splits"] if split["upstream"]}
+    required = {job["upstream"]["key"]} if job["upstream"] else set()
+    if job["kind"] == "predict":
+        return required | {job["fit"]}
+    return required | ({job["tune"]} if job["tune"] else set())
 
 
 def predict_job(
@@ -132,12 +240,28 @@ def predict_job(
         "kind": "predict",
         "key": digest(spec)[:32],
         "spec": spec,
-        "fit": {"key": fit["key"], "target": fit["spec"]["target"], "params": fit["spec"]["params"]},
+        "fit": fit["key"],
         "device": fit["spec"]["device"],
         "cohort": cohort,
         "cohort_name": cohort_name,
         "test": ids,
     }
+
+
+def _identity(info: MethodInfo) -> dict[str, Any]:
+    return {
+        "schema": SCHEMA,
+        "method": info.name,
+        "target": info.target,
+        "version": info.version,
+        "code": source_fingerprint(info.target.partition(":")[0]),
+        "libraries": {name: installed_version(name) for name in LIBRARIES},
+        "params": dict(info.params),
+    }
+
+
+def _reference(upstream: Job | None) -> dict[str, Any] | None:
+    return upstream and {"key": upstream["key"], "needs_predict": upstream["needs_predict"]}
 
 
 def _scored(info: MethodInfo) -> frozenset[Need]:
@@ -170,17 +294,16 @@ def _inputs_digest(
 
 
 @cache
-def source_fingerprint(module: str) -> str:
+def source_fingerprint(module: str, *, also: tuple[str, ...] = IN_EVERY_JOB) -> str:
     """Return a hash of a module's source, of every module it imports from its own package, ``survbench.models`` or
-    ``survbench.features``, and of our modules that run in every job, so that changed code is a changed key without a
-    version to raise.
+    ``survbench.features``, and of the modules ``also``: changed code is a changed key without a version to raise.
 
     A module without source (a compiled one) contributes its name.
     """
     seen: dict[str, str] = {}
-    waiting = [module, *IN_EVERY_JOB]
+    waiting = [module, *also] if module else list(also)
     top = module.partition(".")[0]
-    prefixes = ("survbench.models", "survbench.features", *IN_EVERY_JOB, *([top] if top != "survbench" else []))
+    prefixes = ("survbench.models", "survbench.features", *also, *([top] if top not in {"", "survbench"} else []))
     while waiting:
         name = waiting.pop()
         if name in seen or not name.startswith(prefixes):
@@ -225,7 +348,7 @@ def _imports(text: str, module: str) -> list[str]:
 
 def describe(info: MethodInfo) -> dict[str, Any]:
     """Return a method's declaration as JSON for ``bench info`` and ``bench list``."""
-    raw = asdict(info)
+    raw = {**asdict(info), "space": space_to_json(info.space)}
     for name in ("needs_fit", "needs_predict", "modalities", "gives", "tags"):
         raw[name] = sorted(raw[name])
     return raw

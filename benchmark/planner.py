@@ -8,9 +8,9 @@ from typing import Any
 
 from survbench.api import MethodInfo
 from survbench.cohort import Cohort, Need
-from survbench.job import Job, fit_job, predict_job
+from survbench.job import Job, Split, fit_job, predict_job, tune_job
 from survbench.profile import Profile
-from survbench.protocol import Protocol, inner_split
+from survbench.protocol import Protocol, inner_split, stratified_folds
 from survbench.study import Entry
 
 QUICK_STEP_VOXELS = 100 * 4 * 32**3
@@ -52,7 +52,7 @@ REMEDY: Mapping[str, str] = {
     "images": "the cohort has no images",
     "mask": "the cohort has no tumour masks",
     "clinical": "the card gives no clinical column to methods (model: true)",
-    "radiomics": "radiomics needs images and masks",
+    "radiomics": "the cohort has no images with masks to take them from",
     "truth": "only simulated cohorts have a true hazard",
 }
 
@@ -73,52 +73,22 @@ def plan(
         infos: the methods asked for.
         train: the cohort.
         external: the external cohort, or None.
-        protocol: folds, seeds, selection.
+        protocol: folds, seeds, selection, tuning.
         profile: the budget.
         device: ``cpu`` or ``cuda``.
         upstreams: by name the methods that others build on; their fits are planned also where nobody asked for them.
 
     Raises:
-        BenchError: selection ``inner`` is impossible on some training fold.
+        BenchError: selection ``inner`` or tuning ``nested`` is impossible on some training fold.
     """
-    ids = sorted(train.rows)
-    outcomes = outcomes_of(train.cohort)
-    external_outcomes = outcomes_of(external.cohort) if external else {}
-    fits: list[Job] = []
-    predicts: list[Job] = []
-    entries: list[Entry] = []
     selecting = [i for i in (*infos, *upstreams.values()) if i.selects and not missing_for(i, train, upstreams)]
     if protocol.selection == "inner" and selecting:
         for fold in protocol.folds:
-            inner_split(train.cohort.select(i for i in ids if i not in set(fold)))
-    made: dict[tuple[str, int], list[Job]] = {}
-
-    def fits_of(info: MethodInfo, seed: int) -> list[Job]:
-        """Return a method's fits of all folds, after those of its upstream method; each is planned once."""
-        if (info.name, seed) not in made:
-            upstream = fits_of(upstreams[info.upstream], seed) if info.upstream else [None] * len(protocol.folds)
-            made[info.name, seed] = [
-                fit_job(
-                    info,
-                    cohort=train.fingerprint,
-                    rows=train.rows,
-                    outcomes=outcomes,
-                    declared=train.declared,
-                    train=[i for i in ids if i not in set(test)],
-                    test=sorted(test),
-                    seed=seed,
-                    fold=fold,
-                    selection=protocol.selection,
-                    training=profile.training,
-                    device=device,
-                    timeout_s=profile.job_timeout_s,
-                    upstream=upstream[fold],
-                )
-                for fold, test in enumerate(protocol.folds)
-            ]
-            fits.extend(made[info.name, seed])
-        return made[info.name, seed]
-
+            inner_split(train.cohort.select(i for i in sorted(train.rows) if i not in set(fold)))
+    fits = _Fits(train, protocol, profile, device, upstreams)
+    external_outcomes = outcomes_of(external.cohort) if external else {}
+    predicts: list[Job] = []
+    entries: list[Entry] = []
     for info in infos:
         entry = Entry.of(info)
         missing = missing_for(info, train, upstreams)
@@ -126,7 +96,7 @@ def plan(
             entries.append(replace(entry, skipped="; ".join(missing)))
             continue
         seeds = range(protocol.seeds if info.stochastic else 1)
-        keys = [tuple(job["key"] for job in fits_of(info, seed)) for seed in seeds]
+        keys = [tuple(job["key"] for job in fits.of(info, seed)) for seed in seeds]
         outside: list[tuple[str, ...]] = []
         if external is not None and not missing_for(info, external, upstreams):
             for seed in seeds:
@@ -139,12 +109,119 @@ def plan(
                         outcomes=external_outcomes,
                         declared=external.declared,
                     )
-                    for job in fits_of(info, seed)
+                    for job in fits.of(info, seed)
                 ]
                 predicts += of_external
                 outside.append(tuple(job["key"] for job in of_external))
-        entries.append(replace(entry, fits=tuple(keys), predicts=tuple(outside)))
-    return Plan(jobs=tuple(fits + predicts), entries=tuple(entries))
+        # of several folds tuned at once there is one job
+        tunes = [tuple(dict.fromkeys(j["tune"] for j in fits.of(info, seed) if j["tune"])) for seed in seeds]
+        entries.append(
+            replace(entry, fits=tuple(keys), predicts=tuple(outside), tunes=tuple(tunes) if any(tunes) else ())
+        )
+    return Plan(jobs=(*fits.jobs, *predicts), entries=tuple(entries))
+
+
+class _Fits:
+    """The fits of methods, each after the jobs that it requires; every job is planned once."""
+
+    def __init__(
+        self,
+        train: PlannedCohort,
+        protocol: Protocol,
+        profile: Profile,
+        device: str,
+        upstreams: Mapping[str, MethodInfo],
+    ) -> None:
+        self.train = train
+        self.protocol = protocol
+        self.profile = profile
+        self.device = device
+        self.upstreams = upstreams
+        self.jobs: list[Job] = []
+        self._made: dict[tuple[str, int], list[Job]] = {}
+        ids = sorted(train.rows)
+        self._folds = [([i for i in ids if i not in set(test)], sorted(test)) for test in protocol.folds]
+        self._inputs = {
+            "cohort": train.fingerprint,
+            "rows": train.rows,
+            "outcomes": outcomes_of(train.cohort),
+            "declared": train.declared,
+            "training": profile.training,
+            "device": device,
+            "timeout_s": profile.job_timeout_s,
+        }
+
+    def of(self, info: MethodInfo, seed: int) -> list[Job]:
+        """Return a method's fits of all folds."""
+        if (info.name, seed) in self._made:
+            return self._made[info.name, seed]
+        upstream: list[Job | None] = [None] * len(self._folds)
+        if info.upstream:
+            upstream = [*self.of(self.upstreams[info.upstream], seed)]
+        tunes = self._tunes(info, seed, upstream)
+        made: list[Job] = [
+            fit_job(
+                info,
+                train=train,
+                test=test,
+                seed=seed,
+                fold=fold,
+                selection=self.protocol.selection,
+                upstream=upstream[fold],
+                tune_key=key_of(tunes[fold]),
+                **self._inputs,
+            )
+            for fold, (train, test) in enumerate(self._folds)
+        ]
+        self.jobs += {t["key"]: t for t in tunes if t}.values()
+        self.jobs += made
+        self._made[info.name, seed] = made
+        return made
+
+    def _tunes(self, info: MethodInfo, seed: int, upstream: Sequence[Job | None]) -> list[Job | None]:
+        """Return the job that tunes for each fold: one of its own (``nested``), one for all (``paper``), or none."""
+        mode, budget = self.protocol.tuning, self.profile.tuning
+        if mode == "none" or not info.space:
+            return [None] * len(self._folds)
+        common = {"seed": seed, "trials": budget.trials, **self._inputs}
+        if mode == "paper":
+            splits = [
+                Split(train=train, validation=test, upstream=above)
+                for (train, test), above in zip(self._folds, upstream, strict=True)
+            ]
+            return [tune_job(info, splits=splits, fold=None, **common)] * len(self._folds)
+        return [
+            tune_job(info, splits=self._inner(info, train, seed, fold, upstream[fold]), fold=fold, **common)
+            for fold, (train, _) in enumerate(self._folds)
+        ]
+
+    def _inner(self, info: MethodInfo, ids: Sequence[str], seed: int, fold: int, upstream: Job | None) -> list[Split]:
+        """Return the inner folds of a training fold, those of a method with an upstream with fits of that on each:
+        features by the fold's own upstream would be over-fitted to the patients that trials are scored on.
+        """
+        splits: list[Split] = []
+        for held_out in stratified_folds(self.train.cohort.select(ids), self.profile.tuning.inner_folds):
+            train = [i for i in ids if i not in set(held_out)]
+            above = None
+            if upstream is not None:
+                above = fit_job(
+                    self.upstreams[info.upstream],
+                    train=train,
+                    test=held_out,
+                    seed=seed,
+                    fold=fold,
+                    selection="last",
+                    tune_key=upstream["tune"],
+                    **self._inputs,
+                )
+                self.jobs.append(above)
+            splits.append(Split(train=train, validation=held_out, upstream=above))
+        return splits
+
+
+def key_of(job: Job | None) -> str | None:
+    """Return a job's key, None without one."""
+    return None if job is None else str(job["key"])
 
 
 def missing_for(info: MethodInfo, cohort: PlannedCohort, upstreams: Mapping[str, MethodInfo]) -> list[str]:
@@ -155,7 +232,7 @@ def missing_for(info: MethodInfo, cohort: PlannedCohort, upstreams: Mapping[str,
     if info.upstream:
         above = missing_for(upstreams[info.upstream], cohort, upstreams)
         if above:
-            return [f"its upstream method {info.upstream} {reason}" for reason in above]
+            return [f"its upstream method {info.upstream} {' and '.join(above)}"]
     needs = (info.needs_fit | info.needs_predict) - {"upstream"}
     optional = {"clinical"} if needs > {"clinical"} else set()
     absent = sorted(needs - cohort.offers - optional)
@@ -180,6 +257,7 @@ def estimate_s(
     total = 0.0
     for job in jobs:
         info = infos[job["method"]]
-        seconds = info.resources.quick_seconds * (scale if info.selects else 1.0)
-        total += seconds if job["kind"] == "fit" else min(seconds, 1.0)
+        seconds = info.resources.quick_seconds * (scale if info.trains else 1.0)
+        fits = job["spec"]["trials"] * len(job["splits"]) if job["kind"] == "tune" else 1
+        total += min(seconds, 1.0) if job["kind"] == "predict" else seconds * fits
     return total

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -40,6 +40,11 @@ class Training(_Strict):
     norm of the gradient. It is not published, and needed on small grids: at 32 voxels the deepest maps of the cascaded
     network are single voxels, batch normalisation over a batch of them makes the first gradients of L_sur a thousand
     times those of L_seg, and Adam divides by what it has seen for a thousand steps.
+
+    Settings of the engine, in the key of every fit like the others: ``micro_batches`` sends a batch through the network
+    in that many parts where it does not fit into memory whole (gradients accumulate, the losses stay those of the whole
+    batch, batch normalisation sees a part at a time); ``precision`` of the forward and backward pass; ``memory_layout``
+    of images and kernels, by ``auto`` the one that measured fastest on the device.
     """
 
     steps: Positive
@@ -48,6 +53,25 @@ class Training(_Strict):
     batch_norm_momentum: Annotated[float, Field(gt=0, le=1)] = 0.01
     clip_norm: Annotated[float, Field(gt=0)] | None = None
     evaluations: Annotated[int, Field(ge=0)] = 20
+    micro_batches: Positive = 1
+    precision: Literal["float32", "bfloat16"] = "float32"
+    memory_layout: Literal["auto", "contiguous", "channels_last"] = "auto"
+
+    @model_validator(mode="after")
+    def _parts_are_equal(self) -> Training:
+        if self.batch_size % self.micro_batches or self.batch_size < 2 * self.micro_batches:
+            raise ValueError(
+                f"a batch of {self.batch_size} cannot go in {self.micro_batches} micro_batches of equal size, at "
+                "least 2 patients each"
+            )
+        return self
+
+
+class TuningBudget(_Strict):
+    """What tuning may spend: sets of hyper-parameters to try, and inner folds of a training fold (``nested``)."""
+
+    trials: Annotated[int, Field(ge=2)]
+    inner_folds: Annotated[int, Field(ge=2)]
 
 
 class Profile(_Strict):
@@ -59,6 +83,7 @@ class Profile(_Strict):
     folds: Annotated[int, Field(ge=2)]
     phantom: PhantomSize
     training: Training
+    tuning: TuningBudget = TuningBudget(trials=20, inner_folds=3)
     resamples: Positive
     job_timeout_s: Annotated[float, Field(gt=0)]
 

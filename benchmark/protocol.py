@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from survbench.api import Selection
+from survbench.api import Selection, Tuning
 from survbench.cohort import Cohort
 from survbench.datasets.table import read_table
 from survbench.errors import BenchError, CohortError, Problem
@@ -34,12 +34,15 @@ class Protocol:
         folds: ids of the test patients of each fold; the others of the cohort train.
         seeds: stochastic methods run with seeds 0 to ``seeds - 1``.
         selection: how methods choose a checkpoint.
+        tuning: on whom hyper-parameters are chosen: on nobody (``none``, as declared), by inner folds of each training
+            fold (``nested``), or by the test folds themselves (``paper``, the published way, optimistic).
         reference: method that the others are tested against.
     """
 
     folds: tuple[tuple[str, ...], ...]
     seeds: int = 1
     selection: Selection = "last"
+    tuning: Tuning = "none"
     reference: str = REFERENCE_METHOD
 
     @property
@@ -60,6 +63,7 @@ class Protocol:
             "folds": [list(fold) for fold in self.folds],
             "seeds": self.seeds,
             "selection": self.selection,
+            "tuning": self.tuning,
             "reference": self.reference,
             "standardisation": self.standardisation,
         }

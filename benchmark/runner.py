@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from typing import Protocol as Interface
 
-from survbench.api import MethodInfo, Selection
+from survbench.api import MethodInfo, Selection, Tuning
 from survbench.cohort import Need, Subject
 from survbench.datasets.named import default_external, load_source
 from survbench.datasets.preprocess import Grid, Point, plan_grid, reference_point, volume_key
@@ -18,7 +18,7 @@ from survbench.datasets.source import SourceCohort
 from survbench.errors import BenchError, CohortError, Problem
 from survbench.executor import Ended, Task, execute
 from survbench.hashing import digest
-from survbench.job import Job
+from survbench.job import Job, required_keys
 from survbench.planner import Plan, PlannedCohort, plan
 from survbench.prepared import read_radiomics, subject_rows, volume_store, write_prepared
 from survbench.profile import Profile
@@ -26,7 +26,8 @@ from survbench.protocol import Protocol, read_splits, stratified_folds, write_sp
 from survbench.provenance import provenance
 from survbench.registry import registry
 from survbench.store import SCHEMA, Store
-from survbench.study import Study, read_study
+from survbench.study import Entry, Study, read_study
+from survbench.tune_worker import run_tune
 from survbench.worker import log_tail, prepare, run_fit, run_predict
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class Request:
     external: str | None = None
     splits: Path | None = None
     selection: Selection = "last"
+    tuning: Tuning = "none"
     seeds: int = 1
     workers: int = 2
     out: Path = Path("bench-results")
@@ -66,6 +68,8 @@ class Planned:
     cached: frozenset[str]
     infos: Mapping[str, MethodInfo]
     grid: Grid | None
+    cohorts: tuple[PlannedCohort, ...]
+    protocol: Protocol
 
     @property
     def to_do(self) -> tuple[Job, ...]:
@@ -219,9 +223,8 @@ class _Cohorts:
         return reference_point(subject, source.cohort.channels, source.card.reference)
 
     def radiomics_key(self, source: SourceCohort, keys: Mapping[str, str]) -> str | None:
-        """Return the cache key of a patient's features, or None where no method asks for them."""
-        wanted = any("radiomics" in i.needs_fit | i.needs_predict for i in self.infos)
-        if not wanted or "radiomics" not in self.offers(source):
+        """Return the cache key of a patient's features, or None where the cohort has none."""
+        if "radiomics" not in self.offers(source):
             return None
         from survbench.features.radiomics import settings_fingerprint
 
@@ -241,13 +244,28 @@ def run(request: Request, watcher: Watcher) -> Result:
         _prepare(cohorts, watcher)
         planned = _plan(cohorts, store)
         folder = planned.study.folder(request.out)
-        earlier = read_study(folder) if (folder / "study.json").is_file() else None
-        study = planned.study.merged_with(earlier)
+        earlier = read_study(folder).entries if (folder / "study.json").is_file() else ()
+        study = replace(planned.study, entries=(*planned.study.entries, *_still_valid(cohorts, planned, earlier)))
         study.write(request.out)
         write_splits(folder / "splits.json", study.protocol["folds"])
         watcher.planned(planned)
         failed = _execute(planned, store, request, watcher)
         return Result(study=study, board=build_and_write(study, store), failed=tuple(failed))
+
+
+def _still_valid(cohorts: _Cohorts, planned: Planned, earlier: Sequence[Entry]) -> list[Entry]:
+    """Return the entries that earlier runs have added to a study and this one does not touch, unless the code or the
+    libraries behind them have changed since: their results would stand on one board with others of another origin.
+    """
+    named = {e.name for e in planned.study.entries}
+    others = [e for e in earlier if e.name not in named]
+    known = [registry().methods[e.name] for e in others if e.name in registry().methods]
+    now = {e.name: e for e in _plan_of(cohorts, known, planned.cohorts, planned.protocol).entries}
+    kept = [e for e in others if e.name in now and (now[e.name].fits, now[e.name].predicts) == (e.fits, e.predicts)]
+    for entry in others:
+        if entry not in kept:
+            log.warning("%s left the board: what it was made by has changed; run it again to have it back", entry.name)
+    return kept
 
 
 def prepare_cohort(request: Request) -> PlannedCohort:
@@ -268,9 +286,11 @@ def build_and_write(study: Study, store: Store) -> Board:
     """Build a study's board from its runs and write its files into the study's folder."""
     from survbench.leaderboard.build import build_board
     from survbench.leaderboard.render import write_board
+    from survbench.leaderboard.tuning import write_report
 
     board = build_board(study, store)
     write_board(board, study.folder(store.root))
+    write_report(study, store)
     return board
 
 
@@ -291,11 +311,12 @@ def _prepare(cohorts: _Cohorts, watcher: Watcher) -> None:
         return
     request = cohorts.request
     store = volume_store(request.out)
+    wanted = any("radiomics" in i.needs_fit | i.needs_predict for i in cohorts.infos)
     for number, source in enumerate(cohorts.sources):
         work: list[tuple[Subject, str | None]] = []
         for subject in source.cohort.subjects:
             keys = cohorts.volume_keys(source, subject)
-            features = cohorts.radiomics_key(source, keys)
+            features = cohorts.radiomics_key(source, keys) if wanted else None
             ready = all(store.has(k) for k in keys.values())
             if not ready or (features is not None and read_radiomics(request.out, features) is None):
                 work.append((subject, features))
@@ -351,24 +372,38 @@ def _without(source: SourceCohort, problems: Mapping[str, str], *, skip_bad: boo
 def _plan(cohorts: _Cohorts, store: Store, *, write: bool = True) -> Planned:
     request = cohorts.request
     planned = [_prepared(cohorts, source, write=write) for source in cohorts.sources]
-    train, external = planned[0], planned[1] if len(planned) > 1 else None
+    train = planned[0]
     if request.splits is not None:
         folds = read_splits(request.splits, train.cohort)
     else:
         folds = stratified_folds(train.cohort, request.profile.folds)
-    protocol = Protocol(folds=folds, seeds=request.seeds, selection=request.selection)
-    upstreams = upstreams_of(cohorts.infos)
-    made = plan(cohorts.infos, train, external, protocol, request.profile, device=request.device, upstreams=upstreams)
-    cached = _cached(made, store) if not request.fresh else frozenset()
-    study = _study(cohorts, planned, protocol, made)
-    infos = {i.name: i for i in (*upstreams.values(), *cohorts.infos)}
-    return Planned(study=study, plan=made, cached=cached, infos=infos, grid=cohorts.grid)
+    protocol = Protocol(folds=folds, seeds=request.seeds, selection=request.selection, tuning=request.tuning)
+    made = _plan_of(cohorts, cohorts.infos, planned, protocol)
+    return Planned(
+        study=_study(cohorts, planned, protocol, made),
+        plan=made,
+        cached=_cached(made, store) if not request.fresh else frozenset(),
+        infos={i.name: i for i in (*upstreams_of(cohorts.infos).values(), *cohorts.infos)},
+        grid=cohorts.grid,
+        cohorts=tuple(planned),
+        protocol=protocol,
+    )
+
+
+def _plan_of(
+    cohorts: _Cohorts, infos: Sequence[MethodInfo], planned: Sequence[PlannedCohort], protocol: Protocol
+) -> Plan:
+    request = cohorts.request
+    external = planned[1] if len(planned) > 1 else None
+    return plan(
+        infos, planned[0], external, protocol, request.profile, device=request.device, upstreams=upstreams_of(infos)
+    )
 
 
 def _cached(made: Plan, store: Store) -> frozenset[str]:
     """Return the jobs that are done; a fit whose model another job needs must have it intact."""
     done = {j["key"] for j in made.jobs if store.is_done(j["key"])}
-    needed = {key for j in made.jobs if j["key"] not in done for key in _above(j)}
+    needed = {key for j in made.jobs if j["key"] not in done for key in required_keys(j)}
     return frozenset(done - {key for key in needed & done if not store.is_done(key, with_model=True)})
 
 
@@ -441,13 +476,14 @@ def _sorted_outcomes(cohort: Any) -> list[tuple[str, float, bool]]:
 
 def _execute(planned: Planned, store: Store, request: Request, watcher: Watcher) -> list[Job]:
     to_do = {j["key"]: j for j in planned.to_do}
-    functions: Mapping[str, Callable[..., Any]] = {"fit": run_fit, "predict": run_predict}
+    functions: Mapping[str, Callable[..., Any]] = {"tune": run_tune, "fit": run_fit, "predict": run_predict}
     tasks = [
         Task(
             key=job["key"],
             function=functions[job["kind"]],
             arguments=(dict(job), str(request.out)),
-            requires=frozenset(_above(job) & to_do.keys()),
+            requires=frozenset(required_keys(job) & to_do.keys()),
+            cpus=job["threads"],
             gpu=planned.infos[job["method"]].resources.gpu and request.device != "cpu",
             timeout_s=job["timeout_s"],
         )
@@ -470,12 +506,6 @@ def _execute(planned: Planned, store: Store, request: Request, watcher: Watcher)
             store.record_failure(job["key"], job, record, log_tail(store.root / "scratch" / job["key"] / "log.txt"))
         watcher.ended(job, ended)
     return failed
-
-
-def _above(job: Job) -> set[str]:
-    """Return the keys of the jobs whose models a job takes."""
-    upstream = {job["upstream"]["key"]} if job["upstream"] else set()
-    return upstream | ({job["fit"]["key"]} if job["kind"] == "predict" else set())
 
 
 def upstreams_of(infos: Sequence[MethodInfo]) -> dict[str, MethodInfo]:

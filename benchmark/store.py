@@ -191,13 +191,26 @@ class Store:
 
 def write_json(path: Path, value: Any) -> None:
     """Write JSON with sorted keys atomically: a reader sees the old file or the new one, never a part."""
-    part = path.with_name(path.name + ".part")
-    text = json.dumps(value, sort_keys=True, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
-    with part.open("w", encoding="utf-8") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    part.replace(path)
+    write_text(path, json.dumps(value, sort_keys=True, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file atomically.
+
+    Raises:
+        OSError: the disk is full or the folder cannot be written; names the path and the bytes that were needed.
+    """
+    part, content = path.with_name(path.name + ".part"), text.encode()
+    try:
+        with part.open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        message = f"{len(content):,} bytes cannot be written ({error.strerror})"
+        raise OSError(error.errno, message, str(path)) from error
 
 
 def _sync(path: Path) -> None:

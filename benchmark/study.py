@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,6 +20,8 @@ class Entry:
     Attributes:
         fits: keys of the fit jobs, by seed, one per fold.
         predicts: keys of the jobs that predict the external cohort, alike; empty without one.
+        tunes: keys of the jobs that choose hyper-parameters, by seed: one per fold (``nested``) or one for all
+            (``paper``); empty for a method that is not tuned.
         skipped: why the method was not planned, or "".
         needs_mask: whether predicting takes the manual mask (directly or through radiomics).
     """
@@ -36,6 +38,7 @@ class Entry:
     params: Mapping[str, Any] = field(default_factory=dict)
     fits: tuple[tuple[str, ...], ...] = ()
     predicts: tuple[tuple[str, ...], ...] = ()
+    tunes: tuple[tuple[str, ...], ...] = ()
     skipped: str = ""
 
     @classmethod
@@ -63,8 +66,8 @@ class Study:
         name: folder name, ``<cohort>-<profile>-<8 digits of the content>``.
         cohort, external: description and fingerprint of the cohorts (``name title endpoint patients events centres
             fingerprint licence citation``); ``external`` is None without one.
-        protocol: ``folds`` (lists of ids), ``fingerprint``, ``seeds``, ``selection``, ``reference``,
-            ``standardisation``, ``contrasts``.
+        protocol: ``folds`` (lists of ids), ``fingerprint``, ``seeds``, ``selection``, ``tuning``, ``reference``,
+            ``standardisation``.
         profile: the profile's fields.
         provenance: versions and hardware.
         entries: the methods, in the registry's order.
@@ -88,13 +91,6 @@ class Study:
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / "study.json", {"schema": SCHEMA, **asdict(self)})
 
-    def merged_with(self, earlier: Study | None) -> Study:
-        """Return this study with the methods that only ``earlier`` has added behind its own."""
-        if earlier is None:
-            return self
-        names = {e.name for e in self.entries}
-        return replace(self, entries=self.entries + tuple(e for e in earlier.entries if e.name not in names))
-
 
 def read_study(folder: Path) -> Study:
     """Read ``study.json`` from a study's folder."""
@@ -108,6 +104,7 @@ def read_study(folder: Path) -> Study:
                 "gives": tuple(e["gives"]),
                 "fits": tuple(map(tuple, e["fits"])),
                 "predicts": tuple(map(tuple, e["predicts"])),
+                "tunes": tuple(map(tuple, e["tunes"])),
             }
         )
         for e in raw.pop("entries")

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import random
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -16,10 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 from survbench.api import Context, DeadlineError, MethodInfo, NotFittedError, Seeds
 from survbench.cohort import ClinicalColumn, Cohort, FeatureTable, Subject, UnlabelledCohort
+from survbench.errors import BenchError
 from survbench.hashing import digest
 from survbench.metrics import concordance_index
 from survbench.profile import Training
 from survbench.registry import construct
+from survbench.space import suggest
 from survbench.volume import Modality, Volume
 
 PATIENTS, TESTED = 12, 6
@@ -30,6 +31,8 @@ FULL_PATIENTS = 24
 SIGN = 0.6
 """C-index that a method must reach where the outcome lies open in everything that it can see."""
 TOLERANCE = 1e-4
+SAMPLES = 8
+"""Draws from a method's search space."""
 DEADLINE_S = 20.0
 MONTHS = np.arange(6.0, 61.0, 6.0)
 
@@ -78,6 +81,12 @@ class _Bench:
         self.full = full
         self._fitted: Any = None
         self._scratch = 0
+        self.make()  # imports what the method needs, before the settings that it must not change are looked at
+        self.settings = dict(_settings())
+
+    def watched(self) -> _watched:
+        """Return a block after which what processes share must be as it was before the method did anything."""
+        return _watched(self.settings)
 
     def train(self, patients: int = PATIENTS) -> Cohort:
         return strong_cohort(patients, seed=0).restrict(self.info.needs_fit)
@@ -189,7 +198,7 @@ def _declares_what_it_can(bench: _Bench) -> None:
 
 
 def _constructor_only_stores(bench: _Bench) -> None:
-    with _watched():
+    with bench.watched():
         first, second = bench.make(), bench.make()
     _demand(first is not second, "two instances are one object")
 
@@ -209,10 +218,8 @@ def _fit_returns_self_and_changes_nothing(bench: _Bench) -> None:
     train = bench.train()
     before = _fingerprint(train)
     method = bench.make()
-    _ = (
-        bench.fitted
-    )  # libraries that are imported on first use may draw from generators; that is not the method's doing
-    with _watched():
+    _ = bench.fitted  # libraries that are imported on first use may draw from generators: not the method's doing
+    with bench.watched():
         result = method.fit(train, validation=None, ctx=bench.context())
     _demand(result is method, "fit must return self")
     _demand(_fingerprint(train) == before, "fit changed the training cohort")
@@ -221,7 +228,7 @@ def _fit_returns_self_and_changes_nothing(bench: _Bench) -> None:
 def _predicting_changes_nothing(bench: _Bench) -> None:
     method, cohort = bench.fitted, bench.test()
     before = _fingerprint(cohort)
-    with _watched():
+    with bench.watched():
         bench.everything(method, cohort)
     _demand(_fingerprint(cohort) == before, "predicting changed the cohort")
 
@@ -282,7 +289,7 @@ def _saved_and_loaded_it_is_the_same(bench: _Bench) -> None:
     bench.fitted.save(folder)
     pickles = [p.name for p in folder.rglob("*") if p.suffix in {".pkl", ".pickle", ".joblib"}]
     _demand(not pickles, f"{', '.join(pickles)}: write arrays and JSON, never pickles")
-    with _watched():
+    with bench.watched():
         loaded = bench.make().load(folder, device="cpu")
     cohort = bench.test()
     bench.same(bench.everything(bench.fitted, cohort), bench.everything(loaded, cohort), "after save and load")
@@ -298,6 +305,30 @@ def _few_events(bench: _Bench) -> None:
 def _tied_times(bench: _Bench) -> None:
     train = bench.train()
     _finite_after(bench, replace(train, time=np.ceil(train.time / 20) * 20))
+
+
+def _no_event_at_all(bench: _Bench) -> None:
+    """As in a batch without event, nothing can be learnt: to refuse is right, and so is a finite answer."""
+    train = bench.train()
+    try:
+        _finite_after(bench, replace(train, event=np.zeros(len(train), dtype=bool)))
+    except (BenchError, ValueError) as refusal:
+        _demand(str(refusal), "it is refused without a word; say what is wrong and what to do")
+
+
+def _every_sample_of_the_search_space_builds(bench: _Bench) -> None:
+    if not bench.info.space:
+        raise _Skip("has no search space")
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    for number in range(SAMPLES):
+        params = suggest(study.ask(), bench.info.space)
+        method = construct(bench.info.target, {**bench.info.params, **bench.info.smoke_params, **params})
+        getattr(method, "describe", dict)()
+        if number == 0:
+            method.fit(bench.train(), validation=None, ctx=bench.context())
 
 
 def _finite_after(bench: _Bench, train: Cohort) -> None:
@@ -360,6 +391,8 @@ CHECKS: tuple[Callable[[_Bench], None], ...] = (
     _saved_and_loaded_it_is_the_same,
     _few_events,
     _tied_times,
+    _no_event_at_all,
+    _every_sample_of_the_search_space_builds,
     _deadline_is_respected,
     _higher_risk_means_an_earlier_event,
     _runs_under_the_harness,
@@ -377,26 +410,55 @@ def _fingerprint(cohort: UnlabelledCohort) -> str:
     return digest([clinical, [digest(np.asarray(a).tobytes().hex()) for a in arrays]])
 
 
-class _watched:  # noqa: N801  # reads as a block: with _watched()
-    """Raise if what processes share is another after the block: generators, threads, folder, environment."""
+class _watched:  # noqa: N801  # reads as a block: with bench.watched()
+    """Raise if what processes share is not as it should be after the block.
+
+    Settings are compared with those before the method did anything, so that a change that was made once is seen, too;
+    generators start the block in a state that nobody sets, so that setting a fixed seed is seen.
+    """
+
+    def __init__(self, settings: Mapping[str, object]) -> None:
+        self.settings = settings
 
     def __enter__(self) -> None:
-        self.before = dict(_shared_state())
+        import torch
+
+        self.states = random.getstate(), np.random.get_state(), torch.random.get_rng_state()  # noqa: NPY002
+        random.seed(os.urandom(8))
+        np.random.seed(random.getrandbits(32))  # noqa: NPY002
+        torch.default_generator.manual_seed(random.getrandbits(32))
+        self.before = {**self.settings, **dict(_generators())}
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        import torch
+
+        after = {**dict(_settings()), **dict(_generators())}
+        random.setstate(self.states[0])
+        np.random.set_state(self.states[1])  # noqa: NPY002
+        torch.random.set_rng_state(self.states[2])
         if kind is not None:
             return
-        after = dict(_shared_state())
         changed = [name for name, value in self.before.items() if after[name] != value]
         _demand(not changed, f"it changed {', '.join(changed)}; use ctx.seeds, and put back what you must set")
 
 
-def _shared_state() -> Iterator[tuple[str, object]]:
+def _generators() -> Iterator[tuple[str, object]]:
+    import torch
+
     yield "the random module's generator", random.getstate()
     yield "numpy's global generator", np.random.get_state()[1].tobytes()  # type: ignore[index]  # noqa: NPY002
+    yield "torch's global generator", torch.random.get_rng_state().numpy().tobytes()
+
+
+def _settings() -> Iterator[tuple[str, object]]:
+    import torch
+
     yield "the current folder", str(Path.cwd())
     # libraries note here where they keep their caches
-    yield "the environment", {k: v for k, v in os.environ.items() if not k.startswith(("PYCOX", "KMP", "TORCH"))}
-    torch = sys.modules.get("torch")
-    yield "torch's global generator", torch.random.get_rng_state().numpy().tobytes() if torch else b""
-    yield "torch's number of threads", torch.get_num_threads() if torch else 0
+    yield "the environment", {k: v for k, v in os.environ.items() if not k.startswith(("KMP", "TORCH"))}
+    yield "torch's number of threads", torch.get_num_threads()
+    yield "torch's default type", torch.get_default_dtype()
+    yield "torch's gradient mode", torch.is_grad_enabled()
+    yield "torch's deterministic mode", torch.are_deterministic_algorithms_enabled()
+    flags = torch.backends.cudnn
+    yield "cuDNN's flags", (flags.enabled, flags.benchmark, flags.deterministic)

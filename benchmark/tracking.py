@@ -1,4 +1,5 @@
-"""Projects a study into MLflow: one run per method, below it one per seed and fold.
+"""Projects a study into MLflow: one run per method, below it one per seed and fold and one per search for
+hyper-parameters, with its trials.
 
 The run folders stay the truth. A ledger beside them remembers which state of a study was projected where, so projecting
 again costs nothing; without it the runs are found again by their tags, and nothing is written twice.
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from survbench.fitted import TUNED, read_tuned
 from survbench.hashing import digest, file_digest
 from survbench.store import Run, Store, write_json
 from survbench.study import Entry, Study
@@ -112,7 +114,8 @@ def track(
     """
     uri = tracking_uri or default_uri(out)
     board = study.folder(out) / "leaderboard.json"
-    state = digest([[list(seed) for e in study.entries for seed in e.fits], file_digest(board)])
+    keys = [list(seed) for e in study.entries for seed in (*e.tunes, *e.fits)]
+    state = digest([keys, file_digest(board)])
     ledger = _read_ledger(out)
     if trust_ledger and ledger.get(uri, {}).get(study.name) == state:
         return TrackReport(uri, 0, sum(len(seed) for e in study.entries for seed in e.fits))
@@ -220,6 +223,44 @@ def _records(study: Study, store: Store, board: Path) -> Iterator[_Record]:
         children = [_child(study, entry, run, parent) for run in fits]
         yield _parent(study, entry, rows.get(entry.name, {}), parent, children, board.parent)
         yield from children
+        for key in (key for of_seed in entry.tunes for key in of_seed):
+            run = store.read(key)
+            if run is not None and run.status == "ok":
+                yield from _search(study, entry, run, parent)
+
+
+def _search(study: Study, entry: Entry, run: Run, parent: str) -> Iterator[_Record]:
+    """Yield a record of a tuning job, and below it one of each trial."""
+    tuned = read_tuned(run.folder)
+    key = digest([study.name, run.key])[:32]
+    fold = "all folds" if run.job["fold"] is None else f"fold {run.job['fold']}"
+    name = f"{entry.name} seed {run.job['seed']} {fold} tuning"
+    tags = {"survbench.study": study.name, "survbench.method": entry.name, "survbench.run": run.key}
+    yield _Record(
+        key=key,
+        name=name,
+        content=run.key[:16],
+        parent=parent,
+        params={"method": entry.name, "seed": run.job["seed"], "fold": run.job["fold"], **tuned["best_params"]},
+        tags=tags,
+        metrics=(
+            ("best_score", float(tuned["best_value"]), 0),
+            *(("score_of_trial", float(t["value"]), t["number"]) for t in tuned["trials"] if t["value"] is not None),
+        ),
+        artifacts=(run.folder / TUNED, run.folder / "log.txt"),
+    )
+    for trial in tuned["trials"]:
+        steps = [("score_so_far", float(value), int(step)) for step, value in trial["steps"].items()]
+        score = [("score", float(trial["value"]), 0)] if trial["value"] is not None else []
+        yield _Record(
+            key=digest([key, trial["number"]])[:32],
+            name=f"trial {trial['number']} ({trial['state']})",
+            content=run.key[:16],
+            parent=key,
+            params={"method": entry.name, "trial": trial["number"], "state": trial["state"], **trial["params"]},
+            tags=tags,
+            metrics=(*score, *steps),
+        )
 
 
 def _parent(
@@ -242,10 +283,12 @@ def _parent(
         "seeds": study.protocol["seeds"],
         "folds": len(study.protocol["folds"]),
         "selection": study.protocol["selection"],
+        "tuning": study.protocol["tuning"],
         **{f"training.{k}": v for k, v in study.profile["training"].items()},
         **{f"params.{k}": v for k, v in entry.params.items()},
     }
-    artifacts = tuple(folder / f"leaderboard.{kind}" for kind in ("html", "json"))
+    report = [folder / "tuning.html"] if entry.tunes and (folder / "tuning.html").is_file() else []
+    artifacts = (*(folder / f"leaderboard.{kind}" for kind in ("html", "json")), *report)
     tags = {"survbench.study": study.name, "survbench.method": entry.name, "mlflow.note.content": entry.title}
     return _Record(
         key=key,
@@ -288,11 +331,16 @@ def _child(study: Study, entry: Entry, run: Run, parent: str) -> _Record:
         name=f"{entry.name} seed {run.job['seed']} fold {run.job['fold']}",
         content=run.key[:16],
         parent=parent,
-        params={"method": entry.name, "seed": run.job["seed"], "fold": run.job["fold"]},
+        params={"method": entry.name, "seed": run.job["seed"], "fold": run.job["fold"], **_params_of(run)},
         tags={"survbench.study": study.name, "survbench.method": entry.name, "survbench.run": run.key},
         metrics=tuple(metrics),
         artifacts=tuple(run.folder / name for name in ("run.json", "job.json", "predictions.parquet", "log.txt")),
     )
+
+
+def _params_of(run: Run) -> dict[str, Any]:
+    """Return the hyper-parameters of a fit, those that tuning chose among them."""
+    return {f"params.{name}": value for name, value in run.record["params"].items()}
 
 
 def _word(value: Any) -> str:

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 from survbench.api import Context, Method, Seeds
+from survbench.calibration import Calibration, read_calibration
 from survbench.cohort import Cohort, FeatureTable, Subject, UnlabelledCohort
+from survbench.fitted import fitted_method, read_tuned
 from survbench.job import Job
 from survbench.metrics import dice, hd95
 from survbench.monitor import CurveRow, FileMonitor, score
@@ -48,20 +50,21 @@ def run_fit(job: Job, out: str) -> dict[str, Any]:
     store, spec = Store(Path(out)), job["spec"]
     prepared = PreparedCohort(store.root, job["cohort"])
     scratch = store.scratch(job["key"])
-    with store.writing(job["key"]) as folder, _logged(scratch / "log.txt", folder / "log.txt"):
-        _limit_threads(job["threads"])
-        train = _labelled(job["train"], job, store, prepared)
-        test = _inputs(job["test"], job, store, prepared)
+    with store.writing(job["key"]) as folder, logged(scratch / "log.txt", folder / "log.txt"):
+        limit_threads(job["threads"])
+        train = labelled(job["train"], job, job["upstream"], store, prepared)
+        test = inputs(job["test"], job, job["upstream"], store, prepared)
+        params = {**spec["params"], **tuned_params(store, job["tune"])}
         validation = None
         if spec["selection"] == "paper":
-            validation = _labelled(job["test"], job, store, prepared)
+            validation = labelled(job["test"], job, job["upstream"], store, prepared)
         elif spec["selection"] == "inner":
             kept, held_out = inner_split(train)
             train, validation = train.take(kept), train.take(held_out)
-        curves = Curves(scratch / "progress.txt", total=spec["training"]["steps"])
+        curves = Curves(scratch / "progress.txt", total=job["training"]["steps"])
         ctx = Context(
             seeds=Seeds(spec["seed"], spec["fold"], spec["method"]),
-            training=Training.model_validate(spec["training"]),
+            training=Training.model_validate(job["training"]),
             device=spec["device"],
             threads=job["threads"],
             selection=spec["selection"],
@@ -71,10 +74,13 @@ def run_fit(job: Job, out: str) -> dict[str, Any]:
             report=curves.report,
         )
         started = time.perf_counter()
-        method = construct(spec["target"], spec["params"]).fit(train, validation=validation, ctx=ctx)
+        method = construct(spec["target"], params).fit(train, validation=validation, ctx=ctx)
         fitted = time.perf_counter()
         predicted = predict(method, test, job["gives"])
         finished = time.perf_counter()
+        unseen = validation.ids if spec["selection"] == "inner" and validation is not None else ()
+        _calibrate(method, unseen if job["needs_fit"] else job["train"], job, store, prepared, folder)
+        survival = _with_curves(predicted, folder)
         (folder / "model").mkdir()
         method.save(folder / "model")
         masks = _masks(prepared, job["test"]) if "segmentation" in job["gives"] else None
@@ -83,50 +89,97 @@ def run_fit(job: Job, out: str) -> dict[str, Any]:
         manual = None if masks is None else [np.asarray(m.voxels(), dtype=bool) for m in masks]
         curves.extend(score(scratch / "monitor", time_, event, manual))
         curves.write(folder / "curves.parquet")
-        return _finish(folder, job, started, fitted, finished, description=_description(method, test))
+        return finish(
+            folder,
+            job,
+            started,
+            fitted,
+            finished,
+            params=params,
+            survival=survival,
+            description=_description(method),
+        )
 
 
 def run_predict(job: Job, out: str) -> dict[str, Any]:
     """Load a fitted model, predict an external cohort, and seal the run."""
     store = Store(Path(out))
     prepared = PreparedCohort(store.root, job["cohort"])
-    fit_key = job["fit"]["key"]
-    _require_model(store, fit_key)
-    with store.writing(job["key"]) as folder, _logged(store.scratch(job["key"]) / "log.txt", folder / "log.txt"):
-        _limit_threads(job["threads"])
-        test = _inputs(job["test"], job, store, prepared)
+    with store.writing(job["key"]) as folder, logged(store.scratch(job["key"]) / "log.txt", folder / "log.txt"):
+        limit_threads(job["threads"])
+        test = inputs(job["test"], job, job["upstream"], store, prepared)
         started = time.perf_counter()
-        method = construct(job["fit"]["target"], job["fit"]["params"])
-        method = method.load(store.folder(fit_key) / "model", device=job["device"])
+        method = fitted_method(store, job["fit"], device=job["device"])
         predicted = predict(method, test, job["gives"])
         finished = time.perf_counter()
+        survival = _with_curves(predicted, store.folder(job["fit"]))
         masks = _masks(prepared, job["test"]) if "segmentation" in job["gives"] else None
         _write_predictions(folder, job, prepared, predicted, masks, role=f"external:{job['cohort_name']}")
-        return _finish(folder, job, started, started, finished, description={})
+        return finish(folder, job, started, started, finished, survival=survival)
 
 
-def _labelled(ids: Sequence[str], job: Job, store: Store, prepared: PreparedCohort) -> Cohort:
+def _calibrate(
+    method: Any, unseen: Sequence[str], job: Job, store: Store, prepared: PreparedCohort, folder: Path
+) -> None:
+    """Keep what turns risks into survival curves, where the method gives none and there are patients whom it has not
+    seen: those held out to select, or, of a method that learns nothing, the training fold.
+    """
+    if "survival" in job["gives"] or "risk" not in job["gives"] or not unseen:
+        return
+    risk = predict(method, inputs(unseen, job, job["upstream"], store, prepared), ("risk",)).risk
+    calibration = None if risk is None else Calibration.fit(risk, *prepared.outcomes(unseen))
+    if calibration is not None:
+        calibration.write(folder)
+
+
+def _with_curves(predicted: Predicted, fit: Path) -> str:
+    """Add calibrated curves to risks without curves, where the fit in ``fit`` has kept how; say where curves are from:
+    ``predicted``, ``calibrated`` or ``none``.
+    """
+    if predicted.survival is not None:
+        return "predicted"
+    calibration = read_calibration(fit)
+    if calibration is None or predicted.risk is None:
+        return "none"
+    predicted.survival = calibration.survival(predicted.risk, SURVIVAL_MONTHS)
+    return "calibrated"
+
+
+def labelled(
+    ids: Sequence[str], job: Job, upstream: Mapping[str, Any] | None, store: Store, prepared: PreparedCohort
+) -> Cohort:
     """Return patients with outcomes and what the method needs to fit, upstream features included."""
     cohort = prepared.labelled(ids, job["needs_fit"])
-    if job["upstream"] is None:
+    if upstream is None:
         return cohort
-    return replace(cohort, features=_upstream_features(ids, job["upstream"], store, prepared))
+    return replace(cohort, features=_upstream_features(ids, upstream, store, prepared))
 
 
-def _inputs(ids: Sequence[str], job: Job, store: Store, prepared: PreparedCohort) -> UnlabelledCohort:
+def inputs(
+    ids: Sequence[str], job: Job, upstream: Mapping[str, Any] | None, store: Store, prepared: PreparedCohort
+) -> UnlabelledCohort:
     """Return patients with what the method needs to predict, upstream features included."""
     cohort = prepared.inputs(ids, job["needs_predict"])
-    if job["upstream"] is None:
+    if upstream is None:
         return cohort
-    return replace(cohort, features=_upstream_features(ids, job["upstream"], store, prepared))
+    return replace(cohort, features=_upstream_features(ids, upstream, store, prepared))
+
+
+def tuned_params(store: Store, key: str | None) -> dict[str, Any]:
+    """Return the hyper-parameters that a tuning job has chosen; none without one."""
+    if key is None:
+        return {}
+    if not store.is_done(key):
+        message = f"{store.folder(key)} is damaged; run 'bench run' again to tune again"
+        raise OSError(message)
+    tuned: dict[str, Any] = read_tuned(store.folder(key))["best_params"]
+    return tuned
 
 
 def _upstream_features(
     ids: Sequence[str], upstream: Mapping[str, Any], store: Store, prepared: PreparedCohort
 ) -> FeatureTable:
-    _require_model(store, upstream["key"])
-    method = construct(upstream["target"], upstream["params"])
-    method = method.load(store.folder(upstream["key"]) / "model", device="cpu")
+    method = fitted_method(store, upstream["key"], device="cpu")
     return deep_features(method, prepared.inputs(ids, upstream["needs_predict"]))
 
 
@@ -140,12 +193,6 @@ def deep_features(method: Any, cohort: UnlabelledCohort) -> FeatureTable:
     if values.ndim != 2 or len(values) != len(cohort) or not np.isfinite(values).all():
         raise BadPredictionError(f"embed gave shape {values.shape}, or values that are not finite")
     return FeatureTable(tuple(f"deep_{n:03d}" for n in range(values.shape[1])), values)
-
-
-def _require_model(store: Store, key: str) -> None:
-    if not store.is_done(key, with_model=True):
-        message = f"the model in {store.folder(key)} is damaged; remove that folder and run 'bench run' again"
-        raise OSError(message)
 
 
 def prepare(
@@ -166,10 +213,13 @@ def prepare(
 
     Returns:
         What is wrong, by id, of patients that could not be prepared.
+
+    Raises:
+        OSError, MemoryError: the machine's fault; what is done is kept.
     """
     from survbench.datasets.preprocess import prepare_subject
 
-    _limit_threads(1)
+    limit_threads(1)
     root, problems = Path(out), {}
     store = volume_store(root)
     for subject, centre in subjects:
@@ -180,6 +230,8 @@ def prepare(
 
                 volumes = {name: store.open(key) for name, key in keys.items()}
                 write_radiomics(root, radiomics[subject.id], extract(Subject(subject.id, "", {}, volumes)))
+        except (OSError, MemoryError):
+            raise  # a full disk or short memory is no fault of the patient
         except Exception as problem:  # one bad image must not hide the next one: all are reported together
             problems[subject.id] = f"{type(problem).__name__}: {problem}"
     return problems
@@ -317,17 +369,23 @@ def _masks(prepared: PreparedCohort, ids: Sequence[str]) -> list[Volume] | None:
     return [s.volumes["mask"] for s in subjects]
 
 
-def _description(method: Method, cohort: UnlabelledCohort) -> dict[str, int]:
+def _description(method: Method) -> dict[str, int]:
     describe = getattr(method, "describe", None)
-    if describe is None:
-        return {}
-    description: dict[str, int] = describe(channels=len(cohort.channels), clinical=max(1, len(cohort.clinical_columns)))
-    return description
+    return {} if describe is None else describe()
 
 
-def _finish(
-    folder: Path, job: Job, started: float, fitted: float, finished: float, *, description: Mapping[str, int]
+def finish(
+    folder: Path,
+    job: Job,
+    started: float,
+    fitted: float,
+    finished: float,
+    *,
+    params: Mapping[str, Any] | None = None,
+    survival: str = "none",
+    description: Mapping[str, int] | None = None,
 ) -> dict[str, Any]:
+    """Write ``job.json`` and ``run.json`` of a job that went well; return the latter."""
     import resource
 
     record = {
@@ -338,7 +396,9 @@ def _finish(
         "seconds_fit": round(fitted - started, 3),
         "seconds_predict": round(finished - fitted, 3),
         "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
-        "description": dict(description),
+        "params": dict(params or {}),
+        "survival": survival,
+        "description": dict(description or {}),
         "provenance": provenance(),
     }
     write_json(folder / "job.json", dict(job))
@@ -346,14 +406,15 @@ def _finish(
     return record
 
 
-def _limit_threads(threads: int) -> None:
+def limit_threads(threads: int) -> None:
+    """Let torch use this many threads, where it is loaded."""
     torch = sys.modules.get("torch")
     if torch is not None:
         torch.set_num_threads(threads)
 
 
 @contextlib.contextmanager
-def _logged(live: Path, kept: Path) -> Iterator[None]:
+def logged(live: Path, kept: Path) -> Iterator[None]:
     """Send everything that this process prints to ``live``; at the end a bounded copy goes to ``kept``."""
     sys.stdout.flush()
     sys.stderr.flush()

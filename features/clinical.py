@@ -81,7 +81,8 @@ def _learn(column: ClinicalColumn, cohort: UnlabelledCohort) -> _Column:
         values = np.array(known, dtype=np.float64)
         if values.size == 0:
             return _Column(column.name, column.kind, (), 0.0)
-        sd = float(values.std()) or 1.0
+        # equal numbers can have a standard deviation of 1e-17, so their range is asked
+        sd = float(values.std()) if np.ptp(values) > 0 else 1.0
         return _Column(column.name, column.kind, (), float(np.median(values)), float(values.mean()), sd)
     levels = column.levels
     # of equally frequent levels the first of the card

@@ -27,6 +27,8 @@ class Row:
         difference: C-index minus that of the protocol's reference method, with its 95 % interval.
         p, p_holm: paired jackknife test of ``difference``; adjusted over all ranked methods.
         oracle_gap: oracle's C minus this method's C with a paired bootstrap interval, where there is an oracle.
+        survival: where its survival curves are from: ``predicted``; ``calibrated`` from its risks on patients that it
+            has not seen; or ``none``, because a method that gives risks alone has seen all training patients.
         coverage: share of the planned (fold, seed) jobs that are done.
         seconds: median wall time of a fit job.
         parameters: trainable parameters, where the method has such a number.
@@ -58,6 +60,7 @@ class Row:
     oracle_gap: float | None = None
     oracle_gap_low: float | None = None
     oracle_gap_high: float | None = None
+    survival: str = "none"
     coverage: float = 0.0
     seconds: float | None = None
     parameters: int | None = None

@@ -115,6 +115,7 @@ def _bare(result: Gathered) -> Row:
         dice=result.dice,
         hd95=result.hd95,
         unsegmented=result.unsegmented,
+        survival=min((run.record.get("survival", "none") for run in result.runs), default="none"),
         coverage=result.coverage,
         seconds=float(np.median(seconds)) if seconds else None,
         parameters=next((int(n) for n in sizes if n is not None), None),
@@ -208,6 +209,11 @@ def _of_training(study: Study, results: Results) -> list[str]:
     if protocol["selection"] == "paper":
         warnings.append(
             "Selection 'paper' chooses checkpoints on the test folds, as published: networks' C-index is optimistic."
+        )
+    if protocol["tuning"] == "paper" and any(r.entry.tunes for r in results.methods.values()):
+        warnings.append(
+            "Tuning 'paper' chooses hyper-parameters on the test folds, as published: C-indices of tuned methods are "
+            "optimistic; the external cohort's are not touched."
         )
     stochastic = any(r.entry.stochastic and r.entry.family != "reference" for r in results.methods.values())
     if stochastic and int(protocol["seeds"]) == 1:

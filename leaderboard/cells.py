@@ -79,10 +79,17 @@ def facts(board: Board) -> dict[str, str]:
     steps = int(profile["training"]["steps"])
     instead = f", published {PUBLISHED_STEPS:,}" if steps != PUBLISHED_STEPS else ""
     selection = {"last": "last step", "inner": "inner validation", "paper": "test fold, as published"}
+    trials = plural(int(profile["tuning"]["trials"]), "trial")
+    tuning = {
+        "none": "as declared",
+        "nested": f"tuned on {profile['tuning']['inner_folds']} inner folds, {trials}",
+        "paper": f"tuned on the test folds, as published, {trials}",
+    }
     return {
         **known,
         "Protocol": f"{len(protocol['folds'])} folds, {plural(int(protocol['seeds']), 'seed')}",
         "Checkpoint": selection[protocol["selection"]],
+        "Hyper-parameters": tuning[protocol["tuning"]],
         "Profile": str(profile["name"]),
         "Voxels": " × ".join(map(str, cohort["grid"])) if cohort.get("grid") else "no images",
         "Training of networks": plural(steps, "step") + instead,

@@ -18,11 +18,12 @@ def html(board: Board) -> str:
     from markupsafe import Markup
 
     assets = Path(__file__).parent
-    page: str = _template().render(
+    page: str = template("board.html.j2").render(
         board=board,
         rows=[_view(board, row) for row in board.rows],
         facts=facts(board),
         scale=_Scale(board),
+        tuned=board.protocol["tuning"] != "none",
         style=Markup((assets / "board.css").read_text(encoding="utf-8")),  # noqa: S704  # ours
         script=Markup((assets / "board.js").read_text(encoding="utf-8")),  # noqa: S704  # ours
     )
@@ -74,17 +75,22 @@ def _notes(row: Row) -> list[str]:
         notes.append(f"HD95 {row.hd95:.1f} mm; no tumour predicted in {row.unsegmented or 0:g} patients.")
     if row.published and row.published.get("dice") is not None:
         notes.append(f"Published Dice: {row.published['dice']:.3f}.")
+    if row.survival == "calibrated":
+        notes.append("Survival curves: calibrated from its risks on patients that it has not seen.")
+    if row.survival == "none" and row.c_index is not None:
+        notes.append("No survival curves: it gives risks, and has seen all patients that they could be calibrated on.")
     if row.reason:
         notes.append(row.reason)
     return notes
 
 
 @cache
-def _template() -> Any:
+def template(name: str) -> Any:
+    """Return a template of ours; everything that is put into it is escaped."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     loader = FileSystemLoader(Path(__file__).parent)
     environment = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    return environment.get_template("board.html.j2")
+    return environment.get_template(name)

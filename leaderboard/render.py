@@ -8,7 +8,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from survbench.leaderboard.board import BOARD_SCHEMA, Board
 from survbench.leaderboard.cells import cells, facts
 from survbench.leaderboard.page import html
+from survbench.store import write_text
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -32,13 +32,7 @@ def write_board(board: Board, folder: Path) -> None:
     """Write ``leaderboard.md``, ``.csv``, ``.json`` and ``.html`` into a folder, each whole or not at all."""
     texts = {"md": markdown(board), "csv": csv_text(board), "json": json_text(board), "html": html(board)}
     for kind in KINDS:
-        path = folder / f"leaderboard.{kind}"
-        part = path.with_name(f"{path.name}.part")
-        with part.open("w", encoding="utf-8", newline="") as stream:
-            stream.write(texts[kind])
-            stream.flush()
-            os.fsync(stream.fileno())
-        part.replace(path)
+        write_text(folder / f"leaderboard.{kind}", texts[kind])
 
 
 def to_json(board: Board) -> dict[str, Any]:

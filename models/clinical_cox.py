@@ -70,5 +70,6 @@ INFO = MethodInfo(
     needs_fit=frozenset({"clinical"}),
     needs_predict=frozenset({"clinical"}),
     gives=frozenset({"risk", "survival"}),
+    trains=False,
     reference="Cox, J R Stat Soc B 34(2), 1972",
 )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -57,10 +59,10 @@ class DeepSurv:
 
     def fit(self, train: Cohort, *, validation: Cohort | None, ctx: Context) -> Self:  # noqa: ARG002
         """Select features and train, on the training fold alone."""
-        # pycox makes a folder for its own data sets on import
-        os.environ.setdefault("PYCOX_DATA_DIR", str(ctx.scratch))
         import torchtuples as tt
-        from pycox.models import CoxPH
+
+        with _data_folder(ctx.scratch):
+            from pycox.models import CoxPH
 
         design = Design.fit(train, redundancy=self.redundancy)
         matrix = design.matrix(train).astype(np.float32)
@@ -129,6 +131,21 @@ class DeepSurv:
         if self._fitted is None:
             raise NotFittedError("DeepSurv predicts after 'fit' or 'load'")
         return self._fitted
+
+
+@contextmanager
+def _data_folder(folder: Path) -> Iterator[None]:
+    """Let pycox make the folder for its own data sets, which it makes on import, in ``folder``."""
+    name = "PYCOX_DATA_DIR"
+    before = os.environ.get(name)
+    os.environ[name] = str(folder)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
 
 
 def _inner(event: NDArray[np.bool_]) -> NDArray[np.bool_]:

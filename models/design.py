@@ -31,7 +31,8 @@ class Scaled:
             return cls(name, 0.0, 0.0, 1.0)
         fill = float(np.median(known))
         filled = np.where(np.isfinite(values), values, fill)
-        return cls(name, fill, float(filled.mean()), float(filled.std()) or 1.0)
+        # equal numbers can have a standard deviation of 1e-17, so their range is asked
+        return cls(name, fill, float(filled.mean()), float(filled.std()) if np.ptp(filled) > 0 else 1.0)
 
     def __call__(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return values with mean 0 and standard deviation 1 in the training fold, none missing."""

@@ -6,8 +6,14 @@ from typing import Any
 
 from survbench.api import MethodInfo, Published, Resources
 from survbench.cohort import Need
+from survbench.space import Real
 
 TABLE = "Meng et al., IEEE JBHI 26(9), 2022, Table II"
+SPACE = {
+    "learning_rate_factor": Real(0.1, 10.0, log=True),
+    "translate_mm": Real(0.0, 20.0),
+    "rotate_degrees": Real(0.0, 15.0),
+}
 
 
 def _info(name: str, title: str, target: str, c: float, external: float, **more: Any) -> MethodInfo:
@@ -20,6 +26,7 @@ def _info(name: str, title: str, target: str, c: float, external: float, **more:
         **{"needs_fit": needs, "needs_predict": needs, **more},
         stochastic=True,
         selects=True,
+        space=SPACE,
         tags=frozenset({"paper", "table-2"}),
         published=Published(source=TABLE, c_index=c, external_c_index=external),
     )

@@ -2,9 +2,6 @@
 
 What chance decides in step k comes from generators made of the seed of its axis and k, so a step needs no history of
 random numbers: a resumed fit continues bit for bit, and the process's global generators stay as they were found.
-
-There is no accumulation over smaller batches: batch normalisation and the Cox loss are functions of the whole batch,
-so a split one would train another model.
 """
 
 from __future__ import annotations
@@ -14,19 +11,20 @@ import time
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
 from survbench.api import Context
+from survbench.errors import BenchError
 from survbench.models.augment import Augmentation
 from survbench.models.checkpoint import read_checkpoint, write_checkpoint
-from survbench.models.inference import apply, predict
+from survbench.models.inference import apply, exact, predict
 from survbench.models.losses import Objective
 from survbench.models.sampler import balanced_rows
 from survbench.models.selection import Best, score, validate
-from survbench.models.tensors import Inputs, Labelled, Output
-from torch import nn
+from survbench.models.tensors import Inputs, Labelled, Output, joined
+from torch import Tensor, nn
 
 PUBLISHED_ITERATIONS = 15_000
 PUBLISHED_SCHEDULE = ((0, 1e-4), (2_500, 5e-5), (5_000, 1e-5), (10_000, 1e-6))
@@ -36,6 +34,8 @@ ADAM_EPS = 1e-7
 """Keras' default; torch's is 1e-8."""
 
 CHECKPOINT_SECONDS = 60.0
+
+SAFE_SIDE = 64
 
 BAD_GRADIENTS = 3
 """A step whose gradient is not finite leaves the weights alone; this many in a row end the fit."""
@@ -88,6 +88,20 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def frozen_averages(network: nn.Module) -> Iterator[None]:
+    """Let batch normalisation use the batch's statistics inside the block without moving its running averages."""
+    layers = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d | nn.BatchNorm3d)]
+    momenta = [layer.momentum for layer in layers]
+    for layer in layers:
+        layer.momentum = 0.0
+    try:
+        yield
+    finally:
+        for layer, momentum in zip(layers, momenta, strict=True):
+            layer.momentum = momentum
+
+
 class Trainer:
     """One fit of one network, which lies on ``ctx.device`` and is changed in place."""
 
@@ -114,6 +128,7 @@ class Trainer:
         self.optimizer = torch.optim.Adam(network.parameters(), eps=ADAM_EPS)
         self.step = 0
         self.bad_gradients = 0
+        _refuse_unsafe_precision(ctx, train.inputs)
         self.curves: list[tuple[int, dict[str, float]]] = []
         self.best = Best()
         for module in network.modules():
@@ -135,7 +150,8 @@ class Trainer:
         self.network.train()
         while self.step < training.steps:
             self.ctx.check_deadline()
-            values = self._update()
+            with exact():
+                values = self._update()
             self.step += 1
             if self.step in evaluated:
                 values |= self._evaluate()
@@ -156,11 +172,8 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.zero_grad()
-        with seeded(int(self._rng("dropout").integers(2**32)), self.device):
-            output = apply(self.network, batch.inputs, masked_input=self.recipe.masked_input)
-        terms = self.objective.terms(output, batch)
+        terms = self._backward(batch)
         total = torch.stack([*terms.values()]).sum()
-        total.backward()  # type: ignore[no-untyped-call]
         parameters = list(self.network.parameters())
         norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
         if training.clip_norm is not None:
@@ -169,6 +182,44 @@ class Trainer:
         if self._is_usable(loss, gradient):
             self.optimizer.step()
         return {"L": loss, **dict(zip(terms, parts, strict=True))}
+
+    def _backward(self, batch: Labelled) -> dict[str, Tensor]:
+        """Leave the gradient of the batch's losses at the weights; return the losses.
+
+        In several parts, the network runs twice: first to know every patient's output, from which the gradient of the
+        losses of the whole batch by those outputs follows; then part by part to carry it on to the weights.
+        """
+        count = self.ctx.training.micro_batches
+        seeds = [int(seed) for seed in self._rng("dropout").integers(2**32, size=count)]
+        if count == 1:
+            terms = self.objective.terms(self._forward(batch.inputs, seeds[0]), batch)
+            torch.stack([*terms.values()]).sum().backward()  # type: ignore[no-untyped-call]
+            return terms
+        # every count-th row: events stand before censored patients
+        rows = [np.arange(start, len(batch.inputs), count) for start in range(count)]
+        parts = [batch.inputs.take(chosen) for chosen in rows]
+        with torch.no_grad(), frozen_averages(self.network):
+            known = [self._forward(part, seed) for part, seed in zip(parts, seeds, strict=True)]
+        order = torch.as_tensor(np.argsort(np.concatenate(rows)), device=self.device)
+        whole = joined(known).map(lambda tensor: tensor[order].requires_grad_())
+        terms = self.objective.terms(whole, batch)
+        torch.stack([*terms.values()]).sum().backward()  # type: ignore[no-untyped-call]
+        for chosen, part, seed in zip(rows, parts, seeds, strict=True):
+            output = self._forward(part, seed)
+            pairs = [
+                (getattr(output, f.name), leaf.grad[torch.as_tensor(chosen, device=leaf.device)])
+                for f in fields(whole)
+                if (leaf := getattr(whole, f.name)) is not None and leaf.grad is not None
+            ]
+            torch.autograd.backward([tensor for tensor, _ in pairs], [gradient for _, gradient in pairs])
+        return terms
+
+    def _forward(self, inputs: Inputs, seed: int) -> Output:
+        training = self.ctx.training
+        low = training.precision == "bfloat16"
+        with seeded(seed, self.device), torch.autocast(self.device.type, torch.bfloat16, enabled=low):
+            output = apply(self.network, inputs, masked_input=self.recipe.masked_input, layout=training.memory_layout)
+        return output.map(Tensor.float) if low else output
 
     def _batch(self) -> Labelled:
         rows = balanced_rows(self.train.event.numpy(), self.ctx.training.batch_size, self._rng("sampler"))
@@ -247,3 +298,18 @@ class Trainer:
         log.info("continuing after step %d of %d", self.step, self.ctx.training.steps)
         for step, values in self.curves:
             self.ctx.report(step, values)
+
+
+def _refuse_unsafe_precision(ctx: Context, inputs: Inputs) -> None:
+    """Refuse bfloat16 where torch computes it wrongly: on a CPU the weight gradient of a 3 x 3 x 3 convolution on maps
+    smaller than 4 x 4 x 4 is often not finite (seen with torch 2.13).
+
+    Raises:
+        BenchError: the deepest maps of this grid, a sixteenth of its sides, are that small.
+    """
+    sides = tuple(inputs.images.shape[2:])
+    if ctx.training.precision == "bfloat16" and ctx.device == "cpu" and min(sides) < SAFE_SIDE:
+        raise BenchError(
+            f"precision 'bfloat16' on a CPU needs grids of at least {SAFE_SIDE} voxels a side, this one has "
+            f"{' x '.join(map(str, sides))}. Use 'float32' in the profile, or a GPU."
+        )

@@ -6,6 +6,7 @@ from typing import Any
 
 from survbench.api import MethodInfo, Published, Resources
 from survbench.cohort import Need
+from survbench.space import Choice, Real, Whole
 
 TABLE = "Meng et al., IEEE JBHI 26(9), 2022, Table II"
 LEARNERS = (
@@ -23,6 +24,18 @@ PUBLISHED = {
 }
 UPSTREAM = "deepmts"
 SMOKE = {"rsf": {"trees": 50, "leaf": 3}, "deepsurv": {"epochs": 50}}
+REDUNDANCY = {"redundancy": Real(0.5, 0.95)}
+SPACES = {
+    "lasso-cox": {**REDUNDANCY, "rule": Choice(("best", "one-standard-error"))},
+    "rsf": {**REDUNDANCY, "leaf": Whole(3, 30)},
+    "deepsurv": {
+        **REDUNDANCY,
+        "neurons": Whole(4, 64, log=True),
+        "dropout": Real(0.0, 0.5),
+        "weight_decay": Real(1e-4, 1.0, log=True),
+        "learning_rate": Real(1e-4, 1e-2, log=True),
+    },
+}
 CONSERVATIVE = {"lasso-cox": {"rule": "one-standard-error"}}
 """Deep features of training patients are over-fitted, because the network saw their outcomes."""
 
@@ -36,7 +49,10 @@ def _info(kind: str, learner: tuple[str, str, str, str, bool, float], **more: An
         title=f"{'Radiomics' if kind == 'radiomics' else 'Deep features'} + {title}",
         target=target,
         gives=frozenset({"risk", "survival"}),
+        trains=False,
         resources=Resources(quick_seconds=seconds),
+        # what a row declares (the rule for deep features) is not up for choice
+        space={k: v for k, v in SPACES[short].items() if k not in more.get("params", {})},
         smoke_params=SMOKE.get(short, {}),
         tags=frozenset({"paper", "table-2"}),
         published=Published(source=TABLE, c_index=c, external_c_index=external),

@@ -58,6 +58,7 @@ def _info(quantity: Quantity, title: str, reference: str) -> MethodInfo:
         target="survbench.models.markers:Marker",
         params={"quantity": quantity},
         needs_predict=needs,
+        trains=False,
         reference=reference,
         **details,
     )

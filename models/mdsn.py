@@ -39,7 +39,7 @@ class MDSNNetwork(ImageNetwork):
             self.blocks.append(block)
             inputs = block.channels
             if number < len(BLOCKS) - 1:
-                self.transitions.append(Transition(inputs, GROWTH, dropout=DROPOUT, bias=False))
+                self.transitions.append(Transition(inputs, GROWTH, dropout=0.0, bias=False))
                 inputs = GROWTH
         self.norm = batch_norm(inputs)
         self.risk = dense(inputs + clinical, 1)

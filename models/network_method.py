@@ -47,6 +47,7 @@ class NetworkMethod(ABC, Generic[Network]):
 
     Args:
         schedule: (iteration of the published 15,000, learning rate from there on).
+        learning_rate_factor: multiplies the schedule's learning rates.
         translate_mm: largest random shift in training, along each axis.
         rotate_degrees: largest random rotation, about each axis.
         flip_probability: of mirroring left and right.
@@ -57,12 +58,14 @@ class NetworkMethod(ABC, Generic[Network]):
         self,
         *,
         schedule: Sequence[tuple[int, float]] = PUBLISHED_SCHEDULE,
+        learning_rate_factor: float = 1.0,
         translate_mm: float = 10.0,
         rotate_degrees: float = 5.0,
         flip_probability: float = 0.5,
         masked_input: bool = False,
     ) -> None:
         self.schedule = schedule
+        self.learning_rate_factor = learning_rate_factor
         self.translate_mm = translate_mm
         self.rotate_degrees = rotate_degrees
         self.flip_probability = flip_probability
@@ -93,7 +96,7 @@ class NetworkMethod(ABC, Generic[Network]):
         encoder = ClinicalEncoder.fit(train)
         with seeded(ctx.seeds.of("init"), device):
             network = self.build(len(train.channels), len(encoder.columns))
-        lay_out(network, device)
+        lay_out(network, device, ctx.training.memory_layout)
         objective = self.objective(network)
         if objective.survival is not None and not train.event.any():
             raise BenchError(f"None of the {len(train)} training patients has an event. Use fewer folds.")
@@ -150,10 +153,15 @@ class NetworkMethod(ABC, Generic[Network]):
         self._fitted = Fitted(network, encoder, channels, torch.device(device))
         return self
 
-    def describe(self, channels: int = 2, clinical: int = 1) -> dict[str, int]:
-        """Return the size of the network for this many image channels and clinical columns, without building it."""
-        with torch.device("meta"):
-            network = self.build(channels, clinical)
+    def describe(self, channels: int | None = None, clinical: int | None = None) -> dict[str, int]:
+        """Return the size of the network for this many image channels and encoded clinical columns, without building
+        it; without numbers, of the fitted network, or before a fit of the paper's (two channels, one column).
+        """
+        if self._fitted is not None and channels is None and clinical is None:
+            network: ImageNetwork = self._fitted.network
+        else:
+            with torch.device("meta"):
+                network = self.build(2 if channels is None else channels, 1 if clinical is None else clinical)
         return {
             "parameters": count_parameters(network),
             "buffers": count_buffers(network),
@@ -168,9 +176,8 @@ class NetworkMethod(ABC, Generic[Network]):
             flip_probability=self.flip_probability,
         )
         moves = self.translate_mm or self.rotate_degrees or self.flip_probability
-        return Recipe(
-            schedule=self.schedule, augmentation=augmentation if moves else None, masked_input=self.masked_input
-        )
+        schedule = [(iteration, rate * self.learning_rate_factor) for iteration, rate in self.schedule]
+        return Recipe(schedule=schedule, augmentation=augmentation if moves else None, masked_input=self.masked_input)
 
     def _require_fit(self, cohort: UnlabelledCohort | None = None) -> Fitted:
         if self._fitted is None:

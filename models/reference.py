@@ -95,6 +95,7 @@ METHODS = (
         family="reference",
         target="survbench.models.reference:Oracle",
         needs_predict=frozenset({"truth"}),
+        trains=False,
         reference="The simulation's own log-hazard; docs/explanation/phantom.md",
     ),
     MethodInfo(
@@ -103,6 +104,7 @@ METHODS = (
         family="reference",
         target="survbench.models.reference:Chance",
         stochastic=True,
+        trains=False,
         reference="Chance",
     ),
     MethodInfo(
@@ -111,6 +113,7 @@ METHODS = (
         family="reference",
         target="survbench.models.reference:Padding",
         needs_predict=frozenset({"images"}),
+        trains=False,
         reference="docs/explanation/traps.md",
     ),
 )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Self
 
 import numpy as np
@@ -95,6 +95,17 @@ class Output:
     probability: Tensor | None = None
     features: Tensor | None = None
     conditional: Tensor | None = None
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> Self:
+        """Return the output with ``function`` of every tensor that is there."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return type(self)(**{name: None if value is None else function(value) for name, value in values.items()})
+
+
+def joined(outputs: Sequence[Output]) -> Output:
+    """Return the outputs of several groups of patients, one after the other."""
+    names = [f.name for f in fields(Output) if getattr(outputs[0], f.name) is not None]
+    return Output(**{name: torch.cat([getattr(output, name) for output in outputs]) for name in names})
 
 
 def stack(cohort: UnlabelledCohort, clinical: NDArray[np.float64], *, mask: bool) -> Inputs:

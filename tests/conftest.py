@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -26,13 +27,27 @@ def shared_data():
     return SHARED_DATA
 
 
-@pytest.fixture
-def odd_plugins(monkeypatch):
-    """Install the outside plugin of tests/plugins for one test, in this process and in those it starts."""
+@contextmanager
+def _installed():
     from survbench.registry import registry
 
-    monkeypatch.syspath_prepend(str(PLUGINS))
-    monkeypatch.setenv("PYTHONPATH", str(PLUGINS))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(PLUGINS))
+        patch.setenv("PYTHONPATH", str(PLUGINS))
+        registry.cache_clear()
+        yield
     registry.cache_clear()
-    yield
-    registry.cache_clear()
+
+
+@pytest.fixture
+def odd_plugins():
+    """Install the outside plugin of tests/plugins for one test, in this process and in those it starts."""
+    with _installed():
+        yield
+
+
+@pytest.fixture(scope="module")
+def odd_plugins_of_module():
+    """Install the outside plugin of tests/plugins for the tests of a module."""
+    with _installed():
+        yield

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import subprocess
 import sys
 from dataclasses import replace
@@ -12,6 +11,7 @@ import numpy as np
 import pytest
 from survbench.api import MethodInfo, NotFittedError
 from survbench.registry import registry
+from survbench.space import Whole
 from survbench.testing import check_method
 
 METHODS = registry().methods
@@ -83,14 +83,28 @@ class Mutates(Good):
 
 class SeedsGlobally(Good):
     def fit(self, train, *, validation, ctx):
-        np.random.seed(1)  # noqa: NPY002
-        random.random()  # noqa: S311
+        np.random.seed(0)  # noqa: NPY002
         return super().fit(train, validation=validation, ctx=ctx)
 
 
 class ChangesEnvironment(Good):
     def fit(self, train, *, validation, ctx):
-        os.environ["SURVBENCH_CHANGED"] = str(random.SystemRandom().random())
+        os.environ["SURVBENCH_CHANGED"] = "1"
+        return super().fit(train, validation=validation, ctx=ctx)
+
+
+class SetsFlags(Good):
+    def fit(self, train, *, validation, ctx):
+        import torch
+
+        torch.use_deterministic_algorithms(True)
+        return super().fit(train, validation=validation, ctx=ctx)
+
+
+class HasNoWord(Good):
+    def fit(self, train, *, validation, ctx):
+        if not train.event.any():
+            raise ValueError
         return super().fit(train, validation=validation, ctx=ctx)
 
 
@@ -153,6 +167,8 @@ def test_a_good_method_passes():
         (Mutates, "fit returns self and changes nothing"),
         (SeedsGlobally, "fit returns self and changes nothing"),
         (ChangesEnvironment, "fit returns self and changes nothing"),
+        (SetsFlags, "fit returns self and changes nothing"),
+        (HasNoWord, "no event at all"),
         (Unseeded, "same seed same result"),
         (Forgets, "saved and loaded it is the same"),
         (Eager, "predicting before fit is refused"),
@@ -160,8 +176,18 @@ def test_a_good_method_passes():
         (ReturnsNothing, "fit returns self and changes nothing"),
     ],
 )
-def test_a_wrong_method_fails_the_check_that_is_meant_for_it(kind, check):
+def test_a_wrong_method_fails_the_check_that_is_meant_for_it(kind, check, monkeypatch):
+    import torch
+
+    monkeypatch.setenv("SURVBENCH_CHANGED", "0")
     assert check in failed(kind)
+    torch.use_deterministic_algorithms(False)
+
+
+def test_a_space_whose_params_the_method_does_not_take_fails_its_check():
+    sys.modules.setdefault(__name__, sys.modules[Good.__module__])
+    info = replace(INFO, target=f"{Good.__module__}:Good", space={"depth": Whole(1, 3)})
+    assert {c.name for c in check_method(info) if c.outcome == "failed"} == {"every sample of the search space builds"}
 
 
 def bench(*arguments, cwd):

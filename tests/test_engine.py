@@ -47,12 +47,14 @@ def context(tmp_path):
     def make(*, steps=3, batch_size=4, evaluations=0, scale=10.0, momentum=0.1, name="scratch", **more):
         scratch = tmp_path / name
         scratch.mkdir(exist_ok=True)
+        settings = {key: more.pop(key) for key in ("micro_batches", "precision", "memory_layout") if key in more}
         training = Training(
             steps=steps,
             batch_size=batch_size,
             learning_rate_scale=scale,
             batch_norm_momentum=momentum,
             evaluations=evaluations,
+            **settings,
         )
         return Context(seeds=Seeds(0, 0, "test"), training=training, scratch=scratch, **more)
 
@@ -351,6 +353,84 @@ def test_a_killed_fit_continues_bit_for_bit(context, monkeypatch, parts, selecti
     resumed = fit(lambda step, values: seen.append((step, dict(values))), "killed")
     assert same(weights(resumed), weights(uninterrupted))
     assert seen == whole
+
+
+class Unnormalised(DeepMTS):
+    """DeepMTS without batch normalisation and dropout: what a patient gives does not depend on the others."""
+
+    def build(self, channels, clinical):
+        network = super().build(channels, clinical)
+        for parent in list(network.modules()):
+            for name, child in parent.named_children():
+                if isinstance(child, torch.nn.BatchNorm3d):
+                    setattr(parent, name, torch.nn.Identity())
+        return network
+
+
+def test_a_batch_in_parts_has_the_gradient_of_the_whole(context):
+    quiet = {"head_dropout": 0.0, "csn_dropout": 0.0}
+    train = toy_cohort(8)
+    whole = Unnormalised(**quiet).fit(train, validation=None, ctx=context(batch_size=8, scale=0.1, name="whole"))
+    parts = Unnormalised(**quiet).fit(
+        train, validation=None, ctx=context(batch_size=8, scale=0.1, name="parts", micro_batches=4)
+    )
+    for name, tensor in weights(whole).items():
+        assert torch.allclose(tensor, weights(parts)[name], atol=2e-6), name
+
+
+def test_running_averages_move_once_for_each_part(context):
+    fits = [
+        DeepMTS(**CASCADED).fit(
+            toy_cohort(8), validation=None, ctx=context(steps=1, batch_size=8, name=f"{n}", micro_batches=n)
+        )
+        for n in (1, 2)
+    ]
+    means = [{k: v for k, v in weights(fit).items() if k.endswith("running_mean")} for fit in fits]
+    moved = [sum(float(v.abs().sum()) for v in of_fit.values()) for of_fit in means]
+    # two parts move them by 1 - 0.9^2 instead of 0.1 of the way
+    assert 1.5 < moved[1] / moved[0] < 2.3
+
+
+@pytest.mark.parametrize(("batch_size", "micro_batches"), [(8, 3), (4, 4)])
+def test_a_batch_that_cannot_be_parted_is_refused(batch_size, micro_batches):
+    with pytest.raises(ValueError, match="micro_batches of equal size"):
+        Training(steps=1, batch_size=batch_size, micro_batches=micro_batches)
+
+
+def test_the_memory_layout_is_as_asked_and_changes_nothing_but_rounding(context):
+    losses = {}
+    for layout, expected in (("contiguous", torch.contiguous_format), ("channels_last", torch.channels_last_3d)):
+        reported = []
+        ctx = context(
+            steps=1, name=layout, memory_layout=layout, report=lambda _, values, to=reported: to.append(values["L"])
+        )
+        # dropout draws along the memory, so it is off here
+        quiet = {**CASCADED, "head_dropout": 0.0, "csn_dropout": 0.0}
+        method = DeepMTS(**quiet).fit(toy_cohort(8), validation=None, ctx=ctx)
+        kernels = [m.weight for m in method._fitted.network.modules() if isinstance(m, torch.nn.Conv3d)]
+        assert all(kernel.is_contiguous(memory_format=expected) for kernel in kernels)
+        losses[layout] = reported[0]
+    assert losses["contiguous"] == pytest.approx(losses["channels_last"], rel=1e-3)
+
+
+def test_half_precision_trains_where_it_is_safe_and_is_refused_where_not(context):
+    with pytest.raises(BenchError, match="needs grids of at least 64 voxels a side, this one has 32 x 32 x 32"):
+        DeepMTS(**CASCADED).fit(toy_cohort(8), validation=None, ctx=context(precision="bfloat16"))
+    train, losses = toy_cohort(4, shape=(64, 64, 64)), {}
+    for precision in ("float32", "bfloat16"):
+        reported = []
+        ctx = context(
+            steps=1,
+            batch_size=2,
+            name=precision,
+            precision=precision,
+            report=lambda _, values, to=reported: to.append(values["L"]),
+        )
+        method = DeepMTS(**CASCADED).fit(train, validation=None, ctx=ctx)
+        assert {tensor.dtype for tensor in method._fitted.network.parameters()} == {torch.float32}
+        losses[precision] = reported[0]
+    assert losses["bfloat16"] != losses["float32"]
+    assert losses["bfloat16"] == pytest.approx(losses["float32"], rel=0.02)
 
 
 def test_the_deadline_ends_a_fit(context):

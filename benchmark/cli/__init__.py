@@ -25,7 +25,9 @@ for module in (run, show, cohorts, boards, plugins, doctor):
 
 
 def main() -> None:
-    """Run the command line; errors of the user end with 2, a stopped run with 130 or 143."""
+    """Run the command line; errors of the user end with 2, a full disk and the like with 1, a stopped run with 130 or
+    143.
+    """
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     # one thread a job (two jobs with one thread beat one with two), and no spinning while others compute
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
@@ -39,6 +41,10 @@ def main() -> None:
     except BenchError as error:
         sys.stderr.write(f"Error: {error}\n")
         sys.exit(2)
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        sys.stderr.write(f"Error: {error.strerror or error}{where}. What is done is kept; mend it and run it again.\n")
+        sys.exit(1)
 
 
 def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:

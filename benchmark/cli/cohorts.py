@@ -37,12 +37,14 @@ def validate(
     else:
         from rich.console import Console
         from rich.table import Table
+        from rich.text import Text
 
-        table = Table(title=f"{cohort}: {len(report)} findings", title_justify="left")
+        table = Table(title=Text(f"{cohort}: {len(report)} findings"), title_justify="left")
         for column in ("subject", "severity", "what", "what to do"):
             table.add_column(column, overflow="fold")
         for problem in report:
-            table.add_row(problem.subject or "(cohort)", problem.severity, problem.what, problem.remedy)
+            cells = (problem.subject or "(cohort)", problem.severity, problem.what, problem.remedy)
+            table.add_row(*map(Text, cells))  # cells of a foreign table are no markup
         Console().print(table)
     if any(p.severity == "error" for p in report):
         raise typer.Exit(1)

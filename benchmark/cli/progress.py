@@ -34,13 +34,15 @@ def plan_lines(planned: Planned, workers: int) -> list[str]:
         )
     lines.append(
         f"Protocol  {len(protocol['folds'])} folds, {protocol['seeds']} seed(s), selection '{protocol['selection']}', "
+        f"tuning '{protocol['tuning']}', "
         f"profile '{study.profile['name']}' ({study.profile['training']['steps']} training steps)"
     )
     kinds = Counter(j["kind"] for j in planned.to_do)
     seconds = estimate_s(planned.to_do, planned.infos, _profile(planned), _grid(planned)) / workers
     estimate = f"; roughly {duration(seconds)}" if planned.to_do else ""
+    tuning = f"{kinds['tune']} to tune, " if kinds["tune"] else ""
     lines.append(
-        f"Plan      {len(planned.plan.jobs)} jobs: {len(planned.cached)} cached, {kinds['fit']} to fit, "
+        f"Plan      {len(planned.plan.jobs)} jobs: {len(planned.cached)} cached, {tuning}{kinds['fit']} to fit, "
         f"{kinds['predict']} to predict, {workers} at once{estimate}"
     )
     lines += [f"Skipped   {e.name}: {e.skipped}" for e in study.entries if e.skipped]
@@ -135,8 +137,9 @@ class PlainWatcher:
 
 def label(job: Job) -> str:
     """Return a job in words."""
-    what = "" if job["kind"] == "fit" else " external"
-    return f"{job['method']} seed {job['seed']} fold {job['fold']}{what}"
+    what = {"tune": " tuning", "fit": "", "predict": " external"}[job["kind"]]
+    fold = "all folds" if job["fold"] is None else f"fold {job['fold']}"
+    return f"{job['method']} seed {job['seed']} {fold}{what}"
 
 
 @contextmanager

@@ -23,6 +23,7 @@ def register(app: typer.Typer) -> None:
             "bench run --methods clinical-cox,@radiomics,deepmts --seeds 3",
             "bench run --cohort sts51 --data ~/sts51 --methods all",
             "bench run --cohort my-cohort/ --external other-hospital/ --splits folds.json",
+            "bench run --methods @table-2 --tune nested",
             "bench run --dry-run",
         ),
     )(run)
@@ -39,6 +40,10 @@ def run(
         Literal["last", "inner", "paper"],
         typer.Option(help="Checkpoint of networks: the last, by inner validation, or the published (optimistic) way."),
     ] = "last",
+    tune: Annotated[
+        Literal["none", "paper", "nested"],
+        typer.Option(help="Hyper-parameters: as declared, by inner folds, or the published (optimistic) way."),
+    ] = "none",
     seeds: Annotated[int, typer.Option(min=1, help="Seeds per stochastic method; the board shows mean and sd.")] = 1,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes at once (default: one per core).")] = None,
     out: Out = DEFAULT_OUT,
@@ -66,6 +71,7 @@ def run(
         profile=load_profile(profile),
         splits=splits,
         selection=selection,
+        tuning=tune,
         seeds=seeds,
         workers=workers or runner.available_workers(),
         out=out.expanduser().absolute(),

@@ -19,6 +19,8 @@ METRICS = {
     "p": "Paired infinitesimal-jackknife test of the C-index difference from the reference method.",
     "p_holm": "The same, adjusted by Holm over all ranked methods.",
 }
+INFO = ("family", "needs_fit", "needs_predict", "gives", "params", "space", "tags", "reference", "published", "notes")
+"""What ``bench info`` shows of a declaration, in this order."""
 
 
 def register(app: typer.Typer) -> None:
@@ -95,12 +97,12 @@ def info(name: Annotated[str, typer.Argument(help="A method.")], *, as_json: AsJ
     method = registry().get(name)
     described = describe(method)
     size = getattr(construct(method.target, method.params), "describe", None)
-    described.update({} if size is None else size(channels=2, clinical=1))
+    described.update({} if size is None else size())
     if as_json:
         say_json(described)
         return
     say(f"{method.name}: {method.title}")
-    for key in ("family", "needs_fit", "needs_predict", "gives", "params", "tags", "reference", "published", "notes"):
+    for key in INFO:
         value = described[key]
         if value:
             say(f"  {key:<14} {', '.join(value) if isinstance(value, list) else value}")
@@ -119,7 +121,7 @@ def status(out: Out = DEFAULT_OUT, *, as_json: AsJson = False) -> None:
     rows: list[dict[str, Any]] = []
     for study in find_studies(out):
         for entry in study.entries:
-            keys = [key for seeds in (entry.fits, entry.predicts) for folds in seeds for key in folds]
+            keys = [key for seeds in (entry.tunes, entry.fits, entry.predicts) for folds in seeds for key in folds]
             states = Counter(_state(store, key) for key in keys)
             if entry.skipped:
                 states["skipped"] = 1

@@ -6,10 +6,16 @@ from typing import Any
 
 from survbench.api import Gives, MethodInfo, Published, Resources
 from survbench.cohort import Need
+from survbench.space import Real
 
 TARGET = "survbench.models.deepmts.method:DeepMTS"
 PAPER = "Meng et al., IEEE JBHI 26(9), 2022"
 REFERENCE = "https://arxiv.org/abs/2109.07711"
+SPACE = {
+    "learning_rate_factor": Real(0.1, 10.0, log=True),
+    "l2": Real(1e-3, 1.0, log=True),
+    "head_dropout": Real(0.0, 0.7),
+}
 UNET = {"backbone": "unet"}
 NO_SEGMENTATION = {"decoder": False}
 NO_CASCADE = {"csn": False}
@@ -56,6 +62,7 @@ def _info(
         gives=frozenset(gives),
         stochastic=True,
         selects=True,
+        space=SPACE if survives else {},
         resources=Resources(gpu=True, quick_seconds=seconds),
         tags=frozenset({"paper", *(f"table-{number}" for number in tables)}),
         published=published,

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from survbench.api import MethodInfo
+from survbench.space import Real
 
 
 class Well:
@@ -38,6 +39,28 @@ class Thresholds(Well):
 
     def segment(self, cohort):
         return ((s.volumes["pet"].voxels() > 4.0).astype(np.float32) for s in cohort.subjects)
+
+
+class Tunable(Well):
+    """Ranks patients by a weighted mean; dies in the fit in which ``ODD_FITS`` (a file that grows) reaches
+    ``ODD_LETHAL_FIT`` bytes.
+    """
+
+    def __init__(self, *, weight=-1.0):
+        self.weight = weight
+
+    def fit(self, train, *, validation, ctx):
+        if "ODD_FITS" in os.environ:
+            with Path(os.environ["ODD_FITS"]).open("a") as stream:
+                stream.write("x")
+            if Path(os.environ["ODD_FITS"]).stat().st_size == int(os.environ.get("ODD_LETHAL_FIT", "0")):
+                os.kill(os.getpid(), signal.SIGKILL)
+        if self.weight > 1.5:
+            raise ValueError("a weight that does not work")
+        return self
+
+    def predict_risk(self, cohort):
+        return self.weight * super().predict_risk(cohort)
 
 
 class Raises(Well):
@@ -184,6 +207,7 @@ def _info(name, target, **more):
 METHODS = (
     _info("well", "Well"),
     _info("thresholds", "Thresholds", gives=frozenset({"segmentation"})),
+    _info("tunable", "Tunable", space={"weight": Real(-1.0, 2.0)}),
     _info("raises", "Raises"),
     _info("hangs", "Hangs"),
     _info("watched", "Watched"),

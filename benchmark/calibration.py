@@ -1,0 +1,84 @@
+"""Survival curves of a method that gives risks alone, calibrated on patients that its model has not seen."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from survbench.store import write_json
+
+FILE = "calibration.json"
+RIDGE = 1e-3
+"""Per patient; keeps the slope finite where the risks of a few patients order them without a mistake."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
+    """A Cox model with one coefficient on the standardised risk, and Breslow's baseline hazard.
+
+    Attributes:
+        mean, sd: of the risks that it was fitted on.
+        slope: log hazard ratio per standard deviation of risk; near 0 where the risk says nothing about new patients.
+        months, cumulative: the baseline's cumulative hazard as steps.
+        patients, events: that it was fitted on.
+    """
+
+    mean: float
+    sd: float
+    slope: float
+    months: tuple[float, ...]
+    cumulative: tuple[float, ...]
+    patients: int
+    events: int
+
+    @classmethod
+    def fit(cls, risk: NDArray[np.float64], time: NDArray[np.float64], event: NDArray[np.bool_]) -> Self | None:
+        """Fit on patients that the model did not train on; None where their risks are all equal.
+
+        Args:
+            risk: shape (n,).
+            time: months, shape (n,).
+            event: shape (n,), with at least one event.
+        """
+        from sksurv.linear_model import CoxPHSurvivalAnalysis
+        from sksurv.util import Surv
+
+        if np.ptp(risk) == 0:
+            return None
+        mean, sd = float(risk.mean()), float(risk.std())
+        cox = CoxPHSurvivalAnalysis(alpha=RIDGE * len(risk), ties="breslow")
+        cox.fit(((risk - mean) / sd)[:, None], Surv.from_arrays(event, time))
+        baseline = cox.cum_baseline_hazard_
+        return cls(
+            mean=mean,
+            sd=sd,
+            slope=float(cox.coef_[0]),
+            months=tuple(map(float, baseline.x)),
+            cumulative=tuple(map(float, baseline.y)),
+            patients=len(risk),
+            events=int(event.sum()),
+        )
+
+    def survival(self, risk: NDArray[np.float64], months: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return survival at ``months``, shape (n, len(months)); after the last known time it stays level."""
+        position = np.searchsorted(self.months, months, side="right")
+        hazard = np.concatenate([[0.0], self.cumulative])[position]
+        relative = np.exp(self.slope * (risk - self.mean) / self.sd)
+        survival: NDArray[np.float64] = np.exp(-relative[:, None] * hazard)
+        return survival
+
+    def write(self, folder: Path) -> None:
+        """Write ``calibration.json``."""
+        write_json(folder / FILE, asdict(self))
+
+
+def read_calibration(folder: Path) -> Calibration | None:
+    """Return the calibration that a fit has kept, or None."""
+    if not (folder / FILE).is_file():
+        return None
+    raw = json.loads((folder / FILE).read_text(encoding="utf-8"))
+    return Calibration(**{k: tuple(v) if isinstance(v, list) else v for k, v in raw.items()})

@@ -1,0 +1,37 @@
+"""What finished jobs leave for others: fitted models, and chosen hyper-parameters."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from survbench.registry import construct
+from survbench.store import Store, write_json
+from survbench.tuning import Tuned
+
+TUNED = "tuned.json"
+
+
+def fitted_method(store: Store, key: str, *, device: str) -> Any:
+    """Return the method that a fit has fitted, made with the hyper-parameters that it was fitted with.
+
+    Raises:
+        OSError: the run is not there, or its model is not as it was written.
+    """
+    run = store.read(key) if store.is_done(key, with_model=True) else None
+    if run is None:
+        message = f"the model in {store.folder(key)} is damaged; remove that folder and run 'bench run' again"
+        raise OSError(message)
+    return construct(run.job["spec"]["target"], run.record["params"]).load(run.folder / "model", device=device)
+
+
+def write_tuned(folder: Path, tuned: Tuned) -> None:
+    """Write ``tuned.json``: ``best_params``, ``best_value``, ``trials``."""
+    write_json(folder / TUNED, tuned.to_json())
+
+
+def read_tuned(folder: Path) -> dict[str, Any]:
+    """Return what :func:`write_tuned` wrote."""
+    raw: dict[str, Any] = json.loads((folder / TUNED).read_text(encoding="utf-8"))
+    return raw

@@ -1,0 +1,72 @@
+"""Search spaces: what a method's hyper-parameters may be, as data that imports nothing heavy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from optuna.trial import BaseTrial
+
+
+@dataclass(frozen=True, slots=True)
+class Real:
+    """A number from ``low`` to ``high``, drawn on a logarithmic scale with ``log``."""
+
+    low: float
+    high: float
+    log: bool = False
+
+    def suggest(self, trial: BaseTrial, name: str) -> float:
+        """Let a trial choose the value of the parameter ``name``."""
+        return trial.suggest_float(name, self.low, self.high, log=self.log)
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A whole number from ``low`` to ``high``, both included."""
+
+    low: int
+    high: int
+    log: bool = False
+
+    def suggest(self, trial: BaseTrial, name: str) -> int:
+        """Let a trial choose the value of the parameter ``name``."""
+        return trial.suggest_int(name, self.low, self.high, log=self.log)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of some words or numbers."""
+
+    options: tuple[str | int | float | bool, ...]
+
+    def suggest(self, trial: BaseTrial, name: str) -> str | int | float | bool | None:
+        """Let a trial choose the value of the parameter ``name``."""
+        return trial.suggest_categorical(name, self.options)
+
+
+Dimension = Real | Whole | Choice
+Space = Mapping[str, Dimension]
+"""By the name of the constructor's argument."""
+
+
+def suggest(trial: BaseTrial, space: Space) -> dict[str, Any]:
+    """Return one value for every parameter of a space."""
+    return {name: dimension.suggest(trial, name) for name, dimension in space.items()}
+
+
+def space_to_json(space: Space) -> dict[str, dict[str, Any]]:
+    """Return a space as JSON: ``{name: {"kind": "Real", "low": ..., ...}}``."""
+    return {name: {"kind": type(dimension).__name__, **asdict(dimension)} for name, dimension in space.items()}
+
+
+def space_from_json(raw: Mapping[str, Mapping[str, Any]]) -> Space:
+    """Restore what :func:`space_to_json` gave."""
+    kinds: Mapping[str, type[Real | Whole | Choice]] = {kind.__name__: kind for kind in (Real, Whole, Choice)}
+    space: dict[str, Dimension] = {}
+    for name, dimension in raw.items():
+        values = {k: tuple(v) if isinstance(v, list) else v for k, v in dimension.items() if k != "kind"}
+        space[name] = kinds[dimension["kind"]](**values)
+    return space

@@ -1,0 +1,80 @@
+"""What happens inside the process of a job that tunes: fit and score a method on splits, again and again."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from survbench.api import Context, Seeds
+from survbench.fitted import write_tuned
+from survbench.job import Job
+from survbench.metrics import concordance_index
+from survbench.prepared import PreparedCohort
+from survbench.profile import Training
+from survbench.registry import construct
+from survbench.space import space_from_json
+from survbench.store import Store
+from survbench.tuning import tune
+from survbench.worker import finish, inputs, labelled, limit_threads, logged, predict
+
+JOURNAL = "journal.log"
+
+
+def run_tune(job: Job, out: str) -> dict[str, Any]:
+    """Choose hyper-parameters by the mean C-index over the job's splits, and seal the run.
+
+    A job that is cut off goes on where it was, from the journal in its scratch folder.
+
+    Returns:
+        The run's record (also in ``run.json``).
+    """
+    store, spec = Store(Path(out)), job["spec"]
+    prepared = PreparedCohort(store.root, job["cohort"])
+    scratch = store.scratch(job["key"])
+    with store.writing(job["key"]) as folder, logged(scratch / "log.txt", folder / "log.txt"):
+        limit_threads(job["threads"])
+        deadline = time.monotonic() + job["timeout_s"]
+        parts = [
+            (
+                labelled(split["train"], job, split["upstream"], store, prepared),
+                inputs(split["validation"], job, split["upstream"], store, prepared),
+                prepared.outcomes(split["validation"]),
+            )
+            for split in job["splits"]
+        ]
+
+        def score(params: Mapping[str, Any], report: Callable[[int, float], None]) -> float:
+            values: list[float] = []
+            for number, (train, validation, outcomes) in enumerate(parts):
+                with tempfile.TemporaryDirectory(dir=scratch) as folder_of_fit:
+                    ctx = Context(
+                        # the same seeds in every trial, so that trials differ by their params alone
+                        seeds=Seeds(spec["seed"], number, f"{spec['method']} tuned for fold {spec['fold']}"),
+                        training=Training.model_validate(job["training"]),
+                        device=spec["device"],
+                        threads=job["threads"],
+                        scratch=Path(folder_of_fit),
+                        deadline=deadline,
+                    )
+                    method = construct(spec["target"], {**spec["params"], **params})
+                    method = method.fit(train, validation=None, ctx=ctx)
+                risk = predict(method, validation, ("risk",)).risk
+                values.append(concordance_index(*outcomes, risk if risk is not None else ()).value)
+                report(number, float(np.mean(values)))
+            return float(np.mean(values))
+
+        started = time.perf_counter()
+        tuned = tune(
+            score,
+            space_from_json(spec["space"]),
+            trials=spec["trials"],
+            seed=Seeds(spec["seed"], -1 if spec["fold"] is None else spec["fold"], spec["method"]).of("tuning"),
+            journal=scratch / JOURNAL,
+        )
+        write_tuned(folder, tuned)
+        finished = time.perf_counter()
+        return finish(folder, job, started, finished, finished, params=tuned.best.params)

@@ -1,0 +1,237 @@
+"""Hyper-parameters are chosen on the training fold, the same after a kill as without one, and told as what they are."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import optuna
+import pytest
+import yaml
+from survbench import runner
+from survbench.api import DeadlineError
+from survbench.errors import BenchError
+from survbench.fitted import read_tuned
+from survbench.profile import load_profile
+from survbench.registry import registry
+from survbench.space import Choice, Real, Whole, space_from_json, space_to_json, suggest
+from survbench.store import Store
+from survbench.tuning import tune
+
+SPACE = {"x": Real(-4.0, 4.0), "n": Whole(1, 100, log=True), "kind": Choice(("a", "b"))}
+
+
+def bowl(params, report):
+    """Best (0) at x = 1, n = 10, kind a; the declared params are far from it."""
+    if not params:
+        return -30.0
+    value = -((params["x"] - 1) ** 2) - 0.01 * abs(params["n"] - 10) - (params["kind"] == "b")
+    report(0, value)
+    return value
+
+
+def test_a_search_finds_better_params_than_the_declared_ones(tmp_path):
+    tuned = tune(bowl, SPACE, trials=30, seed=1, journal=tmp_path / "j")
+    assert len(tuned.trials) == 30
+    assert tuned.trials[0].params == {}
+    assert tuned.trials[0].value == -30.0
+    assert tuned.best.value > -0.5
+    assert tuned.best.params["kind"] == "a"
+    assert any(t.state == "pruned" and t.value is None for t in tuned.trials)
+
+
+def test_what_is_declared_stays_where_nothing_scores_better(tmp_path):
+    tuned = tune(lambda params, _: 0.0 if params else 1.0, SPACE, trials=4, seed=1, journal=tmp_path / "j")
+    assert tuned.to_json()["best_params"] == {}
+
+
+@pytest.mark.parametrize("killed_at", [0, 3, 9])
+def test_a_search_that_is_cut_off_ends_as_an_uninterrupted_one(tmp_path, killed_at):
+    whole = tune(bowl, SPACE, trials=12, seed=7, journal=tmp_path / "whole")
+    calls = 0
+
+    def fragile(params, report):
+        nonlocal calls
+        calls += 1
+        if calls == killed_at + 1:
+            raise KeyboardInterrupt
+        return bowl(params, report)
+
+    with pytest.raises(KeyboardInterrupt):
+        tune(fragile, SPACE, trials=12, seed=7, journal=tmp_path / "cut")
+    with (tmp_path / "cut").open("ab") as stream:
+        stream.write(b'{"op_code": 4, "worker')  # the kill has cut a record in two
+    (tmp_path / "cut.lock").symlink_to("gone")
+    resumed = tune(bowl, SPACE, trials=12, seed=7, journal=tmp_path / "cut")
+    assert resumed == whole
+
+
+def test_a_deadline_ends_the_job_and_not_the_trial(tmp_path):
+    def slow(params, report):
+        raise DeadlineError("over")
+
+    with pytest.raises(DeadlineError):
+        tune(slow, SPACE, trials=3, seed=0, journal=tmp_path / "j")
+    assert len(tune(bowl, SPACE, trials=3, seed=0, journal=tmp_path / "j").trials) == 3
+
+
+def test_params_that_fail_are_kept_with_their_reason_and_count(tmp_path):
+    def sometimes(params, report):
+        if params and params["kind"] == "b":
+            raise ValueError("b does not work")
+        return float("nan") if not params else 1.0
+
+    tuned = tune(sometimes, SPACE, trials=8, seed=3, journal=tmp_path / "j")
+    assert len(tuned.trials) == 8
+    assert tuned.trials[0].error == "the score is not a number"
+    assert "ValueError: b does not work" in {t.error for t in tuned.trials}
+    assert tuned.best.params["kind"] == "a"
+
+    def never(params, report):
+        raise ValueError("nothing works")
+
+    with pytest.raises(BenchError, match=r"None of 2 tuning trials could be scored: ValueError: nothing works"):
+        _ = tune(never, SPACE, trials=2, seed=3, journal=tmp_path / "never").best
+
+
+def test_spaces_survive_json():
+    assert space_from_json(json.loads(json.dumps(space_to_json(SPACE)))) == SPACE
+
+
+def test_every_method_of_table_two_has_a_space_whose_params_it_takes():
+    members = [m for m in registry().methods.values() if "table-2" in m.tags]
+    assert len(members) == 10
+    for info in members:
+        assert info.space, info.name
+        study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+        for _ in range(5):
+            params = suggest(study.ask(), info.space)
+            assert params.keys() == info.space.keys()
+            assert not params.keys() & info.params.keys()
+
+
+# --- under the harness
+
+
+def request_for(out, mode, **more):
+    profile = load_profile("smoke")
+    profile = profile.model_copy(update={"tuning": profile.tuning.model_copy(update={"trials": 6})})
+    return runner.Request(profile=profile, methods="tunable,well", out=out, tuning=mode, **more)
+
+
+def entry_of(result, name="tunable"):
+    return next(e for e in result.study.entries if e.name == name)
+
+
+@pytest.fixture(scope="module")
+def nested(odd_plugins_of_module, tmp_path_factory):
+    """Return a finished run with nested tuning: (request, result)."""
+    request = request_for(tmp_path_factory.mktemp("nested"), "nested")
+    return request, runner.run(request, runner.Silent())
+
+
+def test_a_fold_is_fitted_with_what_its_training_patients_chose(nested):
+    request, result = nested
+    store, entry = Store(request.out), entry_of(result)
+    assert not result.failed
+    assert len(entry.tunes[0]) == len(entry.fits[0]) == 2
+    for tune_key, fit_key in zip(entry.tunes[0], entry.fits[0], strict=True):
+        tuned, fit = read_tuned(store.folder(tune_key)), store.read(fit_key)
+        assert len(tuned["trials"]) == 6
+        assert fit.record["params"] == tuned["best_params"]
+        # a weight only turns the ranking round, so one of the two directions is at least as good as chance
+        assert tuned["best_value"] == max(t["value"] for t in tuned["trials"] if t["value"] is not None) >= 0.5
+        ids = {
+            i for split in store.read(tune_key).job["splits"] for part in ("train", "validation") for i in split[part]
+        }
+        assert ids == set(fit.job["train"])
+        assert not ids & set(fit.job["test"])
+        plain = store.read(entry_of(result, "well").fits[0][fit.job["fold"]]).predictions()
+        weight = fit.record["params"].get("weight", -1.0)
+        assert np.allclose(fit.predictions()["risk"], weight * plain["risk"])
+    assert entry_of(result, "well").tunes == ()
+
+
+def test_tuning_the_published_way_is_one_search_on_the_test_folds_and_called_optimistic(nested, tmp_path):
+    planned = runner.dry_run(request_for(tmp_path, "paper"))
+    (job,) = [j for j in planned.to_do if j["kind"] == "tune"]
+    assert [split["validation"] for split in job["splits"]] == [sorted(f) for f in planned.study.protocol["folds"]]
+    result = runner.run(request_for(tmp_path, "paper"), runner.Silent())
+    assert any("optimistic" in warning for warning in result.board.warnings)
+    assert not any("optimistic" in warning for warning in nested[1].board.warnings)
+    folder = result.study.folder(tmp_path)
+    assert "tuned on the test folds, as published, 6 trials" in (folder / "leaderboard.md").read_text()
+
+
+def test_untuned_methods_are_not_fitted_again(nested):
+    request, _ = nested
+    plain = runner.dry_run(replace(request, tuning="none", methods="well"))
+    assert not plain.to_do
+
+
+def test_a_search_whose_process_is_killed_goes_on_without_losing_or_repeating_trials(nested, tmp_path):
+    request, result = nested
+    profile = tmp_path / "profile.yaml"
+    profile.write_text(yaml.safe_dump(request.profile.model_dump(mode="json")))
+    command = ["run", "--methods", request.methods, "--tune", "nested", "--profile", str(profile), "--workers", "1"]
+    command = [sys.executable, "-m", "survbench.cli", *command, "--out", str(tmp_path / "out")]
+    counted = {**os.environ, "ODD_FITS": str(tmp_path / "fits")}
+    # two fits a trial: the third trial of the first search is cut off after its first fit
+    lethal = {**counted, "ODD_LETHAL_FIT": "6"}
+    first = subprocess.run(command, env=lethal, capture_output=True, text=True, timeout=300, check=False)
+    assert first.returncode == 1, first.stdout + first.stderr
+    assert "failed    tunable seed 0 fold 0 tuning: ProcessDied" in first.stdout
+    second = subprocess.run(command, env=counted, capture_output=True, text=True, timeout=300, check=False)
+    assert second.returncode == 0, second.stdout + second.stderr
+    keys = entry_of(result).tunes[0]
+    uninterrupted, resumed = (
+        [read_tuned(Store(out).folder(k)) for k in keys] for out in (request.out, tmp_path / "out")
+    )
+    assert resumed == uninterrupted
+    # only the two fits of the trial that was cut off came twice; one that fails at once has no step
+    trials = [t for search in resumed for t in search["trials"]]
+    fits = sum(max(1, len(t["steps"])) for t in trials) + len(entry_of(result).fits[0])
+    assert (tmp_path / "fits").stat().st_size == fits + 2
+
+
+def test_the_report_shows_every_trial_and_the_plots(nested):
+    request, result = nested
+    page = (result.study.folder(request.out) / "tuning.html").read_text()
+    searches = [read_tuned(Store(request.out).folder(k)) for k in entry_of(result).tunes[0]]
+    for search in searches:
+        for trial in search["trials"]:
+            for value in trial["params"].values():
+                assert f"weight = {value:.4g}" in page
+    assert page.count('<figure aria-label="history">') == 2
+    assert 'aria-label="slice"' in page
+    assert "src=" not in page
+    assert 'href="http' not in page
+    runner.build_and_write(result.study, Store(request.out))
+    assert (result.study.folder(request.out) / "tuning.html").read_text() == page
+
+
+def test_mlflow_shows_the_trials_below_their_run(nested):
+    from mlflow import MlflowClient
+    from survbench.tracking import default_uri, track
+
+    request, result = nested
+    store = Store(request.out)
+    track(result.study, store, request.out)
+    client = MlflowClient(tracking_uri=default_uri(request.out))
+    experiment = client.get_experiment_by_name(result.study.name)
+    runs = client.search_runs([experiment.experiment_id], max_results=100)
+    children = {}
+    for run in runs:
+        children.setdefault(run.data.tags.get("mlflow.parentRunId"), []).append(run)
+    (method,) = [r for r in children[None] if r.data.params["method"] == "tunable"]
+    searches = [r for r in children[method.info.run_id] if "tuning" in r.info.run_name]
+    assert len(searches) == 2
+    for search in searches:
+        trials = children[search.info.run_id]
+        assert sorted(int(t.data.params["trial"]) for t in trials) == list(range(6))
+        assert search.data.metrics["best_score"] == max(t.data.metrics.get("score", 0) for t in trials)
+    assert track(result.study, store, request.out, trust_ledger=False).new == 0
