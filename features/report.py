@@ -74,8 +74,10 @@ def _near_border(subject: str, extraction: Extraction) -> Iterator[Finding]:
 def _of_values(extractions: Mapping[str, Extraction]) -> Iterator[Finding]:
     """Find features that are constant over the cohort, and values that do not exist."""
     subjects = list(extractions)
-    names = list(extractions[subjects[0]].values) if subjects else []
-    values = np.array([[e.values[name] for name in names] for e in extractions.values()]).reshape(len(subjects), -1)
+    if not subjects:
+        return
+    names = list(extractions[subjects[0]].values)
+    values = np.array([[e.values[name] for name in names] for e in extractions.values()])
     known = np.isfinite(values)
     low, high = (pick(np.where(known, values, fill), axis=0) for pick, fill in ((np.min, np.inf), (np.max, -np.inf)))
     if len(subjects) > 1:
