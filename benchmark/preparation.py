@@ -21,8 +21,9 @@ from survbench.prepared import read_radiomics, volume_store
 from survbench.profile import Profile
 from survbench.worker import prepare
 
-CHUNK = 8
-"""Patients per preparing task: small enough to share the work, large enough to be worth a process."""
+MAX_CHUNK = 8
+TASKS_PER_WORKER = 4
+"""Patients per preparing task: few enough that all workers end together, at most so many that progress shows."""
 
 log = logging.getLogger(__name__)
 
@@ -175,6 +176,7 @@ def prepare_source(
         for s in source.cohort.subjects
         if not all(store.has(k) for k in keys[s.id].values()) or (s.id in features and s.id not in known)
     ]
+    size = max(1, min(MAX_CHUNK, len(work) // (TASKS_PER_WORKER * workers)))
     tasks = [
         Task(
             key=f"prepare-{start}",
@@ -189,8 +191,8 @@ def prepare_source(
             ),
             timeout_s=timeout_s,
         )
-        for start in range(0, len(work), CHUNK)
-        for chunk in [work[start : start + CHUNK]]
+        for start in range(0, len(work), size)
+        for chunk in [work[start : start + size]]
     ]
     problems: dict[str, str] = {}
     cached = done = len(source.cohort) - len(work)
