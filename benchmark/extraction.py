@@ -120,7 +120,7 @@ def write_table(extracted: Extracted, path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     rows = [[e.values[name] for name in extracted.names] for e in extracted.extractions.values()]
     table = pd.DataFrame(rows, columns=list(extracted.names), dtype="float64")
-    table.insert(0, "id", pd.array(list(extracted.extractions), dtype="string"))
+    table.insert(0, "id", pd.Series(list(extracted.extractions), dtype="string"))
     if path.suffix == ".csv":
         table.to_csv(path, index=False)
     else:

@@ -74,11 +74,9 @@ class Cohorts:
                     f"Cohort {first.card.name!r} has radiomics of set {first.card.radiomics!r}, external cohort "
                     f"{other.card.name!r} of set {other.card.radiomics!r}. Set the same on both cards."
                 )
-        chosen = feature_set(name or first.card.radiomics)
-        for channel in first.card.images.values():
-            chosen.bins.settings(channel.modality)
-        self.features = chosen
-        return chosen
+        modalities = [channel.modality for channel in first.card.images.values()]
+        self.features = feature_set(name or first.card.radiomics, modalities)
+        return self.features
 
     def refuse_duplicates(self) -> None:
         """Refuse the same image in two patients: one of them would be trained on and tested with.

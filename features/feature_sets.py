@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib.metadata import version
 from importlib.resources import files
@@ -98,15 +98,19 @@ def feature_sets() -> dict[str, FeatureSet]:
     return {name: FeatureSet.model_validate({"name": name, **block}) for name, block in raw["sets"].items()}
 
 
-def feature_set(name: str) -> FeatureSet:
-    """Return a feature set by name.
+def feature_set(name: str, modalities: Iterable[Modality] = ()) -> FeatureSet:
+    """Return a feature set by name, for images of these modalities.
 
     Raises:
         UnknownNameError: no such set.
+        BenchError: it has no grey levels for one of the modalities.
     """
     if name not in feature_sets():
         raise UnknownNameError("feature set", name, feature_sets(), see="'bench features list'")
-    return feature_sets()[name]
+    chosen = feature_sets()[name]
+    for modality in modalities:
+        chosen.bins.settings(modality)
+    return chosen
 
 
 def settings_fingerprint(chosen: FeatureSet) -> str:

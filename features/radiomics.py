@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,10 +47,42 @@ class Extraction:
 
 @dataclass(frozen=True, slots=True)
 class _Region:
-    """The mask as pyradiomics takes it, and its bounding box: first and last voxel along x, y and z."""
+    """Where the tumour lies.
 
+    Attributes:
+        window: the part of the grid that is kept.
+        mask: the tumour within it, as pyradiomics takes it.
+        box: its bounding box within it: first and last voxel along x, y and z.
+        margin: voxels between the tumour and the border of the grid.
+    """
+
+    window: tuple[slice, ...]
     mask: Image
     box: NDArray[np.intp]
+    margin: int
+
+    @classmethod
+    def around(cls, mask: Volume, pad: int | None) -> Self:
+        """Return the region of a mask with ``pad`` voxels around it, or with the whole grid."""
+        tumour = np.asarray(mask.voxels(), dtype=bool)
+        voxels = int(np.count_nonzero(tumour))
+        if voxels < 2:
+            raise ValueError(f"the mask is {'a single voxel' if voxels else 'empty'}")
+        along = [np.flatnonzero(tumour.any(axis=tuple({0, 1, 2} - {axis}))) for axis in range(3)]
+        first, last = np.array([a[0] for a in along]), np.array([a[-1] for a in along])
+        start = np.zeros(3, dtype=np.intp) if pad is None else np.maximum(first - pad, 0)
+        stop = np.array(tumour.shape) if pad is None else last + 1 + pad
+        window = tuple(map(slice, start.tolist(), stop.tolist()))
+        return cls(
+            window=window,
+            mask=_image(tumour[window].astype(np.uint8), mask),
+            box=np.column_stack([first - start, last - start]).ravel(),
+            margin=int(min(first.min(), (np.array(tumour.shape) - 1 - last).min())),
+        )
+
+    def image(self, volume: Volume) -> Image:
+        """Return a channel's voxels in the window."""
+        return _image(np.asarray(volume.voxels()[self.window], dtype=np.float64), volume)
 
     def crop(self, image: Image) -> tuple[Image, Image]:
         """Return image and mask within the bounding box: what feature classes take."""
@@ -79,34 +111,19 @@ def extract(subject: Subject, chosen: FeatureSet, *, pad: int | None = PAD) -> E
         ValueError: the mask is empty or a single voxel.
         BenchError: the set has no grey levels for one of the modalities.
     """
-    tumour = np.asarray(subject.volumes["mask"].voxels(), dtype=bool)
-    voxels = int(np.count_nonzero(tumour))
-    if voxels < 2:
-        raise ValueError(f"the mask of {subject.id} is {'a single voxel' if voxels else 'empty'}")
-    low, high = _bounds(tumour)
-    margin = min(int(low.min()), int((np.array(tumour.shape) - high).min()))
-    window = (slice(None),) * 3
-    if pad is not None:
-        window = tuple(slice(max(0, a - pad), b + pad) for a, b in zip(low.tolist(), high.tolist(), strict=True))
     _quiet()
+    region = _Region.around(subject.volumes["mask"], pad)
     channels = [name for name in subject.volumes if name != "mask"]
-    region = _Region(
-        mask=_image(tumour[window].astype(np.uint8), subject.volumes["mask"]),
-        box=np.column_stack([low, high - 1]).ravel() - np.repeat([w.start or 0 for w in window], 2),
-    )
     found = _Found()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # means of nothing, which become NaN
         for channel in channels:
-            volume = subject.volumes[channel]
-            image = _image(np.asarray(volume.voxels()[window], dtype=np.float64), volume)
-            settings = {**BASE_SETTINGS, "wavelet": chosen.wavelet, **chosen.bins.settings(volume.modality)}
-            _of_channel(channel, image, region, settings, chosen, found)
-        if chosen.shape and channels:
-            of_shape = _computed("shape", chosen.shape, region.crop(image), BASE_SETTINGS)
-            found.values.update({f"shape_{name}": _number(value) for name, value in of_shape.featureValues.items()})
+            _of_channel(channel, subject.volumes[channel], region, chosen, found)
+        image = region.image(subject.volumes[channels[0]])  # for its spacing; the shape is the mask's
+        of_shape = _computed("shape", chosen.shape, region.crop(image), BASE_SETTINGS)
+        found.values.update({f"shape_{name}": _number(value) for name, value in of_shape.featureValues.items()})
     values = {name: found.values.get(name, np.nan) for name in chosen.names(channels)}
-    return Extraction(values, found.grey_levels, tuple(found.constant), margin)
+    return Extraction(values, found.grey_levels, tuple(found.constant), region.margin)
 
 
 def _quiet() -> None:
@@ -116,12 +133,9 @@ def _quiet() -> None:
     logging.getLogger("radiomics").setLevel(logging.CRITICAL)
 
 
-def _of_channel(
-    channel: str, image: Image, region: _Region, settings: Mapping[str, Any], chosen: FeatureSet, found: _Found
-) -> None:
-    for filtered, kind in _images(image, region.mask, settings):
-        if kind not in chosen.images:
-            continue
+def _of_channel(channel: str, volume: Volume, region: _Region, chosen: FeatureSet, found: _Found) -> None:
+    settings = {**BASE_SETTINGS, "wavelet": chosen.wavelet, **chosen.bins.settings(volume.modality)}
+    for filtered, kind in _images(region.image(volume), region.mask, settings, chosen.images):
         name = f"{channel}_{kind}"
         cropped = region.crop(filtered)
         for group, features in chosen.features.items():
@@ -133,12 +147,15 @@ def _of_channel(
             found.constant.append(name)
 
 
-def _images(image: Image, mask: Image, settings: Mapping[str, Any]) -> Iterator[tuple[Image, str]]:
+def _images(
+    image: Image, mask: Image, settings: Mapping[str, Any], wanted: Sequence[str]
+) -> Iterator[tuple[Image, str]]:
     from radiomics.imageoperations import getWaveletImage
 
-    yield image, "original"
-    for filtered, kind, _ in getWaveletImage(image, mask, **settings):
-        yield filtered, kind
+    if "original" in wanted:
+        yield image, "original"
+    if set(wanted) - {"original"}:
+        yield from ((found, kind) for found, kind, _ in getWaveletImage(image, mask, **settings) if kind in wanted)
 
 
 def _computed(group: str, features: tuple[str, ...], cropped: tuple[Image, Image], settings: Mapping[str, Any]) -> Any:
@@ -165,12 +182,6 @@ def _image(voxels: NDArray[Any], volume: Volume) -> Image:
     image = GetImageFromArray(np.ascontiguousarray(voxels.transpose(2, 1, 0)))
     image.SetSpacing(volume.spacing)  # type: ignore[no-untyped-call]
     return image
-
-
-def _bounds(mask: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return the first voxel of the mask along each axis, and the one after the last."""
-    along = [np.flatnonzero(mask.any(axis=tuple({0, 1, 2} - {axis}))) for axis in range(3)]
-    return np.array([a[0] for a in along]), np.array([a[-1] + 1 for a in along])
 
 
 def _number(value: Any) -> float:

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from cohort_folder import CARD, write_cohort, write_image
 from survbench import runner
+from survbench.datasets.validate import validate_named
 from survbench.errors import BenchError, CohortError
 from survbench.extraction import extract_cohort, write_table
 from survbench.preparation import open_cohorts
@@ -80,20 +81,22 @@ def test_the_table_has_ids_and_features_and_the_report_lies_beside_it(tmp_path, 
     ]
 
 
-@pytest.mark.parametrize(
-    ("card", "message"),
-    [
-        (MR, "there is no width for MR"),
-        (
-            FIXED.replace("fixed-width", "fixed-with"),
-            "Unknown feature set 'paper-fixed-with'. Did you mean 'paper-fixed-w",
-        ),
-        (CARD.replace("mask:", "# mask:"), "has no mask"),
-    ],
-)
+CANNOT_HAVE = [
+    (MR, "there is no width for MR"),
+    (FIXED.replace("fixed-width", "fixed-with"), "Unknown feature set 'paper-fixed-with'. Did you mean 'paper-fixed-w"),
+]
+
+
+@pytest.mark.parametrize(("card", "message"), [*CANNOT_HAVE, (CARD.replace("mask:", "# mask:"), "has no mask")])
 def test_what_a_cohort_cannot_have_is_said(tmp_path, card, message):
     with pytest.raises(BenchError, match=message):
         extracted(write_cohort(tmp_path / "toy", 2, card=card), tmp_path / "out")
+
+
+@pytest.mark.parametrize(("card", "message"), CANNOT_HAVE)
+def test_validate_says_it_before_a_run(tmp_path, card, message):
+    findings = validate_named(str(write_cohort(tmp_path / "toy", 4, card=card)))
+    assert [message in p.what for p in findings if "'radiomics'" in p.remedy] == [True]
 
 
 def test_a_cohort_and_its_external_one_have_the_same_set(tmp_path):
