@@ -68,7 +68,8 @@ class CohortCard(_Strict):
     """A cohort's card as read from YAML; unknown keys are refused.
 
     ``field_of_view_mm`` is one box for all patients (x, y, z in RAS directions), centred on ``reference``:
-    the centre of each patient's image, or one point in world millimetres for registered cohorts.
+    the centre of each patient's image, or one point in world millimetres for registered cohorts. ``radiomics`` names
+    the feature set of methods that take radiomics.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
@@ -82,6 +83,7 @@ class CohortCard(_Strict):
     field_of_view_mm: tuple[float, float, float] | None = None
     reference: Literal["image-centre"] | tuple[float, float, float] = "image-centre"
     clinical: tuple[Clinical, ...] = ()
+    radiomics: str = "paper"
     licence: str
     citation: str
     notes: str = ""

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from survbench.cohort import ClinicalColumn, Cohort, FeatureTable, Need, Subject, UnlabelledCohort
 from survbench.datasets.cache import VolumeStore
 from survbench.datasets.source import SourceCohort
+from survbench.features.radiomics import Extraction
 from survbench.hashing import digest
 from survbench.store import write_json
 
@@ -148,33 +149,41 @@ def radiomics_path(out: Path, key: str) -> Path:
     return out / "cache" / "radiomics" / key[:2] / f"{key}.json"
 
 
-def write_radiomics(out: Path, key: str, values: Mapping[str, float]) -> None:
+def write_radiomics(out: Path, key: str, extraction: Extraction) -> None:
     """Store a patient's features; a non-finite one becomes null."""
     path = radiomics_path(out, key)
     path.parent.mkdir(parents=True, exist_ok=True)
-    finite = {name: float(v) if np.isfinite(v) else None for name, v in values.items()}
-    write_json(path, {"sha256": digest(finite), "values": finite})
+    content = {
+        "values": {name: float(v) if np.isfinite(v) else None for name, v in extraction.values.items()},
+        "grey_levels": dict(extraction.grey_levels),
+        "constant": list(extraction.constant),
+        "margin": extraction.margin,
+    }
+    write_json(path, {"sha256": digest(content), "content": content})
 
 
-def read_radiomics(out: Path, key: str) -> dict[str, float | None] | None:
+def read_radiomics(out: Path, key: str) -> Extraction | None:
     """Return a patient's features, or None where they are not stored or damaged."""
     try:
         raw = json.loads(radiomics_path(out, key).read_text(encoding="utf-8"))
-        values: dict[str, float | None] = raw["values"]
-        intact = raw["sha256"] == digest(values)
-    except (FileNotFoundError, json.JSONDecodeError, KeyError, UnicodeDecodeError):
+        content = raw["content"]
+        intact = raw["sha256"] == digest(content)
+    except (FileNotFoundError, json.JSONDecodeError, KeyError, TypeError, UnicodeDecodeError):
         return None
-    return values if intact else None
+    if not intact:
+        return None
+    values = {name: np.nan if v is None else v for name, v in content["values"].items()}
+    return Extraction(values, content["grey_levels"], tuple(content["constant"]), content["margin"])
 
 
 def _features(out: Path, keys: list[str]) -> FeatureTable:
-    rows: list[dict[str, float | None]] = []
+    rows: list[Mapping[str, float]] = []
     for key in keys:
-        row = read_radiomics(out, key)
-        if row is None:
+        extraction = read_radiomics(out, key)
+        if extraction is None:
             message = f"{radiomics_path(out, key)} is missing or damaged; run 'bench run' again to extract it"
             raise OSError(message)
-        rows.append(row)
+        rows.append(extraction.values)
     names = tuple(rows[0]) if rows else ()
-    values = np.array([[np.nan if r[n] is None else r[n] for n in names] for r in rows], dtype=np.float64)
+    values = np.array([[row[name] for name in names] for row in rows], dtype=np.float64)
     return FeatureTable(names, values)

@@ -5,22 +5,22 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from typing import Protocol as Interface
 
 from survbench.api import MethodInfo, Selection, Tuning
-from survbench.cohort import Need, Subject
-from survbench.datasets.named import default_external, load_source
-from survbench.datasets.preprocess import Grid, Point, plan_grid, reference_point, volume_key
+from survbench.datasets.named import default_external
+from survbench.datasets.preprocess import Grid
 from survbench.datasets.source import SourceCohort
-from survbench.errors import BenchError, CohortError, Problem
 from survbench.executor import Ended, Task, execute
+from survbench.features.report import report, summary
 from survbench.hashing import digest
 from survbench.job import Job, required_keys
 from survbench.planner import Plan, PlannedCohort, plan
-from survbench.prepared import read_radiomics, subject_rows, volume_store, write_prepared
+from survbench.preparation import Cohorts, PreparationWatcher, offers, open_cohorts, prepare_source, without
+from survbench.prepared import subject_rows, write_prepared
 from survbench.profile import Profile
 from survbench.protocol import Protocol, read_splits, stratified_folds, write_splits
 from survbench.provenance import provenance
@@ -28,13 +28,10 @@ from survbench.registry import registry
 from survbench.store import SCHEMA, Store
 from survbench.study import Entry, Study, read_study
 from survbench.tune_worker import run_tune
-from survbench.worker import log_tail, prepare, run_fit, run_predict
+from survbench.worker import log_tail, run_fit, run_predict
 
 if TYPE_CHECKING:
     from survbench.leaderboard.board import Board
-
-PREPARE_CHUNK = 8
-"""Patients per preparing task: small enough to share the work, large enough to be worth a process."""
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +65,6 @@ class Planned:
     cached: frozenset[str]
     infos: Mapping[str, MethodInfo]
     grid: Grid | None
-    cohorts: tuple[PlannedCohort, ...]
     protocol: Protocol
 
     @property
@@ -77,20 +73,14 @@ class Planned:
         return tuple(j for j in self.plan.jobs if j["key"] not in self.cached)
 
 
-class Watcher(Interface):
+class Watcher(PreparationWatcher, Interface):
     """Is told what happens during a run; the CLI shows it."""
-
-    def preparing(self, name: str, done: int, total: int) -> None:
-        """``done`` of ``total`` patients of a cohort are prepared."""
 
     def planned(self, planned: Planned) -> None:
         """The plan stands."""
 
     def started(self, job: Job) -> None:
         """A job has been handed to a process."""
-
-    def poll(self) -> None:
-        """About twice a second while jobs run."""
 
     def ended(self, job: Job, ended: Ended) -> None:
         """A job has ended."""
@@ -124,113 +114,6 @@ class Result:
     failed: tuple[Job, ...]
 
 
-@dataclass(slots=True)
-class _Cohorts:
-    """The cohorts of a request on their common grid, with the content keys of everything to be prepared."""
-
-    request: Request
-    infos: Sequence[MethodInfo]
-    sources: list[SourceCohort] = field(default_factory=list)
-    grid: Grid | None = None
-
-    def load(self) -> None:
-        request = self.request
-        names = [(request.cohort, request.data)]
-        outside = request.external or default_external(request.cohort)
-        if outside is not None:
-            names.append((outside, request.data if outside == default_external(request.cohort) else None))
-        self.sources = [
-            load_source(name, profile=request.profile, data=data, skip_bad=request.skip_bad) for name, data in names
-        ]
-        self._refuse_different_images()
-        card = self.sources[0].card
-        if card.images and card.field_of_view_mm is not None:
-            self.grid = plan_grid(card.field_of_view_mm, request.profile.voxels)
-
-    def _refuse_different_images(self) -> None:
-        first, *others = self.sources
-        for other in others:
-            if other.cohort.channels != first.cohort.channels:
-                raise BenchError(
-                    f"Cohort {first.card.name!r} has channels {first.cohort.channels}, external cohort "
-                    f"{other.card.name!r} has {other.cohort.channels}. Both need the same ones in the same order."
-                )
-            kinds = [{n: c.modality for n, c in source.card.images.items()} for source in (first, other)]
-            if kinds[0] != kinds[1]:
-                raise BenchError(
-                    f"Cohort {first.card.name!r} has modalities {kinds[0]}, external cohort {other.card.name!r} has "
-                    f"{kinds[1]}. Both need the same ones."
-                )
-            if first.card.endpoint.name.casefold() != other.card.endpoint.name.casefold():
-                log.warning(
-                    "the external cohort's endpoint is %s, the cohort's %s",
-                    other.card.endpoint.name,
-                    first.card.endpoint.name,
-                )
-            mine = {(c.name, c.kind, c.levels) for c in first.cohort.clinical_columns}
-            if mine != {(c.name, c.kind, c.levels) for c in other.cohort.clinical_columns}:
-                raise BenchError(
-                    f"Cohorts {first.card.name!r} and {other.card.name!r} give different clinical columns to methods. "
-                    "Declare the same columns with model: true, of the same kind and levels, on both cards."
-                )
-
-    def refuse_duplicates(self) -> None:
-        """Refuse the same image in two patients: one of them would be trained on and tested with.
-
-        Raises:
-            CohortError: all pairs.
-        """
-        seen: dict[str, tuple[int, str]] = {}
-        problems: list[Problem] = []
-        for number, source in enumerate(self.sources):
-            for subject in source.cohort.subjects:
-                for name in source.cohort.channels:
-                    first = seen.setdefault(subject.volumes[name].fingerprint(), (number, subject.id))
-                    if first != (number, subject.id):
-                        owner = f"{self.sources[first[0]].card.name}/{first[1]}"
-                        problems.append(Problem(subject.id, f"{name} is the same image as {owner}'s.", "Keep one."))
-        if problems:
-            raise CohortError("The same image stands for two patients:", problems)
-
-    def offers(self, source: SourceCohort) -> frozenset[Need]:
-        """Return what methods can be given of a cohort."""
-        has: set[Need] = set()
-        if source.cohort.channels:
-            has.add("images")
-        if source.card.mask is not None:
-            has.add("mask")
-        if source.card.model_columns:
-            has.add("clinical")
-        if {"images", "mask"} <= has:
-            has.add("radiomics")
-        if source.cohort.truth is not None:
-            has.add("truth")
-        return frozenset(has)
-
-    def names(self, source: SourceCohort) -> list[str]:
-        """Return the volumes that are prepared of each patient."""
-        return [*source.cohort.channels, *(["mask"] if source.card.mask is not None else [])]
-
-    def volume_keys(self, source: SourceCohort, subject: Subject) -> dict[str, str]:
-        """Return the cache keys of a patient's volumes."""
-        if self.grid is None:
-            return {}
-        centre = self.centre(source, subject)
-        return {name: volume_key(subject.volumes[name], self.grid, centre) for name in self.names(source)}
-
-    def centre(self, source: SourceCohort, subject: Subject) -> Point:
-        """Return the point on which a patient's grid is centred."""
-        return reference_point(subject, source.cohort.channels, source.card.reference)
-
-    def radiomics_key(self, source: SourceCohort, keys: Mapping[str, str]) -> str | None:
-        """Return the cache key of a patient's features, or None where the cohort has none."""
-        if "radiomics" not in self.offers(source):
-            return None
-        from survbench.features.radiomics import settings_fingerprint
-
-        return digest(["radiomics", settings_fingerprint(), dict(keys)])
-
-
 def run(request: Request, watcher: Watcher) -> Result:
     """Run everything that is not done and return the board.
 
@@ -240,12 +123,14 @@ def run(request: Request, watcher: Watcher) -> Result:
     store = Store(request.out)
     with store.lock():
         store.clear_leftovers()
-        cohorts = _open(request)
-        _prepare(cohorts, watcher)
-        planned = _plan(cohorts, store)
+        cohorts, infos = _open(request)
+        _prepare(cohorts, request, watcher)
+        planned = _plan(cohorts, infos, request, store)
         folder = planned.study.folder(request.out)
         earlier = read_study(folder).entries if (folder / "study.json").is_file() else ()
-        study = replace(planned.study, entries=(*planned.study.entries, *_still_valid(cohorts, planned, earlier)))
+        study = replace(
+            planned.study, entries=(*planned.study.entries, *_still_valid(cohorts, request, planned, earlier))
+        )
         study.write(request.out)
         write_splits(folder / "splits.json", study.protocol["folds"])
         watcher.planned(planned)
@@ -253,14 +138,16 @@ def run(request: Request, watcher: Watcher) -> Result:
         return Result(study=study, board=build_and_write(study, store), failed=tuple(failed))
 
 
-def _still_valid(cohorts: _Cohorts, planned: Planned, earlier: Sequence[Entry]) -> list[Entry]:
+def _still_valid(cohorts: Cohorts, request: Request, planned: Planned, earlier: Sequence[Entry]) -> list[Entry]:
     """Return the entries that earlier runs have added to a study and this one does not touch, unless the code or the
     libraries behind them have changed since: their results would stand on one board with others of another origin.
     """
     named = {e.name for e in planned.study.entries}
     others = [e for e in earlier if e.name not in named]
     known = [registry().methods[e.name] for e in others if e.name in registry().methods]
-    now = {e.name: e for e in _plan_of(cohorts, known, planned.cohorts, planned.protocol).entries}
+    _ask_for_radiomics(cohorts, known)
+    again = [_prepared(cohorts, source, request, write=False) for source in cohorts.sources]
+    now = {e.name: e for e in _plan_of(known, again, request, planned.protocol).entries}
     kept = [e for e in others if e.name in now and (now[e.name].fits, now[e.name].predicts) == (e.fits, e.predicts)]
     for entry in others:
         if entry not in kept:
@@ -272,14 +159,15 @@ def prepare_cohort(request: Request) -> PlannedCohort:
     """Prepare a request's cohort, without the external one, and return what the planner must know of it."""
     store = Store(request.out)
     with store.lock():
-        cohorts = _open(request)
-        _prepare(cohorts, Silent())
-        return _prepared(cohorts, cohorts.sources[0])
+        cohorts, _ = _open(request)
+        _prepare(cohorts, request, Silent())
+        return _prepared(cohorts, cohorts.sources[0], request)
 
 
 def dry_run(request: Request) -> Planned:
     """Return the plan without running or preparing anything."""
-    return _plan(_open(request), Store(request.out), write=False)
+    cohorts, infos = _open(request)
+    return _plan(cohorts, infos, request, Store(request.out), write=False)
 
 
 def build_and_write(study: Study, store: Store) -> Board:
@@ -294,106 +182,72 @@ def build_and_write(study: Study, store: Store) -> Board:
     return board
 
 
-def _open(request: Request) -> _Cohorts:
-    cohorts = _Cohorts(request, registry().select(request.methods))
-    cohorts.load()
+def _open(request: Request) -> tuple[Cohorts, Sequence[MethodInfo]]:
+    """Open a request's cohorts and methods."""
+    infos = registry().select(request.methods)
+    names = [(request.cohort, request.data)]
+    outside = request.external or default_external(request.cohort)
+    if outside is not None:
+        names.append((outside, request.data if outside == default_external(request.cohort) else None))
+    cohorts = open_cohorts(names, profile=request.profile, skip_bad=request.skip_bad)
     cohorts.refuse_duplicates()
-    return cohorts
+    _ask_for_radiomics(cohorts, infos)
+    return cohorts, infos
 
 
-def _prepare(cohorts: _Cohorts, watcher: Watcher) -> None:
+def _ask_for_radiomics(cohorts: Cohorts, infos: Sequence[MethodInfo]) -> None:
+    if any("radiomics" in i.needs_fit | i.needs_predict for i in infos):
+        cohorts.ask_for_radiomics()
+
+
+def _prepare(cohorts: Cohorts, request: Request, watcher: Watcher) -> None:
     """Prepare what is not in the cache.
 
     Raises:
         CohortError: patients that cannot be prepared, unless the request skips bad ones (they are then dropped).
     """
-    if cohorts.grid is None:
-        return
-    request = cohorts.request
-    store = volume_store(request.out)
-    wanted = any("radiomics" in i.needs_fit | i.needs_predict for i in cohorts.infos)
     for number, source in enumerate(cohorts.sources):
-        work: list[tuple[Subject, str | None]] = []
-        for subject in source.cohort.subjects:
-            keys = cohorts.volume_keys(source, subject)
-            features = cohorts.radiomics_key(source, keys) if wanted else None
-            ready = all(store.has(k) for k in keys.values())
-            if not ready or (features is not None and read_radiomics(request.out, features) is None):
-                work.append((subject, features))
-        problems: dict[str, str] = {}
-        tasks = [
-            Task(
-                key=f"prepare-{start}",
-                function=prepare,
-                arguments=(
-                    [(s, cohorts.centre(source, s)) for s, _ in work[start : start + PREPARE_CHUNK]],
-                    cohorts.names(source),
-                    cohorts.grid,
-                    {s.id: key for s, key in work[start : start + PREPARE_CHUNK] if key is not None},
-                    str(request.out),
-                ),
-                timeout_s=request.profile.job_timeout_s,
-            )
-            for start in range(0, len(work), PREPARE_CHUNK)
-        ]
-        done = len(source.cohort) - len(work)
-        watcher.preparing(source.card.name, done, len(source.cohort))
-        for ended in execute(tasks, workers=request.workers, on_start=_nothing, on_poll=watcher.poll):
-            subjects = [subject for subject, _ in ended.task.arguments[0]]
-            if ended.status != "ok":
-                # not the patients' fault: to leave them out would lose good ones
-                names = ", ".join(s.id for s in subjects)
-                raise BenchError(
-                    f"Preparing {names} ended as {ended.status} ({ended.error and ended.error['message']}). "
-                    "What is done is kept; run the same command again, with fewer --workers if memory is short."
-                )
-            problems.update(ended.value)
-            done += len(subjects)
-            watcher.preparing(source.card.name, done, len(source.cohort))
-        if problems:
-            cohorts.sources[number] = _without(source, problems, skip_bad=request.skip_bad)
+        made = prepare_source(
+            cohorts,
+            source,
+            out=request.out,
+            workers=request.workers,
+            timeout_s=request.profile.job_timeout_s,
+            watcher=watcher,
+        )
+        if made.problems:
+            cohorts.sources[number] = without(source, made.problems, skip_bad=request.skip_bad)
+        if cohorts.features is not None:
+            found = summary(report(made.extractions))
+            if found:
+                name, chosen = source.card.name, cohorts.features.name
+                log.warning("radiomics %r of %s: %s; 'bench features extract' lists them", chosen, name, found)
 
 
-def _nothing(_: Task) -> None:
-    pass
-
-
-def _without(source: SourceCohort, problems: Mapping[str, str], *, skip_bad: bool) -> SourceCohort:
-    listed = [Problem(i, what, "Mend the file, or leave the patient out.") for i, what in sorted(problems.items())]
-    if not skip_bad:
-        title = f"{len(listed)} patients of {source.card.name} cannot be prepared (--skip-bad goes on without them):"
-        raise CohortError(title, listed)
-    for problem in listed:
-        log.warning("%s is left out: %s", problem.subject, problem.what)
-    kept = [i for i in source.cohort.ids if i not in problems]
-    return SourceCohort(source.card, source.cohort.select(kept))
-
-
-def _plan(cohorts: _Cohorts, store: Store, *, write: bool = True) -> Planned:
-    request = cohorts.request
-    planned = [_prepared(cohorts, source, write=write) for source in cohorts.sources]
+def _plan(
+    cohorts: Cohorts, methods: Sequence[MethodInfo], request: Request, store: Store, *, write: bool = True
+) -> Planned:
+    planned = [_prepared(cohorts, source, request, write=write) for source in cohorts.sources]
     train = planned[0]
     if request.splits is not None:
         folds = read_splits(request.splits, train.cohort)
     else:
         folds = stratified_folds(train.cohort, request.profile.folds)
     protocol = Protocol(folds=folds, seeds=request.seeds, selection=request.selection, tuning=request.tuning)
-    made = _plan_of(cohorts, cohorts.infos, planned, protocol)
+    made = _plan_of(methods, planned, request, protocol)
     return Planned(
-        study=_study(cohorts, planned, protocol, made),
+        study=_study(cohorts, planned, request.profile, protocol, made),
         plan=made,
         cached=_cached(made, store) if not request.fresh else frozenset(),
-        infos={i.name: i for i in (*upstreams_of(cohorts.infos).values(), *cohorts.infos)},
+        infos={i.name: i for i in (*upstreams_of(methods).values(), *methods)},
         grid=cohorts.grid,
-        cohorts=tuple(planned),
         protocol=protocol,
     )
 
 
 def _plan_of(
-    cohorts: _Cohorts, infos: Sequence[MethodInfo], planned: Sequence[PlannedCohort], protocol: Protocol
+    infos: Sequence[MethodInfo], planned: Sequence[PlannedCohort], request: Request, protocol: Protocol
 ) -> Plan:
-    request = cohorts.request
     external = planned[1] if len(planned) > 1 else None
     return plan(
         infos, planned[0], external, protocol, request.profile, device=request.device, upstreams=upstreams_of(infos)
@@ -407,11 +261,11 @@ def _cached(made: Plan, store: Store) -> frozenset[str]:
     return frozenset(done - {key for key in needed & done if not store.is_done(key, with_model=True)})
 
 
-def _prepared(cohorts: _Cohorts, source: SourceCohort, *, write: bool = True) -> PlannedCohort:
+def _prepared(cohorts: Cohorts, source: SourceCohort, request: Request, *, write: bool = True) -> PlannedCohort:
     volumes = {s.id: cohorts.volume_keys(source, s) for s in source.cohort.subjects}
     features = {i: cohorts.radiomics_key(source, keys) for i, keys in volumes.items()}
     rows = subject_rows(source, volumes, {i: key for i, key in features.items() if key is not None})
-    prepared = write_prepared(cohorts.request.out, source, rows, write=write)
+    prepared = write_prepared(request.out, source, rows, write=write)
     truth = source.cohort.truth
     by_id: dict[str, Mapping[str, Any]] = {
         row["id"]: {**row, "truth": None if truth is None else float(truth[n])} for n, row in enumerate(rows)
@@ -421,7 +275,7 @@ def _prepared(cohorts: _Cohorts, source: SourceCohort, *, write: bool = True) ->
         fingerprint=prepared.fingerprint,
         rows=by_id,
         cohort=source.cohort,
-        offers=cohorts.offers(source),
+        offers=offers(source),
         declared={
             "channels": list(source.cohort.channels),
             "clinical_columns": [[c.name, c.kind, list(c.levels)] for c in source.card.model_columns],
@@ -430,9 +284,11 @@ def _prepared(cohorts: _Cohorts, source: SourceCohort, *, write: bool = True) ->
     )
 
 
-def _study(cohorts: _Cohorts, planned: Sequence[PlannedCohort], protocol: Protocol, made: Plan) -> Study:
+def _study(
+    cohorts: Cohorts, planned: Sequence[PlannedCohort], chosen: Profile, protocol: Protocol, made: Plan
+) -> Study:
     described = [_describe(s, p) for s, p in zip(cohorts.sources, planned, strict=True)]
-    profile = cohorts.request.profile.model_dump(mode="json")
+    profile = chosen.model_dump(mode="json")
     external = described[1] if len(described) > 1 else None
     content = digest([SCHEMA, described[0], external, protocol.to_json(), profile])
     return Study(

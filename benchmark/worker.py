@@ -31,6 +31,7 @@ from survbench.volume import Volume
 
 if TYPE_CHECKING:
     from survbench.datasets.preprocess import Grid, Point
+    from survbench.features.feature_sets import FeatureSet
 
 SURVIVAL_MONTHS = np.arange(3.0, 121.0, 3.0)
 """Months at which predicted survival is stored: to ten years, the paper's last interval."""
@@ -199,6 +200,7 @@ def prepare(
     subjects: Sequence[tuple[Subject, Point]],
     names: Sequence[str],
     grid: Grid,
+    feature_set: FeatureSet | None,
     radiomics: Mapping[str, str],
     out: str,
 ) -> dict[str, str]:
@@ -208,6 +210,7 @@ def prepare(
         subjects: patients with native volumes, each with the point on which its grid is centred.
         names: volumes to prepare: channels, and ``mask`` where there is one.
         grid: the common grid.
+        feature_set: which radiomics to extract.
         radiomics: key under which to store a patient's features, by id; patients without one get none.
         out: the output folder.
 
@@ -225,11 +228,11 @@ def prepare(
     for subject, centre in subjects:
         try:
             keys = prepare_subject(subject, names, grid, centre, store)
-            if subject.id in radiomics:
+            if feature_set is not None and subject.id in radiomics:
                 from survbench.features.radiomics import extract
 
                 volumes = {name: store.open(key) for name, key in keys.items()}
-                write_radiomics(root, radiomics[subject.id], extract(Subject(subject.id, "", {}, volumes)))
+                write_radiomics(root, radiomics[subject.id], extract(Subject(subject.id, "", {}, volumes), feature_set))
         except (OSError, MemoryError):
             raise  # a full disk or short memory is no fault of the patient
         except Exception as problem:  # one bad image must not hide the next one: all are reported together

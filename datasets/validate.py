@@ -15,7 +15,8 @@ from survbench.datasets.named import PHANTOMS, load_source, locate
 from survbench.datasets.nifti import ImageError, read_header
 from survbench.datasets.preprocess import plan_grid, reference_point
 from survbench.datasets.source import SourceCohort
-from survbench.errors import Problem
+from survbench.errors import BenchError, Problem
+from survbench.features.feature_sets import feature_set
 from survbench.metrics import concordance_index
 from survbench.profile import load_profile
 from survbench.volume import FILL, Volume
@@ -53,6 +54,7 @@ def validate_named(cohort: str, *, data: Path | None = None) -> list[Problem]:
         *_of_voxels(source),
         *_of_outcomes(source.cohort),
         *_of_columns(card, source.cohort),
+        *_of_radiomics(card),
         *_of_files(card, folder, source.cohort),
         *_of_orientation(card, folder, source.cohort),
     ]
@@ -93,6 +95,13 @@ def _of_columns(card: CohortCard, cohort: Cohort) -> Iterator[Problem]:
         if column.model and len(known) == 1:
             what = f"Column {column.column!r} has one value only ({next(iter(known))!r})."
             yield Problem("", what, "It carries no information; set model: false.", "warning")
+
+
+def _of_radiomics(card: CohortCard) -> Iterator[Problem]:
+    try:
+        feature_set(card.radiomics, [channel.modality for channel in card.images.values()])
+    except BenchError as error:
+        yield Problem("", str(error), "Correct 'radiomics' on the card.")
 
 
 def _of_files(card: CohortCard, folder: Path, cohort: Cohort) -> Iterator[Problem]:

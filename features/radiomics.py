@@ -1,151 +1,179 @@
-"""The paper's handcrafted features by pyradiomics: 80 per image, 9 images per channel, and 16 of the shape.
+"""Handcrafted features of the masked tumour by pyradiomics, on the preprocessed grid in SUV and HU, before any z-score.
 
-With PET and CT that is 80 x 9 x 2 + 16 = 1456 (DeepMTS, section 4.3). They are taken on the preprocessed grid in SUV
-and HU, before any z-score.
+Which ones, of which images and with which grey levels is a :class:`~survbench.features.feature_sets.FeatureSet`.
 """
 
 from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Mapping, Sequence
-from functools import cache
-from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from survbench.cohort import Subject
-from survbench.hashing import digest
+from survbench.features.feature_sets import FeatureSet
 from survbench.volume import Volume
 
 if TYPE_CHECKING:
     from SimpleITK import Image
 
-IMAGE_TYPES = ("original", *(f"wavelet-{x}{y}{z}" for x in "LH" for y in "LH" for z in "LH"))
-CLASSES: Mapping[str, tuple[str, ...]] = {
-    "firstorder": (
-        "10Percentile", "90Percentile", "Energy", "Entropy", "InterquartileRange", "Kurtosis", "Maximum",
-        "MeanAbsoluteDeviation", "Mean", "Median", "Minimum", "Range", "RobustMeanAbsoluteDeviation",
-        "RootMeanSquared", "Skewness", "StandardDeviation", "TotalEnergy", "Uniformity", "Variance",
-    ),
-    "glcm": (
-        "Autocorrelation", "ClusterProminence", "ClusterShade", "ClusterTendency", "Contrast", "Correlation",
-        "DifferenceAverage", "DifferenceEntropy", "DifferenceVariance", "Id", "Idm", "Idmn", "Idn", "Imc1", "Imc2",
-        "InverseVariance", "JointAverage", "JointEnergy", "JointEntropy", "MCC", "MaximumProbability", "SumAverage",
-        "SumEntropy", "SumSquares",
-    ),
-    "glrlm": (
-        "GrayLevelNonUniformity", "GrayLevelNonUniformityNormalized", "GrayLevelVariance", "HighGrayLevelRunEmphasis",
-        "LongRunEmphasis", "LongRunHighGrayLevelEmphasis", "LongRunLowGrayLevelEmphasis", "LowGrayLevelRunEmphasis",
-        "RunEntropy", "RunLengthNonUniformity", "RunLengthNonUniformityNormalized", "RunPercentage", "RunVariance",
-        "ShortRunEmphasis", "ShortRunHighGrayLevelEmphasis", "ShortRunLowGrayLevelEmphasis",
-    ),
-    "glszm": (
-        "GrayLevelNonUniformity", "GrayLevelNonUniformityNormalized", "GrayLevelVariance",
-        "HighGrayLevelZoneEmphasis", "LargeAreaEmphasis", "LargeAreaHighGrayLevelEmphasis",
-        "LargeAreaLowGrayLevelEmphasis", "LowGrayLevelZoneEmphasis", "SizeZoneNonUniformity",
-        "SizeZoneNonUniformityNormalized", "SmallAreaEmphasis", "SmallAreaHighGrayLevelEmphasis",
-        "SmallAreaLowGrayLevelEmphasis", "ZoneEntropy", "ZonePercentage", "ZoneVariance",
-    ),
-    "ngtdm": ("Busyness", "Coarseness", "Complexity", "Contrast", "Strength"),
-}  # fmt: skip
-SHAPE = (
-    "Compactness1", "Compactness2", "Elongation", "Flatness", "LeastAxisLength", "MajorAxisLength",
-    "Maximum2DDiameterColumn", "Maximum2DDiameterRow", "Maximum2DDiameterSlice", "Maximum3DDiameter", "MeshVolume",
-    "MinorAxisLength", "Sphericity", "SphericalDisproportion", "SurfaceArea", "SurfaceVolumeRatio",
-)  # fmt: skip
-"""The 16 behind the printed number: pyradiomics' 14 without VoxelVolume and with its three deprecated ones."""
-
-BIN_COUNT = 32
-"""Grey levels of textures: fixed, because the sub-bands of a wavelet have ranges of very different size."""
-SETTINGS: Mapping[str, Any] = {
-    "binCount": BIN_COUNT,
-    "wavelet": "coif1",
-    "label": 1,
-    "preCrop": True,
-    "padDistance": 5,
-    "minimumROIDimensions": 1,
-    "force2D": False,
-}
-"""Cropping to the mask and 5 voxels around it leaves every value as it is: coif1 reaches 3 voxels."""
-
-log = logging.getLogger(__name__)
+WAVELET_REACH = 3
+"""Voxels that coif1 looks beyond the mask (6 taps); past the border of the grid it goes on at the opposite one."""
+PAD = 5
+"""Voxels around the mask that are kept. More than the wavelet's reach, so cropping leaves every value as it is."""
+BASE_SETTINGS: Mapping[str, Any] = {"label": 1, "distances": [1], "force2D": False}
+"""Three dimensions, neighbours at distance 1 in 13 directions, averaged: pyradiomics' defaults, spelt out."""
 
 
-def settings_fingerprint() -> str:
-    """Return what identifies the features: names, settings, and the version of pyradiomics."""
-    names = {name: list(features) for name, features in CLASSES.items()}
-    return digest([dict(SETTINGS), names, list(SHAPE), list(IMAGE_TYPES), version("pyradiomics-bhklab")])
+@dataclass(frozen=True, slots=True)
+class Extraction:
+    """A patient's features and what a reader must know to trust them.
 
-
-def feature_names(channels: Sequence[str]) -> tuple[str, ...]:
-    """Return the names of all features in their order.
-
-    >>> len(feature_names(["pet", "ct"]))
-    1456
+    Attributes:
+        values: features by name; NaN for one that does not exist.
+        grey_levels: how many grey levels the mask holds in each image, by ``<channel>_<image>``.
+        constant: images that have one intensity in the mask.
+        margin: voxels between the mask and the border of the grid; 0 for a mask that touches it.
     """
-    textures = (
-        f"{channel}_{image}_{group}_{name}"
-        for channel in channels
-        for image in IMAGE_TYPES
-        for group, names in CLASSES.items()
-        for name in names
-    )
-    return (*textures, *(f"shape_{name}" for name in SHAPE))
+
+    values: Mapping[str, float]
+    grey_levels: Mapping[str, int]
+    constant: tuple[str, ...]
+    margin: int
 
 
-def extract(subject: Subject) -> dict[str, float]:
-    """Return a patient's features by name, in the order of :func:`feature_names`.
+@dataclass(frozen=True, slots=True)
+class _Region:
+    """Where the tumour lies.
 
-    A value that does not exist (the texture of a single voxel, say) is NaN; its name is logged.
+    Attributes:
+        window: the part of the grid that is kept.
+        mask: the tumour within it, as pyradiomics takes it.
+        box: its bounding box within it: first and last voxel along x, y and z.
+        margin: voxels between the tumour and the border of the grid.
+    """
+
+    window: tuple[slice, ...]
+    mask: Image
+    box: NDArray[np.intp]
+    margin: int
+
+    @classmethod
+    def around(cls, mask: Volume, pad: int | None) -> Self:
+        """Return the region of a mask with ``pad`` voxels around it, or with the whole grid."""
+        tumour = np.asarray(mask.voxels(), dtype=bool)
+        voxels = int(np.count_nonzero(tumour))
+        if voxels < 2:
+            raise ValueError(f"the mask is {'a single voxel' if voxels else 'empty'}")
+        along = [np.flatnonzero(tumour.any(axis=tuple({0, 1, 2} - {axis}))) for axis in range(3)]
+        first, last = np.array([a[0] for a in along]), np.array([a[-1] for a in along])
+        start = np.zeros(3, dtype=np.intp) if pad is None else np.maximum(first - pad, 0)
+        stop = np.array(tumour.shape) if pad is None else last + 1 + pad
+        window = tuple(map(slice, start.tolist(), stop.tolist()))
+        return cls(
+            window=window,
+            mask=_image(tumour[window].astype(np.uint8), mask),
+            box=np.column_stack([first - start, last - start]).ravel(),
+            margin=int(min(first.min(), (np.array(tumour.shape) - 1 - last).min())),
+        )
+
+    def image(self, volume: Volume) -> Image:
+        """Return a channel's voxels in the window."""
+        return _image(np.asarray(volume.voxels()[self.window], dtype=np.float64), volume)
+
+    def crop(self, image: Image) -> tuple[Image, Image]:
+        """Return image and mask within the bounding box: what feature classes take."""
+        from radiomics.imageoperations import cropToTumorMask
+
+        cropped: tuple[Image, Image] = cropToTumorMask(image, self.mask, self.box)
+        return cropped
+
+
+@dataclass(slots=True)
+class _Found:
+    values: dict[str, float] = field(default_factory=dict)
+    grey_levels: dict[str, int] = field(default_factory=dict)
+    constant: list[str] = field(default_factory=list)
+
+
+def extract(subject: Subject, chosen: FeatureSet, *, pad: int | None = PAD) -> Extraction:
+    """Return a patient's features, in the order of :meth:`FeatureSet.names`.
 
     Args:
         subject: image channels and ``mask`` on one grid.
+        chosen: the features, and the grey levels of textures.
+        pad: voxels around the mask that wavelets see; None for the whole image, which gives the same values.
 
     Raises:
-        ValueError: the mask is empty.
+        ValueError: the mask is empty or a single voxel.
+        BenchError: the set has no grey levels for one of the modalities.
     """
-    mask = subject.volumes["mask"]
-    tumour = np.asarray(mask.voxels(), dtype=bool)
-    if not tumour.any():
-        raise ValueError(f"the mask of {subject.id} is empty")
-    if _touches_border(tumour):
-        log.warning("%s: the mask touches the border of the grid; wavelet features there are less exact", subject.id)
+    _quiet()
+    region = _Region.around(subject.volumes["mask"], pad)
     channels = [name for name in subject.volumes if name != "mask"]
-    label = _image(tumour.astype(np.uint8), mask)
-    values: dict[str, float] = {}
-    for number, channel in enumerate(channels):
-        image = subject.volumes[channel]
-        voxels = _image(np.asarray(image.voxels(), dtype=np.float64), image)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # means of nothing, which become NaN and are named below
-            found = _extractor(shape=number == 0).execute(voxels, label)
-        for name, value in found.items():
-            kind, group, feature = name.split("_", 2)
-            if group == "shape":
-                values[f"shape_{feature}"] = _number(value)
-            elif kind in IMAGE_TYPES:
-                values[f"{channel}_{name}"] = _number(value)
-    names = feature_names(channels)
-    missing = [n for n in names if not np.isfinite(values.get(n, np.nan))]
-    if missing:
-        log.warning("%s: %d features do not exist, such as %s", subject.id, len(missing), missing[0])
-    return {name: values.get(name, np.nan) for name in names}
+    found = _Found()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # means of nothing, which become NaN
+        for channel in channels:
+            _of_channel(channel, subject.volumes[channel], region, chosen, found)
+        image = region.image(subject.volumes[channels[0]])  # for its spacing; the shape is the mask's
+        of_shape = _computed("shape", chosen.shape, region.crop(image), BASE_SETTINGS)
+        found.values.update({f"shape_{name}": _number(value) for name, value in of_shape.featureValues.items()})
+    values = {name: found.values.get(name, np.nan) for name in chosen.names(channels)}
+    return Extraction(values, found.grey_levels, tuple(found.constant), region.margin)
 
 
-@cache
-def _extractor(*, shape: bool) -> Any:
-    from radiomics.featureextractor import RadiomicsFeatureExtractor
+def _quiet() -> None:
+    """Silence pyradiomics, whose import sets its logger's level: what fails becomes NaN, and the report names it."""
+    import radiomics  # noqa: F401
 
-    logging.getLogger("radiomics").setLevel(logging.ERROR)
-    extractor = RadiomicsFeatureExtractor(**SETTINGS)
-    extractor.disableAllImageTypes()
-    extractor.enableImageTypes(Original={}, Wavelet={})
-    extractor.disableAllFeatures()
-    groups = {name: list(features) for name, features in CLASSES.items()}
-    extractor.enableFeaturesByName(**groups, **({"shape": list(SHAPE)} if shape else {}))
-    return extractor
+    logging.getLogger("radiomics").setLevel(logging.CRITICAL)
+
+
+def _of_channel(channel: str, volume: Volume, region: _Region, chosen: FeatureSet, found: _Found) -> None:
+    settings = {**BASE_SETTINGS, "wavelet": chosen.wavelet, **chosen.bins.settings(volume.modality)}
+    for filtered, kind in _images(region.image(volume), region.mask, settings, chosen.images):
+        name = f"{channel}_{kind}"
+        cropped = region.crop(filtered)
+        for group, features in chosen.features.items():
+            computed = _computed(group, features, cropped, settings)
+            for feature, value in computed.featureValues.items():
+                found.values[f"{name}_{group}_{feature}"] = _number(value)
+            found.grey_levels[name] = len(computed.coefficients["grayLevels"])
+        if _is_constant(*cropped):
+            found.constant.append(name)
+
+
+def _images(
+    image: Image, mask: Image, settings: Mapping[str, Any], wanted: Sequence[str]
+) -> Iterator[tuple[Image, str]]:
+    from radiomics.imageoperations import getWaveletImage
+
+    if "original" in wanted:
+        yield image, "original"
+    if set(wanted) - {"original"}:
+        yield from ((found, kind) for found, kind, _ in getWaveletImage(image, mask, **settings) if kind in wanted)
+
+
+def _computed(group: str, features: tuple[str, ...], cropped: tuple[Image, Image], settings: Mapping[str, Any]) -> Any:
+    """Return pyradiomics' object of a feature class after it has computed ``features``."""
+    from radiomics import getFeatureClasses
+
+    computed = getFeatureClasses()[group](*cropped, **settings)
+    for feature in features:
+        computed.enableFeatureByName(feature)
+    computed.execute()
+    return computed
+
+
+def _is_constant(image: Image, mask: Image) -> bool:
+    from SimpleITK import GetArrayViewFromImage
+
+    inside = GetArrayViewFromImage(image)[GetArrayViewFromImage(mask) == 1]
+    return bool(inside.min() == inside.max())
 
 
 def _image(voxels: NDArray[Any], volume: Volume) -> Image:
@@ -159,7 +187,3 @@ def _image(voxels: NDArray[Any], volume: Volume) -> Image:
 def _number(value: Any) -> float:
     """Return a feature as float; on some versions of numpy a few come as complex numbers without imaginary part."""
     return float(np.real(np.asarray(value)).item())
-
-
-def _touches_border(mask: NDArray[np.bool_]) -> bool:
-    return any(bool(mask.take(edge, axis=axis).any()) for axis in range(3) for edge in (0, -1))

@@ -6,7 +6,9 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+from cohort_folder import write_cohort, write_image
 
 VERBS = [
     ["run"],
@@ -16,6 +18,9 @@ VERBS = [
     ["logs"],
     ["validate"],
     ["cohort", "init"],
+    ["features", "list"],
+    ["features", "describe"],
+    ["features", "extract"],
     ["leaderboard", "build"],
     ["compare"],
     ["null-check"],
@@ -126,6 +131,41 @@ def test_doctor_names_versions_and_devices():
     assert {"python", "torch", "GPU", "disk", "methods"} <= names
 
 
+def test_feature_sets_are_listed_with_their_count_and_bins():
+    ended = bench("features", "list")
+    assert ended.returncode == 0
+    assert ended.stdout.splitlines()[0].split()[:6] == ["paper", "1456", "features", "32", "grey", "levels"]
+    rows = json.loads(bench("features", "list", "--json").stdout)
+    assert {r["name"]: r["features"] for r in rows} == {"paper": 1456, "paper-fixed-width": 1456, "pyradiomics": 1436}
+
+
+def test_a_feature_set_is_described_with_names_settings_and_reason():
+    ended = bench("features", "describe", "paper-fixed-width")
+    assert ended.returncode == 0
+    assert ended.stdout.startswith("paper-fixed-width: The same 1456 features, grey levels of 25 HU and 0.25 SUV\n")
+    assert "glcm        24: Autocorrelation, " in ended.stdout
+    assert json.loads(bench("features", "describe", "pyradiomics", "--json").stdout)["count"] == 1436
+
+
+def test_features_of_a_cohort_are_written_and_a_patient_that_fails_is_named(tmp_path):
+    folder = write_cohort(tmp_path / "toy", 3)
+    write_image(folder / "images" / "P01_mask.nii.gz", np.zeros((16, 16, 16), dtype=np.uint8))
+    arguments = ("features", "extract", folder, "--profile", "smoke", "--out", tmp_path / "out")
+    ended = bench(*arguments, "--to", "toy.csv", cwd=tmp_path)
+    assert ended.returncode == 1, ended.stderr
+    assert ended.stdout.splitlines()[0] == "Prepare   toy: 0/3 patients"
+    assert "Features  paper: 2 patients x 1456 features, 32 grey levels; 0 from the cache" in ended.stdout
+    assert "Failed    P01: " in ended.stdout
+    assert (tmp_path / "toy-report.csv").read_text().startswith("finding,subject,feature,detail\n")
+    accepted = bench(*arguments, "--skip-bad", "--json", cwd=tmp_path)
+    assert accepted.returncode == 0
+    told = json.loads(accepted.stdout)
+    assert (told["patients"], told["cached"], list(told["failed"])) == (2, 2, ["P01"])
+    assert (tmp_path / told["table"]).name == "toy-paper.parquet"
+    (folder / "images" / "P01_mask.nii.gz").unlink()
+    assert bench(*arguments).returncode == 2, "what can be seen before preparing is an error, as in bench run"
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -139,6 +179,9 @@ def test_doctor_names_versions_and_devices():
         (["compare", "volume", "tlg"], "Start one with 'bench run'"),
         (["run", "--methods", "volume", "--out", "/proc/none"], "cannot be made"),
         (["new", "Bad Name"], "Use kebab case"),
+        (["features", "describe", "papr"], "Unknown feature set 'papr'. Did you mean 'paper'"),
+        (["features", "extract", "phantom", "--set", "pyradiomic"], "Unknown feature set 'pyradiomic'. Did you mean"),
+        (["features", "extract", "phantom", "--to", "a.xlsx"], "Give a file that ends in .parquet or .csv"),
         (["ui", "--host", "0.0.0.0"], "--expose-without-login"),  # noqa: S104
     ],
     ids=lambda v: " ".join(v) if isinstance(v, list) else "",

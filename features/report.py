@@ -1,0 +1,87 @@
+"""What a reader must know about extracted features before trusting them: findings per patient and feature."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from survbench.features.radiomics import WAVELET_REACH, Extraction
+
+FEW_GREY_LEVELS = 8
+"""Fewer levels in a mask than this, and a texture matrix holds hardly more than the histogram."""
+
+Kind = Literal["few-grey-levels", "constant", "non-finite", "border"]
+KINDS: Mapping[Kind, str] = {
+    "few-grey-levels": f"textures of images with fewer than {FEW_GREY_LEVELS} grey levels",
+    "constant": "features constant over the cohort",
+    "non-finite": "values that do not exist",
+    "border": f"masks less than {WAVELET_REACH} voxels from the border of the grid",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the report.
+
+    Attributes:
+        kind: one of :data:`KINDS`.
+        subject: a patient's id; "" for the whole cohort.
+        feature: a feature's name; an image (``pet_wavelet-HHH``) where all its textures are meant; "" for the mask.
+        detail: what was found, in words.
+    """
+
+    kind: Kind
+    subject: str
+    feature: str
+    detail: str
+
+
+def report(extractions: Mapping[str, Extraction]) -> list[Finding]:
+    """Return all findings about a cohort's features, by kind.
+
+    Args:
+        extractions: of one feature set, by patient's id.
+    """
+    return [
+        *(finding for subject, e in extractions.items() for finding in _few_grey_levels(subject, e)),
+        *_of_values(extractions),
+        *(finding for subject, e in extractions.items() for finding in _near_border(subject, e)),
+    ]
+
+
+def summary(findings: Sequence[Finding]) -> str:
+    """Return how many findings there are of each kind in one line, or "" without any."""
+    counts = Counter(f.kind for f in findings)
+    return ", ".join(f"{counts[kind]} {what}" for kind, what in KINDS.items() if counts[kind])
+
+
+def _few_grey_levels(subject: str, extraction: Extraction) -> Iterator[Finding]:
+    for image, levels in extraction.grey_levels.items():
+        if levels < FEW_GREY_LEVELS:
+            detail = "constant in the mask" if image in extraction.constant else f"{levels} grey levels"
+            yield Finding("few-grey-levels", subject, image, detail)
+
+
+def _near_border(subject: str, extraction: Extraction) -> Iterator[Finding]:
+    if extraction.margin < WAVELET_REACH:
+        where = "touches the border" if extraction.margin == 0 else f"lies {extraction.margin} voxels from the border"
+        yield Finding("border", subject, "", f"the mask {where}; wavelets wrap around there")
+
+
+def _of_values(extractions: Mapping[str, Extraction]) -> Iterator[Finding]:
+    """Find features that are constant over the cohort, and values that do not exist."""
+    subjects = list(extractions)
+    if not subjects:
+        return
+    names = list(extractions[subjects[0]].values)
+    values = np.array([[e.values[name] for name in names] for e in extractions.values()])
+    known = np.isfinite(values)
+    low, high = (pick(np.where(known, values, fill), axis=0) for pick, fill in ((np.min, np.inf), (np.max, -np.inf)))
+    if len(subjects) > 1:
+        for column in np.flatnonzero(low == high):
+            yield Finding("constant", "", names[column], f"{low[column]:.6g} in every patient")
+    for row, column in np.argwhere(~known):
+        yield Finding("non-finite", subjects[row], names[column], "does not exist")
