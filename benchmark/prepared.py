@@ -148,12 +148,30 @@ def radiomics_path(out: Path, key: str) -> Path:
     return out / "cache" / "radiomics" / key[:2] / f"{key}.json"
 
 
+@dataclass(frozen=True, slots=True)
+class FeatureRow:
+    """A patient's row of a cohort's own table of features, and the key under which it is stored as radiomics are."""
+
+    key: str
+    values: Mapping[str, float]
+
+
+def feature_rows(features: FeatureTable, ids: Iterable[str]) -> dict[str, FeatureRow]:
+    """Return each patient's row of a table, by id; equal values have equal keys."""
+    named = (dict(zip(features.names, row, strict=True)) for row in features.values.tolist())
+    return {i: FeatureRow(digest(["table", _finite(row)]), row) for i, row in zip(ids, named, strict=True)}
+
+
 def write_radiomics(out: Path, key: str, values: Mapping[str, float]) -> None:
     """Store a patient's features; a non-finite one becomes null."""
     path = radiomics_path(out, key)
     path.parent.mkdir(parents=True, exist_ok=True)
-    finite = {name: float(v) if np.isfinite(v) else None for name, v in values.items()}
+    finite = _finite(values)
     write_json(path, {"sha256": digest(finite), "values": finite})
+
+
+def _finite(values: Mapping[str, float]) -> dict[str, float | None]:
+    return {name: float(v) if np.isfinite(v) else None for name, v in values.items()}
 
 
 def read_radiomics(out: Path, key: str) -> dict[str, float | None] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,15 @@ from survbench.executor import Ended, Task, execute
 from survbench.hashing import digest
 from survbench.job import Job
 from survbench.planner import Plan, PlannedCohort, plan
-from survbench.prepared import read_radiomics, subject_rows, volume_store, write_prepared
+from survbench.prepared import (
+    FeatureRow,
+    feature_rows,
+    read_radiomics,
+    subject_rows,
+    volume_store,
+    write_prepared,
+    write_radiomics,
+)
 from survbench.profile import Profile
 from survbench.protocol import Protocol, read_splits, stratified_folds, write_splits
 from survbench.provenance import provenance
@@ -34,6 +42,8 @@ if TYPE_CHECKING:
 
 PREPARE_CHUNK = 8
 """Patients per preparing task: small enough to share the work, large enough to be worth a process."""
+MANY_FEATURES = 10
+"""From so many on, two patients with the same values are one patient."""
 
 log = logging.getLogger(__name__)
 
@@ -139,6 +149,7 @@ class _Cohorts:
             load_source(name, profile=request.profile, data=data, skip_bad=request.skip_bad) for name, data in names
         ]
         self._refuse_different_images()
+        self._refuse_different_features()
         card = self.sources[0].card
         if card.images and card.field_of_view_mm is not None:
             self.grid = plan_grid(card.field_of_view_mm, request.profile.voxels)
@@ -170,8 +181,21 @@ class _Cohorts:
                     "Declare the same columns with model: true, of the same kind and levels, on both cards."
                 )
 
+    def _refuse_different_features(self) -> None:
+        """Refuse an external cohort whose features have other names; without a table they are those of its images."""
+        first, *others = self.sources
+        for other in others:
+            mine, theirs = (set(s.cohort.features.names) if s.cohort.features else None for s in (first, other))
+            if mine != theirs and all("radiomics" in self.offers(s) for s in (first, other)):
+                only = sorted((mine or set()) ^ (theirs or set()))
+                raise BenchError(
+                    f"Cohort {first.card.name!r} and external cohort {other.card.name!r} do not give the same features "
+                    f"to methods: {', '.join(only[:5])}{', ...' if len(only) > 5 else ''} ({len(only)}) only one of "
+                    "them has. Declare the same columns under 'features' on both cards, or on none."
+                )
+
     def refuse_duplicates(self) -> None:
-        """Refuse the same image in two patients: one of them would be trained on and tested with.
+        """Refuse the same image or row of features in two patients: one would be trained on, and tested with the other.
 
         Raises:
             CohortError: all pairs.
@@ -179,14 +203,15 @@ class _Cohorts:
         seen: dict[str, tuple[int, str]] = {}
         problems: list[Problem] = []
         for number, source in enumerate(self.sources):
+            rows = self.table(source)
             for subject in source.cohort.subjects:
-                for name in source.cohort.channels:
-                    first = seen.setdefault(subject.volumes[name].fingerprint(), (number, subject.id))
+                for what, content in _contents(source, subject, rows):
+                    first = seen.setdefault(content, (number, subject.id))
                     if first != (number, subject.id):
                         owner = f"{self.sources[first[0]].card.name}/{first[1]}"
-                        problems.append(Problem(subject.id, f"{name} is the same image as {owner}'s.", "Keep one."))
+                        problems.append(Problem(subject.id, f"{what} as {owner}'s.", "Keep one."))
         if problems:
-            raise CohortError("The same image stands for two patients:", problems)
+            raise CohortError("The same data stand for two patients:", problems)
 
     def offers(self, source: SourceCohort) -> frozenset[Need]:
         """Return what methods can be given of a cohort."""
@@ -197,7 +222,7 @@ class _Cohorts:
             has.add("mask")
         if source.card.model_columns:
             has.add("clinical")
-        if {"images", "mask"} <= has:
+        if {"images", "mask"} <= has or source.cohort.features is not None:
             has.add("radiomics")
         if source.cohort.truth is not None:
             has.add("truth")
@@ -218,14 +243,29 @@ class _Cohorts:
         """Return the point on which a patient's grid is centred."""
         return reference_point(subject, source.cohort.channels, source.card.reference)
 
+    def table(self, source: SourceCohort) -> Mapping[str, FeatureRow]:
+        """Return the features of each patient of a cohort with a table of its own; else nothing."""
+        features = source.cohort.features
+        return {} if features is None else feature_rows(features, source.cohort.ids)
+
     def radiomics_key(self, source: SourceCohort, keys: Mapping[str, str]) -> str | None:
-        """Return the cache key of a patient's features, or None where no method asks for them."""
+        """Return the cache key under which to extract a patient's features; None where no method asks for them, or the
+        cohort has a table of its own.
+        """
         wanted = any("radiomics" in i.needs_fit | i.needs_predict for i in self.infos)
-        if not wanted or "radiomics" not in self.offers(source):
+        if not wanted or source.cohort.features is not None or "radiomics" not in self.offers(source):
             return None
         from survbench.features.radiomics import settings_fingerprint
 
         return digest(["radiomics", settings_fingerprint(), dict(keys)])
+
+
+def _contents(source: SourceCohort, subject: Subject, rows: Mapping[str, FeatureRow]) -> Iterator[tuple[str, str]]:
+    for name in source.cohort.channels:
+        yield f"{name} is the same image", subject.volumes[name].fingerprint()
+    # rows of a few coarse features may be equal by chance
+    if subject.id in rows and len(rows[subject.id].values) >= MANY_FEATURES:
+        yield "All features are the same", rows[subject.id].key
 
 
 def run(request: Request, watcher: Watcher) -> Result:
@@ -287,6 +327,7 @@ def _prepare(cohorts: _Cohorts, watcher: Watcher) -> None:
     Raises:
         CohortError: patients that cannot be prepared, unless the request skips bad ones (they are then dropped).
     """
+    _store_tables(cohorts)
     if cohorts.grid is None:
         return
     request = cohorts.request
@@ -333,6 +374,13 @@ def _prepare(cohorts: _Cohorts, watcher: Watcher) -> None:
             cohorts.sources[number] = _without(source, problems, skip_bad=request.skip_bad)
 
 
+def _store_tables(cohorts: _Cohorts) -> None:
+    out = cohorts.request.out
+    for row in (row for source in cohorts.sources for row in cohorts.table(source).values()):
+        if read_radiomics(out, row.key) is None:
+            write_radiomics(out, row.key, row.values)
+
+
 def _nothing(_: Task) -> None:
     pass
 
@@ -375,7 +423,8 @@ def _cached(made: Plan, store: Store) -> frozenset[str]:
 def _prepared(cohorts: _Cohorts, source: SourceCohort, *, write: bool = True) -> PlannedCohort:
     volumes = {s.id: cohorts.volume_keys(source, s) for s in source.cohort.subjects}
     features = {i: cohorts.radiomics_key(source, keys) for i, keys in volumes.items()}
-    rows = subject_rows(source, volumes, {i: key for i, key in features.items() if key is not None})
+    known = {i: key for i, key in features.items() if key is not None}
+    rows = subject_rows(source, volumes, known | {i: row.key for i, row in cohorts.table(source).items()})
     prepared = write_prepared(cohorts.request.out, source, rows, write=write)
     truth = source.cohort.truth
     by_id: dict[str, Mapping[str, Any]] = {
@@ -413,6 +462,8 @@ def _study(cohorts: _Cohorts, planned: Sequence[PlannedCohort], protocol: Protoc
 
 def _describe(source: SourceCohort, planned: PlannedCohort) -> dict[str, Any]:
     card, cohort = source.card, source.cohort
+    # without extracted radiomics: a study is the same whichever methods were asked for first
+    extracted = {"radiomics"} if cohort.features is None else set()
     return {
         "name": card.name,
         "title": card.title,
@@ -424,10 +475,9 @@ def _describe(source: SourceCohort, planned: PlannedCohort) -> dict[str, Any]:
         "grid": list(planned.grid) if planned.grid else None,
         "licence": card.licence,
         "citation": card.citation,
-        # without radiomics: a study is the same whichever methods were asked for first
         "fingerprint": digest(
             [
-                {i: {k: v for k, v in row.items() if k != "radiomics"} for i, row in planned.rows.items()},
+                {i: {k: v for k, v in row.items() if k not in extracted} for i, row in planned.rows.items()},
                 planned.declared,
                 sorted(map(list, _sorted_outcomes(cohort))),
             ]
