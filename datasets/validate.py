@@ -67,6 +67,8 @@ def _sorted(findings: list[Problem]) -> list[Problem]:
 
 
 def _of_outcomes(cohort: Cohort) -> Iterator[Problem]:
+    if not cohort.subjects:
+        return  # the problems that left no patient are listed
     events = int(cohort.event.sum())
     if events < 2:
         yield Problem("", f"There are {events} events.", "Survival models need events in every fold; at least two.")
