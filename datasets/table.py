@@ -67,9 +67,7 @@ def read_table(path: Path) -> Table:
     """
     kind = Path(path.name.lower().removesuffix(".gz")).suffix
     if kind not in {".csv", ".tsv", ".txt"} and path.suffix.lower() != ".parquet":
-        raise BenchError(
-            f"{path} is no .csv, .tsv (or .csv.gz, .tsv.gz) or .parquet file. Save the table as CSV in UTF-8."
-        )
+        raise BenchError(f"{path} is no .csv or .tsv (gzipped or not), nor .parquet. Save the table as CSV in UTF-8.")
     if not path.is_file():
         raise BenchError(f"There is no table {path}. Correct 'table' in the card, or put the file there.")
     records = _parquet(path) if kind == ".parquet" else _text(path)

@@ -12,6 +12,7 @@ from cohort_folder import CARD as IMAGES
 from cohort_folder import write_cohort
 from survbench import runner
 from survbench.card import parse_card, read_card
+from survbench.datasets.draft import draft_card
 from survbench.datasets.folder import inspect_cohort
 from survbench.datasets.named import load_source
 from survbench.datasets.table import read_table
@@ -165,6 +166,23 @@ def test_outcomes_and_clinical_columns_among_the_features_are_refused_by_name(tm
         "Column 'dead' is the endpoint's event and cannot be a feature.",
         "Column 'age' is the clinical column 'age' and cannot be a feature.",
     }
+
+
+@pytest.mark.parametrize("key", ["patient", "row-number"])
+def test_a_table_without_images_is_drafted_as_features(tmp_path, rows, key):
+    more = [[f"PET_Kurtosis{n}", *(f"{(n + 1.5) * i % 7.3:.3f}" for i in range(24))] for n in range(12)]
+    rows = [[*row, *cells] for row, cells in zip(rows, zip(*more, strict=True), strict=True)]
+    rows = column(rows, "pfs_months", [f"{7 * n % 24 + 3.5}" for n in range(24)])
+    folder = write_table_cohort(tmp_path / "toy", [row[key == "row-number" :] for row in rows])
+    (folder / "cohort.yaml").unlink()
+    text = draft_card(folder, folder / "patients.csv")
+    card = parse_card(text, source="draft")
+    assert card.id == key
+    (folder / "cohort.yaml").write_text(text)
+    found = inspect(folder)
+    assert found.problems == ()
+    names = found.source.cohort.features.names
+    assert set(names) == {"age", *FEATURES, *(f"PET_Kurtosis{n}" for n in range(12))}
 
 
 # --- a run
