@@ -84,7 +84,7 @@ def inspect_cohort(card: CohortCard, folder: Path) -> Inspection:
         subjects=tuple(subjects),
         channels=tuple(card.images),
         clinical_columns=card.model_columns,
-        features=features and features.table(p.id for p in kept),
+        features=None if features is None else features.table(p.id for p in kept),
         time=np.array([p.time for p in kept], dtype=np.float64),
         event=np.array([p.event for p in kept], dtype=bool),
     )
