@@ -14,6 +14,8 @@ from survbench.errors import BenchError
 TimeUnit = Literal["days", "weeks", "months", "years"]
 Model = TypeVar("Model", bound=BaseModel)
 MAX_SIDE_MM = 3000.0
+ROW_NUMBER = "row-number"
+"""Stands for the id column of a table that has none."""
 MONTHS_PER_UNIT: dict[TimeUnit, float] = {"days": 12 / 365.25, "weeks": 84 / 365.25, "months": 1.0, "years": 12.0}
 
 
@@ -64,9 +66,32 @@ class Clinical(_Strict):
         return self
 
 
+class Features(_Strict):
+    """Precomputed features, a column each; methods get them in place of radiomics of the images.
+
+    ``table`` and ``id`` default to the card's. ``columns`` and ``exclude`` are names or shell patterns; the column of
+    the ids is never a feature.
+    """
+
+    table: str | None = None
+    id: str | None = None
+    columns: Annotated[tuple[str, ...], Field(min_length=1)] = ("*",)
+    exclude: tuple[str, ...] = ()
+
+
+class Patients(_Strict):
+    """Which rows of the table are the cohort: those with one of the codes in each column of ``where``, but not the ids
+    in ``without``.
+    """
+
+    where: dict[str, Annotated[tuple[str | int | float | bool, ...], Field(min_length=1)]] = Field(default_factory=dict)
+    without: tuple[str, ...] = ()
+
+
 class CohortCard(_Strict):
     """A cohort's card as read from YAML; unknown keys are refused.
 
+    ``id`` is a column, or ``row-number``: the patients are then numbered from 0 in the order of the table.
     ``field_of_view_mm`` is one box for all patients (x, y, z in RAS directions), centred on ``reference``:
     the centre of each patient's image, or one point in world millimetres for registered cohorts. ``radiomics`` names
     the feature set of methods that take radiomics.
@@ -77,9 +102,11 @@ class CohortCard(_Strict):
     table: str = "clinical.csv"
     id: str = "id"
     centre: str | None = None
+    patients: Patients = Patients()
     endpoint: Endpoint
     images: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], Channel] = Field(default_factory=dict)
     mask: Mask | None = None
+    features: Features | None = None
     field_of_view_mm: tuple[float, float, float] | None = None
     reference: Literal["image-centre"] | tuple[float, float, float] = "image-centre"
     clinical: tuple[Clinical, ...] = ()
@@ -99,20 +126,33 @@ class CohortCard(_Strict):
         return self
 
     @model_validator(mode="after")
+    def _features_have_ids(self) -> CohortCard:
+        apart = self.features is not None and self.features.table not in {None, self.table}
+        if apart and self.id == ROW_NUMBER:
+            raise ValueError(f"'id: {ROW_NUMBER}' cannot join features.table to the table; both need a column of ids")
+        return self
+
+    @model_validator(mode="after")
     def _predictors_are_no_outcome(self) -> CohortCard:
         names = [c.name for c in self.clinical]
         twice = sorted({n for n in names if names.count(n) > 1})
         if twice:
             raise ValueError(f"clinical names must differ; there is more than one {', '.join(twice)}")
-        told = {
+        for column in self.clinical:
+            if column.model and column.column in self.told:
+                raise ValueError(
+                    f"column {column.column!r} is {self.told[column.column]} and cannot be given to methods"
+                )
+        return self
+
+    @property
+    def told(self) -> dict[str, str]:
+        """Columns that say who a patient is or what became of them, and which of the two: no predictors."""
+        return {
             self.id: "the id",
             self.endpoint.time: "the endpoint's time",
             self.endpoint.event: "the endpoint's event",
         }
-        for column in self.clinical:
-            if column.model and column.column in told:
-                raise ValueError(f"column {column.column!r} is {told[column.column]} and cannot be given to methods")
-        return self
 
     @property
     def model_columns(self) -> tuple[ClinicalColumn, ...]:

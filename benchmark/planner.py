@@ -52,7 +52,7 @@ REMEDY: Mapping[str, str] = {
     "images": "the cohort has no images",
     "mask": "the cohort has no tumour masks",
     "clinical": "the card gives no clinical column to methods (model: true)",
-    "radiomics": "the cohort has no images with masks to take them from",
+    "radiomics": "the card gives no table of features, and radiomics of images needs masks too",
     "truth": "only simulated cohorts have a true hazard",
 }
 

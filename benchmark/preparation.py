@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol as Interface
@@ -17,13 +17,16 @@ from survbench.executor import Ended, Task, execute
 from survbench.features.feature_sets import FeatureSet, feature_set, settings_fingerprint
 from survbench.features.radiomics import Extraction
 from survbench.hashing import digest
-from survbench.prepared import read_radiomics, volume_store
+from survbench.prepared import FeatureRow, feature_rows, read_radiomics, volume_store, write_radiomics
 from survbench.profile import Profile
 from survbench.worker import prepare
 
 MAX_CHUNK = 8
 TASKS_PER_WORKER = 4
 """Patients per preparing task: few enough that all workers end together, at most so many that progress shows."""
+
+MANY_FEATURES = 10
+"""From so many on, two patients with the same values are one patient."""
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +82,7 @@ class Cohorts:
         return self.features
 
     def refuse_duplicates(self) -> None:
-        """Refuse the same image in two patients: one of them would be trained on and tested with.
+        """Refuse the same image or row of features in two patients: one would be trained on, and tested with the other.
 
         Raises:
             CohortError: all pairs.
@@ -87,14 +90,15 @@ class Cohorts:
         seen: dict[str, tuple[int, str]] = {}
         problems: list[Problem] = []
         for number, source in enumerate(self.sources):
+            rows = table_rows(source)
             for subject in source.cohort.subjects:
-                for name in source.cohort.channels:
-                    first = seen.setdefault(subject.volumes[name].fingerprint(), (number, subject.id))
+                for what, content in _contents(source, subject, rows):
+                    first = seen.setdefault(content, (number, subject.id))
                     if first != (number, subject.id):
                         owner = f"{self.sources[first[0]].card.name}/{first[1]}"
-                        problems.append(Problem(subject.id, f"{name} is the same image as {owner}'s.", "Keep one."))
+                        problems.append(Problem(subject.id, f"{what} as {owner}'s.", "Keep one."))
         if problems:
-            raise CohortError("The same image stands for two patients:", problems)
+            raise CohortError("The same data stand for two patients:", problems)
 
     def volume_keys(self, source: SourceCohort, subject: Subject) -> dict[str, str]:
         """Return the cache keys of a patient's volumes."""
@@ -104,8 +108,10 @@ class Cohorts:
         return {name: volume_key(subject.volumes[name], self.grid, centre) for name in volume_names(source)}
 
     def radiomics_key(self, source: SourceCohort, keys: Mapping[str, str]) -> str | None:
-        """Return the cache key of a patient's features, or None where nobody asks for them."""
-        if self.features is None or "radiomics" not in offers(source):
+        """Return the cache key under which to extract a patient's features; None where nobody asks for them, or the
+        cohort has a table of its own.
+        """
+        if self.features is None or source.cohort.features is not None or "radiomics" not in offers(source):
             return None
         return digest(["radiomics", settings_fingerprint(self.features), dict(keys)])
 
@@ -126,6 +132,20 @@ def open_cohorts(names: Sequence[tuple[str, Path | None]], *, profile: Profile, 
     return Cohorts(sources, grid)
 
 
+def table_rows(source: SourceCohort) -> Mapping[str, FeatureRow]:
+    """Return the features of each patient of a cohort with a table of its own; else nothing."""
+    features = source.cohort.features
+    return {} if features is None else feature_rows(features, source.cohort.ids)
+
+
+def _contents(source: SourceCohort, subject: Subject, rows: Mapping[str, FeatureRow]) -> Iterator[tuple[str, str]]:
+    for name in source.cohort.channels:
+        yield f"{name} is the same image", subject.volumes[name].fingerprint()
+    # rows of a few coarse features may be equal by chance
+    if subject.id in rows and len(rows[subject.id].values) >= MANY_FEATURES:
+        yield "All features are the same", rows[subject.id].key
+
+
 def offers(source: SourceCohort) -> frozenset[Need]:
     """Return what methods can be given of a cohort."""
     has: set[Need] = set()
@@ -135,7 +155,7 @@ def offers(source: SourceCohort) -> frozenset[Need]:
         has.add("mask")
     if source.card.model_columns:
         has.add("clinical")
-    if {"images", "mask"} <= has:
+    if {"images", "mask"} <= has or source.cohort.features is not None:
         has.add("radiomics")
     if source.cohort.truth is not None:
         has.add("truth")
@@ -162,6 +182,9 @@ def prepare_source(
     Raises:
         BenchError: a process died or took too long; what is done is kept.
     """
+    for row in table_rows(source).values():
+        if read_radiomics(out, row.key) is None:
+            write_radiomics(out, row.key, Extraction(row.values, {}, (), 0))
     grid = cohorts.grid
     if grid is None:
         return Preparation({}, {}, len(source.cohort))
@@ -251,6 +274,14 @@ def _refuse_different(first: SourceCohort, other: SourceCohort) -> None:
             "the external cohort's endpoint is %s, the cohort's %s",
             other.card.endpoint.name,
             first.card.endpoint.name,
+        )
+    names = [set(s.cohort.features.names) if s.cohort.features else set() for s in (first, other)]
+    if names[0] != names[1] and all("radiomics" in offers(s) for s in (first, other)):
+        only = sorted(names[0] ^ names[1])
+        raise BenchError(
+            f"Cohort {first.card.name!r} and external cohort {other.card.name!r} do not give the same features to "
+            f"methods: {', '.join(only[:5])}{', ...' if len(only) > 5 else ''} ({len(only)}) only one of them has. "
+            "Declare the same columns under 'features' on both cards, or on none."
         )
     mine = {(c.name, c.kind, c.levels) for c in first.cohort.clinical_columns}
     if mine != {(c.name, c.kind, c.levels) for c in other.cohort.clinical_columns}:

@@ -149,17 +149,35 @@ def radiomics_path(out: Path, key: str) -> Path:
     return out / "cache" / "radiomics" / key[:2] / f"{key}.json"
 
 
+@dataclass(frozen=True, slots=True)
+class FeatureRow:
+    """A patient's row of a cohort's own table of features, and the key under which it is stored as radiomics are."""
+
+    key: str
+    values: Mapping[str, float]
+
+
+def feature_rows(features: FeatureTable, ids: Iterable[str]) -> dict[str, FeatureRow]:
+    """Return each patient's row of a table, by id; equal values have equal keys."""
+    named = (dict(zip(features.names, row, strict=True)) for row in features.values.tolist())
+    return {i: FeatureRow(digest(["table", _finite(row)]), row) for i, row in zip(ids, named, strict=True)}
+
+
 def write_radiomics(out: Path, key: str, extraction: Extraction) -> None:
     """Store a patient's features; a non-finite one becomes null."""
     path = radiomics_path(out, key)
     path.parent.mkdir(parents=True, exist_ok=True)
     content = {
-        "values": {name: float(v) if np.isfinite(v) else None for name, v in extraction.values.items()},
+        "values": _finite(extraction.values),
         "grey_levels": dict(extraction.grey_levels),
         "constant": list(extraction.constant),
         "margin": extraction.margin,
     }
     write_json(path, {"sha256": digest(content), "content": content})
+
+
+def _finite(values: Mapping[str, float]) -> dict[str, float | None]:
+    return {name: float(v) if np.isfinite(v) else None for name, v in values.items()}
 
 
 def read_radiomics(out: Path, key: str) -> Extraction | None:

@@ -19,7 +19,7 @@ from survbench.features.report import report, summary
 from survbench.hashing import digest
 from survbench.job import Job, required_keys
 from survbench.planner import Plan, PlannedCohort, plan
-from survbench.preparation import Cohorts, PreparationWatcher, offers, open_cohorts, prepare_source, without
+from survbench.preparation import Cohorts, PreparationWatcher, offers, open_cohorts, prepare_source, table_rows, without
 from survbench.prepared import subject_rows, write_prepared
 from survbench.profile import Profile
 from survbench.protocol import Protocol, read_splits, stratified_folds, write_splits
@@ -264,7 +264,8 @@ def _cached(made: Plan, store: Store) -> frozenset[str]:
 def _prepared(cohorts: Cohorts, source: SourceCohort, request: Request, *, write: bool = True) -> PlannedCohort:
     volumes = {s.id: cohorts.volume_keys(source, s) for s in source.cohort.subjects}
     features = {i: cohorts.radiomics_key(source, keys) for i, keys in volumes.items()}
-    rows = subject_rows(source, volumes, {i: key for i, key in features.items() if key is not None})
+    known = {i: key for i, key in features.items() if key is not None}
+    rows = subject_rows(source, volumes, known | {i: row.key for i, row in table_rows(source).items()})
     prepared = write_prepared(request.out, source, rows, write=write)
     truth = source.cohort.truth
     by_id: dict[str, Mapping[str, Any]] = {
@@ -304,6 +305,8 @@ def _study(
 
 def _describe(source: SourceCohort, planned: PlannedCohort) -> dict[str, Any]:
     card, cohort = source.card, source.cohort
+    # without extracted radiomics: a study is the same whichever methods were asked for first
+    extracted = {"radiomics"} if cohort.features is None else set()
     return {
         "name": card.name,
         "title": card.title,
@@ -315,10 +318,9 @@ def _describe(source: SourceCohort, planned: PlannedCohort) -> dict[str, Any]:
         "grid": list(planned.grid) if planned.grid else None,
         "licence": card.licence,
         "citation": card.citation,
-        # without radiomics: a study is the same whichever methods were asked for first
         "fingerprint": digest(
             [
-                {i: {k: v for k, v in row.items() if k != "radiomics"} for i, row in planned.rows.items()},
+                {i: {k: v for k, v in row.items() if k not in extracted} for i, row in planned.rows.items()},
                 planned.declared,
                 sorted(map(list, _sorted_outcomes(cohort))),
             ]

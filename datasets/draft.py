@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import yaml
+from survbench.card import ROW_NUMBER
 from survbench.datasets.nifti import read_header
 from survbench.datasets.table import MISSING, Table, canonical, number, read_table
 from survbench.errors import BenchError
@@ -24,7 +25,10 @@ TIME_WORDS = ("time", "days", "months", "weeks", "years", "duration", "follow")
 EVENT_WORDS = ("event", "status", "progress", "relapse", "recurrence", "death", "dead", "censor")
 ENDPOINTS = ("pfs", "os", "dfs", "rfs", "dmfs", "ttp", "efs", "mfs")
 CENTRE_WORDS = ("centre", "center", "hospital", "institution")
+ID_WORDS = ("id", "patient", "patientid", "subject", "case")
 MAX_LEVELS = 10
+MANY_NUMBERS = 20
+"""From so many numeric columns on, a table without images is taken for one of features."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +45,7 @@ def draft_card(folder: Path, table: Path) -> str:
 
     Args:
         folder: where the images lie, and ``cohort.yaml`` will.
-        table: CSV or TSV, one row per patient, inside ``folder``.
+        table: one row per patient, inside ``folder``. Without images, many numeric columns become features.
 
     Raises:
         BenchError: the table lies elsewhere or cannot be read, or no column's values occur in the names of files.
@@ -55,14 +59,14 @@ def draft_card(folder: Path, table: Path) -> str:
     content = read_table(table)
     files = sorted(p for p in folder.rglob("*") if p.name.endswith(SUFFIXES) and p.is_file())
     key = _id_column(content, files, folder)
-    images = _images(content, files, folder, key)
+    images = _images(content, files, folder, key) if files else _Images((), None, ())
     time, event = _outcome(content, key)
     lines = [
         "# Drafted by 'bench cohort init'. Look at every line marked GUESS, then run 'bench validate'.",
         f"name: {_name(folder)}",
         f"title: {_quoted(folder.resolve().name)}",
         f"table: {_quoted(relative.as_posix())}",
-        f"id: {_quoted(key)}",
+        f"id: {_quoted(key)}" + ("  # GUESS: no column looks like one of ids" if key == ROW_NUMBER else ""),
     ]
     centre = next((c for c in content.columns if any(w in c.lower() for w in CENTRE_WORDS)), None)
     lines += [f"centre: {_quoted(centre)}  # GUESS"] if centre else []
@@ -73,7 +77,10 @@ def draft_card(folder: Path, table: Path) -> str:
         )
     ]
     lines += _image_lines(images)
-    lines += _clinical_lines(content, {key, time, event, centre or ""})
+    used = {key, time, event, centre or ""}
+    features = [] if images.channels else _features(content, used)
+    lines += _feature_lines(content, features, key)
+    lines += _clinical_lines(content, used | set(features))
     lines += [
         "licence: unknown  # who may use the data",
         "citation: unpublished",
@@ -83,18 +90,22 @@ def draft_card(folder: Path, table: Path) -> str:
 
 
 def _id_column(table: Table, files: Sequence[Path], folder: Path) -> str:
-    """Return the column of which most values occur in the names of files; without files the first unique one."""
+    """Return the column of which most values occur in the names of files. Without files it is the first unique one that
+    holds text or is called like one of ids, or none: rows are then numbered.
+    """
     paths = [f.relative_to(folder).as_posix() for f in files]
     best, most = "", 0
     for column in table.columns:
         values = {row.cells[column] for row in table.rows} - {""}
         if len(values) < len(table.rows):
             continue
-        if not files:
+        if not files and (_has(column, ID_WORDS) or not _is_numeric(table, column)):
             return column
         found = sum(any(value in path for path in paths) for value in values if len(value) > 1)
         if found > most:
             best, most = column, found
+    if not files:
+        return ROW_NUMBER
     if not best:
         raise BenchError(
             f"No column of the table names the files under {folder} (looked for {', '.join(SUFFIXES)}). Put each "
@@ -146,6 +157,28 @@ def _image_lines(images: _Images) -> list[str]:
         "reference: image-centre",
     ]
     return lines
+
+
+def _features(table: Table, used: set[str]) -> list[str]:
+    """Return the columns that may be features: many numbers of more than two values, none called like an outcome."""
+    words = {*TIME_WORDS, *EVENT_WORDS, *ENDPOINTS}
+    found = [
+        column
+        for column in table.columns
+        if column not in used
+        and _is_numeric(table, column)
+        and len(set(_values(table, column))) > 2
+        and not words & set(re.split(r"[^a-z]+", column.lower()))
+    ]
+    return found if len(found) >= MANY_NUMBERS else []
+
+
+def _feature_lines(table: Table, features: Sequence[str], key: str) -> list[str]:
+    if not features:
+        return []
+    others = [c for c in table.columns if c not in features and c != key]
+    guess = f"# GUESS: {len(features)} columns; see that none tells the outcome"
+    return [f'features: {{columns: ["*"], exclude: {_flow(others)}}}  {guess}']
 
 
 def _outcome(table: Table, key: str) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""A folder with a table and NIfTI images, read as its card says. Every problem is listed, never only the first."""
+"""A folder with tables and NIfTI images, read as its card says. Every problem is listed, never only the first."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 from survbench.card import CohortCard
 from survbench.cohort import Cohort, Subject
+from survbench.datasets.features import feature_source, outcome_copies, parse_features
 from survbench.datasets.nifti import ImageError, nifti_volume
 from survbench.datasets.source import SourceCohort
-from survbench.datasets.table import Patient, parse_patients, read_table
+from survbench.datasets.table import Patient, numbered, parse_patients, read_table
 from survbench.errors import CohortError, Problem
 from survbench.volume import Modality, Volume
 
@@ -30,7 +31,7 @@ class Inspection:
 
 
 def read_cohort(card: CohortCard, folder: Path, *, skip_bad: bool = False) -> SourceCohort:
-    """Read a cohort's table and the headers of its images; voxels are read when they are needed.
+    """Read a cohort's tables and the headers of its images; voxels are read when they are needed.
 
     Args:
         card: the cohort's card.
@@ -60,8 +61,14 @@ def inspect_cohort(card: CohortCard, folder: Path) -> Inspection:
     Raises:
         BenchError: the table cannot be read at all.
     """
-    parsed = parse_patients(card, read_table(folder / card.table))
+    table = numbered(card, read_table(folder / card.table))
+    parsed = parse_patients(card, table)
     problems = list(parsed.problems)
+    features = None
+    if card.features is not None:
+        source = feature_source(card, card.features, table, folder)
+        features = parse_features(card, card.features, source, parsed.ids)
+        problems += features.problems
     patients = {p.id: p for p in parsed.patients}
     kept: list[Patient] = []
     subjects: list[Subject] = []
@@ -70,16 +77,19 @@ def inspect_cohort(card: CohortCard, folder: Path) -> Inspection:
         volumes, of_files = _volumes(card, folder, name)
         problems += [Problem(name, p.what, p.remedy) for p in of_files]
         patient = patients.get(name)
-        if patient is not None and not of_files:
+        if patient is not None and not of_files and (features is None or name in features.values):
             kept.append(patient)
             subjects.append(Subject(name, patient.centre, patient.clinical, volumes))
     cohort = Cohort(
         subjects=tuple(subjects),
         channels=tuple(card.images),
         clinical_columns=card.model_columns,
+        features=None if features is None else features.table(p.id for p in kept),
         time=np.array([p.time for p in kept], dtype=np.float64),
         event=np.array([p.event for p in kept], dtype=bool),
     )
+    if cohort.features is not None:
+        problems += outcome_copies(cohort.features, cohort.time, cohort.event)
     return Inspection(SourceCohort(card, cohort), tuple(problems))
 
 

@@ -14,7 +14,11 @@ from survbench.profile import PhantomSize, Profile
 
 CARD_FILE = "cohort.yaml"
 PHANTOMS = ("phantom", "phantom-external")
-PUBLIC = {"sts51": "TCIA collection Soft-tissue-Sarcoma, doi:10.7937/K9/TCIA.2015.7GO2GSKS"}
+PUBLIC = {
+    "hn_petct": "TCIA collection Head-Neck-PET-CT, doi:10.7937/K9/TCIA.2017.8oje5q00; features: radMLBench",
+    "nsclc_pet": "Dryad, doi:10.5061/dryad.752153b",
+    "sts51": "TCIA collection Soft-tissue-Sarcoma, doi:10.7937/K9/TCIA.2015.7GO2GSKS",
+}
 """Cohorts whose card comes with survbench and whose data do not, and where those are published."""
 
 
@@ -27,6 +31,7 @@ def cohort_summaries() -> list[dict[str, Any]]:
             "title": card.title + (", second centre (external test)" if name == PHANTOMS[1] else ""),
             "endpoint": card.endpoint.name,
             "channels": list(card.images),
+            "features": card.features is not None,
             "embedded": name in PHANTOMS,
             "licence": card.licence,
             "citation": card.citation,

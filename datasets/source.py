@@ -13,7 +13,8 @@ class SourceCohort:
     """A cohort before preprocessing.
 
     ``cohort`` holds native volumes and, in ``Subject.clinical``, every column of the card, also those that methods
-    never get; ``Cohort.restrict`` drops them. ``cohort.truth`` is set for simulated cohorts alone.
+    never get; ``Cohort.restrict`` drops them. ``cohort.features`` are those of the table that the card declares, and
+    ``cohort.truth`` is set for simulated cohorts alone.
     """
 
     card: CohortCard

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import csv
 import difflib
+import gzip
 import re
 import unicodedata
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TextIO
 
-from survbench.card import MONTHS_PER_UNIT, Clinical, CohortCard, Endpoint
+from survbench.card import MONTHS_PER_UNIT, ROW_NUMBER, Clinical, CohortCard, Endpoint
 from survbench.errors import BenchError, Problem
 
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "."})
@@ -57,29 +60,63 @@ class Parsed:
 
 
 def read_table(path: Path) -> Table:
-    """Read a comma-, semicolon- or tab-separated file in UTF-8.
+    """Read a comma-, semicolon- or tab-separated file in UTF-8, which may be gzipped, or a Parquet file.
 
     Raises:
         BenchError: no such file, not such a table, two columns of one name, or records with too few or too many cells.
     """
-    if path.suffix.lower() not in {".csv", ".tsv", ".txt"}:
-        raise BenchError(f"{path} is no .csv or .tsv file. Save the table as CSV in UTF-8.")
+    kind = Path(path.name.lower().removesuffix(".gz")).suffix
+    if kind not in {".csv", ".tsv", ".txt"} and path.suffix.lower() != ".parquet":
+        raise BenchError(f"{path} is no .csv or .tsv (gzipped or not), nor .parquet. Save the table as CSV in UTF-8.")
     if not path.is_file():
         raise BenchError(f"There is no table {path}. Correct 'table' in the card, or put the file there.")
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            separator = _separator(stream.readline())
-            stream.seek(0)
-            reader = csv.reader(stream, delimiter=separator, strict=True)
-            records = [(reader.line_num, [cell.strip() for cell in record]) for record in reader]
-    except UnicodeDecodeError as error:
-        raise BenchError(f"{path} is not UTF-8 text ({error.reason}). Save it as CSV in UTF-8.") from error
-    except csv.Error as error:
-        raise BenchError(f"{path} is not a table: {error}. Save it again as CSV in UTF-8.") from error
+    records = _parquet(path) if kind == ".parquet" else _text(path)
     records = [(line, cells) for line, cells in records if any(cells)]
     if len(records) < 2:
         raise BenchError(f"{path} holds no patients: it needs a line of column names and a line per patient.")
     return _table(path, records)
+
+
+def _text(path: Path) -> list[tuple[int, list[str]]]:
+    """Return the records of a text file, the names of columns first, each with the line on which it ends."""
+    try:
+        with _opened(path) as stream:
+            separator = _separator(stream.readline())
+            stream.seek(0)
+            reader = csv.reader(stream, delimiter=separator, strict=True)
+            return [(reader.line_num, [cell.strip() for cell in record]) for record in reader]
+    except UnicodeDecodeError as error:
+        raise BenchError(f"{path} is not UTF-8 text ({error.reason}). Save it as CSV in UTF-8.") from error
+    except csv.Error as error:
+        raise BenchError(f"{path} is not a table: {error}. Save it again as CSV in UTF-8.") from error
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise BenchError(f"{path} is damaged: {error}. Copy it again.") from error
+
+
+def _opened(path: Path) -> TextIO:
+    if path.suffix.lower() == ".gz":
+        return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
+    return path.open(encoding="utf-8-sig", newline="")
+
+
+def _parquet(path: Path) -> list[tuple[int, list[str]]]:
+    """Return the records as :func:`_text` does, every value in the spelling that reads back as itself."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        table = parquet.read_table(path)
+    except (pa.ArrowException, OSError) as error:
+        raise BenchError(f"{path} is no Parquet file: {error}. Save it again, or as CSV in UTF-8.") from error
+    columns = [[_cell(value) for value in column.to_pylist()] for column in table.columns]
+    return [
+        (1, list(table.column_names)),
+        *((n + 2, list(cells)) for n, cells in enumerate(zip(*columns, strict=True))),
+    ]
+
+
+def _cell(value: Any) -> str:
+    return "" if value is None else str(value).strip()
 
 
 def _separator(header: str) -> str:
@@ -137,6 +174,8 @@ def parse_patients(card: CohortCard, table: Table) -> Parsed:
     problems = [*_column_problems(card, table), *_code_problems(card.endpoint)]
     if card.id not in table.columns:
         return Parsed((), (), tuple(problems))
+    table, of_choice = _chosen(card, table)
+    problems += of_choice
     usable = not problems
     ids: list[str] = []
     patients: list[Patient] = []
@@ -153,10 +192,37 @@ def parse_patients(card: CohortCard, table: Table) -> Parsed:
     return Parsed(tuple(sorted(ids)), tuple(sorted(patients, key=lambda p: p.id)), tuple(problems))
 
 
+def numbered(card: CohortCard, table: Table) -> Table:
+    """Return the table with a column of row numbers, where the card asks for one as ids."""
+    if card.id != ROW_NUMBER or ROW_NUMBER in table.columns:
+        return table
+    rows = tuple(Row(row.line, {ROW_NUMBER: str(n), **row.cells}) for n, row in enumerate(table.rows))
+    return Table((ROW_NUMBER, *table.columns), rows)
+
+
+def _chosen(card: CohortCard, table: Table) -> tuple[Table, list[Problem]]:
+    """Return the rows that ``patients`` of the card declares to be the cohort, and codes and ids that no row has."""
+    rows = list(table.rows)
+    remedy = "Correct 'patients' in the card."
+    problems: list[Problem] = []
+    for column, codes in card.patients.where.items():
+        if column not in table.columns:
+            continue
+        wanted = {canonical(code): code for code in codes}
+        absent = wanted.keys() - {canonical(row.cells[column]) for row in table.rows}
+        problems += [Problem("", f"No row has {wanted[a]!r} in column {column!r}.", remedy) for a in sorted(absent)]
+        rows = [row for row in rows if canonical(row.cells[column]) in wanted]
+    without = set(card.patients.without)
+    absent = without - {row.cells[card.id] for row in table.rows}
+    problems += [Problem("", f"No row has the id {_shown(a)!r} (patients.without).", remedy) for a in sorted(absent)]
+    return Table(table.columns, tuple(r for r in rows if r.cells[card.id] not in without)), problems
+
+
 def _column_problems(card: CohortCard, table: Table) -> list[Problem]:
     wanted = {"id": card.id, "endpoint.time": card.endpoint.time, "endpoint.event": card.endpoint.event}
     if card.centre is not None:
         wanted["centre"] = card.centre
+    wanted |= {f"patients.where.{column}": column for column in card.patients.where}
     wanted |= {f"clinical.{c.name}": c.column for c in card.clinical}
     return [
         Problem(

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from survbench.card import CohortCard
 from survbench.cohort import Cohort, Subject
+from survbench.datasets.features import feature_source
 from survbench.datasets.folder import inspect_cohort
 from survbench.datasets.named import PHANTOMS, load_source, locate
 from survbench.datasets.nifti import ImageError, read_header
 from survbench.datasets.preprocess import plan_grid, reference_point
 from survbench.datasets.source import SourceCohort
+from survbench.datasets.table import numbered, read_table
 from survbench.errors import BenchError, Problem
 from survbench.features.feature_sets import feature_set
 from survbench.metrics import concordance_index
@@ -55,6 +57,7 @@ def validate_named(cohort: str, *, data: Path | None = None) -> list[Problem]:
         *_of_outcomes(source.cohort),
         *_of_columns(card, source.cohort),
         *_of_radiomics(card),
+        *_of_features(card, folder, source.cohort),
         *_of_files(card, folder, source.cohort),
         *_of_orientation(card, folder, source.cohort),
     ]
@@ -66,6 +69,8 @@ def _sorted(findings: list[Problem]) -> list[Problem]:
 
 
 def _of_outcomes(cohort: Cohort) -> Iterator[Problem]:
+    if not cohort.subjects:
+        return  # the problems that left no patient are listed
     events = int(cohort.event.sum())
     if events < 2:
         yield Problem("", f"There are {events} events.", "Survival models need events in every fold; at least two.")
@@ -104,6 +109,28 @@ def _of_radiomics(card: CohortCard) -> Iterator[Problem]:
         yield Problem("", str(error), "Correct 'radiomics' on the card.")
 
 
+def _of_features(card: CohortCard, folder: Path, cohort: Cohort) -> Iterator[Problem]:
+    if card.features is None or cohort.features is None or not cohort.subjects:
+        return
+    own = numbered(card, read_table(folder / card.table))
+    table, file, key = feature_source(card, card.features, own, folder)
+    declared = {row.cells[card.id] for row in own.rows}
+    extra = [name for row in table.rows if (name := row.cells[key]) not in declared]
+    if extra:
+        what = f"{len(extra)} rows of {file} belong to no patient of {card.table}: {_few(extra)}."
+        yield Problem("", what, "Add the patients, or remove the rows.", "warning")
+    missing = ~np.isfinite(cohort.features.values)
+    share = missing.mean(axis=0)
+    gaps = [name for name, s in zip(cohort.features.names, share, strict=True) if s > MISSING_SHARE]
+    if gaps:
+        what = f"{len(gaps)} features are missing in more than {MISSING_SHARE:.0%} of patients: {_few(gaps)}."
+        yield Problem("", what, "Fill them in, or leave them to imputation in the training fold.", "warning")
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+
+
 def _of_files(card: CohortCard, folder: Path, cohort: Cohort) -> Iterator[Problem]:
     patterns = [c.file for c in card.images.values()] + ([card.mask.file] if card.mask else [])
     known = set(cohort.ids)
@@ -114,8 +141,7 @@ def _of_files(card: CohortCard, folder: Path, cohort: Cohort) -> Iterator[Proble
         names = [p.name for p in (folder / Path(pattern).parent).glob(f"{before}*{after}")]
         extra = sorted(n for n in names if n[len(before) : len(n) - len(after)] not in known)
         if extra:
-            shown = ", ".join(extra[:5]) + (", ..." if len(extra) > 5 else "")
-            what = f"{len(extra)} files belong to no usable patient of the table: {shown}."
+            what = f"{len(extra)} files belong to no usable patient of the table: {_few(extra)}."
             yield Problem("", what, "Add the rows, or move the files away.", "warning")
 
 
@@ -123,8 +149,9 @@ def _of_orientation(card: CohortCard, folder: Path, cohort: Cohort) -> Iterator[
     patterns = [c.file for c in card.images.values()]
     silent = [i for i in cohort.ids if not all(read_header(folder / p.replace("{id}", i)).oriented for p in patterns)]
     if silent:
-        shown = ", ".join(silent[:5]) + (", ..." if len(silent) > 5 else "")
-        what = f"The files of {len(silent)} patients state no orientation (sform and qform codes are 0): {shown}."
+        what = (
+            f"The files of {len(silent)} patients state no orientation (sform and qform codes are 0): {_few(silent)}."
+        )
         yield Problem("", what, "Left and right are guessed; export with an orientation.", "warning")
 
 

@@ -36,6 +36,24 @@ def univariate_cox(
     return statistic
 
 
+def screened(statistic: NDArray[np.float64], *, rate: float) -> NDArray[np.intp]:
+    """Return the features whose Cox score test passes at a false-discovery rate.
+
+    Benjamini and Hochberg, J R Stat Soc B 57(1), 1995, over all features that were tested.
+
+    Args:
+        statistic: of :func:`univariate_cox`, shape (p,).
+        rate: expected share of features without effect among those that pass.
+
+    Returns:
+        Columns that pass, ascending; where none does the strongest alone, because a learner needs something to see.
+    """
+    from scipy.stats import chi2, false_discovery_control
+
+    passed = np.flatnonzero(false_discovery_control(chi2.sf(statistic, df=1), method="bh") <= rate)
+    return passed if passed.size else np.array([np.argmax(statistic)], dtype=np.intp)
+
+
 def spearman_redundancy(
     values: NDArray[np.float64], strength: NDArray[np.float64], *, threshold: float = 0.7
 ) -> NDArray[np.intp]:

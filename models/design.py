@@ -48,15 +48,21 @@ class Design:
     encoder: ClinicalEncoder
 
     @classmethod
-    def fit(cls, train: Cohort, *, redundancy: float) -> Self:
-        """Drop redundant features of ``train.features`` (DeepMTS, section 4.4) and learn all scaling.
+    def fit(cls, train: Cohort, *, redundancy: float, screening: float | None = None) -> Self:
+        """Select among ``train.features`` and learn all scaling.
+
+        In this order: missing values become the training median; each feature gets its univariate Cox score test;
+        those that do not pass at the false-discovery rate go; of any two redundant ones the weaker goes (DeepMTS,
+        section 4.4). Screening comes first because the rate holds for all tests that were made, not for those of the
+        features that redundancy has left for their strength.
 
         Args:
-            train: a training fold; without features the design is its clinical columns.
-            redundancy: largest ``|Spearman's rho|`` of two kept features; clinical columns are exempt.
+            train: a training fold; without features the design is its clinical columns, which are never selected.
+            redundancy: largest ``|Spearman's rho|`` of two kept features.
+            screening: false-discovery rate; None keeps all features for the next step.
         """
         from survbench.features.clinical import ClinicalEncoder
-        from survbench.features.selection import spearman_redundancy, univariate_cox
+        from survbench.features.selection import screened, spearman_redundancy, univariate_cox
 
         encoder = ClinicalEncoder.fit(train)
         if train.features is None:
@@ -65,7 +71,8 @@ class Design:
         scaled = [Scaled.fit(name, table.values[:, i]) for i, name in enumerate(table.names)]
         values = np.column_stack([scale(table.values[:, i]) for i, scale in enumerate(scaled)])
         strength = univariate_cox(values, train.time, train.event)
-        kept = spearman_redundancy(values, strength, threshold=redundancy)
+        passed = np.arange(len(scaled)) if screening is None else screened(strength, rate=screening)
+        kept = passed[spearman_redundancy(values[:, passed], strength[passed], threshold=redundancy)]
         return cls(tuple(scaled[i] for i in kept), encoder)
 
     @property

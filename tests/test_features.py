@@ -7,13 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from pydantic import ValidationError
-from survbench.cohort import ClinicalColumn, Subject, UnlabelledCohort
+from survbench.cohort import ClinicalColumn, Cohort, FeatureTable, Subject, UnlabelledCohort
 from survbench.errors import BenchError
 from survbench.features.clinical import ClinicalEncoder
 from survbench.features.feature_sets import Bins, feature_set, feature_sets, settings_fingerprint
 from survbench.features.radiomics import WAVELET_REACH, extract
 from survbench.features.report import report, summary
-from survbench.features.selection import spearman_redundancy, univariate_cox
+from survbench.features.selection import screened, spearman_redundancy, univariate_cox
+from survbench.models.design import Design
 from survbench.prepared import radiomics_path, read_radiomics, write_radiomics
 from toy_images import toy_cohort, volume
 
@@ -95,6 +96,40 @@ def test_of_two_redundant_features_the_weaker_goes():
     assert kept.tolist() == [1, 2, 3]
     correlation = np.abs(spearmanr(values[:, kept]).statistic)
     assert correlation[~np.eye(3, dtype=bool)].max() <= 0.7
+
+
+def test_screening_is_benjamini_and_hochbergs():
+    from scipy.stats import chi2
+    from statsmodels.stats.multitest import multipletests
+
+    rng = np.random.default_rng(2)
+    statistic = np.concatenate([rng.chisquare(1, 200), rng.chisquare(1, 20) + 8])
+    expected, *_ = multipletests(chi2.sf(statistic, 1), alpha=0.1, method="fdr_bh")
+    assert 5 < expected.sum() < 40
+    assert screened(statistic, rate=0.1).tolist() == np.flatnonzero(expected).tolist()
+    assert screened(np.array([0.5, 2.0, 1.0]), rate=0.01).tolist() == [1], "the strongest stays where none passes"
+
+
+def test_a_design_screens_before_it_removes_redundancy_and_leaves_clinical_columns_alone():
+    rng = np.random.default_rng(3)
+    base = patients([(50.0 + i % 7, "I", "a") for i in range(150)])
+    effect, noise = rng.normal(size=150), rng.normal(size=(150, 30))
+    # two copies of the effect, one with a value missing, among features of no effect
+    values = np.column_stack([noise, effect, effect + 0.1 * rng.normal(size=150)])
+    values[3, 30] = np.nan
+    names = (*(f"noise{i}" for i in range(30)), "effect", "copy")
+    train = Cohort(
+        subjects=base.subjects,
+        clinical_columns=COLUMNS,
+        features=FeatureTable(names, values),
+        time=rng.exponential(20 * np.exp(-1.5 * effect)) + 0.1,
+        event=rng.random(150) < 0.7,
+    )
+    free, strict = (Design.fit(train, redundancy=0.7, screening=rate) for rate in (None, 0.01))
+    assert len(free.features) == 31, "without screening redundancy alone takes one of the copies"
+    assert [f.name for f in strict.features] in (["effect"], ["copy"])
+    assert strict.columns[1:] == ("age", "stage", "site=b", "site=c")
+    assert np.isfinite(strict.matrix(train)).all()
 
 
 def test_the_sets_have_the_features_that_they_say():

@@ -345,7 +345,9 @@ def test_a_table_elsewhere_or_without_ids_is_refused(folder, tmp_path):
 
 
 def test_names_paths_and_suggestions(folder):
-    assert {c["name"] for c in cohort_summaries()} == {"phantom", "phantom-external", "sts51"}
+    assert {c["name"] for c in cohort_summaries()} == {
+        "phantom", "phantom-external", "hn_petct", "nsclc_pet", "sts51",
+    }  # fmt: skip
     assert default_external("phantom") == "phantom-external"
     assert default_external("sts51") is None
     for given in (folder, folder / "cohort.yaml"):

@@ -51,12 +51,12 @@ def validate(
 
 
 def init(
-    folder: Annotated[Path, typer.Argument(help="Folder with the images.", exists=True, file_okay=False)],
-    table: Annotated[Path, typer.Option(help="CSV or TSV with one row per patient.", exists=True, dir_okay=False)],
+    folder: Annotated[Path, typer.Argument(help="Folder with images and tables.", exists=True, file_okay=False)],
+    table: Annotated[Path, typer.Option(help="CSV, TSV or Parquet, a row per patient.", exists=True, dir_okay=False)],
     *,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing card.")] = False,
 ) -> None:
-    """Draft a card for a folder of images and a table; look it over, then 'bench validate FOLDER'."""
+    """Draft a card for a table and images or features; look it over, then 'bench validate FOLDER'."""
     from survbench.datasets.draft import draft_card
     from survbench.errors import BenchError
 
