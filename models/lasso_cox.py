@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -61,6 +62,12 @@ class LassoCox:
     def predict_survival(self, cohort: UnlabelledCohort, times: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return survival at ``times`` (months), shape (n, len(times))."""
         return self._fitted().survival(cohort, times)
+
+    def selected(self) -> Mapping[str, float]:
+        """Return the coefficients by column: log hazard ratios per standard deviation of a feature or number, and from
+        the lowest to the highest level of a clinical scale.
+        """
+        return self._fitted().weights
 
     def save(self, folder: Path) -> None:
         """Write the model, with the chosen features and their coefficients by name, as JSON."""
