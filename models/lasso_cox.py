@@ -23,6 +23,8 @@ INNER_FOLDS = 10
 PENALTIES = 100
 SMALLEST_PENALTY = 0.05
 """The path ends at this share of the penalty that leaves no feature: further down the fit of few events explodes."""
+TOLERANCE = 1e-8
+"""With scikit-survival's default of 1e-7 coefficients differ from glmnet's by up to 2e-3; so by 5e-4, in twice the time."""
 
 
 class LassoCox:
@@ -142,7 +144,7 @@ def _path(
         settings = {"alphas": penalties}
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="all coefficients are zero")  # the path begins there
-        path = CoxnetSurvivalAnalysis(l1_ratio=1.0, max_iter=1_000_000, **settings)
+        path = CoxnetSurvivalAnalysis(l1_ratio=1.0, tol=TOLERANCE, max_iter=1_000_000, **settings)
         return path.fit(x, Surv.from_arrays(event, time))
 
 
