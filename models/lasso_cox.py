@@ -24,7 +24,7 @@ PENALTIES = 100
 SMALLEST_PENALTY = 0.05
 """The path ends at this share of the penalty that leaves no feature: further down the fit of few events explodes."""
 TOLERANCE = 1e-8
-"""With scikit-survival's default of 1e-7 coefficients differ from glmnet's by up to 2e-3; so by 5e-4, in twice the time."""
+"""With scikit-survival's 1e-7 coefficients differ from glmnet's by up to 2e-3; so by 5e-4, in twice the time."""
 
 
 class LassoCox:
