@@ -22,7 +22,7 @@ INK, KEPT, WEIGHT = "#1c1f23", "#0b6e6e", "#b4632a"
 def write_selections(chosen: Sequence[FeatureSelection], folder: Path) -> None:
     """Write a CSV and an SVG per method into a folder, and remove those of other methods."""
     names = {s.method for s in chosen}
-    for path in folder.glob("*"):
+    for path in (*folder.glob("*.csv"), *folder.glob("*.svg")):
         if path.stem not in names:
             path.unlink()
     if chosen:

@@ -154,10 +154,11 @@ def test_files_of_methods_that_have_nothing_to_show_go(evil, tmp_path):
     assert not folder.exists()
     write_selections((evil,), folder)
     (folder / "gone.csv").write_text("old")
+    (folder / "notes.txt").write_text("somebody's")
     write_selections((evil,), folder)
-    assert sorted(p.name for p in folder.iterdir()) == ["m.csv", "m.svg"]
+    assert sorted(p.name for p in folder.iterdir()) == ["m.csv", "m.svg", "notes.txt"]
     write_selections((), folder)
-    assert not list(folder.iterdir())
+    assert [p.name for p in folder.iterdir()] == ["notes.txt"]
 
 
 def test_the_page_shows_them_folded_and_needs_no_network(store, evil):
