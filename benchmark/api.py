@@ -197,6 +197,12 @@ class Method(Protocol):
     - ``predict_survival(cohort, times) -> float64 (n, len(times))``, non-increasing in time, ``times`` in months;
     - ``segment(cohort) -> iterator of float32 arrays``, per patient the tumour probability on its grid;
     - ``embed(cohort) -> float64 (n, p)``.
+
+    Optional, and kept with the run of a fit where a method has it:
+
+    - ``selected() -> Mapping[str, float]``, after ``fit`` or ``load``: a weight (coefficient or importance) by name of
+      feature or clinical column. 0 means that the column was left out, and so does a feature that is not named; name
+      clinical columns always.
     """
 
     def fit(self, train: Cohort, *, validation: Cohort | None, ctx: Context) -> Self:

@@ -2,7 +2,7 @@
 
 Layout of an output folder::
 
-    runs/<key>/       job.json run.json predictions.parquet curves.parquet model/ log.txt DONE
+    runs/<key>/       job.json run.json predictions.parquet curves.parquet selected.json model/ log.txt DONE
     scratch/<key>/    checkpoints of a fit that is under way
     cohorts/<key>/    inputs.json outcomes.json truth.json of a prepared cohort
     cache/            preprocessed volumes and radiomics by content
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SCHEMA = 2
+SELECTED = "selected.json"
+"""What a fit made of each feature and clinical column; only methods that tell it have this file."""
 Status = Literal["ok", "skipped", "failed", "timeout", "oom", "interrupted"]
 """What is stored of a run. ``cached``, ``pending`` and ``running`` are words of the planner, never stored."""
 
@@ -62,6 +64,14 @@ class Run:
         import pandas as pd
 
         return pd.read_parquet(self.folder / "curves.parquet")
+
+    def selected(self) -> Mapping[str, float] | None:
+        """Return the weight of every feature and clinical column by name (0 where it was left out), or None."""
+        path = self.folder / SELECTED
+        if not path.is_file():
+            return None
+        weights: dict[str, float] = json.loads(path.read_text(encoding="utf-8"))
+        return weights
 
 
 class Store:

@@ -295,6 +295,16 @@ def _saved_and_loaded_it_is_the_same(bench: _Bench) -> None:
     bench.same(bench.everything(bench.fitted, cohort), bench.everything(loaded, cohort), "after save and load")
 
 
+def _weights_of_columns_are_numbers(bench: _Bench) -> None:
+    selected = getattr(bench.fitted, "selected", None)
+    if selected is None:
+        raise _Skip("does not tell which features it keeps")
+    weights = dict(selected())
+    _demand(all(isinstance(name, str) for name in weights), "selected must name columns")
+    wrong = [name for name, weight in weights.items() if not np.isfinite(weight)]
+    _demand(not wrong, f"selected gave a weight that is not finite for {', '.join(wrong)}")
+
+
 def _few_events(bench: _Bench) -> None:
     train = bench.train()
     event = np.zeros(len(train), dtype=bool)
@@ -389,6 +399,7 @@ CHECKS: tuple[Callable[[_Bench], None], ...] = (
     _each_patient_stands_alone,
     _same_seed_same_result,
     _saved_and_loaded_it_is_the_same,
+    _weights_of_columns_are_numbers,
     _few_events,
     _tied_times,
     _no_event_at_all,

@@ -26,7 +26,7 @@ from survbench.profile import Training
 from survbench.protocol import inner_split
 from survbench.provenance import provenance
 from survbench.registry import construct
-from survbench.store import SCHEMA, Store, write_json
+from survbench.store import SCHEMA, SELECTED, Store, write_json
 from survbench.volume import Volume
 
 if TYPE_CHECKING:
@@ -84,6 +84,7 @@ def run_fit(job: Job, out: str) -> dict[str, Any]:
         survival = _with_curves(predicted, folder)
         (folder / "model").mkdir()
         method.save(folder / "model")
+        _write_selected(folder, method, train)
         masks = _masks(prepared, job["test"]) if "segmentation" in job["gives"] else None
         _write_predictions(folder, job, prepared, predicted, masks, role="test")
         time_, event = prepared.outcomes(job["test"])
@@ -375,6 +376,23 @@ def _masks(prepared: PreparedCohort, ids: Sequence[str]) -> list[Volume] | None:
 def _description(method: Method) -> dict[str, int]:
     describe = getattr(method, "describe", None)
     return {} if describe is None else describe()
+
+
+def _write_selected(folder: Path, method: Method, train: Cohort) -> None:
+    """Write ``selected.json``, the weight of every feature and clinical column, for methods that tell them.
+
+    Raises:
+        BadPredictionError: a weight is not a finite number.
+    """
+    selected = getattr(method, "selected", None)
+    if selected is None:
+        return
+    offered = () if train.features is None else train.features.names
+    weights = {**dict.fromkeys(offered, 0.0), **{str(name): float(weight) for name, weight in selected().items()}}
+    bad = ", ".join(name for name, weight in weights.items() if not np.isfinite(weight))
+    if bad:
+        raise BadPredictionError(f"selected gave a weight that is not finite for {bad[:200]}")
+    write_json(folder / SELECTED, weights)
 
 
 def finish(

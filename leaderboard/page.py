@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from survbench.leaderboard.board import Board, Row
 from survbench.leaderboard.cells import cells, facts, interval
+from survbench.leaderboard.selection import TOP, FeatureSelection
 
 CROWDED = 0.7
 """Width of the C-index axis from which only every second tick has a number."""
 
 
-def html(board: Board) -> str:
-    """Return the page."""
+def html(board: Board, chosen: Sequence[FeatureSelection] = ()) -> str:
+    """Return the page, with a section on the features that methods kept if there are any."""
     from markupsafe import Markup
 
     assets = Path(__file__).parent
@@ -24,6 +26,7 @@ def html(board: Board) -> str:
         facts=facts(board),
         scale=_Scale(board),
         tuned=board.protocol["tuning"] != "none",
+        selections=[{"of": s, "columns": s.columns[:TOP], "at": _weight_scale(s)} for s in chosen],
         style=Markup((assets / "board.css").read_text(encoding="utf-8")),  # noqa: S704  # ours
         script=Markup((assets / "board.js").read_text(encoding="utf-8")),  # noqa: S704  # ours
     )
@@ -50,6 +53,13 @@ class _Scale:
     def at(self, value: float) -> str:
         """Return where a C-index lies, in per cent from the left."""
         return f"{100 * (value - self.low) / (self.high - self.low):.2f}"
+
+
+def _weight_scale(chosen: FeatureSelection) -> Callable[[float], str]:
+    """Return what takes a weight to per cent of the width, with 0 among them."""
+    known = [0.0, *(w for c in chosen.columns[:TOP] for w in c.weights)]
+    low, high = min(known), max(known)
+    return lambda weight: f"{2 + 96 * (weight - low) / ((high - low) or 1.0):.2f}"
 
 
 def _view(board: Board, row: Row) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from survbench.store import write_text
 
 if TYPE_CHECKING:
     from rich.table import Table
+    from survbench.leaderboard.selection import FeatureSelection
 
 FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
 """What a spreadsheet takes for the start of a formula; the last four are the full-width forms."""
@@ -28,9 +29,15 @@ WIDE = 120
 """Columns of a terminal from which the whole table is shown."""
 
 
-def write_board(board: Board, folder: Path) -> None:
-    """Write ``leaderboard.md``, ``.csv``, ``.json`` and ``.html`` into a folder, each whole or not at all."""
-    texts = {"md": markdown(board), "csv": csv_text(board), "json": json_text(board), "html": html(board)}
+def write_board(board: Board, folder: Path, chosen: Sequence[FeatureSelection] = ()) -> None:
+    """Write ``leaderboard.md``, ``.csv``, ``.json`` and ``.html`` into a folder, each whole or not at all.
+
+    Args:
+        board: what is written.
+        folder: which exists.
+        chosen: what methods kept; the page shows it.
+    """
+    texts = {"md": markdown(board), "csv": csv_text(board), "json": json_text(board), "html": html(board, chosen)}
     for kind in KINDS:
         write_text(folder / f"leaderboard.{kind}", texts[kind])
 
@@ -42,8 +49,8 @@ def to_json(board: Board) -> dict[str, Any]:
     for row in raw.pop("rows"):
         reference = row.pop("is_reference")
         rows.append({**row, "reference": reference})
-    rounded: dict[str, Any] = _rounded({"schema": BOARD_SCHEMA, **raw, "rows": rows})
-    return rounded
+    content: dict[str, Any] = rounded({"schema": BOARD_SCHEMA, **raw, "rows": rows})
+    return content
 
 
 def json_text(board: Board) -> str:
@@ -58,7 +65,7 @@ def csv_text(board: Board) -> str:
     stream = io.StringIO()
     writer = csv.DictWriter(stream, names, lineterminator="\n")
     writer.writeheader()
-    writer.writerows({k: _harmless(v) for k, v in row.items()} for row in rows)
+    writer.writerows({k: harmless(v) for k, v in row.items()} for row in rows)
     return stream.getvalue()
 
 
@@ -101,13 +108,14 @@ def terminal_table(board: Board, *, width: int = 140) -> Table:
     return table
 
 
-def _rounded(value: Any) -> Any:
+def rounded(value: Any) -> Any:
+    """Return JSON with its floats rounded to six significant digits."""
     if isinstance(value, float):
         return float(f"{value:.6g}")
     if isinstance(value, Mapping):
-        return {str(k): _rounded(v) for k, v in value.items()}
+        return {str(k): rounded(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
-        return [_rounded(v) for v in value]
+        return [rounded(v) for v in value]
     return value
 
 
@@ -119,7 +127,7 @@ def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
     return flat
 
 
-def _harmless(value: Any) -> Any:
+def harmless(value: Any) -> Any:
     """Return text on one line, which no spreadsheet takes for a formula; other values as they are."""
     if not isinstance(value, str):
         return value

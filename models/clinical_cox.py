@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
@@ -46,6 +47,10 @@ class ClinicalCox:
     def predict_survival(self, cohort: UnlabelledCohort, times: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return survival at ``times`` (months), shape (n, len(times))."""
         return self._fitted().survival(cohort, times)
+
+    def selected(self) -> Mapping[str, float]:
+        """Return the coefficients by column, as :meth:`survbench.models.lasso_cox.LassoCox.selected` does."""
+        return self._fitted().weights
 
     def save(self, folder: Path) -> None:
         """Write the model as JSON."""

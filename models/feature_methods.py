@@ -30,6 +30,7 @@ SPACES = {
     "rsf": {**REDUNDANCY, "leaf": Whole(3, 30)},
     "deepsurv": {
         **REDUNDANCY,
+        "layers": Whole(1, 3),
         "neurons": Whole(4, 64, log=True),
         "dropout": Real(0.0, 0.5),
         "weight_decay": Real(1e-4, 1.0, log=True),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -29,6 +30,11 @@ class LinearHazard:
         """Return the model with these coefficients and the baseline hazard that belongs to them on ``train``."""
         risk = design.matrix(train) @ coefficients
         return cls(design, coefficients, Baseline.fit(train.time, train.event, risk))
+
+    @property
+    def weights(self) -> Mapping[str, float]:
+        """Coefficients by column: log hazard ratios per unit of the design."""
+        return {name: float(c) for name, c in zip(self.design.columns, self.coefficients, strict=True)}
 
     def risk(self, cohort: UnlabelledCohort) -> NDArray[np.float64]:
         """Return the linear predictor, shape (n,)."""

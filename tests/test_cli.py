@@ -23,6 +23,7 @@ VERBS = [
     ["features", "extract"],
     ["leaderboard", "build"],
     ["compare"],
+    ["selection"],
     ["null-check"],
     ["masks"],
     ["track"],
@@ -95,6 +96,22 @@ def test_compare_gives_difference_interval_p_and_patients(out):
     assert result["low"] <= result["difference"] <= result["high"]
     assert 0 <= result["p"] <= 1
     assert result["patients"]
+
+
+def test_selection_tells_what_every_fit_made_of_the_columns(out):
+    ended = bench("selection", "clinical-cox", "--out", out, "--json")
+    assert ended.returncode == 0, ended.stderr
+    result = json.loads(ended.stdout)
+    assert [(f["seed"], f["fold"]) for f in result["fits"]] == [(0, 0), (0, 1)]
+    assert all(len(c["weights"]) == 2 and c["kept"] <= 2 for c in result["columns"])
+    assert len(result["columns"]) <= result["candidates"]
+    shown = bench("selection", "clinical-cox", "--out", out)
+    assert shown.stdout.startswith("clinical-cox: 2 fits kept")
+    (folder,) = (out / "studies").glob("*/selection")
+    assert sorted(p.name for p in folder.iterdir()) == ["clinical-cox.csv", "clinical-cox.svg"]
+    refused = bench("selection", "volume", "--out", out)
+    assert refused.returncode == 2
+    assert "volume does not tell which features it keeps" in refused.stderr
 
 
 def test_the_board_is_rebuilt_from_stored_runs_alone(out):

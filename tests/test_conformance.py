@@ -131,6 +131,11 @@ class WrongShape(Good):
         return super().predict_risk(cohort)[:, None]
 
 
+class BadWeight(Good):
+    def selected(self):
+        return {"volume": np.nan}
+
+
 class ReturnsNothing(Good):
     def fit(self, train, *, validation, ctx):
         super().fit(train, validation=validation, ctx=ctx)
@@ -173,6 +178,7 @@ def test_a_good_method_passes():
         (Forgets, "saved and loaded it is the same"),
         (Eager, "predicting before fit is refused"),
         (WrongShape, "shapes and finite values"),
+        (BadWeight, "weights of columns are numbers"),
         (ReturnsNothing, "fit returns self and changes nothing"),
     ],
 )

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from survbench.api import Context, NotFittedError, Seeds
 from survbench.cohort import ClinicalColumn, Cohort, FeatureTable, Subject
+from survbench.errors import UnknownNameError
 from survbench.metrics import concordance_index
 from survbench.models.breslow import Baseline
-from survbench.models.deepsurv import DeepSurv
+from survbench.models.deepsurv import DeepSurv, _inner
 from survbench.models.forest import SurvivalForest
-from survbench.models.lasso_cox import LassoCox, lasso
+from survbench.models.lasso_cox import LassoCox, _coefficients, _path, lasso
 from survbench.profile import load_profile
 
 LEARNERS = [LassoCox, SurvivalForest, DeepSurv]
@@ -108,6 +113,36 @@ def test_nothing_is_predicted_before_a_fit(kind):
         kind().predict_risk(cohort())
 
 
+@pytest.mark.parametrize("kind", LEARNERS)
+def test_a_method_tells_what_it_made_of_every_column_before_and_after_saving(kind, ctx, tmp_path):
+    whole = cohort(n=160, strength=1.5, noise=5)
+    model = fit(kind, whole, ctx)
+    told = model.selected()
+    assert set(told) <= {*whole.features.names, "stage"}
+    assert "stage" in told, "clinical columns are named always"
+    assert max(told, key=lambda name: abs(told[name])) == "f0"
+    assert told["f0"] > 0
+    model.save(tmp_path)
+    assert kind().load(tmp_path, device="cpu").selected() == pytest.approx(told)
+
+
+def test_the_forest_tells_shares_of_its_splits(ctx):
+    model = fit(SurvivalForest, cohort(), ctx)
+    assert sum(model.selected().values()) == pytest.approx(1.0)
+    assert min(model.selected().values()) >= 0
+    alone = fit(SurvivalForest, cohort(), ctx, leaf=80)  # no tree can split
+    assert set(alone.selected().values()) == {0.0}
+
+
+def test_without_hidden_layers_deepsurv_tells_the_coefficients_of_standardised_columns(ctx):
+    whole = cohort()
+    model = fit(DeepSurv, whole, ctx, layers=0)
+    fitted = model._fitted
+    coefficients = fitted.network[0].weight[0].detach().numpy()
+    expected = coefficients * fitted.design.matrix(whole).std(axis=0)
+    assert list(model.selected().values()) == pytest.approx(expected, rel=1e-5, abs=1e-9)
+
+
 def test_the_forest_predicts_what_scikit_survivals_does(ctx):
     from sksurv.ensemble import RandomSurvivalForest
     from sksurv.util import Surv
@@ -119,32 +154,46 @@ def test_the_forest_predicts_what_scikit_survivals_does(ctx):
     theirs = RandomSurvivalForest(
         n_estimators=50,
         min_samples_leaf=15,
-        max_features="sqrt",
-        max_samples=51,  # 0.632 of 80
+        max_features=int(np.ceil(np.sqrt(matrix.shape[1]))),  # as randomForestSRC; scikit-survival's sqrt rounds down
         random_state=ctx.seeds.of("forest"),
     ).fit(matrix, Surv.from_arrays(whole.event, whole.time))
     assert np.allclose(model.predict_risk(whole), theirs.predict(matrix))
     assert len(np.unique(theirs.predict(matrix))) > 10
+    # as many distinct patients a tree as randomForestSRC draws, and its leaves hold distinct ones
+    trees = [estimator.tree_ for estimator in theirs.estimators_]
+    assert np.mean([tree.n_node_samples[0] / 80 for tree in trees]) == pytest.approx(0.632, abs=0.02)
+    assert min(tree.n_node_samples[tree.children_left == -1].min() for tree in trees) >= 15
 
 
-def test_the_lasso_path_equals_glmnets(shared_data):
-    """The same penalties give the same coefficients (scikit-survival scales columns as glmnet does)."""
-    from sksurv.linear_model import CoxnetSurvivalAnalysis
-    from sksurv.util import Surv
-
+@pytest.mark.parametrize("name", ["veteran", "ovarian"])
+def test_the_lasso_path_equals_glmnets(shared_data, name):
+    """The same penalties give the same coefficients, on columns scaled as glmnet does."""
     folder = shared_data / "metrics_reference"
-    with (folder / "data_veteran.csv").open(newline="", encoding="utf-8") as stream:
+    with (folder / f"data_{name}.csv").open(newline="", encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
-    reference = json.loads((folder / "r_reference.json").read_text(encoding="utf-8"))["veteran"]
-    names = list(reference["fixed_beta"])
-    x = np.array([[float(r[n]) for n in names] for r in rows])
+    reference = json.loads((folder / "r_reference.json").read_text(encoding="utf-8"))[name]
+    columns = reference["glmnet_lasso"].get("features", list(reference["fixed_beta"]))
+    x = np.array([[float(r[n]) for n in columns] for r in rows])
     spread = x.std(axis=0)
-    outcome = Surv.from_arrays(
-        np.array([float(r["event"]) > 0 for r in rows]), np.array([float(r["time"]) for r in rows])
-    )
-    penalties = reference["glmnet_lasso"]["lambda"]
-    path = CoxnetSurvivalAnalysis(l1_ratio=1.0, alphas=penalties, tol=1e-9, max_iter=1_000_000).fit(x / spread, outcome)
+    time, event = np.array([float(r["time"]) for r in rows]), np.array([float(r["event"]) > 0 for r in rows])
+    penalties = np.array(reference["glmnet_lasso"]["lambda"])
+    path = _path(x / spread, time, event, penalties)
+    assert len(penalties) == 12
     assert np.allclose(path.coef_.T / spread, reference["glmnet_lasso"]["coef"], atol=1e-3)
+    own = _path(x / spread, time, event)
+    assert own.alphas_[0] == pytest.approx(penalties[0], rel=1e-3), "the path begins where glmnet's does"
+
+
+def test_penalties_that_leave_no_feature_give_empty_models_and_not_the_end_of_the_path():
+    """scikit-survival stops a path that begins with them; what it has not computed must not pass for a score of 0."""
+    whole = cohort(n=80, strength=1.5, noise=5)
+    x = (whole.features.values - whole.features.values.mean(axis=0)) / whole.features.values.std(axis=0)
+    largest = _path(x, whole.time, whole.event).alphas_[0]
+    penalties = largest * np.array([3.0, 2.0, 1.5, 1.2, 0.5, 0.3])
+    found = _coefficients(x, whole.time, whole.event, penalties)
+    assert not found[:, :4].any()
+    assert np.allclose(found[:, 4:], _path(x, whole.time, whole.event, penalties[4:]).coef_)
+    assert np.abs(found[:, 4:]).max() > 0.1
 
 
 def test_the_conservative_rule_keeps_no_more_than_the_best():
@@ -179,3 +228,81 @@ def test_deepsurvs_loss_is_pycoxs_and_pycoxs_is_breslows_without_ties():
     risk = torch.tensor(rng.normal(size=40))
     theirs = cox_ph_loss(risk[:, None], time, event.double())
     assert cox_loss(risk, time, event).item() == pytest.approx(theirs.item(), abs=1e-6)
+
+
+def inner_loss(model, whole):
+    """Return the Cox loss of the patients that tell DeepSurv when to stop."""
+    import torch
+    from survbench.models.losses import cox_loss
+
+    inner = _inner(whole.event)
+    risk = torch.from_numpy(model.predict_risk(whole)[inner])
+    return cox_loss(risk, torch.from_numpy(whole.time[inner]), torch.from_numpy(whole.event[inner])).item()
+
+
+def test_deepsurv_keeps_the_best_weights_of_all_epochs_and_not_the_last(ctx):
+    whole = cohort(noise=60)
+    settings = {"learning_rate": 0.05, "dropout": 0.0, "patience": 1000}  # so fast that it soon over-fits
+    epochs = (1, 2, 4, 8, 16, 32, 64)
+    losses = [inner_loss(fit(DeepSurv, whole, ctx, epochs=n, **settings), whole) for n in epochs]
+    assert max(np.diff(losses)) <= 1e-6, "more epochs never leave a worse model"
+    assert losses[-1] == pytest.approx(losses[-2], abs=1e-6), "it had over-fitted by then"
+    patient = fit(DeepSurv, whole, ctx, epochs=64, **settings | {"patience": 5})
+    assert inner_loss(patient, whole) == pytest.approx(losses[-1], abs=1e-6)
+
+
+def test_deepsurvs_training_is_adam_on_the_cox_loss(ctx):
+    """pycox's fit equals the same steps in plain torch on our own loss."""
+    import torch
+    from survbench.models.engine import seeded
+    from survbench.models.losses import cox_loss
+
+    whole = cohort(strength=1.5)
+    settings = {"layers": 2, "activation": "relu", "dropout": 0.0, "epochs": 10, "weight_decay": 0.1}
+    model = fit(DeepSurv, whole, ctx, **settings)
+    kept = ~_inner(whole.event)
+    matrix = torch.from_numpy(model._fitted.design.matrix(whole).astype(np.float32))
+    time, event = torch.from_numpy(whole.time[kept].astype(np.float32)), torch.from_numpy(whole.event[kept])
+    with seeded(ctx.seeds.of("init"), torch.device("cpu")):
+        network = DeepSurv(**settings)._network(matrix.shape[1])
+    optimizer = torch.optim.Adam(network.parameters(), lr=1e-3, weight_decay=0.1)
+    for _ in range(10):
+        optimizer.zero_grad()
+        cox_loss(network(matrix[torch.from_numpy(kept)]).squeeze(1), time, event).backward()
+        optimizer.step()
+    expected = network(matrix).squeeze(1).detach().numpy()
+    assert np.allclose(model.predict_risk(whole), expected, atol=1e-4)
+    assert np.ptp(expected) > 0.1
+
+
+def test_an_activation_that_is_not_there_is_named(ctx):
+    with pytest.raises(UnknownNameError, match="Did you mean 'selu'"):
+        fit(DeepSurv, cohort(), ctx, activation="seelu")
+
+
+def test_most_of_whas_test_patients_stand_in_its_training_file_too(shared_data):
+    """A trap of the published files: C on this split rewards remembering, so no result of ours rests on it."""
+    import h5py
+
+    def rows(file, part):
+        return [tuple(row) for row in np.column_stack([file[part][name] for name in ("x", "t", "e")])]
+
+    with h5py.File(shared_data / "deepsurv" / "whas_train_test.h5") as file:
+        train, test = rows(file, "train"), rows(file, "test")
+    assert len(test) == 328
+    assert sum(row in set(train) for row in test) / len(test) == pytest.approx(0.70, abs=0.005)
+    with h5py.File(shared_data / "deepsurv" / "metabric_IHC4_clinical_train_test.h5") as file:
+        assert not set(rows(file, "train")) & set(rows(file, "test"))
+
+
+@pytest.mark.slow
+def test_deepsurv_and_cox_reach_what_is_published_on_metabric(shared_data):
+    script = Path(__file__).parents[1] / "docs" / "scripts" / "deepsurv_metabric.py"
+    ended = subprocess.run(
+        [sys.executable, str(script), str(shared_data / "deepsurv")],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr

@@ -123,7 +123,7 @@ def test_a_damaged_prediction_is_named_and_made_again(cheap, caplog):
 def test_methods_that_misbehave_are_recorded_and_the_rest_finishes(odd_plugins, tmp_path, monkeypatch):
     monkeypatch.setattr(executor, "GRACE_S", 2.0)
     profile = load_profile("smoke").model_copy(update={"job_timeout_s": 3.0})
-    names = "well,raises,hangs,watched,dies,eats-memory,exits,not-finite,wrong-shape,chatty"
+    names = "well,raises,hangs,watched,dies,eats-memory,exits,not-finite,wrong-shape,bad-weight,chatty"
     result = runner.run(replace(request_for(tmp_path, names), profile=profile), runner.Silent())
     rows = {row.method: row for row in result.board.rows}
     assert {name: row.status for name, row in rows.items()} == {
@@ -137,6 +137,7 @@ def test_methods_that_misbehave_are_recorded_and_the_rest_finishes(odd_plugins, 
         "exits": "failed",
         "not-finite": "failed",
         "wrong-shape": "failed",
+        "bad-weight": "failed",
     }
     assert "this method always fails" in rows["raises"].reason
     assert "not finite" in rows["not-finite"].reason

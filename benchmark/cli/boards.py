@@ -1,4 +1,4 @@
-"""Verbs on results: ``leaderboard build``, ``compare``, ``null-check``, ``track``, ``ui``."""
+"""Verbs on results: ``leaderboard build``, ``compare``, ``selection``, ``null-check``, ``track``, ``ui``."""
 
 from __future__ import annotations
 
@@ -24,6 +24,10 @@ def register(app: typer.Typer) -> None:
         "compare", epilog=examples("bench compare deepmts radiomics-lasso-cox", "bench compare tlg volume --json")
     )(compare)
     app.command(
+        "selection",
+        epilog=examples("bench selection radiomics-lasso-cox", "bench selection radiomics-rsf --json"),
+    )(selection)
+    app.command(
         "null-check",
         epilog=examples(
             "bench null-check --methods clinical-cox,radiomics-lasso-cox",
@@ -38,7 +42,7 @@ def register(app: typer.Typer) -> None:
 
 
 def build(out: Out = DEFAULT_OUT) -> None:
-    """Rebuild every study's leaderboard (Markdown, CSV, JSON, HTML) from its stored predictions."""
+    """Rebuild every study's leaderboard (Markdown, CSV, JSON, HTML), and its tables of kept features, from its runs."""
     from survbench.runner import build_and_write
     from survbench.store import Store
     from survbench.study import find_studies, latest_study
@@ -71,6 +75,28 @@ def compare(
     from rich.console import Console
 
     Console().print(comparing.render(result))
+
+
+def selection(
+    method: Annotated[str, typer.Argument(help="A method that selects features.")],
+    out: Out = DEFAULT_OUT,
+    study: StudyName = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Show which features the fits of a method kept, with what weight, and how stable that is across folds."""
+    from survbench.leaderboard import selection as selecting
+    from survbench.leaderboard import selection_files
+    from survbench.store import Store
+
+    out = out.expanduser().absolute()
+    chosen = selecting.selection(_study(out, study), Store(out), method)
+    if as_json:
+        say_json(selection_files.to_json(chosen))
+        return
+    from rich.console import Console
+
+    Console().print(selection_files.render(chosen))
 
 
 def null_check(

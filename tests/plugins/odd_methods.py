@@ -105,6 +105,11 @@ class NotFinite(Well):
         return np.full(len(cohort), np.nan)
 
 
+class BadWeight(Well):
+    def selected(self):
+        return {"volume": float("nan")}
+
+
 class WrongShape(Well):
     def predict_risk(self, cohort):
         return np.zeros((len(cohort), 2))
@@ -216,6 +221,7 @@ METHODS = (
     _info("exits", "Exits"),
     _info("not-finite", "NotFinite"),
     _info("wrong-shape", "WrongShape"),
+    _info("bad-weight", "BadWeight"),
     _info("chatty", "Chatty"),
     _info("sniffs", "Sniffs"),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from survbench.store import SCHEMA, write_json
+from survbench.store import SCHEMA, SELECTED, write_json
 from survbench.study import Entry, Study
 
 IDS = [f"P{n:02d}" for n in range(30)]
@@ -36,9 +36,11 @@ def table(ids, chosen, risk, *, fold, seed=0, role="test", dice=np.nan):
     )
 
 
-def put(store, key, predictions, *, status="ok", seconds=1.0, description=None, error=None):
+def put(
+    store, key, predictions, *, status="ok", seconds=1.0, description=None, error=None, selected=None, upstream=None
+):
     """Write a run."""
-    job = {"key": key, "kind": "fit", "method": "m", "seed": 0, "fold": 0}
+    job = {"key": key, "kind": "fit", "method": "m", "seed": 0, "fold": 0, "upstream": upstream}
     record = {
         "schema": SCHEMA,
         "status": status,
@@ -56,6 +58,8 @@ def put(store, key, predictions, *, status="ok", seconds=1.0, description=None, 
         pd.DataFrame({"step": [], "split": [], "metric": [], "value": []}).to_parquet(folder / "curves.parquet")
         write_json(folder / "job.json", job)
         write_json(folder / "run.json", record)
+        if selected is not None:
+            write_json(folder / SELECTED, selected)
 
 
 def folds(count=3):
@@ -104,7 +108,9 @@ def study(entries, *, external=True, selection="last", **profile):
 
 
 def method(store, name, risks, *, family="marker", outside=None, dice=np.nan, gives=("risk",), title=None, **more):
-    """Write a complete method: ``risks`` of shape (seeds, 30), ``outside`` of shape (seeds, folds, 20)."""
+    """Write a complete method: ``risks`` of shape (seeds, 30), ``outside`` of shape (seeds, folds, 20), ``selected``
+    by seed and fold.
+    """
     risks = np.atleast_2d(risks)
     fits, predicts = [], []
     for seed, risk in enumerate(risks):
@@ -118,6 +124,8 @@ def method(store, name, risks, *, family="marker", outside=None, dice=np.nan, gi
                 key,
                 table(IDS, members, own, fold=fold, seed=seed, dice=dice),
                 description=more.get("description"),
+                selected=more["selected"][seed][fold] if "selected" in more else None,
+                upstream=more.get("upstream"),
             )
             fits[-1].append(key)
             if outside is not None:
