@@ -243,5 +243,8 @@ def test_where_there_are_images_too_the_table_goes_before_radiomics_of_them(tmp_
     (folder / "features.csv").write_text("\n".join(",".join(row) for row in rows))
     result = runner.run(request_for(folder, tmp_path / "out", "radiomics-lasso-cox,tlg"), runner.Silent())
     assert {row.status for row in result.board.rows} == {"ok"}
-    stored = [json.loads(p.read_text())["values"] for p in (tmp_path / "out" / "cache" / "radiomics").rglob("*.json")]
+    stored = [
+        json.loads(p.read_text())["content"]["values"]
+        for p in (tmp_path / "out" / "cache" / "radiomics").rglob("*.json")
+    ]
     assert {frozenset(values) for values in stored} == {frozenset({"texture", "size"})}

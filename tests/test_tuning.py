@@ -192,10 +192,10 @@ def test_a_search_whose_process_is_killed_goes_on_without_losing_or_repeating_tr
         [read_tuned(Store(out).folder(k)) for k in keys] for out in (request.out, tmp_path / "out")
     )
     assert resumed == uninterrupted
-    # only the two fits of the trial that was cut off came twice; one that fails at once has no step
+    # only the fits of the trial that was cut off, at most two, came twice; a trial that fails at once has no step
     trials = [t for search in resumed for t in search["trials"]]
     fits = sum(max(1, len(t["steps"])) for t in trials) + len(entry_of(result).fits[0])
-    assert (tmp_path / "fits").stat().st_size == fits + 2
+    assert 1 <= (tmp_path / "fits").stat().st_size - fits <= 2
 
 
 def test_the_report_shows_every_trial_and_the_plots(nested):
