@@ -55,7 +55,8 @@ def all_pairs(points: ArrayLike, influences: Sequence[Floats]) -> AllPairs:
     count = len(c)
     difference, se, p, p_holm = np.zeros((count, count)), np.zeros((count, count)), np.eye(count), np.eye(count)
     upper = np.triu_indices(count, 1)
-    tests = [paired_jackknife(influences[i], influences[j], float(c[i] - c[j])) for i, j in zip(*upper, strict=True)]
+    pairs = [(int(i), int(j)) for i, j in zip(*upper, strict=True)]
+    tests = [paired_jackknife(influences[i], influences[j], float(c[i] - c[j])) for i, j in pairs]
     for matrix, values in ((difference, [t.difference for t in tests]), (se, [t.se for t in tests])):
         matrix[upper] = values
     adjusted = holm([t.p for t in tests])
@@ -69,10 +70,10 @@ def all_pairs(points: ArrayLike, influences: Sequence[Floats]) -> AllPairs:
 
 
 def tie_groups(points: ArrayLike, p: Floats, *, alpha: float = 0.05) -> tuple[tuple[int, ...], ...]:
-    """Return the longest runs of the ranking in which no two methods differ with ``p < alpha``; a run may be one method.
+    """Return the longest runs of the ranking in which no two methods differ with ``p < alpha``.
 
     What the bars of a critical-difference diagram show (Demšar, JMLR 7, 2006). Groups overlap: not being told apart is
-    not transitive. A p that is NaN tells nothing apart.
+    not transitive. A method that differs from all is a group of its own. A p that is NaN tells nothing apart.
 
     Args:
         points: C of each method, shape (methods,); methods without a C are left out.

@@ -102,6 +102,31 @@ def count_earlier(
 
 
 @compiled
+def _add_row(
+    tree: NDArray[np.int32], at_rank: NDArray[np.int32], seen: NDArray[np.int32], rank: int, row: NDArray[np.int32]
+) -> None:
+    for s in range(len(row)):
+        at_rank[rank, s] += row[s]
+        seen[s] += row[s]
+    while rank < len(tree):
+        for s in range(len(row)):
+            tree[rank, s] += row[s]
+        rank += rank & (-rank)
+
+
+@compiled
+def _twice_up_to(tree: NDArray[np.int32], at_rank: NDArray[np.int32], rank: int, found: NDArray[np.int32]) -> None:
+    """Put twice the weight below a rank plus the weight at it into ``found``."""
+    for s in range(len(found)):
+        found[s] = at_rank[rank, s]
+    rank -= 1
+    while rank > 0:
+        for s in range(len(found)):
+            found[s] += 2 * tree[rank, s]
+        rank -= rank & (-rank)
+
+
+@compiled
 def weigh_pairs(
     ends: Integers, event: NDArray[np.bool_], ranks: Integers, weights: NDArray[np.int32]
 ) -> tuple[Integers, Integers]:
@@ -127,30 +152,17 @@ def weigh_pairs(
     start = 0
     while start < n:
         stop = ends[start]
-        # first the censored of the group enter, then its events are counted, then they enter
-        for phase in range(3):
-            for i in range(start, stop):
-                if event[i] != (phase > 0):
-                    continue
-                rank = ranks[i]
-                if phase == 1:
-                    for s in range(sets):
-                        found[s] = at_rank[rank, s]
-                    rank -= 1
-                    while rank > 0:
-                        for s in range(sets):
-                            found[s] += 2 * tree[rank, s]
-                        rank -= rank & (-rank)
-                    for s in range(sets):
-                        credit[s] += np.int64(weights[i, s]) * found[s]
-                        comparable[s] += np.int64(weights[i, s]) * seen[s]
-                else:
-                    for s in range(sets):
-                        at_rank[rank, s] += weights[i, s]
-                        seen[s] += weights[i, s]
-                    while rank < size:
-                        for s in range(sets):
-                            tree[rank, s] += weights[i, s]
-                        rank += rank & (-rank)
+        for i in range(start, stop):
+            if not event[i]:
+                _add_row(tree, at_rank, seen, ranks[i], weights[i])
+        for i in range(start, stop):
+            if event[i]:
+                _twice_up_to(tree, at_rank, ranks[i], found)
+                for s in range(sets):
+                    credit[s] += np.int64(weights[i, s]) * found[s]
+                    comparable[s] += np.int64(weights[i, s]) * seen[s]
+        for i in range(start, stop):
+            if event[i]:
+                _add_row(tree, at_rank, seen, ranks[i], weights[i])
         start = stop
     return credit, comparable

@@ -75,9 +75,7 @@ def standard_error(influences: Floats) -> float:
     return float(np.sqrt(np.sum(influences**2)))
 
 
-def paired_jackknife(
-    influence_a: Floats, influence_b: Floats, difference: float, *, level: float = 0.95
-) -> PairedTest:
+def paired_jackknife(influence_a: Floats, influence_b: Floats, difference: float, *, level: float = 0.95) -> PairedTest:
     """Test C of a minus C of b against 0 by the infinitesimal jackknife; identical methods give p = 1. p is NaN where
     no patient has influence on either index, but they differ.
     """
@@ -200,7 +198,9 @@ def corrected_resampled_t(differences: ArrayLike, *, test_share: float, level: f
     d = np.asarray(differences, dtype=np.float64).ravel()
     mean = float(d.mean())
     if len(d) < 2 or not np.isfinite(d).all():
-        return PairedTest(mean, NAN, NAN, NAN, NAN, NAN, "needs the differences of two folds at least, all of them known")
+        return PairedTest(
+            mean, NAN, NAN, NAN, NAN, NAN, "needs the differences of two folds at least, all of them known"
+        )
     se = float(np.sqrt((1 / len(d) + test_share) * d.var(ddof=1)))
     if se == 0:
         return _normal_test(mean, se, level)
@@ -235,8 +235,8 @@ def _one_shot(time: Floats, event: NDArray[np.bool_], a: Floats, b: Floats) -> t
         return NO_PAIR
     counts = [count_by_patient(time, event, r) for r in (*a, *b)]
     pairs = counts[0].earlier_pairs.sum()
-    credits = [c.earlier_credit.sum() / pairs for c in counts]
-    difference = float(np.mean(credits[: len(a)]) - np.mean(credits[len(a) :]))
+    each = [c.earlier_credit.sum() / pairs for c in counts]
+    difference = float(np.mean(each[: len(a)]) - np.mean(each[len(a) :]))
     within = squared_credit_difference(time, event, a, b) - difference**2 * pairs
     correction = n * (n - 1) / ((n - 2) * (n - 3))
     return difference, float(correction * (np.sum((of_a - of_b) ** 2) - within / pairs**2))

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 MATRIX_LIMIT = 500
 """Up to this many patients pairs are counted in n x n matrices, above in O(n log n); both give the same numbers."""
+
+BLOCK_CELLS = 2**21
+"""Cells of a matrix of pairs that is walked through in blocks of rows: 16 MB."""
 
 LANES = 16
 """Sets of weights that the compiled loop carries at once: one cache line of 4-byte integers."""
@@ -112,8 +116,9 @@ def squared_credit_difference(time: Floats, event: Flags, risk_a: Floats, risk_b
     """
     total = 0.0
     events = np.flatnonzero(event)
-    for start in range(0, len(events), MATRIX_LIMIT):
-        rows = events[start : start + MATRIX_LIMIT]
+    size = max(1, BLOCK_CELLS // len(time))
+    for start in range(0, len(events), size):
+        rows = events[start : start + size]
         credit = np.zeros((len(rows), len(time)))
         for risks, sign in ((risk_a, 0.5), (risk_b, -0.5)):
             for risk in risks:
@@ -136,11 +141,12 @@ def _by_matrix(time: Floats, event: Flags, risks: list[Floats], weights: NDArray
     matrices.append(comparable_pairs(time, event)[events].astype(np.float64))
     # with integers below 2^24 single precision is exact, and twice as fast
     largest = 2 * n * n * max(len(risk) for risk in risks)
-    exact = np.float32 if largest < 2**24 else np.float64
-    stacked = np.concatenate(matrices).T.astype(exact)
-    w = weights.astype(exact)
+    exact: Any = np.float32 if largest < 2**24 else np.float64
+    stacked: NDArray[Any] = np.concatenate(matrices).T.astype(exact)
+    w: NDArray[Any] = weights.astype(exact)
     products = (w @ stacked).reshape(len(w), len(matrices), len(events))
-    return np.einsum("bme,be->mb", products, w[:, events]).astype(np.int64)
+    result: Integers = np.einsum("bme,be->mb", products, w[:, events]).astype(np.int64)
+    return result
 
 
 def _by_tree(time: Floats, event: Flags, risks: list[Floats], weights: NDArray[np.int32]) -> Integers:

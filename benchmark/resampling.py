@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Literal
 
 import numpy as np
@@ -99,9 +100,8 @@ def bootstrap(
         rows = np.flatnonzero(folds == name)
         part = [r[:, rows] for r in per_method]
         once = np.ones((1, len(rows)), dtype=np.int32)
-        blocks = [weighted_counts(t[rows], e[rows], part, once)]
-        for weights in _multiplicities(len(rows), resamples, np.random.default_rng([seed, number])):
-            blocks.append(weighted_counts(t[rows], e[rows], part, weights))
+        drawn = _multiplicities(len(rows), resamples, np.random.default_rng([seed, number]))
+        blocks = [weighted_counts(t[rows], e[rows], part, weights) for weights in chain([once], drawn)]
         counted.append(np.hstack(blocks))
     halves = np.array([2 * len(r) for r in per_method])[:, None]
     if estimand == "pooled":

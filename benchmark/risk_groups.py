@@ -139,7 +139,9 @@ def _event_table(time: Floats, event: Flags, is_high: Flags) -> tuple[Floats, Fl
     return at, deaths.astype(np.float64), at_risk.astype(np.float64), high.astype(np.float64)
 
 
-def _hazard_ratio(time: Floats, event: Flags, is_high: Flags, fold: NDArray[np.generic]) -> tuple[float, float, float, str]:
+def _hazard_ratio(
+    time: Floats, event: Flags, is_high: Flags, fold: NDArray[np.generic]
+) -> tuple[float, float, float, str]:
     import pandas as pd
     from lifelines import CoxPHFitter
     from lifelines.exceptions import ConvergenceError, ConvergenceWarning

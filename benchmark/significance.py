@@ -102,10 +102,12 @@ class Comparison:
         size = f"{abs(self.difference):.3f} (95 % interval of the difference {self.ci_low:+.3f} to {self.ci_high:+.3f})"
         if p < ALPHA:
             better, worse = (a, b) if self.difference > 0 else (b, a)
-            return f"On patients like these, {better} orders survival better than {worse}: its C-index is higher by {size}."
+            return (
+                f"{better} orders survival better than {worse} on patients like these: its C-index is higher by {size}."
+            )
         return (
             f"These {self.n} patients do not show whether {a} or {b} orders survival better: their C-indices differ by "
-            f"{size}. In a cohort like this a true difference of less than {self.smallest_detectable_difference:.3f} is "
+            f"{size}. In a cohort like this a true difference below {self.smallest_detectable_difference:.3f} is "
             "missed more often than one time in five, so this is no proof that the models are equally good."
         )
 

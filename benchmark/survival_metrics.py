@@ -42,7 +42,9 @@ class Outcome:
         object.__setattr__(self, "time", np.asarray(self.time, dtype=np.float64))
         object.__setattr__(self, "event", np.asarray(self.event, dtype=bool))
         if self.time.ndim != 1 or self.time.shape != self.event.shape or len(self.time) == 0:
-            raise ValueError(f"time and event need one common length above 0, got {self.time.shape}, {self.event.shape}")
+            raise ValueError(
+                f"time and event need one common length above 0, got {self.time.shape}, {self.event.shape}"
+            )
         if not np.isfinite(self.time).all() or (self.time <= 0).any():
             raise ValueError("time must be finite and positive")
 
