@@ -173,12 +173,14 @@ def rank_swap_test(
 def smallest_detectable_difference(se: float, *, level: float = 0.95, power: float = POWER) -> float:
     """Return the true difference that a two-sided test with this standard error finds with the given power.
 
+    NaN for a standard error of 0, which only says that no patient moves either index.
+
     >>> round(smallest_detectable_difference(0.02), 4)
     0.056
     """
     from scipy.stats import norm
 
-    return float((norm.ppf((1 + level) / 2) + norm.ppf(power)) * se)
+    return float((norm.ppf((1 + level) / 2) + norm.ppf(power)) * se) if se > 0 else NAN
 
 
 def corrected_resampled_t(differences: ArrayLike, *, test_share: float, level: float = 0.95) -> PairedTest:
