@@ -157,7 +157,7 @@ def integrated_brier(
     """Return the Brier score integrated from 0 to ``tau`` by trapezoids, divided by ``tau``.
 
     At time 0 everybody is alive and the score is 0. It is known at ``times`` and taken as constant after the last of
-    them up to ``tau``.
+    them up to ``tau``. Survival curves with steps need a grid that is finer than their steps.
 
     Args:
         train: outcomes of the training fold, for the censoring distribution.

@@ -19,12 +19,15 @@ def test_contrasts_name_methods_and_go_the_way_of_the_published_c():
 
 
 def test_published_p_values_are_the_papers(shared_data):
-    text = (shared_data.parent / "PAPER.txt").read_text(encoding="utf-8")
+    paper = shared_data.parent / "PAPER.txt"
+    if not paper.is_file():
+        pytest.skip(f"needs the text of the paper at {paper}")
+    text = paper.read_text(encoding="utf-8")
     printed = [c for t in paper_contrasts() for c in t.contrasts]
     assert len(printed) == 15
     for contrast in printed:
         for p in (contrast.published, contrast.published_external):
-            assert p is None or (p if isinstance(p, str) else f"{p:.3f}") in text.replace("P > 0.05", "> 0.05")
+            assert p is None or (f"P {p}" if isinstance(p, str) else f"{p:.3f}") in text
 
 
 def test_adjustment_stays_within_the_table_and_leaves_out_what_was_not_tested():
