@@ -1,20 +1,16 @@
-"""Metrics from arrays: discrimination, the Cox loss, overlap of masks. Imports nothing of ours.
+"""Metrics from arrays: Harrell's C, the Cox loss, overlap of masks. Imports nothing of ours but the pairs.
 
 Everywhere ``time`` has shape (n,), ``event`` is boolean (n,), and ``risk`` is higher for an earlier event.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-
-MATRIX_LIMIT = 500
-"""Up to this many patients pairs are counted in an n x n matrix, above in O(n log n); both give the same numbers."""
+from survbench.pairs import count_pairs
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +39,7 @@ def concordance_index(time: ArrayLike, event: ArrayLike, risk: ArrayLike) -> Con
     0.6666666666666666
     """
     t, e, r = _arrays(time, event, risk)
-    if len(t) <= MATRIX_LIMIT:
-        comparable = comparable_pairs(t, e)
-        difference = np.sign(r[:, None] - r[None, :])
-        concordant = float((comparable & (difference > 0)).sum())
-        tied = float((comparable & (difference == 0)).sum())
-        total = float(comparable.sum())
-    else:
-        order, ends, ranks = sorted_pairs(t, r)
-        concordant, tied, total = weighted_pairs()(order, ends, e, ranks, np.ones(len(t)))
+    concordant, tied, total = count_pairs(t, e, r)
     if total == 0:
         return Concordance(float("nan"), 0.0, 0.0, 0.0, "no comparable pair: no event before another patient's time")
     return Concordance((concordant + tied / 2) / total, concordant, total - concordant - tied, tied)
@@ -71,22 +59,6 @@ def pooled_concordance(time: ArrayLike, event: ArrayLike, fold: ArrayLike, risk:
     parts = _by_fold(time, event, fold, risk)
     total = sum(c.comparable for c in parts)
     return sum(c.concordant + c.tied_risk / 2 for c in parts) / total if total else float("nan")
-
-
-def comparable_pairs(time: NDArray[np.float64], event: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return the matrix (n, n) that is true where row's event is known to come before column's time."""
-    earlier = time[:, None] < time[None, :]
-    tied = (time[:, None] == time[None, :]) & ~event[None, :]
-    pairs: NDArray[np.bool_] = event[:, None] & (earlier | tied)
-    return pairs
-
-
-def concordant_credit(
-    time: NDArray[np.float64], event: NDArray[np.bool_], risk: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return the matrix (n, n) of credit: 1 for a concordant comparable pair, 1/2 where risks are equal."""
-    credit = (np.sign(risk[:, None] - risk[None, :]) + 1) / 2
-    return np.where(comparable_pairs(time, event), credit, 0.0)
 
 
 def cox_loss(time: ArrayLike, event: ArrayLike, risk: ArrayLike) -> float:
@@ -141,80 +113,6 @@ def hd95(predicted: NDArray[np.bool_], mask: NDArray[np.bool_], spacing: tuple[f
     surfaces = [m & ~binary_erosion(m) for m in (predicted, mask)]
     far = [distance_transform_edt(~s, sampling=spacing) for s in surfaces]
     return float(np.percentile(np.concatenate([far[1][surfaces[0]], far[0][surfaces[1]]]), 95))
-
-
-def sorted_pairs(
-    time: NDArray[np.float64], risk: NDArray[np.float64]
-) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
-    """Return what :func:`weighted_pairs` walks over.
-
-    Patients from the latest time to the earliest, the end of each patient's group of equal times in that order, and
-    the ranks of risks from 1.
-    """
-    order = np.argsort(-time, kind="stable")
-    later_first = -time[order]
-    ends = np.searchsorted(later_first, later_first, side="right")
-    ranks = np.unique(risk, return_inverse=True)[1].astype(np.intp) + 1
-    return order, ends, ranks
-
-
-@cache
-def weighted_pairs() -> Callable[..., tuple[float, float, float]]:
-    """Return the compiled function (order, ends, event, ranks, weights) -> (concordant, tied risk, comparable).
-
-    A pair of patients counts with the product of their weights. A Fenwick tree over ranks of risk holds the weights of
-    all patients known to live longer. Compiled on first use, because numba takes seconds to import.
-    """
-    from numba import njit
-
-    compiled: Callable[[Callable[..., Any]], Callable[..., Any]] = njit
-
-    @compiled
-    def add(tree: NDArray[np.float64], rank: int, weight: float) -> None:
-        while rank < len(tree):
-            tree[rank] += weight
-            rank += rank & (-rank)
-
-    @compiled
-    def below(tree: NDArray[np.float64], rank: int) -> float:
-        total = 0.0
-        while rank > 0:
-            total += tree[rank]
-            rank -= rank & (-rank)
-        return total
-
-    @compiled
-    def count(
-        order: NDArray[np.intp],
-        ends: NDArray[np.intp],
-        event: NDArray[np.bool_],
-        ranks: NDArray[np.intp],
-        weights: NDArray[np.float64],
-    ) -> tuple[float, float, float]:
-        n = len(order)
-        tree, at_rank = np.zeros(n + 1), np.zeros(n + 1)
-        inside = concordant = tied = comparable = 0.0
-        start = 0
-        while start < n:
-            group = order[start : ends[start]]
-            # within a group of equal times the censored live longer, and events are not comparable with each other
-            for i in group[~event[group]]:
-                add(tree, ranks[i], weights[i])
-                at_rank[ranks[i]] += weights[i]
-                inside += weights[i]
-            events = group[event[group]]
-            for i in events:
-                concordant += weights[i] * below(tree, ranks[i] - 1)
-                tied += weights[i] * at_rank[ranks[i]]
-                comparable += weights[i] * inside
-            for i in events:
-                add(tree, ranks[i], weights[i])
-                at_rank[ranks[i]] += weights[i]
-                inside += weights[i]
-            start = ends[start]
-        return concordant, tied, comparable
-
-    return count
 
 
 def _by_fold(time: ArrayLike, event: ArrayLike, fold: ArrayLike, risk: ArrayLike) -> list[Concordance]:

@@ -16,7 +16,7 @@ from survbench.cohort import Cohort
 from survbench.datasets.table import read_table
 from survbench.errors import BenchError, CohortError, Problem
 from survbench.hashing import digest
-from survbench.metrics import comparable_pairs
+from survbench.pairs import comparable_pairs
 from survbench.store import SCHEMA, write_json
 
 REFERENCE_METHOD = "radiomics-lasso-cox"

@@ -1,218 +1,224 @@
-"""Uncertainty of C-indices and of their differences, from arrays. Imports nothing of ours but the metrics.
+"""Is one model's C-index better than another's? Intervals and paired tests, from arrays.
 
 The estimand is always the headline: mean over seeds of the mean over folds of Harrell's C. All methods see the same
-patients in the same folds, so every comparison is paired.
+patients in the same folds, so every comparison is paired. The parts lie in :mod:`survbench.resampling`,
+:mod:`survbench.paired_tests` and :mod:`survbench.multiplicity`; :func:`compare` puts them together for two models.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from survbench.metrics import MATRIX_LIMIT, comparable_pairs, concordant_credit, sorted_pairs, weighted_pairs
+from survbench.multiplicity import AllPairs, all_pairs, benjamini_hochberg, holm, tie_groups
+from survbench.paired_tests import (
+    POWER,
+    PairedTest,
+    PermutationTest,
+    compare_c,
+    corrected_resampled_t,
+    influence,
+    paired_jackknife,
+    rank_swap_test,
+    smallest_detectable_difference,
+    standard_error,
+)
+from survbench.pairs import count_by_patient
+from survbench.resampling import Bootstrap, Estimand, bootstrap
 
-BLOCK = 512
-"""Replicates that are held in memory at once. The replicates do not depend on it."""
+__all__ = [
+    "POWER",
+    "AllPairs",
+    "Bootstrap",
+    "Comparison",
+    "Estimand",
+    "PairedTest",
+    "PermutationTest",
+    "all_pairs",
+    "benjamini_hochberg",
+    "bootstrap",
+    "compare",
+    "compare_c",
+    "corrected_resampled_t",
+    "holm",
+    "influence",
+    "paired_jackknife",
+    "rank_swap_test",
+    "smallest_detectable_difference",
+    "standard_error",
+    "tie_groups",
+]
+
+ALPHA = 0.05
+"""Level at which a sentence calls a difference one."""
+
+FEW_EVENTS = 30
+"""Below this the normal approximation of the jackknife rejects too often (docs/explanation/statistics.md)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Bootstrap:
-    """Bootstrap replicates of every method's C, made with the same resampled patients.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """C of model a minus C of model b on the same patients.
 
     Attributes:
-        point: estimates on the data, shape (methods,).
-        replicates: shape (methods, kept replicates).
-        excluded: replicates in which some fold had no comparable pair; they are dropped for all methods.
-        level: of the intervals.
+        n: patients.
+        events: of them.
+        pairs: comparable pairs, within folds.
+        c_index_a: mean over folds (and seeds) of Harrell's C.
+        c_index_b: alike.
+        difference: a minus b.
+        se: standard error of the difference, by the infinitesimal jackknife.
+        ci_low: paired bootstrap, percentile interval.
+        ci_high: its other end.
+        estimand: what was estimated, in words.
+        p: two-sided p of no difference by each test: bootstrap, jackknife, compareC, permutation.
+        z: of the tests that have one: jackknife, compareC.
+        smallest_detectable_difference: that such a cohort shows at 5 % with 80 % power; NaN without a standard error.
+        resamples: bootstrap replicates that were kept.
+        excluded: replicates in which a fold had no comparable pair.
+        reasons: why what is NaN is NaN; empty if nothing is.
     """
 
-    point: NDArray[np.float64]
-    replicates: NDArray[np.float64]
-    excluded: int
-    level: float
-
-    def interval(self, i: int) -> tuple[float, float]:
-        """Return the percentile interval of method ``i``."""
-        return self._percentiles(self.replicates[i])
-
-    def difference_interval(self, i: int, j: int) -> tuple[float, float]:
-        """Return the percentile interval of C of method ``i`` minus that of method ``j``."""
-        return self._percentiles(self.replicates[i] - self.replicates[j])
-
-    def difference_p(self, i: int, j: int) -> float:
-        """Return the two-sided p of no difference, at least 2 / (replicates + 1); 1 for identical methods."""
-        difference = self.replicates[i] - self.replicates[j]
-        count = len(difference)
-        if count == 0:
-            return float("nan")
-        tail = min(int((difference <= 0).sum()), int((difference >= 0).sum()))
-        return min(1.0, 2 * (tail + 1) / (count + 1))
-
-    def _percentiles(self, values: NDArray[np.float64]) -> tuple[float, float]:
-        if len(values) == 0:
-            return float("nan"), float("nan")
-        low, high = np.quantile(values, [(1 - self.level) / 2, (1 + self.level) / 2])
-        return float(low), float(high)
-
-
-@dataclass(frozen=True, slots=True)
-class PairedTest:
-    """Difference of two C-indices with its standard error, two-sided p and interval."""
-
+    n: int
+    events: int
+    pairs: int
+    c_index_a: float
+    c_index_b: float
     difference: float
     se: float
-    z: float
-    p: float
-    low: float
-    high: float
+    ci_low: float
+    ci_high: float
+    estimand: str
+    p: dict[str, float]
+    z: dict[str, float]
+    smallest_detectable_difference: float
+    resamples: int
+    excluded: int
+    reasons: tuple[str, ...] = ()
+
+    def meaning(self, a: str = "a", b: str = "b") -> str:
+        """Return a sentence that says what the comparison shows: by the jackknife, for few events by permutation."""
+        test = "permutation" if self.events < FEW_EVENTS else "jackknife"
+        p = self.p[test]
+        if not np.isfinite(p):
+            return f"These data cannot compare {a} with {b}: {'; '.join(self.reasons)}."
+        size = (
+            f"{abs(self.difference):.3f} (95 % interval of the difference {self.ci_low:+.3f} to {self.ci_high:+.3f}; "
+            f"{test} p {'< 0.001' if p < 0.001 else f'{p:.3f}'})"
+        )
+        if p < ALPHA:
+            better, worse = (a, b) if self.difference > 0 else (b, a)
+            return f"{better} orders survival of such patients better than {worse}: its C-index is higher by {size}."
+        missed = (
+            f"In a cohort like this a true difference below {self.smallest_detectable_difference:.3f} is missed more "
+            "often than one time in five, so this is no proof"
+            if np.isfinite(self.smallest_detectable_difference)
+            else "This is no proof"
+        )
+        return (
+            f"These {self.n} patients do not show whether {a} or {b} orders survival better: their C-indices differ by "
+            f"{size}. {missed} that the models are equally good."
+        )
 
 
-def bootstrap(
+def compare(
     time: ArrayLike,
     event: ArrayLike,
-    fold: ArrayLike,
-    risks: Sequence[ArrayLike],
+    risk_a: ArrayLike,
+    risk_b: ArrayLike,
+    fold: ArrayLike | None = None,
     *,
-    resamples: int,
-    seed: int,
+    resamples: int = 10_000,
+    permutations: int = 10_000,
+    seed: int = 0,
     level: float = 0.95,
-) -> Bootstrap:
-    """Resample patients within folds, with one set of weights for all methods.
-
-    With multiplicities W (replicates x patients of a fold), credit K and comparable pairs M, a fold's C is
-    rowsum((W K) o W) / rowsum((W M) o W): exactly Harrell's C of the resampled patients. Averaging K over seeds
-    averages C, because M is common. Large folds are counted in O(n log n) with the same result.
+) -> Comparison:
+    """Compare two columns of risks on the same patients by every test.
 
     Args:
-        time: months, shape (n,).
-        event: shape (n,).
-        fold: fold of each patient, shape (n,).
-        risks: per method an array of shape (seeds, n).
-        resamples: replicates.
-        seed: of the resampling.
-        level: of the intervals.
+        time: positive, in any unit, shape (n,).
+        event: 1 or True for an event, 0 or False for censored, shape (n,).
+        risk_a: higher for an earlier event, shape (n,) or (seeds, n).
+        risk_b: alike.
+        fold: which model of a cross-validation predicted a patient, shape (n,): risks of different folds are not
+            compared. By default all patients were predicted by one model.
+        resamples: replicates of the bootstrap.
+        permutations: exchanges of the permutation test.
+        seed: of both.
+        level: of the interval.
+
+    Returns:
+        The comparison; what these data cannot give is NaN, with a reason.
+
+    Raises:
+        ValueError: the arrays are no survival data: lengths differ, a value is not finite, a time is not positive, or
+            an event is neither 0 nor 1.
+
+    >>> import numpy as np
+    >>> time, event = np.arange(1.0, 9.0), [1, 1, 0, 1, 1, 0, 1, 1]
+    >>> result = compare(time, event, -time, [3, 8, 1, 6, 2, 7, 4, 5])
+    >>> round(result.difference, 3), result.pairs
+    (0.476, 21)
     """
-    t, e = np.asarray(time, dtype=np.float64), np.asarray(event, dtype=bool)
-    folds, per_method = np.asarray(fold), [np.atleast_2d(np.asarray(r, dtype=np.float64)) for r in risks]
-    point = np.zeros(len(per_method))
-    replicates = np.zeros((len(per_method), resamples))
+    t, e, a, b, folds = _checked(time, event, risk_a, risk_b, fold)
+    boot = bootstrap(t, e, folds, [a, b], resamples=resamples, seed=seed, level=level)
+    difference = float(boot.point[0] - boot.point[1])
+    jackknife = paired_jackknife(influence(t, e, folds, a), influence(t, e, folds, b), difference, level=level)
+    one_shot = compare_c(t, e, folds, a, b, level=level)
+    swapped = rank_swap_test(t, e, folds, a, b, permutations=permutations, seed=seed)
+    low, high = boot.difference_interval(0, 1)
     names = np.unique(folds)
-    for number, name in enumerate(names):
-        rows = np.flatnonzero(folds == name)
-        part = [r[:, rows] for r in per_method]
-        count = _by_matrix if len(rows) <= MATRIX_LIMIT else _by_tree
-        weights = _weights(len(rows), resamples, np.random.default_rng([seed, number]))
-        point += count(t[rows], e[rows], part, np.ones((1, len(rows))))[:, 0]
-        start = 0
-        for block in weights:
-            replicates[:, start : start + len(block)] += count(t[rows], e[rows], part, block)
-            start += len(block)
-    replicates /= len(names)
-    kept = np.isfinite(replicates).all(axis=0)
-    return Bootstrap(point / len(names), replicates[:, kept], int((~kept).sum()), level)
+    pairs = sum(count_by_patient(t[rows], e[rows], t[rows]).earlier_pairs.sum() for rows in (folds == k for k in names))
+    return Comparison(
+        n=len(t),
+        events=int(e.sum()),
+        pairs=int(pairs),
+        c_index_a=float(boot.point[0]),
+        c_index_b=float(boot.point[1]),
+        difference=difference,
+        se=jackknife.se,
+        ci_low=low,
+        ci_high=high,
+        estimand="difference (a - b) of Harrell's C-index"
+        + (f", mean over {len(names)} folds of within-fold pairs" if len(names) > 1 else ""),
+        p={
+            "bootstrap": boot.difference_p(0, 1),
+            "jackknife": jackknife.p,
+            "compareC": one_shot.p,
+            "permutation": swapped.p,
+        },
+        z={"jackknife": jackknife.z, "compareC": one_shot.z},
+        smallest_detectable_difference=smallest_detectable_difference(jackknife.se, level=level),
+        resamples=boot.replicates.shape[1],
+        excluded=boot.excluded,
+        reasons=_reasons(boot, {"jackknife": jackknife, "compareC": one_shot, "permutation": swapped}),
+    )
 
 
-def influence(time: ArrayLike, event: ArrayLike, fold: ArrayLike, risk: ArrayLike) -> NDArray[np.float64]:
-    """Return each patient's infinitesimal-jackknife influence on the mean over folds of C, shape (n,).
-
-    The derivative of C with respect to the patient's weight; the variance of C is the sum of squares (as in R's
-    ``survival::concordance``), with K folds the sum of the folds' variances over K squared. Average the influences of
-    several seeds for the mean over seeds.
-    """
-    t, e, r = np.asarray(time, dtype=np.float64), np.asarray(event, dtype=bool), np.asarray(risk, dtype=np.float64)
-    folds = np.asarray(fold)
-    names = np.unique(folds)
-    result = np.zeros(len(t))
-    for name in names:
-        rows = np.flatnonzero(folds == name)
-        credit, comparable = concordant_credit(t[rows], e[rows], r[rows]), comparable_pairs(t[rows], e[rows])
-        total = comparable.sum()
-        if total == 0:
-            return np.full(len(t), np.nan)
-        of_credit = credit.sum(axis=0) + credit.sum(axis=1)
-        of_pairs = comparable.sum(axis=0) + comparable.sum(axis=1)
-        result[rows] = (of_credit - credit.sum() / total * of_pairs) / total / len(names)
-    return result
+def _reasons(boot: Bootstrap, tests: dict[str, PairedTest | PermutationTest]) -> tuple[str, ...]:
+    said: dict[str, list[str]] = {}
+    for name, test in tests.items():
+        if test.reason:
+            said.setdefault(test.reason, []).append(name)
+    if boot.replicates.shape[1] == 0:
+        said.setdefault("no bootstrap replicate has a comparable pair in every fold", []).append("bootstrap")
+    return tuple(f"{reason} ({', '.join(names)})" for reason, names in said.items())
 
 
-def standard_error(influences: NDArray[np.float64]) -> float:
-    """Return the standard error that belongs to influences."""
-    return float(np.sqrt(np.sum(influences**2)))
-
-
-def paired_jackknife(
-    influence_a: NDArray[np.float64], influence_b: NDArray[np.float64], difference: float, *, level: float = 0.95
-) -> PairedTest:
-    """Test C of a minus C of b against 0 by the infinitesimal jackknife; identical methods give p = 1. p is NaN where
-    no patient has influence on either index, but they differ.
-    """
-    from scipy.stats import norm
-
-    se = standard_error(influence_a - influence_b)
-    if se == 0:
-        # no patient moves either index (a perfect or a constant ranking): there is a test only of no difference at all
-        nothing = difference == 0
-        nan = float("nan")
-        return PairedTest(difference, 0.0, 0.0 if nothing else nan, 1.0 if nothing else nan, difference, difference)
-    z = difference / se
-    half = float(norm.ppf((1 + level) / 2)) * se
-    return PairedTest(difference, se, z, float(2 * norm.sf(abs(z))), difference - half, difference + half)
-
-
-def holm(p: ArrayLike) -> NDArray[np.float64]:
-    """Return p values adjusted by Holm's step-down procedure; NaN stays NaN and is not counted.
-
-    >>> holm([0.01, 0.04, float("nan")]).tolist()
-    [0.02, 0.04, nan]
-    """
-    values = np.asarray(p, dtype=np.float64)
-    adjusted = np.full(values.shape, np.nan)
-    known = np.flatnonzero(np.isfinite(values))
-    order = known[np.argsort(values[known], kind="stable")]
-    factors = np.arange(len(order), 0, -1)
-    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(factors * values[order]))
-    return adjusted
-
-
-def _weights(patients: int, resamples: int, rng: np.random.Generator) -> Iterator[NDArray[np.float64]]:
-    """Yield blocks of multiplicities (replicates, patients); drawn in order, so blocks of any size give the same."""
-    for start in range(0, resamples, BLOCK):
-        size = min(BLOCK, resamples - start)
-        drawn = rng.integers(0, patients, size=(size, patients))
-        drawn += np.arange(size)[:, None] * patients
-        yield np.bincount(drawn.ravel(), minlength=size * patients).reshape(size, patients).astype(np.float64)
-
-
-def _by_matrix(
-    time: NDArray[np.float64],
-    event: NDArray[np.bool_],
-    risks: Sequence[NDArray[np.float64]],
-    weights: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    n = len(time)
-    matrices = [np.mean([concordant_credit(time, event, r) for r in risk], axis=0) for risk in risks]
-    matrices.append(comparable_pairs(time, event).astype(np.float64))
-    products = (weights @ np.hstack(matrices)).reshape(len(weights), len(matrices), n)
-    sums = np.einsum("bmn,bn->mb", products, weights)
-    with np.errstate(invalid="ignore"):
-        ratio: NDArray[np.float64] = sums[:-1] / sums[-1]
-    return ratio
-
-
-def _by_tree(
-    time: NDArray[np.float64],
-    event: NDArray[np.bool_],
-    risks: Sequence[NDArray[np.float64]],
-    weights: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    count = weighted_pairs()
-    result = np.zeros((len(risks), len(weights)))
-    for m, risk in enumerate(risks):
-        for one in risk:
-            order, ends, ranks = sorted_pairs(time, one)
-            for b, weight in enumerate(weights):
-                concordant, tied, comparable = count(order, ends, event, ranks, weight)
-                result[m, b] += (concordant + tied / 2) / comparable / len(risk) if comparable else np.nan
-    return result
+def _checked(
+    time: ArrayLike, event: ArrayLike, risk_a: ArrayLike, risk_b: ArrayLike, fold: ArrayLike | None
+) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.float64], NDArray[np.float64], NDArray[np.generic]]:
+    t, e = np.asarray(time, dtype=np.float64), np.asarray(event)
+    a, b = (np.atleast_2d(np.asarray(r, dtype=np.float64)) for r in (risk_a, risk_b))
+    folds = np.zeros(t.shape, dtype=np.int64) if fold is None else np.asarray(fold)
+    if t.ndim != 1 or len(t) == 0 or not t.shape == e.shape == folds.shape == a.shape[1:] == b.shape[1:]:
+        given = ", ".join(str(x.shape) for x in (t, e, a, b, folds))
+        raise ValueError(f"time, event, risk_a, risk_b and fold need one common length above 0, got {given}")
+    if not all(np.isfinite(x).all() for x in (t, a, b)):
+        raise ValueError("time and risks must be finite: leave such patients out of both columns")
+    if (t <= 0).any():
+        raise ValueError("time must be positive")
+    if not np.isin(e, (0, 1)).all():
+        raise ValueError("event must be 0 (censored) or 1 (event)")
+    return t, e.astype(bool), a, b, folds

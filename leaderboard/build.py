@@ -97,9 +97,7 @@ class _Inside:
     def influence(self, name: str) -> NDArray[np.float64]:
         """Return the patients' influences on a method's C, averaged over seeds."""
         o = self.outcomes
-        per_seed = [influence(o.time, o.event, o.fold, r) for r in _risk(self.results, name)]
-        mean: NDArray[np.float64] = np.mean(per_seed, axis=0)
-        return mean
+        return influence(o.time, o.event, o.fold, _risk(self.results, name))
 
 
 def _bare(result: Gathered) -> Row:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from survbench import significance
 from survbench.errors import BenchError, UnknownNameError
 from survbench.leaderboard.gather import Outcomes, gather
 from survbench.metrics import concordance_index
-from survbench.significance import bootstrap, influence, paired_jackknife
 from survbench.store import Store
 from survbench.study import Study
 
@@ -41,7 +41,7 @@ class Driver:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """C of ``a`` minus C of ``b``: estimate, paired bootstrap interval and p, paired jackknife p."""
+    """C of ``a`` minus C of ``b``: estimate, paired bootstrap interval, p by every test (``p`` is the jackknife's)."""
 
     a: str
     b: str
@@ -50,8 +50,13 @@ class Comparison:
     difference: float
     low: float
     high: float
+    se: float
     p: float
     p_bootstrap: float
+    p_compare_c: float
+    p_permutation: float
+    smallest_detectable_difference: float
+    meaning: str
     folds: tuple[tuple[float, float], ...]
     patients: tuple[Driver, ...]
 
@@ -74,23 +79,24 @@ def compare(study: Study, store: Store, a: str, b: str, *, resamples: int) -> Co
             raise BenchError(f"{name} cannot be compared: {method.status}, {why}. 'bench status' shows what is done.")
         risks.append(method.risk)
     o = _known(results.outcomes)
-    boot = bootstrap(
-        o.time, o.event, o.fold, risks, resamples=resamples, seed=int(study.protocol["fingerprint"][:8], 16)
-    )
-    difference = float(boot.point[0] - boot.point[1])
-    of_a, of_b = (np.mean([influence(o.time, o.event, o.fold, r) for r in risk], axis=0) for risk in risks)
-    test = paired_jackknife(of_a, of_b, difference)
-    low, high = boot.difference_interval(0, 1)
+    seed = int(study.protocol["fingerprint"][:8], 16)
+    tested = significance.compare(o.time, o.event, risks[0], risks[1], o.fold, resamples=resamples, seed=seed)
+    of_a, of_b = (significance.influence(o.time, o.event, o.fold, risk) for risk in risks)
     return Comparison(
         a=a,
         b=b,
-        c_a=float(boot.point[0]),
-        c_b=float(boot.point[1]),
-        difference=difference,
-        low=low,
-        high=high,
-        p=test.p,
-        p_bootstrap=boot.difference_p(0, 1),
+        c_a=tested.c_index_a,
+        c_b=tested.c_index_b,
+        difference=tested.difference,
+        low=tested.ci_low,
+        high=tested.ci_high,
+        se=tested.se,
+        p=tested.p["jackknife"],
+        p_bootstrap=tested.p["bootstrap"],
+        p_compare_c=tested.p["compareC"],
+        p_permutation=tested.p["permutation"],
+        smallest_detectable_difference=tested.smallest_detectable_difference,
+        meaning=tested.meaning(a, b),
         folds=tuple((_fold_c(o, risks[0], k), _fold_c(o, risks[1], k)) for k in np.unique(o.fold)),
         patients=_drivers(o, risks, of_a - of_b),
     )
@@ -111,7 +117,8 @@ def render(result: Comparison) -> RenderableType:
     head = Text(
         f"{result.a} {result.c_a:.3f}, {result.b} {result.c_b:.3f}: difference {result.difference:+.3f} "
         f"(95 % {result.low:+.3f} to {result.high:+.3f}), p {result.p:.3f} (jackknife), "
-        f"{result.p_bootstrap:.3f} (bootstrap)"
+        f"{result.p_bootstrap:.3f} (bootstrap), {result.p_compare_c:.3f} (compareC), "
+        f"{result.p_permutation:.3f} (permutation)"
     )
     folds = Text("C by fold: " + ", ".join(f"{k}: {x:.3f} / {y:.3f}" for k, (x, y) in enumerate(result.folds)))
     table = Table(title="Patients that drive the difference", title_justify="left")
@@ -121,7 +128,7 @@ def render(result: Comparison) -> RenderableType:
         ranks = (f"{p.rank_a:g} of {p.of}", f"{p.rank_b:g} of {p.of}")
         event = "yes" if p.event else "no"
         table.add_row(Text(p.id), f"{p.time:.1f}", event, str(p.fold), *ranks, f"{p.influence:+.4f}")
-    return Group(head, folds, table)
+    return Group(head, folds, Text(result.meaning), table)
 
 
 def _without_nan(value: Any) -> Any:

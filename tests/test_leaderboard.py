@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from survbench import significance
 from survbench.errors import BenchError, UnknownNameError
 from survbench.leaderboard.build import build_board
 from survbench.leaderboard.compare import compare, render, to_json
@@ -305,6 +306,11 @@ def test_a_comparison_equals_the_boards_and_names_who_drives_it(board, store):
     assert result.p == pytest.approx(row.p)
     assert result.low <= result.difference <= result.high
     assert len(result.folds) == 3
+    arrays = significance.compare(TIME, EVENT, GOOD, FAIR, FOLD, resamples=200)
+    assert (result.p_compare_c, result.se) == pytest.approx((arrays.p["compareC"], arrays.se))
+    assert result.smallest_detectable_difference == pytest.approx(arrays.smallest_detectable_difference)
+    assert result.p_permutation == pytest.approx(arrays.p["permutation"], abs=0.03)
+    assert "good" in result.meaning
     raw = to_json(result)
     assert {"difference", "low", "high", "p", "patients"} <= set(raw)
     # without its strongest driver the difference moves against that patient's influence

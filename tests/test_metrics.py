@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import json
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
-from survbench import metrics
+from survbench import pairs
 from survbench.metrics import (
     concordance_index,
     cox_loss,
@@ -19,16 +15,7 @@ from survbench.metrics import (
     pooled_concordance,
     soft_dice_loss,
 )
-
-
-def reference(shared_data, name):
-    """Return (R's values, time, event, columns) of a data set."""
-    folder = shared_data / "metrics_reference"
-    with (folder / f"data_{name}.csv").open(newline="", encoding="utf-8") as stream:
-        rows = list(csv.DictReader(stream))
-    columns = {key: np.array([float(r[key]) for r in rows]) for key in rows[0]}
-    values = json.loads((folder / "r_reference.json").read_text(encoding="utf-8"))[name]
-    return values, columns["time"], columns["event"].astype(bool), columns
+from toy_survival import cohorts, reference
 
 
 @pytest.mark.parametrize("name", ["veteran", "ovarian"])
@@ -38,7 +25,7 @@ def test_concordance_and_pair_counts_equal_rs(shared_data, name, monkeypatch):
     for key, risk in (("cox_lp", np.array(values["risk_scores"]["cox_lp"])), ("first_col", columns[first])):
         expected = values["concordance"][key]
         for limit in (500, 0):  # by matrix and by tree
-            monkeypatch.setattr(metrics, "MATRIX_LIMIT", limit)
+            monkeypatch.setattr(pairs, "MATRIX_LIMIT", limit)
             found = concordance_index(time, event, risk)
             assert found.value == pytest.approx(expected["C"], abs=1e-12)
             assert found.concordant == expected["counts"]["concordant"]
@@ -55,21 +42,10 @@ def test_cox_loss_equals_rs_breslow_likelihood(shared_data, name):
     )
 
 
-small = st.integers(min_value=2, max_value=25)
-
-
-@st.composite
-def cohorts(draw):
-    n = draw(small)
-    integers = st.lists(st.integers(1, 6), min_size=n, max_size=n)
-    time, risk = np.array(draw(integers), float), np.array(draw(integers), float)
-    return time, np.array(draw(st.lists(st.booleans(), min_size=n, max_size=n))), risk
-
-
 @settings(max_examples=200, deadline=None)
 @given(cohorts())
 def test_concordance_equals_its_definition_with_every_kind_of_tie(cohort):
-    time, event, risk = cohort
+    time, event, (risk, *_) = cohort
     n, credit, pairs = len(time), 0.0, 0
     for i in range(n):
         for j in range(n):
@@ -84,16 +60,6 @@ def test_concordance_equals_its_definition_with_every_kind_of_tie(cohort):
     assert found.value == pytest.approx(credit / pairs, abs=1e-14)
     assert concordance_index(time, event, -risk).value == pytest.approx(1 - found.value, abs=1e-14)
     assert concordance_index(time * 7, event, np.exp(risk)).value == found.value
-
-
-@settings(max_examples=100, deadline=None)
-@given(cohorts())
-def test_tree_and_matrix_count_the_same_pairs(cohort):
-    time, event, risk = cohort
-    order, ends, ranks = metrics.sorted_pairs(time, risk)
-    found = metrics.weighted_pairs()(order, ends, event, ranks, np.ones(len(time)))
-    by_matrix = concordance_index(time, event, risk)
-    assert found == (by_matrix.concordant, by_matrix.tied_risk, by_matrix.comparable)
 
 
 def test_near_ties_are_not_merged():

@@ -7,9 +7,24 @@ import json
 
 import numpy as np
 import pytest
-from survbench import significance
-from survbench.metrics import fold_mean_concordance
-from survbench.significance import bootstrap, holm, influence, paired_jackknife, standard_error
+from survbench import pairs, resampling
+from survbench.metrics import fold_mean_concordance, pooled_concordance
+from survbench.significance import (
+    all_pairs,
+    benjamini_hochberg,
+    bootstrap,
+    compare,
+    compare_c,
+    corrected_resampled_t,
+    holm,
+    influence,
+    paired_jackknife,
+    rank_swap_test,
+    smallest_detectable_difference,
+    standard_error,
+    tie_groups,
+)
+from toy_survival import reference, simulated
 
 
 @pytest.fixture(scope="module")
@@ -20,14 +35,6 @@ def veteran(shared_data):
     time, status, y, z = (np.array([float(r[key]) for r in rows]) for key in ("time", "status", "y", "z"))
     reference = json.loads((folder / "significance_veteran.json").read_text(encoding="utf-8"))
     return reference, time, status.astype(bool), y, z
-
-
-def simulated(n=60, folds=3, seed=0, strength=1.0):
-    rng = np.random.default_rng(seed)
-    truth = rng.normal(size=n)
-    time = rng.exponential(np.exp(-strength * truth)).round(1) + 0.1
-    event = rng.random(n) < 0.6
-    return time, event, np.arange(n) % folds, truth
 
 
 def test_jackknife_equals_rs_variances_covariance_and_p(veteran):
@@ -45,8 +52,40 @@ def test_jackknife_equals_rs_variances_covariance_and_p(veteran):
 
 
 @pytest.mark.parametrize("limit", [500, 0])
+@pytest.mark.parametrize("name", ["veteran", "ovarian"])
+def test_standard_errors_equal_rs(shared_data, name, limit, monkeypatch):
+    monkeypatch.setattr(pairs, "MATRIX_LIMIT", limit)
+    values, time, event, columns = reference(shared_data, name)
+    names = list(values["fixed_beta"])
+    risks = {**values["risk_scores"], "first_col": columns[names[0]], "last_col": columns[names[-1]]}
+    for key, expected in values["concordance"].items():
+        found = standard_error(influence(time, event, np.zeros(len(time)), risks[key]))
+        assert found == pytest.approx(expected["se"], abs=1e-9)
+
+
+def test_compare_c_equals_rs_package(veteran):
+    reference, time, event, y, z = veteran
+    found = compare_c(time, event, np.zeros(len(time)), y, z)
+    assert found.se**2 == pytest.approx(reference["compareC"]["var_diff"], rel=1e-9)
+    assert found.z == pytest.approx(reference["compareC"]["z"], rel=1e-8)
+    assert found.p == pytest.approx(reference["compareC"]["p"], rel=1e-7)
+
+
+@pytest.mark.parametrize("name", ["veteran", "ovarian"])
+def test_compare_c_equals_rs_package_with_many_ties_in_risk(shared_data, name):
+    values, time, event, columns = reference(shared_data, name)
+    first = columns[next(iter(values["fixed_beta"]))]
+    found = compare_c(time, event, np.zeros(len(time)), values["risk_scores"]["cox_lp"], first)
+    expected = values["compareC_lp_vs_first"]
+    # R's package takes scores that are higher for a longer life
+    assert -found.difference == pytest.approx(expected["diff"], abs=1e-9)
+    assert found.se**2 == pytest.approx(expected["vardiff"], rel=1e-9)
+    assert found.p == pytest.approx(expected["p"], rel=1e-6)
+
+
+@pytest.mark.parametrize("limit", [500, 0])
 def test_replicates_are_harrells_c_of_the_resampled_patients(monkeypatch, limit):
-    monkeypatch.setattr(significance, "MATRIX_LIMIT", limit)
+    monkeypatch.setattr(pairs, "MATRIX_LIMIT", limit)
     time, event, fold, truth = simulated()
     risks = [np.stack([truth.round(1), -truth]), truth.round()[None]]
     found = bootstrap(time, event, fold, risks, resamples=40, seed=3)
@@ -66,7 +105,7 @@ def test_replicates_are_harrells_c_of_the_resampled_patients(monkeypatch, limit)
 def test_blocks_change_no_replicate(monkeypatch):
     time, event, fold, truth = simulated()
     whole = bootstrap(time, event, fold, [truth], resamples=100, seed=1)
-    monkeypatch.setattr(significance, "BLOCK", 7)
+    monkeypatch.setattr(resampling, "BLOCK", 7)
     assert np.array_equal(bootstrap(time, event, fold, [truth], resamples=100, seed=1).replicates, whole.replicates)
 
 
@@ -122,9 +161,248 @@ def test_type_one_error_of_the_jackknife_is_about_nominal():
     assert 3 <= rejected <= 37
 
 
-def test_holm_equals_statsmodels():
+def test_adjustments_equal_statsmodels():
     from statsmodels.stats.multitest import multipletests
 
     p = np.random.default_rng(0).uniform(0, 0.1, 12)
-    assert holm(p) == pytest.approx(multipletests(p, method="holm")[1])
-    assert np.isnan(holm([0.5, np.nan])[1])
+    with_hole = np.insert(p, 3, np.nan)
+    for adjust, method in ((holm, "holm"), (benjamini_hochberg, "fdr_bh")):
+        assert adjust(p) == pytest.approx(multipletests(p, method=method)[1])
+        assert np.delete(adjust(with_hole), 3) == pytest.approx(adjust(p))
+        assert np.isnan(adjust(with_hole)[3])
+        assert adjust([]).shape == (0,)
+
+
+def test_replicates_equal_scikit_survivals_value_on_resamples_with_ties():
+    from sksurv.metrics import concordance_index_censored
+
+    time, event, _, truth = simulated(n=80)
+    risk = truth.round(1)
+    found = bootstrap(time, event, np.zeros(80), [risk], resamples=200, seed=5)
+    drawn = np.random.default_rng([5, 0]).integers(0, 80, size=(200, 80))
+    assert len(np.unique(time)) < 80
+    assert len(np.unique(risk)) < 80
+    for b in range(200):
+        rows = drawn[b]
+        assert found.replicates[0, b] == concordance_index_censored(event[rows], time[rows], risk[rows])[0]
+
+
+def test_the_pooled_estimand_counts_all_pairs_within_folds_together():
+    time, event, fold, truth = simulated(n=50)
+    found = bootstrap(time, event, fold, [truth], resamples=30, seed=2, estimand="pooled")
+    assert found.point[0] == pytest.approx(pooled_concordance(time, event, fold, truth), abs=1e-14)
+    drawn = [
+        np.random.default_rng([2, k]).integers(0, (fold == k).sum(), size=(30, (fold == k).sum())) for k in range(3)
+    ]
+    for b in range(30):
+        rows = np.concatenate([np.flatnonzero(fold == k)[drawn[k][b]] for k in range(3)])
+        expected = pooled_concordance(time[rows], event[rows], fold[rows], truth[rows])
+        assert found.replicates[0, b] == pytest.approx(expected, abs=1e-14)
+
+
+def test_memory_of_a_large_cohort_is_bounded_by_smaller_blocks(monkeypatch):
+    time, event, fold, truth = simulated()
+    whole = bootstrap(time, event, fold, [truth], resamples=50, seed=1)
+    monkeypatch.setattr(resampling, "BLOCK_NUMBERS", 60)  # three replicates of a fold of 20
+    assert np.array_equal(bootstrap(time, event, fold, [truth], resamples=50, seed=1).replicates, whole.replicates)
+
+
+def test_the_swap_test_equals_its_definition():
+    """All 2^n exchanges of ranks within folds, each with C computed anew."""
+    from itertools import product
+
+    from scipy.stats import rankdata
+
+    time, event, fold, truth = simulated(n=12, folds=2)
+    rng = np.random.default_rng(0)
+    a, b = ((truth + rng.normal(size=12)).round() for _ in range(2))
+    ranks = np.zeros((2, 12))
+    for k in range(2):
+        ranks[:, fold == k] = rankdata(a[fold == k]), rankdata(b[fold == k])
+    differences = []
+    for swapped in product([False, True], repeat=12):
+        x, y = np.where(swapped, ranks[::-1], ranks)
+        differences.append(fold_mean_concordance(time, event, fold, x) - fold_mean_concordance(time, event, fold, y))
+    exact = np.mean(np.abs(differences) >= abs(differences[0]) - 1e-12)
+    found = rank_swap_test(time, event, fold, a, b, permutations=40_000, seed=0)
+    assert found.difference == pytest.approx(differences[0], abs=1e-14)
+    assert found.p == pytest.approx(exact, abs=4 * np.sqrt(exact * (1 - exact) / 40_000))
+
+
+@pytest.mark.parametrize("limit", [500, 0])
+def test_tests_of_several_seeds_are_of_the_mean_over_seeds(limit, monkeypatch):
+    monkeypatch.setattr(pairs, "MATRIX_LIMIT", limit)
+    time, event, fold, truth = simulated()
+    rng = np.random.default_rng(1)
+    a, b = truth + rng.normal(size=(3, 60)), truth + rng.normal(size=(1, 60))
+    expected = np.mean([fold_mean_concordance(time, event, fold, r) for r in a]) - fold_mean_concordance(
+        time, event, fold, b[0]
+    )
+    assert compare_c(time, event, fold, a, b).difference == pytest.approx(expected, abs=1e-12)
+    assert rank_swap_test(time, event, fold, a, b, permutations=10, seed=0).difference == pytest.approx(expected)
+    each = np.mean([influence(time, event, fold, r) for r in a], axis=0)
+    assert influence(time, event, fold, a) == pytest.approx(each, abs=1e-15)
+    # seeds that are all alike are one seed
+    same = np.repeat(a[:1], 3, axis=0)
+    assert compare_c(time, event, fold, same, b).p == pytest.approx(compare_c(time, event, fold, a[0], b).p, rel=1e-9)
+
+
+def test_all_pairs_hold_every_single_test_with_its_sign():
+    time, event, fold, truth = simulated()
+    rng = np.random.default_rng(0)
+    risks = [truth + s * rng.normal(size=60) for s in (0.3, 1, 3)]
+    points = [fold_mean_concordance(time, event, fold, r) for r in risks]
+    influences = [influence(time, event, fold, r) for r in risks]
+    found = all_pairs(points, influences)
+    single = paired_jackknife(influences[2], influences[0], points[2] - points[0])
+    assert found.difference[2, 0] == -found.difference[0, 2] == single.difference
+    assert found.p[2, 0] == found.p[0, 2] == single.p
+    assert found.se[0, 2] == single.se
+    upper = np.triu_indices(3, 1)
+    assert found.p_holm[upper] == pytest.approx(holm(found.p[upper]))
+    assert np.diag(found.p_holm).tolist() == [1, 1, 1]
+
+
+def test_tie_groups_are_the_longest_runs_without_a_difference():
+    p = np.ones((4, 4))
+    p[1, 3] = p[3, 1] = 0.01
+    assert tie_groups([0.9, 0.8, 0.7, 0.6], p) == ((0, 1, 2), (2, 3))
+    assert tie_groups([0.9, np.nan, 0.7, 0.6], p) == ((0, 2, 3),)
+    p[:] = 0.01
+    assert tie_groups([0.6, 0.9, 0.7], p[:3, :3]) == ((1,), (2,), (0,))
+
+
+def test_rank_intervals_of_a_clear_winner_and_of_equals():
+    time, event, fold, truth = simulated(n=300, strength=2.0)
+    found = bootstrap(time, event, fold, [truth, -truth, -truth], resamples=200, seed=0)
+    assert found.rank_interval(0) == (1.0, 1.0)
+    assert found.rank_interval(1) == found.rank_interval(2) == (2.5, 2.5)
+
+
+def test_a_true_difference_of_the_detectable_size_is_found_four_times_in_five():
+    z = np.random.default_rng(0).normal(smallest_detectable_difference(0.03), 0.03, 20_000) / 0.03
+    assert np.mean(np.abs(z) > 1.959964) == pytest.approx(0.8, abs=0.01)
+
+
+def test_corrected_resampled_t_by_hand():
+    d = np.array([0.01, 0.03, 0.02, 0.06, -0.01])
+    found = corrected_resampled_t(d, test_share=0.25)
+    assert found.z == pytest.approx(d.mean() / np.sqrt((1 / 5 + 1 / 4) * d.var(ddof=1)))
+    from scipy.stats import ttest_1samp
+
+    assert corrected_resampled_t(d, test_share=0).p == pytest.approx(ttest_1samp(d, 0).pvalue)
+    assert np.isnan(corrected_resampled_t([0.1], test_share=0.25).p)
+
+
+# --- two columns of risks
+
+
+def test_compare_puts_the_tests_of_one_pair_together(veteran):
+    reference, time, event, y, z = veteran
+    found = compare(time, event, y, z, resamples=2000, permutations=2000)
+    assert (found.n, found.events, found.pairs) == (137, 128, sum(list(reference["pairs_a"].values())[:3]))
+    assert found.p["jackknife"] == pytest.approx(reference["jackknife"]["p"], abs=1e-6)
+    assert found.p["compareC"] == pytest.approx(reference["compareC"]["p"], abs=1e-6)
+    assert found.z["jackknife"] == pytest.approx(reference["jackknife"]["z"], abs=1e-6)
+    assert found.p["bootstrap"] == pytest.approx(reference["jackknife"]["p"], abs=0.03)
+    assert found.p["permutation"] == pytest.approx(reference["jackknife"]["p"], abs=0.03)
+    assert found.ci_low == pytest.approx(found.difference - 1.96 * found.se, abs=0.006)
+    assert "do not show" in found.meaning()
+
+
+def test_compare_never_compares_patients_of_different_folds():
+    time, event, fold, truth = simulated(n=90)
+    shifted = truth + 100 * fold
+    a, b = (compare(time, event, r, -truth, fold, resamples=50, permutations=50) for r in (truth, shifted))
+    assert a == b
+    assert "3 folds" in a.estimand
+    assert a.pairs < compare(time, event, truth, -truth, resamples=50, permutations=50).pairs
+
+
+def test_results_do_not_depend_on_the_number_of_threads():
+    from threadpoolctl import threadpool_limits
+
+    time, event, _, truth = simulated(n=400)
+    rng = np.random.default_rng(0)
+    a, b = (truth + rng.normal(size=(2, 400)) for _ in range(2))
+    found = []
+    for threads in (1, 2):
+        with threadpool_limits(threads):
+            found.append(compare(time, event, a, b, resamples=1500, permutations=1500))
+    assert found[0] == found[1]
+
+
+def test_compare_names_the_better_model():
+    time, event, _, truth = simulated(n=300, strength=3.0)
+    found = compare(time, event, -truth, truth, resamples=200, permutations=200)
+    assert "theirs orders survival of such patients better than ours" in found.meaning("ours", "theirs")
+
+
+@pytest.mark.parametrize(
+    ("time", "event", "risk", "reason"),
+    [
+        ([1, 2, 3, 4, 5], [0, 0, 0, 0, 0], [1, 2, 3, 4, 5], "comparable"),
+        ([1, 2, 3, 4, 5], [0, 0, 0, 0, 1], [1, 2, 3, 4, 5], "comparable"),
+        ([2, 2, 2, 2, 2], [1, 1, 1, 1, 1], [1, 2, 3, 4, 5], "comparable"),
+        ([1], [1], [1], "comparable"),
+    ],
+    ids=["no event", "last event", "tied times", "one patient"],
+)
+def test_data_without_an_answer_give_nan_and_a_reason(time, event, risk, reason):
+    found = compare(time, event, risk, np.ones(len(time)), resamples=50, permutations=50)
+    assert np.isnan(found.p["jackknife"])
+    assert reason in " ".join(found.reasons)
+    assert "cannot compare" in found.meaning()
+
+
+def test_where_no_patient_moves_either_index_permutation_still_answers():
+    time = np.arange(1.0, 6)
+    found = compare(time, np.ones(5), -time, np.ones(5), resamples=50, permutations=5000)
+    assert np.isnan([found.p["jackknife"], found.p["compareC"], found.smallest_detectable_difference]).all()
+    assert "no patient moves either index" in found.reasons[0]
+    # four of the 2^5 exchanges are as extreme: all or none, and that of the patient in the middle changes nothing
+    assert found.p["permutation"] == pytest.approx(4 / 32, abs=0.02)
+    assert "5 patients do not show" in found.meaning()
+    assert "nan" not in found.meaning()
+
+
+def test_few_events_are_judged_by_permutation():
+    time, event, _, truth = simulated(n=40, strength=3.0)
+    found = compare(time, event, truth, -truth, resamples=100, permutations=200)
+    assert "permutation p 0.005" in found.meaning()
+
+
+def test_two_constant_risks_do_not_differ():
+    found = compare([1, 2, 3, 4, 5], [1, 0, 1, 1, 0], np.ones(5), np.zeros(5), resamples=50, permutations=50)
+    assert found.difference == 0
+    assert set(found.p.values()) == {1.0}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"time": [1, -2, 3]}, "time must be positive"),
+        ({"event": [1, 2, 0]}, "event must be 0"),
+        ({"event": [1.0, np.nan, 0]}, "event must be 0"),
+        ({"risk_a": [1, np.nan, 2]}, "must be finite"),
+        ({"risk_b": [1, 2]}, "one common length"),
+        ({"fold": [1, 2]}, "one common length"),
+    ],
+    ids=str,
+)
+def test_what_is_no_survival_data_is_refused(change, message):
+    data = {"time": [1, 2, 3], "event": [1, 1, 0], "risk_a": [1, 2, 3], "risk_b": [3, 2, 1], **change}
+    with pytest.raises(ValueError, match=message):
+        compare(**data)
+
+
+def test_examples_in_the_documentation_hold():
+    import doctest
+    from pathlib import Path
+
+    from survbench import metrics, multiplicity, paired_tests, significance
+
+    page = Path(__file__).parents[1] / "docs" / "explanation" / "statistics.md"
+    found = [doctest.testfile(str(page), module_relative=False)]
+    found += [doctest.testmod(module) for module in (metrics, multiplicity, paired_tests, significance)]
+    assert all(result.attempted > 0 and result.failed == 0 for result in found)

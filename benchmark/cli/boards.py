@@ -1,17 +1,14 @@
-"""Verbs on results: ``leaderboard build``, ``compare``, ``selection``, ``null-check``, ``track``, ``ui``."""
+"""Verbs on results: ``leaderboard build``, ``selection``, ``null-check``, ``masks``, ``track``, ``ui``."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
+from survbench.cli.studies import StudyName, find_study
 from survbench.cli.text import DEFAULT_OUT, AsJson, Out, examples, say, say_json
 
-if TYPE_CHECKING:
-    from survbench.study import Study
-
-StudyName = Annotated[str | None, typer.Option("--study", help="A study under --out (default: the latest).")]
 TrackingUri = Annotated[str | None, typer.Option(help="MLflow server (default: a file in --out).")]
 
 
@@ -20,9 +17,6 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(help="Build leaderboards from stored runs.", no_args_is_help=True)
     group.command("build", epilog=examples("bench leaderboard build", "bench leaderboard build --out results"))(build)
     app.add_typer(group, name="leaderboard")
-    app.command(
-        "compare", epilog=examples("bench compare deepmts radiomics-lasso-cox", "bench compare tlg volume --json")
-    )(compare)
     app.command(
         "selection",
         epilog=examples("bench selection radiomics-lasso-cox", "bench selection radiomics-rsf --json"),
@@ -54,29 +48,6 @@ def build(out: Out = DEFAULT_OUT) -> None:
         say(f"{study.folder(out) / 'leaderboard.html'} (also .md, .csv, .json)")
 
 
-def compare(
-    a: Annotated[str, typer.Argument(help="A method.")],
-    b: Annotated[str, typer.Argument(help="Another method.")],
-    out: Out = DEFAULT_OUT,
-    study: StudyName = None,
-    *,
-    as_json: AsJson = False,
-) -> None:
-    """Compare two methods: difference of C, interval, p, and the patients that drive it."""
-    from survbench.leaderboard import compare as comparing
-    from survbench.store import Store
-
-    out = out.expanduser().absolute()
-    chosen = _study(out, study)
-    result = comparing.compare(chosen, Store(out), a, b, resamples=int(chosen.profile["resamples"]))
-    if as_json:
-        say_json(comparing.to_json(result))
-        return
-    from rich.console import Console
-
-    Console().print(comparing.render(result))
-
-
 def selection(
     method: Annotated[str, typer.Argument(help="A method that selects features.")],
     out: Out = DEFAULT_OUT,
@@ -90,7 +61,7 @@ def selection(
     from survbench.store import Store
 
     out = out.expanduser().absolute()
-    chosen = selecting.selection(_study(out, study), Store(out), method)
+    chosen = selecting.selection(find_study(out, study), Store(out), method)
     if as_json:
         say_json(selection_files.to_json(chosen))
         return
@@ -153,7 +124,7 @@ def masks(
     from survbench.store import Store
 
     out = out.expanduser().absolute()
-    chosen = _study(out, study)
+    chosen = find_study(out, study)
     source = load_source(cohort, profile=Profile.model_validate(dict(chosen.profile)), data=data)
     files = export_masks(chosen, Store(out), method, source, to)
     say(f"Wrote {len(files)} masks to {to}.")
@@ -204,15 +175,3 @@ def ui(
     environment = {**os.environ, **ui_environment()}
     completed = subprocess.run(ui_command(uri, host, port), env=environment, check=False)
     raise typer.Exit(completed.returncode)
-
-
-def _study(out: Path, name: str | None) -> Study:
-    from survbench.errors import UnknownNameError
-    from survbench.study import find_studies, latest_study
-
-    if name is None:
-        return latest_study(out)
-    studies = {s.name: s for s in find_studies(out)}
-    if name not in studies:
-        raise UnknownNameError("study", name, studies, see="'bench status'")
-    return studies[name]

@@ -14,10 +14,23 @@ METRICS = {
     "c_index": "Harrell's C: mean over folds, averaged over seeds; ties count half. 0.5 is chance, 1 is perfect.",
     "external_c_index": "Harrell's C of the ensemble of the fold models on the external cohort.",
     "c_index_pooled": "Harrell's C over all within-fold pairs together.",
+    "uno_c": "Uno's C: concordance up to tau, weighted for censoring by the training fold's distribution.",
+    "auc": "Cumulative/dynamic area under the ROC curve at each horizon (had the event by then or not).",
+    "brier": "Brier score of the predicted survival at each horizon, weighted for censoring; 0 is perfect.",
+    "ibs": "Brier score integrated from 0 to tau, over tau.",
+    "d_calibration": "Chi-squared p that predicted survival at patients' own times is uniform (Haider 2020).",
+    "calibration": "Observed over expected events before each horizon, and by groups of predicted risk.",
+    "risk_groups": "Halves by the median risk of each fold: Kaplan-Meier, log-rank p by permutation, hazard ratio.",
     "dice": "Overlap of predicted and manual tumour mask, mean over test patients, for methods that segment.",
     "hd95": "95th percentile of the distance between the surfaces of predicted and manual mask, in mm.",
     "p": "Paired infinitesimal-jackknife test of the C-index difference from the reference method.",
     "p_holm": "The same, adjusted by Holm over all ranked methods.",
+    "p_bh": "The same, adjusted by Benjamini and Hochberg (false discovery rate).",
+    "p_bootstrap": "Paired bootstrap of the difference; at least 2 / (resamples + 1).",
+    "p_compare_c": "compareC (Kang 2015): the difference with a one-shot variance.",
+    "p_permutation": "Exchange of the two ranks of random patients; for small cohorts.",
+    "rank_interval": "95 % bootstrap interval of a method's rank.",
+    "smallest_detectable_difference": "Difference of C that the cohort shows at 5 % with 80 % power.",
 }
 INFO = ("family", "needs_fit", "needs_predict", "gives", "params", "space", "tags", "reference", "published", "notes")
 """What ``bench info`` shows of a declaration, in this order."""

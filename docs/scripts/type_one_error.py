@@ -1,0 +1,164 @@
+"""Print how often each test calls two equally good models different, as a table: ``type_one_error.py [COHORTS]``.
+
+Below the table stand the medians of what such cohorts can show of two models of equal quality.
+
+In the first part both models know the true log-hazard up to independent noise of one size, so neither is better. In the
+second part linear models are fitted in five times repeated 5-fold cross-validation, once on either half of the
+predictors, which are equally useful; and one method with a random part is compared with itself under another seed.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from survbench.metrics import concordance_index
+from survbench.significance import (
+    bootstrap,
+    compare,
+    corrected_resampled_t,
+    holm,
+    influence,
+    paired_jackknife,
+    smallest_detectable_difference,
+    standard_error,
+)
+
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+LEVEL = 0.05
+FOLDS, REPEATS, PREDICTORS = 5, 5, 10
+RESAMPLES = 999
+
+
+def cohort(n: int, share: float, log_hazard: Floats, rng: np.random.Generator) -> tuple[Floats, Flags]:
+    """Draw exponential survival times of which this share is seen; the others are censored at a uniform part."""
+    times = rng.exponential(np.exp(-log_hazard))
+    seen = rng.random(n) < share
+    return np.where(seen, times, times * rng.random(n)), seen
+
+
+def two_models(n: int, share: float, rng: np.random.Generator) -> dict[str, float]:
+    """Return p of each test of two equally good columns of risks."""
+    from scipy.stats import ttest_rel
+
+    truth = rng.normal(size=n)
+    times, event = cohort(n, share, truth, rng)
+    a, b = (truth + rng.normal(size=n) for _ in range(2))
+    seed = int(rng.integers(2**31))
+    tested = compare(times, event, a, b, resamples=RESAMPLES, permutations=RESAMPLES, seed=seed)
+    replicates = bootstrap(times, event, np.zeros(n), [a, b], resamples=RESAMPLES, seed=seed).replicates
+    return {**tested.p, "t-test over bootstrap replicates": float(ttest_rel(*replicates).pvalue)}
+
+
+def what_it_shows(n: int, share: float, rng: np.random.Generator) -> tuple[float, float]:
+    """Return the width of one model's interval of C, and the smallest difference of two that is found with 80 %."""
+    truth = rng.normal(size=n)
+    times, event = cohort(n, share, truth, rng)
+    a, b = (truth + rng.normal(size=n) for _ in range(2))
+    fold = np.zeros(n)
+    low, high = bootstrap(times, event, fold, [a], resamples=RESAMPLES, seed=0).interval(0)
+    parts = [influence(times, event, fold, risk) for risk in (a, b)]
+    return high - low, smallest_detectable_difference(standard_error(parts[0] - parts[1]))
+
+
+def two_ways_of_fitting(n: int, share: float, rng: np.random.Generator) -> dict[str, float]:
+    """Return p of tests over the folds of a repeated cross-validation of two equally good ways of fitting."""
+    from scipy.stats import ttest_1samp
+
+    x = rng.normal(size=(n, 2 * PREDICTORS))
+    times, event = cohort(n, share, x @ np.full(2 * PREDICTORS, 0.25), rng)
+    halves = x[:, :PREDICTORS], x[:, PREDICTORS:]
+    differences = []
+    for _ in range(REPEATS):
+        fold = dealt(event, rng)
+        for k in range(FOLDS):
+            test = fold == k
+            c = [
+                concordance_index(times[test], event[test], half[test] @ fit(half[~test], times[~test], event[~test]))
+                for half in halves
+            ]
+            differences.append(c[0].value - c[1].value)
+    d = np.array(differences)
+    return {
+        "corrected resampled t": corrected_resampled_t(d, test_share=1 / (FOLDS - 1)).p,
+        "t-test over the folds of repeated cross-validation": float(ttest_1samp(d, 0).pvalue),
+    }
+
+
+def one_method_twice(n: int, share: float, rng: np.random.Generator) -> dict[str, float]:
+    """Return the jackknife's p of a method against itself: each seed fits every fold on a random half of it."""
+    x = rng.normal(size=(n, PREDICTORS))
+    times, event = cohort(n, share, x @ np.full(PREDICTORS, 0.35), rng)
+    fold = dealt(event, rng)
+    risks = np.zeros((2, n))
+    for risk in risks:
+        for k in range(FOLDS):
+            train = np.flatnonzero(fold != k)
+            half = rng.choice(train, len(train) // 2, replace=False)
+            risk[fold == k] = x[fold == k] @ fit(x[half], times[half], event[half])
+    c = bootstrap(times, event, fold, list(risks), resamples=1, seed=0).point
+    parts = [influence(times, event, fold, risk) for risk in risks]
+    return {"A/A: one method, two seeds (jackknife)": paired_jackknife(*parts, float(c[0] - c[1])).p}
+
+
+def family_of_24(n: int, share: float, rng: np.random.Generator) -> dict[str, float]:
+    """Return the smallest p of 24 equally good models against a 25th, raw and adjusted by Holm."""
+    truth = rng.normal(size=n)
+    times, event = cohort(n, share, truth, rng)
+    risks = [truth + rng.normal(size=n) for _ in range(25)]
+    c = bootstrap(times, event, np.zeros(n), risks, resamples=1, seed=0).point
+    parts = [influence(times, event, np.zeros(n), risk) for risk in risks]
+    p = np.array([paired_jackknife(parts[i], parts[0], float(c[i] - c[0])).p for i in range(1, 25)])
+    return {"any of 24 (jackknife, raw)": p.min(), "any of 24 (jackknife, Holm)": holm(p).min()}
+
+
+def dealt(event: Flags, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Return folds with equally many events."""
+    fold = np.zeros(len(event), dtype=np.int64)
+    for rows in (np.flatnonzero(event), np.flatnonzero(~event)):
+        fold[rng.permutation(rows)] = np.arange(len(rows)) % FOLDS
+    return fold
+
+
+def fit(x: Floats, times: Floats, event: Flags) -> Floats:
+    """Return linear weights: one gradient step of the Cox likelihood from zero, which orders risks well enough."""
+    order = np.argsort(times)
+    at_risk = np.arange(len(times), 0, -1)
+    hazard = np.empty(len(times))
+    hazard[order] = np.cumsum(event[order] / at_risk)
+    weights: Floats = x.T @ (event - hazard)
+    return weights
+
+
+def main() -> None:
+    """Measure and print a Markdown table."""
+    cohorts = int(sys.argv[1]) if len(sys.argv) > 1 else 2000
+    started = time.process_time()
+    settings = {"n = 170, 28 % events": (170, 0.28), "n = 23, 61 % events": (23, 0.61)}
+    simulations: list[Callable[[int, float, np.random.Generator], dict[str, float]]]
+    rates: dict[str, dict[str, float]] = {}
+    for title, (n, share) in settings.items():
+        simulations = [two_models, family_of_24] + ([two_ways_of_fitting, one_method_twice] if n > 100 else [])
+        for number, simulate in enumerate(simulations):
+            results = [simulate(n, share, np.random.default_rng([n, number, k])) for k in range(cohorts)]
+            for test in results[0]:
+                p = np.array([each[test] for each in results])
+                # no p is no rejection
+                rates.setdefault(test, {})[title] = float(np.mean(np.nan_to_num(p, nan=1.0) < LEVEL))
+    print(f"| rejected at 5 % of {cohorts:,} null cohorts | {' | '.join(settings)} |\n|---|{'---|' * len(settings)}")
+    for test, row in rates.items():
+        cells = " | ".join(f"{row[title]:.1%}".replace("%", " %") if title in row else "–" for title in settings)
+        print(f"| {test} | {cells} |")
+    for title, (n, share) in settings.items():
+        drawn = [what_it_shows(n, share, np.random.default_rng([n, 9, k])) for k in range(min(cohorts, 200))]
+        width, found = np.nanmedian(drawn, axis=0)
+        print(f"\n{title}: interval of C {width:.2f} wide, difference found with 80 % power {found:.3f}")
+    print(f"\n{time.process_time() - started:.0f} CPU seconds")
+
+
+if __name__ == "__main__":
+    main()
