@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,5 +80,6 @@ def read_calibration(folder: Path) -> Calibration | None:
     """Return the calibration that a fit has kept, or None."""
     if not (folder / FILE).is_file():
         return None
-    raw = json.loads((folder / FILE).read_text(encoding="utf-8"))
-    return Calibration(**{k: tuple(v) if isinstance(v, list) else v for k, v in raw.items()})
+    raw: dict[str, Any] = json.loads((folder / FILE).read_text(encoding="utf-8"))
+    raw |= {name: tuple(raw[name]) for name in ("months", "cumulative")}
+    return Calibration(**raw)

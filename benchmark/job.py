@@ -261,7 +261,7 @@ def _identity(info: MethodInfo) -> dict[str, Any]:
 
 
 def _reference(upstream: Job | None) -> dict[str, Any] | None:
-    return upstream and {"key": upstream["key"], "needs_predict": upstream["needs_predict"]}
+    return None if upstream is None else {"key": upstream["key"], "needs_predict": upstream["needs_predict"]}
 
 
 def _scored(info: MethodInfo) -> frozenset[Need]:

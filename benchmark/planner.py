@@ -141,7 +141,7 @@ class _Fits:
         self._made: dict[tuple[str, int], list[Job]] = {}
         ids = sorted(train.rows)
         self._folds = [([i for i in ids if i not in set(test)], sorted(test)) for test in protocol.folds]
-        self._inputs = {
+        self._inputs: dict[str, Any] = {
             "cohort": train.fingerprint,
             "rows": train.rows,
             "outcomes": outcomes_of(train.cohort),
@@ -183,7 +183,7 @@ class _Fits:
         mode, budget = self.protocol.tuning, self.profile.tuning
         if mode == "none" or not info.space:
             return [None] * len(self._folds)
-        common = {"seed": seed, "trials": budget.trials, **self._inputs}
+        common: dict[str, Any] = {"seed": seed, "trials": budget.trials, **self._inputs}
         if mode == "paper":
             splits = [
                 Split(train=train, validation=test, upstream=above)

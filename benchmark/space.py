@@ -67,6 +67,8 @@ def space_from_json(raw: Mapping[str, Mapping[str, Any]]) -> Space:
     kinds: Mapping[str, type[Real | Whole | Choice]] = {kind.__name__: kind for kind in (Real, Whole, Choice)}
     space: dict[str, Dimension] = {}
     for name, dimension in raw.items():
-        values = {k: tuple(v) if isinstance(v, list) else v for k, v in dimension.items() if k != "kind"}
+        values: dict[str, Any] = {k: v for k, v in dimension.items() if k != "kind"}
+        if "options" in values:
+            values["options"] = tuple(values["options"])
         space[name] = kinds[dimension["kind"]](**values)
     return space

@@ -6,7 +6,7 @@ from typing import Any
 
 from survbench.api import MethodInfo, Published, Resources
 from survbench.cohort import Need
-from survbench.space import Choice, Real, Whole
+from survbench.space import Choice, Real, Space, Whole
 
 TABLE = "Meng et al., IEEE JBHI 26(9), 2022, Table II"
 LEARNERS = (
@@ -24,8 +24,8 @@ PUBLISHED = {
 }
 UPSTREAM = "deepmts"
 SMOKE = {"rsf": {"trees": 50, "leaf": 3}, "deepsurv": {"epochs": 50}}
-REDUNDANCY = {"redundancy": Real(0.5, 0.95)}
-SPACES = {
+REDUNDANCY: Space = {"redundancy": Real(0.5, 0.95)}
+SPACES: dict[str, Space] = {
     "lasso-cox": {**REDUNDANCY, "rule": Choice(("best", "one-standard-error"))},
     "rsf": {**REDUNDANCY, "leaf": Whole(3, 30)},
     "deepsurv": {
