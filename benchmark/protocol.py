@@ -92,6 +92,29 @@ def stratified_folds(cohort: Cohort, folds: int) -> tuple[tuple[str, ...], ...]:
     return tuple(tuple(sorted(fold)) for fold in dealt)
 
 
+def inner_folds(cohort: Cohort, folds: int) -> tuple[tuple[str, ...], ...]:
+    """Deal a training fold into inner folds on which hyper-parameters are scored.
+
+    Raises:
+        BenchError: too few events, or an inner fold without two patients whose order is known.
+    """
+    events = int(cohort.event.sum())
+    remedy = "Use --tune none or paper, or fewer inner_folds under 'tuning' in a profile of your own."
+    try:
+        dealt = stratified_folds(cohort, folds)
+    except CohortError as error:
+        message = f"A training fold with {events} events cannot be dealt into {folds} inner folds. {remedy}"
+        raise BenchError(message) from error
+    for ids in dealt:
+        part = cohort.select(ids)
+        if not comparable_pairs(part.time, part.event).any():
+            raise BenchError(
+                f"Of the {folds} inner folds of a training fold with {events} events one has no two patients whose "
+                f"order is known, so nothing can be scored there. {remedy}"
+            )
+    return dealt
+
+
 def _strata(cohort: Cohort, folds: int) -> dict[tuple[bool, str], list[str]]:
     cells: dict[tuple[bool, str], list[str]] = defaultdict(list)
     for subject, event in zip(cohort.subjects, cohort.event, strict=True):

@@ -134,6 +134,8 @@ def run(request: Request, watcher: Watcher) -> Result:
         study.write(request.out)
         write_splits(folder / "splits.json", study.protocol["folds"])
         watcher.planned(planned)
+        if request.fresh:
+            store.clear_scratch(job["key"] for job in planned.to_do)
         failed = _execute(planned, store, request, watcher)
         return Result(study=study, board=build_and_write(study, store), failed=tuple(failed))
 

@@ -3,7 +3,7 @@
 Layout of an output folder::
 
     runs/<key>/       job.json run.json predictions.parquet curves.parquet selected.json model/ log.txt DONE
-    scratch/<key>/    checkpoints of a fit that is under way
+    scratch/<key>/    what an unfinished job goes on from: checkpoints of a fit, the journal of a search
     cohorts/<key>/    inputs.json outcomes.json truth.json of a prepared cohort
     cache/            preprocessed volumes and radiomics by content
     studies/<name>/   study.json (which runs make a board) and the board's files
@@ -16,7 +16,7 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -149,6 +149,11 @@ class Store:
         """Remove what killed writers left behind; call it under :meth:`lock`."""
         for part in (self.root / "runs").glob("*.part-*"):
             shutil.rmtree(part, ignore_errors=True)
+
+    def clear_scratch(self, keys: Iterable[str]) -> None:
+        """Remove what unfinished jobs have kept to go on from: checkpoints and journals of searches."""
+        for key in keys:
+            shutil.rmtree(self.root / "scratch" / key, ignore_errors=True)
 
     @contextmanager
     def lock(self) -> Iterator[None]:

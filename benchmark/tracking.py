@@ -234,7 +234,8 @@ def _search(study: Study, entry: Entry, run: Run, parent: str) -> Iterator[_Reco
     tuned = read_tuned(run.folder)
     key = digest([study.name, run.key])[:32]
     fold = "all folds" if run.job["fold"] is None else f"fold {run.job['fold']}"
-    name = f"{entry.name} seed {run.job['seed']} {fold} tuning"
+    # of a method that builds on another, also the searches for that one
+    name = f"{run.job['method']} seed {run.job['seed']} {fold} tuning"
     tags = {"survbench.study": study.name, "survbench.method": entry.name, "survbench.run": run.key}
     yield _Record(
         key=key,
