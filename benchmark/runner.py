@@ -17,6 +17,7 @@ from survbench.datasets.source import SourceCohort
 from survbench.executor import Ended, Task, execute
 from survbench.features.report import report, summary
 from survbench.hashing import digest
+from survbench.horizons import truncation_time
 from survbench.job import Job, required_keys
 from survbench.planner import Plan, PlannedCohort, plan
 from survbench.preparation import Cohorts, PreparationWatcher, offers, open_cohorts, prepare_source, table_rows, without
@@ -236,7 +237,13 @@ def _plan(
         folds = read_splits(request.splits, train.cohort)
     else:
         folds = stratified_folds(train.cohort, request.profile.folds)
-    protocol = Protocol(folds=folds, seeds=request.seeds, selection=request.selection, tuning=request.tuning)
+    protocol = Protocol(
+        folds=folds,
+        seeds=request.seeds,
+        selection=request.selection,
+        tuning=request.tuning,
+        tau=truncation_time([train.cohort.select(fold).time for fold in folds]),
+    )
     made = _plan_of(methods, planned, request, protocol)
     return Planned(
         study=_study(cohorts, planned, request.profile, protocol, made),

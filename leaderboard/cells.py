@@ -94,7 +94,19 @@ def facts(board: Board) -> dict[str, str]:
         "Voxels": " × ".join(map(str, cohort["grid"])) if cohort.get("grid") else "no images",
         "Training of networks": plural(steps, "step") + instead,
         "Intervals": f"95 %, {board.resamples:,} bootstrap resamples",
+        **_of_statistics(board),
     }
+
+
+def _of_statistics(board: Board) -> dict[str, str]:
+    horizons = ", ".join(f"{month:g}" for month in board.protocol["horizons"])
+    tau = board.protocol["tau"]
+    known = {"Horizons": f"{horizons} months, tau {'none' if tau is None else f'{tau:g}'}"}
+    if board.smallest_detectable_difference is not None:
+        known["Smallest detectable difference"] = (
+            f"{board.smallest_detectable_difference:.3f} in C, at 5 % with 80 % power (median of all pairs)"
+        )
+    return known
 
 
 def plural(count: int, noun: str) -> str:

@@ -61,7 +61,8 @@ def json_text(board: Board) -> str:
 def csv_text(board: Board) -> str:
     """Return the rows as CSV; text that a spreadsheet would take for a formula gets a leading apostrophe."""
     rows = [_flat(row) for row in to_json(board)["rows"]]
-    names = list(rows[0]) if rows else ["method"]
+    # rows without a C-index have no horizons
+    names = list(dict.fromkeys(name for row in rows for name in row)) or ["method"]
     stream = io.StringIO()
     writer = csv.DictWriter(stream, names, lineterminator="\n")
     writer.writeheader()
@@ -121,7 +122,11 @@ def rounded(value: Any) -> Any:
 
 def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
     published_values = row["published"] or {}
-    flat = {k: v for k, v in sorted(row.items()) if k != "published"}
+    flat = {k: v for k, v in sorted(row.items()) if k not in {"published", "auc", "brier", "reasons", "tie_groups"}}
+    for name in ("auc", "brier"):
+        flat |= {f"{name}_{horizon}": value for horizon, value in row[name].items()}
+    flat["reasons"] = "; ".join(f"{name}: {reason}" for name, reason in row["reasons"].items())
+    flat["tie_groups"] = " ".join(map(str, row["tie_groups"]))
     for name in ("source", "c_index", "external_c_index", "dice"):
         flat[f"published_{name}"] = published_values.get(name)
     return flat
