@@ -14,6 +14,7 @@ from survbench.api import MethodInfo, Selection, Tuning
 from survbench.datasets.named import default_external
 from survbench.datasets.preprocess import Grid
 from survbench.datasets.source import SourceCohort
+from survbench.description import describe_patients
 from survbench.executor import Ended, Task, execute
 from survbench.features.report import report, summary
 from survbench.hashing import digest
@@ -130,7 +131,12 @@ def run(request: Request, watcher: Watcher) -> Result:
         folder = planned.study.folder(request.out)
         earlier = read_study(folder).entries if (folder / "study.json").is_file() else ()
         study = replace(
-            planned.study, entries=(*planned.study.entries, *_still_valid(cohorts, request, planned, earlier))
+            planned.study,
+            entries=(*planned.study.entries, *_still_valid(cohorts, request, planned, earlier)),
+            patients={
+                role: describe_patients(source)
+                for role, source in zip(("cohort", "external"), cohorts.sources, strict=False)
+            },
         )
         study.write(request.out)
         write_splits(folder / "splits.json", study.protocol["folds"])
@@ -172,15 +178,18 @@ def dry_run(request: Request) -> Planned:
 
 
 def build_and_write(study: Study, store: Store) -> Board:
-    """Build a study's board and tables of kept features from its runs, and write them into the study's folder."""
+    """Build a study's board, tables, and tables of kept features from its runs, and write them into its folder."""
     from survbench.leaderboard.build import build_board
     from survbench.leaderboard.render import write_board
     from survbench.leaderboard.selection import selections
     from survbench.leaderboard.selection_files import write_selections
+    from survbench.leaderboard.table_files import write_tables
+    from survbench.leaderboard.tables import tables
     from survbench.leaderboard.tuning import write_report
 
     board, chosen, folder = build_board(study, store), selections(study, store), study.folder(store.root)
     write_board(board, folder, chosen)
+    write_tables(tables(board, study), folder / "tables")
     write_selections(chosen, folder / "selection")
     write_report(study, store)
     return board

@@ -29,7 +29,7 @@ from survbench.hashing import file_digest
 if TYPE_CHECKING:
     import pandas as pd
 
-SCHEMA = 3
+SCHEMA = 4
 SELECTED = "selected.json"
 """What a fit made of each feature and clinical column; only methods that tell it have this file."""
 Status = Literal["ok", "skipped", "failed", "timeout", "oom", "interrupted"]

@@ -72,12 +72,12 @@ def csv_text(board: Board) -> str:
 
 def markdown(board: Board) -> str:
     """Return the board as Markdown."""
-    lines = [f"# {_plain(board.cohort['title'])}", ""]
-    lines += [f"{name}: {_plain(value)}  " for name, value in facts(board).items()]
+    lines = [f"# {plain(board.cohort['title'])}", ""]
+    lines += [f"{name}: {plain(value)}  " for name, value in facts(board).items()]
     rows = [cells(row) for row in board.rows]
     if rows:
         lines += ["", "| " + " | ".join(rows[0]) + " |", "|" + "---|" * len(rows[0])]
-    lines += ["| " + " | ".join(map(_plain, row.values())) + " |" for row in rows]
+    lines += ["| " + " | ".join(map(plain, row.values())) + " |" for row in rows]
     lines += [
         "",
         (
@@ -86,8 +86,8 @@ def markdown(board: Board) -> str:
         ),
         "",
     ]
-    lines += [f"- {_plain(warning)}" for warning in board.warnings]
-    lines += [f"- `{row.method}` {row.status}: {_plain(row.reason)}" for row in board.rows if row.reason]
+    lines += [f"- {plain(warning)}" for warning in board.warnings]
+    lines += [f"- `{row.method}` {row.status}: {plain(row.reason)}" for row in board.rows if row.reason]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -140,7 +140,7 @@ def harmless(value: Any) -> Any:
     return f"'{one_line}" if one_line.startswith(FORMULA) else one_line
 
 
-def _plain(text: Any) -> str:
+def plain(text: Any) -> str:
     """Return text as Markdown in which nothing is a tag, a link, code, emphasis or the end of a cell."""
     one_line = " ".join(str(text).split()).replace("&", "&amp;")
     for character in "<>|\\[]`*":
