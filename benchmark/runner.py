@@ -148,9 +148,12 @@ def run(request: Request, watcher: Watcher) -> Result:
 def _still_valid(cohorts: Cohorts, request: Request, planned: Planned, earlier: Sequence[Entry]) -> list[Entry]:
     """Return the entries that earlier runs have added to a study and this one does not touch, unless the code or the
     libraries behind them have changed since: their results would stand on one board with others of another origin.
+    Imported risks are nobody's code here and stay: the same study has the same patients, outcomes and folds.
     """
     named = {e.name for e in planned.study.entries}
     others = [e for e in earlier if e.name not in named]
+    imported = [e for e in others if e.imported]
+    others = [e for e in others if not e.imported]
     known = [registry().methods[e.name] for e in others if e.name in registry().methods]
     _ask_for_radiomics(cohorts, known)
     again = [_prepared(cohorts, source, request, write=False) for source in cohorts.sources]
@@ -159,7 +162,7 @@ def _still_valid(cohorts: Cohorts, request: Request, planned: Planned, earlier: 
     for entry in others:
         if entry not in kept:
             log.warning("%s left the board: what it was made by has changed; run it again to have it back", entry.name)
-    return kept
+    return [*kept, *imported]
 
 
 def prepare_cohort(request: Request) -> PlannedCohort:

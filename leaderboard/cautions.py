@@ -63,6 +63,12 @@ def _of_data(study: Study, results: Results, excluded: int, excluded_outside: in
             f"{masked} of {len(measured)} methods predict from the manual tumour mask (marked 'mask'); "
             "the others do without it."
         )
+    imported = [r.entry.name for r in measured if r.entry.imported]
+    if imported:
+        warnings.append(
+            f"Imported risks ({', '.join(imported)}): nobody here has seen how they were made; they are honest if a "
+            "patient's risk comes from a model that was fitted without the patient's fold."
+        )
     if results.outcomes is not None:
         o = results.outcomes
         events = min(int(o.event[o.fold == k].sum()) for k in np.unique(o.fold))

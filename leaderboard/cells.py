@@ -40,6 +40,17 @@ def interval(value: float | None, low: float | None, high: float | None, seed_sd
     return text if seed_sd is None else f"{text} ±{seed_sd:.3f}"
 
 
+def signed(value: float | None, low: float | None, high: float | None) -> str:
+    """Return a difference with its interval, all with their sign.
+
+    >>> signed(-0.0125, -0.04, 0.015)
+    '-0.013 (-0.040 to +0.015)'
+    """
+    if value is None:
+        return NONE
+    return f"{value:+.3f}" if low is None or high is None else f"{value:+.3f} ({low:+.3f} to {high:+.3f})"
+
+
 def p_value(p: float | None) -> str:
     """Return a p value as papers print it."""
     if p is None:

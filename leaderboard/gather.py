@@ -146,9 +146,12 @@ def _ensemble(own: list[Run | None], outside: list[Run | None], study: Study) ->
     """Return the external cohort's table, and the mean over fold models of their standardised risks, shape (m,).
 
     A model's risks are scaled by the mean and standard deviation of its own out-of-fold risks, or, in the published
-    way, of the external cohort. A model that gives everybody the same risk contributes 0.
+    way, of the external cohort. A model that gives everybody the same risk contributes 0. Imported risks come as one
+    column for all fold models and stay as they are.
     """
     tables = [run.predictions().sort_values("id").set_index("id") for run in outside if run is not None]
+    if len(tables) < len(own):
+        return tables[0].assign(fold=0), tables[0]["risk"].to_numpy(dtype=np.float64)
     risks = []
     for run, table in zip(own, tables, strict=True):
         risk = table["risk"].to_numpy(dtype=np.float64)

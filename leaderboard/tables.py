@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from survbench.leaderboard.board import Board, Row
-from survbench.leaderboard.cells import NONE, facts, interval, number, p_value
+from survbench.leaderboard.cells import NONE, facts, interval, number, p_value, signed
 from survbench.leaderboard.patients import REFERENCE, patient_rows, patients_source
 from survbench.study import Study
 
@@ -126,8 +126,7 @@ def _values(row: Row) -> dict[str, Any]:
 
 def _contrasts(board: Board) -> Table:
     def ours(prefix: str) -> Callable[[Cells], str]:
-        names = [f"{prefix}{name}" for name in ("difference", "difference_low", "difference_high")]
-        return lambda r: interval(*(r[name] for name in names))
+        return lambda r: signed(*(r[f"{prefix}{name}"] for name in ("difference", "difference_low", "difference_high")))
 
     def quoted(name: str) -> Callable[[Cells], str]:
         return lambda r: r[name] if isinstance(r[name], str) else p_value(r[name])

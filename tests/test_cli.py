@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import subprocess
 import sys
@@ -24,6 +25,7 @@ VERBS = [
     ["leaderboard", "build"],
     ["compare"],
     ["selection"],
+    ["import-risks"],
     ["null-check"],
     ["masks"],
     ["track"],
@@ -135,6 +137,17 @@ def test_lists_are_machine_readable():
     assert "deepmts" in {m["name"] for m in methods}
     for what in ("cohorts", "profiles", "metrics"):
         assert all("name" in row for row in json.loads(bench("list", what, "--json").stdout))
+
+
+def test_every_metric_that_is_listed_is_where_the_list_says(out):
+    (path,) = (out / "studies").glob("*/leaderboard.json")
+    compared = json.loads(bench("compare", "volume", "tlg", "--out", out, "--json").stdout)
+    places = {"leaderboard.json": json.loads(path.read_text())["rows"][0], "bench compare": compared}
+    for metric in json.loads(bench("list", "metrics", "--json").stdout):
+        if metric["where"] in places:
+            assert metric["name"] in places[metric["where"]]
+        else:
+            assert callable(getattr(importlib.import_module(metric["where"]), metric["name"]))
 
 
 def test_info_counts_the_parameters_of_deepmts():

@@ -17,6 +17,7 @@ import pytest
 from cohort_folder import CARD, write_cohort, write_image
 from survbench import executor, runner
 from survbench.errors import BenchError, CohortError
+from survbench.import_risks import import_risks
 from survbench.metrics import dice
 from survbench.profile import load_profile
 from survbench.store import Store
@@ -91,6 +92,20 @@ def test_a_method_added_later_joins_the_board_of_the_same_study(cheap, tmp_path)
     two = runner.run(request_for(tmp_path, "tlg"), runner.Silent())
     assert one.study.name == two.study.name
     assert {row.method for row in two.board.rows} == {"volume", "tlg"}
+
+
+def test_imported_risks_stay_on_the_board_when_other_methods_run(tmp_path):
+    request = request_for(tmp_path, "volume")
+    first = runner.run(request, runner.Silent())
+    ids = sorted(i for fold in first.study.protocol["folds"] for i in fold)
+    path = tmp_path / "risks.csv"
+    path.write_text("id,risk\n" + "".join(f"{i},{n}\n" for n, i in enumerate(ids)))
+    import_risks(first.study, Store(tmp_path), path, name="in-r")
+    second = runner.run(replace(request, methods="tlg"), runner.Silent())
+    assert {row.method for row in second.board.rows} == {"volume", "tlg", "in-r"}
+    third = runner.run(replace(request, methods="tlg"), runner.Silent())
+    row = next(row for row in third.board.rows if row.method == "in-r")
+    assert (row.status, row.coverage) == ("ok", 1.0)
 
 
 def test_job_order_and_workers_change_no_number(cheap, tmp_path):
