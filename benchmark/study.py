@@ -96,6 +96,10 @@ class Study:
         """Write ``study.json`` into the study's folder."""
         folder = self.folder(out)
         folder.mkdir(parents=True, exist_ok=True)
+        self.write_to(folder)
+
+    def write_to(self, folder: Path) -> None:
+        """Write ``study.json`` into a folder."""
         write_json(folder / "study.json", {"schema": SCHEMA, **asdict(self)})
 
 

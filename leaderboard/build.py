@@ -38,7 +38,8 @@ def build_board(study: Study, store: Store) -> Board:
     }
     risks = {n: r.risk for n, r in results.methods.items() if r.risk is not None}
     inside = outside = None
-    pairs, groups = PairMatrix(), ()
+    pairs = PairMatrix()
+    groups: tuple[tuple[str, ...], ...] = ()
     if results.outcomes is not None and risks:
         inside = Sample.of(results.outcomes, risks, resamples=resamples, seed=seed)
         rows.update({n: _measured(rows[n], inside, results.methods[n], study) for n in risks})

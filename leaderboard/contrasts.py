@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from survbench.contrasts import Contrast, ContrastTable, adjust_within, paper_contrasts
 from survbench.leaderboard.board import ContrastRow, finite
 from survbench.leaderboard.gather import Gathered
-from survbench.leaderboard.sample import Sample
+from survbench.leaderboard.sample import Difference, Sample
 
 
 def contrast_rows(methods: Mapping[str, Gathered], inside: Sample, outside: Sample | None) -> tuple[ContrastRow, ...]:
@@ -47,15 +46,15 @@ def contrast_rows(methods: Mapping[str, Gathered], inside: Sample, outside: Samp
     return tuple(rows)
 
 
-def _tested(table: ContrastTable, sample: Sample) -> dict[tuple[str, str], Any]:
+def _tested(table: ContrastTable, sample: Sample) -> dict[tuple[str, str], Difference]:
     return {(c.a, c.b): sample.difference(c.a, c.b) for c in table.contrasts if sample.known(c.a) and sample.known(c.b)}
 
 
-def _p(differences: Mapping[tuple[str, str], Any]) -> dict[tuple[str, str], float]:
+def _p(differences: Mapping[tuple[str, str], Difference]) -> dict[tuple[str, str], float]:
     return {pair: d.p for pair, d in differences.items()}
 
 
-def _ours(difference: Any, prefix: str) -> dict[str, float | None]:
+def _ours(difference: Difference | None, prefix: str) -> dict[str, float | None]:
     names = {"value": "difference", "low": "difference_low", "high": "difference_high", "p": "p"}
     return {
         f"{prefix}{name}": None if difference is None else finite(getattr(difference, of)) for of, name in names.items()
@@ -64,8 +63,6 @@ def _ours(difference: Any, prefix: str) -> dict[str, float | None]:
 
 def _published(methods: Mapping[str, Gathered], contrast: Contrast, which: str) -> float | None:
     """Return the difference of two published values, as precisely as they are printed."""
-    values = [
-        (methods[name].entry.published or {}).get(which) if name in methods else None
-        for name in (contrast.a, contrast.b)
-    ]
-    return None if None in values else round(values[0] - values[1], 3)
+    known = [methods[name].entry.published or {} if name in methods else {} for name in (contrast.a, contrast.b)]
+    values = [float(each[which]) for each in known if each.get(which) is not None]
+    return round(values[0] - values[1], 3) if len(values) == 2 else None

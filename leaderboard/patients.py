@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from functools import cache
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache, partial
 from importlib.resources import files
 from typing import Any
 
@@ -30,10 +30,10 @@ def patient_rows(patients: Mapping[str, Described], endpoint: str) -> Iterator[d
     if "cohort" not in patients:
         return
     ours, other = patients["cohort"], patients.get("external")
-    yield _row("patients", "", *(_or_nothing(d, lambda d: f"{d['patients']:,}") for d in (ours, other)))
-    events = (_or_nothing(d, lambda d: _count(d["events"], d["patients"])) for d in (ours, other))
-    yield _row("events", endpoint, *events)
-    yield _row("follow-up", "months", *(_or_nothing(d, lambda d: _spread(d["follow_up"])) for d in (ours, other)))
+    both = (ours, other)
+    yield _row("patients", "", _texts(both, lambda d: f"{d['patients']:,}"))
+    yield _row("events", endpoint, _texts(both, lambda d: _count(d["events"], d["patients"])))
+    yield _row("follow-up", "months", _texts(both, lambda d: _spread(d["follow_up"])))
     beside = {} if other is None else {column["name"]: column for column in other["columns"]}
     for column in ours["columns"]:
         yield from _of_column(column, beside.get(column["name"]))
@@ -45,27 +45,25 @@ def patients_source() -> str:
 
 
 def _of_column(column: Described, other: Described | None) -> Iterator[dict[str, Any]]:
-    name = column["name"]
+    name, both = column["name"], (column, other)
     if column["kind"] == "numeric":
-        yield _row(name, "", *(_or_nothing(c, _spread) for c in (column, other)), *_terms("", column, other))
+        yield _row(name, "", _texts(both, _spread), _terms("", both))
     else:
         levels = [each["level"] for each in column["levels"]]
         levels += [e["level"] for e in (other or {"levels": []})["levels"] if e["level"] not in levels]
         for level in levels:
-            texts = ("" if c is None else _of_level(c, level) for c in (column, other))
-            yield _row(name, level, *texts, *_terms(level, column, other))
+            yield _row(name, level, _texts(both, partial(_of_level, level)), _terms(level, both))
     if column["missing"] or (other or {"missing": 0})["missing"]:
-        yield _row(name, "(missing)", *(_or_nothing(c, lambda c: f"{c['missing']:,}") for c in (column, other)))
+        yield _row(name, "(missing)", _texts(both, lambda c: f"{c['missing']:,}"))
 
 
 def _row(
     characteristic: str,
     level: str,
-    text: str,
-    external_text: str,
-    term: Mapping[str, Any] = NO_TERM,
-    external_term: Mapping[str, Any] = NO_TERM,
+    texts: Sequence[str],
+    terms: Sequence[Mapping[str, Any]] = (NO_TERM, NO_TERM),
 ) -> dict[str, Any]:
+    (text, external_text), (term, external_term) = texts, terms
     published = _published().get((characteristic, "" if characteristic == "events" else level), {})
     return {
         "characteristic": characteristic,
@@ -79,9 +77,9 @@ def _row(
     }
 
 
-def _terms(level: str, *columns: Described | None) -> tuple[Mapping[str, Any], ...]:
+def _terms(level: str, columns: Sequence[Described | None]) -> list[Mapping[str, Any]]:
     """Return the Cox model of a level in each cohort; that of the level that others are compared with has no number."""
-    return tuple(NO_TERM if column is None else _term(level, column) for column in columns)
+    return [NO_TERM if column is None else _term(level, column) for column in columns]
 
 
 def _term(level: str, column: Described) -> Mapping[str, Any]:
@@ -91,13 +89,14 @@ def _term(level: str, column: Described) -> Mapping[str, Any]:
     return {**NO_TERM, "reason": REFERENCE} if level == first else found
 
 
-def _of_level(column: Described, level: str) -> str:
+def _of_level(level: str, column: Described) -> str:
     known = sum(each["patients"] for each in column["levels"])
     return _count(next((e["patients"] for e in column["levels"] if e["level"] == level), 0), known)
 
 
-def _or_nothing(described: Described | None, text: Any) -> str:
-    return "" if described is None else str(text(described))
+def _texts(described: Sequence[Described | None], text: Callable[[Described], str]) -> list[str]:
+    """Return a cell of the cohort and one of the external cohort, "" without one."""
+    return ["" if each is None else text(each) for each in described]
 
 
 def _count(count: int, of: int) -> str:

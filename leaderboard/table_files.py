@@ -129,7 +129,7 @@ def _character(character: str) -> str:
         return COMMANDS[character]
     if character.isascii():
         return character if character.isprintable() else ""
-    base, *marks = unicodedata.normalize("NFD", character)
+    base, *marks = list(unicodedata.normalize("NFD", character))
     if base.isascii() and len(marks) == 1 and ord(marks[0]) in ACCENTS:
         letter = {"i": r"\i", "j": r"\j"}.get(base, base)
         return rf"\{ACCENTS[ord(marks[0])]}{{{letter}}}"

@@ -69,7 +69,8 @@ def listing(
     width = max(len(str(row["name"])) for row in rows)
     for row in rows:
         family = f"{row['family']:<14}" if "family" in row else ""
-        say(f"{row['name']:<{width}}  {family}{row['title']}")
+        where = f" [{row['where']}]" if "where" in row else ""
+        say(f"{row['name']:<{width}}  {family}{row['title']}{where}")
 
 
 def _methods() -> list[dict[str, Any]]:
