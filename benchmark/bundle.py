@@ -1,28 +1,35 @@
-"""A study's runs in four small files, from which its board is made again without fitting."""
+"""A study's runs in a few small files, from which its board is made again without fitting."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from survbench.errors import BenchError
-from survbench.store import SCHEMA, SELECTED, Run, Store, write_json
+from survbench.store import SCHEMA, SELECTED, Run, Store, no_curves, write_json
 from survbench.study import Study, read_study
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 BULKY = ("spec", "splits", "test", "train", "training")
 """Of a job, what no board reads."""
 KEY = "run"
+PREDICTIONS, CURVES, WEIGHTS = "predictions.parquet", "curves.parquet", "selected.parquet"
 
 
 def pack(study: Study, store: Store, folder: Path) -> None:
-    """Write ``study.json``, ``runs.json``, ``predictions.parquet`` and ``curves.parquet`` of a study into a folder.
+    """Write ``study.json``, ``runs.json``, and the predictions, curves and selected features of all runs as one Parquet
+    file each into a folder.
 
     Models, logs, tuning, and what a run tells of its machine stay behind.
-    """
-    import pandas as pd
 
+    Raises:
+        BenchError: a run's files are not as they were written.
+    """
     runs = [run for key in _keys(study) if (run := store.read(key)) is not None]
     done = [run for run in runs if run.status == "ok"]
     damaged = [run.key for run in done if not store.is_done(run.key)]
@@ -31,10 +38,9 @@ def pack(study: Study, store: Store, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     study.write_to(folder)
     write_json(folder / "runs.json", {run.key: _told(run) for run in runs})
-    for name, tables in (("predictions", [r.predictions() for r in done]), ("curves", [r.curves() for r in done])):
-        named = [table.assign(**{KEY: run.key}) for run, table in zip(done, tables, strict=True)]
-        table = pd.concat([t for t in named if len(t)] or named, ignore_index=True)
-        table.to_parquet(folder / f"{name}.parquet", compression="zstd")
+    _write(folder / PREDICTIONS, {run.key: run.predictions() for run in done})
+    _write(folder / CURVES, {run.key: run.curves() for run in done if (run.folder / CURVES).is_file()})
+    _write(folder / WEIGHTS, {run.key: _weights(kept) for run in done if (kept := run.selected()) is not None})
 
 
 def unpack(folder: Path, store: Store) -> Study:
@@ -43,13 +49,9 @@ def unpack(folder: Path, store: Store) -> Study:
     Raises:
         BenchError: another version of survbench has packed it.
     """
-    import pandas as pd
-
     study = read_study(folder)
     told: Mapping[str, Mapping[str, Any]] = json.loads((folder / "runs.json").read_text(encoding="utf-8"))
-    predictions = dict(list(pd.read_parquet(folder / "predictions.parquet").groupby(KEY)))
-    all_curves = pd.read_parquet(folder / "curves.parquet")
-    curves = dict(list(all_curves.groupby(KEY)))
+    predictions, curves, weights = (_read(folder / name) for name in (PREDICTIONS, CURVES, WEIGHTS))
     for key, run in told.items():
         job, record = run["job"], {**run["record"], "schema": SCHEMA}
         if record["status"] != "ok":
@@ -58,13 +60,38 @@ def unpack(folder: Path, store: Store) -> Study:
         with store.writing(key) as part:
             write_json(part / "job.json", job)
             write_json(part / "run.json", record)
-            predictions[key].drop(columns=KEY).reset_index(drop=True).to_parquet(part / "predictions.parquet")
-            rows = curves.get(key, all_curves[:0])
-            rows.drop(columns=KEY).reset_index(drop=True).to_parquet(part / "curves.parquet")
-            if run["selected"] is not None:
-                write_json(part / SELECTED, run["selected"])
+            predictions[key].to_parquet(part / PREDICTIONS)
+            if job["kind"] != "predict":
+                curves.get(key, no_curves()).to_parquet(part / CURVES)
+            if key in weights:
+                write_json(part / SELECTED, dict(weights[key].itertuples(index=False)))
     study.write(store.root)
     return study
+
+
+def _write(path: Path, tables: Mapping[str, pd.DataFrame]) -> None:
+    """Write tables one below the other, with the key of their run; nothing where there are none."""
+    import pandas as pd
+
+    named = [table.assign(**{KEY: key}) for key, table in tables.items() if len(table)]
+    if named:
+        pd.concat(named, ignore_index=True).to_parquet(path, compression="zstd")
+
+
+def _read(path: Path) -> dict[str, pd.DataFrame]:
+    import pandas as pd
+
+    if not path.is_file():
+        return {}
+    groups = pd.read_parquet(path).groupby(KEY)
+    return {str(key): table.drop(columns=KEY).reset_index(drop=True) for key, table in groups}
+
+
+def _weights(kept: Mapping[str, float]) -> pd.DataFrame:
+    import pandas as pd
+
+    names, weights = zip(*kept.items(), strict=True) if kept else ((), ())
+    return pd.DataFrame({"name": pd.array(list(names), dtype="string"), "weight": np.array(weights, dtype=np.float64)})
 
 
 def _keys(study: Study) -> list[str]:
@@ -77,4 +104,4 @@ def _told(run: Run) -> dict[str, Any]:
     if record.get("error"):
         record["error"] = {**record["error"], "traceback": ""}
     job = {key: value for key, value in run.job.items() if key not in BULKY}
-    return {"job": job, "record": record, "selected": run.selected()}
+    return {"job": job, "record": record}

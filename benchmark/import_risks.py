@@ -20,7 +20,7 @@ from survbench.leaderboard.gather import Outcomes, gather
 from survbench.provenance import provenance
 from survbench.registry import registry
 from survbench.risk_table import read_columns
-from survbench.store import SCHEMA, Store, write_json
+from survbench.store import SCHEMA, Store, no_curves, write_json
 from survbench.study import Entry, Study
 
 COLUMNS = ("id", "risk", "fold", "cohort")
@@ -234,7 +234,5 @@ def _put(
         write_json(folder / "job.json", job)
         write_json(folder / "run.json", record)
         table.to_parquet(folder / "predictions.parquet")
-        curves = pd.DataFrame({"step": [], "split": [], "metric": [], "value": []})
-        kinds = {"step": "int64", "split": "string", "metric": "string", "value": "float64"}
-        curves.astype(kinds).to_parquet(folder / "curves.parquet")
+        no_curves().to_parquet(folder / "curves.parquet")
     return key

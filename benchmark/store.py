@@ -199,6 +199,14 @@ class Store:
         _sync(target.parent)
 
 
+def no_curves() -> pd.DataFrame:
+    """Return the curves of a fit that reports none."""
+    import pandas as pd
+
+    kinds = {"step": "int64", "split": "string", "metric": "string", "value": "float64"}
+    return pd.DataFrame({name: pd.array([], dtype=kind) for name, kind in kinds.items()})
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write JSON with sorted keys atomically: a reader sees the old file or the new one, never a part."""
     write_text(path, json.dumps(value, sort_keys=True, indent=1, allow_nan=False, ensure_ascii=False) + "\n")

@@ -66,16 +66,18 @@ def test_a_packed_study_gives_the_same_board_bit_for_bit(store, chosen, tmp_path
     again = unpack(tmp_path / "packed", other)
     assert again == chosen
     assert json_text(build_board(again, other)) == json_text(build_board(chosen, store))
+    assert len(other.read("curves-0-0").curves()) == 0
     assert [s.columns for s in selections(again, other)] == [s.columns for s in selections(chosen, store)]
 
 
 def test_what_is_packed_is_small_and_names_no_machine(store, chosen, tmp_path):
     pack(chosen, store, tmp_path / "packed")
+    # no run of this study has curves
     assert {p.name for p in (tmp_path / "packed").iterdir()} == {
         "study.json",
         "runs.json",
         "predictions.parquet",
-        "curves.parquet",
+        "selected.parquet",
     }
     assert "secret" not in (tmp_path / "packed" / "runs.json").read_text()
     assert sum(p.stat().st_size for p in (tmp_path / "packed").iterdir()) < 60_000
