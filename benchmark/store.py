@@ -204,7 +204,7 @@ def no_curves() -> pd.DataFrame:
     import pandas as pd
 
     kinds = {"step": "int64", "split": "string", "metric": "string", "value": "float64"}
-    return pd.DataFrame({name: pd.array([], dtype=kind) for name, kind in kinds.items()})
+    return pd.DataFrame(columns=list(kinds)).astype(kinds)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -116,6 +116,27 @@ def test_selection_tells_what_every_fit_made_of_the_columns(out):
     assert "volume does not tell which features it keeps" in refused.stderr
 
 
+def test_risks_of_another_program_get_a_row_and_a_wrong_file_ends_with_2(out, tmp_path):
+    import shutil
+
+    copy = tmp_path / "out"
+    shutil.copytree(out, copy)
+    (splits,) = (copy / "studies").glob("*/splits.json")
+    ids = [i for fold in json.loads(splits.read_text())["folds"] for i in fold]
+    risks = tmp_path / "risks.csv"
+    risks.write_text("id,risk\n" + "".join(f"{i},{n % 5}\n" for n, i in enumerate(ids)))
+    ended = bench("import-risks", risks, "--name", "cox-in-r", "--out", copy)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.startswith("cox-in-r is on the board of phantom-smoke-")
+    assert "cox-in-r" in (splits.parent / "leaderboard.md").read_text()
+    again = bench("track", "--out", copy)
+    assert again.returncode == 0, again.stderr
+    risks.write_text("id,risk\n" + f"{ids[0]},1\n")
+    refused = bench("import-risks", risks, "--name", "cox-in-r", "--out", copy)
+    assert refused.returncode == 2
+    assert f"{len(ids) - 1} of phantom have no risk" in refused.stderr
+
+
 def test_the_board_is_rebuilt_from_stored_runs_alone(out):
     (board,) = (out / "studies").glob("*/leaderboard.json")
     before = board.read_bytes()
