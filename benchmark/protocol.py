@@ -16,6 +16,7 @@ from survbench.cohort import Cohort
 from survbench.datasets.table import read_table
 from survbench.errors import BenchError, CohortError, Problem
 from survbench.hashing import digest
+from survbench.horizons import HORIZONS
 from survbench.pairs import comparable_pairs
 from survbench.store import SCHEMA, write_json
 
@@ -37,6 +38,9 @@ class Protocol:
         tuning: on whom hyper-parameters are chosen: on nobody (``none``, as declared), by inner folds of each training
             fold (``nested``), or by the test folds themselves (``paper``, the published way, optimistic).
         reference: method that the others are tested against.
+        tau: months up to which Uno's C and the integrated Brier score look, by
+            :func:`survbench.horizons.truncation_time`; None where follow-up is too short.
+        horizons: months at which AUC and Brier score are given.
     """
 
     folds: tuple[tuple[str, ...], ...]
@@ -44,6 +48,8 @@ class Protocol:
     selection: Selection = "last"
     tuning: Tuning = "none"
     reference: str = REFERENCE_METHOD
+    tau: float | None = None
+    horizons: tuple[float, ...] = HORIZONS
 
     @property
     def standardisation(self) -> str:
@@ -66,6 +72,8 @@ class Protocol:
             "tuning": self.tuning,
             "reference": self.reference,
             "standardisation": self.standardisation,
+            "tau": self.tau,
+            "horizons": list(self.horizons),
         }
         return {**fields, "fingerprint": digest(fields)}
 

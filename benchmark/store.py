@@ -29,7 +29,7 @@ from survbench.hashing import file_digest
 if TYPE_CHECKING:
     import pandas as pd
 
-SCHEMA = 3
+SCHEMA = 4
 SELECTED = "selected.json"
 """What a fit made of each feature and clinical column; only methods that tell it have this file."""
 Status = Literal["ok", "skipped", "failed", "timeout", "oom", "interrupted"]
@@ -202,6 +202,14 @@ class Store:
         else:
             part.rename(target)
         _sync(target.parent)
+
+
+def no_curves() -> pd.DataFrame:
+    """Return the curves of a fit that reports none."""
+    import pandas as pd
+
+    kinds = {"step": "int64", "split": "string", "metric": "string", "value": "float64"}
+    return pd.DataFrame(columns=list(kinds)).astype(kinds)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from survbench.api import Context, Method, Seeds
+from survbench.api import SURVIVAL_MONTHS, Context, Method, Seeds
 from survbench.calibration import RiskCalibration, read_calibration
 from survbench.cohort import Cohort, FeatureTable, Subject, UnlabelledCohort
 from survbench.fitted import fitted_method, read_tuned
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from survbench.datasets.preprocess import Grid, Point
     from survbench.features.feature_sets import FeatureSet
 
-SURVIVAL_MONTHS = np.arange(3.0, 121.0, 3.0)
-"""Months at which predicted survival is stored: to ten years, the paper's last interval."""
 LOG_LIMIT_BYTES = 1_000_000
 
 
