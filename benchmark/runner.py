@@ -171,17 +171,19 @@ def dry_run(request: Request) -> Planned:
 
 
 def build_and_write(study: Study, store: Store) -> Board:
-    """Build a study's board and tables of kept features from its runs, and write them into the study's folder."""
+    """Build a study's board, tables of kept features and site from its runs, and write them into the study's folder."""
     from survbench.leaderboard.build import build_board
     from survbench.leaderboard.render import write_board
     from survbench.leaderboard.selection import selections
     from survbench.leaderboard.selection_files import write_selections
+    from survbench.leaderboard.site import write_site
     from survbench.leaderboard.tuning import write_report
 
     board, chosen, folder = build_board(study, store), selections(study, store), study.folder(store.root)
     write_board(board, folder, chosen)
     write_selections(chosen, folder / "selection")
     write_report(study, store)
+    write_site(study, store, board, chosen)
     return board
 
 

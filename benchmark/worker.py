@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 from survbench.api import Context, Method, Seeds
-from survbench.calibration import Calibration, read_calibration
+from survbench.calibration import SURVIVAL_MONTHS, Calibration, read_calibration
 from survbench.cohort import Cohort, FeatureTable, Subject, UnlabelledCohort
+from survbench.examples import PATIENTS, Examples
 from survbench.fitted import fitted_method, read_tuned
 from survbench.job import Job
 from survbench.metrics import dice, hd95
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
     from survbench.datasets.preprocess import Grid, Point
     from survbench.features.feature_sets import FeatureSet
 
-SURVIVAL_MONTHS = np.arange(3.0, 121.0, 3.0)
-"""Months at which predicted survival is stored: to ten years, the paper's last interval."""
 LOG_LIMIT_BYTES = 1_000_000
 
 
@@ -86,7 +85,13 @@ def run_fit(job: Job, out: str) -> dict[str, Any]:
         method.save(folder / "model")
         _write_selected(folder, method, train)
         masks = _masks(prepared, job["test"]) if "segmentation" in job["gives"] else None
+        examples = None
+        if masks is not None and predicted.probability is not None:
+            examples = Examples(prepared.inputs(job["test"][:PATIENTS], ["images"]).subjects, masks)
+            predicted.probability = examples.watch(predicted.probability)
         _write_predictions(folder, job, prepared, predicted, masks, role="test")
+        if examples is not None:
+            examples.write(folder)
         time_, event = prepared.outcomes(job["test"])
         manual = None if masks is None else [np.asarray(m.voxels(), dtype=bool) for m in masks]
         curves.extend(score(scratch / "monitor", time_, event, manual))
