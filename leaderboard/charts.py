@@ -15,13 +15,15 @@ import numpy as np
 if TYPE_CHECKING:
     from markupsafe import Markup
 
-WIDTH, HEIGHT = 480, 300
+WIDTH, HEIGHT = 430, 260
 LEFT, RIGHT, BOTTOM = 54, 14, 42
-LEGEND_LINE, LETTER = 17, 6.0
+LEGEND_LINE, LETTER = 17, 6.3
 """Height of a line of the legend, and about the width of one of its letters."""
 COLOURS = 4
 """Colours that chart.css names."""
 TICKS = 5
+SETTLED = 0.2
+"""Share of the training after which a loss has come down from where it started."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +124,24 @@ class _Frame:
         if line.style == "steps":
             there, back = _stairs(there), _stairs(back[::-1])[::-1]
         return "M" + "L".join(f"{self.x(x)} {self.y(y)}" for x, y in (*there, *back)) + "Z"
+
+
+def settled_range(lines: Sequence[Line]) -> tuple[float, float]:
+    """Return the range of y in which curves of a training are read: what they reach once they have settled, and as much
+    again on either side, so that the first steps of a loss do not flatten the rest.
+    """
+    end = max(max(line.x) for line in lines)
+    late = [
+        value
+        for line in lines
+        for of_line in (line.y, line.low, line.high)
+        for x, value in zip(line.x, of_line, strict=False)
+        if x >= SETTLED * end
+    ]
+    low, high = _span([line.y for line in lines] + [of for line in lines for of in (line.low, line.high)], margin=0.04)
+    settled_low, settled_high = _span([late])
+    reach = settled_high - settled_low
+    return max(low, settled_low - reach), min(high, settled_high + reach)
 
 
 def _stairs(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:

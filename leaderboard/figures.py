@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from survbench.leaderboard.charts import Chart, Line
+from survbench.leaderboard.charts import Chart, Line, settled_range
 from survbench.leaderboard.curves import Curve
 from survbench.leaderboard.render import harmless, rounded
 
@@ -125,11 +125,13 @@ def draw(panel: Panel, known: Mapping[str, Sequence[Curve]], titles: Mapping[str
         for curve in known.get(method, ())
         if (curve.metric, curve.split) == (metric, split)
     ]
+    lines = tuple(_lines(panel, found, titles))
     chart = Chart(
         title=f"{panel.title}: mean over fits by training step, band from the lowest to the highest fit",
         x_label="training step",
         y_label=", ".join(dict.fromkeys(metric for metric, _ in panel.wanted)),
-        lines=tuple(_lines(panel, found, titles)),
+        lines=lines,
+        y_range=settled_range(lines) if lines else None,
     )
     return Drawn(
         panel=panel,

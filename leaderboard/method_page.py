@@ -12,7 +12,7 @@ import numpy as np
 from survbench.calibration import SURVIVAL_MONTHS
 from survbench.leaderboard.board import Row
 from survbench.leaderboard.cells import NONE, cells, number, p_value, plural, seconds
-from survbench.leaderboard.charts import Chart, Line
+from survbench.leaderboard.charts import Chart, Line, settled_range
 from survbench.leaderboard.curves import Curve
 from survbench.leaderboard.gather import Gathered, read_checked
 from survbench.leaderboard.redaction import without_paths
@@ -94,7 +94,7 @@ def method_page(study: Study, store: Store, row: Row, result: Gathered, known: S
         declared=_declared(entry, result.runs),
         params=params,
         param_heads=heads,
-        fits=tuple(_fit(run) for run in result.runs),
+        fits=_fits(result.runs),
         curves=tuple(_charts(known)),
         groups=None if first is None else _groups(study, first),
         calibration=None if first is None else _calibration(first),
@@ -158,6 +158,12 @@ def _where(job: Mapping[str, Any]) -> str:
     return f"seed {job['seed']}, {fold}"
 
 
+def _fits(runs: Sequence[Run]) -> tuple[Mapping[str, str], ...]:
+    """Return a row per fit, without the columns in which none has anything."""
+    rows = [_fit(run) for run in runs]
+    return tuple({k: v for k, v in row.items() if any(other[k] != NONE for other in rows)} for row in rows)
+
+
 def _fit(run: Run) -> dict[str, str]:
     table, record = run.predictions(), run.record
     c = np.nan
@@ -185,14 +191,16 @@ def _charts(known: Sequence[Curve]) -> Iterator[Chart]:
     """Yield a chart per metric, training and monitored test fold together."""
     for metric in dict.fromkeys(curve.metric for curve in known):
         own = [curve for curve in known if curve.metric == metric]
+        lines = tuple(
+            curve.line("test fold, monitored", 2) if curve.split == "test" else curve.line("training", 1)
+            for curve in own
+        )
         yield Chart(
             title=f"{metric} by training step: mean over fits, band from the lowest to the highest",
             x_label="training step",
             y_label=metric,
-            lines=tuple(
-                curve.line("test fold, monitored", 2) if curve.split == "test" else curve.line("training", 1)
-                for curve in own
-            ),
+            lines=lines,
+            y_range=settled_range(lines),
         )
 
 
