@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 Gives = Literal["risk", "survival", "segmentation", "embedding"]
 Selection = Literal["last", "inner", "paper"]
 Tuning = Literal["none", "paper", "nested"]
+SURVIVAL_MONTHS = np.arange(3.0, 121.0, 3.0)
+"""Months for which the harness asks for survival, and at which it is stored: to ten years, the paper's last."""
 FAMILIES = (
     "reference",
     "marker",

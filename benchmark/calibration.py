@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 from survbench.store import write_json
 
 FILE = "calibration.json"
-SURVIVAL_MONTHS = np.arange(3.0, 121.0, 3.0)
-"""Months at which predicted survival is stored: to ten years, the paper's last interval."""
 RIDGE = 1e-3
 """Per patient; keeps the slope finite where the risks of a few patients order them without a mistake."""
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from survbench.api import Context, Method, Seeds
-from survbench.calibration import SURVIVAL_MONTHS, Calibration, read_calibration
+from survbench.api import SURVIVAL_MONTHS, Context, Method, Seeds
+from survbench.calibration import Calibration, read_calibration
 from survbench.cohort import Cohort, FeatureTable, Subject, UnlabelledCohort
 from survbench.examples import PATIENTS, Examples
 from survbench.fitted import fitted_method, read_tuned

@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from survbench.calibration import SURVIVAL_MONTHS
+from survbench.api import SURVIVAL_MONTHS
 from survbench.leaderboard.board import Row
 from survbench.leaderboard.cells import NONE, cells, number, p_value, plural, seconds
 from survbench.leaderboard.charts import Chart, Line, settled_range

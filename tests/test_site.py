@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from survbench import significance
-from survbench.calibration import SURVIVAL_MONTHS
+from survbench.api import SURVIVAL_MONTHS
 from survbench.examples import Examples, read_examples
 from survbench.leaderboard import charts, figures, slices
 from survbench.leaderboard.all_pairs import compare_all

@@ -36,7 +36,7 @@ def register(app: typer.Typer) -> None:
 
 
 def build(out: Out = DEFAULT_OUT) -> None:
-    """Rebuild every study's leaderboard (Markdown, CSV, JSON, HTML), and its tables of kept features, from its runs."""
+    """Rebuild every study's leaderboard (Markdown, CSV, JSON, HTML), tables of kept features and site from its runs."""
     from survbench.runner import build_and_write
     from survbench.store import Store
     from survbench.study import find_studies, latest_study
@@ -45,7 +45,7 @@ def build(out: Out = DEFAULT_OUT) -> None:
     latest_study(out)
     for study in find_studies(out):
         build_and_write(study, Store(out))
-        say(f"{study.folder(out) / 'leaderboard.html'} (also .md, .csv, .json)")
+        say(f"{study.folder(out) / 'leaderboard.html'} (also .md, .csv, .json), site/index.html")
 
 
 def selection(
