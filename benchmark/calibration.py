@@ -17,7 +17,7 @@ RIDGE = 1e-3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Calibration:
+class RiskCalibration:
     """A Cox model with one coefficient on the standardised risk, and Breslow's baseline hazard.
 
     Attributes:
@@ -76,10 +76,10 @@ class Calibration:
         write_json(folder / FILE, asdict(self))
 
 
-def read_calibration(folder: Path) -> Calibration | None:
+def read_calibration(folder: Path) -> RiskCalibration | None:
     """Return the calibration that a fit has kept, or None."""
     if not (folder / FILE).is_file():
         return None
     raw: dict[str, Any] = json.loads((folder / FILE).read_text(encoding="utf-8"))
     raw |= {name: tuple(raw[name]) for name in ("months", "cumulative")}
-    return Calibration(**raw)
+    return RiskCalibration(**raw)

@@ -18,6 +18,9 @@ class Real:
     high: float
     log: bool = False
 
+    def __str__(self) -> str:
+        return f"{self.low:g} to {self.high:g}{' (log)' if self.log else ''}"
+
     def suggest(self, trial: BaseTrial, name: str) -> float:
         """Let a trial choose the value of the parameter ``name``."""
         return trial.suggest_float(name, self.low, self.high, log=self.log)
@@ -31,6 +34,9 @@ class Whole:
     high: int
     log: bool = False
 
+    def __str__(self) -> str:
+        return f"{self.low} to {self.high}{' (log)' if self.log else ''}"
+
     def suggest(self, trial: BaseTrial, name: str) -> int:
         """Let a trial choose the value of the parameter ``name``."""
         return trial.suggest_int(name, self.low, self.high, log=self.log)
@@ -41,6 +47,9 @@ class Choice:
     """One of some words or numbers."""
 
     options: tuple[str | int | float | bool, ...]
+
+    def __str__(self) -> str:
+        return " or ".join(map(str, self.options))
 
     def suggest(self, trial: BaseTrial, name: str) -> str | int | float | bool | None:
         """Let a trial choose the value of the parameter ``name``."""

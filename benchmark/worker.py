@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 from survbench.api import SURVIVAL_MONTHS, Context, Method, Seeds
-from survbench.calibration import Calibration, read_calibration
+from survbench.calibration import RiskCalibration, read_calibration
 from survbench.cohort import Cohort, FeatureTable, Subject, UnlabelledCohort
 from survbench.examples import PATIENTS, Examples
 from survbench.fitted import fitted_method, read_tuned
@@ -134,7 +134,7 @@ def _calibrate(
     if "survival" in job["gives"] or "risk" not in job["gives"] or not unseen:
         return
     risk = predict(method, inputs(unseen, job, job["upstream"], store, prepared), ("risk",)).risk
-    calibration = None if risk is None else Calibration.fit(risk, *prepared.outcomes(unseen))
+    calibration = None if risk is None else RiskCalibration.fit(risk, *prepared.outcomes(unseen))
     if calibration is not None:
         calibration.write(folder)
 
@@ -157,9 +157,7 @@ def labelled(
 ) -> Cohort:
     """Return patients with outcomes and what the method needs to fit, upstream features included."""
     cohort = prepared.labelled(ids, job["needs_fit"])
-    if upstream is None:
-        return cohort
-    return replace(cohort, features=_upstream_features(ids, upstream, store, prepared))
+    return cohort if upstream is None else replace(cohort, features=_above(ids, upstream, store, prepared))
 
 
 def inputs(
@@ -167,9 +165,7 @@ def inputs(
 ) -> UnlabelledCohort:
     """Return patients with what the method needs to predict, upstream features included."""
     cohort = prepared.inputs(ids, job["needs_predict"])
-    if upstream is None:
-        return cohort
-    return replace(cohort, features=_upstream_features(ids, upstream, store, prepared))
+    return cohort if upstream is None else replace(cohort, features=_above(ids, upstream, store, prepared))
 
 
 def tuned_params(store: Store, key: str | None) -> dict[str, Any]:
@@ -183,9 +179,7 @@ def tuned_params(store: Store, key: str | None) -> dict[str, Any]:
     return tuned
 
 
-def _upstream_features(
-    ids: Sequence[str], upstream: Mapping[str, Any], store: Store, prepared: PreparedCohort
-) -> FeatureTable:
+def _above(ids: Sequence[str], upstream: Mapping[str, Any], store: Store, prepared: PreparedCohort) -> FeatureTable:
     method = fitted_method(store, upstream["key"], device="cpu")
     return deep_features(method, prepared.inputs(ids, upstream["needs_predict"]))
 

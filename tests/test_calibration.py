@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from lifelines import CoxPHFitter
 from survbench import runner
-from survbench.calibration import Calibration, read_calibration
+from survbench.calibration import RiskCalibration, read_calibration
 from survbench.profile import load_profile
 from survbench.store import Store
 
@@ -25,7 +25,7 @@ def test_curves_are_those_of_a_cox_model_by_lifelines(tmp_path):
     import pandas as pd
 
     risk, time, event = simulated()
-    ours = Calibration.fit(risk, time, event)
+    ours = RiskCalibration.fit(risk, time, event)
     ours.write(tmp_path)
     assert read_calibration(tmp_path) == ours
     table = pd.DataFrame({"risk": (risk - risk.mean()) / risk.std(), "time": time, "event": event})
@@ -38,7 +38,7 @@ def test_curves_are_those_of_a_cox_model_by_lifelines(tmp_path):
 
 def test_equal_risks_give_no_curves():
     _, time, event = simulated(50)
-    assert Calibration.fit(np.ones(50), time, event) is None
+    assert RiskCalibration.fit(np.ones(50), time, event) is None
 
 
 @pytest.fixture(scope="module")

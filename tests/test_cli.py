@@ -220,3 +220,19 @@ def test_a_failed_job_ends_with_1_and_names_its_log(tmp_path, monkeypatch):
     assert "bench logs" in ended.stdout
     shown = bench("logs", "raises", "--out", tmp_path)
     assert "this method always fails" in shown.stdout
+
+
+def test_a_full_disk_ends_with_a_sentence(monkeypatch, capsys):
+    from survbench import cli
+
+    def full():
+        raise OSError(28, "2,048 bytes cannot be written (No space left on device)", "/results/run.json")
+
+    monkeypatch.setattr(cli, "app", full)
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 1
+    expected = (
+        "Error: 2,048 bytes cannot be written (No space left on device) (/results/run.json). What is done is kept;"
+    )
+    assert capsys.readouterr().err.startswith(expected)

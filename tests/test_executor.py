@@ -12,6 +12,7 @@ from odd_tasks import (
     double,
     eats_memory,
     hangs,
+    logs_its_span,
     pid,
     raises,
     reads_environment,
@@ -91,3 +92,21 @@ def test_one_task_at_a_time_has_the_gpu():
     for ended in execute(tasks, workers=3, on_start=start, on_poll=lambda: None):
         running.discard(ended.task.key)
     assert most == 1
+
+
+def test_a_task_that_takes_two_processors_runs_without_another(tmp_path):
+    log = tmp_path / "log"
+    tasks = [
+        Task(key="wide", function=logs_its_span, arguments=(str(log), "wide"), cpus=2),
+        Task(key="a", function=logs_its_span, arguments=(str(log), "a")),
+        Task(key="b", function=logs_its_span, arguments=(str(log), "b")),
+        Task(key="wider", function=logs_its_span, arguments=(str(log), "wider"), cpus=5),
+    ]
+    assert {e.status for e in run(tasks, workers=2).values()} == {"ok"}
+    spans = {}
+    for line in log.read_text().splitlines():
+        name, start, end = line.split()
+        spans[name] = float(start), float(end)
+    for wide in ("wide", "wider"):
+        others = [span for name, span in spans.items() if name != wide]
+        assert all(span[1] <= spans[wide][0] or span[0] >= spans[wide][1] for span in others)

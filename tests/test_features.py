@@ -98,6 +98,12 @@ def test_of_two_redundant_features_the_weaker_goes():
     assert correlation[~np.eye(3, dtype=bool)].max() <= 0.7
 
 
+def test_a_number_that_is_constant_in_the_training_fold_stays_small_outside():
+    """Twelve times 0.1 have a standard deviation of 1e-17, by which another value must not be divided."""
+    encoder = ClinicalEncoder.fit(patients([(0.1, "I", "a")] * 12))
+    assert np.abs(encoder.transform(patients([(0.2, "I", "a")]))).max() < 1.0
+
+
 def test_screening_is_benjamini_and_hochbergs():
     from scipy.stats import chi2
     from statsmodels.stats.multitest import multipletests

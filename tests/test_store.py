@@ -25,6 +25,16 @@ def fill(store, key="k1", text="truth"):
         (folder / "model" / "weights").write_text("weights")
 
 
+def test_a_file_that_cannot_be_written_names_path_and_bytes_and_leaves_the_old_one(tmp_path, monkeypatch):
+    path = tmp_path / "a.json"
+    write_json(path, {"n": 1})
+    monkeypatch.setattr("os.fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    with pytest.raises(OSError, match=r"12 bytes cannot be written \(No space left on device\).*a\.json"):
+        write_json(path, {"n": 2})
+    assert json.loads(path.read_text()) == {"n": 1}
+    assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
+
+
 def test_a_run_is_done_only_when_sealed(store):
     assert not store.is_done("k1")
     fill(store)

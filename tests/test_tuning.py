@@ -167,6 +167,22 @@ def test_tuning_the_published_way_is_one_search_on_the_test_folds_and_called_opt
     assert "tuned on the test folds, as published, 6 trials" in (folder / "leaderboard.md").read_text()
 
 
+def test_deep_features_are_tuned_on_networks_that_have_not_seen_the_inner_patients(tmp_path):
+    request = replace(request_for(tmp_path, "nested"), methods="deepfeat-lasso-cox")
+    planned = runner.dry_run(request)
+    jobs = {j["key"]: j for j in planned.to_do}
+    order = list(jobs)
+    searches = [j for j in jobs.values() if j["kind"] == "tune" and j["method"] == "deepfeat-lasso-cox"]
+    assert len(searches) == 2
+    for search in searches:
+        for split in search["splits"]:
+            upstream = jobs[split["upstream"]["key"]]
+            assert set(upstream["train"]) == set(split["train"])
+            assert not set(upstream["train"]) & set(split["validation"])
+            assert order.index(upstream["key"]) < order.index(search["key"])
+    assert {e.name for e in planned.study.entries} == {"deepfeat-lasso-cox"}
+
+
 def test_untuned_methods_are_not_fitted_again(nested):
     request, _ = nested
     plain = runner.dry_run(replace(request, tuning="none", methods="well"))

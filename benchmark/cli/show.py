@@ -115,13 +115,22 @@ def info(name: Annotated[str, typer.Argument(help="A method.")], *, as_json: AsJ
         say_json(described)
         return
     say(f"{method.name}: {method.title}")
+    words = {**described, "space": dict(method.space)}
     for key in INFO:
-        value = described[key]
+        value = words[key]
         if value:
-            say(f"  {key:<14} {', '.join(value) if isinstance(value, list) else value}")
+            say(f"  {key:<14} {_in_words(value)}")
     for key in ("parameters", "buffers", "conv_layers", "deep_features"):
         if key in described:
             say(f"  {key:<14} {described[key]:,}  (two channels, one clinical column)")
+
+
+def _in_words(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(value)
+    if not isinstance(value, dict):
+        return str(value)
+    return ", ".join(f"{name} {part}" for name, part in value.items() if part is not None)
 
 
 def status(out: Out = DEFAULT_OUT, *, as_json: AsJson = False) -> None:
