@@ -22,7 +22,7 @@ LEGEND_LINE, LETTER = 17, 6.3
 COLOURS = 4
 """Colours that chart.css names."""
 TICKS = 5
-SETTLED = 0.2
+SETTLED = 0.33
 """Share of the training after which a loss has come down from where it started."""
 
 

@@ -15,6 +15,7 @@ from survbench.leaderboard.cells import NONE, cells, number, p_value, plural, se
 from survbench.leaderboard.charts import Chart, Line, settled_range
 from survbench.leaderboard.curves import Curve
 from survbench.leaderboard.gather import Gathered, read_checked
+from survbench.leaderboard.page import notes
 from survbench.leaderboard.redaction import without_paths
 from survbench.metrics import concordance_index
 from survbench.risk_groups import Curve as KaplanMeier
@@ -56,6 +57,7 @@ class MethodPage:
 
     Attributes:
         facts: numbers of its row on the board, by heading.
+        notes: sentences about it.
         declared: what it is, needs and gives, by name.
         params: name, declared value, and the value of each fit if the method is tuned.
         fits: a row per seed and fold, by heading.
@@ -64,6 +66,7 @@ class MethodPage:
     row: Row
     entry: Entry
     facts: Mapping[str, str]
+    notes: tuple[str, ...]
     declared: Mapping[str, str]
     params: tuple[tuple[str, ...], ...]
     param_heads: tuple[str, ...]
@@ -91,6 +94,7 @@ def method_page(study: Study, store: Store, row: Row, result: Gathered, known: S
         row=row,
         entry=entry,
         facts={_HEADS.get(k, k): v for k, v in cells(row).items() if v != NONE and k not in {"Method", "Family"}},
+        notes=tuple(note for note in notes(row) if note != row.reason),
         declared=_declared(entry, result.runs),
         params=params,
         param_heads=heads,
@@ -252,7 +256,8 @@ def _calibration(first: pd.DataFrame) -> Picture:
         )
     at = int(np.flatnonzero(SURVIVAL_MONTHS == HORIZON)[0])
     survival = np.stack(first["survival"].tolist())[:, at]
-    found = calibration(Outcome(first["time"], first["event"]), survival, horizon=HORIZON)
+    outcome = Outcome(first["time"].to_numpy(dtype=np.float64), first["event"].to_numpy(dtype=bool))
+    found = calibration(outcome, survival, horizon=HORIZON)
     text = (
         f"Patients in {plural(len(found.patients), 'group')} by predicted risk of an event within {HORIZON} months "
         "against the observed one (Kaplan-Meier); on the diagonal it is right."

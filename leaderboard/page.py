@@ -110,31 +110,32 @@ def _view(board: Board, row: Row) -> dict[str, Any]:
         "row": row,
         "cell": cells(row),
         "page": method_file(row.method),
-        "notes": _notes(row),
+        "notes": notes(row),
         "is_baseline": row.method == board.protocol["reference"] and row.c_index is not None,
         "source": (row.published or {}).get("source", ""),
     }
 
 
-def _notes(row: Row) -> list[str]:
-    notes = [row.notes] if row.notes else []
+def notes(row: Row) -> list[str]:
+    """Return what is to be said about a row beside its numbers, in sentences."""
+    said = [row.notes] if row.notes else []
     if row.oracle_gap is not None:
-        notes.append(f"Below the oracle by {interval(row.oracle_gap, row.oracle_gap_low, row.oracle_gap_high)}.")
+        said.append(f"Below the oracle by {interval(row.oracle_gap, row.oracle_gap_low, row.oracle_gap_high)}.")
     if row.c_index_pooled is not None and not row.is_reference:
-        notes.append(f"C over all within-fold pairs together: {row.c_index_pooled:.3f}.")
+        said.append(f"C over all within-fold pairs together: {row.c_index_pooled:.3f}.")
     if row.parameters is not None:
-        notes.append(f"{row.parameters:,} trainable parameters.")
+        said.append(f"{row.parameters:,} trainable parameters.")
     if row.hd95 is not None:
-        notes.append(f"HD95 {row.hd95:.1f} mm; no tumour predicted in {row.unsegmented or 0:g} patients.")
+        said.append(f"HD95 {row.hd95:.1f} mm; no tumour predicted in {row.unsegmented or 0:g} patients.")
     if row.published and row.published.get("dice") is not None:
-        notes.append(f"Published Dice: {row.published['dice']:.3f}.")
+        said.append(f"Published Dice: {row.published['dice']:.3f}.")
     if row.survival == "calibrated":
-        notes.append("Survival curves: calibrated from its risks on patients that it has not seen.")
+        said.append("Survival curves: calibrated from its risks on patients that it has not seen.")
     if row.survival == "none" and row.c_index is not None:
-        notes.append("No survival curves: it gives risks, and has seen all patients that they could be calibrated on.")
+        said.append("No survival curves: it gives risks, and has seen all patients that they could be calibrated on.")
     if row.reason:
-        notes.append(row.reason)
-    return notes
+        said.append(row.reason)
+    return said
 
 
 @cache
