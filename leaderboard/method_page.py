@@ -181,7 +181,7 @@ def _fit(run: Run) -> dict[str, str]:
         "C": _number(c),
         "Dice": _number(table["dice"].mean() if table["dice"].notna().all() else np.nan),
         "HD95 (mm)": _number(table["hd95"].mean(), "{:.1f}"),
-        "Fit": seconds(record.get("seconds_fit", record["seconds"])),
+        "Fit": seconds(record.get("seconds_fit", record.get("seconds"))),
         "Predict": seconds(record.get("seconds_predict")),
         "Memory": f"{record['peak_memory_mb']:,} MB" if "peak_memory_mb" in record else NONE,
     }
