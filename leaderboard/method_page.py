@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -57,6 +57,7 @@ class MethodPage:
 
     Attributes:
         facts: numbers of its row on the board, by heading.
+        numbers: all numbers of that row, by their names in leaderboard.json.
         notes: sentences about it.
         declared: what it is, needs and gives, by name.
         params: name, declared value, and the value of each fit if the method is tuned.
@@ -66,6 +67,7 @@ class MethodPage:
     row: Row
     entry: Entry
     facts: Mapping[str, str]
+    numbers: Mapping[str, str]
     notes: tuple[str, ...]
     declared: Mapping[str, str]
     params: tuple[tuple[str, ...], ...]
@@ -94,6 +96,7 @@ def method_page(study: Study, store: Store, row: Row, result: Gathered, known: S
         row=row,
         entry=entry,
         facts={_HEADS.get(k, k): v for k, v in cells(row).items() if v != NONE and k not in {"Method", "Family"}},
+        numbers=dict(_numbers(asdict(row))),
         notes=tuple(note for note in notes(row) if note != row.reason),
         declared=_declared(entry, result.runs),
         params=params,
@@ -107,6 +110,15 @@ def method_page(study: Study, store: Store, row: Row, result: Gathered, known: S
 
 
 _HEADS = {"#": "Rank"}
+
+
+def _numbers(row: Mapping[str, Any], of: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the numbers of a row as text, with those of its parts."""
+    for name, value in row.items():
+        if isinstance(value, Mapping):
+            yield from _numbers(value, f"{name} ")
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            yield f"{of}{name}", f"{value:,}" if isinstance(value, int) else f"{value:.6g}"
 
 
 def _first_seed(entry: Entry, store: Store) -> pd.DataFrame:

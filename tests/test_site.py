@@ -23,9 +23,10 @@ from survbench.leaderboard.gather import gather
 from survbench.leaderboard.page import method_file
 from survbench.leaderboard.redaction import without_paths
 from survbench.leaderboard.site import MOST_EXAMPLES
-from survbench.metrics import concordance_index
+from survbench.metrics import concordance_index, fold_mean_concordance
 from survbench.risk_groups import risk_groups
 from survbench.store import Store
+from survbench.study import read_study
 from survbench.survival_metrics import Outcome, calibration
 from toy_site import EVENT, EVIL, FAIR, FOLD, POOR, TIME, build, enrich, fill, mask, patient
 from toy_study import IDS, folds, method, study
@@ -126,6 +127,14 @@ def test_another_order_of_jobs_gives_the_same_bytes(site, tmp_path):
     assert contents[0] == contents[1]
 
 
+def test_a_study_read_from_its_file_gives_the_same_bytes(tmp_path):
+    store = Store(tmp_path)
+    folder = fill(tmp_path)
+    before = {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    build(read_study(folder.parent), store)
+    assert {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()} == before
+
+
 def test_building_again_removes_what_is_gone(tmp_path):
     store = Store(tmp_path)
     entries = [method(store, "volume", FAIR), method(store, "tlg", POOR)]
@@ -201,6 +210,7 @@ def test_the_page_of_a_method_holds_its_folds_groups_and_calibration(site):
         rows = k == FOLD
         c = concordance_index(TIME[rows], EVENT[rows], FAIR[rows]).value
         assert f"0 {k} 10 {EVENT[rows].sum()} {c:.3f}" in words
+    assert f"c_index {fold_mean_concordance(TIME, EVENT, FOLD, FAIR):.6g}" in words
     groups = risk_groups(TIME, EVENT, FOLD, FAIR, seed=0x01234567)
     assert f"by permutation: p {groups.p:.3f}" in words
     assert f"Hazard ratio {groups.hazard_ratio:.2f}" in words
