@@ -57,7 +57,9 @@ class Examples:
                 self._kept.append(_example(*self._known[row], predicted))
 
     def write(self, folder: Path) -> None:
-        """Write :data:`FILE` into a run's folder."""
+        """Write :data:`FILE` into a run's folder; nothing where nothing was kept."""
+        if not self._kept:
+            return
         arrays = {
             f"{name}_{row}": getattr(example, name)
             for row, example in enumerate(self._kept)
