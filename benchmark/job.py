@@ -30,6 +30,7 @@ IN_EVERY_JOB = tuple(
         "api",
         "calibration",
         "cohort",
+        "examples",
         "fitted",
         "hashing",
         "metrics",

@@ -183,11 +183,12 @@ def dry_run(request: Request) -> Planned:
 
 
 def build_and_write(study: Study, store: Store) -> Board:
-    """Build a study's board, tables, and tables of kept features from its runs, and write them into its folder."""
+    """Build a study's board, tables and site from its runs, and write them into its folder."""
     from survbench.leaderboard.build import build_board
     from survbench.leaderboard.render import write_board
     from survbench.leaderboard.selection import selections
     from survbench.leaderboard.selection_files import write_selections
+    from survbench.leaderboard.site import write_site
     from survbench.leaderboard.table_files import write_tables
     from survbench.leaderboard.tables import tables
     from survbench.leaderboard.tuning import write_report
@@ -197,6 +198,7 @@ def build_and_write(study: Study, store: Store) -> Board:
     write_tables(tables(board, study), folder / "tables")
     write_selections(chosen, folder / "selection")
     write_report(study, store)
+    write_site(study, store, board, chosen)
     return board
 
 

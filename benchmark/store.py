@@ -2,11 +2,12 @@
 
 Layout of an output folder::
 
-    runs/<key>/       job.json run.json predictions.parquet curves.parquet selected.json model/ log.txt DONE
+    runs/<key>/       job.json run.json predictions.parquet curves.parquet selected.json examples.npz model/ log.txt
+                      DONE
     scratch/<key>/    what an unfinished job goes on from: checkpoints of a fit, the journal of a search
     cohorts/<key>/    inputs.json outcomes.json truth.json of a prepared cohort
     cache/            preprocessed volumes and radiomics by content
-    studies/<name>/   study.json (which runs make a board) and the board's files
+    studies/<name>/   study.json (which runs make a board), the board's files, and site/
 """
 
 from __future__ import annotations

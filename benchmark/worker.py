@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from survbench.api import SURVIVAL_MONTHS, Context, Method, Seeds
 from survbench.calibration import RiskCalibration, read_calibration
 from survbench.cohort import Cohort, FeatureTable, Subject, UnlabelledCohort
+from survbench.examples import PATIENTS, Examples
 from survbench.fitted import fitted_method, read_tuned
 from survbench.job import Job
 from survbench.metrics import dice, hd95
@@ -84,7 +85,9 @@ def run_fit(job: Job, out: str) -> dict[str, Any]:
         method.save(folder / "model")
         _write_selected(folder, method, train)
         masks = _masks(prepared, job["test"]) if "segmentation" in job["gives"] else None
+        examples = _examples(predicted, masks, prepared, job["test"])
         _write_predictions(folder, job, prepared, predicted, masks, role="test")
+        examples.write(folder)
         time_, event = prepared.outcomes(job["test"])
         manual = None if masks is None else [np.asarray(m.voxels(), dtype=bool) for m in masks]
         curves.extend(score(scratch / "monitor", time_, event, manual))
@@ -356,6 +359,17 @@ def _segmentation_scores(
     if len(scores) != len(ids):
         raise BadPredictionError(f"segment gave {len(scores)} images for {len(ids)} patients")
     return scores
+
+
+def _examples(
+    predicted: Predicted, masks: list[Volume] | None, prepared: PreparedCohort, ids: Sequence[str]
+) -> Examples:
+    """Return what keeps slices of the first patients while their predicted masks are scored; nothing without masks."""
+    if masks is None or predicted.probability is None:
+        return Examples([], [])
+    examples = Examples(prepared.inputs(ids[:PATIENTS], ["images"]).subjects, masks)
+    predicted.probability = examples.watch(predicted.probability)
+    return examples
 
 
 def _masks(prepared: PreparedCohort, ids: Sequence[str]) -> list[Volume] | None:

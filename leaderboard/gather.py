@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from survbench.leaderboard.redaction import without_paths
 from survbench.store import Run, Store
 from survbench.study import Entry, Study
 
@@ -74,8 +75,8 @@ def gather(study: Study, store: Store) -> Results:
     methods: dict[str, Gathered] = {}
     outcomes = external = None
     for entry in study.entries:
-        fits = [[_read(store, key) for key in seed] for seed in entry.fits]
-        predicts = [[_read(store, key) for key in seed] for seed in entry.predicts]
+        fits = [[read_checked(store, key) for key in seed] for seed in entry.fits]
+        predicts = [[read_checked(store, key) for key in seed] for seed in entry.predicts]
         done = [run for seed in fits for run in seed if run is not None and run.status == "ok"]
         status, reason = _status(entry, [run for seed in (*fits, *predicts) for run in seed])
         planned = [run for seed in (*fits, *predicts) for run in seed]
@@ -100,7 +101,7 @@ def gather(study: Study, store: Store) -> Results:
     return Results(methods=methods, outcomes=outcomes, external=external)
 
 
-def _read(store: Store, key: str) -> Run | None:
+def read_checked(store: Store, key: str) -> Run | None:
     """Return a run; one whose files are not as they were written counts as failed, so that no board is made of it."""
     run = store.read(key)
     if run is None or run.status != "ok" or store.is_done(key):
@@ -122,7 +123,7 @@ def _status(entry: Entry, runs: list[Run | None]) -> tuple[str, str]:
         if run is not None and run.status == worst and run.record.get("error"):
             error: Mapping[str, Any] = run.record["error"]
             first = str(error["message"]).strip().splitlines()[:1]
-            return worst, f"{error['type']}: {first[0] if first else ''}"[:300]
+            return worst, without_paths(f"{error['type']}: {first[0] if first else ''}")[:300]
     return worst, "has not run yet" if worst == "pending" else ""
 
 

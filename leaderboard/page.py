@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from survbench.hashing import digest
 from survbench.leaderboard.board import Board, Row
 from survbench.leaderboard.cells import cells, facts, interval
 from survbench.leaderboard.selection import TOP, FeatureSelection
@@ -15,8 +18,30 @@ CROWDED = 0.7
 """Width of the C-index axis from which only every second tick has a number."""
 
 
-def html(board: Board, chosen: Sequence[FeatureSelection] = ()) -> str:
-    """Return the page, with a section on the features that methods kept if there are any."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """Where a page of the site stands.
+
+    Attributes:
+        here: its file.
+        pages: (file, title) of those that the navigation names.
+        root: the way to the site's folder, ``""`` or ``"../"``.
+    """
+
+    here: str
+    pages: tuple[tuple[str, str], ...]
+    root: str = ""
+
+
+def html(board: Board, chosen: Sequence[FeatureSelection] = (), site: Site | None = None) -> str:
+    """Return the page, with a section on the features that methods kept if there are any.
+
+    Args:
+        board: what it shows.
+        chosen: what methods kept.
+        site: of whose folder it is a part, with links to the others and style and script in files; without one it
+            stands alone in one file.
+    """
     from markupsafe import Markup
 
     assets = Path(__file__).parent
@@ -26,7 +51,8 @@ def html(board: Board, chosen: Sequence[FeatureSelection] = ()) -> str:
         facts=facts(board),
         scale=_Scale(board),
         tuned=board.protocol["tuning"] != "none",
-        selections=[{"of": s, "columns": s.columns[:TOP], "at": _weight_scale(s)} for s in chosen],
+        selections=[kept_view(s) for s in chosen],
+        site=site,
         style=Markup((assets / "board.css").read_text(encoding="utf-8")),  # noqa: S704  # ours
         script=Markup((assets / "board.js").read_text(encoding="utf-8")),  # noqa: S704  # ours
     )
@@ -55,6 +81,22 @@ class _Scale:
         return f"{100 * (value - self.low) / (self.high - self.low):.2f}"
 
 
+def kept_view(chosen: FeatureSelection) -> dict[str, Any]:
+    """Return what the template of kept features takes."""
+    return {"of": chosen, "columns": chosen.columns[:TOP], "at": _weight_scale(chosen)}
+
+
+def method_file(name: str) -> str:
+    """Return the file of a method's page; a name that is no file name gets one.
+
+    >>> method_file("deepmts")
+    'deepmts.html'
+    """
+    if re.fullmatch(r"[a-z0-9][a-z0-9-]*", name):
+        return f"{name}.html"
+    return f"{re.sub('[^a-z0-9]+', '-', name.lower()).strip('-')[:40]}-{digest(name)[:8]}.html"
+
+
 def _weight_scale(chosen: FeatureSelection) -> Callable[[float], str]:
     """Return what takes a weight to per cent of the width, with 0 among them."""
     known = [0.0, *(w for c in chosen.columns[:TOP] for w in c.weights)]
@@ -67,31 +109,33 @@ def _view(board: Board, row: Row) -> dict[str, Any]:
     return {
         "row": row,
         "cell": cells(row),
-        "notes": _notes(row),
+        "page": method_file(row.method),
+        "notes": notes(row),
         "is_baseline": row.method == board.protocol["reference"] and row.c_index is not None,
         "source": (row.published or {}).get("source", ""),
     }
 
 
-def _notes(row: Row) -> list[str]:
-    notes = [row.notes] if row.notes else []
+def notes(row: Row) -> list[str]:
+    """Return what is to be said about a row beside its numbers, in sentences."""
+    said = [row.notes] if row.notes else []
     if row.oracle_gap is not None:
-        notes.append(f"Below the oracle by {interval(row.oracle_gap, row.oracle_gap_low, row.oracle_gap_high)}.")
+        said.append(f"Below the oracle by {interval(row.oracle_gap, row.oracle_gap_low, row.oracle_gap_high)}.")
     if row.c_index_pooled is not None and not row.is_reference:
-        notes.append(f"C over all within-fold pairs together: {row.c_index_pooled:.3f}.")
+        said.append(f"C over all within-fold pairs together: {row.c_index_pooled:.3f}.")
     if row.parameters is not None:
-        notes.append(f"{row.parameters:,} trainable parameters.")
+        said.append(f"{row.parameters:,} trainable parameters.")
     if row.hd95 is not None:
-        notes.append(f"HD95 {row.hd95:.1f} mm; no tumour predicted in {row.unsegmented or 0:g} patients.")
+        said.append(f"HD95 {row.hd95:.1f} mm; no tumour predicted in {row.unsegmented or 0:g} patients.")
     if row.published and row.published.get("dice") is not None:
-        notes.append(f"Published Dice: {row.published['dice']:.3f}.")
+        said.append(f"Published Dice: {row.published['dice']:.3f}.")
     if row.survival == "calibrated":
-        notes.append("Survival curves: calibrated from its risks on patients that it has not seen.")
+        said.append("Survival curves: calibrated from its risks on patients that it has not seen.")
     if row.survival == "none" and row.c_index is not None:
-        notes.append("No survival curves: it gives risks, and has seen all patients that they could be calibrated on.")
+        said.append("No survival curves: it gives risks, and has seen all patients that they could be calibrated on.")
     if row.reason:
-        notes.append(row.reason)
-    return notes
+        said.append(row.reason)
+    return said
 
 
 @cache

@@ -1,8 +1,9 @@
-"""The pages in a real browser: the leaderboard, and MLflow comparing two methods."""
+"""The pages in a real browser: the leaderboard, the site, and MLflow comparing two methods."""
 
 from __future__ import annotations
 
 import contextlib
+import csv
 import os
 import shutil
 import signal
@@ -20,6 +21,7 @@ from survbench.leaderboard.render import write_board
 from survbench.profile import load_profile
 from survbench.store import Store
 from survbench.tracking import default_uri, track
+from toy_site import fill
 from toy_study import IDS, method, outcomes, put, study
 
 pytestmark = [pytest.mark.browser]
@@ -187,6 +189,182 @@ def test_text_is_readable_in_the_dark(page):
     page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
     ink, paper = (sum(int(n) for n in c[c.index("(") + 1 : -1].split(",")[:3]) for c in colours)
     assert ink - paper > 400
+
+
+# --- the site
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """Return the site's folder of a toy study with curves, survival curves and slices."""
+    return fill(tmp_path_factory.mktemp("site"))
+
+
+SITE_PAGES = (
+    "index.html",
+    "compare.html",
+    "figures.html",
+    "gallery.html",
+    "protocol.html",
+    "methods/radiomics-lasso-cox.html",
+    "methods/mt-hs.html",
+    "methods/fails.html",
+)
+
+
+def complaints(browser):
+    return [entry["message"] for entry in browser.get_log("browser") if entry["level"] in {"SEVERE", "WARNING"}]
+
+
+@contextlib.contextmanager
+def shown(browser, *, width=1280, scheme="light"):
+    """Set the width of the window and the colour scheme."""
+    browser.execute_cdp_cmd(
+        "Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+    )
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500},
+    )
+    try:
+        yield
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
+def test_the_site_sorts_filters_and_leads_to_a_method(browser, site):
+    from selenium.webdriver.support.select import Select
+
+    browser.set_window_size(1400, 1000)
+    browser.get((site / "index.html").as_uri())
+    everybody = methods(browser)
+    header = browser.find_elements("css selector", "thead th")[2].find_element("css selector", "button")
+    header.click()
+    assert methods(browser) != everybody
+    Select(browser.find_element("id", "family")).select_by_visible_text("ablation")
+    assert set(methods(browser)) == {"sur-hs", "mt-hs"}
+    assert "2 of 6" in browser.find_element("id", "shown").text
+    browser.find_element("id", "filter").send_keys("mt-")
+    assert methods(browser) == ["mt-hs"]
+    browser.find_element("link text", "mt-hs").click()
+    assert browser.current_url == (site / "methods/mt-hs.html").as_uri()
+    assert browser.find_element("tag name", "h1").text == "mt-hs"
+    browser.find_element("link text", "Leaderboard").click()
+    assert browser.current_url == (site / "index.html").as_uri()
+    assert complaints(browser) == []
+
+
+@pytest.mark.parametrize("page", SITE_PAGES)
+def test_no_page_of_the_site_complains_or_leaves_the_disk(browser, site, page):
+    browser.get((site / page).as_uri())
+    assert complaints(browser) == []
+    assert "broken" not in browser.title
+    asked = browser.execute_script("return performance.getEntriesByType('resource').map(e => e.name)")
+    assert all(name.startswith("file:") for name in asked)
+    styled, scripted = browser.execute_script(
+        "return [getComputedStyle(document.querySelector('nav ul')).display, document.documentElement.className]"
+    )
+    assert (styled, scripted) == ("flex", "scripted")
+    assert browser.find_element("tag name", "main").is_displayed()
+
+
+@pytest.mark.parametrize("page", SITE_PAGES)
+@pytest.mark.parametrize("width", [390, 768])
+def test_every_page_of_the_site_fits_a_phone(browser, site, page, width):
+    with shown(browser, width=width):
+        browser.get((site / page).as_uri())
+        assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("page", SITE_PAGES)
+def test_text_of_the_site_is_readable_in_both_schemes(browser, site, page):
+    """Contrast of 4.5 to 1 at least (WCAG 2.2 AA) of all text against what lies behind it."""
+    measure = """
+      const light = (c) => c.map((v) => { v /= 255; return v <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4; });
+      const of = (c) => { const [r, g, b] = light(c); return .2126 * r + .7152 * g + .0722 * b; };
+      const parse = (s) => (s.match(/[\\d.]+/g) || []).map(Number);
+      const behind = (e) => {
+        for (; e; e = e.parentElement) {
+          const c = parse(getComputedStyle(e).backgroundColor);
+          if (c.length && (c.length < 4 || c[3] === 1)) return c.slice(0, 3);
+        }
+        return [255, 255, 255];
+      };
+      const bad = [];
+      const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+      for (let n = walk.nextNode(); n; n = walk.nextNode()) {
+        const e = n.parentElement, style = getComputedStyle(e);
+        const unseen = ["SCRIPT", "TITLE", "OPTION"].includes(e.tagName.toUpperCase());
+        if (unseen || !n.data.trim() || !e.checkVisibility()) continue;
+        const ink = parse(e.closest("svg") ? style.fill : style.color).slice(0, 3);
+        const [a, b] = [of(ink), of(behind(e))].sort((x, y) => y - x);
+        if ((a + .05) / (b + .05) < 4.5) bad.push(`${n.data.trim()}: ${ink} on ${behind(e)}`);
+      }
+      return bad;"""
+    for scheme in ("light", "dark"):
+        with shown(browser, scheme=scheme):
+            browser.get((site / page).as_uri())
+            paper = browser.execute_script("return getComputedStyle(document.body).backgroundColor")
+            assert (sum(int(n) for n in paper[4:-1].split(",")[:3]) < 300) == (scheme == "dark")
+            assert browser.execute_script(measure) == [], scheme
+
+
+def test_any_two_methods_are_compared_by_keyboard(browser, site):
+    from selenium.webdriver.common.keys import Keys
+    from selenium.webdriver.support.select import Select
+
+    browser.get((site / "compare.html").as_uri())
+    first, second = (Select(browser.find_element("id", name)) for name in "ab")
+    assert first.first_selected_option.text != second.first_selected_option.text
+    second.select_by_visible_text("radiomics-lasso-cox")
+    first.select_by_visible_text("Sur-HS")
+    table = {
+        row.find_element("tag name", "th").text: row.find_element("tag name", "td").text
+        for row in browser.find_elements("css selector", "#comparison tbody tr")
+    }
+    pairs = csv.DictReader((site / "compare.csv").read_text(encoding="utf-8").splitlines())
+    pair = next(p for p in pairs if {p["a"], p["b"]} == {"sur-hs", "radiomics-lasso-cox"})
+    turn = 1 if pair["a"] == "sur-hs" else -1
+    there = f"{turn * float(pair['difference']):+.3f}".replace("-", "−")
+    assert table["Difference"] == there
+    assert there in browser.find_element("id", "meaning").text
+    assert table["p (jackknife)"] == f"{float(pair['p']):.3f}"
+    assert table["C by fold"].count("/") == 3
+    browser.find_element("id", "swap").send_keys(Keys.ENTER)
+    assert first.first_selected_option.text == "radiomics-lasso-cox"
+    back = f"{-turn * float(pair['difference']):+.3f}".replace("-", "−")
+    assert back in browser.find_element("id", "meaning").text
+    first.select_by_visible_text("radiomics-lasso-cox")
+    second.select_by_visible_text("radiomics-lasso-cox")
+    assert "different" in browser.find_element("id", "meaning").text
+    first.select_by_visible_text("<script>document.title='broken'</script>")
+    assert "<script>" in browser.find_element("id", "meaning").text
+    assert complaints(browser) == []
+
+
+def test_without_scripts_the_site_stands(browser, site):
+    browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    try:
+        browser.get((site / "compare.html").as_uri())
+        assert not browser.find_element("id", "a").is_displayed(), "a choice that does nothing"
+        assert browser.find_element("link text", "compare.csv").is_displayed()
+        browser.get((site / "methods/sur-hs.html").as_uri())
+        assert len(browser.find_elements("css selector", "svg.chart path.line")) >= 4
+    finally:
+        browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+
+
+def test_the_first_stop_of_the_keyboard_skips_the_navigation(browser, site):
+    from selenium.webdriver.common.keys import Keys
+
+    browser.get((site / "protocol.html").as_uri())
+    browser.find_element("tag name", "body").send_keys(Keys.TAB)
+    focused = browser.switch_to.active_element
+    assert focused.text == "Skip to the content"
+    assert focused.rect["x"] >= 0
+    outline = browser.execute_script("return getComputedStyle(document.activeElement).outlineStyle")
+    assert outline == "solid"
 
 
 # --- MLflow

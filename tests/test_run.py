@@ -20,6 +20,7 @@ from survbench.datasets.cache import VolumeStore
 from survbench.datasets.named import load_source
 from survbench.datasets.preprocess import plan_grid
 from survbench.errors import BenchError, CohortError
+from survbench.examples import FILE, read_examples
 from survbench.import_risks import import_risks
 from survbench.metrics import dice
 from survbench.profile import load_profile
@@ -324,6 +325,24 @@ def test_masks_are_written_on_the_grid_of_the_patients_own_images(odd_plugins, t
         assert dice(written.get_fdata() > 0, image.voxels() > 4.0) > 0.95
     with pytest.raises(BenchError, match="does not segment"):
         export_masks(study, Store(request.out), "well", source, tmp_path / "masks")
+    examples_are_kept(study, Store(request.out))
+
+
+def examples_are_kept(study, store):
+    """The fits of a method that segments hold a slice of their first two patients, sealed; those of others none."""
+    by_name = {entry.name: entry for entry in study.entries}
+    for key in by_name["thresholds"].fits[0]:
+        run = store.read(key)
+        assert FILE in json.loads((run.folder / "DONE").read_text())["files"]
+        kept = read_examples(run.folder)
+        assert [e.id for e in kept] == run.job["test"][:2]
+        for example in kept:
+            predicted = example.probability > 127
+            assert (example.manual > 127).any()
+            assert example.image[predicted].min() >= example.image[~predicted].max(), "what is hotter than SUV 4"
+    assert not (store.folder(by_name["well"].fits[0][0]) / FILE).exists()
+    page = (study.folder(store.root) / "site" / "gallery.html").read_text()
+    assert page.count("<figure>") == 4
 
 
 def bench(*arguments, out, **more):

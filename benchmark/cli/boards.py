@@ -36,8 +36,8 @@ def register(app: typer.Typer) -> None:
 
 
 def build(out: Out = DEFAULT_OUT) -> None:
-    """Rebuild every study's leaderboard (Markdown, CSV, JSON, HTML), the paper's tables (also LaTeX) and the tables of
-    kept features from its runs.
+    """Rebuild every study's leaderboard (Markdown, CSV, JSON, HTML), the paper's tables (also LaTeX), the tables of kept
+    features, and the site from its runs.
     """
     from survbench.runner import build_and_write
     from survbench.store import Store
@@ -47,7 +47,7 @@ def build(out: Out = DEFAULT_OUT) -> None:
     latest_study(out)
     for study in find_studies(out):
         build_and_write(study, Store(out))
-        say(f"{study.folder(out) / 'leaderboard.html'} (also .md, .csv, .json)")
+        say(f"{study.folder(out) / 'leaderboard.html'} (also .md, .csv, .json), site/index.html")
 
 
 def selection(

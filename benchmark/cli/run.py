@@ -135,6 +135,7 @@ def _show_result(result: Result, request: Request, *, as_json: bool) -> None:
     for job in result.failed:
         say(f"Failed: {label(job)}; see 'bench logs {job['key'][:8]}'")
     say(f"Leaderboard: {folder / 'leaderboard.html'} (also .md, .csv, .json)")
+    say(f"Site:        {folder / 'site' / 'index.html'}")
     say(f"Runs:        {request.out / 'runs'}")
     say("Next:        'bench compare A B', 'bench ui' for MLflow, 'bench leaderboard build'")
 

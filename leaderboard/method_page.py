@@ -1,0 +1,318 @@
+"""What the page of a method shows: its declaration, its fits, curves, risk groups, calibration, and what went wrong."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from survbench.api import SURVIVAL_MONTHS
+from survbench.leaderboard.board import Row
+from survbench.leaderboard.cells import NONE, cells, number, p_value, plural, seconds
+from survbench.leaderboard.charts import Chart, Line, settled_range
+from survbench.leaderboard.curves import Curve
+from survbench.leaderboard.gather import Gathered, read_checked
+from survbench.leaderboard.page import notes
+from survbench.leaderboard.redaction import without_paths
+from survbench.metrics import concordance_index
+from survbench.risk_groups import Curve as KaplanMeier
+from survbench.risk_groups import RiskGroups, risk_groups
+from survbench.store import Run, Store
+from survbench.study import Entry, Study
+from survbench.survival_metrics import Outcome, calibration
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+HORIZON = 36
+"""Months at which calibration is shown."""
+LOG_LINES, LOG_WIDTH = 30, 300
+"""What is shown of the log of a job that failed: its last lines, cut to a width."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """A chart with a sentence below it; ``chart`` is None where there is nothing to draw, and the sentence says why."""
+
+    chart: Chart | None
+    caption: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """A job that is not done."""
+
+    job: str
+    status: str
+    reason: str
+    log: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MethodPage:
+    """The contents of a method's page, as text and charts.
+
+    Attributes:
+        facts: numbers of its row on the board, by heading.
+        numbers: all numbers of that row, by their names in leaderboard.json.
+        notes: sentences about it.
+        declared: what it is, needs and gives, by name.
+        params: name, declared value, and the value of each fit if the method is tuned.
+        fits: a row per seed and fold, by heading.
+    """
+
+    row: Row
+    entry: Entry
+    facts: Mapping[str, str]
+    numbers: Mapping[str, str]
+    notes: tuple[str, ...]
+    declared: Mapping[str, str]
+    params: tuple[tuple[str, ...], ...]
+    param_heads: tuple[str, ...]
+    fits: tuple[Mapping[str, str], ...]
+    curves: tuple[Chart, ...]
+    groups: Picture | None
+    calibration: Picture | None
+    failures: tuple[Failure, ...]
+
+
+def method_page(study: Study, store: Store, row: Row, result: Gathered, known: Sequence[Curve]) -> MethodPage:
+    """Return the page of a method.
+
+    Args:
+        study: the study.
+        store: its runs.
+        row: the method's row on the board.
+        result: what its runs say.
+        known: its convergence curves.
+    """
+    entry = result.entry
+    first = _first_seed(entry, store) if result.status == "ok" and result.risk is not None else None
+    heads, params = _params(entry, result.runs)
+    return MethodPage(
+        row=row,
+        entry=entry,
+        facts={_HEADS.get(k, k): v for k, v in cells(row).items() if v != NONE and k not in {"Method", "Family"}},
+        numbers=dict(_numbers(asdict(row))),
+        notes=tuple(note for note in notes(row) if note != row.reason),
+        declared=_declared(entry, result.runs),
+        params=params,
+        param_heads=heads,
+        fits=_fits(result.runs),
+        curves=tuple(_charts(known)),
+        groups=None if first is None else _groups(study, first),
+        calibration=None if first is None else _calibration(first),
+        failures=tuple(_failures(entry, store)),
+    )
+
+
+_HEADS = {"#": "Rank"}
+
+
+def _numbers(row: Mapping[str, Any], of: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the numbers of a row as text, with those of its parts."""
+    for name, value in row.items():
+        if isinstance(value, Mapping):
+            yield from _numbers(value, f"{name} ")
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            yield f"{of}{name}", f"{value:,}" if isinstance(value, int) else f"{value:.6g}"
+
+
+def _first_seed(entry: Entry, store: Store) -> pd.DataFrame:
+    """Return the out-of-fold predictions of the first seed."""
+    import pandas as pd
+
+    runs = [run for key in entry.fits[0] if (run := store.read(key)) is not None]
+    return pd.concat([run.predictions() for run in runs], ignore_index=True).sort_values("id", ignore_index=True)
+
+
+def _declared(entry: Entry, runs: Sequence[Run]) -> dict[str, str]:
+    job: Mapping[str, Any] = runs[0].job if runs else {}
+    shown = {
+        "Gives": ", ".join(entry.gives),
+        "Fits on": ", ".join(job.get("needs_fit") or ()),
+        "Predicts from": ", ".join(job.get("needs_predict") or ()),
+        "Features from": str((job.get("upstream") or {}).get("method", "")),
+        "Depends on the seed": "yes" if entry.stochastic else "no",
+        "Reference": entry.reference,
+        "Published": _published(entry.published),
+    }
+    return {name: text for name, text in shown.items() if text}
+
+
+def _published(published: Mapping[str, Any] | None) -> str:
+    if not published:
+        return ""
+    numbers = [
+        f"{name} {published[key]:.3f}"
+        for name, key in (("C", "c_index"), ("external C", "external_c_index"), ("Dice", "dice"))
+        if published.get(key) is not None
+    ]
+    return f"{', '.join(numbers)} ({published['source']}); another cohort and budget"
+
+
+def _params(entry: Entry, runs: Sequence[Run]) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+    """Return the heads and rows of the table of hyper-parameters; fits have columns where they were tuned."""
+    fits = runs if entry.tunes else ()
+    chosen = [run.record.get("params", {}) for run in fits]
+    names = sorted({*entry.params, *(name for params in chosen for name in params)})
+    rows = tuple((name, *(_value(params.get(name, "default")) for params in (entry.params, *chosen))) for name in names)
+    return ("Hyper-parameter", "Declared", *(_where(run.job) for run in fits)), rows
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True, default=str)
+
+
+def _where(job: Mapping[str, Any]) -> str:
+    fold = "all folds" if job.get("fold") is None else f"fold {job['fold']}"
+    return f"seed {job['seed']}, {fold}"
+
+
+def _fits(runs: Sequence[Run]) -> tuple[Mapping[str, str], ...]:
+    """Return a row per fit, without the columns in which none has anything."""
+    rows = [_fit(run) for run in runs]
+    return tuple({k: v for k, v in row.items() if any(other[k] != NONE for other in rows)} for row in rows)
+
+
+def _fit(run: Run) -> dict[str, str]:
+    table, record = run.predictions(), run.record
+    c = np.nan
+    if table["risk"].notna().all():
+        c = concordance_index(table["time"], table["event"], table["risk"]).value
+    return {
+        "Seed": str(run.job["seed"]),
+        "Fold": str(run.job["fold"]),
+        "Patients": str(len(table)),
+        "Events": str(int(table["event"].sum())),
+        "C": _number(c),
+        "Dice": _number(table["dice"].mean() if table["dice"].notna().all() else np.nan),
+        "HD95 (mm)": _number(table["hd95"].mean(), "{:.1f}"),
+        "Fit": seconds(record.get("seconds_fit", record.get("seconds"))),
+        "Predict": seconds(record.get("seconds_predict")),
+        "Memory": f"{record['peak_memory_mb']:,} MB" if "peak_memory_mb" in record else NONE,
+    }
+
+
+def _number(value: float, form: str = "{:.3f}") -> str:
+    return form.format(value) if np.isfinite(value) else NONE
+
+
+def _charts(known: Sequence[Curve]) -> Iterator[Chart]:
+    """Yield a chart per metric, training and monitored test fold together."""
+    for metric in dict.fromkeys(curve.metric for curve in known):
+        own = [curve for curve in known if curve.metric == metric]
+        lines = tuple(
+            curve.line("test fold, monitored", 2) if curve.split == "test" else curve.line("training", 1)
+            for curve in own
+        )
+        yield Chart(
+            title=f"{metric} by training step: mean over fits, band from the lowest to the highest",
+            x_label="training step",
+            y_label=metric,
+            lines=lines,
+            y_range=settled_range(lines),
+        )
+
+
+def _groups(study: Study, first: pd.DataFrame) -> Picture:
+    found = risk_groups(
+        first["time"], first["event"], first["fold"], first["risk"], seed=int(study.protocol["fingerprint"][:8], 16)
+    )
+    high = int(found.is_high.sum())
+    lines = (
+        _survival(found.low_risk, f"lower risk ({len(first) - high})", 1),
+        _survival(found.high_risk, f"higher risk ({high})", 2),
+    )
+    chart = Chart(
+        title="Kaplan-Meier curves of patients below and above the median risk of their fold",
+        x_label="months",
+        y_label=f"free of the event ({study.cohort['endpoint']})",
+        lines=lines,
+        y_range=(0.0, 1.0),
+    )
+    return Picture(chart=chart, caption=_caption(found, study))
+
+
+def _survival(curve: KaplanMeier, label: str, colour: int) -> Line:
+    """Return a Kaplan-Meier curve from 1 at time 0, by its steps and its end."""
+    places = [(0.0, 1.0, 1.0, 1.0), *zip(curve.time, curve.survival, curve.low, curve.high, strict=True)]
+    kept = [p for before, p in pairwise(places) if p[1] != before[1]]
+    x, y, low, high = zip(places[0], *kept, places[-1], strict=True)
+    return Line(label=label, colour=colour, x=x, y=y, low=low, high=high, style="steps")
+
+
+def _caption(found: RiskGroups, study: Study) -> str:
+    text = "Split at the median out-of-fold risk of each fold; 95 % bands."
+    if int(study.protocol["seeds"]) > 1:
+        text += " First seed."
+    if np.isfinite(found.p):
+        text += f" Log-rank test stratified by fold, by permutation: p {p_value(found.p)}."
+    if np.isfinite(found.hazard_ratio):
+        ratio, low, high = found.hazard_ratio, found.hazard_ratio_low, found.hazard_ratio_high
+        text += f" Hazard ratio {ratio:.2f} ({low:.2f} to {high:.2f})."
+    if found.reason:
+        text += f" No more than this: {found.reason}."
+    return f"{text} A description of this method, no comparison with another."
+
+
+def _calibration(first: pd.DataFrame) -> Picture:
+    if first["survival"].isna().any():
+        return Picture(
+            chart=None, caption="It gives risks without survival curves, so there is nothing that could be calibrated."
+        )
+    at = int(np.flatnonzero(SURVIVAL_MONTHS == HORIZON)[0])
+    survival = np.stack(first["survival"].tolist())[:, at]
+    outcome = Outcome(first["time"].to_numpy(dtype=np.float64), first["event"].to_numpy(dtype=bool))
+    found = calibration(outcome, survival, horizon=HORIZON)
+    text = (
+        f"Patients in {plural(len(found.patients), 'group')} by predicted risk of an event within {HORIZON} months "
+        "against the observed one (Kaplan-Meier); on the diagonal it is right."
+    )
+    if np.isfinite(found.ratio):
+        text += f" Observed over expected {found.ratio:.2f}."
+    if np.isfinite(found.error):
+        text += f" Mean distance {number(found.error)}."
+    if found.reason:
+        text += f" Incomplete: {found.reason}."
+    chart = Chart(
+        title=f"Predicted and observed risk of an event within {HORIZON} months",
+        x_label="predicted risk",
+        y_label="observed risk",
+        lines=(Line(label="", colour=1, x=found.predicted, y=found.observed, style="dots"),),
+        x_range=(0.0, 1.0),
+        y_range=(0.0, 1.0),
+        diagonal=True,
+    )
+    return Picture(chart=chart, caption=text)
+
+
+def _failures(entry: Entry, store: Store) -> Iterator[Failure]:
+    for kind, keys in (("tuning", entry.tunes), ("fit", entry.fits), ("external prediction", entry.predicts)):
+        for seed, of_seed in enumerate(keys):
+            for number_, key in enumerate(of_seed):
+                run = read_checked(store, key)
+                job = f"{kind}, {_where({'seed': seed, 'fold': number_} if run is None else run.job)}"
+                if run is None:
+                    yield Failure(job=job, status="pending", reason="has not run yet", log="")
+                elif run.status != "ok":
+                    yield Failure(job=job, status=run.status, reason=_reason(run), log=_log(run))
+
+
+def _reason(run: Run) -> str:
+    error = run.record.get("error") or {}
+    return without_paths(f"{error.get('type', '')}: {error.get('message', '')}".strip(": "))
+
+
+def _log(run: Run) -> str:
+    """Return the end of a run's log."""
+    path = run.folder / "log.txt"
+    if not path.is_file():
+        return ""
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_LINES:]
+    return "\n".join(without_paths(line)[:LOG_WIDTH] for line in lines).strip()

@@ -1,0 +1,176 @@
+"""The site of a study: one folder of pages that opens from disk. A pure function of runs, and of the files that lie
+beside it in the study's folder.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from survbench.examples import Example, read_examples
+from survbench.leaderboard import all_pairs, charts, figures, slices
+from survbench.leaderboard.board import Board, Row
+from survbench.leaderboard.cells import facts
+from survbench.leaderboard.curves import Curve, curves
+from survbench.leaderboard.gather import Gathered, Results, gather
+from survbench.leaderboard.method_page import method_page
+from survbench.leaderboard.page import Site, html, kept_view, method_file, template
+from survbench.leaderboard.selection import FeatureSelection
+from survbench.store import Store
+from survbench.study import Study
+
+FOLDER = "site"
+PAGES = (
+    ("index.html", "Leaderboard"),
+    ("compare.html", "Compare"),
+    ("figures.html", "Convergence"),
+    ("gallery.html", "Segmentation"),
+    ("protocol.html", "Protocol and downloads"),
+)
+DOWNLOADS = frozenset({".csv", ".html", ".json", ".md", ".svg", ".tex"})
+"""Kinds of files of the study's folder that the site takes along; ``study.json`` is no table."""
+MOST_EXAMPLES = 4
+"""Slices of a method that are shown."""
+
+
+def write_site(study: Study, store: Store, board: Board, chosen: Sequence[FeatureSelection] = ()) -> Path:
+    """Write ``site/`` into the study's folder, whole or not at all; return it.
+
+    Args:
+        study: the study.
+        store: its runs.
+        board: its board.
+        chosen: what methods kept.
+    """
+    folder = study.folder(store.root)
+    downloads = sorted(_downloads(folder))
+    texts = _Pages(study, store, board, chosen).texts(downloads)
+    part, target = folder / f"{FOLDER}.part", folder / FOLDER
+    shutil.rmtree(part, ignore_errors=True)
+    for name, text in texts.items():
+        (part / name).parent.mkdir(parents=True, exist_ok=True)
+        (part / name).write_bytes(text.encode())
+    for name in downloads:
+        (part / "data" / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(folder / name, part / "data" / name)
+    if target.exists():
+        shutil.rmtree(target)
+    part.rename(target)
+    return target
+
+
+def _downloads(folder: Path) -> list[str]:
+    """Return the files that the site takes along, relative to the study's folder."""
+    found = [p.relative_to(folder) for p in folder.rglob("*") if p.is_file() and p.suffix in DOWNLOADS]
+    return [p.as_posix() for p in found if not p.parts[0].startswith(FOLDER) and p.name != "study.json"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Pages:
+    """What all pages are made of."""
+
+    study: Study
+    store: Store
+    board: Board
+    chosen: Sequence[FeatureSelection]
+
+    def texts(self, downloads: Sequence[str]) -> dict[str, str]:
+        """Return all files that are made here, by their path in the site."""
+        results = gather(self.study, self.store)
+        known = {name: curves(method.runs) for name, method in results.methods.items()}
+        compared = all_pairs.compare_all(self.study, results)
+        drawn = [(f, [figures.draw(p, known, _titles(results)) for p in f.panels]) for f in figures.FIGURES]
+        made = {
+            "site.css": _assets("board.css", "chart.css", "site.css"),
+            "site.js": _assets("board.js", "site.js"),
+            "index.html": html(self.board, self.chosen, Site(here="index.html", pages=PAGES)),
+            "compare.html": self._compare(compared),
+            "figures.html": self._page("figures.html", figures=drawn, svg=charts.svg, source=figures.SOURCE),
+            "gallery.html": self._gallery(results),
+            **self._methods(results, known),
+        }
+        if compared.pairs:
+            made["compare.csv"] = figures.csv_text(all_pairs.COLUMNS, all_pairs.rows(compared))
+        for panel in (panel for _, panels in drawn for panel in panels):
+            if panel.chart is not None:
+                made[f"figures/{panel.panel.name}.svg"] = str(charts.svg(panel.chart, alone=True))
+                made[f"figures/{panel.panel.name}.csv"] = panel.csv
+        own = [name for name in made if name.endswith((".csv", ".svg"))]
+        return {**made, "protocol.html": self._protocol([*(f"data/{name}" for name in downloads), *sorted(own)])}
+
+    def _page(self, here: str, *, root: str = "", of: str = "", **content: Any) -> str:
+        """Return a page; ``of`` names the template where it is not the page's own."""
+        site = Site(here=here, pages=PAGES, root=root)
+        text: str = template(f"{of or here}.j2").render(site=site, study=self.study, **content)
+        return text
+
+    def _methods(self, results: Results, known: Mapping[str, Sequence[Curve]]) -> dict[str, str]:
+        kept = {s.method: kept_view(s) for s in self.chosen}
+        return {
+            f"methods/{method_file(row.method)}": self._page(
+                f"methods/{method_file(row.method)}",
+                root="../",
+                of="method.html",
+                page=method_page(self.study, self.store, row, results.methods[row.method], known[row.method]),
+                selection=kept.get(row.method),
+                examples=_examples(results.methods[row.method]),
+                svg=charts.svg,
+            )
+            for row in self.board.rows
+            if row.method in results.methods
+        }
+
+    def _compare(self, compared: all_pairs.Compared) -> str:
+        ranked = [row.method for row in self.board.rows if row.rank is not None]
+        names = [method["name"] for method in compared.methods]
+        against = self.study.protocol["reference"]
+        second = against if against in names else next(iter(names[1:]), "")
+        first = next((name for name in (*ranked, *names) if name in names and name != second), "")
+        return self._page(
+            "compare.html", compared=compared, numbers=all_pairs.to_json(compared), first={"a": first, "b": second}
+        )
+
+    def _gallery(self, results: Results) -> str:
+        views = [
+            {"title": row.title, "page": method_file(row.method), "examples": found}
+            for row in self.board.rows
+            if row.method in results.methods and (found := _examples(results.methods[row.method]))
+        ]
+        return self._page("gallery.html", gallery=views, most=MOST_EXAMPLES)
+
+    def _protocol(self, files: Sequence[str]) -> str:
+        families: dict[str, list[Row]] = {}
+        for row in self.board.rows:
+            families.setdefault(row.family, []).append(row)
+        protocol = self.study.protocol
+        return self._page(
+            "protocol.html",
+            facts=facts(self.board),
+            sizes=[len(fold) for fold in protocol["folds"]],
+            rest={k: v for k, v in sorted(protocol.items()) if k not in {"folds", "fingerprint"}},
+            families=sorted(families.items()),
+            page_of=method_file,
+            files=files,
+        )
+
+
+def _titles(results: Results) -> dict[str, str]:
+    return {name: method.entry.title for name, method in results.methods.items()}
+
+
+def _examples(method: Gathered) -> list[dict[str, Any]]:
+    """Return the first slices of a method, of as many folds as there are."""
+    of_fits = [read_examples(run.folder) for run in method.runs]
+    found: dict[str, Example] = {}
+    for turn in range(max((len(kept) for kept in of_fits), default=0)):
+        for kept in of_fits:
+            if turn < len(kept):
+                found.setdefault(kept[turn].id, kept[turn])
+    return [{"id": e.id, "svg": slices.svg(e)} for e in list(found.values())[:MOST_EXAMPLES]]
+
+
+def _assets(*names: str) -> str:
+    return "\n".join((Path(__file__).parent / name).read_text(encoding="utf-8") for name in names)

@@ -1,0 +1,99 @@
+"""Writes a study with curves, survival curves, example slices, hostile titles and a failure, and its site."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from survbench.api import SURVIVAL_MONTHS
+from survbench.cohort import Subject
+from survbench.examples import Examples
+from survbench.leaderboard.build import build_board
+from survbench.leaderboard.render import write_board
+from survbench.leaderboard.selection import selections
+from survbench.leaderboard.selection_files import write_selections
+from survbench.leaderboard.site import write_site
+from survbench.store import SCHEMA, SELECTED, Store, write_json
+from survbench.volume import Volume
+from toy_study import IDS, folds, method, outcomes, study
+
+TIME, EVENT = outcomes(IDS)
+FOLD = np.array([next(k for k, f in enumerate(folds()) if i in f) for i in IDS])
+RNG = np.random.default_rng(11)
+FAIR, POOR = (-TIME + scale * RNG.normal(size=30) for scale in (25.0, 60.0))
+EVIL = "<script>document.title='broken'</script>"
+CURVES = [
+    *((step, "train", "L_sur", 4.0 - 0.1 * step) for step in range(1, 31)),
+    *((step, "test", "L_sur", abs(step - 12) + 1.0) for step in range(3, 31, 3)),
+    *((step, "train", "L_seg", -0.02 * step) for step in range(1, 31)),
+]
+
+
+def enrich(store, key, *, rows=(), survival=False, examples=False, params=None):
+    """Write a run again with curves, survival curves, example slices, and hyper-parameters."""
+    old = store.read(key)
+    table = old.predictions()
+    if survival:
+        hazard = np.exp((table["risk"] - FAIR.mean()) / FAIR.std())
+        table["survival"] = list(np.exp(-np.outer(hazard, SURVIVAL_MONTHS / 60)))
+    with store.writing(key) as folder:
+        write_json(folder / "job.json", {**old.job, "fold": int(key[-1])})
+        write_json(folder / "run.json", {**old.record, "params": params or {}})
+        if old.selected() is not None:
+            write_json(folder / SELECTED, old.selected())
+        table.to_parquet(folder / "predictions.parquet")
+        pd.DataFrame(list(rows), columns=["step", "split", "metric", "value"]).to_parquet(folder / "curves.parquet")
+        if examples:
+            kept = Examples([patient(i) for i in table["id"][:2]], [mask() for _ in range(2)])
+            list(kept.watch(iter([mask().voxels().astype(np.float32)] * 2)))
+            kept.write(folder)
+
+
+def volume(voxels, modality):
+    return Volume(modality, voxels.shape, np.diag([2.0, 2.0, 2.0, 1.0]), lambda: voxels, lambda: "f")
+
+
+def mask():
+    voxels = np.zeros((8, 8, 6), dtype=bool)
+    voxels[1:3, 4:7, 2] = True
+    voxels[1, 4, 3] = True
+    return volume(voxels, "MASK")
+
+
+def patient(name):
+    ramp = np.broadcast_to(np.arange(8.0)[:, None, None], (8, 8, 6)).astype(np.float32)
+    return Subject(id=name, centre="A", clinical={}, volumes={"ct": volume(-ramp, "CT"), "pet": volume(ramp, "PET")})
+
+
+def fill(root, order=(0, 1, 2, 3, 4, 5)):
+    """Write a study's runs, in any order, its files and its site; return the site's folder."""
+    store = Store(root)
+    weights = [[{"age": 0.5, EVIL: -0.25}, {"age": 0.25, EVIL: 0.0}, {"age": 0.5, EVIL: 0.0}]]
+    makers = (
+        lambda: method(store, "radiomics-lasso-cox", FAIR, family="radiomics", selected=weights),
+        lambda: method(store, "sur-hs", POOR, family="ablation", title="Sur-HS"),
+        lambda: method(store, "mt-hs", POOR + 1, family="ablation", gives=("risk", "segmentation"), dice=0.5),
+        lambda: method(store, "Evil Name", POOR[::-1], title=EVIL, notes=EVIL),
+        lambda: method(store, "oracle", -TIME, family="reference"),
+        lambda: method(store, "fails", TIME),
+    )
+    made = {number: makers[number]() for number in order}
+    entries = [made[number] for number in sorted(made)]
+    for fold in range(3):
+        enrich(store, f"radiomics-lasso-cox-0-{fold}", survival=True)
+        enrich(store, f"sur-hs-0-{fold}", rows=CURVES)
+        enrich(store, f"mt-hs-0-{fold}", rows=CURVES, examples=True)
+    error = {"type": "RuntimeError", "message": "no /home/ada/scans/Ada_Lovelace.nii", "traceback": ""}
+    job = {"key": "fails-0-0", "kind": "fit", "method": "fails", "seed": 0, "fold": 0}
+    record = {"schema": SCHEMA, "status": "failed", "error": error, "description": {}, "provenance": {}}
+    store.record_failure("fails-0-0", job, record, f'first\nFile "/home/ada/my code/fit.py", line 3\n{EVIL}\n')
+    return build(study(entries, external=False), store)
+
+
+def build(of, store):
+    of.write(store.root)
+    folder = of.folder(store.root)
+    write_json(folder / "splits.json", {"folds": of.protocol["folds"]})
+    board, chosen = build_board(of, store), selections(of, store)
+    write_board(board, folder, chosen)
+    write_selections(chosen, folder / "selection")
+    return write_site(of, store, board, chosen)

@@ -1,0 +1,405 @@
+"""The site of a study: its files and links, what its pages say against direct computation, and hostile text."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from urllib.parse import urlsplit
+
+import numpy as np
+import pandas as pd
+import pytest
+from survbench import significance
+from survbench.examples import Examples, read_examples
+from survbench.leaderboard import charts, figures, slices
+from survbench.leaderboard.all_pairs import compare_all
+from survbench.leaderboard.charts import Chart, Line
+from survbench.leaderboard.curves import POINTS, curves
+from survbench.leaderboard.gather import gather
+from survbench.leaderboard.page import method_file
+from survbench.leaderboard.redaction import without_paths
+from survbench.leaderboard.site import MOST_EXAMPLES
+from survbench.metrics import concordance_index, fold_mean_concordance
+from survbench.risk_groups import risk_groups
+from survbench.store import Store
+from survbench.study import read_study
+from survbench.survival_metrics import Outcome, calibration
+from toy_site import EVENT, EVIL, FAIR, FOLD, POOR, TIME, build, enrich, fill, mask, patient
+from toy_study import IDS, folds, method, study
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    return fill(tmp_path_factory.mktemp("site"))
+
+
+def text(site, page):
+    return (site / page).read_text(encoding="utf-8")
+
+
+class Page(HTMLParser):
+    """Collects what a page points to, its ids, and the tags that it is made of."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.links, self.ids, self.tags, self.scripts, self.words = [], [], [], [], ""
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        values = dict(attrs)
+        self.ids += [values["id"]] if "id" in values else []
+        self.links += [values[name] for name in ("href", "src") if values.get(name)]
+        if tag == "script":
+            self.scripts.append((values.get("src"), values.get("type")))
+
+    def handle_data(self, data):
+        self.words += f"{data} "
+
+
+def pages(site):
+    return sorted(site.glob("*.html")) + sorted((site / "methods").glob("*.html"))
+
+
+# --- files and links
+
+
+def test_the_site_has_its_pages_and_takes_the_tables_along(site):
+    files = {p.relative_to(site).as_posix() for p in site.rglob("*") if p.is_file()}
+    assert {"index.html", "compare.html", "figures.html", "gallery.html", "protocol.html"} < files
+    assert {"site.css", "site.js", "compare.csv", "figures/figure-5a.svg", "figures/figure-5a.csv"} < files
+    assert {"data/leaderboard.csv", "data/leaderboard.json", "data/splits.json"} < files
+    assert "data/selection/radiomics-lasso-cox.csv" in files
+    assert len(list((site / "methods").iterdir())) == 6
+    assert not any("study.json" in name for name in files)
+    assert list(site.parent.glob("site.*")) == []
+
+
+def test_every_link_leads_to_a_file_of_the_site(site):
+    for path in pages(site):
+        page = Page(path)
+        assert len(page.links) > 5
+        for link in page.links:
+            parts = urlsplit(link)
+            if parts.scheme == "data":
+                continue
+            assert parts.scheme == parts.netloc == "", f"{path.name} leaves the disk: {link}"
+            target = (path.parent / parts.path).resolve() if parts.path else path
+            assert target.is_file(), f"{path.name} points to {link}"
+            assert target.is_relative_to(site.resolve())
+            if parts.fragment:
+                assert parts.fragment in Page(target).ids
+
+
+def test_style_and_script_ask_for_nothing_else(site):
+    for name in ("site.css", "site.js"):
+        found = text(site, name)
+        assert not any(word in found for word in ("http", "url(", "@import", "fetch(", "import ", "XMLHttp"))
+    for path in pages(site):
+        assert "default-src 'none'" in path.read_text(encoding="utf-8").replace("&#39;", "'")
+
+
+def test_every_method_of_the_board_is_one_link_away(site):
+    links = Page(site / "index.html").links
+    assert {f"methods/{p.name}" for p in (site / "methods").iterdir()} <= set(links)
+    alone = Page(site.parent / "leaderboard.html")
+    assert not any("methods/" in link or "site" in link for link in alone.links)
+
+
+def test_pages_have_landmarks_titles_and_captions(site):
+    for path in pages(site):
+        page = Page(path)
+        assert [page.tags.count(tag) for tag in ("h1", "main", "nav", "header", "footer")] == [1] * 5, path.name
+        assert page.tags.count("table") == page.tags.count("caption")
+        assert len(page.ids) == len(set(page.ids))
+
+
+# --- the same runs give the same bytes
+
+
+def test_another_order_of_jobs_gives_the_same_bytes(site, tmp_path):
+    other = fill(tmp_path, order=(5, 3, 1, 0, 4, 2))
+    contents = [{p.relative_to(s): p.read_bytes() for p in s.rglob("*") if p.is_file()} for s in (site, other)]
+    assert contents[0] == contents[1]
+
+
+def test_a_study_read_from_its_file_gives_the_same_bytes(tmp_path):
+    store = Store(tmp_path)
+    folder = fill(tmp_path)
+    before = {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    build(read_study(folder.parent), store)
+    assert {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()} == before
+
+
+def test_building_again_removes_what_is_gone(tmp_path):
+    store = Store(tmp_path)
+    entries = [method(store, "volume", FAIR), method(store, "tlg", POOR)]
+    folder = build(study(entries, external=False), store)
+    assert (folder / "methods/tlg.html").is_file()
+    again = build(study(entries[:1], external=False), store)
+    assert again == folder
+    assert [p.name for p in (again / "methods").iterdir()] == ["volume.html"]
+    assert "There are no two methods" in text(again, "compare.html")
+
+
+def test_a_study_in_which_nothing_is_done_has_a_site(tmp_path):
+    entry = replace(method(Store(tmp_path / "elsewhere"), "volume", FAIR), fits=(("none",),))
+    folder = build(study([entry], external=False), Store(tmp_path))
+    assert "has not run yet" in text(folder, "methods/volume.html")
+
+
+# --- hostile text
+
+
+def test_nothing_that_a_plugin_says_becomes_markup(site):
+    for path in pages(site):
+        assert EVIL not in path.read_text(encoding="utf-8"), path.name
+        page = Page(path)
+        root = "../" if path.parent.name == "methods" else ""
+        allowed = [(f"{root}site.js", None), (None, "application/json")]
+        assert all(script in allowed for script in page.scripts), path.name
+    stored = json.loads(text(site, "compare.html").split('id="pairs">')[1].split("</script>")[0])
+    assert EVIL in {m["title"] for m in stored["methods"]}, "the title stands in the data, escaped"
+
+
+def test_a_name_that_is_no_file_name_gets_one():
+    assert method_file("mt-hs") == "mt-hs.html"
+    odd = method_file("../../etc/passwd")
+    assert "/" not in odd
+    assert odd.endswith(".html")
+    assert method_file("A b") != method_file("a b") != method_file("a-b")
+
+
+def test_a_failure_shows_its_reason_and_the_end_of_its_log_without_paths(site):
+    page = Page(site / "methods/fails.html")
+    assert "fit, seed 0, fold 0: failed RuntimeError: no …" in " ".join(page.words.split())
+    assert 'File "…/fit.py", line 3' in page.words
+    for path in site.rglob("*"):
+        if path.is_file():
+            content = path.read_bytes()
+            assert b"ada/" not in content
+            assert b"Lovelace" not in content
+            assert str(site.parents[2]).encode() not in content
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("OSError: [Errno 28] full: '/data/Ada L/x.npy'", "OSError: [Errno 28] full: '…'"),
+        ('File "/home/a b/fit.py", line 3', 'File "…/fit.py", line 3'),
+        (r"C:\Users\ada\scan.nii is missing", "… is missing"),
+        ("see https://user:word@host/x now", "see … now"),
+        ("~ada/scan.nii and file:///scan.nii", "… and …"),
+        ("3/4 of L_sur/L_seg, and/or 5 / 6", "3/4 of L_sur/L_seg, and/or 5 / 6"),
+    ],
+)
+def test_paths_are_cut(given, shown):
+    assert without_paths(given) == shown
+
+
+# --- a method's page
+
+
+def test_the_page_of_a_method_holds_its_folds_groups_and_calibration(site):
+    words = " ".join(Page(site / "methods/radiomics-lasso-cox.html").words.split())
+    for k in range(3):
+        rows = k == FOLD
+        c = concordance_index(TIME[rows], EVENT[rows], FAIR[rows]).value
+        assert f"0 {k} 10 {EVENT[rows].sum()} {c:.3f}" in words
+    assert f"c_index {fold_mean_concordance(TIME, EVENT, FOLD, FAIR):.6g}" in words
+    groups = risk_groups(TIME, EVENT, FOLD, FAIR, seed=0x01234567)
+    assert f"by permutation: p {groups.p:.3f}" in words
+    assert f"Hazard ratio {groups.hazard_ratio:.2f}" in words
+    survival = np.exp(-np.exp((FAIR - FAIR.mean()) / FAIR.std()) * 36 / 60)
+    found = calibration(Outcome(TIME, EVENT), survival, horizon=36)
+    assert f"Observed over expected {found.ratio:.2f}" in words
+    assert "age" in words
+    assert "3 of 3" in words
+
+
+def test_a_method_without_survival_curves_says_so(site):
+    page = text(site, "methods/sur-hs.html")
+    assert "nothing that could be calibrated" in page
+    assert "L_sur by training step" in page
+
+
+def test_tuned_hyper_parameters_stand_beside_the_declared_ones(tmp_path):
+    store = Store(tmp_path)
+    entry = method(store, "volume", FAIR)
+    for fold in range(3):
+        enrich(store, f"volume-0-{fold}", params={"penalty": 0.125 * (fold + 1)})
+    entry = replace(entry, params={"penalty": 1.0, "depth": 3}, tunes=(("t0", "t1", "t2"),))
+    words = Page(build(study([entry], external=False), store) / "methods/volume.html").words.split()
+    assert " ".join(words).count("penalty 1 0.125 0.25 0.375") == 1
+    assert "tuning, seed 0, fold 1: pending" in " ".join(words)
+
+
+# --- comparison of any two
+
+
+def test_all_pairs_equal_the_comparison_of_two(site):
+    raw = json.loads(text(site, "compare.html").split('id="pairs">')[1].split("</script>")[0])
+    table = list(csv.DictReader(io.StringIO(text(site, "compare.csv"))))
+    assert len(raw["pairs"]) == len(table) == 4 * 5 / 2 + 0
+    pair = next(p for p in raw["pairs"] if {p["a"], p["b"]} == {"radiomics-lasso-cox", "sur-hs"})
+    risks = {"radiomics-lasso-cox": FAIR, "sur-hs": POOR}
+    direct = significance.compare(TIME, EVENT, risks[pair["a"]], risks[pair["b"]], FOLD, resamples=200, seed=0x01234567)
+    for key, value in (
+        ("difference", direct.difference),
+        ("low", direct.ci_low),
+        ("high", direct.ci_high),
+        ("se", direct.se),
+        ("p", direct.p["jackknife"]),
+        ("p_bootstrap", direct.p["bootstrap"]),
+        ("p_permutation", direct.p["permutation"]),
+        ("detectable", direct.smallest_detectable_difference),
+    ):
+        assert pair[key] == pytest.approx(value, rel=1e-5), key
+        assert float(next(r for r in table if (r["a"], r["b"]) == (pair["a"], pair["b"]))[key]) == pair[key]
+
+
+def test_holm_counts_the_pairs_of_ranked_methods(site):
+    raw = json.loads(text(site, "compare.html").split('id="pairs">')[1].split("</script>")[0])
+    ranked = [p for p in raw["pairs"] if "oracle" not in {p["a"], p["b"]}]
+    assert all(p["p_holm"] is None for p in raw["pairs"] if p not in ranked)
+    known = [p["p"] for p in ranked if p["p"] is not None]
+    assert sorted(p["p_holm"] for p in ranked if p["p"] is not None) == pytest.approx(
+        sorted(significance.holm(known)), rel=1e-5
+    )
+
+
+def test_many_pairs_go_without_permutations(tmp_path, monkeypatch):
+    from survbench.leaderboard import all_pairs
+
+    monkeypatch.setattr(all_pairs, "AFFORDABLE", 1000)
+    store = Store(tmp_path)
+    of = study([method(store, "volume", FAIR), method(store, "tlg", POOR)], external=False)
+    compared = compare_all(of, gather(of, store))
+    assert compared.permutations == 0
+    assert compared.pairs[0].p_permutation is None
+    assert compared.pairs[0].p is not None
+
+
+# --- convergence
+
+
+class Fit:
+    """A run that has these curves alone."""
+
+    def __init__(self, rows):
+        self.rows = rows
+
+    def curves(self):
+        return pd.DataFrame(self.rows, columns=["step", "split", "metric", "value"])
+
+
+def test_curves_are_means_with_the_lowest_and_highest_fit():
+    one = [(1, "train", "L_sur", 4.0), (2, "train", "L_sur", 2.0), (2, "test", "L_sur", 7.0)]
+    two = [(1, "train", "L_sur", 2.0), (2, "train", "L_sur", 3.0), (3, "train", "L_sur", np.inf)]
+    train, test = curves([Fit(one), Fit(two), Fit([])])
+    assert (train.steps, train.mean, train.low, train.high) == ((1, 2), (3.0, 2.5), (2.0, 2.0), (4.0, 3.0))
+    assert (train.split, train.fits, train.lowest) == ("train", 2, (2, 2.5))
+    assert (test.split, test.fits, test.mean) == ("test", 1, (7.0,))
+
+
+def test_long_curves_are_averaged_over_stretches_but_the_lowest_point_is_exact():
+    values = np.abs(np.arange(1, 3001) - 777.0)
+    (curve,) = curves([Fit([(step, "train", "L", value) for step, value in enumerate(values, start=1)])])
+    assert len(curve.steps) == POINTS
+    assert (curve.steps[0], curve.steps[-1]) == (15, 3000)
+    assert curve.mean[0] == pytest.approx(values[:15].mean())
+    assert curve.lowest == (777, 0.0)
+
+
+def test_the_onset_is_where_the_validation_loss_is_lowest(site):
+    words = " ".join(Page(site / "figures.html").words.split())
+    assert "Sur-HS step 12 about step 300" in words
+    assert "mt-hs step 12 none seen" in words
+    assert "Sur-CasNet ( sur-casnet ), MT-CasNet ( mt-casnet )" in words
+    rows = list(csv.DictReader(io.StringIO(text(site, "figures/figure-5a.csv"))))
+    test = {int(r["step"]): float(r["mean"]) for r in rows if r["split"] == "test"}
+    assert min(test, key=test.get) == 12
+    assert {r["fits"] for r in rows} == {"3"}
+    assert not (site / "figures/figure-5b.svg").exists()
+
+
+def test_a_loss_that_still_falls_has_no_onset():
+    (curve,) = curves([Fit([(step, "test", "L_sur", 1 / step) for step in range(1, 5)])])
+    assert figures.onset(curve) == "none up to step 4"
+
+
+def test_a_figure_alone_carries_its_style_and_both_schemes(site):
+    alone = text(site, "figures/figure-5a.svg")
+    assert alone.startswith("<svg")
+    assert "<style>" in alone
+    assert "prefers-color-scheme: dark" in alone
+    assert "<style>" not in text(site, "figures.html")
+
+
+def test_a_chart_draws_what_it_is_given():
+    line = Line(label="a & b", colour=1, x=(0, 1, 2, 3), y=(0.0, 1.0, np.nan, 0.5), mark=(1, 1.0))
+    drawn = str(charts.svg(Chart(title="t", x_label="x", y_label="y", lines=(line,), y_range=(0.0, 1.0))))
+    path = next(p for p in drawn.splitlines() if 'class="line c1 solid" d=' in p)
+    assert path.count("M") == 2, "a gap where there is no number"
+    assert "a &amp; b" in drawn
+    frame = charts._Frame(Chart(title="t", x_label="x", y_label="y", lines=(line,), y_range=(0.0, 1.0)))
+    assert (frame.x(0), frame.x(3)) == (f"{frame.left:.1f}", f"{frame.right:.1f}")
+    assert (frame.y(0), frame.y(1)) == (f"{frame.bottom:.1f}", f"{frame.top:.1f}")
+
+
+def test_the_first_steps_of_a_loss_do_not_flatten_the_rest():
+    line = Line(label="", colour=1, x=tuple(range(1, 11)), y=(500.0, 4.0, 3.0, 2.0, 2.0, 2.0, 2.5, 3.0, 3.0, 3.0))
+    low, high = charts.settled_range([line])
+    assert low < 2
+    assert 4 <= high <= 10
+
+
+# --- slices
+
+
+def test_examples_keep_the_slice_with_the_largest_manual_area(tmp_path):
+    predicted = np.zeros((8, 8, 6), dtype=np.float32)
+    predicted[5, 5, 2] = 0.75
+    kept = Examples([patient("P1"), patient("P2"), patient("P3")], [mask()] * 3)
+    assert len(list(kept.watch(iter([predicted] * 3)))) == 3
+    kept.write(tmp_path)
+    one, two = read_examples(tmp_path)
+    assert (one.id, two.id) == ("P1", "P2")
+    expected = np.zeros((8, 8), dtype=np.uint8)
+    expected[8 - 7 : 8 - 4, 8 - 3 : 8 - 1] = 255  # anterior above, the patient's right on the left
+    assert np.array_equal(one.manual, expected)
+    assert one.probability[7 - 5, 7 - 5] == round(0.75 * 255)
+    assert one.image[0, 0] == 255 > one.image[0, -1] == 0, "PET, not the CT that comes first"
+    before = (tmp_path / "examples.npz").read_bytes()
+    kept.write(tmp_path)
+    assert (tmp_path / "examples.npz").read_bytes() == before
+    assert read_examples(tmp_path / "nowhere") == ()
+
+
+def test_outlines_enclose_the_mask(tmp_path):
+    kept = Examples([patient("P1")], [mask()])
+    list(kept.watch(iter([np.zeros((8, 8, 6), dtype=np.float32)])))
+    kept.write(tmp_path)
+    (example,) = read_examples(tmp_path)
+    drawn = str(slices.svg(example))
+    assert "outline manual" in drawn
+    assert "outline predicted" not in drawn, "no tumour is predicted"
+    path = re.search(r' d="M([^Z]+)Z"', drawn)[1]
+    corners = np.array([point.split() for point in path.split("L")], dtype=float)
+    # 2 x 3 pixels, whose outline runs half a pixel outside their middles
+    assert np.ptp(corners, axis=0).tolist() == [2.0, 3.0]
+    assert corners.min(axis=0).tolist() == [5.0, 1.0]
+
+
+def test_the_gallery_shows_the_first_patients_of_the_folds(site):
+    page = Page(site / "gallery.html")
+    assert page.tags.count("figure") == MOST_EXAMPLES
+    shown = [i for i in IDS if i in page.words.split()]
+    first = [fold[:2] for fold in folds()]
+    assert set(shown) == {first[0][0], first[1][0], first[2][0], first[0][1]}
+    assert "outline predicted" in text(site, "methods/mt-hs.html")
+    assert "No method of this study" not in text(site, "gallery.html")
