@@ -47,8 +47,8 @@ def build_board(study: Study, store: Store) -> Board:
         rows = _tested(rows, inside, ranked, study.protocol["reference"])
         pairs, groups = _all_pairs(inside, ranked)
         rows = _placed(rows, inside, ranked, groups)
-    if results.external is not None:
-        beyond = {n: r.external for n, r in results.methods.items() if r.external is not None}
+    beyond = {n: r.external for n, r in results.methods.items() if r.external is not None}
+    if results.external is not None and beyond:
         outside = Sample.of(results.external, beyond, resamples=resamples, seed=seed)
         rows.update({n: _with_external(rows[n], outside) for n in beyond})
     excluded = 0 if inside is None else inside.boot.excluded

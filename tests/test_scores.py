@@ -167,3 +167,11 @@ def test_a_reference_row_takes_no_part_in_ranks_and_pairs(tmp_path):
     assert (of(board, "a").rank_low, of(board, "a").rank_high) == (1, 1)
     assert of(board, "oracle").rank_low is None
     assert board.smallest_detectable_difference is None
+
+
+def test_a_study_of_segmenting_methods_alone_has_a_board(tmp_path):
+    store = Store(tmp_path)
+    outside = np.full((1, 3, 20), np.nan)
+    entry = method(store, "unet", np.full(30, np.nan), gives=("segmentation",), dice=0.7, outside=outside)
+    (row,) = build_board(study([entry]), store).rows
+    assert (row.c_index, row.external_c_index, row.dice) == (None, None, pytest.approx(0.7))
