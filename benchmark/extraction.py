@@ -78,6 +78,11 @@ def extract_cohort(
                 f"Cohort {source.card.name!r} has no {'mask' if source.cohort.channels else 'images'}; radiomics need "
                 "images and the tumour mask. Add them to the card, see docs/reference/cohort-card.md."
             )
+        if source.cohort.features is not None:
+            raise BenchError(
+                f"Cohort {source.card.name!r} brings its features in a table; there is nothing to extract. Remove "
+                "'features' from the card to have radiomics of its images."
+            )
         chosen = cohorts.ask_for_radiomics(set_name)
         started = time.perf_counter()
         made = prepare_source(

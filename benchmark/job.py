@@ -35,6 +35,7 @@ IN_EVERY_JOB = tuple(
         "hashing",
         "metrics",
         "monitor",
+        "pairs",
         "prepared",
         "profile",
         "protocol",
@@ -44,7 +45,7 @@ IN_EVERY_JOB = tuple(
     )
 )
 """Modules of ours whose code decides what a job computes, whatever the method."""
-LIBRARIES = ("numpy", "scipy", "scikit-learn", "scikit-survival", "lifelines", "pycox", "torch")
+LIBRARIES = ("numpy", "scipy", "scikit-learn", "scikit-survival", "lifelines", "pycox", "torch", "torchtuples")
 """Packages whose release may change a result; another release is another key."""
 IN_TUNING = ("survbench.space", "survbench.tune_worker", "survbench.tuning")
 """The same for a job that tunes."""
@@ -170,6 +171,7 @@ def tune_job(
         "kind": "tune",
         **_identity(info),
         "tuning_code": source_fingerprint("", also=IN_TUNING),
+        "optuna": installed_version("optuna"),
         "space": space_to_json(info.space),
         "trials": trials,
         "seed": seed,
@@ -201,6 +203,7 @@ def tune_job(
         "needs_fit": sorted(info.needs_fit),
         "needs_predict": sorted(info.needs_predict),
         "threads": info.resources.cpus,
+        "fit_timeout_s": timeout_s,
         "timeout_s": timeout_s * trials * len(splits),
     }
 

@@ -10,7 +10,7 @@ from survbench.api import MethodInfo
 from survbench.cohort import Cohort, Need
 from survbench.job import Job, Split, fit_job, predict_job, tune_job
 from survbench.profile import Profile
-from survbench.protocol import Protocol, inner_split, stratified_folds
+from survbench.protocol import Protocol, inner_folds, inner_split
 from survbench.study import Entry
 
 QUICK_STEP_VOXELS = 100 * 4 * 32**3
@@ -113,8 +113,7 @@ def plan(
                 ]
                 predicts += of_external
                 outside.append(tuple(job["key"] for job in of_external))
-        # of several folds tuned at once there is one job
-        tunes = [tuple(dict.fromkeys(j["tune"] for j in fits.of(info, seed) if j["tune"])) for seed in seeds]
+        tunes = [fits.searches(info, seed) for seed in seeds]
         entries.append(
             replace(entry, fits=tuple(keys), predicts=tuple(outside), tunes=tuple(tunes) if any(tunes) else ())
         )
@@ -137,7 +136,7 @@ class _Fits:
         self.profile = profile
         self.device = device
         self.upstreams = upstreams
-        self.jobs: list[Job] = []
+        self._planned: dict[str, Job] = {}
         self._made: dict[tuple[str, int], list[Job]] = {}
         ids = sorted(train.rows)
         self._folds = [([i for i in ids if i not in set(test)], sorted(test)) for test in protocol.folds]
@@ -150,6 +149,14 @@ class _Fits:
             "device": device,
             "timeout_s": profile.job_timeout_s,
         }
+
+    @property
+    def jobs(self) -> tuple[Job, ...]:
+        """The jobs planned so far, each after those that it requires."""
+        return tuple(self._planned.values())
+
+    def _add(self, *jobs: Job) -> None:
+        self._planned.update({job["key"]: job for job in jobs if job["key"] not in self._planned})
 
     def of(self, info: MethodInfo, seed: int) -> list[Job]:
         """Return a method's fits of all folds."""
@@ -173,10 +180,15 @@ class _Fits:
             )
             for fold, (train, test) in enumerate(self._folds)
         ]
-        self.jobs += {t["key"]: t for t in tunes if t}.values()
-        self.jobs += made
+        self._add(*(t for t in tunes if t), *made)
         self._made[info.name, seed] = made
         return made
+
+    def searches(self, info: MethodInfo, seed: int) -> tuple[str, ...]:
+        """Return the keys of the searches behind a method's fits, those for its upstream method included."""
+        above = self.searches(self.upstreams[info.upstream], seed) if info.upstream else ()
+        # of several folds tuned at once there is one
+        return tuple(dict.fromkeys([*above, *(j["tune"] for j in self.of(info, seed) if j["tune"])]))
 
     def _tunes(self, info: MethodInfo, seed: int, upstream: Sequence[Job | None]) -> list[Job | None]:
         """Return the job that tunes for each fold: one of its own (``nested``), one for all (``paper``), or none."""
@@ -200,7 +212,7 @@ class _Fits:
         features by the fold's own upstream would be over-fitted to the patients that trials are scored on.
         """
         splits: list[Split] = []
-        for held_out in stratified_folds(self.train.cohort.select(ids), self.profile.tuning.inner_folds):
+        for held_out in inner_folds(self.train.cohort.select(ids), self.profile.tuning.inner_folds):
             train = [i for i in ids if i not in set(held_out)]
             above = None
             if upstream is not None:
@@ -214,7 +226,7 @@ class _Fits:
                     tune_key=upstream["tune"],
                     **self._inputs,
                 )
-                self.jobs.append(above)
+                self._add(above)
             splits.append(Split(train=train, validation=held_out, upstream=above))
         return splits
 

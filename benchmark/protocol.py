@@ -16,6 +16,7 @@ from survbench.cohort import Cohort
 from survbench.datasets.table import read_table
 from survbench.errors import BenchError, CohortError, Problem
 from survbench.hashing import digest
+from survbench.horizons import HORIZONS
 from survbench.pairs import comparable_pairs
 from survbench.store import SCHEMA, write_json
 
@@ -37,6 +38,9 @@ class Protocol:
         tuning: on whom hyper-parameters are chosen: on nobody (``none``, as declared), by inner folds of each training
             fold (``nested``), or by the test folds themselves (``paper``, the published way, optimistic).
         reference: method that the others are tested against.
+        tau: months up to which Uno's C and the integrated Brier score look, by
+            :func:`survbench.horizons.truncation_time`; None where follow-up is too short.
+        horizons: months at which AUC and Brier score are given.
     """
 
     folds: tuple[tuple[str, ...], ...]
@@ -44,6 +48,8 @@ class Protocol:
     selection: Selection = "last"
     tuning: Tuning = "none"
     reference: str = REFERENCE_METHOD
+    tau: float | None = None
+    horizons: tuple[float, ...] = HORIZONS
 
     @property
     def standardisation(self) -> str:
@@ -66,6 +72,8 @@ class Protocol:
             "tuning": self.tuning,
             "reference": self.reference,
             "standardisation": self.standardisation,
+            "tau": self.tau,
+            "horizons": list(self.horizons),
         }
         return {**fields, "fingerprint": digest(fields)}
 
@@ -90,6 +98,29 @@ def stratified_folds(cohort: Cohort, folds: int) -> tuple[tuple[str, ...], ...]:
             dealt[position % folds].append(subject)
             position += 1
     return tuple(tuple(sorted(fold)) for fold in dealt)
+
+
+def inner_folds(cohort: Cohort, folds: int) -> tuple[tuple[str, ...], ...]:
+    """Deal a training fold into inner folds on which hyper-parameters are scored.
+
+    Raises:
+        BenchError: too few events, or an inner fold without two patients whose order is known.
+    """
+    events = int(cohort.event.sum())
+    remedy = "Use --tune none or paper, or fewer inner_folds under 'tuning' in a profile of your own."
+    try:
+        dealt = stratified_folds(cohort, folds)
+    except CohortError as error:
+        message = f"A training fold with {events} events cannot be dealt into {folds} inner folds. {remedy}"
+        raise BenchError(message) from error
+    for ids in dealt:
+        part = cohort.select(ids)
+        if not comparable_pairs(part.time, part.event).any():
+            raise BenchError(
+                f"Of the {folds} inner folds of a training fold with {events} events one has no two patients whose "
+                f"order is known, so nothing can be scored there. {remedy}"
+            )
+    return dealt
 
 
 def _strata(cohort: Cohort, folds: int) -> dict[tuple[bool, str], list[str]]:

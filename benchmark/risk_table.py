@@ -44,7 +44,7 @@ def read_risks(
     Raises:
         BenchError: the file cannot be read as such a table; every bad row of a column is counted.
     """
-    columns = _read(path)
+    columns = read_columns(path)
     if fold is None and "fold" in columns:
         fold = "fold"
     for option, name in (("--time", time), ("--event", event), ("--a", a), ("--b", b), ("--fold", fold)):
@@ -63,7 +63,12 @@ def read_risks(
     return RiskTable(times, events.astype(bool), risk_a, risk_b, folds, a, b)
 
 
-def _read(path: Path) -> dict[str, list[str]]:
+def read_columns(path: Path) -> dict[str, list[str]]:
+    """Read a CSV file with a header as text, by column; row ``n`` of a column is line ``n + 2`` of the file.
+
+    Raises:
+        BenchError: the file cannot be read, two columns have one name, or a row has another number of cells.
+    """
     try:
         with path.open(newline="", encoding="utf-8-sig") as stream:
             header, *rows = [row for row in csv.reader(stream, strict=True) if row] or [[]]

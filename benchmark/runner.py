@@ -14,9 +14,11 @@ from survbench.api import MethodInfo, Selection, Tuning
 from survbench.datasets.named import default_external
 from survbench.datasets.preprocess import Grid
 from survbench.datasets.source import SourceCohort
+from survbench.description import describe_patients
 from survbench.executor import Ended, Task, execute
 from survbench.features.report import report, summary
 from survbench.hashing import digest
+from survbench.horizons import truncation_time
 from survbench.job import Job, required_keys
 from survbench.planner import Plan, PlannedCohort, plan
 from survbench.preparation import Cohorts, PreparationWatcher, offers, open_cohorts, prepare_source, table_rows, without
@@ -129,11 +131,18 @@ def run(request: Request, watcher: Watcher) -> Result:
         folder = planned.study.folder(request.out)
         earlier = read_study(folder).entries if (folder / "study.json").is_file() else ()
         study = replace(
-            planned.study, entries=(*planned.study.entries, *_still_valid(cohorts, request, planned, earlier))
+            planned.study,
+            entries=(*planned.study.entries, *_still_valid(cohorts, request, planned, earlier)),
+            patients={
+                role: describe_patients(source)
+                for role, source in zip(("cohort", "external"), cohorts.sources, strict=False)
+            },
         )
         study.write(request.out)
         write_splits(folder / "splits.json", study.protocol["folds"])
         watcher.planned(planned)
+        if request.fresh:
+            store.clear_scratch(job["key"] for job in planned.to_do)
         failed = _execute(planned, store, request, watcher)
         return Result(study=study, board=build_and_write(study, store), failed=tuple(failed))
 
@@ -141,9 +150,12 @@ def run(request: Request, watcher: Watcher) -> Result:
 def _still_valid(cohorts: Cohorts, request: Request, planned: Planned, earlier: Sequence[Entry]) -> list[Entry]:
     """Return the entries that earlier runs have added to a study and this one does not touch, unless the code or the
     libraries behind them have changed since: their results would stand on one board with others of another origin.
+    Imported risks are nobody's code here and stay: the same study has the same patients, outcomes and folds.
     """
     named = {e.name for e in planned.study.entries}
     others = [e for e in earlier if e.name not in named]
+    imported = [e for e in others if e.imported]
+    others = [e for e in others if not e.imported]
     known = [registry().methods[e.name] for e in others if e.name in registry().methods]
     _ask_for_radiomics(cohorts, known)
     again = [_prepared(cohorts, source, request, write=False) for source in cohorts.sources]
@@ -152,7 +164,7 @@ def _still_valid(cohorts: Cohorts, request: Request, planned: Planned, earlier: 
     for entry in others:
         if entry not in kept:
             log.warning("%s left the board: what it was made by has changed; run it again to have it back", entry.name)
-    return kept
+    return [*kept, *imported]
 
 
 def prepare_cohort(request: Request) -> PlannedCohort:
@@ -171,16 +183,19 @@ def dry_run(request: Request) -> Planned:
 
 
 def build_and_write(study: Study, store: Store) -> Board:
-    """Build a study's board, tables of kept features and site from its runs, and write them into the study's folder."""
+    """Build a study's board, tables and site from its runs, and write them into its folder."""
     from survbench.leaderboard.build import build_board
     from survbench.leaderboard.render import write_board
     from survbench.leaderboard.selection import selections
     from survbench.leaderboard.selection_files import write_selections
     from survbench.leaderboard.site import write_site
+    from survbench.leaderboard.table_files import write_tables
+    from survbench.leaderboard.tables import tables
     from survbench.leaderboard.tuning import write_report
 
     board, chosen, folder = build_board(study, store), selections(study, store), study.folder(store.root)
     write_board(board, folder, chosen)
+    write_tables(tables(board, study), folder / "tables")
     write_selections(chosen, folder / "selection")
     write_report(study, store)
     write_site(study, store, board, chosen)
@@ -238,7 +253,13 @@ def _plan(
         folds = read_splits(request.splits, train.cohort)
     else:
         folds = stratified_folds(train.cohort, request.profile.folds)
-    protocol = Protocol(folds=folds, seeds=request.seeds, selection=request.selection, tuning=request.tuning)
+    protocol = Protocol(
+        folds=folds,
+        seeds=request.seeds,
+        selection=request.selection,
+        tuning=request.tuning,
+        tau=truncation_time([train.cohort.select(fold).time for fold in folds]),
+    )
     made = _plan_of(methods, planned, request, protocol)
     return Planned(
         study=_study(cohorts, planned, request.profile, protocol, made),

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
     from optuna.trial import BaseTrial
 
 
@@ -25,6 +26,12 @@ class Real:
         """Let a trial choose the value of the parameter ``name``."""
         return trial.suggest_float(name, self.low, self.high, log=self.log)
 
+    def distribution(self) -> BaseDistribution:
+        """Return Optuna's description of the range."""
+        from optuna.distributions import FloatDistribution
+
+        return FloatDistribution(self.low, self.high, log=self.log)
+
 
 @dataclass(frozen=True, slots=True)
 class Whole:
@@ -41,6 +48,12 @@ class Whole:
         """Let a trial choose the value of the parameter ``name``."""
         return trial.suggest_int(name, self.low, self.high, log=self.log)
 
+    def distribution(self) -> BaseDistribution:
+        """Return Optuna's description of the range."""
+        from optuna.distributions import IntDistribution
+
+        return IntDistribution(self.low, self.high, log=self.log)
+
 
 @dataclass(frozen=True, slots=True)
 class Choice:
@@ -54,6 +67,12 @@ class Choice:
     def suggest(self, trial: BaseTrial, name: str) -> str | int | float | bool | None:
         """Let a trial choose the value of the parameter ``name``."""
         return trial.suggest_categorical(name, self.options)
+
+    def distribution(self) -> BaseDistribution:
+        """Return Optuna's description of the options."""
+        from optuna.distributions import CategoricalDistribution
+
+        return CategoricalDistribution(self.options)
 
 
 Dimension = Real | Whole | Choice

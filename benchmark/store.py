@@ -4,7 +4,7 @@ Layout of an output folder::
 
     runs/<key>/       job.json run.json predictions.parquet curves.parquet selected.json examples.npz model/ log.txt
                       DONE
-    scratch/<key>/    checkpoints of a fit that is under way
+    scratch/<key>/    what an unfinished job goes on from: checkpoints of a fit, the journal of a search
     cohorts/<key>/    inputs.json outcomes.json truth.json of a prepared cohort
     cache/            preprocessed volumes and radiomics by content
     studies/<name>/   study.json (which runs make a board), the board's files, and site/
@@ -17,7 +17,7 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +30,7 @@ from survbench.hashing import file_digest
 if TYPE_CHECKING:
     import pandas as pd
 
-SCHEMA = 3
+SCHEMA = 4
 SELECTED = "selected.json"
 """What a fit made of each feature and clinical column; only methods that tell it have this file."""
 Status = Literal["ok", "skipped", "failed", "timeout", "oom", "interrupted"]
@@ -151,6 +151,11 @@ class Store:
         for part in (self.root / "runs").glob("*.part-*"):
             shutil.rmtree(part, ignore_errors=True)
 
+    def clear_scratch(self, keys: Iterable[str]) -> None:
+        """Remove what unfinished jobs have kept to go on from: checkpoints and journals of searches."""
+        for key in keys:
+            shutil.rmtree(self.root / "scratch" / key, ignore_errors=True)
+
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Hold the output folder, so that two runs never write into it at once; a dead holder's lock is free.
@@ -198,6 +203,14 @@ class Store:
         else:
             part.rename(target)
         _sync(target.parent)
+
+
+def no_curves() -> pd.DataFrame:
+    """Return the curves of a fit that reports none."""
+    import pandas as pd
+
+    kinds = {"step": "int64", "split": "string", "metric": "string", "value": "float64"}
+    return pd.DataFrame(columns=list(kinds)).astype(kinds)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -24,6 +24,8 @@ class Entry:
             (``paper``); empty for a method that is not tuned.
         skipped: why the method was not planned, or "".
         needs_mask: whether predicting takes the manual mask (directly or through radiomics).
+        tags: of the declaration; ``table-2`` to ``table-5`` are the paper's tables.
+        imported: the risks of an outside model, which nothing here has fitted; it stays until it is imported anew.
     """
 
     name: str
@@ -40,6 +42,8 @@ class Entry:
     predicts: tuple[tuple[str, ...], ...] = ()
     tunes: tuple[tuple[str, ...], ...] = ()
     skipped: str = ""
+    tags: tuple[str, ...] = ()
+    imported: bool = False
 
     @classmethod
     def of(cls, info: MethodInfo) -> Self:
@@ -55,6 +59,7 @@ class Entry:
             reference=info.reference,
             published=asdict(info.published) if info.published else None,
             params=dict(info.params),
+            tags=tuple(sorted(info.tags)),
         )
 
 
@@ -71,6 +76,7 @@ class Study:
         profile: the profile's fields.
         provenance: versions and hardware.
         entries: the methods, in the registry's order.
+        patients: :func:`survbench.description.describe_patients` of ``cohort`` and, if there is one, ``external``.
     """
 
     name: str
@@ -80,6 +86,7 @@ class Study:
     profile: Mapping[str, Any]
     provenance: Mapping[str, Any]
     entries: tuple[Entry, ...]
+    patients: Mapping[str, Any] = field(default_factory=dict)
 
     def folder(self, out: Path) -> Path:
         """Return the study's folder under an output folder."""
@@ -89,6 +96,10 @@ class Study:
         """Write ``study.json`` into the study's folder."""
         folder = self.folder(out)
         folder.mkdir(parents=True, exist_ok=True)
+        self.write_to(folder)
+
+    def write_to(self, folder: Path) -> None:
+        """Write ``study.json`` into a folder."""
         write_json(folder / "study.json", {"schema": SCHEMA, **asdict(self)})
 
 
@@ -102,6 +113,7 @@ def read_study(folder: Path) -> Study:
             **{
                 **e,
                 "gives": tuple(e["gives"]),
+                "tags": tuple(e["tags"]),
                 "fits": tuple(map(tuple, e["fits"])),
                 "predicts": tuple(map(tuple, e["predicts"])),
                 "tunes": tuple(map(tuple, e["tunes"])),

@@ -234,7 +234,8 @@ def _search(study: Study, entry: Entry, run: Run, parent: str) -> Iterator[_Reco
     tuned = read_tuned(run.folder)
     key = digest([study.name, run.key])[:32]
     fold = "all folds" if run.job["fold"] is None else f"fold {run.job['fold']}"
-    name = f"{entry.name} seed {run.job['seed']} {fold} tuning"
+    # of a method that builds on another, also the searches for that one
+    name = f"{run.job['method']} seed {run.job['seed']} {fold} tuning"
     tags = {"survbench.study": study.name, "survbench.method": entry.name, "survbench.run": run.key}
     yield _Record(
         key=key,
@@ -314,7 +315,9 @@ def _child(study: Study, entry: Entry, run: Run, parent: str) -> _Record:
     from survbench.metrics import concordance_index
 
     table = run.predictions()
-    metrics = [(name, float(run.record[name]), 0) for name in ("seconds", "peak_memory_mb")]
+    # nobody knows what imported risks have cost
+    costs = [(name, run.record.get(name)) for name in ("seconds", "peak_memory_mb")]
+    metrics = [(name, float(value), 0) for name, value in costs if value is not None]
     if table["risk"].notna().all():
         c = concordance_index(table["time"], table["event"], table["risk"]).value
         metrics += [("c_index", c, 0)] if np.isfinite(c) else []
@@ -334,7 +337,11 @@ def _child(study: Study, entry: Entry, run: Run, parent: str) -> _Record:
         params={"method": entry.name, "seed": run.job["seed"], "fold": run.job["fold"], **_params_of(run)},
         tags={"survbench.study": study.name, "survbench.method": entry.name, "survbench.run": run.key},
         metrics=tuple(metrics),
-        artifacts=tuple(run.folder / name for name in ("run.json", "job.json", "predictions.parquet", "log.txt")),
+        artifacts=tuple(
+            path
+            for name in ("run.json", "job.json", "predictions.parquet", "log.txt")
+            if (path := run.folder / name).is_file()
+        ),
     )
 
 

@@ -7,13 +7,16 @@ chooses what an uninterrupted one chooses.
 
 from __future__ import annotations
 
+import json
 import logging
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from filelock import FileLock
 from survbench.errors import BenchError
 from survbench.hashing import digest
 from survbench.space import Space, suggest
@@ -25,6 +28,10 @@ RANDOM_TRIALS = 5
 """Trials before TPE begins to model; those are drawn at random."""
 PRUNE_AFTER = 4
 """Finished trials before one may be given up for being worse than their median at the same step."""
+ATTEMPTS = 3
+"""A set of params whose trial is cut off so often (its process dies, or runs out of time) has failed."""
+LOCK_S = 30.0
+"""How long a killed run's last worker may still hold the journal."""
 ERROR = "error"
 log = logging.getLogger(__name__)
 
@@ -77,7 +84,7 @@ class Tuned:
         }
 
 
-def tune(objective: Objective, space: Space, *, trials: int, seed: int, journal: Path) -> Tuned:
+def tune(objective: Objective, space: Space, *, trials: int, seed: int, journal: Path, steps: int = 1) -> Tuned:
     """Search, or go on with a search whose journal is there.
 
     Args:
@@ -85,14 +92,26 @@ def tune(objective: Objective, space: Space, *, trials: int, seed: int, journal:
         space: the params; those of trial 0 are none, the method as it is declared.
         trials: how many, failed ones included.
         seed: of the search.
-        journal: the file in which the search is kept.
+        journal: the file in which the search is kept; one process at a time may.
+        steps: how often the objective reports; from three on, a trial is given up after the second at the earliest.
 
     Raises:
-        DeadlineError, MemoryError: of the objective; the search can be continued.
+        OSError, MemoryError: of the objective, as well as torch's out-of-memory error: the machine's fault and not that
+            of the params; the search can be continued.
     """
+    with FileLock(journal.with_name(f"{journal.name}.held"), timeout=LOCK_S):
+        return _search(objective, space, trials=trials, seed=seed, journal=journal, steps=steps)
+
+
+def _search(objective: Objective, space: Space, *, trials: int, seed: int, journal: Path, steps: int) -> Tuned:
     import optuna
 
-    study = _open(journal)
+    study = _open(journal, steps)
+    if len(_finished(study)) >= trials and not _complete(study):
+        # whatever made every trial fail may be mended; what came of it is not to be believed for ever
+        log.warning("no trial of %s could be scored; the search begins again", journal)
+        journal.unlink()
+        study = _open(journal, steps)
     while (done := len(_finished(study))) < trials:
         study.sampler = optuna.samplers.TPESampler(
             seed=int(digest([seed, done])[:8], 16), n_startup_trials=RANDOM_TRIALS
@@ -105,7 +124,6 @@ def tune(objective: Objective, space: Space, *, trials: int, seed: int, journal:
 
 def _score(study: optuna.Study, trial: optuna.Trial, objective: Objective, params: Mapping[str, Any]) -> None:
     import optuna
-    from survbench.api import DeadlineError
 
     def report(step: int, value: float) -> None:
         trial.report(value, step)
@@ -117,9 +135,11 @@ def _score(study: optuna.Study, trial: optuna.Trial, objective: Objective, param
     except optuna.TrialPruned:
         study.tell(trial, state=optuna.trial.TrialState.PRUNED)
         return
-    except (DeadlineError, MemoryError):
+    except (OSError, MemoryError):
         raise
     except Exception as problem:  # a method may fail on some params; that is a finding about them, not the search's end
+        if type(problem).__name__ == "OutOfMemoryError":
+            raise
         trial.set_user_attr(ERROR, f"{type(problem).__name__}: {problem}"[:500])
         study.tell(trial, state=optuna.trial.TrialState.FAIL)
         return
@@ -130,38 +150,70 @@ def _score(study: optuna.Study, trial: optuna.Trial, objective: Objective, param
         study.tell(trial, state=optuna.trial.TrialState.FAIL)
 
 
-def _open(journal: Path) -> optuna.Study:
+def _open(journal: Path, steps: int) -> optuna.Study:
     """Open or begin a search; a trial that a kill has cut off is closed and does not count."""
     import optuna
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    # only one process ever writes this journal, so a lock that is there is a killed one's
+    # under the lock no other process writes, so a lock of the journal itself is a killed one's
     for lock in journal.parent.glob(f"{journal.name}.lock*"):
         lock.unlink()
-    _drop_torn_line(journal)
+    _drop_torn_lines(journal)
     study = optuna.create_study(
         storage=JournalStorage(JournalFileBackend(str(journal))),
         study_name="tune",
         direction="maximize",
-        pruner=optuna.pruners.MedianPruner(n_startup_trials=PRUNE_AFTER, n_warmup_steps=0),
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=PRUNE_AFTER, n_warmup_steps=int(steps > 2)),
         load_if_exists=True,
     )
     for cut_off in study.get_trials(states=[optuna.trial.TrialState.RUNNING]):
+        if _attempts(study) + 1 >= ATTEMPTS:
+            study.add_trial(_given_up(cut_off))
         study.tell(cut_off.number, state=optuna.trial.TrialState.FAIL)
     return study
 
 
-def _drop_torn_line(journal: Path) -> None:
-    """Remove a last line that a kill has cut off; the next record would be written onto it and lost."""
+def _given_up(cut_off: optuna.trial.FrozenTrial) -> optuna.trial.FrozenTrial:
+    """Return the trial that counts for one that was cut off again and again."""
+    from optuna.trial import TrialState, create_trial
+
+    reason = f"cut off {ATTEMPTS} times: its process died each time"
+    return create_trial(
+        state=TrialState.FAIL,
+        params=cut_off.params,
+        distributions=cut_off.distributions,
+        user_attrs={ERROR: reason},
+    )
+
+
+def _attempts(study: optuna.Study) -> int:
+    """Return how many trials have been cut off since the last one that counts."""
+    trials = [t for t in study.get_trials(deepcopy=False) if t.state.is_finished()]
+    counted = {t.number for t in _finished(study)}
+    return next((n for n, t in enumerate(reversed(trials)) if t.number in counted), len(trials))
+
+
+def _drop_torn_lines(journal: Path) -> None:
+    """Cut the journal before the first line that is no record: one that a kill or a full disk has cut off. The next
+    record would be written onto it and lost, or the whole journal be refused.
+    """
     if not journal.is_file():
         return
-    content = journal.read_bytes()
-    whole = content[: content.rfind(b"\n") + 1]
-    if len(whole) < len(content):
-        log.warning("%s ended in a torn line, which is dropped", journal)
-        journal.write_bytes(whole)
+    intact = 0
+    with journal.open("rb") as stream:
+        for line in stream:
+            try:
+                json.loads(line)
+            except ValueError:
+                break
+            if not line.endswith(b"\n"):
+                break
+            intact += len(line)
+    if intact < journal.stat().st_size:
+        log.warning("%s has a torn line; it and what follows are dropped", journal)
+        os.truncate(journal, intact)
 
 
 def _finished(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
@@ -172,6 +224,12 @@ def _finished(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
         for t in study.get_trials(deepcopy=False)
         if t.state in {TrialState.COMPLETE, TrialState.PRUNED} or (t.state is TrialState.FAIL and ERROR in t.user_attrs)
     ]
+
+
+def _complete(study: optuna.Study) -> bool:
+    from optuna.trial import TrialState
+
+    return bool(study.get_trials(deepcopy=False, states=[TrialState.COMPLETE]))
 
 
 def _trial(number: int, frozen: optuna.trial.FrozenTrial) -> Trial:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from survbench.card import CohortCard, Features
 from survbench.cohort import FeatureTable
 from survbench.datasets.table import MISSING, Row, Table, nearest, number, read_table
-from survbench.errors import Problem
+from survbench.errors import BenchError, Problem
 
 SHOWN = 5
 """Cells or columns that a message names at most."""
@@ -50,6 +50,8 @@ def feature_source(card: CohortCard, features: Features, table: Table, folder: P
         BenchError: the features' table cannot be read.
     """
     name = features.table or card.table
+    if not (folder / name).resolve().is_relative_to(folder.resolve()):
+        raise BenchError(f"features.table {name!r} lies outside the cohort's folder {folder}. Put the file into it.")
     return (table if name == card.table else read_table(folder / name)), name, features.id or card.id
 
 
@@ -111,6 +113,12 @@ def _columns(
         Problem("", f"Column {name!r} is {declared[name]} and cannot be a feature.", "Name it in features.exclude.")
         for name in names
         if name in declared
+    ]
+    clinical = {c.name for c in card.clinical} - declared.keys()
+    problems += [
+        Problem("", f"Feature {name!r} has the name of a clinical column.", "Give the clinical column another 'name'.")
+        for name in names
+        if name in clinical
     ]
     return names, problems
 

@@ -114,7 +114,9 @@ def feature_set(name: str, modalities: Iterable[Modality] = ()) -> FeatureSet:
 
 
 def settings_fingerprint(chosen: FeatureSet) -> str:
-    """Return what identifies the values: names, settings, our code, and the versions of what computes them."""
+    """Return what identifies the values: names, settings, the version of the extraction, and those of what computes
+    them.
+    """
     settings = chosen.model_dump(mode="json", exclude={"name", "title", "why"})
     return digest([EXTRACTION_VERSION, settings, _backend()])
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, SupportsFloat
+
+import numpy as np
 
 BOARD_SCHEMA = 1
 PUBLISHED_STEPS = 15_000
@@ -20,12 +22,20 @@ class Row:
         status: ``ok`` if every job of the method is done, else the worst status of its jobs.
         c_index: mean over folds of Harrell's C, averaged over seeds, with its 95 % bootstrap interval.
         c_index_seed_sd: standard deviation over seeds, None with fewer than two.
+        c_index_fold_sd: standard deviation over folds of the fold's C (averaged over seeds); no standard error.
+        c_index_pooled: C over all within-fold pairs together, with an interval of its own.
+        uno_c, auc, brier, ibs, d_calibration: see :class:`survbench.leaderboard.scores.Scores`.
+        reasons: why a number of these is None, by its name.
         dice: mean Dice of the test patients, for methods that segment.
         hd95: mean 95th percentile of the surface distance in mm, over patients in whom a tumour was predicted.
         unsegmented: patients in whom none was, a mean over seeds.
         external_c_index: C-index of the ensemble of the fold models on the external cohort.
         difference: C-index minus that of the protocol's reference method, with its 95 % interval.
-        p, p_holm: paired jackknife test of ``difference``; adjusted over all ranked methods.
+        p, p_holm, p_bh: paired jackknife test of ``difference``; adjusted over all ranked methods.
+        p_bootstrap: paired bootstrap of it, with its floor.
+        smallest_detectable_difference: from the reference method, at 5 % with 80 % power.
+        rank_low, rank_high: 95 % bootstrap interval of the rank among ranked methods.
+        tie_groups: numbers of the groups in :attr:`Board.tie_groups` that it belongs to, from 1.
         oracle_gap: oracle's C minus this method's C with a paired bootstrap interval, where there is an oracle.
         survival: where its survival curves are from: ``predicted``; ``calibrated`` from its risks on patients that it
             has not seen; or ``none``, because a method that gives risks alone has seen all training patients.
@@ -45,7 +55,18 @@ class Row:
     c_index_low: float | None = None
     c_index_high: float | None = None
     c_index_seed_sd: float | None = None
+    c_index_fold_sd: float | None = None
     c_index_pooled: float | None = None
+    c_index_pooled_low: float | None = None
+    c_index_pooled_high: float | None = None
+    rank_low: float | None = None
+    rank_high: float | None = None
+    tie_groups: tuple[int, ...] = ()
+    uno_c: float | None = None
+    auc: Mapping[str, float | None] = field(default_factory=dict)
+    brier: Mapping[str, float | None] = field(default_factory=dict)
+    ibs: float | None = None
+    d_calibration: float | None = None
     external_c_index: float | None = None
     external_c_index_low: float | None = None
     external_c_index_high: float | None = None
@@ -57,6 +78,9 @@ class Row:
     difference_high: float | None = None
     p: float | None = None
     p_holm: float | None = None
+    p_bh: float | None = None
+    p_bootstrap: float | None = None
+    smallest_detectable_difference: float | None = None
     oracle_gap: float | None = None
     oracle_gap_low: float | None = None
     oracle_gap_high: float | None = None
@@ -68,11 +92,62 @@ class Row:
     published: Mapping[str, Any] | None = None
     notes: str = ""
     reason: str = ""
+    reasons: Mapping[str, str] = field(default_factory=dict)
+
+
+Matrix = tuple[tuple[float | None, ...], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairMatrix:
+    """Every ranked method against every other, row minus column; ``p_holm`` is adjusted over all pairs."""
+
+    methods: tuple[str, ...] = ()
+    difference: Matrix = ()
+    se: Matrix = ()
+    p: Matrix = ()
+    p_holm: Matrix = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContrastRow:
+    """A contrast of the paper: C of ``a`` minus C of ``b`` in our numbers, None where one of them is not there; beside
+    them the published difference and P, quoted.
+    """
+
+    table: str
+    title: str
+    a: str
+    b: str
+    difference: float | None = None
+    difference_low: float | None = None
+    difference_high: float | None = None
+    p: float | None = None
+    p_holm: float | None = None
+    p_bh: float | None = None
+    external_difference: float | None = None
+    external_difference_low: float | None = None
+    external_difference_high: float | None = None
+    external_p: float | None = None
+    external_p_holm: float | None = None
+    external_p_bh: float | None = None
+    published_difference: float | None = None
+    published_p: float | str | None = None
+    published_external_difference: float | None = None
+    published_external_p: float | str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Board:
-    """A leaderboard: its rows, ranked first, and what they were made under."""
+    """A leaderboard: its rows, ranked first, and what they were made under.
+
+    Attributes:
+        excluded_resamples, external_excluded_resamples: left out because a fold had no comparable pair.
+        smallest_detectable_difference: median over all pairs of ranked methods, at 5 % with 80 % power.
+        pairs: every ranked method against every other.
+        tie_groups: runs of the ranking in which no two methods are told apart by ``pairs.p_holm``; they overlap.
+        contrasts: the paper's, whose methods are on the board.
+    """
 
     cohort: Mapping[str, Any]
     external: Mapping[str, Any] | None
@@ -81,5 +156,15 @@ class Board:
     provenance: Mapping[str, Any]
     resamples: int
     excluded_resamples: int
+    external_excluded_resamples: int = 0
     rows: tuple[Row, ...]
+    smallest_detectable_difference: float | None = None
+    pairs: PairMatrix = PairMatrix()
+    tie_groups: tuple[tuple[str, ...], ...] = ()
+    contrasts: tuple[ContrastRow, ...] = ()
     warnings: tuple[str, ...] = ()
+
+
+def finite(value: SupportsFloat) -> float | None:
+    """Return a number, or None for what is none."""
+    return float(value) if np.isfinite(float(value)) else None

@@ -40,6 +40,17 @@ def interval(value: float | None, low: float | None, high: float | None, seed_sd
     return text if seed_sd is None else f"{text} ±{seed_sd:.3f}"
 
 
+def signed(value: float | None, low: float | None, high: float | None) -> str:
+    """Return a difference with its interval, all with their sign.
+
+    >>> signed(-0.0125, -0.04, 0.015)
+    '-0.013 (-0.040 to +0.015)'
+    """
+    if value is None:
+        return NONE
+    return f"{value:+.3f}" if low is None or high is None else f"{value:+.3f} ({low:+.3f} to {high:+.3f})"
+
+
 def p_value(p: float | None) -> str:
     """Return a p value as papers print it."""
     if p is None:
@@ -94,7 +105,19 @@ def facts(board: Board) -> dict[str, str]:
         "Voxels": " × ".join(map(str, cohort["grid"])) if cohort.get("grid") else "no images",
         "Training of networks": plural(steps, "step") + instead,
         "Intervals": f"95 %, {board.resamples:,} bootstrap resamples",
+        **_of_statistics(board),
     }
+
+
+def _of_statistics(board: Board) -> dict[str, str]:
+    horizons = ", ".join(f"{month:g}" for month in board.protocol["horizons"])
+    tau = board.protocol["tau"]
+    known = {"Horizons": f"{horizons} months, tau {'none' if tau is None else f'{tau:g}'}"}
+    if board.smallest_detectable_difference is not None:
+        known["Smallest detectable difference"] = (
+            f"{board.smallest_detectable_difference:.3f} in C, at 5 % with 80 % power (median of all pairs)"
+        )
+    return known
 
 
 def plural(count: int, noun: str) -> str:

@@ -21,12 +21,13 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcomes:
-    """Patients in one order: ids, months, events, and the fold that tests each (all 0 for an external cohort)."""
+    """Patients in one order: ids, months, events, the fold that tests each (all 0 for an external cohort), centres."""
 
     ids: tuple[str, ...]
     time: Array
     event: NDArray[np.bool_]
     fold: NDArray[np.int64]
+    centre: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +36,7 @@ class Gathered:
 
     Attributes:
         risk: out-of-fold risks, shape (seeds, n); None for an incomplete method, or one without risk.
+        survival: predicted at each stored month, shape (seeds, n, months); None for a method without curves.
         external: ensemble risks of the external cohort, shape (seeds, m); None alike.
         dice: mean Dice of the test patients, or None.
         hd95: mean HD95 (mm) of those in whom a tumour was predicted, or None.
@@ -51,6 +53,7 @@ class Gathered:
     coverage: float
     runs: tuple[Run, ...] = ()
     risk: Array | None = None
+    survival: Array | None = None
     external: Array | None = None
     dice: float | None = None
     hd95: float | None = None
@@ -136,6 +139,7 @@ def _outcomes(table: pd.DataFrame) -> Outcomes:
         time=table["time"].to_numpy(dtype=np.float64),
         event=table["event"].to_numpy(dtype=bool),
         fold=table["fold"].to_numpy(dtype=np.int64),
+        centre=tuple(table["centre"]),
     )
 
 
@@ -143,9 +147,12 @@ def _ensemble(own: list[Run | None], outside: list[Run | None], study: Study) ->
     """Return the external cohort's table, and the mean over fold models of their standardised risks, shape (m,).
 
     A model's risks are scaled by the mean and standard deviation of its own out-of-fold risks, or, in the published
-    way, of the external cohort. A model that gives everybody the same risk contributes 0.
+    way, of the external cohort. A model that gives everybody the same risk contributes 0. Imported risks come as one
+    column for all fold models and stay as they are.
     """
     tables = [run.predictions().sort_values("id").set_index("id") for run in outside if run is not None]
+    if len(tables) < len(own):
+        return tables[0].assign(fold=0), tables[0]["risk"].to_numpy(dtype=np.float64)
     risks = []
     for run, table in zip(own, tables, strict=True):
         risk = table["risk"].to_numpy(dtype=np.float64)
@@ -168,8 +175,16 @@ def _with_values(result: Gathered, inside: list[pd.DataFrame], outside: list[Arr
     return replace(
         result,
         risk=risk if "risk" in gives else None,
+        survival=_survival(inside),
         external=np.stack(outside) if outside and "risk" in gives else None,
         dice=float(scores.mean()) if segments else None,
         hd95=float(distances[found].mean()) if segments and found.any() else None,
         unsegmented=float((~found).sum() / len(found)) if segments else None,
     )
+
+
+def _survival(inside: list[pd.DataFrame]) -> Array | None:
+    """Return predicted survival of all patients, or None where some have none."""
+    if any(curve is None for table in inside for curve in table["survival"]):
+        return None
+    return np.stack([np.stack(table["survival"].to_list()) for table in inside]).astype(np.float64)

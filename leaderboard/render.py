@@ -61,7 +61,8 @@ def json_text(board: Board) -> str:
 def csv_text(board: Board) -> str:
     """Return the rows as CSV; text that a spreadsheet would take for a formula gets a leading apostrophe."""
     rows = [_flat(row) for row in to_json(board)["rows"]]
-    names = list(rows[0]) if rows else ["method"]
+    # rows without a C-index have no horizons
+    names = list(dict.fromkeys(name for row in rows for name in row)) or ["method"]
     stream = io.StringIO()
     writer = csv.DictWriter(stream, names, lineterminator="\n")
     writer.writeheader()
@@ -71,12 +72,12 @@ def csv_text(board: Board) -> str:
 
 def markdown(board: Board) -> str:
     """Return the board as Markdown."""
-    lines = [f"# {_plain(board.cohort['title'])}", ""]
-    lines += [f"{name}: {_plain(value)}  " for name, value in facts(board).items()]
+    lines = [f"# {plain(board.cohort['title'])}", ""]
+    lines += [f"{name}: {plain(value)}  " for name, value in facts(board).items()]
     rows = [cells(row) for row in board.rows]
     if rows:
         lines += ["", "| " + " | ".join(rows[0]) + " |", "|" + "---|" * len(rows[0])]
-    lines += ["| " + " | ".join(map(_plain, row.values())) + " |" for row in rows]
+    lines += ["| " + " | ".join(map(plain, row.values())) + " |" for row in rows]
     lines += [
         "",
         (
@@ -85,8 +86,8 @@ def markdown(board: Board) -> str:
         ),
         "",
     ]
-    lines += [f"- {_plain(warning)}" for warning in board.warnings]
-    lines += [f"- `{row.method}` {row.status}: {_plain(row.reason)}" for row in board.rows if row.reason]
+    lines += [f"- {plain(warning)}" for warning in board.warnings]
+    lines += [f"- `{row.method}` {row.status}: {plain(row.reason)}" for row in board.rows if row.reason]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -121,7 +122,11 @@ def rounded(value: Any) -> Any:
 
 def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
     published_values = row["published"] or {}
-    flat = {k: v for k, v in sorted(row.items()) if k != "published"}
+    flat = {k: v for k, v in sorted(row.items()) if k not in {"published", "auc", "brier", "reasons", "tie_groups"}}
+    for name in ("auc", "brier"):
+        flat |= {f"{name}_{horizon}": value for horizon, value in row[name].items()}
+    flat["reasons"] = "; ".join(f"{name}: {reason}" for name, reason in row["reasons"].items())
+    flat["tie_groups"] = " ".join(map(str, row["tie_groups"]))
     for name in ("source", "c_index", "external_c_index", "dice"):
         flat[f"published_{name}"] = published_values.get(name)
     return flat
@@ -135,7 +140,7 @@ def harmless(value: Any) -> Any:
     return f"'{one_line}" if one_line.startswith(FORMULA) else one_line
 
 
-def _plain(text: Any) -> str:
+def plain(text: Any) -> str:
     """Return text as Markdown in which nothing is a tag, a link, code, emphasis or the end of a cell."""
     one_line = " ".join(str(text).split()).replace("&", "&amp;")
     for character in "<>|\\[]`*":

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from survbench.fitted import read_tuned
+from survbench.space import Space, space_from_json
 from survbench.store import Store, write_text
 from survbench.study import Study
 
@@ -30,6 +31,7 @@ class Search:
     method: str
     title: str
     where: str
+    space: Space
     tuned: Mapping[str, Any]
 
     @property
@@ -41,7 +43,7 @@ class Search:
 
 def searches(study: Study, store: Store) -> list[Search]:
     """Return the finished tuning jobs of a study, in its order."""
-    found: list[Search] = []
+    found: dict[str, Search] = {}
     for entry in study.entries:
         for key in (key for seed in entry.tunes for key in seed):
             run = store.read(key)
@@ -49,10 +51,19 @@ def searches(study: Study, store: Store) -> list[Search]:
                 continue
             fold = "all folds" if run.job["fold"] is None else f"fold {run.job['fold']}"
             where = f"seed {run.job['seed']}, {fold}"
-            found.append(
-                Search(key=key, method=entry.name, title=entry.title, where=where, tuned=read_tuned(run.folder))
+            found.setdefault(
+                key,
+                Search(
+                    key=key,
+                    # of a method that builds on another, also the searches for that one
+                    method=run.job["method"],
+                    title=entry.title if run.job["method"] == entry.name else run.job["method"],
+                    where=where,
+                    space=space_from_json(run.job["spec"]["space"]),
+                    tuned=read_tuned(run.folder),
+                ),
             )
-    return found
+    return list(found.values())
 
 
 def write_report(study: Study, store: Store) -> Path | None:
@@ -78,9 +89,9 @@ def plots(search: Search) -> dict[str, str]:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     trials = search.tuned["trials"]
     chosen = [t for t in trials if t["params"] and t["value"] is not None]
-    drawn = {"history": _svg(drawing.plot_optimization_history, _study(trials))}
+    drawn = {"history": _svg(drawing.plot_optimization_history, _study(trials, search.space))}
     if len(chosen) >= FEWEST and len({t["value"] for t in chosen}) > 1:
-        study = _study(chosen)
+        study = _study(chosen, search.space)
         drawn["importance"] = _svg(lambda s: drawing.plot_param_importances(s, evaluator=_evaluator()), study)
         drawn["slice"] = _svg(drawing.plot_slice, study)
     return drawn
@@ -92,7 +103,7 @@ def _evaluator() -> optuna.importance.BaseImportanceEvaluator:
     return optuna.importance.FanovaImportanceEvaluator(seed=0)
 
 
-def _study(trials: Sequence[Mapping[str, Any]]) -> optuna.Study:
+def _study(trials: Sequence[Mapping[str, Any]], space: Space) -> optuna.Study:
     """Return a search in memory, made of stored trials."""
     import optuna
     from optuna.trial import TrialState, create_trial
@@ -101,24 +112,13 @@ def _study(trials: Sequence[Mapping[str, Any]]) -> optuna.Study:
     for trial in trials:
         if trial["value"] is None:
             continue
-        distributions = {name: _distribution(name, trials) for name in trial["params"]}
+        distributions = {name: space[name].distribution() for name in trial["params"]}
         study.add_trial(
             create_trial(
                 state=TrialState.COMPLETE, value=trial["value"], params=trial["params"], distributions=distributions
             )
         )
     return study
-
-
-def _distribution(name: str, trials: Sequence[Mapping[str, Any]]) -> Any:
-    """Return the range of values that was tried."""
-    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
-
-    values = [t["params"][name] for t in trials if name in t["params"]]
-    if any(isinstance(v, str | bool) for v in values):
-        return CategoricalDistribution(sorted(set(values)))
-    low, high = min(values), max(values)
-    return IntDistribution(low, high) if isinstance(low, int) else FloatDistribution(low, high)
 
 
 def _svg(draw: Callable[[optuna.Study], Any], study: optuna.Study) -> str:

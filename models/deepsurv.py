@@ -46,6 +46,7 @@ class DeepSurv:
 
     Args:
         redundancy: largest ``|Spearman's rho|`` that two features may have; clinical columns are exempt.
+        screening: false-discovery rate (Benjamini and Hochberg) of a univariate Cox test before that; None for no test.
         layers: hidden layers; each is dense, then its activation, then dropout.
         neurons: of each hidden layer.
         activation: ``selu`` or ``relu``.
@@ -60,6 +61,7 @@ class DeepSurv:
         self,
         *,
         redundancy: float = 0.7,
+        screening: float | None = None,
         layers: int = 1,
         neurons: int = 32,
         activation: Activation = "selu",
@@ -70,6 +72,7 @@ class DeepSurv:
         patience: int = 50,
     ) -> None:
         self.redundancy = redundancy
+        self.screening = screening
         self.layers = layers
         self.neurons = neurons
         self.activation = activation
@@ -87,7 +90,7 @@ class DeepSurv:
         with _data_folder(ctx.scratch):
             from pycox.models import CoxPH
 
-        design = Design.fit(train, redundancy=self.redundancy)
+        design = Design.fit(train, redundancy=self.redundancy, screening=self.screening)
         matrix = design.matrix(train).astype(np.float32)
         outcomes = train.time.astype(np.float32), train.event.astype(np.float32)
         inner = _inner(train.event)

@@ -93,12 +93,16 @@ class SurvivalForest:
 
     Args:
         redundancy: largest ``|Spearman's rho|`` that two features may have; clinical columns are exempt.
+        screening: false-discovery rate (Benjamini and Hochberg) of a univariate Cox test before that; None for no test.
         trees: number of trees (ntree).
         leaf: fewest patients of a leaf (nodesize).
     """
 
-    def __init__(self, *, redundancy: float = 0.7, trees: int = 1000, leaf: int = 15) -> None:
+    def __init__(
+        self, *, redundancy: float = 0.7, screening: float | None = None, trees: int = 1000, leaf: int = 15
+    ) -> None:
         self.redundancy = redundancy
+        self.screening = screening
         self.trees = trees
         self.leaf = leaf
         self._fitted: tuple[Design, _Forest] | None = None
@@ -108,7 +112,7 @@ class SurvivalForest:
         from sksurv.ensemble import RandomSurvivalForest
         from sksurv.util import Surv
 
-        design = Design.fit(train, redundancy=self.redundancy)
+        design = Design.fit(train, redundancy=self.redundancy, screening=self.screening)
         matrix = design.matrix(train)
         forest = RandomSurvivalForest(
             n_estimators=self.trees,

@@ -35,18 +35,20 @@ class LassoCox:
 
     Args:
         redundancy: largest ``|Spearman's rho|`` that two features may have; clinical columns are exempt.
+        screening: false-discovery rate (Benjamini and Hochberg) of a univariate Cox test before that; None for no test.
         rule: ``best`` takes the penalty of the highest likelihood (``lambda.min``), ``one-standard-error`` the largest
             one whose likelihood is within a standard error of it (``lambda.1se``), for features that are over-fitted.
     """
 
-    def __init__(self, *, redundancy: float = 0.7, rule: Rule = "best") -> None:
+    def __init__(self, *, redundancy: float = 0.7, screening: float | None = None, rule: Rule = "best") -> None:
         self.redundancy = redundancy
+        self.screening = screening
         self.rule = rule
         self._model: LinearHazard | None = None
 
     def fit(self, train: Cohort, *, validation: Cohort | None, ctx: Context) -> Self:  # noqa: ARG002
         """Select features and fit, on the training fold alone."""
-        design = Design.fit(train, redundancy=self.redundancy)
+        design = Design.fit(train, redundancy=self.redundancy, screening=self.screening)
         matrix = design.matrix(train)
         spread = np.where(matrix.std(axis=0) > 0, matrix.std(axis=0), 1.0)
         coefficients = lasso(matrix / spread, train.time, train.event, rule=self.rule) / spread

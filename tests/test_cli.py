@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import subprocess
 import sys
@@ -24,6 +25,7 @@ VERBS = [
     ["leaderboard", "build"],
     ["compare"],
     ["selection"],
+    ["import-risks"],
     ["null-check"],
     ["masks"],
     ["track"],
@@ -114,6 +116,27 @@ def test_selection_tells_what_every_fit_made_of_the_columns(out):
     assert "volume does not tell which features it keeps" in refused.stderr
 
 
+def test_risks_of_another_program_get_a_row_and_a_wrong_file_ends_with_2(out, tmp_path):
+    import shutil
+
+    copy = tmp_path / "out"
+    shutil.copytree(out, copy)
+    (splits,) = (copy / "studies").glob("*/splits.json")
+    ids = [i for fold in json.loads(splits.read_text())["folds"] for i in fold]
+    risks = tmp_path / "risks.csv"
+    risks.write_text("id,risk\n" + "".join(f"{i},{n % 5}\n" for n, i in enumerate(ids)))
+    ended = bench("import-risks", risks, "--name", "cox-in-r", "--out", copy)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.startswith("cox-in-r is on the board of phantom-smoke-")
+    assert "cox-in-r" in (splits.parent / "leaderboard.md").read_text()
+    again = bench("track", "--out", copy)
+    assert again.returncode == 0, again.stderr
+    risks.write_text("id,risk\n" + f"{ids[0]},1\n")
+    refused = bench("import-risks", risks, "--name", "cox-in-r", "--out", copy)
+    assert refused.returncode == 2
+    assert f"{len(ids) - 1} of phantom have no risk" in refused.stderr
+
+
 def test_the_board_is_rebuilt_from_stored_runs_alone(out):
     (board,) = (out / "studies").glob("*/leaderboard.json")
     before = board.read_bytes()
@@ -135,6 +158,17 @@ def test_lists_are_machine_readable():
     assert "deepmts" in {m["name"] for m in methods}
     for what in ("cohorts", "profiles", "metrics"):
         assert all("name" in row for row in json.loads(bench("list", what, "--json").stdout))
+
+
+def test_every_metric_that_is_listed_is_where_the_list_says(out):
+    (path,) = (out / "studies").glob("*/leaderboard.json")
+    compared = json.loads(bench("compare", "volume", "tlg", "--out", out, "--json").stdout)
+    places = {"leaderboard.json": json.loads(path.read_text())["rows"][0], "bench compare": compared}
+    for metric in json.loads(bench("list", "metrics", "--json").stdout):
+        if metric["where"] in places:
+            assert metric["name"] in places[metric["where"]]
+        else:
+            assert callable(getattr(importlib.import_module(metric["where"]), metric["name"]))
 
 
 def test_info_counts_the_parameters_of_deepmts():

@@ -21,6 +21,7 @@ from survbench.datasets.named import load_source
 from survbench.datasets.preprocess import plan_grid
 from survbench.errors import BenchError, CohortError
 from survbench.examples import FILE, read_examples
+from survbench.import_risks import import_risks
 from survbench.metrics import dice
 from survbench.profile import load_profile
 from survbench.registry import registry
@@ -155,6 +156,20 @@ def test_a_full_disk_is_not_the_patients_fault(tmp_path, monkeypatch):
     monkeypatch.setattr(VolumeStore, "put", lambda *_, **__: (_ for _ in ()).throw(full))
     with pytest.raises(OSError, match="No space left"):
         prepare(work, ["pet", "ct", "mask"], grid, None, {}, str(tmp_path))
+
+
+def test_imported_risks_stay_on_the_board_when_other_methods_run(tmp_path):
+    request = request_for(tmp_path, "volume")
+    first = runner.run(request, runner.Silent())
+    ids = sorted(i for fold in first.study.protocol["folds"] for i in fold)
+    path = tmp_path / "risks.csv"
+    path.write_text("id,risk\n" + "".join(f"{i},{n}\n" for n, i in enumerate(ids)))
+    import_risks(first.study, Store(tmp_path), path, name="in-r")
+    second = runner.run(replace(request, methods="tlg"), runner.Silent())
+    assert {row.method for row in second.board.rows} == {"volume", "tlg", "in-r"}
+    third = runner.run(replace(request, methods="tlg"), runner.Silent())
+    row = next(row for row in third.board.rows if row.method == "in-r")
+    assert (row.status, row.coverage) == ("ok", 1.0)
 
 
 def test_job_order_and_workers_change_no_number(cheap, tmp_path):

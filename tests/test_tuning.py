@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 import optuna
 import pytest
+import torch
 import yaml
 from survbench import runner
 from survbench.api import DeadlineError
@@ -70,13 +71,64 @@ def test_a_search_that_is_cut_off_ends_as_an_uninterrupted_one(tmp_path, killed_
     assert resumed == whole
 
 
-def test_a_deadline_ends_the_job_and_not_the_trial(tmp_path):
-    def slow(params, report):
-        raise DeadlineError("over")
+@pytest.mark.parametrize("fault", [OSError(28, "No space left on device"), MemoryError(), torch.OutOfMemoryError()])
+def test_a_fault_of_the_machine_ends_the_job_and_is_no_finding_about_params(tmp_path, fault):
+    whole = tune(bowl, SPACE, trials=5, seed=0, journal=tmp_path / "whole")
+    calls = 0
 
-    with pytest.raises(DeadlineError):
-        tune(slow, SPACE, trials=3, seed=0, journal=tmp_path / "j")
-    assert len(tune(bowl, SPACE, trials=3, seed=0, journal=tmp_path / "j").trials) == 3
+    def unlucky(params, report):
+        nonlocal calls
+        calls += 1
+        if calls == 3:
+            raise fault
+        return bowl(params, report)
+
+    with pytest.raises(type(fault)):
+        tune(unlucky, SPACE, trials=5, seed=0, journal=tmp_path / "j")
+    assert tune(bowl, SPACE, trials=5, seed=0, journal=tmp_path / "j") == whole
+
+
+def test_a_search_in_which_everything_failed_begins_again(tmp_path, caplog):
+    def late(params, report):
+        raise DeadlineError("the job's time is used up")
+
+    failed = tune(late, SPACE, trials=3, seed=0, journal=tmp_path / "j")
+    assert {t.error for t in failed.trials} == {"DeadlineError: the job's time is used up"}
+    assert tune(bowl, SPACE, trials=3, seed=0, journal=tmp_path / "j").best.value is not None
+    assert "begins again" in caplog.text
+
+
+def test_params_that_end_the_process_every_time_are_given_up(tmp_path):
+    """Each attempt is cut off as by a kill; the third counts as failed, and the search goes on."""
+
+    def lethal(params, report):
+        if params and params["kind"] == "b":
+            raise KeyboardInterrupt
+        return 0.0 if not params else 1.0
+
+    tuned = None
+    for _ in range(40):
+        try:
+            tuned = tune(lethal, SPACE, trials=6, seed=3, journal=tmp_path / "j")
+            break
+        except KeyboardInterrupt:
+            continue
+    assert tuned is not None
+    assert len(tuned.trials) == 6
+    given_up = [t for t in tuned.trials if t.error]
+    assert given_up
+    assert all("cut off 3 times" in t.error and t.params["kind"] == "b" for t in given_up)
+    assert tuned.best.params["kind"] == "a"
+
+
+def test_a_torn_line_in_the_middle_costs_what_follows_and_not_the_search(tmp_path, caplog):
+    whole = tune(bowl, SPACE, trials=8, seed=7, journal=tmp_path / "whole")
+    tune(bowl, SPACE, trials=6, seed=7, journal=tmp_path / "j")
+    lines = (tmp_path / "j").read_bytes().splitlines(keepends=True)
+    middle = len(lines) // 2
+    (tmp_path / "j").write_bytes(b"".join([*lines[:middle], lines[middle][:10], *lines[middle:]]))
+    assert tune(bowl, SPACE, trials=8, seed=7, journal=tmp_path / "j") == whole
+    assert "torn line" in caplog.text
 
 
 def test_params_that_fail_are_kept_with_their_reason_and_count(tmp_path):
@@ -180,7 +232,28 @@ def test_deep_features_are_tuned_on_networks_that_have_not_seen_the_inner_patien
             assert set(upstream["train"]) == set(split["train"])
             assert not set(upstream["train"]) & set(split["validation"])
             assert order.index(upstream["key"]) < order.index(search["key"])
-    assert {e.name for e in planned.study.entries} == {"deepfeat-lasso-cox"}
+    (entry,) = planned.study.entries
+    assert entry.name == "deepfeat-lasso-cox"
+    assert {jobs[key]["method"] for key in entry.tunes[0]} == {"deepfeat-lasso-cox", "deepmts"}, "all of them are shown"
+    more = runner.dry_run(replace(request, methods="deepfeat-lasso-cox,deepfeat-rsf"))
+    assert len(more.plan.jobs) == len({j["key"] for j in more.plan.jobs}), "every job is planned once"
+
+
+def test_inner_folds_that_cannot_be_scored_are_refused_before_anything_is_fitted(tmp_path):
+    request = request_for(tmp_path, "nested")
+    many = request.profile.tuning.model_copy(update={"inner_folds": 9})
+    request = replace(request, profile=request.profile.model_copy(update={"tuning": many}))
+    with pytest.raises(BenchError, match=r"cannot be dealt into 9 inner folds. Use --tune none"):
+        runner.dry_run(request)
+
+
+def test_fresh_forgets_a_search_that_is_under_way(odd_plugins, tmp_path):
+    request = request_for(tmp_path, "nested")
+    (job,) = [j for j in runner.dry_run(request).to_do if j["kind"] == "tune" and j["fold"] == 0]
+    journal = Store(tmp_path).scratch(job["key"]) / "journal.log"
+    journal.write_text("what an earlier attempt has left\n")
+    assert not runner.run(replace(request, fresh=True), runner.Silent()).failed
+    assert not journal.exists()
 
 
 def test_untuned_methods_are_not_fitted_again(nested):
@@ -208,9 +281,9 @@ def test_a_search_whose_process_is_killed_goes_on_without_losing_or_repeating_tr
         [read_tuned(Store(out).folder(k)) for k in keys] for out in (request.out, tmp_path / "out")
     )
     assert resumed == uninterrupted
-    # only the fits of the trial that was cut off, at most two, came twice; a trial that fails at once has no step
+    # only the fits of the trial that was cut off, at most two, came twice; failed and pruned trials have one
     trials = [t for search in resumed for t in search["trials"]]
-    fits = sum(max(1, len(t["steps"])) for t in trials) + len(entry_of(result).fits[0])
+    fits = sum(1 if t["value"] is None else 2 for t in trials) + len(entry_of(result).fits[0])
     assert 1 <= (tmp_path / "fits").stat().st_size - fits <= 2
 
 

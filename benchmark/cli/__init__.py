@@ -10,7 +10,7 @@ from types import FrameType
 from typing import NoReturn
 
 import typer
-from survbench.cli import boards, cohorts, comparison, doctor, features, plugins, run, show
+from survbench.cli import boards, cohorts, comparison, doctor, features, importing, plugins, run, show
 from survbench.errors import BenchError
 
 app = typer.Typer(
@@ -20,7 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (run, show, cohorts, features, boards, comparison, plugins, doctor):
+for module in (run, show, cohorts, features, boards, comparison, importing, plugins, doctor):
     module.register(app)
 
 

@@ -137,7 +137,7 @@ class PlainWatcher:
 
 def label(job: Job) -> str:
     """Return a job in words."""
-    what = {"tune": " tuning", "fit": "", "predict": " external"}[job["kind"]]
+    what = {"tune": " tuning", "fit": "", "predict": " external", "import": " imported"}[job["kind"]]
     fold = "all folds" if job["fold"] is None else f"fold {job['fold']}"
     return f"{job['method']} seed {job['seed']} {fold}{what}"
 

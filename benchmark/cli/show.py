@@ -10,28 +10,38 @@ import typer
 from survbench.cli.progress import label
 from survbench.cli.text import DEFAULT_OUT, AsJson, Out, examples, say, say_json
 
+BOARD, CURVES, COMPARE = "leaderboard.json", "survbench.survival_metrics", "bench compare"
 METRICS = {
-    "c_index": "Harrell's C: mean over folds, averaged over seeds; ties count half. 0.5 is chance, 1 is perfect.",
-    "external_c_index": "Harrell's C of the ensemble of the fold models on the external cohort.",
-    "c_index_pooled": "Harrell's C over all within-fold pairs together.",
-    "uno_c": "Uno's C: concordance up to tau, weighted for censoring by the training fold's distribution.",
-    "auc": "Cumulative/dynamic area under the ROC curve at each horizon (had the event by then or not).",
-    "brier": "Brier score of the predicted survival at each horizon, weighted for censoring; 0 is perfect.",
-    "ibs": "Brier score integrated from 0 to tau, over tau.",
-    "d_calibration": "Chi-squared p that predicted survival at patients' own times is uniform (Haider 2020).",
-    "calibration": "Observed over expected events before each horizon, and by groups of predicted risk.",
-    "risk_groups": "Halves by the median risk of each fold: Kaplan-Meier, log-rank p by permutation, hazard ratio.",
-    "dice": "Overlap of predicted and manual tumour mask, mean over test patients, for methods that segment.",
-    "hd95": "95th percentile of the distance between the surfaces of predicted and manual mask, in mm.",
-    "p": "Paired infinitesimal-jackknife test of the C-index difference from the reference method.",
-    "p_holm": "The same, adjusted by Holm over all ranked methods.",
-    "p_bh": "The same, adjusted by Benjamini and Hochberg (false discovery rate).",
-    "p_bootstrap": "Paired bootstrap of the difference; at least 2 / (resamples + 1).",
-    "p_compare_c": "compareC (Kang 2015): the difference with a one-shot variance.",
-    "p_permutation": "Exchange of the two ranks of random patients; for small cohorts.",
-    "rank_interval": "95 % bootstrap interval of a method's rank.",
-    "smallest_detectable_difference": "Difference of C that the cohort shows at 5 % with 80 % power.",
+    "c_index": (
+        BOARD,
+        "Harrell's C: mean over folds, averaged over seeds; ties count half. 0.5 is chance, 1 is perfect.",
+    ),
+    "external_c_index": (BOARD, "Harrell's C of the ensemble of the fold models on the external cohort."),
+    "c_index_pooled": (BOARD, "Harrell's C over all within-fold pairs together."),
+    "uno_c": (BOARD, "Uno's C: concordance up to tau, weighted for censoring by the training fold's distribution."),
+    "auc": (BOARD, "Cumulative/dynamic area under the ROC curve at each horizon (had the event by then or not)."),
+    "brier": (BOARD, "Brier score of the predicted survival at each horizon, weighted for censoring; 0 is perfect."),
+    "ibs": (BOARD, "Brier score integrated from 0 to tau, over tau."),
+    "d_calibration": (BOARD, "Chi-squared p that predicted survival at patients' own times is uniform (Haider 2020)."),
+    "calibration": (CURVES, "Observed over expected events before each horizon, and by groups of predicted risk."),
+    "risk_groups": (
+        "survbench.risk_groups",
+        "Halves by the median risk of each fold: Kaplan-Meier, log-rank p by permutation, hazard ratio.",
+    ),
+    "dice": (BOARD, "Overlap of predicted and manual tumour mask, mean over test patients, for methods that segment."),
+    "hd95": (BOARD, "95th percentile of the distance between the surfaces of predicted and manual mask, in mm."),
+    "difference": (BOARD, "C-index minus that of the reference method, with its paired bootstrap interval."),
+    "p": (BOARD, "Paired infinitesimal-jackknife test of the C-index difference from the reference method."),
+    "p_holm": (BOARD, "The same, adjusted by Holm over all ranked methods."),
+    "p_bh": (BOARD, "The same, adjusted by Benjamini and Hochberg (false discovery rate)."),
+    "p_bootstrap": (BOARD, "Paired bootstrap of the difference; at least 2 / (resamples + 1)."),
+    "p_compare_c": (COMPARE, "compareC (Kang 2015): the difference with a one-shot variance."),
+    "p_permutation": (COMPARE, "Exchange of the two ranks of random patients; for small cohorts."),
+    "rank_low": (BOARD, "95 % bootstrap interval of a method's rank: its better end; rank_high is the other."),
+    "tie_groups": (BOARD, "Runs of the ranking in which no two methods are told apart (Holm over all pairs)."),
+    "smallest_detectable_difference": (BOARD, "Difference of C that the cohort shows at 5 % with 80 % power."),
 }
+"""By name: where it is to be found, and what it is."""
 INFO = ("family", "needs_fit", "needs_predict", "gives", "params", "space", "tags", "reference", "published", "notes")
 """What ``bench info`` shows of a declaration, in this order."""
 
@@ -59,7 +69,8 @@ def listing(
     width = max(len(str(row["name"])) for row in rows)
     for row in rows:
         family = f"{row['family']:<14}" if "family" in row else ""
-        say(f"{row['name']:<{width}}  {family}{row['title']}")
+        where = f" [{row['where']}]" if "where" in row else ""
+        say(f"{row['name']:<{width}}  {family}{row['title']}{where}")
 
 
 def _methods() -> list[dict[str, Any]]:
@@ -99,7 +110,7 @@ def _profiles() -> list[dict[str, Any]]:
 
 
 def _metrics() -> list[dict[str, Any]]:
-    return [{"name": name, "title": title} for name, title in METRICS.items()]
+    return [{"name": name, "where": where, "title": title} for name, (where, title) in METRICS.items()]
 
 
 def info(name: Annotated[str, typer.Argument(help="A method.")], *, as_json: AsJson = False) -> None:

@@ -1,25 +1,27 @@
-"""Put the leaderboard of the latest study into README.md, between its markers: ``readme_leaderboard.py [OUT]``."""
+"""Put the committed leaderboard of the phantom's quick profile into README.md, between its markers."""
 
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
 
-from survbench.study import latest_study
-
-README = Path(__file__).parents[2] / "README.md"
+ROOT = Path(__file__).parents[2]
+BOARD = ROOT / "leaderboard" / "results" / "phantom-quick" / "leaderboard.md"
 BLOCK = re.compile(r"(<!-- leaderboard: quick -->\n).*(<!-- /leaderboard -->)", re.DOTALL)
+
+
+def with_board(readme: str, board: str) -> str:
+    """Return the README's text with a board in its block."""
+    # headings of the board would break the README's own
+    body = re.sub(r"^#+ (.*)$", r"**\1**", board.strip(), flags=re.MULTILINE)
+    return BLOCK.sub(lambda found: f"{found[1]}{body}\n{found[2]}", readme)
 
 
 def main() -> None:
     """Replace the block."""
-    out = Path(sys.argv[1] if len(sys.argv) > 1 else "bench-results").absolute()
-    board = (latest_study(out).folder(out) / "leaderboard.md").read_text(encoding="utf-8").strip()
-    # headings of the board would break the README's own
-    body = re.sub(r"^#+ (.*)$", r"**\1**", board, flags=re.MULTILINE)
-    text = README.read_text(encoding="utf-8")
-    README.write_text(BLOCK.sub(lambda found: f"{found[1]}{body}\n{found[2]}", text), encoding="utf-8")
+    path = ROOT / "README.md"
+    text = with_board(path.read_text(encoding="utf-8"), BOARD.read_text(encoding="utf-8"))
+    path.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

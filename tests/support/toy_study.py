@@ -16,7 +16,7 @@ def outcomes(ids):
     return rng.exponential(20, len(ids)).round(2) + 0.1, rng.random(len(ids)) < 0.6
 
 
-def table(ids, chosen, risk, *, fold, seed=0, role="test", dice=np.nan):
+def table(ids, chosen, risk, *, fold, seed=0, role="test", dice=np.nan, survival=None):
     time, event = outcomes(ids)
     rows = [ids.index(i) for i in chosen]
     return pd.DataFrame(
@@ -31,7 +31,7 @@ def table(ids, chosen, risk, *, fold, seed=0, role="test", dice=np.nan):
             "risk": np.asarray(risk, dtype=float),
             "dice": dice,
             "hd95": 10 * dice,
-            "survival": [None] * len(chosen),
+            "survival": [None] * len(chosen) if survival is None else list(survival),
         }
     )
 
@@ -93,6 +93,8 @@ def study(entries, *, external=True, selection="last", **profile):
             "tuning": "none",
             "reference": "radiomics-lasso-cox",
             "standardisation": standardisation,
+            "tau": 21.0,
+            "horizons": [12.0, 36.0, 60.0],
             "fingerprint": "0123456789abcdef",
         },
         profile={
@@ -109,7 +111,7 @@ def study(entries, *, external=True, selection="last", **profile):
 
 def method(store, name, risks, *, family="marker", outside=None, dice=np.nan, gives=("risk",), title=None, **more):
     """Write a complete method: ``risks`` of shape (seeds, 30), ``outside`` of shape (seeds, folds, 20), ``selected``
-    by seed and fold.
+    and ``survival`` (a function of risks that gives curves) by seed and fold.
     """
     risks = np.atleast_2d(risks)
     fits, predicts = [], []
@@ -122,7 +124,15 @@ def method(store, name, risks, *, family="marker", outside=None, dice=np.nan, gi
             put(
                 store,
                 key,
-                table(IDS, members, own, fold=fold, seed=seed, dice=dice),
+                table(
+                    IDS,
+                    members,
+                    own,
+                    fold=fold,
+                    seed=seed,
+                    dice=dice,
+                    survival=more["survival"](np.array(own)) if "survival" in more else None,
+                ),
                 description=more.get("description"),
                 selected=more["selected"][seed][fold] if "selected" in more else None,
                 upstream=more.get("upstream"),

@@ -1,0 +1,61 @@
+"""Keep the phantom's predictions with the code, and the boards that follow from them.
+
+``publish_results.py OUT`` packs every study of the phantom under an output folder into leaderboard/results/ and builds
+its board there; ``publish_results.py`` alone builds the boards again from what is packed. Where nothing has changed
+the files do not change either.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from survbench.bundle import pack, unpack
+from survbench.leaderboard.build import build_board
+from survbench.leaderboard.render import csv_text, json_text, markdown
+from survbench.leaderboard.table_files import write_tables
+from survbench.leaderboard.tables import tables
+from survbench.store import Store, write_text
+from survbench.study import find_studies
+
+RESULTS = Path(__file__).parents[2] / "leaderboard" / "results"
+COHORT = "phantom"
+
+
+def publish(out: Path, results: Path) -> None:
+    """Pack the phantom's studies; one of a profile takes the place of an earlier one."""
+    for study in find_studies(out):
+        if study.cohort["name"] == COHORT:
+            folder = results / f"{COHORT}-{study.profile['name']}"
+            shutil.rmtree(folder, ignore_errors=True)
+            pack(study, Store(out), folder)
+            sys.stdout.write(f"{study.name}: {_kilobytes(folder)} kB in {folder}\n")
+
+
+def rebuild(results: Path) -> None:
+    """Build the board and the tables of every packed study, in its folder."""
+    for packed in sorted(results.glob("*/study.json")):
+        with tempfile.TemporaryDirectory() as scratch:
+            store = Store(Path(scratch))
+            study = unpack(packed.parent, store)
+            board = build_board(study, store)
+            for kind, text in (("md", markdown(board)), ("csv", csv_text(board)), ("json", json_text(board))):
+                write_text(packed.parent / f"leaderboard.{kind}", text)
+            write_tables(tables(board, study), packed.parent / "tables")
+
+
+def main(arguments: list[str], results: Path = RESULTS) -> None:
+    """Publish, if an output folder is given, and build."""
+    if arguments:
+        publish(Path(arguments[0]).absolute(), results)
+    rebuild(results)
+
+
+def _kilobytes(folder: Path) -> int:
+    return round(sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1000)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,78 @@
+"""Several methods on the same patients: their C-indices, common resamples and influences, and any two compared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from survbench.leaderboard.gather import Outcomes
+from survbench.significance import AllPairs, Bootstrap, all_pairs, bootstrap, influence, paired_jackknife
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """C of one method minus that of another: paired bootstrap interval and p, paired jackknife; NaN is not known."""
+
+    value: float
+    low: float
+    high: float
+    se: float
+    p: float
+    p_bootstrap: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """Methods on the same patients.
+
+    Attributes:
+        names: of the methods, in the order of ``boot``.
+        boot: C as the mean over folds.
+        pooled: C over all within-fold pairs together, of the same resamples.
+        influences: of each patient on C, by method.
+    """
+
+    outcomes: Outcomes
+    names: tuple[str, ...]
+    boot: Bootstrap
+    pooled: Bootstrap
+    influences: Mapping[str, Floats]
+
+    @classmethod
+    def of(cls, outcomes: Outcomes, risks: Mapping[str, Floats], *, resamples: int, seed: int) -> Self:
+        """Resample patients once for all methods, whose risks have the shape (seeds, n)."""
+        o, values = outcomes, list(risks.values())
+        boot, pooled = (
+            bootstrap(o.time, o.event, o.fold, values, resamples=resamples, seed=seed, estimand=estimand)
+            for estimand in ("fold-mean", "pooled")
+        )
+        influences = {name: influence(o.time, o.event, o.fold, risk) for name, risk in risks.items()}
+        return cls(outcomes=outcomes, names=tuple(risks), boot=boot, pooled=pooled, influences=influences)
+
+    def known(self, name: str) -> bool:
+        """Say whether a method is here and has a C: one without a comparable pair in some fold has none."""
+        return name in self.names and bool(np.isfinite(self.boot.point[self.names.index(name)]))
+
+    def difference(self, a: str, b: str) -> Difference:
+        """Compare two methods that are here."""
+        i, j = self.names.index(a), self.names.index(b)
+        value = float(self.boot.point[i] - self.boot.point[j])
+        test = paired_jackknife(self.influences[a], self.influences[b], value)
+        low, high = self.boot.difference_interval(i, j)
+        return Difference(
+            value=value, low=low, high=high, se=test.se, p=test.p, p_bootstrap=self.boot.difference_p(i, j)
+        )
+
+    def only(self, names: Sequence[str]) -> Bootstrap:
+        """Return the resamples of some methods, so that ranks count among them."""
+        chosen = [self.names.index(name) for name in names]
+        return Bootstrap(self.boot.point[chosen], self.boot.replicates[chosen], self.boot.excluded, self.boot.level)
+
+    def pairs(self, names: Sequence[str]) -> AllPairs:
+        """Test every pair of some methods."""
+        return all_pairs(self.only(names).point, [self.influences[name] for name in names])

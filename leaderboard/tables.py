@@ -1,0 +1,168 @@
+"""The paper's tables in a study's numbers, with the published ones beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from survbench.leaderboard.board import Board, Row
+from survbench.leaderboard.cells import NONE, facts, interval, number, p_value, signed
+from survbench.leaderboard.patients import REFERENCE, patient_rows, patients_source
+from survbench.study import Study
+
+PAPER_TABLES = {
+    "table-2": "Survival models compared (Table II)",
+    "table-3": "DeepMTS and its parts (Table III)",
+    "table-4": "Segmentation backbones (Table IV)",
+    "table-5": "Layers before pooling (Table V)",
+}
+QUOTED = "Published P values are quoted, not reproduced: the paper does not name its test."
+OTHERS = "Published values are of the paper's patients and budget (170 and 23 patients, 15,000 steps): another cohort."
+Cells = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column as people read it: its heading, and how a row's values become its cell."""
+
+    head: str
+    text: Callable[[Cells], str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """A table: ``rows`` hold flat values by name (CSV, JSON), ``columns`` make cells of them (Markdown, LaTeX).
+
+    The first ``left`` columns are text.
+    """
+
+    name: str
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[Cells, ...]
+    notes: tuple[str, ...]
+    left: int = 1
+
+
+def tables(board: Board, study: Study) -> tuple[Table, ...]:
+    """Return the tables of a study that have rows, in the paper's order, and the paper's contrasts last."""
+    made = [_patients(board, study)]
+    for tag, title in PAPER_TABLES.items():
+        names = {entry.name for entry in study.entries if tag in entry.tags}
+        made.append(_methods(board, tag, title, [row for row in board.rows if row.method in names]))
+    return tuple(table for table in (*made, _contrasts(board)) if table.rows)
+
+
+def _patients(board: Board, study: Study) -> Table:
+    outside = board.external is not None
+    columns = [
+        Column("Characteristic", lambda r: str(r["characteristic"])),
+        Column("", lambda r: str(r["level"])),
+        Column(board.cohort["title"], lambda r: r["text"] or NONE),
+        *([Column(board.external["title"], lambda r: r["external_text"] or NONE)] if board.external else []),
+        Column(
+            "Hazard ratio (95 % CI)",
+            lambda r: "1" if r["reason"] == REFERENCE else interval(r["hazard_ratio"], r["low"], r["high"]),
+        ),
+        Column("p", lambda r: p_value(r["p"])),
+        Column("Published, training", lambda r: r["published"] or NONE),
+        *([Column("Published, testing", lambda r: r["published_external"] or NONE)] if outside else []),
+    ]
+    rows = tuple(patient_rows(study.patients, str(board.cohort["endpoint"])))
+    missing = {f"{r['characteristic']}: {r['reason']}": None for r in rows if r["reason"] not in {"", REFERENCE}}
+    notes = (
+        "Count (per cent of the patients in whom it is known), or median (range).",
+        "Follow-up: median (95 % CI) by reverse Kaplan-Meier.",
+        "Hazard ratios: univariate Cox models, of a number for one unit more, of levels against the first.",
+        *([f"No hazard ratio: {'; '.join(missing)}."] if missing else []),
+        f"Published: {patients_source()}.",
+    )
+    return Table(name="table-1", title="Patients (Table I)", columns=tuple(columns), rows=rows, notes=notes, left=2)
+
+
+def _methods(board: Board, tag: str, title: str, rows: list[Row]) -> Table:
+    """Return Table II with the external cohort, the others with Dice: what the paper prints."""
+    columns = [
+        Column("Method", lambda r: str(r["title"])),
+        Column(
+            "C-index (95 % CI)",
+            lambda r: (
+                interval(r["c_index"], r["c_index_low"], r["c_index_high"]) if r["status"] == "ok" else str(r["status"])
+            ),
+        ),
+    ]
+    if tag == "table-2":
+        of = ("external_c_index", "external_c_index_low", "external_c_index_high")
+        columns += [
+            Column("External C (95 % CI)", lambda r: interval(*(r[name] for name in of))),
+            Column("Published C", lambda r: number(r["published_c_index"])),
+            Column("Published external C", lambda r: number(r["published_external_c_index"])),
+        ]
+    else:
+        columns += [
+            Column("Dice", lambda r: number(r["dice"])),
+            Column("Published C", lambda r: number(r["published_c_index"])),
+            Column("Published Dice", lambda r: number(r["published_dice"])),
+        ]
+    return Table(
+        name=tag,
+        title=title,
+        columns=tuple(columns),
+        rows=tuple(map(_values, rows)),
+        notes=(_made_under(board), OTHERS, *board.warnings),
+    )
+
+
+def _values(row: Row) -> dict[str, Any]:
+    of_row = ("method", "title", "status", "c_index", "c_index_low", "c_index_high", "c_index_seed_sd")
+    outside = ("external_c_index", "external_c_index_low", "external_c_index_high")
+    of_paper = row.published or {}
+    return {
+        **{name: getattr(row, name) for name in (*of_row, *outside, "dice", "reason")},
+        **{f"published_{name}": of_paper.get(name) for name in ("c_index", "external_c_index", "dice", "source")},
+    }
+
+
+def _contrasts(board: Board) -> Table:
+    def ours(prefix: str) -> Callable[[Cells], str]:
+        return lambda r: signed(*(r[f"{prefix}{name}"] for name in ("difference", "difference_low", "difference_high")))
+
+    def quoted(name: str) -> Callable[[Cells], str]:
+        return lambda r: r[name] if isinstance(r[name], str) else p_value(r[name])
+
+    outside = [
+        Column("External difference (95 % CI)", ours("external_")),
+        Column("External p", lambda r: p_value(r["external_p"])),
+        Column("External Holm p", lambda r: p_value(r["external_p_holm"])),
+        Column("Published external difference", lambda r: number(r["published_external_difference"])),
+        Column("Published external P", quoted("published_external_p")),
+    ]
+    return Table(
+        name="contrasts",
+        title="The paper's contrasts",
+        columns=(
+            Column("Table", lambda r: str(r["table"])),
+            Column("Contrast", lambda r: f"{r['a']} - {r['b']}"),
+            Column("Difference of C (95 % CI)", ours("")),
+            Column("p", lambda r: p_value(r["p"])),
+            Column("Holm p", lambda r: p_value(r["p_holm"])),
+            Column("BH p", lambda r: p_value(r["p_bh"])),
+            Column("Published difference", lambda r: number(r["published_difference"])),
+            Column("Published P", quoted("published_p")),
+            *(outside if board.external is not None else ()),
+        ),
+        rows=tuple(asdict(row) for row in board.contrasts),
+        notes=(
+            QUOTED,
+            "p: paired infinitesimal jackknife, adjusted within each table over the contrasts that could be tested.",
+            _made_under(board),
+            OTHERS,
+            *board.warnings,
+        ),
+        left=2,
+    )
+
+
+def _made_under(board: Board) -> str:
+    return "; ".join(f"{name}: {value}" for name, value in facts(board).items()) + "."
