@@ -36,8 +36,8 @@ def register(app: typer.Typer) -> None:
 
 
 def build(out: Out = DEFAULT_OUT) -> None:
-    """Rebuild every study's leaderboard (Markdown, CSV, JSON, HTML), the paper's tables (also LaTeX), the tables of kept
-    features, and the site from its runs.
+    """Rebuild every study's leaderboard (Markdown, CSV, JSON, HTML), the paper's tables (also LaTeX), the tables of
+    kept features, and the site from its runs.
     """
     from survbench.runner import build_and_write
     from survbench.store import Store
