@@ -195,7 +195,9 @@ def parse_model(model: type[Model], raw: dict[str, Any], *, source: str, see: st
     try:
         return model.model_validate(raw)
     except ValidationError as error:
-        lines = [_explain(model, dict(problem)) for problem in error.errors()]
+        # a misspelt key first: it explains the missing one
+        problems = sorted(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
+        lines = [_explain(model, dict(problem)) for problem in problems]
         raise BenchError(
             "\n".join([f"{source} does not fit:", *(f"  {line}" for line in lines), f"See {see}."])
         ) from error
@@ -203,6 +205,8 @@ def parse_model(model: type[Model], raw: dict[str, Any], *, source: str, see: st
 
 def _explain(model: type[BaseModel], problem: dict[str, Any]) -> str:
     where = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "missing":
+        return f"{where}: is missing"
     if problem["type"] != "extra_forbidden":
         return f"{where or '(card)'}: {problem['msg']}, given {problem.get('input')!r}"
     fields = _fields_at(model, problem["loc"][:-1])

@@ -91,6 +91,8 @@ def plan(
     entries: list[Entry] = []
     for info in infos:
         entry = Entry.of(info)
+        # features of a table are not taken from a mask
+        entry = replace(entry, needs_mask=entry.needs_mask and "mask" in train.offers)
         missing = missing_for(info, train, upstreams)
         if missing:
             entries.append(replace(entry, skipped="; ".join(missing)))

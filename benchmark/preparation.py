@@ -254,7 +254,7 @@ def without(source: SourceCohort, problems: Mapping[str, str], *, skip_bad: bool
     for problem in listed:
         log.warning("%s is left out: %s", problem.subject, problem.what)
     kept = [i for i in source.cohort.ids if i not in problems]
-    return SourceCohort(source.card, source.cohort.select(kept))
+    return SourceCohort(source.card, source.cohort.select(kept), tuple(sorted({*source.left_out, *problems})))
 
 
 def _refuse_different(first: SourceCohort, other: SourceCohort) -> None:
@@ -284,8 +284,19 @@ def _refuse_different(first: SourceCohort, other: SourceCohort) -> None:
             "Declare the same columns under 'features' on both cards, or on none."
         )
     mine = {(c.name, c.kind, c.levels) for c in first.cohort.clinical_columns}
-    if mine != {(c.name, c.kind, c.levels) for c in other.cohort.clinical_columns}:
+    theirs = {(c.name, c.kind, c.levels) for c in other.cohort.clinical_columns}
+    if mine != theirs:
+        sides = [
+            f"{card.name!r}: {', '.join(_declared(c) for c in sorted(only)) or 'none more'}"
+            for card, only in ((first.card, mine - theirs), (other.card, theirs - mine))
+        ]
         raise BenchError(
-            f"Cohorts {first.card.name!r} and {other.card.name!r} give different clinical columns to methods. "
-            "Declare the same columns with model: true, of the same kind and levels, on both cards."
+            "The cohort and the external cohort give different clinical columns to methods; only "
+            f"{' and only '.join(sides)}. Declare the same columns with model: true, of the same kind and levels, on "
+            "both cards."
         )
+
+
+def _declared(column: tuple[str, str, tuple[str, ...]]) -> str:
+    name, kind, levels = column
+    return f"{name} ({kind}{': ' if levels else ''}{', '.join(levels)})"

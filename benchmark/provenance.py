@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import survbench
+from survbench.hashing import digest, file_digest
 
 PACKAGES = ("numpy", "scipy", "pandas", "scikit-learn", "scikit-survival", "torch", "pyradiomics-bhklab", "SimpleITK")
 
@@ -35,6 +36,15 @@ def installed_version(name: str) -> str | None:
         return version(name)
     except PackageNotFoundError:
         return None
+
+
+@cache
+def code_fingerprint() -> str:
+    """Return a hash of all files of the harness and of the leaderboard, templates included."""
+    import survbench.leaderboard
+
+    folders = [Path(package.__file__).parent for package in (survbench, survbench.leaderboard)]
+    return digest({path.name: file_digest(path) for folder in folders for path in folder.iterdir() if path.is_file()})
 
 
 def _commit() -> str | None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from typing import Protocol as Interface
@@ -17,7 +18,7 @@ from survbench.datasets.source import SourceCohort
 from survbench.description import describe_patients
 from survbench.executor import Ended, Task, execute
 from survbench.features.report import report, summary
-from survbench.hashing import digest
+from survbench.hashing import digest, file_digest
 from survbench.horizons import truncation_time
 from survbench.job import Job, required_keys
 from survbench.planner import Plan, PlannedCohort, plan
@@ -25,15 +26,18 @@ from survbench.preparation import Cohorts, PreparationWatcher, offers, open_coho
 from survbench.prepared import subject_rows, write_prepared
 from survbench.profile import Profile
 from survbench.protocol import Protocol, read_splits, stratified_folds, write_splits
-from survbench.provenance import provenance
+from survbench.provenance import code_fingerprint, provenance
 from survbench.registry import registry
-from survbench.store import SCHEMA, Store
+from survbench.store import SCHEMA, Store, write_json
 from survbench.study import Entry, Study, read_study
 from survbench.tune_worker import run_tune
 from survbench.worker import log_tail, run_fit, run_predict
 
 if TYPE_CHECKING:
     from survbench.leaderboard.board import Board
+
+BUILT = "built.json"
+"""Beside a board: what it was built of, so that a run that changes nothing builds nothing."""
 
 log = logging.getLogger(__name__)
 
@@ -144,7 +148,8 @@ def run(request: Request, watcher: Watcher) -> Result:
         if request.fresh:
             store.clear_scratch(job["key"] for job in planned.to_do)
         failed = _execute(planned, store, request, watcher)
-        return Result(study=study, board=build_and_write(study, store), failed=tuple(failed))
+        board = _built(study, store) if not planned.to_do else None
+        return Result(study=study, board=board or build_and_write(study, store), failed=tuple(failed))
 
 
 def _still_valid(cohorts: Cohorts, request: Request, planned: Planned, earlier: Sequence[Entry]) -> list[Entry]:
@@ -199,7 +204,34 @@ def build_and_write(study: Study, store: Store) -> Board:
     write_selections(chosen, folder / "selection")
     write_report(study, store)
     write_site(study, store, board, chosen)
+    write_json(folder / BUILT, {"of": _origin(study, store)})
     return board
+
+
+def _built(study: Study, store: Store) -> Board | None:
+    """Return the board as it was built, if nothing that it is made of has changed since; else None."""
+    from survbench.leaderboard.render import read_board
+
+    folder = study.folder(store.root)
+    if not all((folder / name).is_file() for name in ("leaderboard.html", "leaderboard.md", "site/index.html")):
+        return None
+    try:
+        known = json.loads((folder / BUILT).read_text(encoding="utf-8"))["of"]
+        return read_board(folder / "leaderboard.json") if known == _origin(study, store) else None
+    except (FileNotFoundError, json.JSONDecodeError, KeyError, TypeError):
+        return None
+
+
+def _origin(study: Study, store: Store) -> str:
+    """Hash what a board and its pages are made of: the study, its runs, and the code that draws them."""
+    keys = sorted(key for e in study.entries for seeds in (e.tunes, e.fits, e.predicts) for s in seeds for key in s)
+    runs = {
+        key: file_digest(path)
+        for key in keys
+        for path in (store.folder(key) / "DONE", store.folder(key) / "run.json")
+        if path.is_file()
+    }
+    return digest([json.loads(json.dumps(asdict(study))), runs, code_fingerprint()])
 
 
 def _open(request: Request) -> tuple[Cohorts, Sequence[MethodInfo]]:
@@ -339,6 +371,8 @@ def _describe(source: SourceCohort, planned: PlannedCohort) -> dict[str, Any]:
         "endpoint": card.endpoint.name,
         "patients": len(cohort),
         "events": int(cohort.event.sum()),
+        "longest_months": float(cohort.time.max()),
+        "left_out": list(source.left_out),
         "centres": len({s.centre for s in cohort.subjects}),
         "channels": list(cohort.channels),
         "grid": list(planned.grid) if planned.grid else None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -52,7 +52,7 @@ def read_cohort(card: CohortCard, folder: Path, *, skip_bad: bool = False) -> So
         log.warning("%s is left out: %s", problem.subject, problem.what)
     if not len(found.source.cohort):
         raise CohortError(f"Cohort {card.name!r} in {folder} has no usable patient:", found.problems)
-    return found.source
+    return replace(found.source, left_out=tuple(sorted({p.subject for p in found.problems})))
 
 
 def inspect_cohort(card: CohortCard, folder: Path) -> Inspection:

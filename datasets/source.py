@@ -14,8 +14,10 @@ class SourceCohort:
 
     ``cohort`` holds native volumes and, in ``Subject.clinical``, every column of the card, also those that methods
     never get; ``Cohort.restrict`` drops them. ``cohort.features`` are those of the table that the card declares, and
-    ``cohort.truth`` is set for simulated cohorts alone.
+    ``cohort.truth`` is set for simulated cohorts alone. ``left_out`` are the ids of patients with problems, without
+    whom the user goes on.
     """
 
     card: CohortCard
     cohort: Cohort
+    left_out: tuple[str, ...] = ()

@@ -27,6 +27,8 @@ FEW_EVENTS = 20
 MISSING_SHARE = 0.2
 OUTSIDE_SHARE = 0.02
 """Share of a tumour outside the field of view from which it is worth a warning."""
+LONGEST_MONTHS, SHORTEST_MONTHS = 360.0, 2.0
+"""A longest follow-up beyond 30 years or below two months speaks for a wrong unit."""
 PADDING_SPREAD = 0.05
 COARSE_GRID = 32
 """Voxels of the grid on which padding is looked for."""
@@ -71,6 +73,10 @@ def _sorted(findings: list[Problem]) -> list[Problem]:
 def _of_outcomes(cohort: Cohort) -> Iterator[Problem]:
     if not cohort.subjects:
         return  # the problems that left no patient are listed
+    longest = float(cohort.time.max())
+    if longest > LONGEST_MONTHS or longest < SHORTEST_MONTHS:
+        what = f"The longest time is {longest:.3g} months ({longest / 12:.2g} years)."
+        yield Problem("", what, "Is endpoint.unit on the card the unit of the table's times?", "warning")
     events = int(cohort.event.sum())
     if events < 2:
         yield Problem("", f"There are {events} events.", "Survival models need events in every fold; at least two.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from survbench.leaderboard.board import PUBLISHED_STEPS
-from survbench.leaderboard.gather import Results
+from survbench.leaderboard.gather import Gathered, Results
 from survbench.study import Study
 
 FEW_EVENTS = 10
@@ -20,7 +20,11 @@ def cautions(study: Study, results: Results, *, excluded: int, excluded_outside:
         excluded: resamples that were left out for all methods.
         excluded_outside: the same for the external cohort.
     """
-    return (*_of_training(study, results), *_of_data(study, results, excluded, excluded_outside))
+    return (
+        *_of_training(study, results),
+        *_of_patients(study, results),
+        *_of_data(study, results, excluded, excluded_outside),
+    )
 
 
 def _of_training(study: Study, results: Results) -> list[str]:
@@ -53,6 +57,23 @@ def _of_training(study: Study, results: Results) -> list[str]:
     return warnings
 
 
+def _of_patients(study: Study, results: Results) -> list[str]:
+    """Return what a reader must know of the patients."""
+    warnings: list[str] = []
+    for name, cohort in (("cohort", study.cohort), ("external cohort", study.external or {})):
+        if cohort.get("left_out"):
+            ids = ", ".join(cohort["left_out"])
+            warnings.append(f"Patients of the {name} with problems were left out (--skip-bad): {ids}.")
+    if results.outcomes is not None:
+        o = results.outcomes
+        events = min(int(o.event[o.fold == k].sum()) for k in np.unique(o.fold))
+        if events < FEW_EVENTS:
+            warnings.append(f"A fold has only {events} events; its C-index is a coarse number.")
+    if results.external is not None and int(results.external.event.sum()) < FEW_EVENTS:
+        warnings.append(f"The external cohort has only {int(results.external.event.sum())} events; read its intervals.")
+    return warnings
+
+
 def _of_data(study: Study, results: Results, excluded: int, excluded_outside: int) -> list[str]:
     """Return what the rows do not say about what the methods were measured on."""
     warnings: list[str] = []
@@ -63,19 +84,18 @@ def _of_data(study: Study, results: Results, excluded: int, excluded_outside: in
             f"{masked} of {len(measured)} methods predict from the manual tumour mask (marked 'mask'); "
             "the others do without it."
         )
+    constant = [r.entry.name for r in measured if _is_constant(r, results)]
+    if constant:
+        warnings.append(
+            f"{', '.join(constant)}: every patient of a fold got the same risk, so C is 0.5 there: the method found "
+            "nothing in this many training patients."
+        )
     imported = [r.entry.name for r in measured if r.entry.imported]
     if imported:
         warnings.append(
             f"Imported risks ({', '.join(imported)}): nobody here has seen how they were made; they are honest if a "
             "patient's risk comes from a model that was fitted without the patient's fold."
         )
-    if results.outcomes is not None:
-        o = results.outcomes
-        events = min(int(o.event[o.fold == k].sum()) for k in np.unique(o.fold))
-        if events < FEW_EVENTS:
-            warnings.append(f"A fold has only {events} events; its C-index is a coarse number.")
-    if results.external is not None and int(results.external.event.sum()) < FEW_EVENTS:
-        warnings.append(f"The external cohort has only {int(results.external.event.sum())} events; read its intervals.")
     for number, where in ((excluded, "had a fold"), (excluded_outside, "of the external cohort were")):
         if number:
             warnings.append(f"{number} resamples {where} without a comparable pair and were left out for all methods.")
@@ -84,3 +104,11 @@ def _of_data(study: Study, results: Results, excluded: int, excluded_outside: in
         name = study.protocol["reference"]
         warnings.append(f"The reference method {name} is not complete: no differences are tested.")
     return warnings
+
+
+def _is_constant(method: Gathered, results: Results) -> bool:
+    """Say whether a method ranks nobody in some fold."""
+    if method.risk is None or results.outcomes is None:
+        return False
+    fold = results.outcomes.fold
+    return any(float(np.ptp(risk[fold == k])) == 0 for risk in method.risk for k in np.unique(fold))

@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from survbench.leaderboard.board import BOARD_SCHEMA, Board
+from survbench.leaderboard.board import BOARD_SCHEMA, Board, ContrastRow, PairMatrix, Row
 from survbench.leaderboard.cells import cells, facts
 from survbench.leaderboard.page import html
 from survbench.store import write_text
@@ -51,6 +51,15 @@ def to_json(board: Board) -> dict[str, Any]:
         rows.append({**row, "reference": reference})
     content: dict[str, Any] = rounded({"schema": BOARD_SCHEMA, **raw, "rows": rows})
     return content
+
+
+def read_board(path: Path) -> Board:
+    """Return the board that ``leaderboard.json`` holds, numbers as they are rounded there."""
+    raw: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    del raw["schema"]
+    rows = tuple(Row(**{"is_reference": row.pop("reference"), **row}) for row in raw.pop("rows"))
+    contrasts = tuple(ContrastRow(**row) for row in raw.pop("contrasts"))
+    return Board(rows=rows, contrasts=contrasts, pairs=PairMatrix(**raw.pop("pairs")), **raw)
 
 
 def json_text(board: Board) -> str:

@@ -108,7 +108,8 @@ def test_selection_tells_what_every_fit_made_of_the_columns(out):
     assert all(len(c["weights"]) == 2 and c["kept"] <= 2 for c in result["columns"])
     assert len(result["columns"]) <= result["candidates"]
     shown = bench("selection", "clinical-cox", "--out", out)
-    assert shown.stdout.startswith("clinical-cox: 2 fits kept")
+    assert shown.stdout.splitlines()[0].endswith("(selection last, tuning none)")
+    assert shown.stdout.splitlines()[1].startswith("clinical-cox: 2 fits kept")
     (folder,) = (out / "studies").glob("*/selection")
     assert sorted(p.name for p in folder.iterdir()) == ["clinical-cox.csv", "clinical-cox.svg"]
     refused = bench("selection", "volume", "--out", out)

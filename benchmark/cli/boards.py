@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from survbench.cli.studies import StudyName, find_study
+from survbench.cli.studies import StudyName, find_study, study_line
 from survbench.cli.text import DEFAULT_OUT, AsJson, Out, examples, say, say_json
 
 TrackingUri = Annotated[str | None, typer.Option(help="MLflow server (default: a file in --out).")]
@@ -63,12 +63,14 @@ def selection(
     from survbench.store import Store
 
     out = out.expanduser().absolute()
-    chosen = selecting.selection(find_study(out, study), Store(out), method)
+    of = find_study(out, study)
+    chosen = selecting.selection(of, Store(out), method)
     if as_json:
         say_json(selection_files.to_json(chosen))
         return
     from rich.console import Console
 
+    say(study_line(of))
     Console().print(selection_files.render(chosen))
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from survbench.cli.studies import StudyName, find_study
+from survbench.cli.studies import StudyName, find_study, study_line
 from survbench.cli.text import DEFAULT_OUT, AsJson, Out, examples, say, say_json
 
 if TYPE_CHECKING:
@@ -91,6 +91,7 @@ def _compare_methods(a: str, b: str, out: Path, study: str | None, *, as_json: b
         return
     from rich.console import Console
 
+    say(study_line(chosen))
     Console().print(comparing.render(result))
 
 

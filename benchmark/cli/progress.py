@@ -25,7 +25,10 @@ def plan_lines(planned: Planned, workers: int) -> list[str]:
     study = planned.study
     cohort, protocol = study.cohort, study.protocol
     grid = " x ".join(map(str, cohort["grid"])) if cohort["grid"] else "no images"
-    outcome = f"{cohort['patients']} patients, {cohort['events']} events ({cohort['endpoint']})"
+    outcome = (
+        f"{cohort['patients']} patients, {cohort['events']} events ({cohort['endpoint']}), "
+        f"followed for up to {cohort['longest_months']:.0f} months"
+    )
     lines = [f"Study     {study.name}", f"Cohort    {cohort['title']}: {outcome}, grid {grid}"]
     if study.external:
         lines.append(

@@ -91,7 +91,10 @@ def run(
         raise
     _track(result, request, tracking_uri)
     _show_result(result, request, as_json=as_json)
-    if result.failed:
+    nothing = all(entry.skipped for entry in result.study.entries)
+    if nothing:
+        typer.echo("Nothing has run: this cohort offers none of these methods what it needs (see above).", err=True)
+    if result.failed or nothing:
         raise typer.Exit(1)
 
 
@@ -134,6 +137,8 @@ def _show_result(result: Result, request: Request, *, as_json: bool) -> None:
         say(f"Note: {warning}")
     for job in result.failed:
         say(f"Failed: {label(job)}; see 'bench logs {job['key'][:8]}'")
+    if result.study.protocol["tuning"] != "none":
+        say(f"Tuning:      {folder / 'tuning.html'}: what was tried and chosen")
     say(f"Leaderboard: {folder / 'leaderboard.html'} (also .md, .csv, .json)")
     say(f"Site:        {folder / 'site' / 'index.html'}")
     say(f"Runs:        {request.out / 'runs'}")

@@ -28,3 +28,8 @@ def find_study(out: Path, name: str | None) -> Study:
     if name not in studies:
         raise UnknownNameError("study", name, studies, see="'bench status'")
     return studies[name]
+
+
+def study_line(study: Study) -> str:
+    """Return which study an answer is from."""
+    return f"Study {study.name} (selection {study.protocol['selection']}, tuning {study.protocol['tuning']})"

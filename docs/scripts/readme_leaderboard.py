@@ -18,8 +18,11 @@ def with_board(readme: str, board: str) -> str:
 
 
 def main() -> None:
-    """Replace the block."""
+    """Replace the block; without committed predictions of that profile it stays as it is."""
     path = ROOT / "README.md"
+    if not BOARD.is_file():
+        print(f"{BOARD.relative_to(ROOT)} is not there; README.md is left as it is")
+        return
     text = with_board(path.read_text(encoding="utf-8"), BOARD.read_text(encoding="utf-8"))
     path.write_text(text, encoding="utf-8")
 
