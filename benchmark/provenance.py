@@ -43,7 +43,7 @@ def code_fingerprint() -> str:
     """Return a hash of all files of the harness and of the leaderboard, templates included."""
     import survbench.leaderboard
 
-    folders = [Path(package.__file__).parent for package in (survbench, survbench.leaderboard)]
+    folders = [Path(path) for package in (survbench, survbench.leaderboard) for path in package.__path__]
     return digest({path.name: file_digest(path) for folder in folders for path in folder.iterdir() if path.is_file()})
 
 
