@@ -318,6 +318,7 @@ def source_fingerprint(module: str, *, also: tuple[str, ...] = IN_EVERY_JOB) -> 
     return digest(seen)
 
 
+@cache
 def _source(name: str) -> str:
     spec = _spec(name)
     if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
@@ -326,18 +327,23 @@ def _source(name: str) -> str:
 
 
 def _spec(name: str) -> ModuleSpec | None:
+    parent = name.rpartition(".")[0]
+    if parent and not _is_package(parent):
+        return None  # a function of a module; to look for it would import the module, and torch with it
     try:
         return find_spec(name)
-    except ModuleNotFoundError:  # a function of a module, not a module
+    except ModuleNotFoundError:
         return None
 
 
+@cache
 def _is_package(name: str) -> bool:
     spec = _spec(name)
     return spec is not None and spec.submodule_search_locations is not None
 
 
-def _imports(text: str, module: str) -> list[str]:
+@cache
+def _imports(text: str, module: str) -> tuple[str, ...]:
     package = module if _is_package(module) else module.rpartition(".")[0]
     found: list[str] = []
     for node in ast.walk(ast.parse(text)):
@@ -347,7 +353,7 @@ def _imports(text: str, module: str) -> list[str]:
             parent = package.rsplit(".", node.level - 1)[0] if node.level > 1 else package
             base = ".".join(filter(None, [parent if node.level else "", node.module or ""]))
             found += [base, *(f"{base}.{alias.name}" for alias in node.names)]
-    return found
+    return tuple(found)
 
 
 def describe(info: MethodInfo) -> dict[str, Any]:

@@ -133,14 +133,14 @@ def run(request: Request, watcher: Watcher) -> Result:
         _prepare(cohorts, request, watcher)
         planned = _plan(cohorts, infos, request, store)
         folder = planned.study.folder(request.out)
-        earlier = read_study(folder).entries if (folder / "study.json").is_file() else ()
+        earlier = read_study(folder) if (folder / "study.json").is_file() else None
         study = replace(
             planned.study,
-            entries=(*planned.study.entries, *_still_valid(cohorts, request, planned, earlier)),
-            patients={
-                role: describe_patients(source)
-                for role, source in zip(("cohort", "external"), cohorts.sources, strict=False)
-            },
+            entries=(
+                *planned.study.entries,
+                *_still_valid(cohorts, request, planned, earlier.entries if earlier else ()),
+            ),
+            patients=_patients(cohorts, earlier),
         )
         study.write(request.out)
         write_splits(folder / "splits.json", study.protocol["folds"])
@@ -150,6 +150,18 @@ def run(request: Request, watcher: Watcher) -> Result:
         failed = _execute(planned, store, request, watcher)
         board = _built(study, store) if not planned.to_do else None
         return Result(study=study, board=board or build_and_write(study, store), failed=tuple(failed))
+
+
+def _patients(cohorts: Cohorts, earlier: Study | None) -> dict[str, Any]:
+    """Describe the patients of the cohorts, with a fingerprint by which a description is known to be still true."""
+    described: dict[str, Any] = {}
+    for role, source in zip(("cohort", "external"), cohorts.sources, strict=False):
+        clinical = [[s.id, dict(s.clinical)] for s in source.cohort.subjects]
+        columns = [column.model_dump(mode="json") for column in source.card.clinical]
+        of = digest([columns, clinical, _sorted_outcomes(source.cohort), code_fingerprint()])
+        known = earlier.patients.get(role, {}) if earlier else {}
+        described[role] = known if known.get("of") == of else {**describe_patients(source), "of": of}
+    return described
 
 
 def _still_valid(cohorts: Cohorts, request: Request, planned: Planned, earlier: Sequence[Entry]) -> list[Entry]:
