@@ -318,7 +318,6 @@ def source_fingerprint(module: str, *, also: tuple[str, ...] = IN_EVERY_JOB) -> 
     return digest(seen)
 
 
-@cache
 def _source(name: str) -> str:
     spec = _spec(name)
     if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
