@@ -258,7 +258,8 @@ def _observed_risk(time: Floats, event: Flags, horizon: float) -> float:
 def _score(compute: Callable[[], float]) -> Score:
     """Call scikit-survival; what it refuses in data that are legal here (follow-up too short) has no value."""
     try:
-        value = float(compute())
+        with np.errstate(invalid="ignore", divide="ignore"):  # 0 / 0 where no two patients can be ordered
+            value = float(compute())
     except ValueError as error:
         return Score(NAN, str(error))
     return Score(value) if np.isfinite(value) else Score(NAN, "no two patients whose order is known")
