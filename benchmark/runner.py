@@ -148,7 +148,7 @@ def run(request: Request, watcher: Watcher) -> Result:
         if request.fresh:
             store.clear_scratch(job["key"] for job in planned.to_do)
         failed = _execute(planned, store, request, watcher)
-        board = _built(study, store) if not planned.to_do else None
+        board = _built(study, store, checked=planned.cached) if not planned.to_do else None
         return Result(study=study, board=board or build_and_write(study, store), failed=tuple(failed))
 
 
@@ -173,6 +173,8 @@ def _still_valid(cohorts: Cohorts, request: Request, planned: Planned, earlier: 
     others = [e for e in earlier if e.name not in named]
     imported = [e for e in others if e.imported]
     others = [e for e in others if not e.imported]
+    if not others:
+        return imported
     known = [registry().methods[e.name] for e in others if e.name in registry().methods]
     _ask_for_radiomics(cohorts, known)
     again = [_prepared(cohorts, source, request, write=False) for source in cohorts.sources]
@@ -220,12 +222,16 @@ def build_and_write(study: Study, store: Store) -> Board:
     return board
 
 
-def _built(study: Study, store: Store) -> Board | None:
-    """Return the board as it was built, if nothing that it is made of has changed since; else None."""
+def _built(study: Study, store: Store, *, checked: frozenset[str]) -> Board | None:
+    """Return the board as it was built, if nothing that it is made of has changed since; else None. The files of runs
+    that the plan has not ``checked``, those of methods that others have added, are looked at here.
+    """
     from survbench.leaderboard.render import read_board
 
     folder = study.folder(store.root)
     if not all((folder / name).is_file() for name in ("leaderboard.html", "leaderboard.md", "site/index.html")):
+        return None
+    if not all(store.is_done(key) for key in _keys(study) if key not in checked):
         return None
     try:
         known = json.loads((folder / BUILT).read_text(encoding="utf-8"))["of"]
@@ -236,14 +242,18 @@ def _built(study: Study, store: Store) -> Board | None:
 
 def _origin(study: Study, store: Store) -> str:
     """Hash what a board and its pages are made of: the study, its runs, and the code that draws them."""
-    keys = sorted(key for e in study.entries for seeds in (e.tunes, e.fits, e.predicts) for s in seeds for key in s)
     runs = {
         key: file_digest(path)
-        for key in keys
-        for path in (store.folder(key) / "DONE", store.folder(key) / "run.json")
+        for key in _keys(study)
+        for path in (store.folder(key) / "run.json", store.folder(key) / "DONE")
         if path.is_file()
     }
     return digest([json.loads(json.dumps(asdict(study))), runs, code_fingerprint()])
+
+
+def _keys(study: Study) -> list[str]:
+    """Return the keys of all runs that a study's board is made of."""
+    return sorted(key for e in study.entries for seeds in (e.tunes, e.fits, e.predicts) for s in seeds for key in s)
 
 
 def _open(request: Request) -> tuple[Cohorts, Sequence[MethodInfo]]:

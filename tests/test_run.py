@@ -186,6 +186,23 @@ def test_a_dry_run_prepares_and_writes_no_run(tmp_path):
     assert not (tmp_path / "runs").exists()
 
 
+def test_a_run_of_one_method_sees_that_anothers_predictions_were_changed(tmp_path):
+    """A board that is not built again must still be one of untouched files."""
+    runner.run(request_for(tmp_path, "tlg"), runner.Silent())
+    both = runner.run(request_for(tmp_path, "volume"), runner.Silent())
+    assert {row.status for row in both.board.rows} == {"ok"}
+    key = next(e for e in both.study.entries if e.name == "tlg").fits[0][0]
+    path = Store(tmp_path).folder(key) / "predictions.parquet"
+    data = bytearray(path.read_bytes())
+    data[100] ^= 1
+    path.write_bytes(bytes(data))
+    again = runner.run(request_for(tmp_path, "volume"), runner.Silent())
+    rows = {row.method: row for row in again.board.rows}
+    assert rows["tlg"].status == "failed"
+    assert "were changed" in rows["tlg"].reason
+    assert rows["volume"].status == "ok"
+
+
 def test_a_damaged_prediction_is_named_and_made_again(cheap, caplog):
     request, result = cheap
     key = next(e for e in result.study.entries if e.name == "tlg").fits[0][0]
