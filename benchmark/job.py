@@ -355,6 +355,18 @@ def _imports(text: str, module: str) -> tuple[str, ...]:
     return tuple(found)
 
 
+def label(job: Job) -> str:
+    """Return a job in words."""
+    what = {"tune": " tuning", "fit": "", "predict": " external", "import": " imported"}[job["kind"]]
+    return f"{job['method']} {place(job)}{what}"
+
+
+def place(job: Job) -> str:
+    """Return which seed and fold a job is of; one search may be for all folds."""
+    fold = "all folds" if job["fold"] is None else f"fold {job['fold']}"
+    return f"seed {job['seed']} {fold}"
+
+
 def describe(info: MethodInfo) -> dict[str, Any]:
     """Return a method's declaration as JSON for ``bench info`` and ``bench list``."""
     raw = {**asdict(info), "space": space_to_json(info.space)}

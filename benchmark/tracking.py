@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from survbench.fitted import TUNED, read_tuned
 from survbench.hashing import digest, file_digest
+from survbench.job import label
 from survbench.store import Run, Store, write_json
 from survbench.study import Entry, Study
 
@@ -233,13 +234,10 @@ def _search(study: Study, entry: Entry, run: Run, parent: str) -> Iterator[_Reco
     """Yield a record of a tuning job, and below it one of each trial."""
     tuned = read_tuned(run.folder)
     key = digest([study.name, run.key])[:32]
-    fold = "all folds" if run.job["fold"] is None else f"fold {run.job['fold']}"
-    # of a method that builds on another, also the searches for that one
-    name = f"{run.job['method']} seed {run.job['seed']} {fold} tuning"
     tags = {"survbench.study": study.name, "survbench.method": entry.name, "survbench.run": run.key}
     yield _Record(
         key=key,
-        name=name,
+        name=label(run.job),  # of a method that builds on another, also the searches for that one
         content=run.key[:16],
         parent=parent,
         params={"method": entry.name, "seed": run.job["seed"], "fold": run.job["fold"], **tuned["best_params"]},

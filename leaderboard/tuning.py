@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from survbench.fitted import read_tuned
+from survbench.job import place
 from survbench.space import Space, space_from_json
 from survbench.store import Store, write_text
 from survbench.study import Study
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     import optuna
 
 PAGE = "tuning.html"
-PLOTS = ("history", "importance", "slice")
 FEWEST = 3
 """Complete trials with hyper-parameters below which a plot of their importance means nothing."""
 
@@ -49,8 +49,6 @@ def searches(study: Study, store: Store) -> list[Search]:
             run = store.read(key)
             if run is None or not store.is_done(key):
                 continue
-            fold = "all folds" if run.job["fold"] is None else f"fold {run.job['fold']}"
-            where = f"seed {run.job['seed']}, {fold}"
             found.setdefault(
                 key,
                 Search(
@@ -58,7 +56,7 @@ def searches(study: Study, store: Store) -> list[Search]:
                     # of a method that builds on another, also the searches for that one
                     method=run.job["method"],
                     title=entry.title if run.job["method"] == entry.name else run.job["method"],
-                    where=where,
+                    where=place(run.job),
                     space=space_from_json(run.job["spec"]["space"]),
                     tuned=read_tuned(run.folder),
                 ),

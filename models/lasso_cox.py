@@ -132,7 +132,7 @@ def _coefficients(
     coefficients = np.zeros((x.shape[1], len(penalties)))
     if not np.ptp(x, axis=0).any() or not event.any():
         return coefficients
-    largest = _path(x, time, event).alphas_[0]
+    largest = _fitted_path(x, time, event, n_alphas=2, alpha_min_ratio=0.9).alphas_[0]
     below = np.flatnonzero(penalties < largest)
     if below.size:
         found = _path(x, time, event, penalties[below]).coef_
@@ -156,15 +156,20 @@ def _path(
     event: NDArray[np.bool_],
     penalties: NDArray[np.float64] | None = None,
 ) -> CoxnetSurvivalAnalysis:
+    if penalties is not None:
+        return _fitted_path(x, time, event, alphas=penalties)
+    return _fitted_path(x, time, event, n_alphas=PENALTIES, alpha_min_ratio=SMALLEST_PENALTY)
+
+
+def _fitted_path(
+    x: NDArray[np.float64], time: NDArray[np.float64], event: NDArray[np.bool_], **penalties: Any
+) -> CoxnetSurvivalAnalysis:
     from sksurv.linear_model import CoxnetSurvivalAnalysis
     from sksurv.util import Surv
 
-    settings: dict[str, Any] = {"n_alphas": PENALTIES, "alpha_min_ratio": SMALLEST_PENALTY}
-    if penalties is not None:
-        settings = {"alphas": penalties}
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="all coefficients are zero")  # the path begins there
-        path = CoxnetSurvivalAnalysis(l1_ratio=1.0, tol=TOLERANCE, max_iter=1_000_000, **settings)
+        path = CoxnetSurvivalAnalysis(l1_ratio=1.0, tol=TOLERANCE, max_iter=1_000_000, **penalties)
         return path.fit(x, Surv.from_arrays(event, time))
 
 

@@ -115,6 +115,8 @@ class PlainWatcher:
 
     def ended(self, job: Job, ended: Ended) -> None:
         """Tell how a job ended."""
+        from survbench.job import label
+
         self.note_end(job)
         problem = f": {ended.error['type']}: {ended.error['message'].splitlines()[0][:200]}" if ended.error else ""
         self.line(f"{ended.status:<9} {label(job)}{problem}  [{self.progress()}]")
@@ -138,19 +140,13 @@ class PlainWatcher:
         return factor * sum(self._remaining.values()) / self.workers
 
 
-def label(job: Job) -> str:
-    """Return a job in words."""
-    what = {"tune": " tuning", "fit": "", "predict": " external", "import": " imported"}[job["kind"]]
-    fold = "all folds" if job["fold"] is None else f"fold {job['fold']}"
-    return f"{job['method']} seed {job['seed']} {fold}{what}"
-
-
 @contextmanager
 def _live(workers: int, out: Path, *, to_stderr: bool) -> Iterator[PlainWatcher]:
     from rich.console import Console
     from rich.live import Live
     from rich.table import Table
     from rich.text import Text
+    from survbench.job import label
 
     console = Console(stderr=to_stderr)
 

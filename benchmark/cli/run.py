@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from survbench.cli.progress import label, plan_lines, watching
+from survbench.cli.progress import plan_lines, watching
 from survbench.cli.text import DEFAULT_OUT, AsJson, Out, examples, say, say_json
 
 if TYPE_CHECKING:
@@ -129,6 +129,7 @@ def _show_result(result: Result, request: Request, *, as_json: bool) -> None:
         say((folder / "leaderboard.json").read_text(encoding="utf-8").rstrip())
         return
     from rich.console import Console
+    from survbench.job import label
     from survbench.leaderboard.render import WIDE, terminal_table
 
     console = Console(width=None if sys.stdout.isatty() else WIDE + 20)

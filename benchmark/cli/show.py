@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
-from survbench.cli.progress import label
 from survbench.cli.text import DEFAULT_OUT, AsJson, Out, examples, say, say_json
 
 BOARD, CURVES, COMPARE = "leaderboard.json", "survbench.survival_metrics", "bench compare"
@@ -187,6 +186,7 @@ def logs(
 ) -> None:
     """Show how jobs ended, and what they printed."""
     from survbench.errors import BenchError
+    from survbench.job import label
     from survbench.store import Store
 
     store = Store(out.expanduser().absolute())
