@@ -53,13 +53,45 @@ Job = Mapping[str, Any]
 """``{"kind", "key", "spec", ...}``; ``spec`` is what the key hashes, the rest says where to find things."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patients:
+    """A prepared cohort as its jobs name it.
+
+    Attributes:
+        cohort: its fingerprint.
+        rows: prepared row of each patient, by id.
+        outcomes: (time, event) of each patient, by id.
+        declared: ``channels`` and ``clinical_columns`` of the card.
+    """
+
+    cohort: str
+    rows: Mapping[str, Mapping[str, Any]]
+    outcomes: Mapping[str, Sequence[Any]]
+    declared: Mapping[str, Any]
+
+    def digest(self, ids: Iterable[str], needs: Iterable[Need]) -> str:
+        """Hash what a method sees of some patients, and how the card declares it: the order of channels, and the kind
+        and levels of clinical columns, change what the same values mean.
+        """
+        allowed = frozenset(needs)
+        content: list[Any] = [
+            self.declared["channels"] if "images" in allowed else None,
+            self.declared["clinical_columns"] if "clinical" in allowed else None,
+        ]
+        for subject in ids:
+            row = self.rows[subject]
+            volumes = {k: v for k, v in row["volumes"].items() if ("mask" if k == "mask" else "images") in allowed}
+            clinical = row["clinical"] if "clinical" in allowed else None
+            radiomics = row["radiomics"] if "radiomics" in allowed else None
+            truth = row.get("truth") if "truth" in allowed else None
+            content.append([subject, row["centre"], list(self.outcomes[subject]), volumes, clinical, radiomics, truth])
+        return digest(content)
+
+
 def fit_job(
     info: MethodInfo,
+    patients: Patients,
     *,
-    cohort: str,
-    rows: Mapping[str, Mapping[str, Any]],
-    outcomes: Mapping[str, Sequence[Any]],
-    declared: Mapping[str, Any],
     train: Sequence[str],
     test: Sequence[str],
     seed: int,
@@ -75,10 +107,7 @@ def fit_job(
 
     Args:
         info: the method.
-        cohort: fingerprint of the prepared cohort.
-        rows: prepared row of each patient, by id.
-        outcomes: (time, event) of each patient, by id.
-        declared: ``channels`` and ``clinical_columns`` of the card.
+        patients: the cohort.
         train: ids of the training fold, sorted.
         test: ids of the test fold, sorted.
         seed: seed of the run.
@@ -98,8 +127,8 @@ def fit_job(
         "selection": selection if info.selects else "last",
         "training": training.model_dump(mode="json") if info.trains else None,
         "device": device if info.resources.gpu else "cpu",
-        "train": _inputs_digest(train, rows, info.needs_fit, outcomes, declared),
-        "test": _inputs_digest(test, rows, info.needs_predict | _scored(info), outcomes, declared),
+        "train": patients.digest(train, info.needs_fit),
+        "test": patients.digest(test, info.needs_predict | _scored(info)),
         # its key covers the inputs of the features, and all that made them
         "upstream": upstream["key"] if upstream else None,
         # its key covers the space, the budget, and the patients on whom it chose
@@ -112,7 +141,7 @@ def fit_job(
         "method": info.name,
         "seed": seed,
         "fold": fold,
-        "cohort": cohort,
+        "cohort": patients.cohort,
         "training": training.model_dump(mode="json"),
         "train": list(train),
         "test": list(test),
@@ -137,11 +166,8 @@ class Split:
 
 def tune_job(
     info: MethodInfo,
+    patients: Patients,
     *,
-    cohort: str,
-    rows: Mapping[str, Mapping[str, Any]],
-    outcomes: Mapping[str, Sequence[Any]],
-    declared: Mapping[str, Any],
     splits: Sequence[Split],
     seed: int,
     fold: int | None,
@@ -154,10 +180,7 @@ def tune_job(
 
     Args:
         info: the method, with a search space.
-        cohort: see :func:`fit_job`.
-        rows: see there.
-        outcomes: see there.
-        declared: see there.
+        patients: the cohort.
         splits: inner folds of one training fold (``nested``), or the folds themselves (``paper``).
         seed: seed of the run.
         fold: number of the fold that is tuned for; None for all at once.
@@ -180,8 +203,8 @@ def tune_job(
         "device": device if info.resources.gpu else "cpu",
         "splits": [
             {
-                "train": _inputs_digest(split.train, rows, info.needs_fit, outcomes, declared),
-                "validation": _inputs_digest(split.validation, rows, needs, outcomes, declared),
+                "train": patients.digest(split.train, info.needs_fit),
+                "validation": patients.digest(split.validation, needs),
                 "upstream": split.upstream["key"] if split.upstream else None,
             }
             for split in splits
@@ -194,7 +217,7 @@ def tune_job(
         "method": info.name,
         "seed": seed,
         "fold": fold,
-        "cohort": cohort,
+        "cohort": patients.cohort,
         "training": training.model_dump(mode="json"),
         "splits": [
             {"train": list(s.train), "validation": list(s.validation), "upstream": _reference(s.upstream)}
@@ -218,17 +241,9 @@ def required_keys(job: Job) -> set[str]:
     return required | ({job["tune"]} if job["tune"] else set())
 
 
-def predict_job(
-    fit: Job,
-    *,
-    cohort: str,
-    cohort_name: str,
-    rows: Mapping[str, Mapping[str, Any]],
-    outcomes: Mapping[str, Sequence[Any]],
-    declared: Mapping[str, Any],
-) -> dict[str, Any]:
+def predict_job(fit: Job, patients: Patients, *, cohort_name: str) -> dict[str, Any]:
     """Return the job that lets the model of ``fit`` predict every patient of an external cohort."""
-    ids = sorted(rows)
+    ids = sorted(patients.rows)
     above = fit["upstream"]["needs_predict"] if fit["upstream"] else ()
     needs = {*fit["needs_predict"], *above, *(("mask",) if "segmentation" in fit["gives"] else ())}
     spec = {
@@ -236,7 +251,7 @@ def predict_job(
         "schema": SCHEMA,
         "fit": fit["key"],
         "cohort": cohort_name,
-        "test": _inputs_digest(ids, rows, needs, outcomes, declared),
+        "test": patients.digest(ids, needs),
     }
     kept = {k: fit[k] for k in ("method", "seed", "fold", "gives", "needs_predict", "upstream", "threads", "timeout_s")}
     return {
@@ -246,7 +261,7 @@ def predict_job(
         "spec": spec,
         "fit": fit["key"],
         "device": fit["spec"]["device"],
-        "cohort": cohort,
+        "cohort": patients.cohort,
         "cohort_name": cohort_name,
         "test": ids,
     }
@@ -270,31 +285,6 @@ def _reference(upstream: Job | None) -> dict[str, Any] | None:
 
 def _scored(info: MethodInfo) -> frozenset[Need]:
     return frozenset({"mask"}) if "segmentation" in info.gives else frozenset()
-
-
-def _inputs_digest(
-    ids: Iterable[str],
-    rows: Mapping[str, Mapping[str, Any]],
-    needs: Iterable[str],
-    outcomes: Mapping[str, Sequence[Any]],
-    declared: Mapping[str, Any],
-) -> str:
-    """Hash what a method sees of some patients, and how the card declares it: the order of channels, and the kind and
-    levels of clinical columns, change what the same values mean.
-    """
-    allowed = frozenset(needs)
-    content: list[Any] = [
-        declared["channels"] if "images" in allowed else None,
-        declared["clinical_columns"] if "clinical" in allowed else None,
-    ]
-    for subject in ids:
-        row = rows[subject]
-        volumes = {k: v for k, v in row["volumes"].items() if ("mask" if k == "mask" else "images") in allowed}
-        clinical = row["clinical"] if "clinical" in allowed else None
-        radiomics = row["radiomics"] if "radiomics" in allowed else None
-        truth = row.get("truth") if "truth" in allowed else None
-        content.append([subject, row["centre"], list(outcomes[subject]), volumes, clinical, radiomics, truth])
-    return digest(content)
 
 
 @cache

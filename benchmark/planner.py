@@ -8,7 +8,7 @@ from typing import Any
 
 from survbench.api import MethodInfo
 from survbench.cohort import Cohort, Need
-from survbench.job import Job, Split, fit_job, predict_job, tune_job
+from survbench.job import Job, Patients, Split, fit_job, predict_job, tune_job
 from survbench.profile import Profile
 from survbench.protocol import Protocol, inner_folds, inner_split
 from survbench.study import Entry
@@ -38,6 +38,12 @@ class PlannedCohort:
     offers: frozenset[Need]
     declared: Mapping[str, Any]
     grid: tuple[int, int, int] | None
+
+    def patients(self) -> Patients:
+        """Return the cohort as its jobs name it."""
+        cohort = self.cohort
+        outcomes = {i: (float(t), bool(e)) for i, t, e in zip(cohort.ids, cohort.time, cohort.event, strict=True)}
+        return Patients(cohort=self.fingerprint, rows=self.rows, outcomes=outcomes, declared=self.declared)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +92,7 @@ def plan(
         for fold in protocol.folds:
             inner_split(train.cohort.select(i for i in sorted(train.rows) if i not in set(fold)))
     fits = _Fits(train, protocol, profile, device, upstreams)
-    external_outcomes = outcomes_of(external.cohort) if external else {}
+    outside_patients = external.patients() if external else None
     predicts: list[Job] = []
     entries: list[Entry] = []
     for info in infos:
@@ -100,18 +106,10 @@ def plan(
         seeds = range(protocol.seeds if info.stochastic else 1)
         keys = [tuple(job["key"] for job in fits.of(info, seed)) for seed in seeds]
         outside: list[tuple[str, ...]] = []
-        if external is not None and not missing_for(info, external, upstreams):
+        if external is not None and outside_patients is not None and not missing_for(info, external, upstreams):
             for seed in seeds:
                 of_external = [
-                    predict_job(
-                        job,
-                        cohort=external.fingerprint,
-                        cohort_name=external.name,
-                        rows=external.rows,
-                        outcomes=external_outcomes,
-                        declared=external.declared,
-                    )
-                    for job in fits.of(info, seed)
+                    predict_job(job, outside_patients, cohort_name=external.name) for job in fits.of(info, seed)
                 ]
                 predicts += of_external
                 outside.append(tuple(job["key"] for job in of_external))
@@ -142,11 +140,8 @@ class _Fits:
         self._made: dict[tuple[str, int], list[Job]] = {}
         ids = sorted(train.rows)
         self._folds = [([i for i in ids if i not in set(test)], sorted(test)) for test in protocol.folds]
-        self._inputs: dict[str, Any] = {
-            "cohort": train.fingerprint,
-            "rows": train.rows,
-            "outcomes": outcomes_of(train.cohort),
-            "declared": train.declared,
+        self._patients = train.patients()
+        self._budget: dict[str, Any] = {
             "training": profile.training,
             "device": device,
             "timeout_s": profile.job_timeout_s,
@@ -171,6 +166,7 @@ class _Fits:
         made: list[Job] = [
             fit_job(
                 info,
+                self._patients,
                 train=train,
                 test=test,
                 seed=seed,
@@ -178,7 +174,7 @@ class _Fits:
                 selection=self.protocol.selection,
                 upstream=upstream[fold],
                 tune_key=key_of(tunes[fold]),
-                **self._inputs,
+                **self._budget,
             )
             for fold, (train, test) in enumerate(self._folds)
         ]
@@ -197,15 +193,17 @@ class _Fits:
         mode, budget = self.protocol.tuning, self.profile.tuning
         if mode == "none" or not info.space:
             return [None] * len(self._folds)
-        common: dict[str, Any] = {"seed": seed, "trials": budget.trials, **self._inputs}
+        common: dict[str, Any] = {"seed": seed, "trials": budget.trials, **self._budget}
         if mode == "paper":
             splits = [
                 Split(train=train, validation=test, upstream=above)
                 for (train, test), above in zip(self._folds, upstream, strict=True)
             ]
-            return [tune_job(info, splits=splits, fold=None, **common)] * len(self._folds)
+            return [tune_job(info, self._patients, splits=splits, fold=None, **common)] * len(self._folds)
         return [
-            tune_job(info, splits=self._inner(info, train, seed, fold, upstream[fold]), fold=fold, **common)
+            tune_job(
+                info, self._patients, splits=self._inner(info, train, seed, fold, upstream[fold]), fold=fold, **common
+            )
             for fold, (train, _) in enumerate(self._folds)
         ]
 
@@ -220,13 +218,14 @@ class _Fits:
             if upstream is not None:
                 above = fit_job(
                     self.upstreams[info.upstream],
+                    self._patients,
                     train=train,
                     test=held_out,
                     seed=seed,
                     fold=fold,
                     selection="last",
                     tune_key=upstream["tune"],
-                    **self._inputs,
+                    **self._budget,
                 )
                 self._add(above)
             splits.append(Split(train=train, validation=held_out, upstream=above))
@@ -253,11 +252,6 @@ def missing_for(info: MethodInfo, cohort: PlannedCohort, upstreams: Mapping[str,
     have = {v.modality for s in cohort.cohort.subjects[:1] for v in s.volumes.values()}
     modalities = sorted(info.modalities - have)
     return [f"needs {n}: {REMEDY[n]}" for n in absent] + [f"needs a {m} channel" for m in modalities]
-
-
-def outcomes_of(cohort: Cohort) -> dict[str, tuple[float, bool]]:
-    """Return (time, event) by id."""
-    return {i: (float(t), bool(e)) for i, t, e in zip(cohort.ids, cohort.time, cohort.event, strict=True)}
 
 
 def estimate_s(
