@@ -28,7 +28,7 @@ from survbench.profile import Profile
 from survbench.protocol import Protocol, read_splits, stratified_folds, write_splits
 from survbench.provenance import code_fingerprint, provenance
 from survbench.registry import registry
-from survbench.store import SCHEMA, Store, write_json
+from survbench.store import SCHEMA, Store, write_text
 from survbench.study import Entry, Study, read_study
 from survbench.tune_worker import run_tune
 from survbench.worker import log_tail, run_fit, run_predict
@@ -36,7 +36,7 @@ from survbench.worker import log_tail, run_fit, run_predict
 if TYPE_CHECKING:
     from survbench.leaderboard.board import Board
 
-BUILT = "built.json"
+BUILT = "built.sha256"
 """Beside a board: what it was built of, so that a run that changes nothing builds nothing."""
 
 log = logging.getLogger(__name__)
@@ -203,8 +203,9 @@ def dry_run(request: Request) -> Planned:
 
 def build_and_write(study: Study, store: Store) -> Board:
     """Build a study's board, tables and site from its runs, and write them into its folder."""
-    from survbench.leaderboard.build import build_board
+    from survbench.leaderboard.build import board_of
     from survbench.leaderboard.render import write_board
+    from survbench.leaderboard.sample import measure
     from survbench.leaderboard.selection import selections
     from survbench.leaderboard.selection_files import write_selections
     from survbench.leaderboard.site import write_site
@@ -212,13 +213,14 @@ def build_and_write(study: Study, store: Store) -> Board:
     from survbench.leaderboard.tables import tables
     from survbench.leaderboard.tuning import write_report
 
-    board, chosen, folder = build_board(study, store), selections(study, store), study.folder(store.root)
+    measured, chosen, folder = measure(study, store), selections(study, store), study.folder(store.root)
+    board = board_of(study, measured)
     write_board(board, folder, chosen)
     write_tables(tables(board, study), folder / "tables")
     write_selections(chosen, folder / "selection")
     write_report(study, store)
-    write_site(study, store, board, chosen)
-    write_json(folder / BUILT, {"of": _origin(study, store)})
+    write_site(study, store, board, measured, chosen)
+    write_text(folder / BUILT, _origin(study, store) + "\n")
     return board
 
 
@@ -234,7 +236,7 @@ def _built(study: Study, store: Store, *, checked: frozenset[str]) -> Board | No
     if not all(store.is_done(key) for key in _keys(study) if key not in checked):
         return None
     try:
-        known = json.loads((folder / BUILT).read_text(encoding="utf-8"))["of"]
+        known = (folder / BUILT).read_text(encoding="utf-8").strip()
         return read_board(folder / "leaderboard.json") if known == _origin(study, store) else None
     except (FileNotFoundError, json.JSONDecodeError, KeyError, TypeError):
         return None

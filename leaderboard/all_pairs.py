@@ -11,16 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from survbench.leaderboard.gather import Outcomes, Results
 from survbench.leaderboard.render import rounded
+from survbench.leaderboard.sample import Measured
 from survbench.metrics import concordance_index
-from survbench.significance import (
-    all_pairs,
-    bootstrap,
-    holm,
-    influence,
-    rank_swap_test,
-    smallest_detectable_difference,
-)
-from survbench.study import Study
+from survbench.significance import holm, rank_swap_test, smallest_detectable_difference
 
 AFFORDABLE = 10**9
 """Patients times permutations times pairs up to which every pair gets a permutation p: some seconds."""
@@ -66,44 +59,41 @@ class Compared:
     permutations: int
 
 
-def compare_all(study: Study, results: Results) -> Compared:
+def compare_all(measured: Measured) -> Compared:
     """Compare every two methods that have risks of all patients; empty for a study without two of them."""
-    o = results.outcomes
-    risks = {name: m.risk for name, m in results.methods.items() if m.risk is not None}
-    if o is None or not risks:
+    sample, results = measured.inside, measured.results
+    if sample is None:
         return Compared(methods=(), pairs=(), permutations=0)
-    seed, resamples = int(study.protocol["fingerprint"][:8], 16), int(study.profile["resamples"])
-    boot = bootstrap(o.time, o.event, o.fold, list(risks.values()), resamples=resamples, seed=seed)
-    names, place = list(risks), {name: n for n, name in enumerate(risks)}
-    tests = all_pairs(boot.point, [influence(o.time, o.event, o.fold, risk) for risk in risks.values()])
-    order = sorted(names, key=lambda name: (-boot.point[place[name]], name))
+    o = sample.outcomes
+    risks = {name: m.risk for name in sample.names if (m := results.methods[name]).risk is not None}
+    point = dict(zip(sample.names, sample.boot.point, strict=True))
+    order = sorted(sample.names, key=lambda name: (-point[name], name))
     chosen = list(combinations(order, 2))
     permutations = _permutations(len(o.ids) * len(chosen))
-    reference = {name for name in names if results.methods[name].entry.family == "reference"}
+    reference = {name for name in order if results.methods[name].entry.family == "reference"}
+    tests = [sample.difference(a, b) for a, b in chosen]
     # reference rows frame the board; they are no comparisons that anybody wants to win
-    counted = [np.nan if {a, b} & reference else tests.p[place[a], place[b]] for a, b in chosen]
+    counted = [np.nan if {a, b} & reference else test.p for (a, b), test in zip(chosen, tests, strict=True)]
     pairs = []
-    for (a, b), p_holm in zip(chosen, holm(counted), strict=True):
-        i, j = place[a], place[b]
+    for (a, b), test, p_holm in zip(chosen, tests, holm(counted), strict=True):
         swapped = np.nan
         if permutations:
             swapped = rank_swap_test(
-                o.time, o.event, o.fold, risks[a], risks[b], permutations=permutations, seed=seed
+                o.time, o.event, o.fold, risks[a], risks[b], permutations=permutations, seed=measured.seed
             ).p
-        low, high = boot.difference_interval(i, j)
         numbers = {
-            "difference": tests.difference[i, j],
-            "low": low,
-            "high": high,
-            "se": tests.se[i, j],
-            "p": tests.p[i, j],
+            "difference": test.value,
+            "low": test.low,
+            "high": test.high,
+            "se": test.se,
+            "p": test.p,
             "p_holm": p_holm,
-            "p_bootstrap": boot.difference_p(i, j),
+            "p_bootstrap": test.p_bootstrap,
             "p_permutation": swapped,
-            "detectable": smallest_detectable_difference(float(tests.se[i, j])),
+            "detectable": smallest_detectable_difference(test.se),
         }
         pairs.append(Pair(a=a, b=b, **{k: float(v) if np.isfinite(v) else None for k, v in numbers.items()}))
-    methods = tuple(_method(results, o, name, float(boot.point[place[name]])) for name in order)
+    methods = tuple(_method(results, o, name, float(point[name])) for name in order)
     return Compared(methods=methods, pairs=tuple(pairs), permutations=permutations)
 
 

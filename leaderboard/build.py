@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from survbench.leaderboard.board import Board, PairMatrix, Row, finite
 from survbench.leaderboard.cautions import cautions
 from survbench.leaderboard.contrasts import contrast_rows
-from survbench.leaderboard.gather import Gathered, Outcomes, gather
-from survbench.leaderboard.sample import Sample
+from survbench.leaderboard.gather import Gathered, Outcomes
+from survbench.leaderboard.sample import Measured, Sample, measure
 from survbench.leaderboard.scores import scores
 from survbench.metrics import concordance_index, pooled_concordance
 from survbench.significance import benjamini_hochberg, holm, smallest_detectable_difference, tie_groups
@@ -23,34 +23,33 @@ Floats = NDArray[np.float64]
 
 
 def build_board(study: Study, store: Store) -> Board:
-    """Return the board of a study.
+    """Return the board of a study, read from its runs."""
+    return board_of(study, measure(study, store))
+
+
+def board_of(study: Study, measured: Measured) -> Board:
+    """Return the board of a study from its measured runs.
 
     C is the mean over folds of Harrell's C, averaged over seeds; its interval resamples patients within folds, with
     the same resamples for all methods. A method of which a job is missing has no numbers, whatever else it has done.
     """
-    results = gather(study, store)
-    resamples, seed = int(study.profile["resamples"]), int(study.protocol["fingerprint"][:8], 16)
+    results, inside, outside = measured.results, measured.inside, measured.outside
     # a reference row that a cohort cannot have (the oracle of real patients) would only be noise on its board
     rows = {
         name: _bare(result)
         for name, result in results.methods.items()
         if not (result.entry.family == "reference" and result.status == "skipped")
     }
-    risks = {n: r.risk for n, r in results.methods.items() if r.risk is not None}
-    inside = outside = None
     pairs = PairMatrix()
     groups: tuple[tuple[str, ...], ...] = ()
-    if results.outcomes is not None and risks:
-        inside = Sample.of(results.outcomes, risks, resamples=resamples, seed=seed)
-        rows.update({n: _measured(rows[n], inside, results.methods[n], study) for n in risks})
-        ranked = [n for n in risks if not rows[n].is_reference and inside.known(n)]
+    if inside is not None:
+        rows.update({n: _measured(rows[n], inside, results.methods[n], study) for n in inside.names})
+        ranked = [n for n in inside.names if not rows[n].is_reference and inside.known(n)]
         rows = _tested(rows, inside, ranked, study.protocol["reference"])
         pairs, groups = _all_pairs(inside, ranked)
         rows = _placed(rows, inside, ranked, groups)
-    beyond = {n: r.external for n, r in results.methods.items() if r.external is not None}
-    if results.external is not None and beyond:
-        outside = Sample.of(results.external, beyond, resamples=resamples, seed=seed)
-        rows.update({n: _with_external(rows[n], outside) for n in beyond})
+    if outside is not None:
+        rows.update({n: _with_external(rows[n], outside) for n in outside.names})
     excluded = 0 if inside is None else inside.boot.excluded
     excluded_outside = 0 if outside is None else outside.boot.excluded
     return Board(
@@ -59,7 +58,7 @@ def build_board(study: Study, store: Store) -> Board:
         protocol=study.protocol,
         profile=study.profile,
         provenance=study.provenance,
-        resamples=resamples,
+        resamples=int(study.profile["resamples"]),
         excluded_resamples=excluded,
         external_excluded_resamples=excluded_outside,
         rows=_ordered(rows),

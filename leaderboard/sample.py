@@ -8,8 +8,10 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from survbench.leaderboard.gather import Outcomes
+from survbench.leaderboard.gather import Outcomes, Results, gather
 from survbench.significance import AllPairs, Bootstrap, all_pairs, bootstrap, influence, paired_jackknife
+from survbench.store import Store
+from survbench.study import Study
 
 Floats = NDArray[np.float64]
 
@@ -76,3 +78,39 @@ class Sample:
     def pairs(self, names: Sequence[str]) -> AllPairs:
         """Test every pair of some methods."""
         return all_pairs(self.only(names).point, [self.influences[name] for name in names])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """The runs of a study and what they were resampled to, made once for its board and its site.
+
+    Attributes:
+        results: what the runs say.
+        inside: methods with out-of-fold risks; None without one.
+        outside: methods with risks of the external cohort, alike.
+        seed: of the resampling.
+    """
+
+    results: Results
+    inside: Sample | None
+    outside: Sample | None
+    seed: int
+
+
+def measure(study: Study, store: Store) -> Measured:
+    """Read the runs of a study, and resample its patients once for all methods."""
+    results = gather(study, store)
+    resamples, seed = int(study.profile["resamples"]), int(study.protocol["fingerprint"][:8], 16)
+
+    def sample(outcomes: Outcomes | None, risks: Mapping[str, Floats | None]) -> Sample | None:
+        known = {name: risk for name, risk in risks.items() if risk is not None}
+        if outcomes is None or not known:
+            return None
+        return Sample.of(outcomes, known, resamples=resamples, seed=seed)
+
+    return Measured(
+        results=results,
+        inside=sample(results.outcomes, {name: m.risk for name, m in results.methods.items()}),
+        outside=sample(results.external, {name: m.external for name, m in results.methods.items()}),
+        seed=seed,
+    )

@@ -15,9 +15,10 @@ from survbench.leaderboard import all_pairs, charts, figures, slices
 from survbench.leaderboard.board import Board, Row
 from survbench.leaderboard.cells import facts
 from survbench.leaderboard.curves import Curve, curves
-from survbench.leaderboard.gather import Gathered, Results, gather
+from survbench.leaderboard.gather import Gathered, Results
 from survbench.leaderboard.method_page import method_page
 from survbench.leaderboard.page import Site, html, kept_view, method_file, template
+from survbench.leaderboard.sample import Measured
 from survbench.leaderboard.selection import FeatureSelection
 from survbench.store import Store
 from survbench.study import Study
@@ -36,18 +37,21 @@ MOST_EXAMPLES = 4
 """Slices of a method that are shown."""
 
 
-def write_site(study: Study, store: Store, board: Board, chosen: Sequence[FeatureSelection] = ()) -> Path:
+def write_site(
+    study: Study, store: Store, board: Board, measured: Measured, chosen: Sequence[FeatureSelection] = ()
+) -> Path:
     """Write ``site/`` into the study's folder, whole or not at all; return it.
 
     Args:
         study: the study.
         store: its runs.
         board: its board.
+        measured: its runs, read and resampled.
         chosen: what methods kept.
     """
     folder = study.folder(store.root)
     downloads = sorted(_downloads(folder))
-    texts = _Pages(study, store, board, chosen).texts(downloads)
+    texts = _Pages(study, store, board, measured, chosen).texts(downloads)
     part, target = folder / f"{FOLDER}.part", folder / FOLDER
     shutil.rmtree(part, ignore_errors=True)
     for name, text in texts.items():
@@ -75,13 +79,14 @@ class _Pages:
     study: Study
     store: Store
     board: Board
+    measured: Measured
     chosen: Sequence[FeatureSelection]
 
     def texts(self, downloads: Sequence[str]) -> dict[str, str]:
         """Return all files that are made here, by their path in the site."""
-        results = gather(self.study, self.store)
+        results = self.measured.results
         known = {name: curves(method.runs) for name, method in results.methods.items()}
-        compared = all_pairs.compare_all(self.study, results)
+        compared = all_pairs.compare_all(self.measured)
         drawn = [(f, [figures.draw(p, known, _titles(results)) for p in f.panels]) for f in figures.FIGURES]
         made = {
             "site.css": _assets("board.css", "chart.css", "site.css"),

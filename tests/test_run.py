@@ -92,6 +92,18 @@ def test_a_second_run_does_nothing_and_gives_the_same_files(cheap):
     assert {p.name: p.read_bytes() for p in folder.glob("leaderboard.*")} == before
 
 
+def test_building_again_gives_the_same_files(cheap):
+    request, result = cheap
+    folder = result.study.folder(request.out)
+
+    def files():
+        return {p.relative_to(folder): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+    before = files()
+    runner.build_and_write(result.study, Store(request.out))
+    assert files() == before
+
+
 def test_a_method_added_later_joins_the_board_of_the_same_study(cheap, tmp_path):
     one = runner.run(request_for(tmp_path, "volume"), runner.Silent())
     two = runner.run(request_for(tmp_path, "tlg"), runner.Silent())

@@ -19,9 +19,9 @@ from survbench.leaderboard import charts, figures, slices
 from survbench.leaderboard.all_pairs import compare_all
 from survbench.leaderboard.charts import Chart, Line
 from survbench.leaderboard.curves import POINTS, curves
-from survbench.leaderboard.gather import gather
 from survbench.leaderboard.page import method_file
 from survbench.leaderboard.redaction import without_paths
+from survbench.leaderboard.sample import measure
 from survbench.leaderboard.site import MOST_EXAMPLES
 from survbench.metrics import concordance_index, fold_mean_concordance
 from survbench.risk_groups import risk_groups
@@ -278,7 +278,7 @@ def test_many_pairs_go_without_permutations(tmp_path, monkeypatch):
     monkeypatch.setattr(all_pairs, "AFFORDABLE", 1000)
     store = Store(tmp_path)
     of = study([method(store, "volume", FAIR), method(store, "tlg", POOR)], external=False)
-    compared = compare_all(of, gather(of, store))
+    compared = compare_all(measure(of, store))
     assert compared.permutations == 0
     assert compared.pairs[0].p_permutation is None
     assert compared.pairs[0].p is not None

@@ -7,8 +7,9 @@ import pandas as pd
 from survbench.api import SURVIVAL_MONTHS
 from survbench.cohort import Subject
 from survbench.examples import Examples
-from survbench.leaderboard.build import build_board
+from survbench.leaderboard.build import board_of
 from survbench.leaderboard.render import write_board
+from survbench.leaderboard.sample import measure
 from survbench.leaderboard.selection import selections
 from survbench.leaderboard.selection_files import write_selections
 from survbench.leaderboard.site import write_site
@@ -93,7 +94,8 @@ def build(of, store):
     of.write(store.root)
     folder = of.folder(store.root)
     write_json(folder / "splits.json", {"folds": of.protocol["folds"]})
-    board, chosen = build_board(of, store), selections(of, store)
+    measured, chosen = measure(of, store), selections(of, store)
+    board = board_of(of, measured)
     write_board(board, folder, chosen)
     write_selections(chosen, folder / "selection")
-    return write_site(of, store, board, chosen)
+    return write_site(of, store, board, measured, chosen)
