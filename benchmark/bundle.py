@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from survbench.errors import BenchError
-from survbench.store import SCHEMA, SELECTED, Run, Store, no_curves, write_json
+from survbench.files import write_json
+from survbench.store import SCHEMA, SELECTED, Run, Store, no_curves
 from survbench.study import Study, read_study
 
 if TYPE_CHECKING:

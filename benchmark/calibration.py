@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from survbench.store import write_json
+from survbench.files import write_json
 
 FILE = "calibration.json"
 RIDGE = 1e-3

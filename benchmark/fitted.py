@@ -6,8 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from survbench.files import write_json
 from survbench.registry import construct
-from survbench.store import Store, write_json
+from survbench.store import Store
 from survbench.tuning import Tuned
 
 TUNED = "tuned.json"

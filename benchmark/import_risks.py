@@ -5,7 +5,6 @@ They are stored as runs, one per fold and one for the external cohort, so that a
 
 from __future__ import annotations
 
-import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,13 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from survbench.datasets.table import number, read_table
 from survbench.errors import BenchError
+from survbench.files import write_json
 from survbench.hashing import digest
 from survbench.leaderboard.gather import Outcomes, gather
 from survbench.provenance import provenance
 from survbench.registry import registry
-from survbench.risk_table import read_columns
-from survbench.store import SCHEMA, Store, no_curves, write_json
+from survbench.store import SCHEMA, Store, no_curves
 from survbench.study import Entry, Study
 
 COLUMNS = ("id", "risk", "fold", "cohort")
@@ -46,7 +46,7 @@ def import_risks(study: Study, store: Store, path: Path, *, name: str, title: st
     Args:
         study: with at least one complete method, whose runs hold the outcomes.
         store: the output folder, which the caller has locked.
-        path: CSV with ``id`` and ``risk``, and optionally ``fold`` and ``cohort``; see :func:`read_imported`.
+        path: table with ``id`` and ``risk``, and optionally ``fold`` and ``cohort``; see :func:`read_imported`.
         name: kebab case; no method's.
         title: on the board; by default the name.
 
@@ -101,7 +101,8 @@ def read_imported(path: Path, study: Study, inside: Outcomes, outside: Outcomes 
     Raises:
         BenchError: all problems, a line for each kind.
     """
-    columns = read_columns(path)
+    table = read_table(path)
+    columns = {name: table.column(name) for name in table.columns}
     missing = [name for name in ("id", "risk") if name not in columns]
     unknown = [name for name in columns if name not in COLUMNS]
     if missing or unknown:
@@ -155,13 +156,13 @@ def _problems(
         yield from _listed("stand in both cohorts; add a column cohort", twice)
         unknown = [i for i in ids if not any(i in c for c in cohorts.values())]
         yield from _listed(f"are no patients of {' or '.join(cohorts)}", unknown)
-    bad = [f"{i} ({risk or 'empty'})" for i, risk in zip(ids, columns["risk"], strict=True) if not _is_finite(risk)]
+    bad = [f"{i} ({risk or 'empty'})" for i, risk in zip(ids, columns["risk"], strict=True) if number(risk) is None]
     yield from _listed("have no finite number as risk", bad)
-    for number, (name, patients) in enumerate(cohorts.items()):
+    for place, (name, patients) in enumerate(cohorts.items()):
         here = [i for i, w in zip(ids, where, strict=True) if w == name]
         yield from _listed(f"are no patients of {name}", [i for i in here if i not in patients and "cohort" in columns])
         yield from _listed(f"stand in {name} more than once", [i for i, count in Counter(here).items() if count > 1])
-        if number == 0 or here:  # the external cohort may be left out as a whole
+        if place == 0 or here:  # the external cohort may be left out as a whole
             yield from _listed(f"of {name} have no risk", sorted(patients - set(here)))
     if "fold" in columns:
         yield from _other_folds(columns, where, next(iter(cohorts)), inside)
@@ -190,13 +191,6 @@ def _listed(what: str, ids: Sequence[str]) -> Iterator[str]:
     if ids:
         more = f" and {len(ids) - SHOWN} more" if len(ids) > SHOWN else ""
         yield f"{len(ids)} {what}: {', '.join(ids[:SHOWN])}{more}"
-
-
-def _is_finite(text: str) -> bool:
-    try:
-        return math.isfinite(float(text))
-    except ValueError:
-        return False
 
 
 def _put(

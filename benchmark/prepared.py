@@ -18,8 +18,8 @@ from survbench.cohort import ClinicalColumn, Cohort, FeatureTable, Need, Subject
 from survbench.datasets.cache import VolumeStore
 from survbench.datasets.source import SourceCohort
 from survbench.features.radiomics import Extraction
+from survbench.files import write_json
 from survbench.hashing import digest
-from survbench.store import write_json
 
 
 @dataclass(frozen=True, slots=True)

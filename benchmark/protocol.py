@@ -15,10 +15,11 @@ from survbench.api import Selection, Tuning
 from survbench.cohort import Cohort
 from survbench.datasets.table import read_table
 from survbench.errors import BenchError, CohortError, Problem
+from survbench.files import write_json
 from survbench.hashing import digest
 from survbench.horizons import HORIZONS
 from survbench.pairs import comparable_pairs
-from survbench.store import SCHEMA, write_json
+from survbench.store import SCHEMA
 
 REFERENCE_METHOD = "radiomics-lasso-cox"
 """The paper's traditional benchmark, against which every method is tested (Table II)."""

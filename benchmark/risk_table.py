@@ -1,18 +1,20 @@
-"""Two columns of risks from a CSV file, for a comparison without a study."""
+"""Two columns of risks from a table, for a comparison without a study."""
 
 from __future__ import annotations
 
-import csv
-import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from survbench.datasets.table import Table, canonical, number, read_table
 from survbench.errors import BenchError, UnknownNameError
 
 SHOWN = 5
 """Bad rows that an error lists."""
+MOSTLY = 0.5
+"""Share of numbers from which a column is one of risks, of which the other cells are then mistakes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,95 +33,69 @@ class RiskTable:
 def read_risks(
     path: Path, *, time: str = "time", event: str = "event", a: str | None, b: str | None, fold: str | None
 ) -> RiskTable:
-    """Read a table with one row per patient.
+    """Read a table with one row per patient, in any form that :func:`~survbench.datasets.table.read_table` reads.
 
     Args:
-        path: CSV with a header.
+        path: with a line of column names.
         time: column of positive times.
-        event: column of 1 (event) and 0 (censored).
-        a: column of the first risk; by default the first of the two numeric columns that are left.
+        event: column of 1 (event) and 0 (censored), or of true and false.
+        a: column of the first risk; by default the first of the two columns of numbers that are left.
         b: column of the second risk; by default the other one.
         fold: column of folds; by default ``fold`` if there is one.
 
     Raises:
         BenchError: the file cannot be read as such a table; every bad row of a column is counted.
     """
-    columns = read_columns(path)
-    if fold is None and "fold" in columns:
+    table = read_table(path)
+    if fold is None and "fold" in table.columns:
         fold = "fold"
     for option, name in (("--time", time), ("--event", event), ("--a", a), ("--b", b), ("--fold", fold)):
-        if name is not None and name not in columns:
-            raise UnknownNameError(f"column for {option} in {path}", name, columns, see=f"the first line of {path}")
-    a, b = _risk_columns(path, columns, {time, event, fold}, a, b)
+        if name is not None and name not in table.columns:
+            raise UnknownNameError(
+                f"column for {option} in {path}", name, table.columns, see=f"the first line of {path}"
+            )
+    a, b = _risk_columns(path, table, {time, event, fold}, a, b)
     used = [name for name in (time, event, a, b, fold) if name is not None]
     if len(set(used)) < len(used):
         raise BenchError(f"A column of {path} is used twice ({', '.join(used)}). Name each by its option.")
-    times, events, risk_a, risk_b = (_numbers(path, columns, name) for name in (time, event, a, b))
-    _refuse(path, event, "must be 0 (censored) or 1 (event)", ~np.isin(events, (0, 1)), columns)
-    _refuse(path, time, "must be positive", times <= 0, columns)
+    times, risk_a, risk_b = (_numbers(path, table, name) for name in (time, a, b))
+    events = np.array([canonical(cell) for cell in table.column(event)])
+    _refuse(path, table, event, "must be 0 (censored) or 1 (event)", ~np.isin(events, ("0", "1")))
+    _refuse(path, table, time, "must be positive", times <= 0)
     if fold is not None:
-        _refuse(path, fold, "is empty", np.array([not value for value in columns[fold]]), columns)
-    folds = None if fold is None else np.array(columns[fold])
-    return RiskTable(times, events.astype(bool), risk_a, risk_b, folds, a, b)
+        _refuse(path, table, fold, "is empty", [not cell for cell in table.column(fold)])
+    folds = None if fold is None else np.array(table.column(fold))
+    return RiskTable(times, events == "1", risk_a, risk_b, folds, a, b)
 
 
-def read_columns(path: Path) -> dict[str, list[str]]:
-    """Read a CSV file with a header as text, by column; row ``n`` of a column is line ``n + 2`` of the file.
-
-    Raises:
-        BenchError: the file cannot be read, two columns have one name, or a row has another number of cells.
-    """
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            header, *rows = [row for row in csv.reader(stream, strict=True) if row] or [[]]
-    except OSError as error:
-        raise BenchError(f"{path} cannot be read: {error.strerror}. Give a CSV file.") from error
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise BenchError(f"{path} is no CSV file in UTF-8: {error}. Save it as comma-separated text.") from error
-    names = [name.strip() for name in header]
-    if len(set(names)) < len(names):
-        raise BenchError(f"{path} has two columns of one name ({', '.join(names)}). Rename one.")
-    if not rows:
-        raise BenchError(f"{path} has no patients. Give a header line and one line for each patient.")
-    for number, row in enumerate(rows, start=2):
-        if len(row) != len(names):
-            raise BenchError(f"{path}, row {number}: {len(row)} cells, but {len(names)} columns. Mend that row.")
-    return {name: [row[k].strip() for row in rows] for k, name in enumerate(names)}
-
-
-def _risk_columns(
-    path: Path, columns: dict[str, list[str]], taken: set[str | None], a: str | None, b: str | None
-) -> tuple[str, str]:
-    """Return the risk columns; those not named are the numeric ones that nothing else uses."""
-    free = [n for n in columns if n not in {*taken, a, b} and all(_is_number(value) for value in columns[n])]
+def _risk_columns(path: Path, table: Table, taken: set[str | None], a: str | None, b: str | None) -> tuple[str, str]:
+    """Return the risk columns; those not named are the ones of numbers that nothing else uses."""
+    free = [name for name in table.columns if name not in {*taken, a, b} and _holds_numbers(table.column(name))]
     wanted = (a is None) + (b is None)
     if wanted and len(free) != wanted:
         found = ", ".join(free) or "none"
         raise BenchError(
             f"{path} needs {'two risk columns' if wanted == 2 else 'one more risk column'} of numbers; left besides "
-            f"time, event and fold: {found} (of {', '.join(columns)}). Name them with --a and --b."
+            f"time, event and fold: {found} (of {', '.join(table.columns)}). Name them with --a and --b."
         )
     rest = iter(free)
     return a if a is not None else next(rest), b if b is not None else next(rest)
 
 
-def _is_number(text: str) -> bool:
-    try:
-        return math.isfinite(float(text))
-    except ValueError:
-        return False
+def _holds_numbers(cells: Sequence[str]) -> bool:
+    return sum(number(cell) is not None for cell in cells) > MOSTLY * len(cells)
 
 
-def _numbers(path: Path, columns: dict[str, list[str]], name: str) -> NDArray[np.float64]:
-    bad = np.array([not _is_number(value) for value in columns[name]])
-    _refuse(path, name, "must be a finite number", bad, columns)
-    return np.array([float(value) for value in columns[name]])
+def _numbers(path: Path, table: Table, name: str) -> NDArray[np.float64]:
+    values = [number(cell) for cell in table.column(name)]
+    _refuse(path, table, name, "must be a finite number", [value is None for value in values])
+    return np.array(values, dtype=np.float64)
 
 
-def _refuse(path: Path, name: str, rule: str, bad: NDArray[np.bool_], columns: dict[str, list[str]]) -> None:
-    if not bad.any():
+def _refuse(path: Path, table: Table, name: str, rule: str, bad: Sequence[bool] | NDArray[np.bool_]) -> None:
+    rows = [row for row, wrong in zip(table.rows, bad, strict=True) if wrong]
+    if not rows:
         return
-    rows = np.flatnonzero(bad)
-    shown = ", ".join(f"row {i + 2}: {columns[name][i]!r}" for i in rows[:SHOWN])
+    shown = ", ".join(f"line {row.line}: {row.cells[name]!r}" for row in rows[:SHOWN])
     more = f" and {len(rows) - SHOWN} more" if len(rows) > SHOWN else ""
     raise BenchError(f"Column {name!r} of {path} {rule} ({shown}{more}). Mend these rows, or leave the patients out.")

@@ -18,6 +18,7 @@ from survbench.datasets.source import SourceCohort
 from survbench.description import describe_patients
 from survbench.executor import Ended, Task, execute
 from survbench.features.report import report, summary
+from survbench.files import write_text
 from survbench.hashing import digest, file_digest
 from survbench.horizons import truncation_time
 from survbench.job import Job, required_keys
@@ -28,7 +29,7 @@ from survbench.profile import Profile
 from survbench.protocol import Protocol, read_splits, stratified_folds, write_splits
 from survbench.provenance import code_fingerprint, provenance
 from survbench.registry import registry
-from survbench.store import SCHEMA, Store, write_text
+from survbench.store import SCHEMA, Store
 from survbench.study import Entry, Study, read_study
 from survbench.tune_worker import run_tune
 from survbench.worker import log_tail, run_fit, run_predict
@@ -233,7 +234,7 @@ def _built(study: Study, store: Store, *, checked: frozenset[str]) -> Board | No
     folder = study.folder(store.root)
     if not all((folder / name).is_file() for name in ("leaderboard.html", "leaderboard.md", "site/index.html")):
         return None
-    if not all(store.is_done(key) for key in _keys(study) if key not in checked):
+    if not all(store.is_done(key) for key in study.run_keys() if key not in checked):
         return None
     try:
         known = (folder / BUILT).read_text(encoding="utf-8").strip()
@@ -246,16 +247,11 @@ def _origin(study: Study, store: Store) -> str:
     """Hash what a board and its pages are made of: the study, its runs, and the code that draws them."""
     runs = {
         key: file_digest(path)
-        for key in _keys(study)
+        for key in study.run_keys()
         for path in (store.folder(key) / "run.json", store.folder(key) / "DONE")
         if path.is_file()
     }
     return digest([json.loads(json.dumps(asdict(study))), runs, code_fingerprint()])
-
-
-def _keys(study: Study) -> list[str]:
-    """Return the keys of all runs that a study's board is made of."""
-    return sorted(key for e in study.entries for seeds in (e.tunes, e.fits, e.predicts) for s in seeds for key in s)
 
 
 def _open(request: Request) -> tuple[Cohorts, Sequence[MethodInfo]]:

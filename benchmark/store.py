@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from filelock import FileLock, Timeout
 from survbench.errors import BenchError
+from survbench.files import flush, write_json
 from survbench.hashing import file_digest
 
 if TYPE_CHECKING:
@@ -189,9 +190,9 @@ class Store:
         files = sorted(p for p in part.rglob("*") if p.is_file())
         checksums = {p.relative_to(part).as_posix(): file_digest(p) for p in files}
         for path in files:
-            _sync(path)
+            flush(path)
         write_json(part / "DONE", {"schema": SCHEMA, "files": checksums})
-        _sync(part / "DONE")
+        flush(part / "DONE")
 
     def _replace(self, part: Path, key: str) -> None:
         target = self.folder(key)
@@ -202,7 +203,7 @@ class Store:
             shutil.rmtree(old, ignore_errors=True)
         else:
             part.rename(target)
-        _sync(target.parent)
+        flush(target.parent)
 
 
 def no_curves() -> pd.DataFrame:
@@ -211,35 +212,3 @@ def no_curves() -> pd.DataFrame:
 
     kinds = {"step": "int64", "split": "string", "metric": "string", "value": "float64"}
     return pd.DataFrame(columns=list(kinds)).astype(kinds)
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write JSON with sorted keys atomically: a reader sees the old file or the new one, never a part."""
-    write_text(path, json.dumps(value, sort_keys=True, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file atomically.
-
-    Raises:
-        OSError: the disk is full or the folder cannot be written; names the path and the bytes that were needed.
-    """
-    part, content = path.with_name(path.name + ".part"), text.encode()
-    try:
-        with part.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        message = f"{len(content):,} bytes cannot be written ({error.strerror})"
-        raise OSError(error.errno, message, str(path)) from error
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -10,7 +10,8 @@ from typing import Any, Self
 
 from survbench.api import MethodInfo
 from survbench.errors import BenchError
-from survbench.store import SCHEMA, write_json
+from survbench.files import write_json
+from survbench.store import SCHEMA
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +88,10 @@ class Study:
     provenance: Mapping[str, Any]
     entries: tuple[Entry, ...]
     patients: Mapping[str, Any] = field(default_factory=dict)
+
+    def run_keys(self) -> list[str]:
+        """Return the keys of all runs that its board is made of, those of searches among them."""
+        return sorted(key for e in self.entries for seeds in (e.tunes, e.fits, e.predicts) for s in seeds for key in s)
 
     def folder(self, out: Path) -> Path:
         """Return the study's folder under an output folder."""

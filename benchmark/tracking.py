@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from survbench.files import write_json
 from survbench.fitted import TUNED, read_tuned
 from survbench.hashing import digest, file_digest
 from survbench.job import label
-from survbench.store import Run, Store, write_json
+from survbench.store import Run, Store
 from survbench.study import Entry, Study
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ class _Record:
     metrics: tuple[tuple[str, float, int], ...] = ()
     """(name, value, step)"""
     artifacts: tuple[Path, ...] = ()
+    figures: tuple[Path, ...] = ()
 
 
 def default_uri(out: Path) -> str:
@@ -198,6 +200,8 @@ class _Projection:
         self._log(run_id, metrics, params)
         for path in record.artifacts:
             self.client.log_artifact(run_id, str(path))
+        for path in record.figures:
+            self.client.log_artifact(run_id, str(path), "figures")
         self.client.set_tag(run_id, CONTENT, record.content)
         self.client.set_terminated(run_id)
 
@@ -265,6 +269,8 @@ def _search(study: Study, entry: Entry, run: Run, parent: str) -> Iterator[_Reco
 def _parent(
     study: Study, entry: Entry, row: Mapping[str, Any], key: str, children: list[_Record], folder: Path
 ) -> _Record:
+    from survbench.leaderboard.page import method_folder
+
     cells = [(name, float(row[name]), 0) for name in CELLS if row.get(name) is not None]
     # per fold and per step, so that comparing two methods compares their folds and curves without opening them
     of_folds = [
@@ -297,6 +303,7 @@ def _parent(
         tags=tags,
         metrics=metrics,
         artifacts=artifacts,
+        figures=tuple(sorted((folder / "site" / "methods" / method_folder(entry.name)).glob("*.svg"))),
     )
 
 
@@ -313,9 +320,7 @@ def _child(study: Study, entry: Entry, run: Run, parent: str) -> _Record:
     from survbench.metrics import concordance_index
 
     table = run.predictions()
-    # nobody knows what imported risks have cost
-    costs = [(name, run.record.get(name)) for name in ("seconds", "peak_memory_mb")]
-    metrics = [(name, float(value), 0) for name, value in costs if value is not None]
+    metrics = [(name, value, 0) for name, value in _costs(run.record)]
     if table["risk"].notna().all():
         c = concordance_index(table["time"], table["event"], table["risk"]).value
         metrics += [("c_index", c, 0)] if np.isfinite(c) else []
@@ -341,6 +346,20 @@ def _child(study: Study, entry: Entry, run: Run, parent: str) -> _Record:
             if (path := run.folder / name).is_file()
         ),
     )
+
+
+def _costs(record: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    """Yield what a fit took of the machine, as far as it is known: nobody knows what imported risks have cost. MLflow
+    shows what is named ``system/`` on a page of its own.
+    """
+    seconds, processor = record.get("seconds"), record.get("cpu_seconds")
+    if seconds is not None:
+        yield "seconds", float(seconds)
+    if seconds and processor is not None:
+        yield "system/cpu_utilization_percentage", 100 * processor / seconds
+    for name, of in (("peak_memory_mb", "system/"), ("gpu_peak_memory_mb", "system/gpu_")):
+        if record.get(name) is not None:
+            yield f"{of}peak_memory_megabytes", float(record[name])
 
 
 def _params_of(run: Run) -> dict[str, Any]:

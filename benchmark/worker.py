@@ -18,6 +18,7 @@ from survbench.api import SURVIVAL_MONTHS, Context, Method, Seeds
 from survbench.calibration import RiskCalibration, read_calibration
 from survbench.cohort import Cohort, FeatureTable, Subject, UnlabelledCohort
 from survbench.examples import PATIENTS, Examples
+from survbench.files import write_json
 from survbench.fitted import fitted_method, read_tuned
 from survbench.job import Job
 from survbench.metrics import dice, hd95
@@ -27,7 +28,7 @@ from survbench.profile import Training
 from survbench.protocol import inner_split
 from survbench.provenance import provenance
 from survbench.registry import construct
-from survbench.store import SCHEMA, SELECTED, Store, write_json
+from survbench.store import SCHEMA, SELECTED, Store
 from survbench.volume import Volume
 
 if TYPE_CHECKING:
@@ -415,6 +416,7 @@ def finish(
     """Write ``job.json`` and ``run.json`` of a job that went well; return the latter."""
     import resource
 
+    used = resource.getrusage(resource.RUSAGE_SELF)
     record = {
         "schema": SCHEMA,
         "status": "ok",
@@ -422,7 +424,9 @@ def finish(
         "seconds": round(finished - started, 3),
         "seconds_fit": round(fitted - started, 3),
         "seconds_predict": round(finished - fitted, 3),
-        "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+        "cpu_seconds": round(used.ru_utime + used.ru_stime, 3),
+        "peak_memory_mb": round(used.ru_maxrss / 1024),
+        "gpu_peak_memory_mb": _gpu_memory(),
         "params": dict(params or {}),
         "survival": survival,
         "description": dict(description or {}),
@@ -431,6 +435,14 @@ def finish(
     write_json(folder / "job.json", dict(job))
     write_json(folder / "run.json", record)
     return record
+
+
+def _gpu_memory() -> int | None:
+    """Return the most memory that torch held on its GPU, in MB, or None where it has used none."""
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_initialized():
+        return None
+    return int(torch.cuda.max_memory_allocated() // 2**20)
 
 
 def limit_threads(threads: int) -> None:

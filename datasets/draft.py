@@ -22,7 +22,9 @@ CHANNEL_WORDS = (
     ("MR", ("mr", "mri", "t1", "t2", "flair", "adc", "dwi")),
 )
 TIME_WORDS = ("time", "days", "months", "weeks", "years", "duration", "follow")
-EVENT_WORDS = ("event", "status", "progress", "relapse", "recurrence", "death", "dead", "censor")
+EVENT_WORDS = ("event", "status", "progress", "relapse", "recurrence", "death", "dead", "died", "censor", "alive")
+EVENT_CODES = ("dead", "d", "deceased", "event", "progression", "relapse", "recurrence")
+SURVIVOR_WORDS = ("censor", "alive", "survivor")
 ENDPOINTS = ("pfs", "os", "dfs", "rfs", "dmfs", "ttp", "efs", "mfs")
 CENTRE_WORDS = ("centre", "center", "hospital", "institution")
 ID_WORDS = ("id", "patient", "patientid", "subject", "case")
@@ -70,13 +72,7 @@ def draft_card(folder: Path, table: Path) -> str:
     ]
     centre = next((c for c in content.columns if any(w in c.lower() for w in CENTRE_WORDS)), None)
     lines += [f"centre: {_quoted(centre)}  # GUESS"] if centre else []
-    lines += [
-        (
-            f"endpoint: {{name: {_endpoint(time, event)}, time: {_quoted(time)}, event: {_quoted(event)}, "
-            f"unit: {_unit(content, time)}, {_coding(content, event)}}}  # GUESS: columns, unit and coding"
-        )
-    ]
-    lines += _image_lines(images)
+    lines += [_endpoint_line(content, time, event), *_image_lines(images)]
     used = {key, time, event, centre or ""}
     features = [] if images.channels else _features(content, used)
     lines += _feature_lines(content, features, key)
@@ -238,14 +234,29 @@ def _unit(table: Table, time: str) -> str:
     return "days" if longest > 400 else "months" if longest > 25 else "years"
 
 
-def _coding(table: Table, event: str) -> str:
-    if event not in table.columns:
-        return "observed: [1], censored: [0]"
-    codes = sorted(set(_values(table, event)))
-    positive = [c for c in codes if canonical(c) == "1" or c.lower() in {"dead", "d", "event", "progression"}]
-    observed = positive or codes[-1:]
+def _coding(table: Table, event: str) -> tuple[list[str], list[str]]:
+    """Return the codes of an event and those of a censored patient. Of 1 and 2, as R's survival package codes them, 2
+    is the event; a column called after survivors or the censored counts them with 1.
+    """
+    codes = sorted(set(_values(table, event))) if event in table.columns else ["1", "0"]
+    means = [canonical(code) for code in codes]
+    positive = [c for c, m in zip(codes, means, strict=True) if m == "1" or m in EVENT_CODES]
+    observed = positive if positive and set(means) != {"1", "2"} else codes[-1:]
     censored = [c for c in codes if c not in observed]
-    return f"observed: {_flow(observed)}, censored: {_flow(censored)}"
+    turned = set(means) == {"0", "1"} and _score(event, SURVIVOR_WORDS)
+    return (censored, observed) if turned else (observed, censored)
+
+
+def _endpoint_line(table: Table, time: str, event: str) -> str:
+    observed, censored = _coding(table, event)
+    codes = f"observed: {_flow(observed)}, censored: {_flow(censored)}"
+    guess = "# GUESS: columns, unit and coding"
+    if event in table.columns:
+        events = sum(value in observed for value in _values(table, event))
+        guess += f", by which {events} of {len(table.rows)} had the event"
+    name, unit = _endpoint(time, event), _unit(table, time)
+    columns = f"time: {_quoted(time)}, event: {_quoted(event)}"
+    return f"endpoint: {{name: {name}, {columns}, unit: {unit}, {codes}}}  {guess}"
 
 
 def _clinical_lines(table: Table, used: set[str]) -> list[str]:

@@ -38,6 +38,10 @@ class Table:
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
 
+    def column(self, name: str) -> list[str]:
+        """Return the cells of a column."""
+        return [row.cells[name] for row in self.rows]
+
 
 @dataclass(frozen=True, slots=True)
 class Patient:
@@ -69,7 +73,7 @@ def read_table(path: Path) -> Table:
     if kind not in {".csv", ".tsv", ".txt"} and path.suffix.lower() != ".parquet":
         raise BenchError(f"{path} is no .csv or .tsv (gzipped or not), nor .parquet. Save the table as CSV in UTF-8.")
     if not path.is_file():
-        raise BenchError(f"There is no table {path}. Correct 'table' in the card, or put the file there.")
+        raise BenchError(f"There is no table {path}. Put it there, or correct its name (on a card: 'table').")
     records = _parquet(path) if kind == ".parquet" else _text(path)
     records = [(line, cells) for line, cells in records if any(cells)]
     if len(records) < 2:
@@ -179,7 +183,7 @@ def parse_patients(card: CohortCard, table: Table) -> Parsed:
     usable = not problems
     ids: list[str] = []
     patients: list[Patient] = []
-    twins = _twins([row.cells[card.id] for row in table.rows])
+    twins = _twins(table.column(card.id))
     for row in table.rows:
         name = row.cells[card.id]
         of_id, of_row = _id_problems(name, twins), _row_problems(card, row)

@@ -32,8 +32,8 @@ LONGEST_MONTHS, SHORTEST_MONTHS = 360.0, 2.0
 PADDING_SPREAD = 0.05
 COARSE_GRID = 32
 """Voxels of the grid on which padding is looked for."""
-HU_RANGE = (-1100.0, 100.0)
-"""A CT reaches down to air, and up to soft tissue at least."""
+AIR, SOFT_TISSUE = -400.0, 100.0
+"""HU that a CT reaches at least: down to air, and up to soft tissue."""
 MAX_SUV = 200.0
 
 
@@ -60,7 +60,7 @@ def validate_named(cohort: str, *, data: Path | None = None) -> list[Problem]:
         *_of_columns(card, source.cohort),
         *_of_radiomics(card),
         *_of_features(card, folder, source.cohort),
-        *_of_files(card, folder, source.cohort),
+        *_of_files(card, folder),
         *_of_orientation(card, folder, source.cohort),
     ]
     return _sorted(findings)
@@ -120,8 +120,8 @@ def _of_features(card: CohortCard, folder: Path, cohort: Cohort) -> Iterator[Pro
         return
     own = numbered(card, read_table(folder / card.table))
     table, file, key = feature_source(card, card.features, own, folder)
-    declared = {row.cells[card.id] for row in own.rows}
-    extra = [name for row in table.rows if (name := row.cells[key]) not in declared]
+    declared = set(own.column(card.id))
+    extra = [name for name in table.column(key) if name not in declared]
     if extra:
         what = f"{len(extra)} rows of {file} belong to no patient of {card.table}: {_few(extra)}."
         yield Problem("", what, "Add the patients, or remove the rows.", "warning")
@@ -137,9 +137,12 @@ def _few(names: Sequence[str]) -> str:
     return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
 
 
-def _of_files(card: CohortCard, folder: Path, cohort: Cohort) -> Iterator[Problem]:
+def _of_files(card: CohortCard, folder: Path) -> Iterator[Problem]:
     patterns = [c.file for c in card.images.values()] + ([card.mask.file] if card.mask else [])
-    known = set(cohort.ids)
+    table = numbered(card, read_table(folder / card.table))
+    if card.id not in table.columns:
+        return  # that is a finding of its own
+    known = set(table.column(card.id))
     for pattern in patterns:
         before, after = Path(pattern).name.split("{id}")[0], Path(pattern).name.split("{id}")[-1]
         if "{id}" in str(Path(pattern).parent):
@@ -147,7 +150,7 @@ def _of_files(card: CohortCard, folder: Path, cohort: Cohort) -> Iterator[Proble
         names = [p.name for p in (folder / Path(pattern).parent).glob(f"{before}*{after}")]
         extra = sorted(n for n in names if n[len(before) : len(n) - len(after)] not in known)
         if extra:
-            what = f"{len(extra)} files belong to no usable patient of the table: {_few(extra)}."
+            what = f"{len(extra)} files belong to no patient of the table: {_few(extra)}."
             yield Problem("", what, "Add the rows, or move the files away.", "warning")
 
 
@@ -166,6 +169,7 @@ def _of_voxels(source: SourceCohort) -> list[Problem]:
     card, findings = source.card, []
     scanned: dict[str, float] = {}
     seen: dict[str, str] = {}
+    strange: dict[str, list[tuple[str, float, float]]] = {}
     for subject in source.cohort.subjects:
         voxels: dict[str, NDArray[np.float32]] = {}
         for name, volume in subject.volumes.items():
@@ -180,11 +184,14 @@ def _of_voxels(source: SourceCohort) -> list[Problem]:
             if first != subject.id:
                 findings.append(Problem(subject.id, f"{name} is the same image as {first}'s.", "Keep one."))
             findings += _of_image(subject, name, voxels[name])
+            low, high = float(voxels[name].min()), float(voxels[name].max())
+            if card.images[name].modality == "CT" and low < high and (low > AIR or high < SOFT_TISSUE):
+                strange.setdefault(name, []).append((subject.id, low, high))
         if card.images and "mask" in voxels:
             findings += _of_mask(source, subject, voxels["mask"])
         if card.images:
             scanned[subject.id] = _scanned_share(source, subject)
-    return findings + _of_padding(source.cohort, scanned)
+    return [*findings, *_of_hounsfield(strange), *_of_padding(source.cohort, scanned)]
 
 
 def _of_image(subject: Subject, name: str, voxels: NDArray[np.float32]) -> Iterator[Problem]:
@@ -199,9 +206,15 @@ def _of_image(subject: Subject, name: str, voxels: NDArray[np.float32]) -> Itera
         elif high > MAX_SUV:
             what = f"{name} goes up to {high:.0f}, which is no SUV; it may be in Bq/ml."
             yield Problem(subject.id, what, "Convert it to SUV by body weight.")
-    if modality == "CT" and (low > HU_RANGE[0] + 700 or high < HU_RANGE[1]):
-        what = f"{name} ranges from {low:.0f} to {high:.0f}, which is not like HU. Is it a PET?"
-        yield Problem(subject.id, what, "Correct the file pattern, or rescale to HU.", "warning")
+
+
+def _of_hounsfield(strange: dict[str, list[tuple[str, float, float]]]) -> Iterator[Problem]:
+    """Warn of CTs whose values are unlike HU, once: (patient, lowest, highest) by channel."""
+    for channel, found in strange.items():
+        name, low, high = found[0]
+        others = f"{name}, and of {len(found) - 1} others ({_few([n for n, *_ in found[1:]])})" if found[1:] else name
+        what = f"{channel} of {others} is unlike HU ({name}: {low:.0f} to {high:.0f}). Is it a PET?"
+        yield Problem("", what, "Correct the file pattern, or rescale to HU.", "warning")
 
 
 def _of_mask(source: SourceCohort, subject: Subject, mask: NDArray[np.float32]) -> Iterator[Problem]:

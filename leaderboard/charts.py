@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -67,6 +67,18 @@ def svg(chart: Chart, *, alone: bool = False) -> Markup:
 
     style = (Path(__file__).parent / "chart.css").read_text(encoding="utf-8") if alone else ""
     return Markup(template("chart.svg.j2").render(chart=chart, frame=_Frame(chart), style=Markup(style)))  # noqa: S704
+
+
+COLUMNS = ("line", "x", "y", "low", "high")
+"""Of the table of a chart's numbers."""
+
+
+def rows(chart: Chart) -> Iterator[tuple[object, ...]]:
+    """Yield the numbers behind a chart, a row per point; the band is empty where a line has none."""
+    for line in chart.lines:
+        band = zip(line.low, line.high, strict=True) if line.low else repeat(("", ""))
+        for x, y, (low, high) in zip(line.x, line.y, band, strict=False):
+            yield line.label, x, y, low, high
 
 
 class _Frame:

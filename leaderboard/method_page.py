@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
@@ -62,6 +63,7 @@ class MethodPage:
         declared: what it is, needs and gives, by name.
         params: name, declared value, and the value of each fit if the method is tuned.
         fits: a row per seed and fold, by heading.
+        curves: convergence by metric, under the names of their files.
     """
 
     row: Row
@@ -73,10 +75,16 @@ class MethodPage:
     params: tuple[tuple[str, ...], ...]
     param_heads: tuple[str, ...]
     fits: tuple[Mapping[str, str], ...]
-    curves: tuple[Chart, ...]
+    curves: Mapping[str, Chart]
     groups: Picture | None
     calibration: Picture | None
     failures: tuple[Failure, ...]
+
+    def charts(self) -> dict[str, Chart]:
+        """Return all charts by the names of their files, without suffix."""
+        pictures = {"risk-groups": self.groups, "calibration": self.calibration}
+        drawn = {name: p.chart for name, p in pictures.items() if p is not None and p.chart is not None}
+        return {**drawn, **self.curves}
 
 
 def method_page(study: Study, store: Store, row: Row, result: Gathered, known: Sequence[Curve]) -> MethodPage:
@@ -102,7 +110,7 @@ def method_page(study: Study, store: Store, row: Row, result: Gathered, known: S
         params=params,
         param_heads=heads,
         fits=_fits(result.runs),
-        curves=tuple(_charts(known)),
+        curves=dict(_charts(known)),
         groups=None if first is None else _groups(study, first),
         calibration=None if first is None else _calibration(first),
         failures=tuple(_failures(entry, store)),
@@ -203,21 +211,24 @@ def _number(value: float, form: str = "{:.3f}") -> str:
     return form.format(value) if np.isfinite(value) else NONE
 
 
-def _charts(known: Sequence[Curve]) -> Iterator[Chart]:
-    """Yield a chart per metric, training and monitored test fold together."""
-    for metric in dict.fromkeys(curve.metric for curve in known):
+def _charts(known: Sequence[Curve]) -> Iterator[tuple[str, Chart]]:
+    """Yield a name and a chart per metric, training and monitored test fold together. The names that plugins give their
+    metrics need not be names of files, so they are numbered.
+    """
+    for place, metric in enumerate(dict.fromkeys(curve.metric for curve in known), start=1):
         own = [curve for curve in known if curve.metric == metric]
         lines = tuple(
             curve.line("test fold, monitored", 2) if curve.split == "test" else curve.line("training", 1)
             for curve in own
         )
-        yield Chart(
+        chart = Chart(
             title=f"{metric} by training step: mean over fits, band from the lowest to the highest",
             x_label="training step",
             y_label=metric,
             lines=lines,
             y_range=settled_range(lines),
         )
+        yield f"convergence-{place}-{re.sub('[^A-Za-z0-9_]+', '-', metric)[:40]}", chart
 
 
 def _groups(study: Study, first: pd.DataFrame) -> Picture:

@@ -87,14 +87,19 @@ def kept_view(chosen: FeatureSelection) -> dict[str, Any]:
 
 
 def method_file(name: str) -> str:
-    """Return the file of a method's page; a name that is no file name gets one.
+    """Return the file of a method's page.
 
     >>> method_file("deepmts")
     'deepmts.html'
     """
+    return f"{method_folder(name)}.html"
+
+
+def method_folder(name: str) -> str:
+    """Return the folder of a method's charts, beside its page; a name that is no file name gets one."""
     if re.fullmatch(r"[a-z0-9][a-z0-9-]*", name):
-        return f"{name}.html"
-    return f"{re.sub('[^a-z0-9]+', '-', name.lower()).strip('-')[:40]}-{digest(name)[:8]}.html"
+        return name
+    return f"{re.sub('[^a-z0-9]+', '-', name.lower()).strip('-')[:40]}-{digest(name)[:8]}"
 
 
 def _weight_scale(chosen: FeatureSelection) -> Callable[[float], str]:

@@ -13,10 +13,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from survbench.files import write_text
 from survbench.leaderboard.board import BOARD_SCHEMA, Board, ContrastRow, PairMatrix, Row
 from survbench.leaderboard.cells import cells, facts
 from survbench.leaderboard.page import html
-from survbench.store import write_text
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -9,10 +9,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from survbench.files import write_text
 from survbench.leaderboard.cells import number, plural
 from survbench.leaderboard.render import harmless, rounded
 from survbench.leaderboard.selection import TOP, FeatureSelection
-from survbench.store import write_text
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

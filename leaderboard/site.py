@@ -17,7 +17,7 @@ from survbench.leaderboard.cells import facts
 from survbench.leaderboard.curves import Curve, curves
 from survbench.leaderboard.gather import Gathered, Results
 from survbench.leaderboard.method_page import method_page
-from survbench.leaderboard.page import Site, html, kept_view, method_file, template
+from survbench.leaderboard.page import Site, html, kept_view, method_file, method_folder, template
 from survbench.leaderboard.sample import Measured
 from survbench.leaderboard.selection import FeatureSelection
 from survbench.store import Store
@@ -103,7 +103,7 @@ class _Pages:
             if panel.chart is not None:
                 made[f"figures/{panel.panel.name}.svg"] = str(charts.svg(panel.chart, alone=True))
                 made[f"figures/{panel.panel.name}.csv"] = panel.csv
-        own = [name for name in made if name.endswith((".csv", ".svg"))]
+        own = [name for name in made if name.endswith((".csv", ".svg")) and not name.startswith("methods/")]
         return {**made, "protocol.html": self._protocol([*(f"data/{name}" for name in downloads), *sorted(own)])}
 
     def _page(self, here: str, *, root: str = "", of: str = "", **content: Any) -> str:
@@ -114,19 +114,27 @@ class _Pages:
 
     def _methods(self, results: Results, known: Mapping[str, Sequence[Curve]]) -> dict[str, str]:
         kept = {s.method: kept_view(s) for s in self.chosen}
-        return {
-            f"methods/{method_file(row.method)}": self._page(
+        made = {}
+        for row in self.board.rows:
+            result = results.methods.get(row.method)
+            if result is None:
+                continue
+            page = method_page(self.study, self.store, row, result, known[row.method])
+            made[f"methods/{method_file(row.method)}"] = self._page(
                 f"methods/{method_file(row.method)}",
                 root="../",
                 of="method.html",
-                page=method_page(self.study, self.store, row, results.methods[row.method], known[row.method]),
+                page=page,
+                folder=method_folder(row.method),
                 selection=kept.get(row.method),
-                examples=_examples(results.methods[row.method]),
+                examples=_examples(result),
                 svg=charts.svg,
             )
-            for row in self.board.rows
-            if row.method in results.methods
-        }
+            for name, chart in page.charts().items():
+                stem = f"methods/{method_folder(row.method)}/{name}"
+                made[f"{stem}.svg"] = str(charts.svg(chart, alone=True))
+                made[f"{stem}.csv"] = figures.csv_text(charts.COLUMNS, charts.rows(chart))
+        return made
 
     def _compare(self, compared: all_pairs.Compared) -> str:
         ranked = [row.method for row in self.board.rows if row.rank is not None]

@@ -9,9 +9,9 @@ import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
+from survbench.files import write_text
 from survbench.leaderboard.render import harmless, plain, rounded
 from survbench.leaderboard.tables import Table
-from survbench.store import write_text
 
 KINDS = ("md", "csv", "tex", "json")
 PREAMBLE = r"""\documentclass[a4paper,landscape]{article}

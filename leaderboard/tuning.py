@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from survbench.files import write_text
 from survbench.fitted import read_tuned
 from survbench.job import place
 from survbench.space import Space, space_from_json
-from survbench.store import Store, write_text
+from survbench.store import Store
 from survbench.study import Study
 
 if TYPE_CHECKING:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
-import os
 from pathlib import Path
 from typing import Any
 
 import torch
+from survbench.files import flush, write_bytes
 
 DIGEST_BYTES = hashlib.sha256().digest_size
 
@@ -25,24 +25,12 @@ def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
     buffer = io.BytesIO()
     torch.save(state, buffer)
     payload = buffer.getvalue()
-    part = path.with_suffix(".part")
-    try:
-        with part.open("wb") as stream:
-            stream.write(hashlib.sha256(payload).digest())
-            stream.write(payload)
-            stream.flush()
-            os.fsync(stream.fileno())
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        message = f"a checkpoint of {len(payload) + DIGEST_BYTES:,} bytes cannot be written ({error.strerror})"
-        raise OSError(error.errno, message, str(path)) from error
-    _flush_folder(path.parent)
+    write_bytes(path, hashlib.sha256(payload).digest() + payload)
+    flush(path.parent)
 
 
 def read_checkpoint(path: Path) -> dict[str, Any] | None:
     """Return what was written, tensors on the CPU; None without a file or, with a warning, where it is damaged."""
-    path.with_suffix(".part").unlink(missing_ok=True)
     if not path.is_file():
         return None
     content = path.read_bytes()
@@ -52,11 +40,3 @@ def read_checkpoint(path: Path) -> dict[str, Any] | None:
         return None
     state: dict[str, Any] = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
     return state
-
-
-def _flush_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

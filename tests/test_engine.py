@@ -214,8 +214,11 @@ def test_a_checkpoint_that_dies_while_written_leaves_the_earlier_one(tmp_path, m
     monkeypatch.setattr("os.fsync", lambda _fd: (_ for _ in ()).throw(OSError(28, "No space left on device")))
     with pytest.raises(OSError, match=r"bytes cannot be written \(No space left on device\).*a\.checkpoint"):
         write_checkpoint(path, {"step": 2})
-    (tmp_path / "a.part").write_bytes(b"torn")
+    monkeypatch.undo()
+    (tmp_path / "a.checkpoint.part").write_bytes(b"torn")
     assert read_checkpoint(path) == {"step": 1}
+    write_checkpoint(path, {"step": 2})
+    assert read_checkpoint(path) == {"step": 2}
     assert [p.name for p in tmp_path.iterdir()] == ["a.checkpoint"]
 
 

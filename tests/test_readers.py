@@ -261,7 +261,8 @@ def test_validate_reads_the_voxels(folder):
     assert "the same image as P02's" in found["P03", "error"]
     assert "ct is constant (7)" in found["P04", "error"]
     assert "SUV is not negative. Is it a CT?" in found["P05", "error"]
-    assert "not like HU" in found["P05", "warning"]
+    whole = [p.what for p in validate_named(str(folder)) if p.severity == "warning"]
+    assert ["P05" in what for what in whole if "is unlike HU" in what] == [True]
 
 
 def test_validate_warns_of_what_may_mislead(folder):
@@ -271,7 +272,7 @@ def test_validate_warns_of_what_may_mislead(folder):
     rows = lines(folder)
     write_lines(folder, [rows[0], *(",".join([*r.split(",")[:3], "", r.split(",")[4]]) for r in rows[1:])])
     whole = " ".join(p.what for p in validate_named(str(folder)) if p.severity == "warning")
-    assert "1 files belong to no usable patient of the table: extra_pet.nii.gz" in whole
+    assert "1 files belong to no patient of the table: extra_pet.nii.gz" in whole
     assert "Column 'age' is missing in 12 of 12" in whole
 
 
@@ -330,6 +331,34 @@ def test_a_draft_finds_days_words_and_folders(tmp_path):
     assert card.images["t1"].modality == "MR"
     assert card.images["t1"].file == "{id}/t1.nii.gz"
     assert len(inspect_cohort(card, folder).source.cohort) == 3
+
+
+@pytest.mark.parametrize(
+    ("column", "codes", "observed"),
+    [
+        ("status", "1 2", "2"),  # as R's survival package codes it
+        ("event", "0 1", "1"),
+        ("censored", "0 1", "0"),
+        ("alive", "no yes", "no"),
+        ("alive_status", "alive dead", "dead"),
+    ],
+)
+def test_a_draft_says_how_many_events_its_guess_of_the_coding_gives(folder, column, codes, observed):
+    (folder / "cohort.yaml").unlink()
+    cells = [column, *(codes.split()[n % 3 == 0] for n in range(12))]
+    rows = [line.split(",") for line in lines(folder)]
+    write_lines(folder, [",".join([*row[:2], cell, *row[3:]]) for row, cell in zip(rows, cells, strict=True)])
+    text = draft_card(folder, folder / "clinical.csv")
+    endpoint = parse_card(text, source="draft").endpoint
+    assert (endpoint.event, endpoint.observed) == (column, (observed,))
+    events = cells.count(observed)
+    assert f"by which {events} of 12 had the event" in text
+
+
+def test_a_misspelt_column_is_the_only_finding_about_ids(folder):
+    card = folder / "cohort.yaml"
+    card.write_text(card.read_text().replace("id: patient", "id: patiant"))
+    assert not any("belong to no patient" in p.what for p in validate_named(str(folder)))
 
 
 def test_a_table_elsewhere_or_without_ids_is_refused(folder, tmp_path):

@@ -99,7 +99,7 @@ def test_data_without_an_answer_give_null_and_reasons(tmp_path):
         (["deepmts", "--csv", "risks.csv"], "Name them with --a and --b"),
         (["deepmts", "tlg", "--event", "died"], "Add --csv FILE"),
         (["--csv", "risks.csv", "--study", "x"], "Leave out --study and --out"),
-        (["--csv", "none.csv"], "none.csv cannot be read"),
+        (["--csv", "none.csv"], "There is no table none.csv"),
     ],
     ids=" ".join,
 )
@@ -117,14 +117,16 @@ def test_wrong_combinations_end_with_2_and_a_remedy(arguments, message, tmp_path
         ("time,event,a,b,c\n1,1,2,3,4\n", "left besides time, event and fold: a, b, c"),
         ("time,event,a,b\n1,1,2,high\n", "left besides time, event and fold: a "),
         ("time,evnt,a,b\n1,1,2,3\n", "Did you mean 'evnt'"),
-        ("time,event,a,b\n1,2,2,3\n", r"'event' .* must be 0 \(censored\) or 1 \(event\) \(row 2: '2'\)"),
-        ("time,event,a,b\n1,1,2,3\n0,1,2,3\n-1,0,1,1\n", r"must be positive \(row 3: '0', row 4: '-1'\)"),
-        ("time,event,a,b\nsoon,1,2,3\n", r"'time' .* must be a finite number \(row 2: 'soon'\)"),
-        ("time,event,a,b\n1,1,2,3\n1,1,2\n", "row 3: 3 cells, but 4 columns"),
-        ("time,event,a,a\n1,1,2,3\n", "two columns of one name"),
+        ("time,event,a,b\n1,2,2,3\n", r"'event' .* must be 0 \(censored\) or 1 \(event\) \(line 2: '2'\)"),
+        ("time,event,a,b\n1,1,2,3\n0,1,2,3\n-1,0,1,1\n", r"must be positive \(line 3: '0', line 4: '-1'\)"),
+        ("time,event,a,b\nsoon,1,2,3\n", r"'time' .* must be a finite number \(line 2: 'soon'\)"),
+        ("time,event,a,b\n1,1,2,3\n1,1,2\n", "has 4 columns, but not in line 3"),
+        ("time,event,a,a\n1,1,2,3\n", "more than one column 'a'"),
         ("time,event,a,b,fold\n1,1,2,3,\n", "'fold' .* is empty"),
-        ("time,event,a,b\n", "has no patients"),
-        ("", "has no patients"),
+        ("time,event,a,b\n1,1,2,3\n2,0,,4\n3,1,1,1\n", r"'a' .* must be a finite number \(line 3: ''\)"),
+        ("time;event;a;b\n1;1;0,5;3\n2;0;0.7;4\n3;1;0.1;1\n", r"'a' .* must be a finite number \(line 2: '0,5'\)"),
+        ("time,event,a,b\n", "holds no patients"),
+        ("", "holds no patients"),
     ],
 )
 def test_bad_files_are_named_with_the_row_and_what_is_allowed(text, message, tmp_path):
@@ -132,6 +134,14 @@ def test_bad_files_are_named_with_the_row_and_what_is_allowed(text, message, tmp
     path.write_text(text, encoding="utf-8")
     with pytest.raises(BenchError, match=message):
         read_risks(path, a=None, b=None, fold=None)
+
+
+def test_semicolons_and_words_for_events_are_read(tmp_path):
+    path = tmp_path / "risks.csv"
+    path.write_text("time;event;a;b\n1;TRUE;0.5;3\n2;FALSE;0.7;4\n", encoding="utf-8")
+    found = read_risks(path, a=None, b=None, fold=None)
+    assert found.event.tolist() == [True, False]
+    assert found.risk_a.tolist() == [0.5, 0.7]
 
 
 def test_columns_are_chosen_by_name_and_the_rest_by_type(tmp_path):
@@ -145,5 +155,5 @@ def test_columns_are_chosen_by_name_and_the_rest_by_type(tmp_path):
     assert turned.fold is None
     with pytest.raises(BenchError, match="'a' .* must be a finite number|used twice"):
         read_risks(path, a="a", b="a", fold=None)
-    with pytest.raises(BenchError, match=r"must be a finite number \(row 2: 'P1'"):
+    with pytest.raises(BenchError, match=r"must be a finite number \(line 2: 'P1'"):
         read_risks(path, a="id", b="b", fold=None)

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from cohort_folder import CARD, write_cohort, write_image
+from costs import files_at_equal_costs
 from survbench import executor, job, runner
 from survbench.datasets.cache import VolumeStore
 from survbench.datasets.named import load_source
@@ -184,12 +185,15 @@ def test_imported_risks_stay_on_the_board_when_other_methods_run(tmp_path):
     assert (row.status, row.coverage) == ("ok", 1.0)
 
 
-def test_job_order_and_workers_change_no_number(cheap, tmp_path):
-    request, result = cheap
-    alone = replace(request, out=tmp_path, workers=1, methods=",".join(reversed(CHEAP.split(","))))
-    other = runner.run(alone, runner.Silent())
-    first = rows_without_time(result.study.folder(request.out) / "leaderboard.json")
-    assert rows_without_time(other.study.folder(tmp_path) / "leaderboard.json") == first
+def test_job_order_and_workers_change_no_byte_of_board_tables_and_site(tmp_path):
+    methods = ["oracle", "tlg", "clinical-cox", "radiomics-lasso-cox", "deepmts"]
+    made = []
+    for workers, order in ((2, methods), (1, methods[::-1])):
+        request = request_for(tmp_path / str(workers), ",".join(order), workers=workers)
+        study = runner.run(request, runner.Silent()).study
+        made.append(files_at_equal_costs(study, Store(request.out)))
+    assert made[0].keys() == made[1].keys()
+    assert [name for name, content in made[0].items() if made[1][name] != content] == []
 
 
 def test_a_dry_run_prepares_and_writes_no_run(tmp_path):

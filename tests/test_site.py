@@ -74,7 +74,7 @@ def test_the_site_has_its_pages_and_takes_the_tables_along(site):
     assert {"site.css", "site.js", "compare.csv", "figures/figure-5a.svg", "figures/figure-5a.csv"} < files
     assert {"data/leaderboard.csv", "data/leaderboard.json", "data/splits.json"} < files
     assert "data/selection/radiomics-lasso-cox.csv" in files
-    assert len(list((site / "methods").iterdir())) == 6
+    assert len(list((site / "methods").glob("*.html"))) == 6
     assert not any("study.json" in name for name in files)
     assert list(site.parent.glob("site.*")) == []
 
@@ -105,7 +105,7 @@ def test_style_and_script_ask_for_nothing_else(site):
 
 def test_every_method_of_the_board_is_one_link_away(site):
     links = Page(site / "index.html").links
-    assert {f"methods/{p.name}" for p in (site / "methods").iterdir()} <= set(links)
+    assert {f"methods/{p.name}" for p in (site / "methods").glob("*.html")} <= set(links)
     alone = Page(site.parent / "leaderboard.html")
     assert not any("methods/" in link or "site" in link for link in alone.links)
 
@@ -142,7 +142,7 @@ def test_building_again_removes_what_is_gone(tmp_path):
     assert (folder / "methods/tlg.html").is_file()
     again = build(study(entries[:1], external=False), store)
     assert again == folder
-    assert [p.name for p in (again / "methods").iterdir()] == ["volume.html"]
+    assert {p.name for p in (again / "methods").iterdir()} == {"volume", "volume.html"}
     assert "There are no two methods" in text(again, "compare.html")
 
 
@@ -219,6 +219,23 @@ def test_the_page_of_a_method_holds_its_folds_groups_and_calibration(site):
     assert f"Observed over expected {found.ratio:.2f}" in words
     assert "age" in words
     assert "3 of 3" in words
+
+
+def test_the_charts_of_a_method_are_files_with_their_numbers(site):
+    folder = site / "methods/radiomics-lasso-cox"
+    assert "<svg" in (folder / "risk-groups.svg").read_text()
+    table = pd.read_csv(folder / "risk-groups.csv")
+    groups = risk_groups(TIME, EVENT, FOLD, FAIR, seed=0x01234567)
+    low = table[table["line"].str.startswith("lower risk")]
+    assert low["y"].iloc[-1] == pytest.approx(groups.low_risk.survival[-1], abs=1e-5)
+    dots = pd.read_csv(folder / "calibration.csv")
+    survival = np.exp(-np.exp((FAIR - FAIR.mean()) / FAIR.std()) * 36 / 60)
+    observed = calibration(Outcome(TIME, EVENT), survival, horizon=36).observed
+    np.testing.assert_allclose(dots["y"], observed, atol=1e-5)
+    assert dots["low"].isna().all()
+    curve = pd.read_csv(site / "methods/sur-hs/convergence-1-L_sur.csv")
+    assert set(curve.columns) == {"line", "x", "y", "low", "high"}
+    assert curve["y"].between(curve["low"], curve["high"]).all()
 
 
 def test_a_method_without_survival_curves_says_so(site):

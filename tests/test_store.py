@@ -8,7 +8,8 @@ import sys
 
 import pytest
 from survbench.errors import BenchError
-from survbench.store import Store, write_json
+from survbench.files import write_json
+from survbench.store import Store
 
 
 @pytest.fixture

@@ -77,6 +77,18 @@ def test_artifacts_are_there(client):
         )
 
 
+def test_figures_and_the_use_of_the_machine_are_there(client):
+    api, _ = client
+    for run in runs(client):
+        if "mlflow.parentRunId" not in run.data.tags:
+            figures = {a.path for a in api.list_artifacts(run.info.run_id, "figures")}
+            assert "figures/risk-groups.svg" in figures
+            assert any("convergence" in name for name in figures) == (run.data.params["method"] == "deepmts")
+        else:
+            assert run.data.metrics["system/peak_memory_megabytes"] > 10
+            assert 0 < run.data.metrics["system/cpu_utilization_percentage"] < 10_000
+
+
 def test_again_adds_nothing_with_and_without_the_ledger(finished, client):
     out, study = finished
     before = len(runs(client))

@@ -81,10 +81,19 @@ def compare(
 
 
 def _compare_methods(a: str, b: str, out: Path, study: str | None, *, as_json: bool) -> None:
+    from survbench.errors import BenchError
     from survbench.leaderboard import compare as comparing
     from survbench.store import Store
+    from survbench.study import find_studies
 
     chosen = find_study(out, study)
+    missing = [name for name in (a, b) if name not in {e.name for e in chosen.entries}]
+    elsewhere = [s.name for s in find_studies(out) if {a, b} <= {e.name for e in s.entries}]
+    if missing and elsewhere:
+        raise BenchError(
+            f"{' and '.join(missing)} is not in {chosen.name}. Choose a study of both with --study: "
+            f"{', '.join(elsewhere)}."
+        )
     result = comparing.compare(chosen, Store(out), a, b, resamples=int(chosen.profile["resamples"]))
     if as_json:
         say_json(comparing.to_json(result))

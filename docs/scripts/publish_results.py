@@ -13,11 +13,12 @@ import tempfile
 from pathlib import Path
 
 from survbench.bundle import pack, unpack
+from survbench.files import write_text
 from survbench.leaderboard.build import build_board
 from survbench.leaderboard.render import csv_text, json_text, markdown
 from survbench.leaderboard.table_files import write_tables
 from survbench.leaderboard.tables import tables
-from survbench.store import Store, write_text
+from survbench.store import Store
 from survbench.study import find_studies
 
 RESULTS = Path(__file__).parents[2] / "leaderboard" / "results"

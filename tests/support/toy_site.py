@@ -7,13 +7,14 @@ import pandas as pd
 from survbench.api import SURVIVAL_MONTHS
 from survbench.cohort import Subject
 from survbench.examples import Examples
+from survbench.files import write_json
 from survbench.leaderboard.build import board_of
 from survbench.leaderboard.render import write_board
 from survbench.leaderboard.sample import measure
 from survbench.leaderboard.selection import selections
 from survbench.leaderboard.selection_files import write_selections
 from survbench.leaderboard.site import write_site
-from survbench.store import SCHEMA, SELECTED, Store, write_json
+from survbench.store import SCHEMA, SELECTED, Store
 from survbench.volume import Volume
 from toy_study import IDS, folds, method, outcomes, study
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from survbench.store import SCHEMA, SELECTED, write_json
+from survbench.files import write_json
+from survbench.store import SCHEMA, SELECTED
 from survbench.study import Entry, Study
 
 IDS = [f"P{n:02d}" for n in range(30)]
