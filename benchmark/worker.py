@@ -27,7 +27,7 @@ from survbench.prepared import PreparedCohort, volume_store, write_radiomics
 from survbench.profile import Training
 from survbench.protocol import inner_split
 from survbench.provenance import provenance
-from survbench.registry import construct
+from survbench.registry import construct, settings
 from survbench.store import SCHEMA, SELECTED, Store
 from survbench.volume import Volume
 
@@ -100,6 +100,7 @@ def run_fit(job: Job, out: str) -> dict[str, Any]:
             fitted,
             finished,
             params=params,
+            settings=settings(method, params),
             survival=survival,
             description=_description(method),
         )
@@ -410,6 +411,7 @@ def finish(
     finished: float,
     *,
     params: Mapping[str, Any] | None = None,
+    settings: Mapping[str, Any] | None = None,
     survival: str = "none",
     description: Mapping[str, int] | None = None,
 ) -> dict[str, Any]:
@@ -428,6 +430,7 @@ def finish(
         "peak_memory_mb": round(used.ru_maxrss / 1024),
         "gpu_peak_memory_mb": _gpu_memory(),
         "params": dict(params or {}),
+        "settings": dict(settings or {}),
         "survival": survival,
         "description": dict(description or {}),
         "provenance": provenance(),

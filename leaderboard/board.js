@@ -49,7 +49,7 @@ function makeSortable(table) {
     const wanted = filter.value.trim().toLowerCase();
     let count = 0;
     for (const row of original) {
-      const [title, family] = row.cells[1].querySelectorAll(".title, .family");
+      const [title, family] = row.querySelector("th").querySelectorAll(".title, .family");
       const found = `${title.textContent} ${family.textContent}`.toLowerCase().includes(wanted);
       row.hidden = !found || (chosen.value !== "" && row.dataset.family !== chosen.value);
       if (!row.hidden) count += 1;

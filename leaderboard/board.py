@@ -41,6 +41,7 @@ class Row:
             has not seen; or ``none``, because a method that gives risks alone has seen all training patients.
         coverage: share of the planned (fold, seed) jobs that are done.
         seconds: median wall time of a fit job.
+        memory_mb: median of the most memory that a fit job held.
         parameters: trainable parameters, where the method has such a number.
         published: C-index and Dice as published, with the source.
     """
@@ -87,6 +88,7 @@ class Row:
     survival: str = "none"
     coverage: float = 0.0
     seconds: float | None = None
+    memory_mb: float | None = None
     parameters: int | None = None
     needs_mask: bool = False
     published: Mapping[str, Any] | None = None

@@ -73,7 +73,6 @@ def board_of(study: Study, measured: Measured) -> Board:
 def _bare(result: Gathered) -> Row:
     entry = result.entry
     sizes = [run.record.get("description", {}).get("parameters") for run in result.runs]
-    seconds = [float(run.record["seconds"]) for run in result.runs if run.record.get("seconds") is not None]
     return Row(
         method=entry.name,
         title=entry.title,
@@ -85,13 +84,20 @@ def _bare(result: Gathered) -> Row:
         unsegmented=result.unsegmented,
         survival=min((run.record.get("survival", "none") for run in result.runs), default="none"),
         coverage=result.coverage,
-        seconds=float(np.median(seconds)) if seconds else None,
+        seconds=_median(result, "seconds"),
+        memory_mb=_median(result, "peak_memory_mb"),
         parameters=next((int(n) for n in sizes if n is not None), None),
         needs_mask=entry.needs_mask,
         published=entry.published,
         notes=entry.notes,
         reason=result.reason,
     )
+
+
+def _median(result: Gathered, cost: str) -> float | None:
+    """Return what a method's fits took, in the middle; None for imported risks, whose cost nobody knows."""
+    known = [float(run.record[cost]) for run in result.runs if run.record.get(cost) is not None]
+    return float(np.median(known)) if known else None
 
 
 def _measured(row: Row, inside: Sample, result: Gathered, study: Study) -> Row:

@@ -12,6 +12,8 @@ def cells(row: Row) -> dict[str, str]:
     ok = row.status == "ok"
     return {
         "#": str(row.rank) if row.rank is not None else "ref" if row.is_reference else NONE,
+        "Rank (95 % CI)": NONE if row.rank_low is None else f"{row.rank_low:.0f}–{row.rank_high:.0f}",
+        "Ties": ties(row),
         "Method": row.title,
         "Family": row.family,
         "C-index (95 % CI)": (
@@ -23,8 +25,15 @@ def cells(row: Row) -> dict[str, str]:
         "Holm p": p_value(row.p_holm),
         "Coverage": f"{100 * row.coverage:.0f} %",
         "Time": seconds(row.seconds),
+        "Memory": memory(row.memory_mb),
+        "Parameters": parameters(row.parameters),
         "Published C": published(row),
     }
+
+
+def ties(row: Row) -> str:
+    """Return the letters of a row's tie groups: methods that share one are not told apart."""
+    return " ".join(chr(96 + n) if n <= 26 else str(n) for n in row.tie_groups) or NONE
 
 
 def number(value: float | None) -> str:
@@ -71,6 +80,30 @@ def seconds(value: float | None) -> str:
     if value < 100:
         return f"{value:.0f} s"
     return f"{value / 60:.0f} min" if value < 6000 else f"{value / 3600:.1f} h"
+
+
+def memory(megabytes: float | None) -> str:
+    """Return an amount of memory.
+
+    >>> memory(613.4), memory(2460.0)
+    ('613 MB', '2.5 GB')
+    """
+    if megabytes is None:
+        return NONE
+    return f"{megabytes:.0f} MB" if megabytes < 1000 else f"{megabytes / 1000:.1f} GB"
+
+
+def parameters(count: int | None) -> str:
+    """Return a number of parameters.
+
+    >>> parameters(32), parameters(14600), parameters(3709672)
+    ('32', '15 k', '3.7 M')
+    """
+    if count is None:
+        return NONE
+    if count < 1000:
+        return str(count)
+    return f"{count / 1000:.0f} k" if count < 10**6 else f"{count / 10**6:.1f} M"
 
 
 def published(row: Row) -> str:

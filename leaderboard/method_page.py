@@ -61,7 +61,7 @@ class MethodPage:
         numbers: all numbers of that row, by their names in leaderboard.json.
         notes: sentences about it.
         declared: what it is, needs and gives, by name.
-        params: name, declared value, and the value of each fit if the method is tuned.
+        params: name and value, or the values of each fit if the method is tuned.
         fits: a row per seed and fold, by heading.
         curves: convergence by metric, under the names of their files.
     """
@@ -163,12 +163,15 @@ def _published(published: Mapping[str, Any] | None) -> str:
 
 
 def _params(entry: Entry, runs: Sequence[Run]) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
-    """Return the heads and rows of the table of hyper-parameters; fits have columns where they were tuned."""
-    fits = runs if entry.tunes else ()
-    chosen = [run.record.get("params", {}) for run in fits]
-    names = sorted({*entry.params, *(name for params in chosen for name in params)})
-    rows = tuple((name, *(_value(params.get(name, "default")) for params in (entry.params, *chosen))) for name in names)
-    return ("Hyper-parameter", "Declared", *(_where(run.job) for run in fits)), rows
+    """Return the heads and rows of the table of hyper-parameters: a column for each fit where they were tuned, else
+    one, since all fits have the same.
+    """
+    used = [{**entry.params, **run.record.get("settings", {}), **run.record.get("params", {})} for run in runs]
+    shown = [(_where(run.job), params) for run, params in zip(runs, used, strict=True)] if entry.tunes else []
+    columns = shown or [("Value", used[0] if used else entry.params)]
+    names = sorted({name for _, params in columns for name in params})
+    rows = tuple((name, *(_value(params.get(name)) for _, params in columns)) for name in names)
+    return ("Hyper-parameter", *(head for head, _ in columns)), rows
 
 
 def _value(value: Any) -> str:

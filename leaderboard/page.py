@@ -14,7 +14,7 @@ from survbench.leaderboard.board import Board, Row
 from survbench.leaderboard.cells import cells, facts, interval
 from survbench.leaderboard.selection import TOP, FeatureSelection
 
-CROWDED = 0.7
+CROWDED = 0.35
 """Width of the C-index axis from which only every second tick has a number."""
 
 

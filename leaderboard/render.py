@@ -108,7 +108,7 @@ def terminal_table(board: Board, *, width: int = 140) -> Table:
     table = Table(title=Text(f"{board.cohort['title']} · profile {board.profile['name']}"), title_justify="left")
     heads = ["#", "Method", "C-index (95 % CI)", "External C (95 % CI)", "Dice", "Holm p"]
     if width >= WIDE:
-        heads = [*heads[:-1], "p", "Holm p", "Time", "Published C"]
+        heads = [heads[0], "Ties", *heads[1:-1], "p", "Holm p", "Time", "Published C"]
     for head in heads:
         table.add_column(head, overflow="fold", no_wrap=head == "Method")
     for row in board.rows:

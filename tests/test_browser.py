@@ -30,7 +30,10 @@ pytestmark = [pytest.mark.browser]
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
     """Return a headless Chromium without a profile of its own."""
-    driver, chromium = shutil.which("chromedriver"), shutil.which("chromium") or shutil.which("chromium-browser")
+    driver, chromium = (
+        shutil.which("chromedriver"),
+        next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chromium-browser"))), None),
+    )
     if driver is None or chromium is None:
         pytest.skip("needs chromium and chromedriver (Debian: apt-get install chromium chromium-driver)")
     from selenium import webdriver

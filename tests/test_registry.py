@@ -6,7 +6,7 @@ import pytest
 from survbench.api import FAMILIES, MethodInfo, Seeds
 from survbench.errors import BenchError, UnknownNameError
 from survbench.job import source_fingerprint
-from survbench.registry import construct, registry
+from survbench.registry import construct, registry, settings
 
 OURS = registry().methods
 
@@ -24,6 +24,18 @@ def test_every_method_is_declared_well(name):
     verbs = {"risk": "predict_risk", "survival": "predict_survival", "segmentation": "segment", "embedding": "embed"}
     for gives, verb in verbs.items():
         assert hasattr(method, verb) or gives not in info.gives, f"{name} declares {sorted(info.gives)}"
+
+
+def test_the_settings_of_a_method_are_what_it_was_given_and_the_defaults_of_its_bases():
+    info = OURS["mt-casnet-unet"]
+    found = settings(construct(info.target, info.params), info.params)
+    assert (found["backbone"], found["l2"]) == ("unet", 0.1)
+    assert found["schedule"][1] == [2500, 5e-5]  # of the class that it inherits from
+
+    class Odd:
+        def __init__(self, *, loss=len, rate=float("inf"), layers=(1, 2)): ...
+
+    assert settings(Odd(), {}) == {"loss": "<built-in function len>", "rate": "inf", "layers": [1, 2]}
 
 
 def test_an_outside_plugin_comes_by_the_same_door(odd_plugins):

@@ -244,14 +244,23 @@ def test_a_method_without_survival_curves_says_so(site):
     assert "L_sur by training step" in page
 
 
-def test_tuned_hyper_parameters_stand_beside_the_declared_ones(tmp_path):
+def test_hyper_parameters_are_shown_with_the_defaults_that_nobody_declared(tmp_path):
+    store = Store(tmp_path)
+    entry = replace(method(store, "volume", FAIR), params={"penalty": 0.5})
+    for fold in range(3):
+        enrich(store, f"volume-0-{fold}", settings={"penalty": 0.5, "schedule": [[1, 1e-4]], "taps": True})
+    words = " ".join(Page(build(study([entry], external=False), store) / "methods/volume.html").words.split())
+    assert "penalty 0.5 schedule [[1, 0.0001]] taps true" in words
+
+
+def test_tuned_hyper_parameters_have_a_column_for_each_fit(tmp_path):
     store = Store(tmp_path)
     entry = method(store, "volume", FAIR)
     for fold in range(3):
         enrich(store, f"volume-0-{fold}", params={"penalty": 0.125 * (fold + 1)})
     entry = replace(entry, params={"penalty": 1.0, "depth": 3}, tunes=(("t0", "t1", "t2"),))
     words = Page(build(study([entry], external=False), store) / "methods/volume.html").words.split()
-    assert " ".join(words).count("penalty 1 0.125 0.25 0.375") == 1
+    assert " ".join(words).count("penalty 0.125 0.25 0.375") == 1
     assert "tuning, seed 0, fold 1: pending" in " ".join(words)
 
 

@@ -30,7 +30,7 @@ CURVES = [
 ]
 
 
-def enrich(store, key, *, rows=(), survival=False, examples=False, params=None):
+def enrich(store, key, *, rows=(), survival=False, examples=False, params=None, settings=None):
     """Write a run again with curves, survival curves, example slices, and hyper-parameters."""
     old = store.read(key)
     table = old.predictions()
@@ -39,7 +39,7 @@ def enrich(store, key, *, rows=(), survival=False, examples=False, params=None):
         table["survival"] = list(np.exp(-np.outer(hazard, SURVIVAL_MONTHS / 60)))
     with store.writing(key) as folder:
         write_json(folder / "job.json", {**old.job, "fold": int(key[-1])})
-        write_json(folder / "run.json", {**old.record, "params": params or {}})
+        write_json(folder / "run.json", {**old.record, "params": params or {}, "settings": settings or {}})
         if old.selected() is not None:
             write_json(folder / SELECTED, old.selected())
         table.to_parquet(folder / "predictions.parquet")
