@@ -67,7 +67,8 @@ class RiskCalibration:
         """Return survival at ``months``, shape (n, len(months)); after the last known time it stays level."""
         position = np.searchsorted(self.months, months, side="right")
         hazard = np.concatenate([[0.0], self.cumulative])[position]
-        relative = np.exp(self.slope * (risk - self.mean) / self.sd)
+        # beyond e^100 nobody survives any hazard; larger powers would overflow, and times a hazard of 0 be no number
+        relative = np.exp(np.clip(self.slope * (risk - self.mean) / self.sd, -100, 100))
         survival: NDArray[np.float64] = np.exp(-relative[:, None] * hazard)
         return survival
 

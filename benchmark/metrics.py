@@ -1,4 +1,4 @@
-"""Metrics from arrays: Harrell's C, the Cox loss, overlap of masks. Imports nothing of ours but the pairs.
+"""Metrics from arrays: Harrell's C, the Cox loss, overlap of masks. Imports nothing of ours but pairs and checks.
 
 Everywhere ``time`` has shape (n,), ``event`` is boolean (n,), and ``risk`` is higher for an earlier event.
 """
@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from survbench.arrays import one_risk, outcomes, rows_of_folds
 from survbench.pairs import count_pairs
 
 
@@ -38,7 +39,8 @@ def concordance_index(time: ArrayLike, event: ArrayLike, risk: ArrayLike) -> Con
     >>> concordance_index([1, 2, 3], [True, True, False], [3.0, 1.0, 2.0]).value
     0.6666666666666666
     """
-    t, e, r = _arrays(time, event, risk)
+    t, e = outcomes(time, event)
+    r = one_risk(risk, len(t))
     concordant, tied, total = count_pairs(t, e, r)
     if total == 0:
         return Concordance(float("nan"), 0.0, 0.0, 0.0, "no comparable pair: no event before another patient's time")
@@ -69,7 +71,8 @@ def cox_loss(time: ArrayLike, event: ArrayLike, risk: ArrayLike) -> float:
     >>> round(cox_loss([1.0, 2.0], [True, True], [0.0, 0.0]), 6)
     0.346574
     """
-    t, e, r = _arrays(time, event, risk)
+    t, e = outcomes(time, event)
+    r = one_risk(risk, len(t))
     if not e.any():
         return float("nan")
     order = np.argsort(-t, kind="stable")
@@ -116,18 +119,6 @@ def hd95(predicted: NDArray[np.bool_], mask: NDArray[np.bool_], spacing: tuple[f
 
 
 def _by_fold(time: ArrayLike, event: ArrayLike, fold: ArrayLike, risk: ArrayLike) -> list[Concordance]:
-    t, e, r = _arrays(time, event, risk)
-    folds = np.asarray(fold)
-    return [concordance_index(t[folds == k], e[folds == k], r[folds == k]) for k in np.unique(folds)]
-
-
-def _arrays(
-    time: ArrayLike, event: ArrayLike, risk: ArrayLike
-) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.float64]]:
-    t, r = np.asarray(time, dtype=np.float64), np.asarray(risk, dtype=np.float64)
-    e = np.asarray(event, dtype=bool)
-    if not t.shape == e.shape == r.shape or t.ndim != 1:
-        raise ValueError(f"time, event and risk need one common length, got {t.shape}, {e.shape}, {r.shape}")
-    if not (np.isfinite(t).all() and np.isfinite(r).all()):
-        raise ValueError("time and risk must be finite")
-    return t, e, r
+    t, e = outcomes(time, event)
+    r = one_risk(risk, len(t))
+    return [concordance_index(t[rows], e[rows], r[rows]) for rows in rows_of_folds(fold, len(t))]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from survbench.api import Context, MethodInfo, Seeds
 from survbench.cohort import FeatureTable
+from survbench.errors import BenchError
 from survbench.executor import Task, execute
 from survbench.metrics import fold_mean_concordance
 from survbench.planner import missing_for
@@ -53,9 +55,8 @@ def null_check(request: Request, *, permutations: int) -> list[NullResult]:
     Methods that give no risk, or that the cohort cannot serve, are left out.
 
     Raises:
-        BenchError: a method failed on a permutation.
+        BenchError: a method failed on a permutation, or the folds are too small for any C.
     """
-    from survbench.errors import BenchError
     from survbench.runner import prepare_cohort, upstreams_of
 
     infos = [i for i in registry().select(request.methods) if "risk" in i.gives]
@@ -80,15 +81,23 @@ def null_check(request: Request, *, permutations: int) -> list[NullResult]:
         for info in infos
         for number in range(permutations)
     ]
-    values: dict[str, list[float]] = {info.name: [] for info in infos}
+    found: dict[str, list[float]] = {info.name: [] for info in infos}
     for ended in execute(tasks, workers=request.workers, on_start=lambda _: None, on_poll=lambda: None):
         if ended.status != "ok":
             raise BenchError(f"The null check of {ended.task.key} ended as {ended.status}: {ended.error}")
-        values[ended.task.arguments[0].name].append(ended.value)
-    return [
-        NullResult(name, permutations, float(np.mean(c)), float(np.std(c, ddof=1) / np.sqrt(len(c))))
-        for name, c in values.items()
-    ]
+        found[ended.task.arguments[0].name].append(ended.value)
+    return [_result(name, values) for name, values in found.items()]
+
+
+def _result(name: str, values: Sequence[float]) -> NullResult:
+    """Return the mean over the permutations in which every fold had a comparable pair."""
+    c = [value for value in values if np.isfinite(value)]
+    if len(c) < 2:
+        raise BenchError(
+            f"{name}: in {len(values) - len(c)} of {len(values)} permutations a fold has no comparable pair. Give "
+            "fewer folds by a profile of your own, or more permutations."
+        )
+    return NullResult(name, len(c), float(np.mean(c)), float(np.std(c, ddof=1) / np.sqrt(len(c))))
 
 
 def permuted_concordance(

@@ -6,12 +6,13 @@ The estimand is the headline: mean over seeds of the mean over folds of Harrell'
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from survbench.arrays import outcomes, rows_of_folds, seeds_of
 from survbench.pairs import count_by_patient, squared_credit_difference
+from survbench.resampling import BLOCK_NUMBERS, ROUNDING
 
 POWER = 0.80
 """Of the smallest detectable difference."""
@@ -54,9 +55,9 @@ def influence(time: ArrayLike, event: ArrayLike, fold: ArrayLike, risk: ArrayLik
     ``survival::concordance``), with K folds the sum of the folds' variances over K squared. Influences of several
     seeds are averaged. All NaN where a fold has no comparable pair.
     """
-    t, e, seeds = _arrays(time, event, risk)
+    t, e = outcomes(time, event)
+    seeds, folds = seeds_of(risk, len(t)), rows_of_folds(fold, len(t))
     result = np.zeros(len(t))
-    folds = list(_rows(fold))
     for rows in folds:
         counts = [count_by_patient(t[rows], e[rows], r[rows]) for r in seeds]
         total = counts[0].earlier_pairs.sum()
@@ -109,10 +110,10 @@ def compare_c(
         risk_b: alike.
         level: of the interval.
     """
-    t, e, a = _arrays(time, event, risk_a)
-    b = np.atleast_2d(np.asarray(risk_b, dtype=np.float64))
+    t, e = outcomes(time, event)
+    a, b = seeds_of(risk_a, len(t)), seeds_of(risk_b, len(t))
     differences, variances = [], []
-    for rows in _rows(fold):
+    for rows in rows_of_folds(fold, len(t)):
         found = _one_shot(t[rows], e[rows], a[:, rows], b[:, rows])
         if isinstance(found, str):
             return PairedTest(NAN, NAN, NAN, NAN, NAN, NAN, found)
@@ -151,10 +152,9 @@ def rank_swap_test(
         permutations: how many exchanges are drawn.
         seed: of the exchanges.
     """
-    t, e, a = _arrays(time, event, risk_a)
-    b = np.atleast_2d(np.asarray(risk_b, dtype=np.float64))
+    t, e = outcomes(time, event)
+    a, b, folds = seeds_of(risk_a, len(t)), seeds_of(risk_b, len(t)), rows_of_folds(fold, len(t))
     part = np.zeros(len(t))
-    folds = list(_rows(fold))
     for rows in folds:
         of_fold = [_swap_parts(t[rows], e[rows], x[rows], y[rows]) for x in a for y in b]
         if not np.isfinite(of_fold).all():
@@ -163,8 +163,9 @@ def rank_swap_test(
     observed = float(part.sum())
     rng = np.random.default_rng(seed)
     as_extreme = 0
-    for start in range(0, permutations, 512):
-        signs = rng.integers(0, 2, size=(min(512, permutations - start), len(t)), dtype=np.int8) * 2.0 - 1.0
+    block = max(1, min(512, BLOCK_NUMBERS // len(t)))
+    for start in range(0, permutations, block):
+        signs = rng.integers(0, 2, size=(min(block, permutations - start), len(t)), dtype=np.int8) * 2.0 - 1.0
         # sums of the same numbers in another order differ in their last bits
         as_extreme += int((np.abs(signs @ part) >= abs(observed) - 1e-12).sum())
     return PermutationTest(observed, (as_extreme + 1) / (permutations + 1), permutations)
@@ -180,7 +181,7 @@ def smallest_detectable_difference(se: float, *, level: float = 0.95, power: flo
     """
     from scipy.stats import norm
 
-    return float((norm.ppf((1 + level) / 2) + norm.ppf(power)) * se) if se > 0 else NAN
+    return float((norm.ppf((1 + level) / 2) + norm.ppf(power)) * se) if se >= ROUNDING else NAN
 
 
 def corrected_resampled_t(differences: ArrayLike, *, test_share: float, level: float = 0.95) -> PairedTest:
@@ -198,14 +199,13 @@ def corrected_resampled_t(differences: ArrayLike, *, test_share: float, level: f
     from scipy.stats import t as student
 
     d = np.asarray(differences, dtype=np.float64).ravel()
-    mean = float(d.mean())
     if len(d) < 2 or not np.isfinite(d).all():
-        return PairedTest(
-            mean, NAN, NAN, NAN, NAN, NAN, "needs the differences of two folds at least, all of them known"
-        )
+        reason = "needs the differences of two folds at least, all of them known"
+        return PairedTest(NAN, NAN, NAN, NAN, NAN, NAN, reason)
+    mean = float(d.mean())
     se = float(np.sqrt((1 / len(d) + test_share) * d.var(ddof=1)))
-    if se == 0:
-        return _normal_test(mean, se, level)
+    if se < ROUNDING:
+        return _without_spread(mean, "all folds differ alike, so there is no spread to test by")
     half = float(student.ppf((1 + level) / 2, len(d) - 1)) * se
     p = float(2 * student.sf(abs(mean / se), len(d) - 1))
     return PairedTest(mean, se, mean / se, p, mean - half, mean + half)
@@ -216,15 +216,18 @@ def _normal_test(difference: float, se: float, level: float) -> PairedTest:
 
     if not np.isfinite(difference):
         return PairedTest(NAN, NAN, NAN, NAN, NAN, NAN, NO_PAIR)
-    if se == 0:
-        # no patient moves either index (a perfect or a constant ranking): there is a test only of no difference at all
-        if difference == 0:
-            return PairedTest(difference, 0.0, 0.0, 1.0, difference, difference)
-        reason = "no patient moves either index, so the standard error is 0"
-        return PairedTest(difference, 0.0, NAN, NAN, difference, difference, reason)
+    if se < ROUNDING:
+        return _without_spread(difference, "the weight of no patient moves either index, so the standard error is 0")
     z = difference / se
     half = float(norm.ppf((1 + level) / 2)) * se
     return PairedTest(difference, se, z, float(2 * norm.sf(abs(z))), difference - half, difference + half)
+
+
+def _without_spread(difference: float, reason: str) -> PairedTest:
+    """Return what can be said without a standard error: there is a test only of no difference at all."""
+    if abs(difference) < ROUNDING:
+        return PairedTest(difference, 0.0, 0.0, 1.0, difference, difference)
+    return PairedTest(difference, 0.0, NAN, NAN, difference, difference, reason)
 
 
 def _one_shot(time: Floats, event: NDArray[np.bool_], a: Floats, b: Floats) -> tuple[float, float] | str:
@@ -241,7 +244,9 @@ def _one_shot(time: Floats, event: NDArray[np.bool_], a: Floats, b: Floats) -> t
     difference = float(np.mean(each[: len(a)]) - np.mean(each[len(a) :]))
     within = squared_credit_difference(time, event, a, b) - difference**2 * pairs
     correction = n * (n - 1) / ((n - 2) * (n - 3))
-    return difference, float(correction * (np.sum((of_a - of_b) ** 2) - within / pairs**2))
+    squares, within = float(np.sum((of_a - of_b) ** 2)), float(within / pairs**2)
+    # what is equal but for the last bits is no variance
+    return difference, correction * (squares - within) if abs(squares - within) > 1e-12 * squares else 0.0
 
 
 def _swap_parts(time: Floats, event: NDArray[np.bool_], a: Floats, b: Floats) -> Floats:
@@ -262,14 +267,3 @@ def _swap_parts(time: Floats, event: NDArray[np.bool_], a: Floats, b: Floats) ->
     later = aa.later_credit - bb.later_credit - ab.later_credit + ba.later_credit
     parts: Floats = (earlier + later) / 2 / pairs
     return parts
-
-
-def _rows(fold: ArrayLike) -> Iterator[NDArray[np.intp]]:
-    folds = np.asarray(fold)
-    for name in np.unique(folds):
-        yield np.flatnonzero(folds == name)
-
-
-def _arrays(time: ArrayLike, event: ArrayLike, risk: ArrayLike) -> tuple[Floats, NDArray[np.bool_], Floats]:
-    t, r = np.asarray(time, dtype=np.float64), np.atleast_2d(np.asarray(risk, dtype=np.float64))
-    return t, np.asarray(event, dtype=bool), r

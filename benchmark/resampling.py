@@ -9,6 +9,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from survbench.arrays import outcomes, rows_of_folds, seeds_of
 from survbench.pairs import weighted_counts
 
 BLOCK = 512
@@ -16,6 +17,9 @@ BLOCK = 512
 
 BLOCK_NUMBERS = 2**22
 """Resampled patients that are held in memory at once: 32 MB. Bounds the block of a large cohort."""
+
+ROUNDING = 1e-12
+"""Below this two C-indices are equal: sums of the same fractions in another order differ in their last bits."""
 
 Estimand = Literal["fold-mean", "pooled"]
 
@@ -50,14 +54,17 @@ class Bootstrap:
         count = len(difference)
         if count == 0:
             return float("nan")
+        difference[np.abs(difference) < ROUNDING] = 0
         tail = min(int((difference <= 0).sum()), int((difference >= 0).sum()))
         return min(1.0, 2 * (tail + 1) / (count + 1))
 
-    def rank_interval(self, i: int) -> tuple[float, float]:
-        """Return the percentile interval of method ``i``'s rank among all, 1 being the highest C; ties share ranks."""
+    def rank_intervals(self) -> list[tuple[float, float]]:
+        """Return the percentile interval of each method's rank among all, 1 being the highest C; ties share ranks."""
         from scipy.stats import rankdata
 
-        return self._percentiles(rankdata(-self.replicates, axis=0)[i])
+        # a mean over folds of the same fractions can differ in its last bits
+        ranks = rankdata(-np.round(self.replicates, 12), axis=0)
+        return [self._percentiles(of_method) for of_method in ranks]
 
     def _percentiles(self, values: NDArray[np.float64]) -> tuple[float, float]:
         if len(values) == 0:
@@ -92,12 +99,16 @@ def bootstrap(
         seed: of the resampling.
         level: of the intervals.
         estimand: the mean over folds of C, or C over all within-fold pairs together.
+
+    Folds are drawn in the order in which they appear; another order of patients draws other resamples.
+
+    Raises:
+        ValueError: the arrays are no survival data; see :mod:`survbench.arrays`.
     """
-    t, e = np.asarray(time, dtype=np.float64), np.asarray(event, dtype=bool)
-    folds, per_method = np.asarray(fold), [np.atleast_2d(np.asarray(r, dtype=np.float64)) for r in risks]
+    t, e = outcomes(time, event)
+    per_method = [seeds_of(r, len(t)) for r in risks]
     counted = []
-    for number, name in enumerate(np.unique(folds)):
-        rows = np.flatnonzero(folds == name)
+    for number, rows in enumerate(rows_of_folds(fold, len(t))):
         part = [r[:, rows] for r in per_method]
         once = np.ones((1, len(rows)), dtype=np.int32)
         drawn = _multiplicities(len(rows), resamples, np.random.default_rng([seed, number]))

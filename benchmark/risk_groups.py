@@ -11,10 +11,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from survbench.arrays import one_risk, outcomes, positive, rows_of_folds
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 NAN = float("nan")
+BLOCK_NUMBERS = 2**22
+"""Permuted patients that are held in memory at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +32,8 @@ class Curve:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RiskGroups:
-    """Patients above the median risk of their fold against the others.
+    """Patients above the median risk of their fold against the others. Where more than half of a fold share the highest
+    risk, as a marker of two values can have it, they are the group above.
 
     Attributes:
         is_high: shape (n,).
@@ -66,17 +70,16 @@ def risk_groups(
         risk: out-of-fold, shape (n,).
         permutations: of the log-rank test.
         seed: of the permutations.
+
+    Raises:
+        ValueError: the arrays are no survival data; see :mod:`survbench.arrays`.
     """
-    t, e = np.asarray(time, dtype=np.float64), np.asarray(event, dtype=bool)
-    r, folds = np.asarray(risk, dtype=np.float64), np.asarray(fold)
-    if not t.shape == e.shape == r.shape == folds.shape or t.ndim != 1 or len(t) == 0:
-        raise ValueError(f"time, event, fold and risk need one common length, got {t.shape}, {e.shape}, {r.shape}")
-    if not (np.isfinite(t).all() and np.isfinite(r).all() and (t > 0).all()):
-        raise ValueError("time and risk must be finite, time positive")
+    t, e = outcomes(time, event)
+    r, folds, strata = one_risk(risk, len(positive(t))), np.asarray(fold), rows_of_folds(fold, len(t))
     is_high = np.zeros(len(t), dtype=bool)
-    strata = [np.flatnonzero(folds == k) for k in np.unique(folds)]
     for rows in strata:
-        is_high[rows] = r[rows] > np.median(r[rows])
+        median, highest = np.median(r[rows]), r[rows].max()
+        is_high[rows] = r[rows] > median if median < highest else (r[rows] == highest) & (r[rows].min() < highest)
     chi2, p, reason = _log_rank(t, e, is_high, strata, permutations, seed)
     ratio, low, high, no_ratio = (NAN, NAN, NAN, reason) if reason else _hazard_ratio(t, e, is_high, folds)
     return RiskGroups(
@@ -110,8 +113,10 @@ def _log_rank(
     rng = np.random.default_rng(seed)
     drawn = np.zeros(permutations)
     for rows in strata:
-        high = np.tile(is_high[rows], (permutations, 1))
-        drawn += rng.permuted(high, axis=1) @ residual[rows]
+        block = max(1, BLOCK_NUMBERS // len(rows))
+        for start in range(0, permutations, block):
+            high = np.tile(is_high[rows], (min(block, permutations - start), 1))
+            drawn[start : start + block] += rng.permuted(high, axis=1) @ residual[rows]
     # sums of the same numbers in another order differ in their last bits
     p = (int((np.abs(drawn) >= abs(observed) - 1e-9).sum()) + 1) / (permutations + 1)
     return observed**2 / variance, p, ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,8 @@ from survbench.errors import BenchError, UnknownNameError
 
 SHOWN = 5
 """Bad rows that an error lists."""
+ID_COLUMNS = frozenset({"id", "patient", "patient_id", "patientid", "subject", "case"})
+"""Names (in any case) of columns that are no risks, whatever they hold."""
 MOSTLY = 0.5
 """Share of numbers from which a column is one of risks, of which the other cells are then mistakes."""
 
@@ -54,17 +57,22 @@ def read_risks(
             raise UnknownNameError(
                 f"column for {option} in {path}", name, table.columns, see=f"the first line of {path}"
             )
-    a, b = _risk_columns(path, table, {time, event, fold}, a, b)
+    ids = [name for name in table.columns if name.casefold() in ID_COLUMNS]
+    a, b = _risk_columns(path, table, {time, event, fold, *ids}, a, b)
     used = [name for name in (time, event, a, b, fold) if name is not None]
     if len(set(used)) < len(used):
         raise BenchError(f"A column of {path} is used twice ({', '.join(used)}). Name each by its option.")
+    for name in ids:
+        seen = Counter(table.column(name))
+        again = [seen[cell] > 1 for cell in table.column(name)]
+        _refuse(path, table, name, "names a patient twice, whose rows would count as independent", again)
     times, risk_a, risk_b = (_numbers(path, table, name) for name in (time, a, b))
     events = np.array([canonical(cell) for cell in table.column(event)])
     _refuse(path, table, event, "must be 0 (censored) or 1 (event)", ~np.isin(events, ("0", "1")))
     _refuse(path, table, time, "must be positive", times <= 0)
     if fold is not None:
         _refuse(path, table, fold, "is empty", [not cell for cell in table.column(fold)])
-    folds = None if fold is None else np.array(table.column(fold))
+    folds = None if fold is None else np.array([canonical(cell) for cell in table.column(fold)])
     return RiskTable(times, events == "1", risk_a, risk_b, folds, a, b)
 
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
+from survbench.arrays import outcomes, positive, rows_of_folds, seeds_of
 from survbench.multiplicity import AllPairs, all_pairs, benjamini_hochberg, holm, tie_groups
 from survbench.paired_tests import (
     POWER,
@@ -53,8 +54,8 @@ __all__ = [
 ALPHA = 0.05
 """Level at which a sentence calls a difference one."""
 
-FEW_EVENTS = 30
-"""Below this the normal approximation of the jackknife rejects too often (docs/explanation/statistics.md)."""
+FEW_EVENTS, FEW_EVENTS_OF_A_FOLD = 30, 10
+"""Below these the normal approximation of the jackknife rejects too often (docs/explanation/statistics.md)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +65,7 @@ class Comparison:
     Attributes:
         n: patients.
         events: of them.
+        fewest_events: in the fold with the fewest.
         pairs: comparable pairs, within folds.
         c_index_a: mean over folds (and seeds) of Harrell's C.
         c_index_b: alike.
@@ -75,6 +77,7 @@ class Comparison:
         p: two-sided p of no difference by each test: bootstrap, jackknife, compareC, permutation.
         z: of the tests that have one: jackknife, compareC.
         smallest_detectable_difference: that such a cohort shows at 5 % with 80 % power; NaN without a standard error.
+        level: of the interval.
         resamples: bootstrap replicates that were kept.
         excluded: replicates in which a fold had no comparable pair.
         reasons: why what is NaN is NaN; empty if nothing is.
@@ -82,6 +85,7 @@ class Comparison:
 
     n: int
     events: int
+    fewest_events: int
     pairs: int
     c_index_a: float
     c_index_b: float
@@ -93,20 +97,25 @@ class Comparison:
     p: dict[str, float]
     z: dict[str, float]
     smallest_detectable_difference: float
+    level: float
     resamples: int
     excluded: int
     reasons: tuple[str, ...] = ()
 
     def meaning(self, a: str = "a", b: str = "b") -> str:
         """Return a sentence that says what the comparison shows: by the jackknife, for few events by permutation."""
-        test = "permutation" if self.events < FEW_EVENTS else "jackknife"
+        few = self.events < FEW_EVENTS or self.fewest_events < FEW_EVENTS_OF_A_FOLD
+        test = "permutation" if few else "jackknife"
         p = self.p[test]
         if not np.isfinite(p):
             return f"These data cannot compare {a} with {b}: {'; '.join(self.reasons)}."
-        size = (
-            f"{abs(self.difference):.3f} (95 % interval of the difference {self.ci_low:+.3f} to {self.ci_high:+.3f}; "
-            f"{test} p {'< 0.001' if p < 0.001 else f'{p:.3f}'})"
+        interval = (
+            f"{100 * self.level:g} % interval of the difference {self.ci_low:+.3f} to {self.ci_high:+.3f}; "
+            if np.isfinite(self.ci_low)
+            else ""
         )
+        p_text = "< 0.001" if p < 0.001 else f"{p:.3f}"
+        size = f"{abs(self.difference):.3f} ({interval}{test} p {p_text})"
         if p < ALPHA:
             better, worse = (a, b) if self.difference > 0 else (b, a)
             return f"{better} orders survival of such patients better than {worse}: its C-index is higher by {size}."
@@ -152,8 +161,8 @@ def compare(
         The comparison; what these data cannot give is NaN, with a reason.
 
     Raises:
-        ValueError: the arrays are no survival data: lengths differ, a value is not finite, a time is not positive, or
-            an event is neither 0 nor 1.
+        ValueError: the arrays are no survival data: lengths differ, a value is not finite, a time is not positive, an
+            event is neither 0 nor 1, or a patient has no fold.
 
     >>> import numpy as np
     >>> time, event = np.arange(1.0, 9.0), [1, 1, 0, 1, 1, 0, 1, 1]
@@ -161,18 +170,22 @@ def compare(
     >>> round(result.difference, 3), result.pairs
     (0.476, 21)
     """
-    t, e, a, b, folds = _checked(time, event, risk_a, risk_b, fold)
+    t, e = outcomes(time, event)
+    positive(t)
+    a, b = seeds_of(risk_a, len(t)), seeds_of(risk_b, len(t))
+    folds = np.zeros(len(t), dtype=np.int64) if fold is None else np.asarray(fold)
+    of_folds = rows_of_folds(folds, len(t))
     boot = bootstrap(t, e, folds, [a, b], resamples=resamples, seed=seed, level=level)
     difference = float(boot.point[0] - boot.point[1])
     jackknife = paired_jackknife(influence(t, e, folds, a), influence(t, e, folds, b), difference, level=level)
     one_shot = compare_c(t, e, folds, a, b, level=level)
     swapped = rank_swap_test(t, e, folds, a, b, permutations=permutations, seed=seed)
     low, high = boot.difference_interval(0, 1)
-    names = np.unique(folds)
-    pairs = sum(count_by_patient(t[rows], e[rows], t[rows]).earlier_pairs.sum() for rows in (folds == k for k in names))
+    pairs = sum(count_by_patient(t[rows], e[rows], t[rows]).earlier_pairs.sum() for rows in of_folds)
     return Comparison(
         n=len(t),
         events=int(e.sum()),
+        fewest_events=min(int(e[rows].sum()) for rows in of_folds),
         pairs=int(pairs),
         c_index_a=float(boot.point[0]),
         c_index_b=float(boot.point[1]),
@@ -181,7 +194,7 @@ def compare(
         ci_low=low,
         ci_high=high,
         estimand="difference (a - b) of Harrell's C-index"
-        + (f", mean over {len(names)} folds of within-fold pairs" if len(names) > 1 else ""),
+        + (f", mean over {len(of_folds)} folds of within-fold pairs" if len(of_folds) > 1 else ""),
         p={
             "bootstrap": boot.difference_p(0, 1),
             "jackknife": jackknife.p,
@@ -190,6 +203,7 @@ def compare(
         },
         z={"jackknife": jackknife.z, "compareC": one_shot.z},
         smallest_detectable_difference=smallest_detectable_difference(jackknife.se, level=level),
+        level=level,
         resamples=boot.replicates.shape[1],
         excluded=boot.excluded,
         reasons=_reasons(boot, {"jackknife": jackknife, "compareC": one_shot, "permutation": swapped}),
@@ -204,21 +218,3 @@ def _reasons(boot: Bootstrap, tests: dict[str, PairedTest | PermutationTest]) ->
     if boot.replicates.shape[1] == 0:
         said.setdefault("no bootstrap replicate has a comparable pair in every fold", []).append("bootstrap")
     return tuple(f"{reason} ({', '.join(names)})" for reason, names in said.items())
-
-
-def _checked(
-    time: ArrayLike, event: ArrayLike, risk_a: ArrayLike, risk_b: ArrayLike, fold: ArrayLike | None
-) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.float64], NDArray[np.float64], NDArray[np.generic]]:
-    t, e = np.asarray(time, dtype=np.float64), np.asarray(event)
-    a, b = (np.atleast_2d(np.asarray(r, dtype=np.float64)) for r in (risk_a, risk_b))
-    folds = np.zeros(t.shape, dtype=np.int64) if fold is None else np.asarray(fold)
-    if t.ndim != 1 or len(t) == 0 or not t.shape == e.shape == folds.shape == a.shape[1:] == b.shape[1:]:
-        given = ", ".join(str(x.shape) for x in (t, e, a, b, folds))
-        raise ValueError(f"time, event, risk_a, risk_b and fold need one common length above 0, got {given}")
-    if not all(np.isfinite(x).all() for x in (t, a, b)):
-        raise ValueError("time and risks must be finite: leave such patients out of both columns")
-    if (t <= 0).any():
-        raise ValueError("time must be positive")
-    if not np.isin(e, (0, 1)).all():
-        raise ValueError("event must be 0 (censored) or 1 (event)")
-    return t, e.astype(bool), a, b, folds

@@ -1,4 +1,4 @@
-"""Metrics of risks and survival curves under censoring, from arrays. Imports nothing of ours.
+"""Metrics of risks and survival curves under censoring, from arrays. Imports nothing of ours but checks.
 
 ``time`` has shape (n,), ``event`` is boolean (n,), ``risk`` is higher for an earlier event; ``survival`` is the
 predicted probability to be free of the event. Weights for censoring (IPCW) come from the censoring distribution of the
@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from survbench.arrays import one_risk, outcomes, positive
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -32,21 +33,16 @@ class Outcome:
     """Survival times with event flags, for example those of a training fold.
 
     Raises:
-        ValueError: lengths differ, or a time is not finite or not positive.
+        ValueError: lengths differ, a time is not finite or not positive, or an event is neither 0 nor 1.
     """
 
     time: Floats
     event: Flags
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "time", np.asarray(self.time, dtype=np.float64))
-        object.__setattr__(self, "event", np.asarray(self.event, dtype=bool))
-        if self.time.ndim != 1 or self.time.shape != self.event.shape or len(self.time) == 0:
-            raise ValueError(
-                f"time and event need one common length above 0, got {self.time.shape}, {self.event.shape}"
-            )
-        if not np.isfinite(self.time).all() or (self.time <= 0).any():
-            raise ValueError("time must be finite and positive")
+        time, event = outcomes(self.time, self.event)
+        object.__setattr__(self, "time", positive(time))
+        object.__setattr__(self, "event", event)
 
     def structured(self) -> NDArray[Any]:
         """Return what scikit-survival takes."""
@@ -86,6 +82,9 @@ class Calibration:
 def uno_c(train: Outcome, test: Outcome, risk: ArrayLike, *, tau: float) -> Score:
     """Return Uno's C: concordance up to ``tau``, weighted for censoring (Uno et al., Statistics in Medicine 30, 2011).
 
+    The censoring distribution is taken at an event's own time, as scikit-survival does, and not just before it, as R
+    does: where events and censored patients share times (months rounded to quarters), small folds differ by some 0.005.
+
     Args:
         train: outcomes of the training fold, for the censoring distribution.
         test: outcomes of the n patients with these risks.
@@ -94,7 +93,7 @@ def uno_c(train: Outcome, test: Outcome, risk: ArrayLike, *, tau: float) -> Scor
     """
     from sksurv.metrics import concordance_index_ipcw
 
-    r = _predicted(risk, (len(test.time),))
+    r = _ranks(risk, len(test.time))
     if not (test.event & (test.time < tau)).any():
         return Score(NAN, f"no event before tau = {tau:g}")
     return _score(lambda: concordance_index_ipcw(train.structured(), test.structured(), r, tau=tau)[0])
@@ -113,7 +112,7 @@ def dynamic_auc(train: Outcome, test: Outcome, risk: ArrayLike, horizons: Sequen
     """
     from sksurv.metrics import cumulative_dynamic_auc
 
-    r = _predicted(risk, (len(test.time),))
+    r = _ranks(risk, len(test.time))
 
     def at(horizon: float) -> Score:
         if not (test.event & (test.time <= horizon)).any():
@@ -142,9 +141,10 @@ def brier(train: Outcome, test: Outcome, survival: ArrayLike, horizons: Sequence
     def at(horizon: float, predicted: Floats) -> Score:
         if reason := _too_short(train, test, horizon):
             return Score(NAN, reason)
-        if horizon < test.time.min():
-            # nobody has had the event or was censored: nothing to weigh
-            return Score(float(np.mean((1 - predicted) ** 2)))
+        if not (test.event & (test.time <= horizon)).any():
+            # scikit-survival asks for an event; without one those who live on are weighed alone
+            alive = np.where(test.time > horizon, (1 - predicted) ** 2, 0.0)
+            return Score(float(alive.mean() / _uncensored(train, horizon)))
         cut = _cut(test, horizon)
         return _score(lambda: brier_score(train.structured(), cut.structured(), predicted, horizon)[1][0])
 
@@ -194,7 +194,7 @@ def d_calibration(event: ArrayLike, survival_at_time: ArrayLike, *, bins: int = 
     """
     from scipy.stats import chi2
 
-    e = np.asarray(event, dtype=bool)
+    _, e = outcomes(np.ones(np.shape(event)), event)
     s = _probabilities(survival_at_time, e.shape)
     lower = np.arange(bins) / bins
     # the part of [0, S] in each bin, over S: also right for S in the lowest bin
@@ -277,6 +277,23 @@ def _too_short(train: Outcome, test: Outcome, horizon: float) -> str:
 def _cut(outcome: Outcome, horizon: float) -> Outcome:
     """Return outcomes followed up to just after a horizon: weights of later events play no part, but can be missing."""
     return Outcome(np.minimum(outcome.time, np.nextafter(horizon, np.inf)), outcome.event)
+
+
+def _uncensored(train: Outcome, horizon: float) -> float:
+    """Return the probability to be followed beyond a horizon."""
+    from sksurv.nonparametric import kaplan_meier_estimator
+
+    times, share = kaplan_meier_estimator(train.event, train.time, reverse=True)
+    at = int(np.searchsorted(times, horizon, side="right")) - 1
+    return float(share[at]) if at >= 0 else 1.0
+
+
+def _ranks(risk: ArrayLike, patients: int) -> Floats:
+    """Return risks as ranks: scikit-survival takes risks that lie closer than 1e-8 for equal."""
+    from scipy.stats import rankdata
+
+    ranks: Floats = rankdata(one_risk(risk, patients))
+    return ranks
 
 
 def _predicted(values: ArrayLike, shape: tuple[int, ...]) -> Floats:

@@ -180,9 +180,7 @@ def _placed(
 ) -> dict[str, Row]:
     """Add the interval of every rank, and the groups of methods that are not told apart."""
     if ranked:
-        boot = inside.only(ranked)
-        for i, name in enumerate(ranked):
-            low, high = boot.rank_interval(i)
+        for name, (low, high) in zip(ranked, inside.only(ranked).rank_intervals(), strict=True):
             member = tuple(number for number, group in enumerate(groups, start=1) if name in group)
             rows[name] = replace(rows[name], rank_low=finite(low), rank_high=finite(high), tie_groups=member)
     return rows

@@ -36,6 +36,12 @@ def test_curves_are_those_of_a_cox_model_by_lifelines(tmp_path):
     assert np.allclose(ours.survival(risk[:20], months), expected, atol=0.01)
 
 
+def test_a_risk_far_outside_has_a_curve_too():
+    known = RiskCalibration(mean=0, sd=1, slope=1, months=(5.0,), cumulative=(0.1,), patients=9, events=5)
+    survival = known.survival(np.array([-1e6, 1e6]), np.array([3.0, 6.0]))
+    assert survival.tolist() == [[1.0, 1.0], [1.0, 0.0]]
+
+
 def test_equal_risks_give_no_curves():
     _, time, event = simulated(50)
     assert RiskCalibration.fit(np.ones(50), time, event) is None

@@ -144,6 +144,17 @@ def test_semicolons_and_words_for_events_are_read(tmp_path):
     assert found.risk_a.tolist() == [0.5, 0.7]
 
 
+def test_numbers_of_patients_are_no_risk_and_no_patient_counts_twice(tmp_path):
+    path = tmp_path / "risks.csv"
+    path.write_text("id,time,event,a,b,fold\n1,1,1,2,3,1\n2,2,0,2.5,1,1.0\n", encoding="utf-8")
+    found = read_risks(path, a=None, b=None, fold=None)
+    assert (found.a, found.b) == ("a", "b")
+    assert len(set(found.fold.tolist())) == 1
+    path.write_text("Patient,time,event,a,b\n1,1,1,2,3\n1,2,0,2.5,1\n", encoding="utf-8")
+    with pytest.raises(BenchError, match=r"names a patient twice.* \(line 2: '1', line 3: '1'\)"):
+        read_risks(path, a=None, b=None, fold=None)
+
+
 def test_columns_are_chosen_by_name_and_the_rest_by_type(tmp_path):
     path = tmp_path / "risks.csv"
     path.write_text("\ufeffid,time,event,a,b,centre\nP1,1,1,2,3,x\nP2,2,0,2.5,1e-3,y\n", encoding="utf-8")

@@ -448,3 +448,15 @@ def test_the_null_check_would_notice_a_leak(odd_plugins, tmp_path, monkeypatch):
     assert not NullResult("leaky", 20, mean=0.62, se=0.02).passed
     assert not NullResult("constant and lucky", 20, mean=0.7, se=0.0).passed
     assert NullResult("constant", 20, mean=0.5, se=0.0).passed
+
+
+def test_a_permutation_without_comparable_pairs_is_left_out_of_the_null_check(monkeypatch, tmp_path):
+    from survbench import nullcheck
+
+    values = iter([0.4, float("nan"), 0.6])
+    ended = [
+        executor.Ended(executor.Task(str(k), max, (registry().get("volume"),)), "ok", v) for k, v in enumerate(values)
+    ]
+    monkeypatch.setattr(nullcheck, "execute", lambda *_, **__: iter(ended))
+    (found,) = nullcheck.null_check(request_for(tmp_path, "volume"), permutations=3)
+    assert (found.permutations, found.mean) == (2, 0.5)

@@ -275,8 +275,7 @@ def test_tie_groups_are_the_longest_runs_without_a_difference():
 def test_rank_intervals_of_a_clear_winner_and_of_equals():
     time, event, fold, truth = simulated(n=300, strength=2.0)
     found = bootstrap(time, event, fold, [truth, -truth, -truth], resamples=200, seed=0)
-    assert found.rank_interval(0) == (1.0, 1.0)
-    assert found.rank_interval(1) == found.rank_interval(2) == (2.5, 2.5)
+    assert found.rank_intervals() == [(1.0, 1.0), (2.5, 2.5), (2.5, 2.5)]
 
 
 def test_a_true_difference_of_the_detectable_size_is_found_four_times_in_five():
@@ -359,11 +358,72 @@ def test_where_no_patient_moves_either_index_permutation_still_answers():
     time = np.arange(1.0, 6)
     found = compare(time, np.ones(5), -time, np.ones(5), resamples=50, permutations=5000)
     assert np.isnan([found.p["jackknife"], found.p["compareC"], found.smallest_detectable_difference]).all()
-    assert "no patient moves either index" in found.reasons[0]
+    assert "the weight of no patient moves either index" in found.reasons[0]
     # four of the 2^5 exchanges are as extreme: all or none, and that of the patient in the middle changes nothing
     assert found.p["permutation"] == pytest.approx(4 / 32, abs=0.02)
     assert "5 patients do not show" in found.meaning()
     assert "nan" not in found.meaning()
+
+
+@pytest.mark.parametrize(
+    ("event", "a", "b"),
+    [
+        ([1, 0, 0, 0], [0, 1, 0, 0], [2, 2, 1, 0]),
+        (np.ones(50), -np.arange(50).reshape(-1, 2)[:, ::-1].ravel(), np.zeros(50)),
+    ],
+)
+def test_a_standard_error_of_nothing_but_rounding_is_none(event, a, b):
+    found = compare(np.arange(1, len(event) + 1), event, a, b, resamples=50, permutations=50)
+    assert found.difference != 0
+    assert np.isnan([found.p["jackknife"], found.z["jackknife"]]).all()
+    assert "standard error is 0" in " ".join(found.reasons)
+
+
+def test_equal_differences_of_all_folds_have_no_corrected_t():
+    found = corrected_resampled_t([0.1, 0.1, 0.1], test_share=0.25)
+    assert np.isnan(found.p)
+    assert "no spread" in found.reason
+    assert corrected_resampled_t([0.0, 0.0], test_share=0.25).p == 1
+    assert "two folds at least" in corrected_resampled_t([], test_share=0.25).reason
+
+
+def test_few_events_in_a_fold_are_judged_by_permutation():
+    time, event, fold, truth = simulated(n=100, folds=10, strength=3.0)
+    assert event.sum() >= 30
+    assert "permutation p" in compare(time, event, truth, -truth, fold, resamples=100, permutations=200).meaning()
+    assert "jackknife p" in compare(time, event, truth, -truth, resamples=100, permutations=200).meaning()
+
+
+def test_the_sentence_names_the_level_of_its_interval():
+    time, event, _, truth = simulated(n=40)
+    found = compare(time, event, truth, -truth, resamples=100, permutations=50, level=0.9)
+    assert "90 % interval" in found.meaning()
+
+
+def test_what_folds_are_called_changes_nothing():
+    time, event, fold, truth = simulated(n=220, folds=11)
+    risks = [truth, np.random.default_rng(0).normal(size=220)]
+    named = bootstrap(time, event, fold, risks, resamples=50, seed=0)
+    text = bootstrap(time, event, [f"fold {k}" for k in fold], risks, resamples=50, seed=0)
+    assert np.array_equal(named.replicates, text.replicates)
+
+
+@pytest.mark.parametrize("call", [influence, lambda t, e, f, r: bootstrap(t, e, f, [r], resamples=5, seed=0)])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"e": [1, 2, 2]}, "event must be 0"),
+        ({"e": [1, np.nan, 0]}, "event must be 0"),
+        ({"r": [1, np.nan, 2]}, "risk must be finite"),
+        ({"r": [1, 2, 3, 4]}, "risk needs the shape"),
+        ({"f": ["a", None, "a"]}, "fold must name"),
+    ],
+    ids=str,
+)
+def test_the_parts_refuse_what_is_no_survival_data(call, change, message):
+    data = {"t": [1, 2, 3], "e": [1, 1, 0], "f": [0, 0, 0], "r": [1, 2, 3], **change}
+    with pytest.raises(ValueError, match=message):
+        call(*data.values())
 
 
 def test_few_events_are_judged_by_permutation():
@@ -385,8 +445,11 @@ def test_two_constant_risks_do_not_differ():
         ({"event": [1, 2, 0]}, "event must be 0"),
         ({"event": [1.0, np.nan, 0]}, "event must be 0"),
         ({"risk_a": [1, np.nan, 2]}, "must be finite"),
-        ({"risk_b": [1, 2]}, "one common length"),
-        ({"fold": [1, 2]}, "one common length"),
+        ({"risk_b": [1, 2]}, "risk needs the shape"),
+        ({"fold": [1, 2]}, "fold needs the shape"),
+        ({"fold": [0, 0, np.nan]}, "fold must name the fold of every patient"),
+        ({"event": ["1", "1", "0"]}, "event must be 0"),
+        ({"event": [1, 1]}, "one common length"),
     ],
     ids=str,
 )

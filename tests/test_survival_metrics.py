@@ -118,6 +118,31 @@ def test_without_censoring_the_brier_score_is_the_mean_squared_error():
         assert found[k].value == pytest.approx(np.mean(((outcome.time > horizon) - survival[:, k]) ** 2))
 
 
+def test_risks_that_lie_close_together_are_ordered_all_the_same():
+    outcome, rate = exponential(150)
+    assert uno_c(outcome, outcome, rate * 1e-9, tau=2.0) == uno_c(outcome, outcome, rate, tau=2.0)
+    assert dynamic_auc(outcome, outcome, rate * 1e-9, [0.5]) == dynamic_auc(outcome, outcome, rate, [0.5])
+
+
+def test_the_brier_score_weighs_for_censoring_also_before_the_first_test_time():
+    train = Outcome(np.array([1.0, 1.0, 9.0, 9.0]), np.array([False, False, True, True]))
+    survival = np.full((4, 2), 0.8)
+    alive = brier(train, Outcome(np.full(4, 5.0), np.ones(4)), survival, [1.4, 1.6])
+    assert [score.value for score in alive] == pytest.approx([0.2**2 / 0.5] * 2)
+    censored = brier(train, Outcome(np.array([1.5, 5.0, 5.0, 5.0]), np.zeros(4)), survival, [1.4, 1.6])
+    assert [score.value for score in censored] == pytest.approx([0.2**2 / 0.5, 0.75 * 0.2**2 / 0.5])
+
+
+def test_a_marker_of_two_values_has_groups_on_either_side_of_one_half():
+    time = np.random.default_rng(0).permutation(20) + 1.0
+    event, fold = np.ones(20), np.repeat([0, 1], 10)
+    risk = np.concatenate([np.arange(10) < 7, np.arange(10) < 3]).astype(float)
+    found = risk_groups(time, event, fold, risk)
+    assert found.is_high.tolist() == (risk == 1).tolist()
+    assert found.reason == ""
+    assert not risk_groups(time, event, fold, np.ones(20)).is_high.any()
+
+
 def test_the_integral_runs_from_zero_to_tau():
     outcome = Outcome(np.array([1.0, 2.0, 3.0, 4.0]), np.ones(4, dtype=bool))
     at_2 = brier(outcome, outcome, np.full((4, 1), 0.5), [2.0])[0].value
@@ -239,7 +264,7 @@ def test_reasons_say_what_is_missing(horizon, reason):
         (lambda: Outcome(np.array([1.0]), np.array([True, True])), "one common length"),
         (lambda: d_calibration([True], [1.5]), "between 0 and 1"),
         (lambda: d_calibration([True], [np.nan]), "finite"),
-        (lambda: risk_groups([1.0, 2.0], [1, 0], [0, 0], [1.0]), "one common length"),
+        (lambda: risk_groups([1.0, 2.0], [1, 0], [0, 0], [1.0]), "risk needs the shape"),
     ],
 )
 def test_what_is_no_survival_data_is_refused(call, message):

@@ -25,7 +25,7 @@ def register(app: typer.Typer) -> None:
         "null-check",
         epilog=examples(
             "bench null-check --methods clinical-cox,radiomics-lasso-cox",
-            "bench null-check --methods deepmts --permutations 5",
+            "bench null-check --methods deepmts --permutations 40",
         ),
     )(null_check)
     app.command(
@@ -76,7 +76,7 @@ def selection(
 
 def null_check(
     methods: Annotated[str, typer.Option(help="all, NAME,... or @FAMILY.")],
-    permutations: Annotated[int, typer.Option(min=2, help="How often outcomes are permuted.")] = 20,
+    permutations: Annotated[int, typer.Option(min=20, help="How often outcomes are permuted.")] = 20,
     profile: Annotated[str, typer.Option(help="smoke, quick, lab, paper, or a YAML file.")] = "smoke",
     cohort: Annotated[str, typer.Option(help="A named cohort, a folder with cohort.yaml, or a card file.")] = "phantom",
     data: Annotated[Path | None, typer.Option(help="Folder of a named cohort's data.", file_okay=False)] = None,

@@ -45,5 +45,6 @@ def import_risks(
         chosen = put(chosen, store, table, name=name, title=title)
         board = build_and_write(chosen, store)
     row = next(row for row in board.rows if row.method == name)
-    say(f"{name} is on the board of {chosen.name}: C {row.c_index or float('nan'):.3f}, rank {row.rank}.")
+    c = "not known" if row.c_index is None else f"{row.c_index:.3f}"
+    say(f"{name} is on the board of {chosen.name}: C {c}, rank {row.rank}.")
     say(f"Leaderboard: {chosen.folder(out) / 'leaderboard.html'} (also .md, .csv, .json)")
