@@ -92,7 +92,8 @@ def track(
     wanted = list(records(study, store, folder))
     own = uri == default_uri(out)
     try:
-        projection = _Projection(uri, study.name, artifacts=out / "mlflow-artifacts" / study.name if own else None)
+        artifacts = (out / "mlflow-artifacts" / study.name).resolve() if own else None
+        projection = _Projection(uri, study.name, artifacts=artifacts)
         written = projection.write(wanted, None if own else {entry.name for entry in study.entries})
     except Exception as error:  # MLflow and its database drivers raise whatever they like; none of it may end a run
         raise TrackingError(f"{type(error).__name__}: {str(error)[:300]}") from error
@@ -145,10 +146,13 @@ class _Projection:
         return len(wanted) - len(current)
 
     def _experiment(self, name: str, artifacts: Path | None) -> str:
-        found = self.client.get_experiment_by_name(name)
-        if found is not None:
-            return str(found.experiment_id)
         location = artifacts.as_uri() if artifacts else None
+        found = self.client.get_experiment_by_name(name)
+        if found is not None and location in {None, found.artifact_location}:
+            return str(found.experiment_id)
+        if found is not None:  # the output folder was copied or moved, and MLflow looks for files where it was
+            self.client.rename_experiment(found.experiment_id, f"{name} ({found.experiment_id}, of another folder)")
+            self.client.delete_experiment(found.experiment_id)
         return str(self.client.create_experiment(name, artifact_location=location))
 
     def _runs(self) -> Iterator[Any]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import posixpath
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -92,30 +92,35 @@ def state(study: Study, store: Store, folder: Path) -> str:
 
 
 def records(study: Study, store: Store, folder: Path) -> Iterator[Record]:
-    """Yield the record of the board, if there is one, and of each method of which a job has ended, each followed by
-    those of its jobs and trials: every parent comes before its children.
+    """Yield the record of each method of which a job has ended, followed by those of its jobs and trials, so that every
+    parent comes before its children; and that of the board, if there is one.
 
     Args:
         study: what is projected.
         store: its runs.
         folder: its folder, with the board.
     """
-    rows: dict[str, Mapping[str, Any]] = {}
-    if (folder / "leaderboard.json").is_file():  # a study that was stopped in its first run has none yet
-        board = json.loads((folder / "leaderboard.json").read_text(encoding="utf-8"))
-        rows = {row["method"]: row for row in board["rows"]}
-        yield _board(study, folder)
+    board, starts = folder / "leaderboard.json", []
+    raw = json.loads(board.read_text(encoding="utf-8")) if board.is_file() else {"rows": []}  # stopped in its first run
+    rows = {row["method"]: row for row in raw["rows"]}
+    runs = {entry.name: _runs(entry, store) for entry in study.entries}
+    owners = _owners(runs)
     for entry in study.entries:
-        runs = _runs(entry, store)
-        if not runs:
+        if not runs[entry.name]:
             continue
         parent = digest([study.name, entry.name])[:32]
-        children = {run.key: _job(study, entry, run, parent) for run in runs}
-        yield _method(study, entry, rows.get(entry.name, {}), parent, children, folder)
-        for run in runs:
+        children = {run.key: _job(study, entry, run, parent) for run in runs[entry.name]}
+        method = _method(study, entry, rows.get(entry.name, {}), parent, children, folder)
+        starts.append(method.start)
+        yield method
+        for run in runs[entry.name]:
+            if owners[run.key] != entry.name:
+                continue
             yield children[run.key]
             if run.job["kind"] == "tune" and run.status == "ok":
                 yield from _trials(entry, run, children[run.key])
+    if board.is_file():
+        yield _board(study, folder, starts)
 
 
 def _runs(entry: Entry, store: Store) -> list[Run]:
@@ -127,7 +132,22 @@ def _runs(entry: Entry, store: Store) -> list[Run]:
     return [run for run in found if run.key not in predicts or run.status not in {"ok", "skipped"}]
 
 
-def _board(study: Study, folder: Path) -> Record:
+def _owners(runs: Mapping[str, Sequence[Run]]) -> dict[str, str]:
+    """Return below which method each run stands: the search for a method that others build on belongs to all of them,
+    and stands below that method if it is in the study, else below the first of them.
+    """
+    owners: dict[str, str] = {}
+    for name, of_method in runs.items():
+        for run in of_method:
+            if run.key not in owners or run.job["method"] == name:
+                owners[run.key] = name
+    return owners
+
+
+def _board(study: Study, folder: Path, starts: list[int]) -> Record:
+    """Return the record of the board: without metrics, so that charts of all runs show methods alone. It starts with
+    the first fit, and so comes last in MLflow's list, behind the runs that MLflow draws at first.
+    """
     built = _milliseconds(folder / "leaderboard.json")
     files = [path for pattern in BOARD_FILES for path in sorted(folder.glob(pattern)) if path.is_file()]
     params = {
@@ -142,7 +162,7 @@ def _board(study: Study, folder: Path) -> Record:
     return Record(
         key=digest([study.name])[:32],
         name="leaderboard",
-        start=built,
+        start=min(built, *starts),
         end=built,
         params=params,
         tags={"survbench.study": study.name, KIND: "board", "mlflow.note.content": NOTE},

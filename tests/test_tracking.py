@@ -63,8 +63,8 @@ def children(client, parent):
     return [r for r in runs(client) if r.data.tags.get("mlflow.parentRunId") == parent.info.run_id]
 
 
-def artifact(client, run, name):
-    return Path(client[0].download_artifacts(run.info.run_id, name))
+def artifact(run, name):
+    return Path(run.info.artifact_uri.removeprefix("file://")) / name
 
 
 def doubled(client):
@@ -118,10 +118,12 @@ def test_one_run_holds_the_board_and_nothing_that_could_be_compared(finished, cl
     assert (board.info.run_name, board.data.tags["survbench.kind"]) == ("leaderboard", "board")
     assert not board.data.metrics
     assert (board.data.params["cohort"], board.data.params["profile"]) == ("phantom", "smoke")
+    assert board.info.start_time == min(r.info.start_time for r in runs(client))  # last in a list by time
+    assert board.info.end_time >= max(r.info.end_time for r in runs(client))
     folder = study.folder(out)
     names = [f"leaderboard.{kind}" for kind in ("html", "md", "csv", "json")]
     for name in (*names, "tables/table-2.tex", "site/index.html", "site/methods/deepmts.html"):
-        assert artifact(client, board, name).read_bytes() == (folder / name).read_bytes()
+        assert artifact(board, name).read_bytes() == (folder / name).read_bytes()
 
 
 def test_fits_keep_their_files_and_methods_their_figures(client):
@@ -215,7 +217,7 @@ def test_nothing_is_doubled_and_reports_are_current_when_the_board_changes(copie
     assert not doubled(client)
     assert by_method(client)["deepmts"].data.metrics["p_holm"] == 0.5
     (board,) = runs(client, "board")
-    rows = {row["method"]: row for row in json.loads(artifact(client, board, "leaderboard.json").read_text())["rows"]}
+    rows = {row["method"]: row for row in json.loads(artifact(board, "leaderboard.json").read_text())["rows"]}
     assert set(rows) == {"volume", "clinical-cox", "deepmts"}
     assert rows["deepmts"]["p_holm"] == 0.5
     for parent in by_method(client).values():
@@ -256,7 +258,7 @@ def test_a_fit_that_failed_is_there_until_it_succeeds(copied):
     assert (tags["survbench.status"], tags["survbench.error"]) == ("timeout", "Timeout")
     assert tags["survbench.message"] == error["message"][:500]
     assert not any("secret place" in text for text in tags.values())
-    assert artifact(client, ended["1"], "log.txt").read_text() == "the last words\n"
+    assert artifact(ended["1"], "log.txt").read_text() == "the last words\n"
     assert parent.info.status == "FAILED"
     # the fold that went well keeps its number, and is not taken for the mean of all
     assert [m.step for m in client[0].get_metric_history(parent.info.run_id, "fold_c_index")] == [0]
@@ -284,6 +286,24 @@ def test_an_external_prediction_that_failed_is_there(copied):
     (failed,) = runs(client, "predict")
     assert failed.info.status == by_method(client)[study.entries[0].name].info.status == "FAILED"
     assert failed.info.run_name == f"{study.entries[0].name} seed 0 fold 0 external"
+
+
+def test_a_search_that_methods_share_is_there_once_below_the_method_it_is_for(copied):
+    out, study = copied
+    store, key = Store(out), "5ea2c4" * 5
+    job = {"key": key, "kind": "tune", "method": "deepmts", "seed": 0, "fold": 1}
+    record = {"schema": 4, "status": "failed", "error": {"type": "BenchError", "message": "no"}, "provenance": {}}
+    store.record_failure(key, job, record, "")
+    tuned = replace(study, entries=tuple(replace(e, tunes=((key,),)) for e in study.entries))
+    without = replace(tuned, entries=tuple(e for e in tuned.entries if e.name != "deepmts"))
+    for shown, below in ((without, without.entries[0].name), (tuned, "deepmts")):
+        track(shown, store, out)
+        client = client_of(out, study)
+        (search,) = runs(client, "tune")
+        assert search.info.run_name == "deepmts seed 0 fold 1 tuning"
+        assert search.data.tags["mlflow.parentRunId"] == by_method(client)[below].info.run_id
+        assert {r.info.status for r in by_method(client).values()} == {"FAILED"}
+        assert track(shown, store, out, trust_ledger=False).new == 0
 
 
 def test_whatever_a_method_calls_its_losses_the_study_is_projected(copied):
@@ -337,3 +357,17 @@ def test_a_lost_database_is_made_again(finished, tmp_path):
     shutil.copytree(study.folder(out), study.folder(tmp_path))
     report = track(study, Store(out), tmp_path, tracking_uri=None)
     assert report.new == 10
+
+
+def test_a_folder_that_was_copied_with_its_database_keeps_its_artifacts_to_itself(finished, client, tmp_path):
+    out, study = finished
+    copy = tmp_path / "copy"
+    shutil.copytree(out, copy)
+    before = sorted((out / "mlflow-artifacts").rglob("*"))
+    assert track(study, Store(copy), copy).new == 10
+    assert track(study, Store(copy), copy, trust_ledger=False).new == 0
+    (board,) = runs(client_of(copy, study), "board")
+    assert artifact(board, "leaderboard.html").is_file()
+    assert artifact(board, "leaderboard.html").is_relative_to(copy)
+    assert sorted((out / "mlflow-artifacts").rglob("*")) == before
+    assert len(runs(client)) == 10
