@@ -407,7 +407,8 @@ def test_mlflow_compares_two_methods(browser, tmp_path):
     track(chosen, Store(tmp_path), tmp_path)
     client = MlflowClient(tracking_uri=default_uri(tmp_path))
     experiment = client.get_experiment_by_name(chosen.name).experiment_id
-    parents = [r for r in client.search_runs([experiment]) if "mlflow.parentRunId" not in r.data.tags]
+    parents = client.search_runs([experiment], "tags.`survbench.kind` = 'method'")
+    (board,) = client.search_runs([experiment], "tags.`survbench.kind` = 'board'")
     ids = ",".join(f'"{r.info.run_id}"' for r in parents)
     with serving(tmp_path) as address:
         browser.set_window_size(1500, 1200)
@@ -416,6 +417,5 @@ def test_mlflow_compares_two_methods(browser, tmp_path):
             lambda b: all(word in b.find_element("tag name", "body").text for word in ("c_index", "deepmts", "volume"))
         )
         browser.save_screenshot(str(tmp_path / "compare.png"))
-        network = next(r for r in parents if r.data.params["method"] == "deepmts")
-        browser.get(f"{address}/#/experiments/{experiment}/runs/{network.info.run_id}/artifacts")
+        browser.get(f"{address}/#/experiments/{experiment}/runs/{board.info.run_id}/artifacts")
         WebDriverWait(browser, 60).until(lambda b: "leaderboard.html" in b.find_element("tag name", "body").text)

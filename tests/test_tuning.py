@@ -316,7 +316,7 @@ def test_mlflow_shows_the_trials_below_their_run(nested):
     children = {}
     for run in runs:
         children.setdefault(run.data.tags.get("mlflow.parentRunId"), []).append(run)
-    (method,) = [r for r in children[None] if r.data.params["method"] == "tunable"]
+    (method,) = [r for r in children[None] if r.data.params.get("method") == "tunable"]
     searches = [r for r in children[method.info.run_id] if "tuning" in r.info.run_name]
     assert len(searches) == 2
     for search in searches:
