@@ -87,22 +87,29 @@ class _Pages:
         results = self.measured.results
         known = {name: curves(method.runs) for name, method in results.methods.items()}
         compared = all_pairs.compare_all(self.measured)
-        drawn = [(f, [figures.draw(p, known, _titles(results)) for p in f.panels]) for f in figures.FIGURES]
+        drawn = {f: figures.draw(f, known, _titles(results)) for f in figures.FIGURES}
+        onsets = {f: figures.onsets(f, known, _titles(results)) for f in figures.FIGURES}
         made = {
             "site.css": _assets("board.css", "chart.css", "site.css"),
             "site.js": _assets("board.js", "site.js"),
             "index.html": html(self.board, self.chosen, Site(here="index.html", pages=PAGES)),
             "compare.html": self._compare(compared),
-            "figures.html": self._page("figures.html", figures=drawn, svg=charts.svg, source=figures.SOURCE),
+            "figures.html": self._page(
+                "figures.html", figures=drawn, onsets=onsets, svg=charts.svg, source=figures.SOURCE
+            ),
             "gallery.html": self._gallery(results),
             **self._methods(results, known),
         }
         if compared.pairs:
             made["compare.csv"] = figures.csv_text(all_pairs.COLUMNS, all_pairs.rows(compared))
-        for panel in (panel for _, panels in drawn for panel in panels):
+        for panel in (panel for panels in drawn.values() for panel in panels):
             if panel.chart is not None:
                 made[f"figures/{panel.panel.name}.svg"] = str(charts.svg(panel.chart, alone=True))
                 made[f"figures/{panel.panel.name}.csv"] = panel.csv
+        rate = self.study.profile["training"]["learning_rate_scale"]
+        for figure in (figure for figure, found in onsets.items() if found):
+            rows = figures.onset_rows(onsets[figure], rate)
+            made[f"figures/figure-{figure.number}-onset.csv"] = figures.csv_text(figures.ONSET_COLUMNS, rows)
         own = [name for name in made if name.endswith((".csv", ".svg")) and not name.startswith("methods/")]
         return {**made, "protocol.html": self._protocol([*(f"data/{name}" for name in downloads), *sorted(own)])}
 

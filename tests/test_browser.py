@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from survbench import runner
 from survbench.leaderboard.build import build_board
+from survbench.leaderboard.charts import COLOURS, Chart, Line, svg
 from survbench.leaderboard.render import write_board
 from survbench.profile import load_profile
 from survbench.store import Store
@@ -308,6 +309,17 @@ def test_text_of_the_site_is_readable_in_both_schemes(browser, site, page):
             paper = browser.execute_script("return getComputedStyle(document.body).backgroundColor")
             assert (sum(int(n) for n in paper[4:-1].split(",")[:3]) < 300) == (scheme == "dark")
             assert browser.execute_script(measure) == [], scheme
+
+
+def test_lines_differ_by_their_dashes_and_their_legend_shows_it(browser, tmp_path):
+    lines = tuple(Line(label=f"line {n}", colour=n, x=(0, 1), y=(n, n + 1)) for n in range(1, COLOURS + 1))
+    (tmp_path / "chart.svg").write_text(svg(Chart(title="t", x_label="x", y_label="y", lines=lines), alone=True))
+    browser.get((tmp_path / "chart.svg").as_uri())
+    dashes = "return [...document.querySelectorAll(arguments[0])].map(e => getComputedStyle(e).strokeDasharray)"
+    drawn, legend = (browser.execute_script(dashes, f"{tag}.line") for tag in ("path", "line"))
+    assert len(set(drawn)) == COLOURS
+    assert drawn == legend
+    assert drawn[0] == "none"
 
 
 def test_any_two_methods_are_compared_by_keyboard(browser, site):
