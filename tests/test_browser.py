@@ -322,6 +322,16 @@ def test_lines_differ_by_their_dashes_and_their_legend_shows_it(browser, tmp_pat
     assert drawn[0] == "none"
 
 
+def test_a_printed_page_of_a_method_holds_the_features_that_it_keeps(browser, site):
+    browser.get((site / "methods/radiomics-lasso-cox.html").as_uri())
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    try:
+        assert "3 of 3" in browser.find_element("css selector", ".kept").text
+        assert not browser.find_element("css selector", "nav").is_displayed()
+    finally:
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+
 def test_any_two_methods_are_compared_by_keyboard(browser, site):
     from selenium.webdriver.common.keys import Keys
     from selenium.webdriver.support.select import Select
