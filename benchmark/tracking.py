@@ -292,8 +292,7 @@ def _parent(
         **{f"training.{k}": v for k, v in study.profile["training"].items()},
         **{f"params.{k}": v for k, v in entry.params.items()},
     }
-    report = [folder / "tuning.html"] if entry.tunes and (folder / "tuning.html").is_file() else []
-    artifacts = (*(folder / f"leaderboard.{kind}" for kind in ("html", "json")), *report)
+    artifacts = tuple(folder / f"leaderboard.{kind}" for kind in ("html", "json"))
     tags = {"survbench.study": study.name, "survbench.method": entry.name, "mlflow.note.content": entry.title}
     return _Record(
         key=key,

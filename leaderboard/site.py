@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from survbench.examples import Example, read_examples
-from survbench.leaderboard import all_pairs, charts, figures, slices
+from survbench.leaderboard import all_pairs, charts, figures, slices, tuning
 from survbench.leaderboard.board import Board, Row
 from survbench.leaderboard.cells import facts
 from survbench.leaderboard.curves import Curve, curves
 from survbench.leaderboard.gather import Gathered, Results
 from survbench.leaderboard.method_page import method_page
 from survbench.leaderboard.page import Site, html, kept_view, method_file, method_folder, template
+from survbench.leaderboard.redaction import without_paths
 from survbench.leaderboard.sample import Measured
 from survbench.leaderboard.selection import FeatureSelection
 from survbench.store import Store
@@ -51,7 +52,7 @@ def write_site(
     """
     folder = study.folder(store.root)
     downloads = sorted(_downloads(folder))
-    texts = _Pages(study, store, board, measured, chosen).texts(downloads)
+    texts = _Pages(study, store, board, measured, chosen, tuning.searches(study, store)).texts(downloads)
     part, target = folder / f"{FOLDER}.part", folder / FOLDER
     shutil.rmtree(part, ignore_errors=True)
     for name, text in texts.items():
@@ -81,6 +82,12 @@ class _Pages:
     board: Board
     measured: Measured
     chosen: Sequence[FeatureSelection]
+    searches: Sequence[tuning.Search]
+
+    @property
+    def pages(self) -> tuple[tuple[str, str], ...]:
+        """What the navigation names: the report of tuning only where there is one."""
+        return (*PAGES, tuning.PAGE) if self.searches else PAGES
 
     def texts(self, downloads: Sequence[str]) -> dict[str, str]:
         """Return all files that are made here, by their path in the site."""
@@ -92,13 +99,14 @@ class _Pages:
         made = {
             "site.css": _assets("board.css", "chart.css", "site.css"),
             "site.js": _assets("board.js", "site.js"),
-            "index.html": html(self.board, self.chosen, Site(here="index.html", pages=PAGES)),
+            "index.html": html(self.board, self.chosen, Site(here="index.html", pages=self.pages)),
             "compare.html": self._compare(compared),
             "figures.html": self._page(
                 "figures.html", figures=drawn, onsets=onsets, svg=charts.svg, source=figures.SOURCE
             ),
             "gallery.html": self._gallery(results),
             **self._methods(results, known),
+            **self._tuning(),
         }
         if compared.pairs:
             made["compare.csv"] = figures.csv_text(all_pairs.COLUMNS, all_pairs.rows(compared))
@@ -110,12 +118,13 @@ class _Pages:
         for figure in (figure for figure, found in onsets.items() if found):
             rows = figures.onset_rows(onsets[figure], rate)
             made[f"figures/figure-{figure.number}-onset.csv"] = figures.csv_text(figures.ONSET_COLUMNS, rows)
-        own = [name for name in made if name.endswith((".csv", ".svg")) and not name.startswith("methods/")]
+        of_pages = ("methods/", "tuning/")
+        own = [name for name in made if name.endswith((".csv", ".svg")) and not name.startswith(of_pages)]
         return {**made, "protocol.html": self._protocol([*(f"data/{name}" for name in downloads), *sorted(own)])}
 
     def _page(self, here: str, *, root: str = "", of: str = "", **content: Any) -> str:
         """Return a page; ``of`` names the template where it is not the page's own."""
-        site = Site(here=here, pages=PAGES, root=root)
+        site = Site(here=here, pages=self.pages, root=root)
         text: str = template(f"{of or here}.j2").render(site=site, study=self.study, **content)
         return text
 
@@ -141,6 +150,23 @@ class _Pages:
                 stem = f"methods/{method_folder(row.method)}/{name}"
                 made[f"{stem}.svg"] = str(charts.svg(chart, alone=True))
                 made[f"{stem}.csv"] = figures.csv_text(charts.COLUMNS, charts.rows(chart))
+        return made
+
+    def _tuning(self) -> dict[str, str]:
+        """Return the page of the searches and its files; nothing where nothing was tuned."""
+        views = [{"search": s, "charts": tuning.charts(s), "importance": tuning.importance(s)} for s in self.searches]
+        if not views:
+            return {}
+        here = tuning.PAGE[0]
+        made = {
+            here: self._page(here, views=views, svg=charts.svg, in_words=tuning.in_words, without_paths=without_paths)
+        }
+        for search, drawn, shares in (tuple(view.values()) for view in views):
+            made[f"tuning/{search.stem}.csv"] = figures.csv_text(search.columns, search.rows())
+            if shares:
+                name = f"tuning/{search.stem}-importance.csv"
+                made[name] = figures.csv_text(tuning.IMPORTANCE_COLUMNS, shares)
+            made.update({f"tuning/{name}.svg": str(charts.svg(chart, alone=True)) for name, chart in drawn.items()})
         return made
 
     def _compare(self, compared: all_pairs.Compared) -> str:

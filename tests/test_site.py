@@ -257,6 +257,7 @@ def test_tuned_hyper_parameters_stand_beside_the_declared_ones(tmp_path):
     words = Page(build(study([entry], external=False), store) / "methods/volume.html").words.split()
     assert " ".join(words).count("penalty 1 0.125 0.25 0.375") == 1
     assert "tuning, seed 0, fold 1: pending" in " ".join(words)
+    assert "Tuning" not in words, "no search is finished, so there is no page of them"
 
 
 # --- comparison of any two
