@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from survbench.examples import Example, read_examples
 from survbench.leaderboard import all_pairs, charts, figures, slices, tuning
@@ -105,7 +106,7 @@ class _Pages:
                 "figures.html", figures=drawn, onsets=onsets, svg=charts.svg, source=figures.SOURCE
             ),
             "gallery.html": self._gallery(results),
-            **self._methods(results, known),
+            **self._methods(results, known, frozenset(method["name"] for method in compared.methods)),
             **self._tuning(),
         }
         if compared.pairs:
@@ -128,7 +129,11 @@ class _Pages:
         text: str = template(f"{of or here}.j2").render(site=site, study=self.study, **content)
         return text
 
-    def _methods(self, results: Results, known: Mapping[str, Sequence[Curve]]) -> dict[str, str]:
+    def _methods(
+        self, results: Results, known: Mapping[str, Sequence[Curve]], compared: frozenset[str]
+    ) -> dict[str, str]:
+        """Return the pages of methods and their files; ``compared`` are the methods that the comparison knows."""
+        against = self.study.protocol["reference"]
         kept = {s.method: kept_view(s) for s in self.chosen}
         made = {}
         for row in self.board.rows:
@@ -143,6 +148,10 @@ class _Pages:
                 page=page,
                 folder=method_folder(row.method),
                 selection=kept.get(row.method),
+                pair=_pair_fragment(row.method, against)
+                if row.method != against and {row.method, against} <= compared
+                else "",
+                against=_titles(results).get(against, ""),
                 examples=_examples(result),
                 svg=charts.svg,
             )
@@ -201,6 +210,15 @@ class _Pages:
             page_of=method_file,
             files=files,
         )
+
+
+def _pair_fragment(a: str, b: str) -> str:
+    """Return what makes the address of the comparison one of two methods.
+
+    >>> _pair_fragment("mt-hs", "a b")
+    'a=mt-hs&b=a+b'
+    """
+    return urlencode({"a": a, "b": b})
 
 
 def _titles(results: Results) -> dict[str, str]:

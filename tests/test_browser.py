@@ -18,6 +18,7 @@ import pytest
 from survbench import runner
 from survbench.leaderboard.build import build_board
 from survbench.leaderboard.charts import COLOURS, Chart, Line, svg
+from survbench.leaderboard.page import method_file
 from survbench.leaderboard.render import write_board
 from survbench.profile import load_profile
 from survbench.store import Store
@@ -408,6 +409,29 @@ def test_any_two_methods_are_compared_by_keyboard(browser, site):
     assert "different" in browser.find_element("id", "meaning").text
     first.select_by_visible_text("<script>document.title='broken'</script>")
     assert "<script>" in browser.find_element("id", "meaning").text
+    assert complaints(browser) == []
+
+
+def test_the_address_of_the_comparison_holds_its_pair(browser, site):
+    from selenium.webdriver.support.select import Select
+    from selenium.webdriver.support.wait import WebDriverWait
+
+    def chosen():
+        return [browser.find_element("id", name).get_attribute("value") for name in "ab"]
+
+    browser.get((site / "methods" / method_file("Evil Name")).as_uri())
+    browser.find_element("partial link text", "Compared with").click()
+    assert chosen() == ["Evil Name", "radiomics-lasso-cox"]
+    Select(browser.find_element("id", "a")).select_by_value("sur-hs")
+    assert browser.current_url.endswith("compare.html#a=sur-hs&b=radiomics-lasso-cox")
+    browser.find_element("id", "swap").click()
+    told = browser.find_element("id", "meaning").text
+    browser.refresh()
+    assert chosen() == ["radiomics-lasso-cox", "sur-hs"]
+    assert browser.find_element("id", "meaning").text == told
+    browser.execute_script("location.hash = 'a=mt-hs&b=nobody'")
+    WebDriverWait(browser, 10).until(lambda _: chosen()[0] == "mt-hs")
+    assert chosen()[1] == "sur-hs", "a method that is not there changes nothing"
     assert complaints(browser) == []
 
 

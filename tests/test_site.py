@@ -10,7 +10,7 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import combinations
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import numpy as np
 import pandas as pd
@@ -93,7 +93,12 @@ def test_every_link_leads_to_a_file_of_the_site(site):
             target = (path.parent / parts.path).resolve() if parts.path else path
             assert target.is_file(), f"{path.name} points to {link}"
             assert target.is_relative_to(site.resolve())
-            if parts.fragment:
+            if parts.path.endswith("compare.html") and parts.fragment:
+                stored = json.loads(text(site, "compare.html").split('id="pairs">')[1].split("</script>")[0])
+                chosen = dict(parse_qsl(parts.fragment))
+                assert set(chosen) == {"a", "b"}
+                assert set(chosen.values()) <= {method["name"] for method in stored["methods"]}
+            elif parts.fragment:
                 assert parts.fragment in Page(target).ids
 
 
@@ -110,6 +115,13 @@ def test_every_method_of_the_board_is_one_link_away(site):
     assert {f"methods/{p.name}" for p in (site / "methods").glob("*.html")} <= set(links)
     alone = Page(site.parent / "leaderboard.html")
     assert not any("methods/" in link or "site" in link for link in alone.links)
+
+
+def test_pages_of_methods_lead_to_their_comparison_with_the_reference(site):
+    leads = {p.name: [link for link in Page(p).links if "#a=" in link] for p in (site / "methods").glob("*.html")}
+    assert leads["sur-hs.html"] == ["../compare.html#a=sur-hs&b=radiomics-lasso-cox"]
+    assert leads[method_file("Evil Name")] == ["../compare.html#a=Evil+Name&b=radiomics-lasso-cox"]
+    assert leads["radiomics-lasso-cox.html"] == leads["fails.html"] == []
 
 
 def test_pages_have_landmarks_titles_and_captions(site):
