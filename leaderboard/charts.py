@@ -237,19 +237,14 @@ def _ticks(low: float, high: float, *, whole: bool = False) -> list[float]:
 
 
 def _log_ticks(low: float, high: float) -> list[float]:
-    """Return 1, 2 and 5 times the powers of ten between two powers of ten, or the powers alone where these do.
+    """Return the powers of ten between two powers of ten, with 3 times them, or any round numbers, where these are few.
 
-    >>> _log_ticks(-2.0, -1.0)
-    [0.01, 0.02, 0.05, 0.1]
-    >>> _log_ticks(-2.0, 1.0)
-    [0.01, 0.1, 1.0, 10.0]
+    >>> _log_ticks(-3.0, -1.0)
+    [0.001, 0.003, 0.01, 0.03, 0.1]
     """
-    powers = range(math.floor(low), math.ceil(high) + 1)
-    found = [
-        value
-        for power in powers
-        for nice in (1, 2, 5)
-        if low - 1e-9 <= math.log10(value := float(f"{nice}e{power}")) <= high + 1e-9
-    ]
-    tens = [value for value in found if math.log10(value).is_integer()]
-    return found if len(tens) < 3 else tens[:: 1 + len(tens) // (TICKS + 2)]
+    decades = high - low
+    if decades < 1:
+        return _ticks(10.0**low, 10.0**high)
+    powers = range(math.floor(low), math.ceil(high) + 1, 1 + int(decades / (TICKS + 1)))
+    found = (float(f"{times}e{power}") for power in powers for times in ((1, 3) if decades <= 2 else (1,)))
+    return [value for value in found if low - 1e-9 <= math.log10(value) <= high + 1e-9]

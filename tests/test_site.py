@@ -516,6 +516,15 @@ def test_ticks_are_round_numbers_inside_the_range(low, high, expected):
     assert charts._ticks(low, high) == expected
 
 
+def test_a_logarithmic_axis_has_numbers_at_equal_ratios():
+    line = Line(label="", colour=1, x=(0.0001, 0.01, 1.0), y=(0.0, 1.0, 2.0), style="dots")
+    frame = charts._Frame(Chart(title="t", x_label="x", y_label="y", lines=(line,), x_log=True))
+    first, middle, last = (float(frame.x(x)) for x in line.x)
+    assert middle == pytest.approx((first + last) / 2, abs=0.1)
+    assert [label for _, label in frame.x_ticks] == ["0.0001", "0.001", "0.01", "0.1", "1"]
+    assert len(charts._log_ticks(0.1, 0.2)) >= 3
+
+
 # --- slices
 
 
