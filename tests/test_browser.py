@@ -367,6 +367,8 @@ def test_lines_differ_by_their_dashes_and_their_legend_shows_it(browser, tmp_pat
     assert len(set(drawn)) == COLOURS
     assert drawn == legend
     assert drawn[0] == "none"
+    shrunk = "const e = document.documentElement; return e.getBoundingClientRect().width / e.viewBox.baseVal.width"
+    assert browser.execute_script(shrunk) == 1
 
 
 def test_a_printed_page_of_a_method_holds_the_features_that_it_keeps(browser, site):
