@@ -95,30 +95,18 @@ class _Pages:
         results = self.measured.results
         known = {name: curves(method.runs) for name, method in results.methods.items()}
         compared = all_pairs.compare_all(self.measured)
-        drawn = {f: figures.draw(f, known, _titles(results)) for f in figures.FIGURES}
-        onsets = {f: figures.onsets(f, known, _titles(results)) for f in figures.FIGURES}
         made = {
             "site.css": _assets("board.css", "chart.css", "site.css"),
             "site.js": _assets("board.js", "site.js"),
             "index.html": html(self.board, self.chosen, Site(here="index.html", pages=self.pages)),
             "compare.html": self._compare(compared),
-            "figures.html": self._page(
-                "figures.html", figures=drawn, onsets=onsets, svg=charts.svg, source=figures.SOURCE
-            ),
             "gallery.html": self._gallery(results),
             **self._methods(results, known, frozenset(method["name"] for method in compared.methods)),
+            **self._figures(results, known),
             **self._tuning(),
         }
         if compared.pairs:
             made["compare.csv"] = figures.csv_text(all_pairs.COLUMNS, all_pairs.rows(compared))
-        for panel in (panel for panels in drawn.values() for panel in panels):
-            if panel.chart is not None:
-                made[f"figures/{panel.panel.name}.svg"] = str(charts.svg(panel.chart, alone=True))
-                made[f"figures/{panel.panel.name}.csv"] = panel.csv
-        rate = self.study.profile["training"]["learning_rate_scale"]
-        for figure in (figure for figure, found in onsets.items() if found):
-            rows = figures.onset_rows(onsets[figure], rate)
-            made[f"figures/figure-{figure.number}-onset.csv"] = figures.csv_text(figures.ONSET_COLUMNS, rows)
         of_pages = ("methods/", "tuning/")
         own = [name for name in made if name.endswith((".csv", ".svg")) and not name.startswith(of_pages)]
         return {**made, "protocol.html": self._protocol([*(f"data/{name}" for name in downloads), *sorted(own)])}
@@ -161,21 +149,38 @@ class _Pages:
                 made[f"{stem}.csv"] = figures.csv_text(charts.COLUMNS, charts.rows(chart))
         return made
 
+    def _figures(self, results: Results, known: Mapping[str, Sequence[Curve]]) -> dict[str, str]:
+        """Return the page of the paper's figures and its files."""
+        titles, rate = _titles(results), self.study.profile["training"]["learning_rate_scale"]
+        drawn = {f: figures.draw(f, known, titles) for f in figures.FIGURES}
+        onsets = {f: figures.onsets(f, known, titles) for f in figures.FIGURES}
+        here = "figures.html"
+        made = {here: self._page(here, figures=drawn, onsets=onsets, svg=charts.svg, source=figures.SOURCE)}
+        for panel in (panel for panels in drawn.values() for panel in panels):
+            if panel.chart is not None:
+                made[f"figures/{panel.panel.name}.svg"] = str(charts.svg(panel.chart, alone=True))
+                made[f"figures/{panel.panel.name}.csv"] = panel.csv
+        for figure, found in onsets.items():
+            if found:
+                rows = figures.onset_rows(found, rate)
+                made[f"figures/figure-{figure.number}-onset.csv"] = figures.csv_text(figures.ONSET_COLUMNS, rows)
+        return made
+
     def _tuning(self) -> dict[str, str]:
         """Return the page of the searches and its files; nothing where nothing was tuned."""
-        views = [{"search": s, "charts": tuning.charts(s), "importance": tuning.importance(s)} for s in self.searches]
-        if not views:
+        if not self.searches:
             return {}
+        views = [(s, tuning.charts(s), tuning.importance(s)) for s in self.searches]
         here = tuning.PAGE[0]
         made = {
             here: self._page(here, views=views, svg=charts.svg, in_words=tuning.in_words, without_paths=without_paths)
         }
-        for search, drawn, shares in (tuple(view.values()) for view in views):
+        for search, drawn, shares in views:
             made[f"tuning/{search.stem}.csv"] = figures.csv_text(search.columns, search.rows())
+            made.update({f"tuning/{name}.svg": str(charts.svg(chart, alone=True)) for name, chart in drawn.items()})
             if shares:
                 name = f"tuning/{search.stem}-importance.csv"
                 made[name] = figures.csv_text(tuning.IMPORTANCE_COLUMNS, shares)
-            made.update({f"tuning/{name}.svg": str(charts.svg(chart, alone=True)) for name, chart in drawn.items()})
         return made
 
     def _compare(self, compared: all_pairs.Compared) -> str:
