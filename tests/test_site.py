@@ -76,6 +76,7 @@ def test_the_site_has_its_pages_and_takes_the_tables_along(site):
     assert {"site.css", "site.js", "compare.csv", "figures/figure-5a.svg", "figures/figure-5a.csv"} < files
     assert {"data/leaderboard.csv", "data/leaderboard.json", "data/splits.json"} < files
     assert "data/selection/radiomics-lasso-cox.csv" in files
+    assert {"tuning.html", "tuning/mt-hs-seed-0-all-folds-search00.csv"} < files
     assert len(list((site / "methods").glob("*.html"))) == 6
     assert not any("study.json" in name for name in files)
     assert list(site.parent.glob("site.*")) == []
