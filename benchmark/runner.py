@@ -212,14 +212,12 @@ def build_and_write(study: Study, store: Store) -> Board:
     from survbench.leaderboard.site import write_site
     from survbench.leaderboard.table_files import write_tables
     from survbench.leaderboard.tables import tables
-    from survbench.leaderboard.tuning import write_report
 
     measured, chosen, folder = measure(study, store), selections(study, store), study.folder(store.root)
     board = board_of(study, measured)
     write_board(board, folder, chosen)
     write_tables(tables(board, study), folder / "tables")
     write_selections(chosen, folder / "selection")
-    write_report(study, store)
     write_site(study, store, board, measured, chosen)
     write_text(folder / BUILT, _origin(study, store) + "\n")
     return board

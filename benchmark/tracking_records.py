@@ -187,7 +187,6 @@ def _method(
     ]
     # never the mean of what happens to exist
     curves = _mean_curves([fit for _, fit in done]) if len(done) == len(fits) else []
-    report = {"tuning.html": folder / "tuning.html"} if entry.tunes and (folder / "tuning.html").is_file() else {}
     figures = sorted((folder / "site" / "methods" / method_folder(entry.name)).glob("*.svg"))
     return Record(
         key=key,
@@ -200,6 +199,7 @@ def _method(
             "family": entry.family,
             **_setting(study),
             **{f"params.{name}": value for name, value in entry.params.items()},
+            **_in_all([fit.params for _, fit in done]),
         },
         tags={
             "survbench.study": study.name,
@@ -208,8 +208,18 @@ def _method(
             "mlflow.note.content": entry.title,
         },
         metrics=(*cells, *of_folds, *curves),
-        artifacts={**report, **{f"figures/{path.name}": path for path in figures}},
+        artifacts={f"figures/{path.name}": path for path in figures},
     )
+
+
+def _in_all(fits: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the hyper-parameters that all fits have in common."""
+    first = fits[0] if fits else {}
+    return {
+        name: value
+        for name, value in first.items()
+        if name.startswith("params.") and all(fit.get(name) == value for fit in fits)
+    }
 
 
 def _setting(study: Study) -> dict[str, Any]:
@@ -251,7 +261,8 @@ def _job(study: Study, entry: Entry, run: Run, parent: str) -> Record:
         tuned = read_tuned(run.folder)
         params, metrics = params | tuned["best_params"], _search_metrics(tuned)
     else:
-        params |= {f"params.{name}": value for name, value in run.record["params"].items()}  # those that tuning chose
+        used = {**run.record.get("settings", {}), **run.record["params"]}  # the latter hold what tuning chose
+        params |= {f"params.{name}": value for name, value in used.items()}
         metrics = _fit_metrics(run)
     end = _milliseconds(run.folder / "run.json")
     return Record(

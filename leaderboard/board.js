@@ -16,7 +16,7 @@ function makeSortable(table) {
 
   function sortBy(header, column) {
     const kind = header.dataset.sort;
-    const first = kind === "text" || column === 0 ? "ascending" : "descending";
+    const first = header.dataset.first; // the best, or the letter A, at the top
     const other = first === "ascending" ? "descending" : "ascending";
     const direction = header.getAttribute("aria-sort") === first ? other : first;
     const sign = direction === "ascending" ? 1 : -1;

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from survbench.leaderboard.charts import Line
+from survbench.metrics import cox_loss
 from survbench.store import Run
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 POINTS = 200
 """Points of a drawn curve; longer ones are averaged over stretches of equal length."""
 KNOWN_FIRST = ("L_sur", "L_seg", "C", "Dice")
+MONITORED = ("L_sur", "test")
+"""Metric and split of the curve that over-fitting is read from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,8 +32,11 @@ class Curve:
         split: ``train``, or ``test`` for what was monitored on the test fold.
         steps, mean, low, high: of equal length.
         lowest: (step, mean) of the lowest mean over all reported steps.
+        rises: of each fit, its value at the last step less that at the step of the lowest mean; NaN for one that has
+            not reported at both.
         last: the last step.
-        fits: how many fits it is a mean of.
+        uninformed: mean over the fits of the L_sur of a model that gives all patients of the test fold the same risk;
+            None for another curve than that of the monitored L_sur.
     """
 
     metric: str
@@ -40,10 +46,21 @@ class Curve:
     low: tuple[float, ...]
     high: tuple[float, ...]
     lowest: tuple[int, float]
+    rises: tuple[float, ...]
     last: int
-    fits: int
+    uninformed: float | None = None
 
-    def line(self, label: str, colour: int, *, style: str = "solid", marked: bool = False) -> Line:
+    @property
+    def fits(self) -> int:
+        """How many fits it is a mean of."""
+        return len(self.rises)
+
+    @property
+    def onset(self) -> int | None:
+        """The step from which a loss rises: that of the lowest mean, if every fit ends higher than it was there."""
+        return self.lowest[0] if all(rise > 0 for rise in self.rises) else None
+
+    def line(self, label: str, colour: int, *, marked: bool = False) -> Line:
         """Return it as a line of a chart; ``marked`` rings the lowest point."""
         return Line(
             label=label,
@@ -52,9 +69,15 @@ class Curve:
             y=self.mean,
             low=self.low,
             high=self.high,
-            style=style,
             mark=self.lowest if marked else None,
         )
+
+    def level(self, colour: int) -> Line | None:
+        """Return ``uninformed`` as a line of a chart, if there is one."""
+        if self.uninformed is None:
+            return None
+        ends, at = (self.steps[0], self.last), (self.uninformed, self.uninformed)
+        return Line(label="no information", colour=colour, x=ends, y=at, style="thin")
 
 
 def curves(runs: Sequence[Run]) -> tuple[Curve, ...]:
@@ -70,11 +93,23 @@ def curves(runs: Sequence[Run]) -> tuple[Curve, ...]:
     tables = [table for table in tables if len(table)]
     if not tables:
         return ()
-    found = [
-        _curve(str(metric), str(split), rows)
-        for (metric, split), rows in pd.concat(tables, ignore_index=True).groupby(["metric", "split"])
-    ]
+    found = []
+    for (metric, split), rows in pd.concat(tables, ignore_index=True).groupby(["metric", "split"]):
+        curve = _curve(str(metric), str(split), rows)
+        if (curve.metric, curve.split) == MONITORED:
+            of = [_uninformed(runs[fit]) for fit in sorted(rows["fit"].unique())]
+            curve = replace(curve, uninformed=float(np.mean(of)))
+        found.append(curve)
     return tuple(sorted(found, key=_order))
+
+
+def _uninformed(run: Run) -> float:
+    """Return L_sur of equal risks on the test fold of a fit.
+
+    The Cox loss grows with the number at risk, so the level of the monitored loss is to be held against this one.
+    """
+    table = run.predictions()
+    return cox_loss(table["time"], table["event"], np.zeros(len(table)))
 
 
 def _order(curve: Curve) -> tuple[int, str, bool]:
@@ -99,8 +134,8 @@ def _curve(metric: str, split: str, rows: pd.DataFrame) -> Curve:
         low=_numbers(np.nanmin(means, axis=1)),
         high=_numbers(np.nanmax(means, axis=1)),
         lowest=(int(steps[best]), float(mean[best])),
+        rises=_numbers(values[-1] - values[best]),
         last=int(steps[-1]),
-        fits=table.shape[1],
     )
 
 

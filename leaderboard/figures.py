@@ -19,32 +19,37 @@ PUBLISHED_ONSET = {
     "mt-casnet": "none seen",
 }
 """Where the publication sees over-fitting begin, in 15,000 iterations."""
+ONSET_COLUMNS = (
+    "method", "onset", "lowest", "last", "rise", "rise_low", "rise_high", "fits", "learning_rate_scale", "published",
+)  # fmt: skip
+"""Of the table of onsets: steps, then the rise of the validation loss from the lowest mean to the last step."""
+CURVE_COLUMNS = ("method", "metric", "split", "step", "mean", "low", "high", "fits")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Panel:
-    """One frame of a figure: which curves of which methods.
+    """One frame of a figure: a loss of some methods.
 
     Attributes:
-        methods: a colour each; with one method the curves get the colours.
-        wanted: (metric, split) of the curves.
-        onset: ring the lowest point of the monitored curve.
+        methods: a colour each; with one method the splits get the colours.
+        splits: ``train``, or ``test`` for what was monitored on the test fold.
     """
 
     name: str
     title: str
     methods: tuple[str, ...]
-    wanted: tuple[tuple[str, str], ...]
-    onset: bool = False
+    metric: str
+    splits: tuple[str, ...] = ("train",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """A figure of the paper."""
+    """A figure of the paper; ``onset``: it is to show where over-fitting begins."""
 
     number: int
     title: str
     panels: tuple[Panel, ...]
+    onset: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,18 +60,36 @@ class Drawn:
     chart: Chart | None
     csv: str
     missing: tuple[str, ...]
-    onsets: tuple[tuple[str, str, str], ...]
-    """(method, ours, published)"""
 
 
-_SURVIVAL = (("L_sur", "train"), ("L_sur", "test"))
-_TASKS = (("L_sur", "train"), ("L_seg", "train"))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Onset:
+    """What a method's validation loss says of over-fitting, and what the publication says."""
+
+    method: str
+    title: str
+    curve: Curve
+    published: str
+
+    @property
+    def here(self) -> str:
+        """From when on it rises, in words."""
+        return f"none seen up to step {self.curve.last:,}" if self.curve.onset is None else f"step {self.curve.onset:,}"
+
+    @property
+    def rise(self) -> tuple[float, float, float]:
+        """Mean, lowest and highest over fits of the rise from the lowest mean to the last step."""
+        rises = self.curve.rises
+        return sum(rises) / len(rises), min(rises), max(rises)
+
+
+_BOTH = ("train", "test")
 FIGURES = (
     Figure(
         number=5,
         title="Training and validation L_sur of one task and of two",
         panels=tuple(
-            Panel(name=f"figure-5{letter}", title=title, methods=(method,), wanted=_SURVIVAL, onset=True)
+            Panel(name=f"figure-5{letter}", title=title, methods=(method,), metric="L_sur", splits=_BOTH)
             for letter, title, method in (
                 ("a", "Sur-HS", "sur-hs"),
                 ("b", "Sur-CasNet", "sur-casnet"),
@@ -74,85 +97,81 @@ FIGURES = (
                 ("d", "MT-CasNet", "mt-casnet"),
             )
         ),
+        onset=True,
     ),
     Figure(
         number=6,
         title="Training losses with either segmentation backbone",
-        panels=(
-            Panel(
-                name="figure-6a",
-                title="L_seg of U-net and Seg-Backbone",
-                methods=("unet", "seg-backbone"),
-                wanted=(("L_seg", "train"),),
-            ),
-            Panel(
-                name="figure-6b",
-                title="L_seg of DeepMTS",
-                methods=("deepmts-unet", "deepmts"),
-                wanted=(("L_seg", "train"),),
-            ),
-            Panel(
-                name="figure-6c",
-                title="L_sur of DeepMTS",
-                methods=("deepmts-unet", "deepmts"),
-                wanted=(("L_sur", "train"),),
-            ),
+        panels=tuple(
+            Panel(name=f"figure-6{letter}", title=f"{metric} of {title}", methods=methods, metric=metric)
+            for letter, metric, title, methods in (
+                ("a", "L_seg", "U-net and Seg-Backbone", ("unet", "seg-backbone")),
+                ("b", "L_seg", "DeepMTS", ("deepmts-unet", "deepmts")),
+                ("c", "L_sur", "DeepMTS", ("deepmts-unet", "deepmts")),
+            )
         ),
     ),
     Figure(
         number=7,
         title="Training losses of MT-HS without and with layers before pooling",
-        panels=(
-            Panel(name="figure-7a", title="MT-HS baseline", methods=("mt-hs-baseline",), wanted=_TASKS),
-            Panel(name="figure-7b", title="MT-HS", methods=("mt-hs",), wanted=_TASKS),
+        panels=tuple(
+            Panel(name=f"figure-7{letter}", title=metric, methods=("mt-hs-baseline", "mt-hs"), metric=metric)
+            for letter, metric in (("a", "L_sur"), ("b", "L_seg"))
         ),
     ),
 )
 
 
-def draw(panel: Panel, known: Mapping[str, Sequence[Curve]], titles: Mapping[str, str]) -> Drawn:
-    """Return a panel from the curves of a study's methods.
+def draw(figure: Figure, known: Mapping[str, Sequence[Curve]], titles: Mapping[str, str]) -> tuple[Drawn, ...]:
+    """Return the panels of a figure from the curves of a study's methods; those of one metric share a range.
 
     Args:
-        panel: what is wanted.
+        figure: what is wanted.
         known: curves of each method of the study that has any, by name.
         titles: of the study's methods, by name.
     """
-    found = [
-        (method, curve)
-        for method in panel.methods
-        for metric, split in panel.wanted
-        for curve in known.get(method, ())
-        if (curve.metric, curve.split) == (metric, split)
-    ]
-    lines = tuple(_lines(panel, found, titles))
-    chart = Chart(
-        title=f"{panel.title}: mean over fits by training step, band from the lowest to the highest fit",
-        x_label="training step",
-        y_label=", ".join(dict.fromkeys(metric for metric, _ in panel.wanted)),
-        lines=lines,
-        y_range=settled_range(lines) if lines else None,
-    )
-    return Drawn(
-        panel=panel,
-        chart=chart if found else None,
-        csv=csv_text(
-            ("method", "metric", "split", "step", "mean", "low", "high", "fits"),
-            (row for method, curve in found for row in _rows(method, curve)),
-        ),
-        missing=tuple(m for m in panel.methods if m not in {method for method, _ in found}),
-        onsets=tuple(
-            (titles[method], onset(curve), PUBLISHED_ONSET[method])
-            for method, curve in found
-            if panel.onset and curve.split == "test"
-        ),
+    found = {panel.name: list(_found(panel, known)) for panel in figure.panels}
+    lines = {panel.name: tuple(_lines(panel, found[panel.name], titles)) for panel in figure.panels}
+    ranges = {}
+    for metric in {panel.metric for panel in figure.panels}:
+        together = [line for panel in figure.panels if panel.metric == metric for line in lines[panel.name]]
+        ranges[metric] = settled_range(together) if together else None
+    return tuple(
+        Drawn(
+            panel=panel,
+            chart=Chart(
+                title=f"{panel.title}: mean over fits by training step, band from the lowest to the highest fit",
+                x_label="training step",
+                y_label=panel.metric,
+                lines=lines[panel.name],
+                y_range=ranges[panel.metric],
+            )
+            if lines[panel.name]
+            else None,
+            csv=csv_text(CURVE_COLUMNS, (row for method, curve in found[panel.name] for row in _rows(method, curve))),
+            missing=tuple(m for m in panel.methods if m not in {method for method, _ in found[panel.name]}),
+        )
+        for panel in figure.panels
     )
 
 
-def onset(curve: Curve) -> str:
-    """Return from when on a monitored loss rises, in words: its lowest mean over folds."""
-    step = curve.lowest[0]
-    return f"step {step:,}" if step < curve.last else f"none up to step {step:,}"
+def onsets(figure: Figure, known: Mapping[str, Sequence[Curve]], titles: Mapping[str, str]) -> tuple[Onset, ...]:
+    """Return where over-fitting begins in a figure that is to show it; the arguments are those of :func:`draw`."""
+    return tuple(
+        Onset(method=method, title=titles[method], curve=curve, published=PUBLISHED_ONSET[method])
+        for panel in figure.panels
+        for method, curve in _found(panel, known)
+        if figure.onset and curve.split == "test"
+    )
+
+
+def onset_rows(found: Sequence[Onset], learning_rate_scale: float) -> Iterator[tuple[object, ...]]:
+    """Yield onsets as rows of :data:`ONSET_COLUMNS`."""
+    for o in found:
+        step = "" if o.curve.onset is None else o.curve.onset
+        yield (
+            o.method, step, o.curve.lowest[0], o.curve.last, *o.rise, o.curve.fits, learning_rate_scale, o.published,
+        )  # fmt: skip
 
 
 def csv_text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -164,16 +183,41 @@ def csv_text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     return stream.getvalue()
 
 
+def convergence_lines(found: Sequence[Curve], *, marked: bool = False) -> Iterator[Line]:
+    """Yield the curves of one metric of one method: training, validation, and the level without information.
+
+    Args:
+        found: of the training batches, of the monitored test fold, or both.
+        marked: ring the onset of over-fitting, if there is one.
+    """
+    for curve in found:
+        if curve.split != "test":
+            yield curve.line("training (batches)", 1)
+            continue
+        yield curve.line("validation (test fold)", 2, marked=marked and curve.onset is not None)
+        level = curve.level(3)
+        if level is not None:
+            yield level
+
+
+def _found(panel: Panel, known: Mapping[str, Sequence[Curve]]) -> Iterator[tuple[str, Curve]]:
+    for method in panel.methods:
+        for curve in known.get(method, ()):
+            if curve.metric == panel.metric and curve.split in panel.splits:
+                yield method, curve
+
+
 def _lines(panel: Panel, found: Sequence[tuple[str, Curve]], titles: Mapping[str, str]) -> Iterator[Line]:
-    one = len(panel.methods) == 1
+    if len(panel.methods) == 1:
+        yield from convergence_lines([curve for _, curve in found], marked=True)
+        return
     for method, curve in found:
-        number = panel.wanted.index((curve.metric, curve.split)) if one else panel.methods.index(method)
-        name = curve.metric if one else titles[method]
-        of = " training" if len({split for _, split in panel.wanted}) > 1 and curve.split == "train" else ""
-        label = f"{name}{' validation (test fold, monitored)' if curve.split == 'test' else of}"
-        yield curve.line(label, number + 1, style="dashed" if of else "solid", marked=panel.onset and not of)
+        yield curve.line(titles[method], panel.methods.index(method) + 1)
 
 
 def _rows(method: str, curve: Curve) -> Iterator[tuple[object, ...]]:
     for step, mean, low, high in zip(curve.steps, curve.mean, curve.low, curve.high, strict=True):
         yield method, curve.metric, curve.split, step, mean, low, high, curve.fits
+    if curve.uninformed is not None:
+        for step in (curve.steps[0], curve.last):
+            yield method, curve.metric, "no information", step, curve.uninformed, "", "", curve.fits

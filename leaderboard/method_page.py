@@ -15,6 +15,7 @@ from survbench.leaderboard.board import Row
 from survbench.leaderboard.cells import NONE, cells, number, p_value, plural, seconds
 from survbench.leaderboard.charts import Chart, Line, settled_range
 from survbench.leaderboard.curves import Curve
+from survbench.leaderboard.figures import convergence_lines
 from survbench.leaderboard.gather import Gathered, read_checked
 from survbench.leaderboard.page import notes
 from survbench.leaderboard.redaction import without_paths
@@ -64,6 +65,7 @@ class MethodPage:
         params: name and value, or the values of each fit if the method is tuned.
         fits: a row per seed and fold, by heading.
         curves: convergence by metric, under the names of their files.
+        has_level: whether one of them shows the loss of a model without information.
     """
 
     row: Row
@@ -76,6 +78,7 @@ class MethodPage:
     param_heads: tuple[str, ...]
     fits: tuple[Mapping[str, str], ...]
     curves: Mapping[str, Chart]
+    has_level: bool
     groups: Picture | None
     calibration: Picture | None
     failures: tuple[Failure, ...]
@@ -111,6 +114,7 @@ def method_page(study: Study, store: Store, row: Row, result: Gathered, known: S
         param_heads=heads,
         fits=_fits(result.runs),
         curves=dict(_charts(known)),
+        has_level=any(curve.uninformed is not None for curve in known),
         groups=None if first is None else _groups(study, first),
         calibration=None if first is None else _calibration(first),
         failures=tuple(_failures(entry, store)),
@@ -220,10 +224,7 @@ def _charts(known: Sequence[Curve]) -> Iterator[tuple[str, Chart]]:
     """
     for place, metric in enumerate(dict.fromkeys(curve.metric for curve in known), start=1):
         own = [curve for curve in known if curve.metric == metric]
-        lines = tuple(
-            curve.line("test fold, monitored", 2) if curve.split == "test" else curve.line("training", 1)
-            for curve in own
-        )
+        lines = tuple(convergence_lines(own))
         chart = Chart(
             title=f"{metric} by training step: mean over fits, band from the lowest to the highest",
             x_label="training step",

@@ -50,7 +50,6 @@ def html(board: Board, chosen: Sequence[FeatureSelection] = (), site: Site | Non
         rows=[_view(board, row) for row in board.rows],
         facts=facts(board),
         scale=_Scale(board),
-        tuned=board.protocol["tuning"] != "none",
         selections=[kept_view(s) for s in chosen],
         site=site,
         style=Markup((assets / "board.css").read_text(encoding="utf-8")),  # noqa: S704  # ours

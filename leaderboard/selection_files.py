@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from survbench.files import write_text
+from survbench.leaderboard import charts
 from survbench.leaderboard.cells import number, plural
+from survbench.leaderboard.charts import Chart, Line
 from survbench.leaderboard.render import harmless, rounded
 from survbench.leaderboard.selection import TOP, FeatureSelection
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-
-INK, KEPT, WEIGHT = "#1c1f23", "#0b6e6e", "#b4632a"
 
 
 def write_selections(chosen: Sequence[FeatureSelection], folder: Path) -> None:
@@ -79,30 +79,22 @@ def render(s: FeatureSelection) -> RenderableType:
 
 
 def svg(s: FeatureSelection) -> str:
-    """Return a plot of the first :data:`TOP` columns: how often each was kept, and its weight in every fit."""
-    import matplotlib.style
-    from matplotlib.figure import Figure
-
-    shown = s.columns[:TOP][::-1]
-    # names are no formulas; ids and glyphs do not depend on the machine
-    fixed = {"svg.hashsalt": "survbench", "svg.fonttype": "path", "text.parse_math": False, "font.size": 8.0}
-    with matplotlib.style.context(["default", fixed]):
-        figure = Figure(figsize=(8.0, 1.2 + 0.22 * max(1, len(shown))), layout="constrained")
-        often, weight = figure.subplots(1, 2, sharey=True, width_ratios=(1, 2))
-        rows = range(len(shown))
-        often.barh(rows, [c.kept for c in shown], height=0.6, color=KEPT)
-        often.set_yticks(rows, [c.name for c in shown])
-        often.set_xlim(0, len(s.fits))
-        often.set_xlabel(f"kept in so many of {plural(len(s.fits), 'fit')}")
-        for row, c in zip(rows, shown, strict=True):
-            kept = [w for w in c.weights if w != 0]
-            weight.plot(kept, [row] * len(kept), "o", color=WEIGHT, markersize=3, alpha=0.6)
-            weight.plot([c.mean_weight], [row], "|", color=INK, markersize=9)
-        weight.axvline(0, color=INK, linewidth=0.6)
-        weight.set_xlabel("weight in the fits that kept it (line: mean)")
-        for axis in (often, weight):
-            axis.spines[["top", "right"]].set_visible(False)
-        figure.suptitle(f"{s.title}: {summary(s)}", x=0.01, ha="left")
-        stream = io.StringIO()
-        figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
-    return stream.getvalue()
+    """Return a plot of the first :data:`TOP` columns: the weight of each in the fits that kept it, and their mean."""
+    shown = list(enumerate(s.columns[:TOP][::-1]))
+    fits = [(weight, row) for row, c in shown for weight in c.weights if weight != 0]
+    means = [(c.mean_weight, row) for row, c in shown]
+    known = [0.0, *(weight for weight, _ in fits)]
+    margin = 0.04 * (max(known) - min(known)) or 0.5
+    chart = Chart(
+        title=f"{s.title}: {summary(s)}",
+        x_label="weight in the fits that kept it",
+        y_label="",
+        lines=(
+            Line(label="", colour=3, x=(0.0, 0.0), y=(-0.5, len(shown) - 0.5), style="thin"),
+            Line(label="fit", colour=1, x=[x for x, _ in fits], y=[y for _, y in fits], style="dots"),
+            Line(label="mean", colour=2, x=[x for x, _ in means], y=[y for _, y in means], style="dots"),
+        ),
+        x_range=(min(known) - margin, max(known) + margin),
+        y_names=tuple(f"{c.name} ({c.kept} of {len(s.fits)})" for _, c in shown),
+    )
+    return str(charts.svg(chart, alone=True))

@@ -66,11 +66,24 @@
     );
   }
 
-  first.addEventListener("change", show);
-  second.addEventListener("change", show);
+  // the pair stands in the address (#a=...&b=...), so that it can be sent and returned to
+  function choose() {
+    const wanted = new URLSearchParams(location.hash.slice(1));
+    for (const field of [first, second]) if (known.has(wanted.get(field.id))) field.value = wanted.get(field.id);
+    show();
+  }
+
+  function changed() {
+    history.replaceState(null, "", `#${new URLSearchParams({ a: first.value, b: second.value })}`);
+    show();
+  }
+
+  first.addEventListener("change", changed);
+  second.addEventListener("change", changed);
   document.getElementById("swap").addEventListener("click", () => {
     [first.value, second.value] = [second.value, first.value];
-    show();
+    changed();
   });
-  show();
+  window.addEventListener("hashchange", choose);
+  choose();
 })();

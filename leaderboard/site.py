@@ -9,15 +9,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from survbench.examples import Example, read_examples
-from survbench.leaderboard import all_pairs, charts, figures, slices
+from survbench.leaderboard import all_pairs, charts, figures, slices, tuning
 from survbench.leaderboard.board import Board, Row
 from survbench.leaderboard.cells import facts
 from survbench.leaderboard.curves import Curve, curves
 from survbench.leaderboard.gather import Gathered, Results
 from survbench.leaderboard.method_page import method_page
 from survbench.leaderboard.page import Site, html, kept_view, method_file, method_folder, template
+from survbench.leaderboard.redaction import without_paths
 from survbench.leaderboard.sample import Measured
 from survbench.leaderboard.selection import FeatureSelection
 from survbench.store import Store
@@ -51,7 +53,7 @@ def write_site(
     """
     folder = study.folder(store.root)
     downloads = sorted(_downloads(folder))
-    texts = _Pages(study, store, board, measured, chosen).texts(downloads)
+    texts = _Pages(study, store, board, measured, chosen, tuning.searches(study, store)).texts(downloads)
     part, target = folder / f"{FOLDER}.part", folder / FOLDER
     shutil.rmtree(part, ignore_errors=True)
     for name, text in texts.items():
@@ -81,38 +83,45 @@ class _Pages:
     board: Board
     measured: Measured
     chosen: Sequence[FeatureSelection]
+    searches: Sequence[tuning.Search]
+
+    @property
+    def pages(self) -> tuple[tuple[str, str], ...]:
+        """What the navigation names: the report of tuning only where there is one."""
+        return (*PAGES, tuning.PAGE) if self.searches else PAGES
 
     def texts(self, downloads: Sequence[str]) -> dict[str, str]:
         """Return all files that are made here, by their path in the site."""
         results = self.measured.results
         known = {name: curves(method.runs) for name, method in results.methods.items()}
         compared = all_pairs.compare_all(self.measured)
-        drawn = [(f, [figures.draw(p, known, _titles(results)) for p in f.panels]) for f in figures.FIGURES]
         made = {
             "site.css": _assets("board.css", "chart.css", "site.css"),
             "site.js": _assets("board.js", "site.js"),
-            "index.html": html(self.board, self.chosen, Site(here="index.html", pages=PAGES)),
+            "index.html": html(self.board, self.chosen, Site(here="index.html", pages=self.pages)),
             "compare.html": self._compare(compared),
-            "figures.html": self._page("figures.html", figures=drawn, svg=charts.svg, source=figures.SOURCE),
             "gallery.html": self._gallery(results),
-            **self._methods(results, known),
+            **self._methods(results, known, frozenset(method["name"] for method in compared.methods)),
+            **self._figures(results, known),
+            **self._tuning(),
         }
         if compared.pairs:
             made["compare.csv"] = figures.csv_text(all_pairs.COLUMNS, all_pairs.rows(compared))
-        for panel in (panel for _, panels in drawn for panel in panels):
-            if panel.chart is not None:
-                made[f"figures/{panel.panel.name}.svg"] = str(charts.svg(panel.chart, alone=True))
-                made[f"figures/{panel.panel.name}.csv"] = panel.csv
-        own = [name for name in made if name.endswith((".csv", ".svg")) and not name.startswith("methods/")]
+        of_pages = ("methods/", "tuning/")
+        own = [name for name in made if name.endswith((".csv", ".svg")) and not name.startswith(of_pages)]
         return {**made, "protocol.html": self._protocol([*(f"data/{name}" for name in downloads), *sorted(own)])}
 
     def _page(self, here: str, *, root: str = "", of: str = "", **content: Any) -> str:
         """Return a page; ``of`` names the template where it is not the page's own."""
-        site = Site(here=here, pages=PAGES, root=root)
+        site = Site(here=here, pages=self.pages, root=root)
         text: str = template(f"{of or here}.j2").render(site=site, study=self.study, **content)
         return text
 
-    def _methods(self, results: Results, known: Mapping[str, Sequence[Curve]]) -> dict[str, str]:
+    def _methods(
+        self, results: Results, known: Mapping[str, Sequence[Curve]], compared: frozenset[str]
+    ) -> dict[str, str]:
+        """Return the pages of methods and their files; ``compared`` are the methods that the comparison knows."""
+        against = self.study.protocol["reference"]
         kept = {s.method: kept_view(s) for s in self.chosen}
         made = {}
         for row in self.board.rows:
@@ -127,6 +136,10 @@ class _Pages:
                 page=page,
                 folder=method_folder(row.method),
                 selection=kept.get(row.method),
+                pair=_pair_fragment(row.method, against)
+                if row.method != against and {row.method, against} <= compared
+                else "",
+                against=_titles(results).get(against, ""),
                 examples=_examples(result),
                 svg=charts.svg,
             )
@@ -134,6 +147,40 @@ class _Pages:
                 stem = f"methods/{method_folder(row.method)}/{name}"
                 made[f"{stem}.svg"] = str(charts.svg(chart, alone=True))
                 made[f"{stem}.csv"] = figures.csv_text(charts.COLUMNS, charts.rows(chart))
+        return made
+
+    def _figures(self, results: Results, known: Mapping[str, Sequence[Curve]]) -> dict[str, str]:
+        """Return the page of the paper's figures and its files."""
+        titles, rate = _titles(results), self.study.profile["training"]["learning_rate_scale"]
+        drawn = {f: figures.draw(f, known, titles) for f in figures.FIGURES}
+        onsets = {f: figures.onsets(f, known, titles) for f in figures.FIGURES}
+        here = "figures.html"
+        made = {here: self._page(here, figures=drawn, onsets=onsets, svg=charts.svg, source=figures.SOURCE)}
+        for panel in (panel for panels in drawn.values() for panel in panels):
+            if panel.chart is not None:
+                made[f"figures/{panel.panel.name}.svg"] = str(charts.svg(panel.chart, alone=True))
+                made[f"figures/{panel.panel.name}.csv"] = panel.csv
+        for figure, found in onsets.items():
+            if found:
+                rows = figures.onset_rows(found, rate)
+                made[f"figures/figure-{figure.number}-onset.csv"] = figures.csv_text(figures.ONSET_COLUMNS, rows)
+        return made
+
+    def _tuning(self) -> dict[str, str]:
+        """Return the page of the searches and its files; nothing where nothing was tuned."""
+        if not self.searches:
+            return {}
+        views = [(s, tuning.charts(s), tuning.importance(s)) for s in self.searches]
+        here = tuning.PAGE[0]
+        made = {
+            here: self._page(here, views=views, svg=charts.svg, in_words=tuning.in_words, without_paths=without_paths)
+        }
+        for search, drawn, shares in views:
+            made[f"tuning/{search.stem}.csv"] = figures.csv_text(search.columns, search.rows())
+            made.update({f"tuning/{name}.svg": str(charts.svg(chart, alone=True)) for name, chart in drawn.items()})
+            if shares:
+                name = f"tuning/{search.stem}-importance.csv"
+                made[name] = figures.csv_text(tuning.IMPORTANCE_COLUMNS, shares)
         return made
 
     def _compare(self, compared: all_pairs.Compared) -> str:
@@ -168,6 +215,15 @@ class _Pages:
             page_of=method_file,
             files=files,
         )
+
+
+def _pair_fragment(a: str, b: str) -> str:
+    """Return what makes the address of the comparison one of two methods.
+
+    >>> _pair_fragment("mt-hs", "a b")
+    'a=mt-hs&b=a+b'
+    """
+    return urlencode({"a": a, "b": b})
 
 
 def _titles(results: Results) -> dict[str, str]:

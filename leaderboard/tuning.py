@@ -1,27 +1,25 @@
-"""The tuning report of a study: what was tried, what was chosen, and Optuna's plots, on one page without network."""
+"""What the searches of a study tried and chose: charts and tables for a page of its site."""
 
 from __future__ import annotations
 
-import io
-import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from itertools import accumulate
+from typing import Any
 
-from survbench.files import write_text
 from survbench.fitted import read_tuned
 from survbench.job import place
-from survbench.space import Space, space_from_json
+from survbench.leaderboard.charts import Chart, Line
+from survbench.leaderboard.page import method_folder
+from survbench.leaderboard.redaction import without_paths
+from survbench.space import Choice, Dimension, Space, space_from_json
 from survbench.store import Store
 from survbench.study import Study
 
-if TYPE_CHECKING:
-    import optuna
-
-PAGE = "tuning.html"
+PAGE = ("tuning.html", "Tuning")
 FEWEST = 3
-"""Complete trials with hyper-parameters below which a plot of their importance means nothing."""
+"""Complete trials with hyper-parameters below which their importance means nothing."""
+IMPORTANCE_COLUMNS = ("hyper_parameter", "importance", "chosen")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,16 +31,40 @@ class Search:
     title: str
     where: str
     space: Space
-    tuned: Mapping[str, Any]
+    trials: tuple[Mapping[str, Any], ...]
+    best_params: Mapping[str, Any]
+    best_value: float
 
     @property
     def as_declared(self) -> float | None:
         """Score of trial 0, the method as it is declared."""
-        value: float | None = self.tuned["trials"][0]["value"]
+        value: float | None = self.trials[0]["value"]
         return value
 
+    @property
+    def scored(self) -> list[Mapping[str, Any]]:
+        """The trials that have a score, in their order."""
+        return [trial for trial in self.trials if trial["value"] is not None]
 
-def searches(study: Study, store: Store) -> list[Search]:
+    @property
+    def stem(self) -> str:
+        """Begins the names of its files."""
+        return f"{method_folder(self.method)}-{self.where.replace(' ', '-')}-{self.key[:8]}"
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Of the table of its trials."""
+        return ("trial", "state", "c_index", *self.space, "error")
+
+    def rows(self) -> Iterator[tuple[object, ...]]:
+        """Yield its trials as rows of :attr:`columns`; trial 0 is as declared, without hyper-parameters."""
+        for trial in self.trials:
+            value = "" if trial["value"] is None else trial["value"]
+            params = (trial["params"].get(name, "") for name in self.space)
+            yield trial["number"], trial["state"], value, *params, without_paths(trial["error"])
+
+
+def searches(study: Study, store: Store) -> tuple[Search, ...]:
     """Return the finished tuning jobs of a study, in its order."""
     found: dict[str, Search] = {}
     for entry in study.entries:
@@ -50,6 +72,7 @@ def searches(study: Study, store: Store) -> list[Search]:
             run = store.read(key)
             if run is None or not store.is_done(key):
                 continue
+            tuned = read_tuned(run.folder)
             found.setdefault(
                 key,
                 Search(
@@ -59,81 +82,80 @@ def searches(study: Study, store: Store) -> list[Search]:
                     title=entry.title if run.job["method"] == entry.name else run.job["method"],
                     where=place(run.job),
                     space=space_from_json(run.job["spec"]["space"]),
-                    tuned=read_tuned(run.folder),
+                    trials=tuple(tuned["trials"]),
+                    best_params=tuned["best_params"],
+                    best_value=tuned["best_value"],
                 ),
             )
-    return list(found.values())
+    return tuple(found.values())
 
 
-def write_report(study: Study, store: Store) -> Path | None:
-    """Write ``tuning.html`` into the study's folder; None for a study in which nothing was tuned."""
-    found = searches(study, store)
-    if not found:
-        return None
-    from markupsafe import Markup
-    from survbench.leaderboard.page import template
+def charts(search: Search) -> dict[str, Chart]:
+    """Return the course of a search, and its scores by each hyper-parameter, under the names of their files."""
+    scored = search.scored
+    numbers, values = [t["number"] for t in scored], [t["value"] for t in scored]
+    course = Chart(
+        title="Score of each trial, and the best so far",
+        x_label="trial",
+        y_label="C-index",
+        lines=(
+            Line(label="trial", colour=1, x=numbers, y=values, style="dots"),
+            Line(label="best so far", colour=2, x=numbers, y=list(accumulate(values, max)), style="steps"),
+        ),
+    )
+    by_param = {
+        f"{search.stem}-{place}": _by_value(search, name, dimension)
+        for place, (name, dimension) in enumerate(search.space.items(), start=1)
+        if any(name in trial["params"] for trial in scored)
+    }
+    return {f"{search.stem}-course": course, **by_param}
 
-    views = [{"search": s, "plots": {k: Markup(svg) for k, svg in plots(s).items()}} for s in found]  # noqa: S704  # ours
-    style = Markup((Path(__file__).parent / "board.css").read_text(encoding="utf-8"))  # noqa: S704  # ours
-    path = study.folder(store.root) / PAGE
-    write_text(path, template("tuning.html.j2").render(study=study, views=views, style=style))
-    return path
+
+def _by_value(search: Search, name: str, dimension: Dimension) -> Chart:
+    """Return the scores by the values of a hyper-parameter; what was chosen is ringed."""
+    trials = [trial for trial in search.scored if name in trial["params"]]
+    options = dimension.options if isinstance(dimension, Choice) else ()
+
+    def at(value: Any) -> float:
+        return float(options.index(value) if options else value)
+
+    chosen = (at(search.best_params[name]), search.best_value) if name in search.best_params else None
+    x, y = [at(trial["params"][name]) for trial in trials], [trial["value"] for trial in trials]
+    return Chart(
+        title=f"Score of each trial by {name}",
+        x_label=name,
+        y_label="C-index",
+        lines=(Line(label="", colour=1, x=x, y=y, style="dots", mark=chosen),),
+        x_names=tuple(map(str, options)),
+        x_log=not isinstance(dimension, Choice) and dimension.log,
+    )
 
 
-def plots(search: Search) -> dict[str, str]:
-    """Return Optuna's plots as SVG by name: ``history``, and ``importance`` and ``slice`` where enough was tried."""
+def importance(search: Search) -> tuple[tuple[str, float, Any], ...]:
+    """Return each hyper-parameter, its share of the variance of scores (fANOVA: Hutter et al., ICML 2014), and what was
+    chosen, the most important first; nothing where too few trials differ.
+    """
     import optuna
-    from optuna.visualization import matplotlib as drawing
+    from optuna.trial import create_trial
 
+    chosen = [trial for trial in search.scored if trial["params"]]
+    if len(chosen) < FEWEST or len({trial["value"] for trial in chosen}) < 2:
+        return ()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    trials = search.tuned["trials"]
-    chosen = [t for t in trials if t["params"] and t["value"] is not None]
-    drawn = {"history": _svg(drawing.plot_optimization_history, _study(trials, search.space))}
-    if len(chosen) >= FEWEST and len({t["value"] for t in chosen}) > 1:
-        study = _study(chosen, search.space)
-        drawn["importance"] = _svg(lambda s: drawing.plot_param_importances(s, evaluator=_evaluator()), study)
-        drawn["slice"] = _svg(drawing.plot_slice, study)
-    return drawn
-
-
-def _evaluator() -> optuna.importance.BaseImportanceEvaluator:
-    import optuna
-
-    return optuna.importance.FanovaImportanceEvaluator(seed=0)
-
-
-def _study(trials: Sequence[Mapping[str, Any]], space: Space) -> optuna.Study:
-    """Return a search in memory, made of stored trials."""
-    import optuna
-    from optuna.trial import TrialState, create_trial
-
     study = optuna.create_study(direction="maximize")
-    for trial in trials:
-        if trial["value"] is None:
-            continue
-        distributions = {name: space[name].distribution() for name in trial["params"]}
-        study.add_trial(
-            create_trial(
-                state=TrialState.COMPLETE, value=trial["value"], params=trial["params"], distributions=distributions
-            )
-        )
-    return study
+    for trial in chosen:
+        distributions = {name: search.space[name].distribution() for name in trial["params"]}
+        study.add_trial(create_trial(value=trial["value"], params=trial["params"], distributions=distributions))
+    evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)
+    shares = optuna.importance.get_param_importances(study, evaluator=evaluator)
+    return tuple((name, share, search.best_params.get(name, "as declared")) for name, share in shares.items())
 
 
-def _svg(draw: Callable[[optuna.Study], Any], study: optuna.Study) -> str:
-    """Return a plot as SVG; the same trials give the same bytes."""
-    import matplotlib as mpl
-    import matplotlib.pyplot as plt
-    import numpy as np
+def in_words(params: Mapping[str, Any]) -> str:
+    """Return hyper-parameters in words."""
+    shown = (f"{name} = {_value(value)}" for name, value in params.items())
+    return ", ".join(shown) or "as declared"
 
-    with mpl.rc_context({"svg.hashsalt": "survbench", "svg.fonttype": "none"}), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Optuna calls its matplotlib plots experimental
-        drawn = draw(study)
-        axes = drawn.ravel()[0] if isinstance(drawn, np.ndarray) else drawn
-        figure = axes.figure
-        figure.set_size_inches(9, 3.2)
-        stream = io.StringIO()
-        figure.savefig(stream, format="svg", metadata={"Date": None}, bbox_inches="tight")
-        plt.close(figure)
-    text = stream.getvalue()
-    return text[text.index("<svg") :]
+
+def _value(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

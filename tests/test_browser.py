@@ -17,6 +17,8 @@ import numpy as np
 import pytest
 from survbench import runner
 from survbench.leaderboard.build import build_board
+from survbench.leaderboard.charts import COLOURS, Chart, Line, svg
+from survbench.leaderboard.page import method_file
 from survbench.leaderboard.render import write_board
 from survbench.profile import load_profile
 from survbench.store import Store
@@ -114,6 +116,31 @@ def test_columns_sort_by_mouse_and_keyboard_and_say_so(page):
     assert headers[2].get_attribute("aria-sort") is None
 
 
+@pytest.mark.parametrize(
+    ("head", "direction"),
+    [
+        ("C-index", "descending"),
+        ("Dice", "descending"),
+        ("p", "ascending"),
+        ("Holm p", "ascending"),
+        ("Time", "ascending"),
+    ],
+)
+def test_the_first_click_puts_the_best_on_top(page, head, direction):
+    headers = page.find_elements("css selector", "thead th")
+    column = next(n for n, header in enumerate(headers) if header.text.rstrip(" ↓") == head)
+    if head == "C-index":  # the table comes sorted by it
+        headers[1].find_element("css selector", "button").click()
+    headers[column].find_element("css selector", "button").click()
+    assert headers[column].get_attribute("aria-sort") == direction
+    shown = page.execute_script(
+        "return [...document.querySelectorAll('tbody tr')].map(r => r.cells[arguments[0]].dataset.value)", column
+    )
+    known = [float(value) for value in shown if value != ""]
+    assert known == sorted(known, reverse=direction == "descending")
+    assert len(known) > 0
+
+
 def test_the_filter_hides_rows_and_counts_them(page):
     page.find_element("id", "filter").send_keys("radio")
     assert methods(page) == ["radiomics-lasso-cox"]
@@ -209,10 +236,12 @@ SITE_PAGES = (
     "figures.html",
     "gallery.html",
     "protocol.html",
+    "tuning.html",
     "methods/radiomics-lasso-cox.html",
     "methods/mt-hs.html",
     "methods/fails.html",
 )
+CHARTED = {"figures.html", "tuning.html", "methods/radiomics-lasso-cox.html", "methods/mt-hs.html"}
 
 
 def complaints(browser):
@@ -273,6 +302,25 @@ def test_no_page_of_the_site_complains_or_leaves_the_disk(browser, site, page):
 
 
 @pytest.mark.parametrize("page", SITE_PAGES)
+def test_on_a_phone_there_is_room_for_a_finger_and_text_is_large_enough(browser, site, page):
+    """Targets of 24 x 24 CSS pixels (WCAG 2.2, 2.5.8), and numbers of charts as large as on paper."""
+    with shown(browser, width=390):
+        browser.get((site / page).as_uri())
+        small = browser.execute_script(
+            "return [...document.querySelectorAll('button, select, input, summary, nav a')]"
+            ".map(e => [e.textContent, e.getBoundingClientRect()])"
+            ".filter(([, box]) => box.width && (box.width < 24 || box.height < 24)).map(([text]) => text)"
+        )
+        assert small == []
+        sizes = browser.execute_script(
+            "return [...document.querySelectorAll('svg.chart')].map(e => "
+            "e.getBoundingClientRect().width / e.viewBox.baseVal.width * parseFloat(getComputedStyle(e).fontSize))"
+        )
+        assert all(size >= 11.5 for size in sizes)
+        assert (len(sizes) > 0) == (page in CHARTED)
+
+
+@pytest.mark.parametrize("page", SITE_PAGES)
 @pytest.mark.parametrize("width", [390, 768])
 def test_every_page_of_the_site_fits_a_phone(browser, site, page, width):
     with shown(browser, width=width):
@@ -313,6 +361,29 @@ def test_text_of_the_site_is_readable_in_both_schemes(browser, site, page):
             assert browser.execute_script(measure) == [], scheme
 
 
+def test_lines_differ_by_their_dashes_and_their_legend_shows_it(browser, tmp_path):
+    lines = tuple(Line(label=f"line {n}", colour=n, x=(0, 1), y=(n, n + 1)) for n in range(1, COLOURS + 1))
+    (tmp_path / "chart.svg").write_text(svg(Chart(title="t", x_label="x", y_label="y", lines=lines), alone=True))
+    browser.get((tmp_path / "chart.svg").as_uri())
+    dashes = "return [...document.querySelectorAll(arguments[0])].map(e => getComputedStyle(e).strokeDasharray)"
+    drawn, legend = (browser.execute_script(dashes, f"{tag}.line") for tag in ("path", "line"))
+    assert len(set(drawn)) == COLOURS
+    assert drawn == legend
+    assert drawn[0] == "none"
+    shrunk = "const e = document.documentElement; return e.getBoundingClientRect().width / e.viewBox.baseVal.width"
+    assert browser.execute_script(shrunk) == 1
+
+
+def test_a_printed_page_of_a_method_holds_the_features_that_it_keeps(browser, site):
+    browser.get((site / "methods/radiomics-lasso-cox.html").as_uri())
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    try:
+        assert "3 of 3" in browser.find_element("css selector", ".kept").text
+        assert not browser.find_element("css selector", "nav").is_displayed()
+    finally:
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+
 def test_any_two_methods_are_compared_by_keyboard(browser, site):
     from selenium.webdriver.common.keys import Keys
     from selenium.webdriver.support.select import Select
@@ -343,6 +414,29 @@ def test_any_two_methods_are_compared_by_keyboard(browser, site):
     assert "different" in browser.find_element("id", "meaning").text
     first.select_by_visible_text("<script>document.title='broken'</script>")
     assert "<script>" in browser.find_element("id", "meaning").text
+    assert complaints(browser) == []
+
+
+def test_the_address_of_the_comparison_holds_its_pair(browser, site):
+    from selenium.webdriver.support.select import Select
+    from selenium.webdriver.support.wait import WebDriverWait
+
+    def chosen():
+        return [browser.find_element("id", name).get_attribute("value") for name in "ab"]
+
+    browser.get((site / "methods" / method_file("Evil Name")).as_uri())
+    browser.find_element("partial link text", "Compared with").click()
+    assert chosen() == ["Evil Name", "radiomics-lasso-cox"]
+    Select(browser.find_element("id", "a")).select_by_value("sur-hs")
+    assert browser.current_url.endswith("compare.html#a=sur-hs&b=radiomics-lasso-cox")
+    browser.find_element("id", "swap").click()
+    told = browser.find_element("id", "meaning").text
+    browser.refresh()
+    assert chosen() == ["radiomics-lasso-cox", "sur-hs"]
+    assert browser.find_element("id", "meaning").text == told
+    browser.execute_script("location.hash = 'a=mt-hs&b=nobody'")
+    WebDriverWait(browser, 10).until(lambda _: chosen()[0] == "mt-hs")
+    assert chosen()[1] == "sur-hs", "a method that is not there changes nothing"
     assert complaints(browser) == []
 
 

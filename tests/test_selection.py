@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 
 import numpy as np
 import pytest
@@ -145,7 +146,12 @@ def test_the_plot_is_the_same_every_time_and_takes_any_name(evil):
     first = svg(evil)
     assert svg(evil) == first
     assert "<script>" not in first
-    assert "dc:date" not in first
+    assert "&lt;script&gt;alert(1)&lt;/script&gt; $x^ (3 of 3)" in first
+    assert "prefers-color-scheme: dark" in first
+    dots = re.findall(r'<circle class="dot c1" cx="([\d.]+)" cy="([\d.]+)"', first)
+    assert len(dots) == 3 + 1 + 1, "the fits that kept a column, and one in the legend"
+    rows = [float(y) for _, y in dots[:4]]
+    assert rows[0] > rows[1] == rows[2] == rows[3], "what is kept most often stands on top"
 
 
 def test_files_of_methods_that_have_nothing_to_show_go(evil, tmp_path):

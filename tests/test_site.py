@@ -8,7 +8,9 @@ import json
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
-from urllib.parse import urlsplit
+from itertools import combinations
+from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
 
 import numpy as np
 import pandas as pd
@@ -23,7 +25,7 @@ from survbench.leaderboard.page import method_file
 from survbench.leaderboard.redaction import without_paths
 from survbench.leaderboard.sample import measure
 from survbench.leaderboard.site import MOST_EXAMPLES
-from survbench.metrics import concordance_index, fold_mean_concordance
+from survbench.metrics import concordance_index, cox_loss, fold_mean_concordance
 from survbench.risk_groups import risk_groups
 from survbench.store import Store
 from survbench.study import read_study
@@ -74,6 +76,7 @@ def test_the_site_has_its_pages_and_takes_the_tables_along(site):
     assert {"site.css", "site.js", "compare.csv", "figures/figure-5a.svg", "figures/figure-5a.csv"} < files
     assert {"data/leaderboard.csv", "data/leaderboard.json", "data/splits.json"} < files
     assert "data/selection/radiomics-lasso-cox.csv" in files
+    assert {"tuning.html", "tuning/mt-hs-seed-0-all-folds-search00.csv"} < files
     assert len(list((site / "methods").glob("*.html"))) == 6
     assert not any("study.json" in name for name in files)
     assert list(site.parent.glob("site.*")) == []
@@ -91,7 +94,12 @@ def test_every_link_leads_to_a_file_of_the_site(site):
             target = (path.parent / parts.path).resolve() if parts.path else path
             assert target.is_file(), f"{path.name} points to {link}"
             assert target.is_relative_to(site.resolve())
-            if parts.fragment:
+            if parts.path.endswith("compare.html") and parts.fragment:
+                stored = json.loads(text(site, "compare.html").split('id="pairs">')[1].split("</script>")[0])
+                chosen = dict(parse_qsl(parts.fragment))
+                assert set(chosen) == {"a", "b"}
+                assert set(chosen.values()) <= {method["name"] for method in stored["methods"]}
+            elif parts.fragment:
                 assert parts.fragment in Page(target).ids
 
 
@@ -108,6 +116,13 @@ def test_every_method_of_the_board_is_one_link_away(site):
     assert {f"methods/{p.name}" for p in (site / "methods").glob("*.html")} <= set(links)
     alone = Page(site.parent / "leaderboard.html")
     assert not any("methods/" in link or "site" in link for link in alone.links)
+
+
+def test_pages_of_methods_lead_to_their_comparison_with_the_reference(site):
+    leads = {p.name: [link for link in Page(p).links if "#a=" in link] for p in (site / "methods").glob("*.html")}
+    assert leads["sur-hs.html"] == ["../compare.html#a=sur-hs&b=radiomics-lasso-cox"]
+    assert leads[method_file("Evil Name")] == ["../compare.html#a=Evil+Name&b=radiomics-lasso-cox"]
+    assert leads["radiomics-lasso-cox.html"] == leads["fails.html"] == []
 
 
 def test_pages_have_landmarks_titles_and_captions(site):
@@ -235,6 +250,8 @@ def test_the_charts_of_a_method_are_files_with_their_numbers(site):
     assert dots["low"].isna().all()
     curve = pd.read_csv(site / "methods/sur-hs/convergence-1-L_sur.csv")
     assert set(curve.columns) == {"line", "x", "y", "low", "high"}
+    curve = curve.dropna(subset="low")
+    assert len(curve) == 40
     assert curve["y"].between(curve["low"], curve["high"]).all()
 
 
@@ -262,6 +279,7 @@ def test_tuned_hyper_parameters_have_a_column_for_each_fit(tmp_path):
     words = Page(build(study([entry], external=False), store) / "methods/volume.html").words.split()
     assert " ".join(words).count("penalty 0.125 0.25 0.375") == 1
     assert "tuning, seed 0, fold 1: pending" in " ".join(words)
+    assert "Tuning" not in words, "no search is finished, so there is no page of them"
 
 
 # --- comparison of any two
@@ -314,22 +332,55 @@ def test_many_pairs_go_without_permutations(tmp_path, monkeypatch):
 
 
 class Fit:
-    """A run that has these curves alone."""
+    """A run that has these curves and test patients alone."""
 
-    def __init__(self, rows):
-        self.rows = rows
+    def __init__(self, rows, time=(), event=()):
+        self.rows, self.outcome = rows, {"time": time, "event": event}
 
     def curves(self):
         return pd.DataFrame(self.rows, columns=["step", "split", "metric", "value"])
+
+    def predictions(self):
+        return pd.DataFrame(self.outcome)
+
+
+def monitored(*values, metric="L_sur", split="test"):
+    """Return the rows of a curve at the steps 10, 20, ..."""
+    return [(10 * number, split, metric, value) for number, value in enumerate(values, start=1)]
 
 
 def test_curves_are_means_with_the_lowest_and_highest_fit():
     one = [(1, "train", "L_sur", 4.0), (2, "train", "L_sur", 2.0), (2, "test", "L_sur", 7.0)]
     two = [(1, "train", "L_sur", 2.0), (2, "train", "L_sur", 3.0), (3, "train", "L_sur", np.inf)]
-    train, test = curves([Fit(one), Fit(two), Fit([])])
+    train, test = curves([Fit(one, [1.0], [True]), Fit(two), Fit([])])
     assert (train.steps, train.mean, train.low, train.high) == ((1, 2), (3.0, 2.5), (2.0, 2.0), (4.0, 3.0))
     assert (train.split, train.fits, train.lowest) == ("train", 2, (2, 2.5))
     assert (test.split, test.fits, test.mean) == ("test", 1, (7.0,))
+
+
+def test_the_level_without_information_is_the_loss_of_equal_risks_on_the_test_fold():
+    """Of n patients with n different event times, the mean over events of the logarithm of those still at risk."""
+    rows = [*monitored(3.0, 2.0), *monitored(1.0, 1.0, split="train"), *monitored(0.5, 0.5, metric="C")]
+    four, two = Fit(rows, [1.0, 2.0, 3.0, 4.0], [True] * 4), Fit(rows, [1.0, 2.0], [True] * 2)
+    levels = {(c.metric, c.split): c.uninformed for c in curves([four, two])}
+    assert levels.pop(("L_sur", "test")) == pytest.approx((np.log(24) / 4 + np.log(2) / 2) / 2)
+    assert set(levels.values()) == {None}, "nothing is known of the patients of a batch"
+
+
+def test_figures_and_method_pages_show_the_level_and_say_why_it_is_needed(site):
+    level = np.mean([cox_loss(TIME[k == FOLD], EVENT[k == FOLD], np.zeros(10)) for k in range(3)])
+    for page, table in (
+        ("figures.html", "figures/figure-5a.csv"),
+        ("methods/sur-hs.html", "methods/sur-hs/convergence-1-L_sur.csv"),
+    ):
+        words = " ".join(Page(site / page).words.split())
+        assert "levels of training and validation L_sur cannot be compared" in words
+        assert "no information" in words
+        rows = pd.read_csv(site / table)
+        own = rows[rows.iloc[:, 0 if "line" in rows else 2] == "no information"]
+        np.testing.assert_allclose(own["y" if "y" in own else "mean"], level, rtol=1e-5)
+        assert len(own) == 2
+    assert "cannot be compared" not in text(site, "methods/radiomics-lasso-cox.html")
 
 
 def test_long_curves_are_averaged_over_stretches_but_the_lowest_point_is_exact():
@@ -343,19 +394,66 @@ def test_long_curves_are_averaged_over_stretches_but_the_lowest_point_is_exact()
 
 def test_the_onset_is_where_the_validation_loss_is_lowest(site):
     words = " ".join(Page(site / "figures.html").words.split())
-    assert "Sur-HS step 12 about step 300" in words
-    assert "mt-hs step 12 none seen" in words
+    assert "Here (learning rate × 100)" in words
+    assert "Sur-HS step 12 +18.000 (+18.000 to +18.000) about step 300" in words
+    assert "mt-hs step 12 +18.000 (+18.000 to +18.000) none seen" in words
     assert "Sur-CasNet ( sur-casnet ), MT-CasNet ( mt-casnet )" in words
     rows = list(csv.DictReader(io.StringIO(text(site, "figures/figure-5a.csv"))))
     test = {int(r["step"]): float(r["mean"]) for r in rows if r["split"] == "test"}
     assert min(test, key=test.get) == 12
     assert {r["fits"] for r in rows} == {"3"}
     assert not (site / "figures/figure-5b.svg").exists()
+    onsets = pd.read_csv(site / "figures/figure-5-onset.csv").set_index("method")
+    assert onsets.loc["sur-hs", ["onset", "last", "rise_low", "learning_rate_scale"]].tolist() == [12, 30, 18, 100]
+    assert onsets.loc["sur-hs", "published"] == "about step 300"
 
 
-def test_a_loss_that_still_falls_has_no_onset():
-    (curve,) = curves([Fit([(step, "test", "L_sur", 1 / step) for step in range(1, 5)])])
-    assert figures.onset(curve) == "none up to step 4"
+@pytest.mark.parametrize(
+    ("fits", "onset", "said"),
+    [
+        (((4, 2, 3), (5, 2, 4)), 20, "step 20"),
+        (((4, 2, 3), (4, 3, 2.5)), None, "none seen up to step 30"),
+        (((4, 3, 2), (4, 3, 2)), None, "none seen up to step 30"),
+        (((4, 2, 3), (4, 2)), None, "none seen up to step 30"),
+    ],
+    ids=["every fit rises", "one falls on", "all fall", "one does not reach the end"],
+)
+def test_an_onset_is_a_rise_of_every_fit(fits, onset, said):
+    (curve,) = curves([Fit(monitored(*values), [1.0, 2.0], [True, True]) for values in fits])
+    assert curve.onset == onset
+    found = figures.Onset(method="m", title="M", curve=curve, published="none seen")
+    assert found.here == said
+    (line,) = (line for line in figures.convergence_lines([curve], marked=True) if line.colour == 2)
+    assert (line.mark is not None) == (onset is not None), "what is no onset has no ring"
+
+
+def drawn(number, of):
+    """Return the panels of a figure, from the curves of methods."""
+    chosen = next(f for f in figures.FIGURES if f.number == number)
+    return figures.draw(
+        chosen, {name: curves([Fit(rows, [1.0, 2.0], [True, True])]) for name, rows in of.items()}, {n: n for n in of}
+    )
+
+
+def test_figure_seven_holds_both_methods_in_one_frame_per_loss():
+    rows = [*monitored(1.0, 1.0, split="train"), *monitored(-0.5, -0.6, metric="L_seg", split="train")]
+    high = [(step, split, metric, value + 8) for step, split, metric, value in rows]
+    survival, segmentation = drawn(7, {"mt-hs": rows, "mt-hs-baseline": high})
+    for panel, metric in ((survival, "L_sur"), (segmentation, "L_seg")):
+        assert [line.label for line in panel.chart.lines] == ["mt-hs-baseline", "mt-hs"]
+        assert panel.chart.y_label == metric
+        low, top = panel.chart.y_range
+        assert all(low <= y <= top for line in panel.chart.lines for y in line.y)
+
+
+def test_panels_of_one_loss_have_one_range():
+    small, large = monitored(1.0, 1.2, split="train"), monitored(7.0, 9.0, split="train")
+    panels = drawn(5, {"sur-hs": small, "mt-hs": large})
+    assert [panel.chart is None for panel in panels] == [False, True, False, True]
+    assert panels[0].chart.y_range == panels[2].chart.y_range
+    seg = [(step, split, "L_seg", value) for step, split, _, value in small]
+    backbone, both, survival = drawn(6, {"unet": seg, "deepmts": [*large, *seg]})
+    assert backbone.chart.y_range == both.chart.y_range != survival.chart.y_range
 
 
 def test_a_figure_alone_carries_its_style_and_both_schemes(site):
@@ -369,7 +467,7 @@ def test_a_figure_alone_carries_its_style_and_both_schemes(site):
 def test_a_chart_draws_what_it_is_given():
     line = Line(label="a & b", colour=1, x=(0, 1, 2, 3), y=(0.0, 1.0, np.nan, 0.5), mark=(1, 1.0))
     drawn = str(charts.svg(Chart(title="t", x_label="x", y_label="y", lines=(line,), y_range=(0.0, 1.0))))
-    path = next(p for p in drawn.splitlines() if 'class="line c1 solid" d=' in p)
+    path = next(p for p in drawn.splitlines() if 'class="line c1 plain" d=' in p)
     assert path.count("M") == 2, "a gap where there is no number"
     assert "a &amp; b" in drawn
     frame = charts._Frame(Chart(title="t", x_label="x", y_label="y", lines=(line,), y_range=(0.0, 1.0)))
@@ -380,8 +478,61 @@ def test_a_chart_draws_what_it_is_given():
 def test_the_first_steps_of_a_loss_do_not_flatten_the_rest():
     line = Line(label="", colour=1, x=tuple(range(1, 11)), y=(500.0, 4.0, 3.0, 2.0, 2.0, 2.0, 2.5, 3.0, 3.0, 3.0))
     low, high = charts.settled_range([line])
-    assert low < 2
+    assert 1.8 < low < 2, "there is nothing below"
     assert 4 <= high <= 10
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_colours_of_lines_differ_in_luminance(scheme):
+    """3 to 1 between the first two, and of all against the ground (WCAG 2.2, 1.4.11): they differ in grey too."""
+    style = (Path(charts.__file__).parent / "chart.css").read_text(encoding="utf-8")
+    block = style.split("dark)")[scheme == "dark"]
+    colours = dict(re.findall(r"--(ground|c\d): (#[0-9a-f]{6})", block))
+    light = {name: luminance(colour) for name, colour in colours.items()}
+    assert set(light) == {"ground", *(f"c{n}" for n in range(1, charts.COLOURS + 1))}
+    ratio = {
+        frozenset(p): (max(light[n] for n in p) + 0.05) / (min(light[n] for n in p) + 0.05)
+        for p in combinations(light, 2)
+    }
+    assert all(value >= 3 for pair, value in ratio.items() if "ground" in pair)
+    assert ratio[frozenset({"c1", "c2"})] >= 3
+    assert min(ratio.values()) >= 1.4
+
+
+def luminance(colour):
+    """Return the relative luminance of #rrggbb (WCAG 2.2)."""
+    parts = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+    linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+    return float(linear @ [0.2126, 0.7152, 0.0722])
+
+
+def test_what_is_counted_has_whole_numbers_on_its_axis():
+    line = Line(label="", colour=1, x=(1, 2, 3), y=(0.1, 0.2, 0.4))
+    frame = charts._Frame(Chart(title="t", x_label="step", y_label="y", lines=(line,)))
+    assert [label for _, label in frame.x_ticks] == ["1", "2", "3"]
+    assert [label for _, label in frame.y_ticks] == ["0.1", "0.2", "0.3", "0.4"]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (0, 1, [0, 0.2, 0.4, 0.6, 0.8, 1]),
+        (-0.97, 0.04, [-0.75, -0.5, -0.25, 0]),
+        (3, 117, [25, 50, 75, 100]),
+        (0.123, 0.1234, [0.123, 0.1231, 0.1232, 0.1233, 0.1234]),
+    ],
+)
+def test_ticks_are_round_numbers_inside_the_range(low, high, expected):
+    assert charts._ticks(low, high) == expected
+
+
+def test_a_logarithmic_axis_has_numbers_at_equal_ratios():
+    line = Line(label="", colour=1, x=(0.0001, 0.01, 1.0), y=(0.0, 1.0, 2.0), style="dots")
+    frame = charts._Frame(Chart(title="t", x_label="x", y_label="y", lines=(line,), x_log=True))
+    first, middle, last = (float(frame.x(x)) for x in line.x)
+    assert middle == pytest.approx((first + last) / 2, abs=0.1)
+    assert [label for _, label in frame.x_ticks] == ["0.0001", "0.001", "0.01", "0.1", "1"]
+    assert len(charts._log_ticks(0.1, 0.2)) >= 3
 
 
 # --- slices

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
 
 import numpy as np
 import optuna
+import pandas as pd
 import pytest
 import torch
 import yaml
@@ -17,6 +19,8 @@ from survbench import runner
 from survbench.api import DeadlineError
 from survbench.errors import BenchError
 from survbench.fitted import read_tuned
+from survbench.leaderboard.charts import svg
+from survbench.leaderboard.tuning import Search, charts, importance
 from survbench.profile import load_profile
 from survbench.registry import registry
 from survbench.space import Choice, Real, Whole, space_from_json, space_to_json, suggest
@@ -287,20 +291,71 @@ def test_a_search_whose_process_is_killed_goes_on_without_losing_or_repeating_tr
     assert 1 <= (tmp_path / "fits").stat().st_size - fits <= 2
 
 
-def test_the_report_shows_every_trial_and_the_plots(nested):
+def test_the_report_is_a_page_of_the_site_with_its_numbers_beside_it(nested):
     request, result = nested
-    page = (result.study.folder(request.out) / "tuning.html").read_text()
-    searches = [read_tuned(Store(request.out).folder(k)) for k in entry_of(result).tunes[0]]
-    for search in searches:
+    site = result.study.folder(request.out) / "site"
+    page = (site / "tuning.html").read_text()
+    searches = {key: read_tuned(Store(request.out).folder(key)) for key in entry_of(result).tunes[0]}
+    for key, search in searches.items():
         for trial in search["trials"]:
             for value in trial["params"].values():
                 assert f"weight = {value:.4g}" in page
-    assert page.count('<figure aria-label="history">') == 2
-    assert 'aria-label="slice"' in page
-    assert "src=" not in page
-    assert 'href="http' not in page
+        (table,) = (site / "tuning").glob(f"*-{key[:8]}.csv")
+        rows = pd.read_csv(table)
+        known = [trial["value"] for trial in search["trials"]]
+        np.testing.assert_allclose(rows["c_index"], np.array(known, dtype=float), atol=1e-6)
+        assert np.isnan(rows["weight"][0]), "trial 0 is as declared"
+        assert (site / "tuning" / f"{table.stem}-course.svg").is_file()
+    assert page.count('aria-label="Score of each trial, and the best so far"') == 2
+    assert page.count('aria-label="Score of each trial by weight"') == 2
+    links = re.findall(r'(?:href|src)="(?!data:)([^"]+)"', page)
+    assert "index.html" in links
+    assert all((site / link).is_file() for link in links if not link.startswith("#"))
+    assert '<a href="tuning.html">Tuning</a>' in (site / "index.html").read_text()
+    assert not (site.parent / "tuning.html").exists()
     runner.build_and_write(result.study, Store(request.out))
-    assert (result.study.folder(request.out) / "tuning.html").read_text() == page
+    assert (site / "tuning.html").read_text() == page
+
+
+def search_of(trials):
+    best = max((t for t in trials if t["value"] is not None), key=lambda t: t["value"])
+    return Search(
+        key="k", method="m", title="M", where="seed 0 fold 0", space=SPACE, trials=tuple(trials),
+        best_params=best["params"], best_value=best["value"],
+    )  # fmt: skip
+
+
+def test_scores_are_drawn_by_the_scale_of_each_hyper_parameter():
+    drawn_params = [
+        {},
+        {"x": -1.0, "n": 2, "kind": "a"},
+        {"x": 1.0, "n": 50, "kind": "b"},
+        {"x": 2.0, "n": 9, "kind": "a"},
+    ]
+    trials = [
+        {"number": n, "state": "complete", "value": v, "params": p, "error": ""}
+        for n, (v, p) in enumerate(zip((0.5, 0.6, None, 0.55), drawn_params, strict=True))
+    ]
+    search = search_of(trials)
+    course, x, n, kind = charts(search).values()
+    dots, best = course.lines
+    assert (list(dots.x), list(best.y)) == ([0, 1, 3], [0.5, 0.6, 0.6])
+    assert (x.x_log, n.x_log, kind.x_names) == (False, True, ("a", "b"))
+    assert [list(c.lines[0].x) for c in (x, n, kind)] == [[-1.0, 2.0], [2.0, 9.0], [0.0, 0.0]]
+    assert kind.lines[0].mark == (0.0, 0.6), "what was chosen is ringed"
+    assert ">b</text>" in svg(kind)
+    assert importance(search) == (), "two trials say nothing"
+
+
+def test_what_decides_the_score_is_the_most_important():
+    rng = np.random.default_rng(0)
+    trials = [
+        {"number": k, "state": "complete", "value": -abs(x), "params": {"x": x, "n": n, "kind": "a"}, "error": ""}
+        for k, (x, n) in enumerate(zip(rng.uniform(-4, 4, 30).tolist(), rng.integers(1, 100, 30).tolist(), strict=True))
+    ]
+    shares = importance(search_of(trials))
+    assert shares[0][0] == "x"
+    assert sum(share for _, share, _ in shares) == pytest.approx(1)
 
 
 def test_mlflow_shows_the_trials_below_their_run(nested):

@@ -138,10 +138,10 @@ def _show_result(result: Result, request: Request, *, as_json: bool) -> None:
         say(f"Note: {warning}")
     for job in result.failed:
         say(f"Failed: {label(job)}; see 'bench logs {job['key'][:8]}'")
-    if result.study.protocol["tuning"] != "none":
-        say(f"Tuning:      {folder / 'tuning.html'}: what was tried and chosen")
     say(f"Leaderboard: {folder / 'leaderboard.html'} (also .md, .csv, .json)")
     say(f"Site:        {folder / 'site' / 'index.html'}")
+    if (folder / "site" / "tuning.html").is_file():
+        say(f"Tuning:      {folder / 'site' / 'tuning.html'}: what was tried and chosen")
     say(f"Runs:        {request.out / 'runs'}")
     say("Next:        'bench compare A B', 'bench ui' for MLflow, 'bench leaderboard build'")
 

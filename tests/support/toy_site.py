@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 from survbench.api import SURVIVAL_MONTHS
 from survbench.cohort import Subject
 from survbench.examples import Examples
 from survbench.files import write_json
+from survbench.fitted import write_tuned
 from survbench.leaderboard.build import board_of
 from survbench.leaderboard.render import write_board
 from survbench.leaderboard.sample import measure
 from survbench.leaderboard.selection import selections
 from survbench.leaderboard.selection_files import write_selections
 from survbench.leaderboard.site import write_site
+from survbench.space import Choice, Real, Whole, space_to_json
 from survbench.store import SCHEMA, SELECTED, Store
+from survbench.tuning import Trial, Tuned
 from survbench.volume import Volume
 from toy_study import IDS, folds, method, outcomes, study
 
@@ -48,6 +53,28 @@ def enrich(store, key, *, rows=(), survival=False, examples=False, params=None, 
             kept = Examples([patient(i) for i in table["id"][:2]], [mask() for _ in range(2)])
             list(kept.watch(iter([mask().voxels().astype(np.float32)] * 2)))
             kept.write(folder)
+
+
+def tuned(store, key):
+    """Write a finished search, with a hostile option and an error that names a path."""
+    space = {"rate": Real(1e-4, 1e-1, log=True), "depth": Whole(1, 3), "kind": Choice(("a", EVIL))}
+    trials = [Trial(number=0, params={}, state="complete", value=0.5, steps={})]
+    for number, (rate, value) in enumerate(((1e-3, 0.55), (1e-2, 0.65), (5e-2, None), (2e-2, 0.6)), start=1):
+        params = {"rate": rate, "depth": 1 + number % 3, "kind": EVIL if number == 2 else "a"}
+        state, error = ("complete", "") if value else ("fail", f"OSError: no /home/ada/scans/Ada_Lovelace.nii {EVIL}")
+        trials.append(Trial(number=number, params=params, state=state, value=value, steps={}, error=error))
+    job = {
+        "key": key,
+        "kind": "tune",
+        "method": "mt-hs",
+        "seed": 0,
+        "fold": None,
+        "spec": {"space": space_to_json(space)},
+    }
+    with store.writing(key) as folder:
+        write_json(folder / "job.json", job)
+        write_json(folder / "run.json", {"schema": SCHEMA, "status": "ok", "error": None, "provenance": {}})
+        write_tuned(folder, Tuned(trials=tuple(trials)))
 
 
 def volume(voxels, modality):
@@ -84,6 +111,8 @@ def fill(root, order=(0, 1, 2, 3, 4, 5)):
         enrich(store, f"radiomics-lasso-cox-0-{fold}", survival=True)
         enrich(store, f"sur-hs-0-{fold}", rows=CURVES)
         enrich(store, f"mt-hs-0-{fold}", rows=CURVES, examples=True)
+    tuned(store, "search00-mt-hs")
+    entries = [replace(entry, tunes=(("search00-mt-hs",),)) if entry.name == "mt-hs" else entry for entry in entries]
     error = {"type": "RuntimeError", "message": "no /home/ada/scans/Ada_Lovelace.nii", "traceback": ""}
     job = {"key": "fails-0-0", "kind": "fit", "method": "fails", "seed": 0, "fold": 0}
     record = {"schema": SCHEMA, "status": "failed", "error": error, "description": {}, "provenance": {}}
