@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from survbench.files import finite
 from survbench.leaderboard.gather import Outcomes, Results
 from survbench.leaderboard.render import rounded
 from survbench.leaderboard.sample import Measured
@@ -92,7 +93,7 @@ def compare_all(measured: Measured) -> Compared:
             "p_permutation": swapped,
             "detectable": smallest_detectable_difference(test.se),
         }
-        pairs.append(Pair(a=a, b=b, **{k: float(v) if np.isfinite(v) else None for k, v in numbers.items()}))
+        pairs.append(Pair(a=a, b=b, **{k: finite(v) for k, v in numbers.items()}))
     methods = tuple(_method(results, o, name, float(point[name])) for name in order)
     return Compared(methods=methods, pairs=tuple(pairs), permutations=permutations)
 
@@ -120,12 +121,11 @@ def _method(results: Results, o: Outcomes, name: str, c: float) -> dict[str, Any
     return {
         "name": name,
         "title": method.entry.title,
-        "c": c if np.isfinite(c) else None,
+        "c": finite(c),
         "folds": [] if method.risk is None else [_fold_c(o, method.risk, int(k)) for k in np.unique(o.fold)],
     }
 
 
 def _fold_c(o: Outcomes, risk: NDArray[np.float64], fold: int) -> float | None:
     members = o.fold == fold
-    c = float(np.mean([concordance_index(o.time[members], o.event[members], r[members]).value for r in risk]))
-    return c if np.isfinite(c) else None
+    return finite(np.mean([concordance_index(o.time[members], o.event[members], r[members]).value for r in risk]))

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, SupportsFloat
-
-import numpy as np
+from typing import Any
 
 BOARD_SCHEMA = 1
 PUBLISHED_STEPS = 15_000
@@ -165,8 +163,3 @@ class Board:
     tie_groups: tuple[tuple[str, ...], ...] = ()
     contrasts: tuple[ContrastRow, ...] = ()
     warnings: tuple[str, ...] = ()
-
-
-def finite(value: SupportsFloat) -> float | None:
-    """Return a number, or None for what is none."""
-    return float(value) if np.isfinite(float(value)) else None

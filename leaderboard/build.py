@@ -7,7 +7,8 @@ from dataclasses import asdict, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from survbench.leaderboard.board import Board, PairMatrix, Row, finite
+from survbench.files import finite
+from survbench.leaderboard.board import Board, PairMatrix, Row
 from survbench.leaderboard.cautions import cautions
 from survbench.leaderboard.contrasts import contrast_rows
 from survbench.leaderboard.gather import Gathered, Outcomes

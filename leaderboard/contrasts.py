@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from survbench.contrasts import Contrast, ContrastTable, adjust_within, paper_contrasts
-from survbench.leaderboard.board import ContrastRow, finite
+from survbench.files import finite
+from survbench.leaderboard.board import ContrastRow
 from survbench.leaderboard.gather import Gathered
 from survbench.leaderboard.sample import Difference, Sample
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from survbench.api import SURVIVAL_MONTHS
+from survbench.files import finite
 from survbench.leaderboard.gather import Outcomes
 from survbench.survival_metrics import Outcome, Score, brier, d_calibration, dynamic_auc, integrated_brier, uno_c
 
@@ -61,7 +62,7 @@ def scores(
                 reason = f"fold {fold}: {score.reason}" if score.reason not in {"", NO_CURVES} else score.reason
                 found[name].append(Score(score.value, reason))
     found["d_calibration"] = [_d_calibration(outcomes, survival)]
-    values = {name: _known(float(np.mean([s.value for s in each]))) for name, each in found.items()}
+    values = {name: finite(np.mean([s.value for s in each])) for name, each in found.items()}
     return Scores(
         uno_c=values["uno_c"],
         auc={f"{h:g}": values[f"auc_{h:g}"] for h in horizons},
@@ -118,7 +119,3 @@ def _d_calibration(outcomes: Outcomes, survival: Floats | None) -> Score:
     tests = [d_calibration(outcomes.event, survival_at(outcomes.time, curves)) for curves in survival]
     p = float(np.mean([t.p for t in tests]))
     return Score(p if len(tests) == 1 else min(1.0, 2 * p), tests[0].reason)
-
-
-def _known(value: float) -> float | None:
-    return value if np.isfinite(value) else None
