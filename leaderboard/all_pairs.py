@@ -32,6 +32,7 @@ class Pair:
             methods, None with a reference row.
         p_permutation: of the rank-swap test; None where so many pairs would take too long.
         detectable: true difference that such a cohort shows at 5 % with 80 % power.
+        reason: why ``p`` or ``p_bootstrap`` is None, or "".
     """
 
     a: str
@@ -45,6 +46,7 @@ class Pair:
     p_bootstrap: float | None
     p_permutation: float | None
     detectable: float | None
+    reason: str
 
 
 COLUMNS = tuple(f.name for f in fields(Pair))
@@ -93,7 +95,9 @@ def compare_all(measured: Measured) -> Compared:
             "p_permutation": swapped,
             "detectable": smallest_detectable_difference(test.se),
         }
-        pairs.append(Pair(a=a, b=b, **{k: finite(v) for k, v in numbers.items()}))
+        pairs.append(
+            Pair(a=a, b=b, **{k: finite(v) for k, v in numbers.items()}, reason="; ".join(test.reasons.values()))
+        )
     methods = tuple(_method(results, o, name, float(point[name])) for name in order)
     return Compared(methods=methods, pairs=tuple(pairs), permutations=permutations)
 

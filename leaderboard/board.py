@@ -23,7 +23,7 @@ class Row:
         c_index_fold_sd: standard deviation over folds of the fold's C (averaged over seeds); no standard error.
         c_index_pooled: C over all within-fold pairs together, with an interval of its own.
         uno_c, auc, brier, ibs, d_calibration: see :class:`survbench.leaderboard.scores.Scores`.
-        reasons: why a number of these is None, by its name.
+        reasons: why a number of these is None, by its name, or ``p`` or ``p_bootstrap``.
         dice: mean Dice of the test patients, for methods that segment.
         hd95: mean 95th percentile of the surface distance in mm, over patients in whom a tumour was predicted.
         unsegmented: patients in whom none was, a mean over seeds.

@@ -154,6 +154,7 @@ def _tested(rows: dict[str, Row], inside: Sample, ranked: Sequence[str], referen
             p_bh=finite(p_bh),
             p_bootstrap=finite(test.p_bootstrap),
             smallest_detectable_difference=finite(smallest_detectable_difference(test.se)),
+            reasons={**rows[name].reasons, **test.reasons},
         )
     return rows
 

@@ -138,6 +138,8 @@ def notes(row: Row) -> list[str]:
         said.append("Survival curves: calibrated from its risks on patients that it has not seen.")
     if row.survival == "none" and row.c_index is not None:
         said.append("No survival curves: it gives risks, and has seen all patients that they could be calibrated on.")
+    if "p" in row.reasons:
+        said.append(f"No p: {row.reasons['p']}.")
     if row.reason:
         said.append(row.reason)
     return said

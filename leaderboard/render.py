@@ -97,6 +97,7 @@ def markdown(board: Board) -> str:
     ]
     lines += [f"- {plain(warning)}" for warning in board.warnings]
     lines += [f"- `{row.method}` {row.status}: {plain(row.reason)}" for row in board.rows if row.reason]
+    lines += [f"- `{row.method}` has no p: {plain(row.reasons['p'])}." for row in board.rows if "p" in row.reasons]
     return "\n".join(lines).rstrip() + "\n"
 
 

@@ -14,11 +14,16 @@ from survbench.store import Store
 from survbench.study import Study
 
 Floats = NDArray[np.float64]
+NO_REPLICATE = "no bootstrap replicate has a comparable pair in every fold"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """C of one method minus that of another: paired bootstrap interval and p, paired jackknife; NaN is not known."""
+    """C of one method minus that of another: paired bootstrap interval and p, paired jackknife.
+
+    Attributes:
+        reasons: why what is NaN is NaN, by name: ``p``; ``p_bootstrap``, and with it the interval.
+    """
 
     value: float
     low: float
@@ -26,6 +31,7 @@ class Difference:
     se: float
     p: float
     p_bootstrap: float
+    reasons: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,8 +72,15 @@ class Sample:
         value = float(self.boot.point[i] - self.boot.point[j])
         test = paired_jackknife(self.influences[a], self.influences[b], value)
         low, high = self.boot.difference_interval(i, j)
+        reasons = {"p": test.reason, "p_bootstrap": "" if self.boot.replicates.shape[1] else NO_REPLICATE}
         return Difference(
-            value=value, low=low, high=high, se=test.se, p=test.p, p_bootstrap=self.boot.difference_p(i, j)
+            value=value,
+            low=low,
+            high=high,
+            se=test.se,
+            p=test.p,
+            p_bootstrap=self.boot.difference_p(i, j),
+            reasons={name: reason for name, reason in reasons.items() if reason},
         )
 
     def only(self, names: Sequence[str]) -> Bootstrap:

@@ -88,6 +88,23 @@ def test_p_is_the_paired_jackknife_and_holm_covers_the_ranked_methods(board):
     assert found["oracle"].p is None
 
 
+def test_a_row_and_a_pair_without_p_say_why(store):
+    from survbench.leaderboard.all_pairs import compare_all
+    from survbench.leaderboard.sample import measure
+
+    entries = [method(store, n, r) for n, r in (("radiomics-lasso-cox", np.zeros(30)), ("perfect", -TIME))]
+    chosen = study(entries, external=False)
+    board = build_board(chosen, store)
+    row, reason = rows(board)["perfect"], "no patient moves either index, so the standard error is 0"
+    assert (row.p, row.p_holm, row.reasons["p"]) == (None, None, reason)
+    assert (row.difference, row.p_bootstrap) == (pytest.approx(0.5), pytest.approx(2 / 201))
+    assert "p_bootstrap" not in row.reasons
+    assert f"`perfect` has no p: {reason}." in markdown(board)
+    assert f"No p: {reason}." in html(board)
+    (pair,) = compare_all(measure(chosen, store)).pairs
+    assert (pair.p, pair.reason) == (None, reason)
+
+
 def test_the_numbers_equal_a_count_of_pairs_by_hand(board):
     """Pairs and Holm's steps counted in plain loops, without the functions that the board uses."""
 
