@@ -21,6 +21,7 @@ from survbench.paired_tests import (
     influence,
     paired_jackknife,
     rank_swap_test,
+    rank_swap_tests,
     smallest_detectable_difference,
     standard_error,
 )
@@ -45,6 +46,7 @@ __all__ = [
     "influence",
     "paired_jackknife",
     "rank_swap_test",
+    "rank_swap_tests",
     "smallest_detectable_difference",
     "standard_error",
     "tie_groups",

@@ -12,14 +12,9 @@ from numpy.typing import NDArray
 from survbench.files import finite
 from survbench.leaderboard.gather import Outcomes, Results
 from survbench.leaderboard.render import rounded
-from survbench.leaderboard.sample import Measured
+from survbench.leaderboard.sample import PERMUTATIONS, Measured
 from survbench.metrics import concordance_index
-from survbench.significance import holm, rank_swap_test, smallest_detectable_difference
-
-AFFORDABLE = 10**9
-"""Patients times permutations times pairs up to which every pair gets a permutation p: some seconds."""
-PERMUTATIONS = 10_000
-FEWEST_PERMUTATIONS = 1000
+from survbench.significance import holm, smallest_detectable_difference
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +25,7 @@ class Pair:
         low, high: paired bootstrap interval of the difference.
         se, p: by the paired jackknife; ``p_holm`` is adjusted over all pairs of ranked
             methods, None with a reference row.
-        p_permutation: of the rank-swap test; None where so many pairs would take too long.
+        p_permutation: of the rank-swap test.
         detectable: true difference that such a cohort shows at 5 % with 80 % power.
         reason: why ``p`` or ``p_bootstrap`` is None, or "".
     """
@@ -66,24 +61,17 @@ def compare_all(measured: Measured) -> Compared:
     """Compare every two methods that have risks of all patients; empty for a study without two of them."""
     sample, results = measured.inside, measured.results
     if sample is None:
-        return Compared(methods=(), pairs=(), permutations=0)
+        return Compared(methods=(), pairs=(), permutations=PERMUTATIONS)
     o = sample.outcomes
-    risks = {name: m.risk for name in sample.names if (m := results.methods[name]).risk is not None}
     point = dict(zip(sample.names, sample.boot.point, strict=True))
     order = sorted(sample.names, key=lambda name: (-point[name], name))
     chosen = list(combinations(order, 2))
-    permutations = _permutations(len(o.ids) * len(chosen))
     reference = {name for name in order if results.methods[name].entry.family == "reference"}
     tests = [sample.difference(a, b) for a, b in chosen]
     # reference rows frame the board; they are no comparisons that anybody wants to win
     counted = [np.nan if {a, b} & reference else test.p for (a, b), test in zip(chosen, tests, strict=True)]
     pairs = []
-    for (a, b), test, p_holm in zip(chosen, tests, holm(counted), strict=True):
-        swapped = np.nan
-        if permutations:
-            swapped = rank_swap_test(
-                o.time, o.event, o.fold, risks[a], risks[b], permutations=permutations, seed=measured.seed
-            ).p
+    for (a, b), test, p_holm, swapped in zip(chosen, tests, holm(counted), sample.permuted(chosen), strict=True):
         numbers = {
             "difference": test.value,
             "low": test.low,
@@ -92,14 +80,14 @@ def compare_all(measured: Measured) -> Compared:
             "p": test.p,
             "p_holm": p_holm,
             "p_bootstrap": test.p_bootstrap,
-            "p_permutation": swapped,
+            "p_permutation": swapped.p,
             "detectable": smallest_detectable_difference(test.se),
         }
         pairs.append(
             Pair(a=a, b=b, **{k: finite(v) for k, v in numbers.items()}, reason="; ".join(test.reasons.values()))
         )
     methods = tuple(_method(results, o, name, float(point[name])) for name in order)
-    return Compared(methods=methods, pairs=tuple(pairs), permutations=permutations)
+    return Compared(methods=methods, pairs=tuple(pairs), permutations=PERMUTATIONS)
 
 
 def to_json(compared: Compared) -> dict[str, Any]:
@@ -112,12 +100,6 @@ def rows(compared: Compared) -> Iterator[tuple[object, ...]]:
     """Yield all pairs as rows of :data:`COLUMNS`."""
     for pair in compared.pairs:
         yield tuple(asdict(pair).values())
-
-
-def _permutations(work: int) -> int:
-    """Return how many permutations each pair can have, 0 for none."""
-    affordable = min(PERMUTATIONS, AFFORDABLE // max(work, 1) // 1000 * 1000)
-    return affordable if affordable >= FEWEST_PERMUTATIONS else 0
 
 
 def _method(results: Results, o: Outcomes, name: str, c: float) -> dict[str, Any]:

@@ -9,11 +9,22 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 from survbench.leaderboard.gather import Outcomes, Results, gather
-from survbench.significance import AllPairs, Bootstrap, all_pairs, bootstrap, influence, paired_jackknife
+from survbench.significance import (
+    AllPairs,
+    Bootstrap,
+    PermutationTest,
+    all_pairs,
+    bootstrap,
+    influence,
+    paired_jackknife,
+    rank_swap_tests,
+)
 from survbench.store import Store
 from survbench.study import Study
 
 Floats = NDArray[np.float64]
+PERMUTATIONS = 10_000
+"""Of the rank-swap test."""
 NO_REPLICATE = "no bootstrap replicate has a comparable pair in every fold"
 
 
@@ -40,16 +51,20 @@ class Sample:
 
     Attributes:
         names: of the methods, in the order of ``boot``.
+        risks: shape (seeds, n), by method.
         boot: C as the mean over folds.
         pooled: C over all within-fold pairs together, of the same resamples.
         influences: of each patient on C, by method.
+        seed: of the resampling, and of permutations.
     """
 
     outcomes: Outcomes
     names: tuple[str, ...]
+    risks: Mapping[str, Floats]
     boot: Bootstrap
     pooled: Bootstrap
     influences: Mapping[str, Floats]
+    seed: int
 
     @classmethod
     def of(cls, outcomes: Outcomes, risks: Mapping[str, Floats], *, resamples: int, seed: int) -> Self:
@@ -60,7 +75,15 @@ class Sample:
             for estimand in ("fold-mean", "pooled")
         )
         influences = {name: influence(o.time, o.event, o.fold, risk) for name, risk in risks.items()}
-        return cls(outcomes=outcomes, names=tuple(risks), boot=boot, pooled=pooled, influences=influences)
+        return cls(
+            outcomes=outcomes,
+            names=tuple(risks),
+            risks=risks,
+            boot=boot,
+            pooled=pooled,
+            influences=influences,
+            seed=seed,
+        )
 
     def known(self, name: str) -> bool:
         """Say whether a method is here and has a C: one without a comparable pair in some fold has none."""
@@ -82,6 +105,12 @@ class Sample:
             p_bootstrap=self.boot.difference_p(i, j),
             reasons={name: reason for name, reason in reasons.items() if reason},
         )
+
+    def permuted(self, pairs: Sequence[tuple[str, str]]) -> tuple[PermutationTest, ...]:
+        """Test pairs of methods that are here by exchanges of ranks, the same for all of them."""
+        o, places = self.outcomes, [(self.names.index(a), self.names.index(b)) for a, b in pairs]
+        risks = list(self.risks.values())
+        return rank_swap_tests(o.time, o.event, o.fold, risks, places, permutations=PERMUTATIONS, seed=self.seed)
 
     def only(self, names: Sequence[str]) -> Bootstrap:
         """Return the resamples of some methods, so that ranks count among them."""

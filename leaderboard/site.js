@@ -48,9 +48,9 @@
         ["p (jackknife)", chance(pair.p)],
         ["Holm p over all pairs", chance(pair.p_holm)],
         ["p (bootstrap)", chance(pair.p_bootstrap)],
+        [`p (rank swap, ${permutations.toLocaleString("en")} permutations)`, chance(pair.p_permutation)],
+        ["Smallest detectable difference", number(pair.detectable)],
       );
-      if (permutations) rows.push([`p (rank swap, ${permutations.toLocaleString("en")} permutations)`, chance(pair.p_permutation)]);
-      rows.push(["Smallest detectable difference", number(pair.detectable)]);
     }
     const body = document.getElementById("comparison").tBodies[0];
     body.replaceChildren(

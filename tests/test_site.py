@@ -16,12 +16,10 @@ import pytest
 from survbench import significance
 from survbench.examples import Examples, read_examples
 from survbench.leaderboard import charts, figures, slices
-from survbench.leaderboard.all_pairs import compare_all
 from survbench.leaderboard.charts import Chart, Line
 from survbench.leaderboard.curves import POINTS, curves
 from survbench.leaderboard.page import method_file
 from survbench.leaderboard.redaction import without_paths
-from survbench.leaderboard.sample import measure
 from survbench.leaderboard.site import MOST_EXAMPLES
 from survbench.metrics import concordance_index, fold_mean_concordance
 from survbench.risk_groups import risk_groups
@@ -296,18 +294,6 @@ def test_holm_counts_the_pairs_of_ranked_methods(site):
     assert sorted(p["p_holm"] for p in ranked if p["p"] is not None) == pytest.approx(
         sorted(significance.holm(known)), rel=1e-5
     )
-
-
-def test_many_pairs_go_without_permutations(tmp_path, monkeypatch):
-    from survbench.leaderboard import all_pairs
-
-    monkeypatch.setattr(all_pairs, "AFFORDABLE", 1000)
-    store = Store(tmp_path)
-    of = study([method(store, "volume", FAIR), method(store, "tlg", POOR)], external=False)
-    compared = compare_all(measure(of, store))
-    assert compared.permutations == 0
-    assert compared.pairs[0].p_permutation is None
-    assert compared.pairs[0].p is not None
 
 
 # --- convergence
