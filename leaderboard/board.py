@@ -113,6 +113,11 @@ class PairMatrix:
 class ContrastRow:
     """A contrast of the paper: C of ``a`` minus C of ``b`` in our numbers, None where one of them is not there; beside
     them the published difference and P, quoted.
+
+    Attributes:
+        p, p_holm, p_bh: paired jackknife; adjusted within the table over the contrasts that could be tested.
+        p_bootstrap, p_permutation: raw.
+        reason: why ``p`` is None, or "".
     """
 
     table: str
@@ -125,12 +130,18 @@ class ContrastRow:
     p: float | None = None
     p_holm: float | None = None
     p_bh: float | None = None
+    p_bootstrap: float | None = None
+    p_permutation: float | None = None
+    reason: str = ""
     external_difference: float | None = None
     external_difference_low: float | None = None
     external_difference_high: float | None = None
     external_p: float | None = None
     external_p_holm: float | None = None
     external_p_bh: float | None = None
+    external_p_bootstrap: float | None = None
+    external_p_permutation: float | None = None
+    external_reason: str = ""
     published_difference: float | None = None
     published_p: float | str | None = None
     published_external_difference: float | None = None
@@ -143,6 +154,7 @@ class Board:
 
     Attributes:
         excluded_resamples, external_excluded_resamples: left out because a fold had no comparable pair.
+        p_bootstrap_floor, external_p_bootstrap_floor: least p that so many replicates can give.
         smallest_detectable_difference: median over all pairs of ranked methods, at 5 % with 80 % power.
         pairs: every ranked method against every other.
         tie_groups: runs of the ranking in which no two methods are told apart by ``pairs.p_holm``; they overlap.
@@ -157,6 +169,8 @@ class Board:
     resamples: int
     excluded_resamples: int
     external_excluded_resamples: int = 0
+    p_bootstrap_floor: float | None = None
+    external_p_bootstrap_floor: float | None = None
     rows: tuple[Row, ...]
     smallest_detectable_difference: float | None = None
     pairs: PairMatrix = PairMatrix()

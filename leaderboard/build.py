@@ -62,6 +62,8 @@ def board_of(study: Study, measured: Measured) -> Board:
         resamples=int(study.profile["resamples"]),
         excluded_resamples=excluded,
         external_excluded_resamples=excluded_outside,
+        p_bootstrap_floor=_floor(inside),
+        external_p_bootstrap_floor=_floor(outside),
         rows=_ordered(rows),
         smallest_detectable_difference=_detectable(pairs),
         pairs=pairs,
@@ -175,6 +177,12 @@ def _detectable(pairs: PairMatrix) -> float | None:
     upper = [line[j] for i, line in enumerate(pairs.se) for j in range(i + 1, len(line))]
     known = [se for se in upper if se is not None]
     return finite(smallest_detectable_difference(float(np.median(known)))) if known else None
+
+
+def _floor(sample: Sample | None) -> float | None:
+    """Return the least p that a bootstrap can give, in which the data count as one of the replicates."""
+    kept = 0 if sample is None else sample.boot.replicates.shape[1]
+    return 2 / (kept + 1) if kept else None
 
 
 def _placed(

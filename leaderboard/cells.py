@@ -67,6 +67,15 @@ def p_value(p: float | None) -> str:
     return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
+def bootstrap_floor(board: Board) -> str:
+    """Return a sentence on the least p that the board's bootstraps can give, or "" where there is none."""
+    if board.p_bootstrap_floor is None:
+        return ""
+    outside = board.external_p_bootstrap_floor
+    text = f"The paired bootstrap's p is raw and at least 2 / (resamples + 1) = {board.p_bootstrap_floor:.2g}"
+    return text + ("." if outside is None or outside == board.p_bootstrap_floor else f", outside {outside:.2g}.")
+
+
 def seconds(value: float | None) -> str:
     """Return a duration in the unit that suits it.
 

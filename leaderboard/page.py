@@ -11,7 +11,7 @@ from typing import Any
 
 from survbench.hashing import digest
 from survbench.leaderboard.board import Board, Row
-from survbench.leaderboard.cells import cells, facts, interval
+from survbench.leaderboard.cells import bootstrap_floor, cells, facts, interval
 from survbench.leaderboard.selection import TOP, FeatureSelection
 
 CROWDED = 0.35
@@ -49,6 +49,7 @@ def html(board: Board, chosen: Sequence[FeatureSelection] = (), site: Site | Non
         board=board,
         rows=[_view(board, row) for row in board.rows],
         facts=facts(board),
+        floor=bootstrap_floor(board),
         scale=_Scale(board),
         tuned=board.protocol["tuning"] != "none",
         selections=[kept_view(s) for s in chosen],

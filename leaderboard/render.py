@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from survbench.files import write_text
 from survbench.leaderboard.board import BOARD_SCHEMA, Board, ContrastRow, PairMatrix, Row
-from survbench.leaderboard.cells import cells, facts
+from survbench.leaderboard.cells import bootstrap_floor, cells, facts
 from survbench.leaderboard.page import html
 
 if TYPE_CHECKING:
@@ -92,6 +92,7 @@ def markdown(board: Board) -> str:
         (
             f"p: paired test against `{board.protocol['reference']}`, Holm-adjusted over all ranked methods. "
             "Published C: another cohort and budget, not to be compared with ours."
+            + (f" {floor} It stands in the JSON and CSV." if (floor := bootstrap_floor(board)) else "")
         ),
         "",
     ]

@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from survbench.leaderboard.board import Board, Row
-from survbench.leaderboard.cells import NONE, facts, interval, number, p_value, signed
+from survbench.leaderboard.cells import NONE, bootstrap_floor, facts, interval, number, p_value, signed
 from survbench.leaderboard.patients import REFERENCE, patient_rows, patients_source
+from survbench.significance import FEW_EVENTS
 from survbench.study import Study
 
 PAPER_TABLES = {
@@ -24,10 +25,11 @@ Cells = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column as people read it: its heading, and how a row's values become its cell."""
+    """A column as people read it: its heading, and how a row's values become its cell; a page may be too narrow."""
 
     head: str
     text: Callable[[Cells], str]
+    in_latex: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +137,8 @@ def _contrasts(board: Board) -> Table:
         Column("External difference (95 % CI)", ours("external_")),
         Column("External p", lambda r: p_value(r["external_p"])),
         Column("External Holm p", lambda r: p_value(r["external_p_holm"])),
+        Column("External bootstrap p", lambda r: p_value(r["external_p_bootstrap"]), in_latex=False),
+        Column("External permutation p", lambda r: p_value(r["external_p_permutation"])),
         Column("Published external difference", lambda r: number(r["published_external_difference"])),
         Column("Published external P", quoted("published_external_p")),
     ]
@@ -148,6 +152,8 @@ def _contrasts(board: Board) -> Table:
             Column("p", lambda r: p_value(r["p"])),
             Column("Holm p", lambda r: p_value(r["p_holm"])),
             Column("BH p", lambda r: p_value(r["p_bh"])),
+            Column("Bootstrap p", lambda r: p_value(r["p_bootstrap"]), in_latex=False),
+            Column("Permutation p", lambda r: p_value(r["p_permutation"])),
             Column("Published difference", lambda r: number(r["published_difference"])),
             Column("Published P", quoted("published_p")),
             *(outside if board.external is not None else ()),
@@ -155,13 +161,23 @@ def _contrasts(board: Board) -> Table:
         rows=tuple(asdict(row) for row in board.contrasts),
         notes=(
             QUOTED,
-            "p: paired infinitesimal jackknife, adjusted within each table over the contrasts that could be tested.",
+            "p: paired infinitesimal jackknife. Holm and BH p adjust it within each table, over the contrasts tested.",
+            "Bootstrap p and permutation p (exchange of ranks): raw.",
+            bootstrap_floor(board),
+            *_few_events(board),
             _made_under(board),
             OTHERS,
             *board.warnings,
         ),
         left=2,
     )
+
+
+def _few_events(board: Board) -> list[str]:
+    """Return which p is to be read in a cohort of so few events that the jackknife rejects too often."""
+    cohorts = [board.cohort, *([board.external] if board.external is not None else [])]
+    few = [f"{c['title']} has {c['events']} events" for c in cohorts if int(c["events"]) < FEW_EVENTS]
+    return [f"{'; '.join(few)}: below {FEW_EVENTS} read the permutation p."] if few else []
 
 
 def _made_under(board: Board) -> str:
