@@ -22,7 +22,7 @@ class Row:
         c_index_seed_sd: standard deviation over seeds, None with fewer than two.
         c_index_fold_sd: standard deviation over folds of the fold's C (averaged over seeds); no standard error.
         c_index_pooled: C over all within-fold pairs together, with an interval of its own.
-        uno_c, auc, brier, ibs, d_calibration: see :class:`survbench.leaderboard.scores.Scores`.
+        uno_c, auc, brier, ibs, d_calibration, calibration: see :class:`survbench.leaderboard.scores.Scores`.
         reasons: why a number of these is None, by its name, or ``p`` or ``p_bootstrap``.
         dice: mean Dice of the test patients, for methods that segment.
         hd95: mean 95th percentile of the surface distance in mm, over patients in whom a tumour was predicted.
@@ -66,6 +66,7 @@ class Row:
     brier: Mapping[str, float | None] = field(default_factory=dict)
     ibs: float | None = None
     d_calibration: float | None = None
+    calibration: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
     external_c_index: float | None = None
     external_c_index_low: float | None = None
     external_c_index_high: float | None = None

@@ -119,7 +119,7 @@ class _Pages:
             result = results.methods.get(row.method)
             if result is None:
                 continue
-            page = method_page(self.study, self.store, row, result, known[row.method])
+            page = method_page(self.study, self.store, row, result, self.measured.results.outcomes, known[row.method])
             made[f"methods/{method_file(row.method)}"] = self._page(
                 f"methods/{method_file(row.method)}",
                 root="../",

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from survbench import significance
+from survbench.api import SURVIVAL_MONTHS
 from survbench.examples import Examples, read_examples
 from survbench.leaderboard import charts, figures, slices
 from survbench.leaderboard.charts import Chart, Line
@@ -212,11 +213,29 @@ def test_the_page_of_a_method_holds_its_folds_groups_and_calibration(site):
     groups = risk_groups(TIME, EVENT, FOLD, FAIR, seed=0x01234567)
     assert f"by permutation: p {groups.p:.3f}" in words
     assert f"Hazard ratio {groups.hazard_ratio:.2f}" in words
-    survival = np.exp(-np.exp((FAIR - FAIR.mean()) / FAIR.std()) * 36 / 60)
-    found = calibration(Outcome(TIME, EVENT), survival, horizon=36)
-    assert f"Observed over expected {found.ratio:.2f}" in words
+    hazard = np.exp((FAIR - FAIR.mean()) / FAIR.std()) / 60
+    for month in (12, 36, 60):
+        found = calibration(Outcome(TIME, EVENT), np.exp(-hazard * month), horizon=month)
+        assert f"{month} months: observed over expected {found.ratio:.2f}" in words
+        assert f"calibration {month} ratio {found.ratio:.6g}" in words
     assert "age" in words
     assert "3 of 3" in words
+
+
+def test_calibration_is_of_the_mean_prediction_of_all_seeds(tmp_path):
+    store = Store(tmp_path)
+
+    def curves(risk):
+        return np.exp(-np.exp((risk[:, None] - FAIR.mean()) / FAIR.std()) * SURVIVAL_MONTHS / 60)
+
+    entries = [method(store, "volume", np.stack([FAIR, POOR]), survival=curves)]
+    folder = build(study(entries, external=False), store)
+    assert "Mean of the predictions of 2 seeds." in text(folder, "methods/volume.html")
+    dots = pd.read_csv(folder / "methods/volume/calibration.csv")
+    at = list(SURVIVAL_MONTHS).index(12.0)
+    predicted = np.sort(1 - np.mean([curves(r)[:, at] for r in (FAIR, POOR)], axis=0))
+    expected = predicted.reshape(5, 6).mean(axis=1)
+    np.testing.assert_allclose(dots.loc[dots["line"] == "12 months", "x"], expected, atol=1e-5)
 
 
 def test_the_charts_of_a_method_are_files_with_their_numbers(site):
@@ -229,7 +248,8 @@ def test_the_charts_of_a_method_are_files_with_their_numbers(site):
     dots = pd.read_csv(folder / "calibration.csv")
     survival = np.exp(-np.exp((FAIR - FAIR.mean()) / FAIR.std()) * 36 / 60)
     observed = calibration(Outcome(TIME, EVENT), survival, horizon=36).observed
-    np.testing.assert_allclose(dots["y"], observed, atol=1e-5)
+    np.testing.assert_allclose(dots.loc[dots["line"] == "36 months", "y"], observed, atol=1e-5)
+    assert dots["line"].unique().tolist() == ["12 months", "36 months", "60 months"]
     assert dots["low"].isna().all()
     curve = pd.read_csv(site / "methods/sur-hs/convergence-1-L_sur.csv")
     assert set(curve.columns) == {"line", "x", "y", "low", "high"}

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import typer
 from survbench.cli.text import DEFAULT_OUT, AsJson, Out, examples, say, say_json
 
-BOARD, CURVES, COMPARE = "leaderboard.json", "survbench.survival_metrics", "bench compare"
+BOARD, COMPARE = "leaderboard.json", "bench compare"
 METRICS = {
     "c_index": (
         BOARD,
@@ -22,7 +22,7 @@ METRICS = {
     "brier": (BOARD, "Brier score of the predicted survival at each horizon, weighted for censoring; 0 is perfect."),
     "ibs": (BOARD, "Brier score integrated from 0 to tau, over tau."),
     "d_calibration": (BOARD, "Chi-squared p that predicted survival at patients' own times is uniform (Haider 2020)."),
-    "calibration": (CURVES, "Observed over expected events before each horizon, and by groups of predicted risk."),
+    "calibration": (BOARD, "At each horizon observed over expected events, and the mean distance of groups by risk."),
     "risk_groups": (
         "survbench.risk_groups",
         "Halves by the median risk of each fold: Kaplan-Meier, log-rank p by permutation, hazard ratio.",
