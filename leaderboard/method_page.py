@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from survbench.leaderboard.board import Row
-from survbench.leaderboard.cells import NONE, cells, number, p_value, seconds
+from survbench.leaderboard.cells import NONE, cells, interval, number, p_value, seconds
 from survbench.leaderboard.charts import COLOURS, Chart, Line, settled_range
 from survbench.leaderboard.curves import Curve
 from survbench.leaderboard.gather import Gathered, Outcomes, read_checked
@@ -104,7 +104,7 @@ def method_page(
     return MethodPage(
         row=row,
         entry=entry,
-        facts={_HEADS.get(k, k): v for k, v in cells(row).items() if v != NONE and k not in {"Method", "Family"}},
+        facts=_facts(row),
         numbers=dict(_numbers(asdict(row))),
         notes=tuple(note for note in notes(row) if note != row.reason),
         declared=_declared(entry, result.runs),
@@ -120,7 +120,15 @@ def method_page(
     )
 
 
-_HEADS = {"#": "Rank"}
+def _facts(row: Row) -> dict[str, str]:
+    """Return the cells of its row that hold something, and after C what the board has no column for."""
+    shown: dict[str, str] = {}
+    for head, text in cells(row).items():
+        shown["Rank" if head == "#" else head] = text
+        if head.startswith("C-index"):
+            shown["Pooled C (95 % CI)"] = interval(row.c_index_pooled, row.c_index_pooled_low, row.c_index_pooled_high)
+            shown["Spread over folds (SD)"] = number(row.c_index_fold_sd)
+    return {head: text for head, text in shown.items() if text != NONE and head not in {"Method", "Family"}}
 
 
 def _numbers(row: Mapping[str, Any], of: str = "") -> Iterator[tuple[str, str]]:

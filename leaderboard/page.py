@@ -116,7 +116,7 @@ def _view(board: Board, row: Row) -> dict[str, Any]:
         "row": row,
         "cell": cells(row),
         "page": method_file(row.method),
-        "notes": notes(row),
+        "notes": [*notes(row), *_pooled(row)],
         "is_baseline": row.method == board.protocol["reference"] and row.c_index is not None,
         "source": (row.published or {}).get("source", ""),
     }
@@ -127,8 +127,6 @@ def notes(row: Row) -> list[str]:
     said = [row.notes] if row.notes else []
     if row.oracle_gap is not None:
         said.append(f"Below the oracle by {interval(row.oracle_gap, row.oracle_gap_low, row.oracle_gap_high)}.")
-    if row.c_index_pooled is not None and not row.is_reference:
-        said.append(f"C over all within-fold pairs together: {row.c_index_pooled:.3f}.")
     if row.parameters is not None:
         said.append(f"{row.parameters:,} trainable parameters.")
     if row.hd95 is not None:
@@ -144,6 +142,13 @@ def notes(row: Row) -> list[str]:
     if row.reason:
         said.append(row.reason)
     return said
+
+
+def _pooled(row: Row) -> list[str]:
+    if row.c_index_pooled is None or row.is_reference:
+        return []
+    pooled = interval(row.c_index_pooled, row.c_index_pooled_low, row.c_index_pooled_high)
+    return [f"C over all within-fold pairs together: {pooled}."]
 
 
 @cache

@@ -33,6 +33,8 @@ PAGES = (
 )
 DOWNLOADS = frozenset({".csv", ".html", ".json", ".md", ".svg", ".tex"})
 """Kinds of files of the study's folder that the site takes along; ``study.json`` is no table."""
+MATRIX = ("tables/pairs.md", "tables/pairs.csv")
+"""All pairs as a matrix, where it is among the downloads."""
 MOST_EXAMPLES = 4
 """Slices of a method that are shown."""
 
@@ -92,7 +94,7 @@ class _Pages:
             "site.css": _assets("board.css", "chart.css", "site.css"),
             "site.js": _assets("board.js", "site.js"),
             "index.html": html(self.board, self.chosen, Site(here="index.html", pages=PAGES)),
-            "compare.html": self._compare(compared),
+            "compare.html": self._compare(compared, [name for name in downloads if name in MATRIX]),
             "figures.html": self._page("figures.html", figures=drawn, svg=charts.svg, source=figures.SOURCE),
             "gallery.html": self._gallery(results),
             **self._methods(results, known),
@@ -136,14 +138,18 @@ class _Pages:
                 made[f"{stem}.csv"] = figures.csv_text(charts.COLUMNS, charts.rows(chart))
         return made
 
-    def _compare(self, compared: all_pairs.Compared) -> str:
+    def _compare(self, compared: all_pairs.Compared, matrix: Sequence[str]) -> str:
         ranked = [row.method for row in self.board.rows if row.rank is not None]
         names = [method["name"] for method in compared.methods]
         against = self.study.protocol["reference"]
         second = against if against in names else next(iter(names[1:]), "")
         first = next((name for name in (*ranked, *names) if name in names and name != second), "")
         return self._page(
-            "compare.html", compared=compared, numbers=all_pairs.to_json(compared), first={"a": first, "b": second}
+            "compare.html",
+            compared=compared,
+            numbers=all_pairs.to_json(compared),
+            first={"a": first, "b": second},
+            matrix=matrix,
         )
 
     def _gallery(self, results: Results) -> str:

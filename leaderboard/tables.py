@@ -48,12 +48,12 @@ class Table:
 
 
 def tables(board: Board, study: Study) -> tuple[Table, ...]:
-    """Return the tables of a study that have rows, in the paper's order, and the paper's contrasts last."""
+    """Return the tables of a study that have rows, in the paper's order, the paper's contrasts, and all pairs."""
     made = [_patients(board, study)]
     for tag, title in PAPER_TABLES.items():
         names = {entry.name for entry in study.entries if tag in entry.tags}
         made.append(_methods(board, tag, title, [row for row in board.rows if row.method in names]))
-    return tuple(table for table in (*made, _contrasts(board)) if table.rows)
+    return tuple(table for table in (*made, _contrasts(board), _pairs(board)) if table.rows)
 
 
 def _patients(board: Board, study: Study) -> Table:
@@ -163,13 +163,48 @@ def _contrasts(board: Board) -> Table:
             QUOTED,
             "p: paired infinitesimal jackknife. Holm and BH p adjust it within each table, over the contrasts tested.",
             "Bootstrap p and permutation p (exchange of ranks): raw.",
-            bootstrap_floor(board),
+            *filter(None, [bootstrap_floor(board)]),
             *_few_events(board),
             _made_under(board),
             OTHERS,
             *board.warnings,
         ),
         left=2,
+    )
+
+
+PAIR = "below the diagonal difference of C, above it Holm p"
+"""Heading of the methods in the matrix of all pairs."""
+
+
+def _pairs(board: Board) -> Table:
+    """Return the matrix of all pairs of ranked methods, from the highest C; empty for fewer than two."""
+    pairs, names = board.pairs, board.pairs.methods
+
+    def row(i: int, name: str) -> Cells:
+        values = [pairs.difference[i][j] if j < i else pairs.p_holm[i][j] for j in range(len(names))]
+        return {PAIR: name, **{other: None if other == name else v for other, v in zip(names, values, strict=True)}}
+
+    def column(j: int, name: str) -> Column:
+        def text(cells: Cells) -> str:
+            return signed(cells[name], None, None) if names.index(cells[PAIR]) > j else p_value(cells[name])
+
+        return Column(str(j + 1), text)
+
+    return Table(
+        name="pairs",
+        title="All pairs of ranked methods",
+        columns=(
+            Column("Method", lambda r: f"{names.index(r[PAIR]) + 1} {r[PAIR]}"),
+            *(column(j, name) for j, name in enumerate(names)),
+        ),
+        rows=tuple(row(i, name) for i, name in enumerate(names)) if len(names) > 1 else (),
+        notes=(
+            "Below the diagonal: C of the row minus C of the column. Above it: Holm p over all pairs.",
+            "p: paired infinitesimal jackknife. Methods stand in the order of C; columns have their numbers.",
+            _made_under(board),
+            *board.warnings,
+        ),
     )
 
 

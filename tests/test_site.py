@@ -76,6 +76,7 @@ def test_the_site_has_its_pages_and_takes_the_tables_along(site):
     assert len(list((site / "methods").glob("*.html"))) == 6
     assert not any("study.json" in name for name in files)
     assert list(site.parent.glob("site.*")) == []
+    assert {"data/tables/pairs.md", "data/tables/pairs.csv"} <= set(Page(site / "compare.html").links)
 
 
 def test_every_link_leads_to_a_file_of_the_site(site):
@@ -210,6 +211,10 @@ def test_the_page_of_a_method_holds_its_folds_groups_and_calibration(site):
         c = concordance_index(TIME[rows], EVENT[rows], FAIR[rows]).value
         assert f"0 {k} 10 {EVENT[rows].sum()} {c:.3f}" in words
     assert f"c_index {fold_mean_concordance(TIME, EVENT, FOLD, FAIR):.6g}" in words
+    row = next(r for r in json.loads(text(site, "data/leaderboard.json"))["rows"] if r["method"].startswith("radio"))
+    pooled = [row[f"c_index_pooled{end}"] for end in ("", "_low", "_high")]
+    assert "Pooled C (95 % CI) {:.3f} ({:.3f}–{:.3f})".format(*pooled) in words
+    assert f"Spread over folds (SD) {row['c_index_fold_sd']:.3f}" in words
     groups = risk_groups(TIME, EVENT, FOLD, FAIR, seed=0x01234567)
     assert f"by permutation: p {groups.p:.3f}" in words
     assert f"Hazard ratio {groups.hazard_ratio:.2f}" in words
