@@ -12,7 +12,7 @@ def cells(row: Row) -> dict[str, str]:
     ok = row.status == "ok"
     return {
         "#": str(row.rank) if row.rank is not None else "ref" if row.is_reference else NONE,
-        "Rank (95 % CI)": NONE if row.rank_low is None else f"{row.rank_low:.0f}–{row.rank_high:.0f}",
+        "Rank (95 % CI)": NONE if row.rank_low is None else f"{_rank(row.rank_low)}–{_rank(row.rank_high)}",
         "Ties": ties(row),
         "Method": row.title,
         "Family": row.family,
@@ -29,6 +29,11 @@ def cells(row: Row) -> dict[str, str]:
         "Parameters": parameters(row.parameters),
         "Published C": published(row),
     }
+
+
+def _rank(value: float | None) -> str:
+    """Return an end of a rank's interval: methods with the same C share a rank, which can be a half."""
+    return NONE if value is None else f"{round(value, 1):g}"
 
 
 def ties(row: Row) -> str:

@@ -9,6 +9,7 @@ import pytest
 from survbench.api import SURVIVAL_MONTHS
 from survbench.horizons import truncation_time
 from survbench.leaderboard.build import build_board
+from survbench.leaderboard.cells import cells
 from survbench.leaderboard.gather import Outcomes
 from survbench.leaderboard.render import csv_text, to_json
 from survbench.leaderboard.scores import NO_CURVES, scores, survival_at
@@ -191,6 +192,13 @@ def test_ranks_ties_and_all_pairs_agree(board):
     others = [of(board, n) for n in RISKS if n != "radiomics-lasso-cox"]
     assert [r.p_bh for r in others] == pytest.approx(benjamini_hochberg([r.p for r in others]).tolist())
     assert good.p_bootstrap >= 2 / 201
+
+
+def test_a_shared_rank_is_shown_with_its_half(tmp_path):
+    store = Store(tmp_path)
+    entries = [method(store, name, RISKS[of_risk]) for name, of_risk in (("a", "good"), ("b", "bad"), ("c", "bad"))]
+    board = build_board(study(entries, external=False), store)
+    assert [cells(row)["Rank (95 % CI)"] for row in board.rows] == ["1–1", "2.5–2.5", "2.5–2.5"]
 
 
 def test_a_reference_row_takes_no_part_in_ranks_and_pairs(tmp_path):
