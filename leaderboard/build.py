@@ -6,21 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 
 import numpy as np
-from numpy.typing import NDArray
 from survbench.files import finite
 from survbench.leaderboard.board import Board, PairMatrix, Row
 from survbench.leaderboard.cautions import cautions
 from survbench.leaderboard.contrasts import contrast_rows
-from survbench.leaderboard.gather import Gathered, Outcomes
-from survbench.leaderboard.sample import Measured, Sample, measure
+from survbench.leaderboard.gather import Gathered
+from survbench.leaderboard.sample import Measured, Sample, fold_concordance, measure
 from survbench.leaderboard.scores import scores
-from survbench.metrics import concordance_index, pooled_concordance
+from survbench.metrics import pooled_concordance
 from survbench.significance import benjamini_hochberg, holm, smallest_detectable_difference, tie_groups
 from survbench.store import Store
 from survbench.study import Study
 
 ORACLE = "oracle"
-Floats = NDArray[np.float64]
 
 
 def build_board(study: Study, store: Store) -> Board:
@@ -108,7 +106,7 @@ def _measured(row: Row, inside: Sample, result: Gathered, study: Study) -> Row:
     o, risk, i = inside.outcomes, result.risk, inside.names.index(row.method)
     if risk is None or not inside.known(row.method):
         return replace(row, reason="a fold has no two patients whose order is known")
-    by_fold = _by_fold(o, risk)
+    by_fold = fold_concordance(o, risk)
     per_seed = by_fold.mean(axis=1)
     low, high = inside.boot.interval(i)
     pooled_low, pooled_high = inside.pooled.interval(i)
@@ -130,12 +128,6 @@ def _measured(row: Row, inside: Sample, result: Gathered, study: Study) -> Row:
             row, oracle_gap=finite(gap.value), oracle_gap_low=finite(gap.low), oracle_gap_high=finite(gap.high)
         )
     return row
-
-
-def _by_fold(o: Outcomes, risk: Floats) -> Floats:
-    """Return C of each seed and fold, shape (seeds, folds)."""
-    parts = [o.fold == k for k in np.unique(o.fold)]
-    return np.array([[concordance_index(o.time[p], o.event[p], r[p]).value for p in parts] for r in risk])
 
 
 def _tested(rows: dict[str, Row], inside: Sample, ranked: Sequence[str], reference: str) -> dict[str, Row]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from survbench.errors import BenchError, UnknownNameError
 from survbench.leaderboard.gather import Outcomes, gather
-from survbench.metrics import concordance_index
+from survbench.leaderboard.sample import fold_concordance
 from survbench.significance import Comparison, compare, influence
 from survbench.store import Store
 from survbench.study import Study
@@ -78,7 +78,7 @@ def compare_methods(study: Study, store: Store, a: str, b: str, *, resamples: in
         a=a,
         b=b,
         tested=tested,
-        folds=tuple((_fold_c(o, risks[0], k), _fold_c(o, risks[1], k)) for k in np.unique(o.fold)),
+        folds=tuple(zip(*(fold_concordance(o, risk).mean(axis=0).tolist() for risk in risks), strict=True)),
         patients=_drivers(o, risks, of_a - of_b),
     )
 
@@ -87,11 +87,6 @@ def _known(outcomes: Outcomes | None) -> Outcomes:
     if outcomes is None:
         raise BenchError("The study has no complete method. 'bench status' shows what is done.")
     return outcomes
-
-
-def _fold_c(o: Outcomes, risk: NDArray[np.float64], fold: int) -> float:
-    rows = o.fold == fold
-    return float(np.mean([concordance_index(o.time[rows], o.event[rows], r[rows]).value for r in risk]))
 
 
 def _drivers(o: Outcomes, risks: list[NDArray[np.float64]], influences: NDArray[np.float64]) -> tuple[Driver, ...]:

@@ -9,6 +9,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 from survbench.leaderboard.gather import Outcomes, Results, gather
+from survbench.metrics import concordance_index
 from survbench.significance import (
     AllPairs,
     Bootstrap,
@@ -120,6 +121,17 @@ class Sample:
     def pairs(self, names: Sequence[str]) -> AllPairs:
         """Test every pair of some methods."""
         return all_pairs(self.only(names).point, [self.influences[name] for name in names])
+
+
+def fold_concordance(outcomes: Outcomes, risk: Floats) -> Floats:
+    """Return C of each seed in each fold, shape (seeds, folds); NaN where a fold has no comparable pair.
+
+    Args:
+        outcomes: of the n patients.
+        risk: shape (seeds, n).
+    """
+    o, parts = outcomes, [outcomes.fold == k for k in np.unique(outcomes.fold)]
+    return np.array([[concordance_index(o.time[p], o.event[p], r[p]).value for p in parts] for r in risk])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -88,7 +88,7 @@ class _Pages:
         """Return all files that are made here, by their path in the site."""
         results = self.measured.results
         known = {name: curves(method.runs) for name, method in results.methods.items()}
-        compared = all_pairs.compare_all(self.measured)
+        compared = all_pairs.compare_all(self.measured, self.board.pairs)
         drawn = [(f, [figures.draw(p, known, _titles(results)) for p in f.panels]) for f in figures.FIGURES]
         made = {
             "site.css": _assets("board.css", "chart.css", "site.css"),
