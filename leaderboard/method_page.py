@@ -178,8 +178,9 @@ def _params(entry: Entry, runs: Sequence[Run]) -> tuple[tuple[str, ...], tuple[t
     one, since all fits have the same.
     """
     used = [{**entry.params, **run.record.get("settings", {}), **run.record.get("params", {})} for run in runs]
-    shown = [(_where(run.job), params) for run, params in zip(runs, used, strict=True)] if entry.tunes else []
-    columns = shown or [("Value", used[0] if used else entry.params)]
+    columns: list[tuple[str, Mapping[str, Any]]] = [("Value", used[0] if used else entry.params)]
+    if entry.tunes and used:
+        columns = [(_where(run.job), params) for run, params in zip(runs, used, strict=True)]
     names = sorted({name for _, params in columns for name in params})
     rows = tuple((name, *(_value(params.get(name)) for _, params in columns)) for name in names)
     return ("Hyper-parameter", *(head for head, _ in columns)), rows
