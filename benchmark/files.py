@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, SupportsFloat
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -35,6 +36,12 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write JSON with sorted keys as :func:`write_bytes` does."""
     write_text(path, json.dumps(value, sort_keys=True, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
+
+
+def finite(value: SupportsFloat) -> float | None:
+    """Return a number for JSON, or None for what is none there: NaN and the infinities."""
+    number = float(value)
+    return number if math.isfinite(number) else None
 
 
 def flush(path: Path) -> None:

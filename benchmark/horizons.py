@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from survbench.api import SURVIVAL_MONTHS
 
 HORIZONS = (12.0, 36.0, 60.0)
-"""Months; AUC, Brier score and calibration are given at each that the follow-up reaches."""
+"""Months; the board has AUC, Brier score and calibration at each that the follow-up reaches, and a reason at others."""
 FOLLOWED = 0.1
 """Share of a fold's patients that must be followed beyond the truncation time."""
 

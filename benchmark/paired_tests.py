@@ -6,6 +6,7 @@ The estimand is the headline: mean over seeds of the mean over folds of Harrell'
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,8 @@ POWER = 0.80
 
 Floats = NDArray[np.float64]
 NAN = float("nan")
+DRAWN, PAIRS = 512, 1024
+"""Permutations, and pairs of methods, that are held in memory at once. The first belongs to what a seed gives."""
 NO_PAIR = "a fold has no comparable pair"
 
 
@@ -140,7 +143,7 @@ def rank_swap_test(
 
     Under the null hypothesis it does not matter which of its two ranks within the fold a patient got from which method
     (Bandos et al., Statistics in Medicine 24, 2005, for the area under the ROC curve). The difference of C after an
-    exchange is linear in the signs of the patients, so each permutation costs one product of vectors. p counts the
+    exchange is linear in the signs of the patients, so all permutations are one product of matrices. p counts the
     data as one of the permutations and has the floor 1 / (permutations + 1).
 
     Args:
@@ -152,23 +155,61 @@ def rank_swap_test(
         permutations: how many exchanges are drawn.
         seed: of the exchanges.
     """
+    (test,) = rank_swap_tests(time, event, fold, (risk_a, risk_b), ((0, 1),), permutations=permutations, seed=seed)
+    return test
+
+
+def rank_swap_tests(
+    time: ArrayLike,
+    event: ArrayLike,
+    fold: ArrayLike,
+    risks: Sequence[ArrayLike],
+    pairs: Sequence[tuple[int, int]],
+    *,
+    permutations: int,
+    seed: int,
+) -> tuple[PermutationTest, ...]:
+    """Test several pairs of methods as :func:`rank_swap_test` does each, with the same exchanges for all of them.
+
+    Args:
+        time: shape (n,).
+        event: shape (n,).
+        fold: shape (n,).
+        risks: per method an array of shape (n,) or (seeds, n).
+        pairs: places of the two methods in ``risks``.
+        permutations: how many exchanges are drawn.
+        seed: of the exchanges.
+    """
     t, e = outcomes(time, event)
-    a, b, folds = seeds_of(risk_a, len(t)), seeds_of(risk_b, len(t)), rows_of_folds(fold, len(t))
-    part = np.zeros(len(t))
-    for rows in folds:
-        of_fold = [_swap_parts(t[rows], e[rows], x[rows], y[rows]) for x in a for y in b]
-        if not np.isfinite(of_fold).all():
-            return PermutationTest(NAN, NAN, permutations, NO_PAIR)
-        part[rows] = np.mean(of_fold, axis=0) / len(folds)
-    observed = float(part.sum())
+    seeds, folds = [seeds_of(r, len(t)) for r in risks], rows_of_folds(fold, len(t))
+    tests: list[PermutationTest] = []
+    at_once = max(1, min(PAIRS, BLOCK_NUMBERS // len(t)))
+    for start in range(0, len(pairs), at_once):
+        parts = np.empty((len(pairs[start : start + at_once]), len(t)))
+        for part, (a, b) in zip(parts, pairs[start : start + at_once], strict=True):
+            for rows in folds:
+                of_fold = [_swap_parts(t[rows], e[rows], x[rows], y[rows]) for x in seeds[a] for y in seeds[b]]
+                part[rows] = np.mean(of_fold, axis=0) / len(folds)
+        tests += _exchanged(parts, permutations, seed)
+    return tuple(tests)
+
+
+def _exchanged(parts: Floats, permutations: int, seed: int) -> Iterator[PermutationTest]:
+    """Yield the test of each difference, the sum of a row of ``parts`` (pairs, n), whose terms exchanges turn."""
+    observed = np.array([part.sum() for part in parts])
+    as_extreme = np.zeros(len(parts), dtype=np.int64)
     rng = np.random.default_rng(seed)
-    as_extreme = 0
-    block = max(1, min(512, BLOCK_NUMBERS // len(t)))
+    block = max(1, min(DRAWN, BLOCK_NUMBERS // parts.shape[1]))
     for start in range(0, permutations, block):
-        signs = rng.integers(0, 2, size=(min(block, permutations - start), len(t)), dtype=np.int8) * 2.0 - 1.0
+        size = (min(block, permutations - start), parts.shape[1])
+        signs = rng.integers(0, 2, size=size, dtype=np.int8) * 2.0 - 1.0
         # sums of the same numbers in another order differ in their last bits
-        as_extreme += int((np.abs(signs @ part) >= abs(observed) - 1e-12).sum())
-    return PermutationTest(observed, (as_extreme + 1) / (permutations + 1), permutations)
+        as_extreme += (np.abs(signs @ parts.T) >= np.abs(observed) - 1e-12).sum(axis=0)
+    for difference, count in zip(observed.tolist(), as_extreme.tolist(), strict=True):
+        if np.isfinite(difference):
+            yield PermutationTest(difference, (count + 1) / (permutations + 1), permutations)
+        else:
+            yield PermutationTest(NAN, NAN, permutations, NO_PAIR)
 
 
 def smallest_detectable_difference(se: float, *, level: float = 0.95, power: float = POWER) -> float:

@@ -18,7 +18,7 @@ from survbench.cohort import ClinicalColumn, Cohort, FeatureTable, Need, Subject
 from survbench.datasets.cache import VolumeStore
 from survbench.datasets.source import SourceCohort
 from survbench.features.radiomics import Extraction
-from survbench.files import write_json
+from survbench.files import finite, write_json
 from survbench.hashing import digest
 
 
@@ -177,7 +177,7 @@ def write_radiomics(out: Path, key: str, extraction: Extraction) -> None:
 
 
 def _finite(values: Mapping[str, float]) -> dict[str, float | None]:
-    return {name: float(v) if np.isfinite(v) else None for name, v in values.items()}
+    return {name: finite(v) for name, v in values.items()}
 
 
 def read_radiomics(out: Path, key: str) -> Extraction | None:

@@ -22,6 +22,7 @@ from survbench.paired_tests import (
     influence,
     paired_jackknife,
     rank_swap_test,
+    rank_swap_tests,
     smallest_detectable_difference,
     standard_error,
 )
@@ -46,6 +47,7 @@ __all__ = [
     "influence",
     "paired_jackknife",
     "rank_swap_test",
+    "rank_swap_tests",
     "smallest_detectable_difference",
     "standard_error",
     "tie_groups",

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, SupportsFloat
-
-import numpy as np
+from typing import Any
 
 BOARD_SCHEMA = 1
 PUBLISHED_STEPS = 15_000
@@ -24,8 +22,8 @@ class Row:
         c_index_seed_sd: standard deviation over seeds, None with fewer than two.
         c_index_fold_sd: standard deviation over folds of the fold's C (averaged over seeds); no standard error.
         c_index_pooled: C over all within-fold pairs together, with an interval of its own.
-        uno_c, auc, brier, ibs, d_calibration: see :class:`survbench.leaderboard.scores.Scores`.
-        reasons: why a number of these is None, by its name.
+        uno_c, auc, brier, ibs, d_calibration, calibration: see :class:`survbench.leaderboard.scores.Scores`.
+        reasons: why a number of these is None, by its name, or ``p`` or ``p_bootstrap``.
         dice: mean Dice of the test patients, for methods that segment.
         hd95: mean 95th percentile of the surface distance in mm, over patients in whom a tumour was predicted.
         unsegmented: patients in whom none was, a mean over seeds.
@@ -68,6 +66,7 @@ class Row:
     brier: Mapping[str, float | None] = field(default_factory=dict)
     ibs: float | None = None
     d_calibration: float | None = None
+    calibration: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
     external_c_index: float | None = None
     external_c_index_low: float | None = None
     external_c_index_high: float | None = None
@@ -115,6 +114,11 @@ class PairMatrix:
 class ContrastRow:
     """A contrast of the paper: C of ``a`` minus C of ``b`` in our numbers, None where one of them is not there; beside
     them the published difference and P, quoted.
+
+    Attributes:
+        p, p_holm, p_bh: paired jackknife; adjusted within the table over the contrasts that could be tested.
+        p_bootstrap, p_permutation: raw.
+        reason: why ``p`` is None, or "".
     """
 
     table: str
@@ -127,12 +131,18 @@ class ContrastRow:
     p: float | None = None
     p_holm: float | None = None
     p_bh: float | None = None
+    p_bootstrap: float | None = None
+    p_permutation: float | None = None
+    reason: str = ""
     external_difference: float | None = None
     external_difference_low: float | None = None
     external_difference_high: float | None = None
     external_p: float | None = None
     external_p_holm: float | None = None
     external_p_bh: float | None = None
+    external_p_bootstrap: float | None = None
+    external_p_permutation: float | None = None
+    external_reason: str = ""
     published_difference: float | None = None
     published_p: float | str | None = None
     published_external_difference: float | None = None
@@ -145,6 +155,7 @@ class Board:
 
     Attributes:
         excluded_resamples, external_excluded_resamples: left out because a fold had no comparable pair.
+        p_bootstrap_floor, external_p_bootstrap_floor: least p that so many replicates can give.
         smallest_detectable_difference: median over all pairs of ranked methods, at 5 % with 80 % power.
         pairs: every ranked method against every other.
         tie_groups: runs of the ranking in which no two methods are told apart by ``pairs.p_holm``; they overlap.
@@ -159,14 +170,11 @@ class Board:
     resamples: int
     excluded_resamples: int
     external_excluded_resamples: int = 0
+    p_bootstrap_floor: float | None = None
+    external_p_bootstrap_floor: float | None = None
     rows: tuple[Row, ...]
     smallest_detectable_difference: float | None = None
     pairs: PairMatrix = PairMatrix()
     tie_groups: tuple[tuple[str, ...], ...] = ()
     contrasts: tuple[ContrastRow, ...] = ()
     warnings: tuple[str, ...] = ()
-
-
-def finite(value: SupportsFloat) -> float | None:
-    """Return a number, or None for what is none."""
-    return float(value) if np.isfinite(float(value)) else None

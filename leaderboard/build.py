@@ -6,20 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 
 import numpy as np
-from numpy.typing import NDArray
-from survbench.leaderboard.board import Board, PairMatrix, Row, finite
+from survbench.files import finite
+from survbench.leaderboard.board import Board, PairMatrix, Row
 from survbench.leaderboard.cautions import cautions
 from survbench.leaderboard.contrasts import contrast_rows
-from survbench.leaderboard.gather import Gathered, Outcomes
-from survbench.leaderboard.sample import Measured, Sample, measure
+from survbench.leaderboard.gather import Gathered
+from survbench.leaderboard.sample import Measured, Sample, fold_concordance, measure
 from survbench.leaderboard.scores import scores
-from survbench.metrics import concordance_index, pooled_concordance
+from survbench.metrics import pooled_concordance
 from survbench.significance import benjamini_hochberg, holm, smallest_detectable_difference, tie_groups
 from survbench.store import Store
 from survbench.study import Study
 
 ORACLE = "oracle"
-Floats = NDArray[np.float64]
 
 
 def build_board(study: Study, store: Store) -> Board:
@@ -61,6 +60,8 @@ def board_of(study: Study, measured: Measured) -> Board:
         resamples=int(study.profile["resamples"]),
         excluded_resamples=excluded,
         external_excluded_resamples=excluded_outside,
+        p_bootstrap_floor=_floor(inside),
+        external_p_bootstrap_floor=_floor(outside),
         rows=_ordered(rows),
         smallest_detectable_difference=_detectable(pairs),
         pairs=pairs,
@@ -105,7 +106,7 @@ def _measured(row: Row, inside: Sample, result: Gathered, study: Study) -> Row:
     o, risk, i = inside.outcomes, result.risk, inside.names.index(row.method)
     if risk is None or not inside.known(row.method):
         return replace(row, reason="a fold has no two patients whose order is known")
-    by_fold = _by_fold(o, risk)
+    by_fold = fold_concordance(o, risk)
     per_seed = by_fold.mean(axis=1)
     low, high = inside.boot.interval(i)
     pooled_low, pooled_high = inside.pooled.interval(i)
@@ -129,12 +130,6 @@ def _measured(row: Row, inside: Sample, result: Gathered, study: Study) -> Row:
     return row
 
 
-def _by_fold(o: Outcomes, risk: Floats) -> Floats:
-    """Return C of each seed and fold, shape (seeds, folds)."""
-    parts = [o.fold == k for k in np.unique(o.fold)]
-    return np.array([[concordance_index(o.time[p], o.event[p], r[p]).value for p in parts] for r in risk])
-
-
 def _tested(rows: dict[str, Row], inside: Sample, ranked: Sequence[str], reference: str) -> dict[str, Row]:
     """Compare every ranked method with the reference method, and adjust over all of these comparisons."""
     if reference not in ranked:
@@ -153,6 +148,7 @@ def _tested(rows: dict[str, Row], inside: Sample, ranked: Sequence[str], referen
             p_bh=finite(p_bh),
             p_bootstrap=finite(test.p_bootstrap),
             smallest_detectable_difference=finite(smallest_detectable_difference(test.se)),
+            reasons={**rows[name].reasons, **test.reasons},
         )
     return rows
 
@@ -173,6 +169,12 @@ def _detectable(pairs: PairMatrix) -> float | None:
     upper = [line[j] for i, line in enumerate(pairs.se) for j in range(i + 1, len(line))]
     known = [se for se in upper if se is not None]
     return finite(smallest_detectable_difference(float(np.median(known)))) if known else None
+
+
+def _floor(sample: Sample | None) -> float | None:
+    """Return the least p that a bootstrap can give, in which the data count as one of the replicates."""
+    kept = 0 if sample is None else sample.boot.replicates.shape[1]
+    return 2 / (kept + 1) if kept else None
 
 
 def _placed(

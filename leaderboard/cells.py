@@ -12,7 +12,7 @@ def cells(row: Row) -> dict[str, str]:
     ok = row.status == "ok"
     return {
         "#": str(row.rank) if row.rank is not None else "ref" if row.is_reference else NONE,
-        "Rank (95 % CI)": NONE if row.rank_low is None else f"{row.rank_low:.0f}–{row.rank_high:.0f}",
+        "Rank (95 % CI)": NONE if row.rank_low is None else f"{_rank(row.rank_low)}–{_rank(row.rank_high)}",
         "Ties": ties(row),
         "Method": row.title,
         "Family": row.family,
@@ -29,6 +29,11 @@ def cells(row: Row) -> dict[str, str]:
         "Parameters": parameters(row.parameters),
         "Published C": published(row),
     }
+
+
+def _rank(value: float | None) -> str:
+    """Return an end of a rank's interval: methods with the same C share a rank, which can be a half."""
+    return NONE if value is None else f"{round(value, 1):g}"
 
 
 def ties(row: Row) -> str:
@@ -65,6 +70,15 @@ def p_value(p: float | None) -> str:
     if p is None:
         return NONE
     return "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def bootstrap_floor(board: Board) -> str:
+    """Return a sentence on the least p that the board's bootstraps can give, or "" where there is none."""
+    if board.p_bootstrap_floor is None:
+        return ""
+    outside = board.external_p_bootstrap_floor
+    text = f"The paired bootstrap's p is raw and at least 2 / (resamples + 1) = {board.p_bootstrap_floor:.2g}"
+    return text + ("." if outside is None or outside == board.p_bootstrap_floor else f", outside {outside:.2g}.")
 
 
 def seconds(value: float | None) -> str:

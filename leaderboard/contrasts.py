@@ -3,40 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from survbench.contrasts import Contrast, ContrastTable, adjust_within, paper_contrasts
-from survbench.leaderboard.board import ContrastRow, finite
+from survbench.files import finite
+from survbench.leaderboard.board import ContrastRow
 from survbench.leaderboard.gather import Gathered
-from survbench.leaderboard.sample import Difference, Sample
+from survbench.leaderboard.sample import Sample
 
 
 def contrast_rows(methods: Mapping[str, Gathered], inside: Sample, outside: Sample | None) -> tuple[ContrastRow, ...]:
     """Return the paper's contrasts of every table of which at least one has both of its methods on the board.
 
-    p values are adjusted within a table, over its contrasts that could be tested.
+    The jackknife's p values are adjusted within a table, over its contrasts that could be tested.
     """
     rows: list[ContrastRow] = []
     for table in paper_contrasts():
-        known = _tested(table, inside)
-        if not known:
+        if not any(inside.known(c.a) and inside.known(c.b) for c in table.contrasts):
             continue
-        adjusted = {(r.contrast.a, r.contrast.b): r for r in adjust_within(table, _p(known))}
-        beyond = {} if outside is None else _tested(table, outside)
-        external = {(r.contrast.a, r.contrast.b): r for r in adjust_within(table, _p(beyond))}
-        for contrast in table.contrasts:
-            pair = (contrast.a, contrast.b)
+        ours = _tested(table, inside)
+        beyond = [{} for _ in ours] if outside is None else _tested(table, outside)
+        for contrast, here, there in zip(table.contrasts, ours, beyond, strict=True):
             rows.append(
                 ContrastRow(
                     table=table.name,
                     title=table.title,
                     a=contrast.a,
                     b=contrast.b,
-                    **_ours(known.get(pair), ""),
-                    p_holm=finite(adjusted[pair].p_holm),
-                    p_bh=finite(adjusted[pair].p_bh),
-                    **_ours(beyond.get(pair), "external_"),
-                    external_p_holm=finite(external[pair].p_holm),
-                    external_p_bh=finite(external[pair].p_bh),
+                    **here,
+                    **{f"external_{name}": value for name, value in there.items()},
                     published_difference=_published(methods, contrast, "c_index"),
                     published_p=contrast.published,
                     published_external_difference=_published(methods, contrast, "external_c_index"),
@@ -46,19 +41,32 @@ def contrast_rows(methods: Mapping[str, Gathered], inside: Sample, outside: Samp
     return tuple(rows)
 
 
-def _tested(table: ContrastTable, sample: Sample) -> dict[tuple[str, str], Difference]:
-    return {(c.a, c.b): sample.difference(c.a, c.b) for c in table.contrasts if sample.known(c.a) and sample.known(c.b)}
-
-
-def _p(differences: Mapping[tuple[str, str], Difference]) -> dict[tuple[str, str], float]:
-    return {pair: d.p for pair, d in differences.items()}
-
-
-def _ours(difference: Difference | None, prefix: str) -> dict[str, float | None]:
-    names = {"value": "difference", "low": "difference_low", "high": "difference_high", "p": "p"}
-    return {
-        f"{prefix}{name}": None if difference is None else finite(getattr(difference, of)) for of, name in names.items()
-    }
+def _tested(table: ContrastTable, sample: Sample) -> list[dict[str, Any]]:
+    """Return what a sample says of each contrast, by the names of :class:`ContrastRow`; why, where it says nothing."""
+    pairs = [(c.a, c.b) for c in table.contrasts]
+    known = [pair for pair in pairs if all(map(sample.known, pair))]
+    tests = {pair: sample.difference(*pair) for pair in known}
+    permuted = dict(zip(known, sample.permuted(known), strict=True))
+    adjusted = adjust_within(table, {pair: test.p for pair, test in tests.items()})
+    found: list[dict[str, Any]] = []
+    for pair, of_table in zip(pairs, adjusted, strict=True):
+        if pair not in tests:
+            found.append({"reason": f"no C-index of {' and '.join(n for n in pair if not sample.known(n))}"})
+            continue
+        test = tests[pair]
+        numbers = {
+            "difference": test.value,
+            "difference_low": test.low,
+            "difference_high": test.high,
+            "p": test.p,
+            "p_holm": of_table.p_holm,
+            "p_bh": of_table.p_bh,
+            "p_bootstrap": test.p_bootstrap,
+            "p_permutation": permuted[pair].p,
+        }
+        known_numbers = {name: finite(value) for name, value in numbers.items()}
+        found.append({**known_numbers, "reason": "; ".join(test.reasons.values())})
+    return found
 
 
 def _published(methods: Mapping[str, Gathered], contrast: Contrast, which: str) -> float | None:

@@ -6,31 +6,29 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import pairwise
+from itertools import cycle, pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from survbench.api import SURVIVAL_MONTHS
 from survbench.leaderboard.board import Row
-from survbench.leaderboard.cells import NONE, cells, number, p_value, plural, seconds
-from survbench.leaderboard.charts import Chart, Line, settled_range
+from survbench.leaderboard.cells import NONE, cells, interval, number, p_value, seconds
+from survbench.leaderboard.charts import COLOURS, Chart, Line, settled_range
 from survbench.leaderboard.curves import Curve
 from survbench.leaderboard.figures import convergence_lines
-from survbench.leaderboard.gather import Gathered, read_checked
+from survbench.leaderboard.gather import Gathered, Outcomes, read_checked
 from survbench.leaderboard.page import notes
 from survbench.leaderboard.redaction import without_paths
+from survbench.leaderboard.scores import calibrations
 from survbench.metrics import concordance_index
 from survbench.risk_groups import Curve as KaplanMeier
 from survbench.risk_groups import RiskGroups, risk_groups
 from survbench.store import Run, Store
 from survbench.study import Entry, Study
-from survbench.survival_metrics import Outcome, calibration
+from survbench.survival_metrics import Calibration
 
 if TYPE_CHECKING:
     import pandas as pd
 
-HORIZON = 36
-"""Months at which calibration is shown."""
 LOG_LINES, LOG_WIDTH = 30, 300
 """What is shown of the log of a job that failed: its last lines, cut to a width."""
 
@@ -90,7 +88,9 @@ class MethodPage:
         return {**drawn, **self.curves}
 
 
-def method_page(study: Study, store: Store, row: Row, result: Gathered, known: Sequence[Curve]) -> MethodPage:
+def method_page(
+    study: Study, store: Store, row: Row, result: Gathered, outcomes: Outcomes | None, known: Sequence[Curve]
+) -> MethodPage:
     """Return the page of a method.
 
     Args:
@@ -98,6 +98,7 @@ def method_page(study: Study, store: Store, row: Row, result: Gathered, known: S
         store: its runs.
         row: the method's row on the board.
         result: what its runs say.
+        outcomes: of the study's patients; None where no method is complete.
         known: its convergence curves.
     """
     entry = result.entry
@@ -106,7 +107,7 @@ def method_page(study: Study, store: Store, row: Row, result: Gathered, known: S
     return MethodPage(
         row=row,
         entry=entry,
-        facts={_HEADS.get(k, k): v for k, v in cells(row).items() if v != NONE and k not in {"Method", "Family"}},
+        facts=_facts(row),
         numbers=dict(_numbers(asdict(row))),
         notes=tuple(note for note in notes(row) if note != row.reason),
         declared=_declared(entry, result.runs),
@@ -116,19 +117,29 @@ def method_page(study: Study, store: Store, row: Row, result: Gathered, known: S
         curves=dict(_charts(known)),
         has_level=any(curve.uninformed is not None for curve in known),
         groups=None if first is None else _groups(study, first),
-        calibration=None if first is None else _calibration(first),
+        calibration=None
+        if first is None or outcomes is None
+        else _calibration(outcomes, result, study.protocol["horizons"]),
         failures=tuple(_failures(entry, store)),
     )
 
 
-_HEADS = {"#": "Rank"}
+def _facts(row: Row) -> dict[str, str]:
+    """Return the cells of its row that hold something, and after C what the board has no column for."""
+    shown: dict[str, str] = {}
+    for head, text in cells(row).items():
+        shown["Rank" if head == "#" else head] = text
+        if head.startswith("C-index"):
+            shown["Pooled C (95 % CI)"] = interval(row.c_index_pooled, row.c_index_pooled_low, row.c_index_pooled_high)
+            shown["Spread over folds (SD)"] = number(row.c_index_fold_sd)
+    return {head: text for head, text in shown.items() if text != NONE and head not in {"Method", "Family"}}
 
 
 def _numbers(row: Mapping[str, Any], of: str = "") -> Iterator[tuple[str, str]]:
     """Yield the numbers of a row as text, with those of its parts."""
     for name, value in row.items():
         if isinstance(value, Mapping):
-            yield from _numbers(value, f"{name} ")
+            yield from _numbers(value, f"{of}{name} ")
         elif isinstance(value, int | float) and not isinstance(value, bool):
             yield f"{of}{name}", f"{value:,}" if isinstance(value, int) else f"{value:.6g}"
 
@@ -171,8 +182,9 @@ def _params(entry: Entry, runs: Sequence[Run]) -> tuple[tuple[str, ...], tuple[t
     one, since all fits have the same.
     """
     used = [{**entry.params, **run.record.get("settings", {}), **run.record.get("params", {})} for run in runs]
-    shown = [(_where(run.job), params) for run, params in zip(runs, used, strict=True)] if entry.tunes else []
-    columns = shown or [("Value", used[0] if used else entry.params)]
+    columns: list[tuple[str, Mapping[str, Any]]] = [("Value", used[0] if used else entry.params)]
+    if entry.tunes and used:
+        columns = [(_where(run.job), params) for run, params in zip(runs, used, strict=True)]
     names = sorted({name for _, params in columns for name in params})
     rows = tuple((name, *(_value(params.get(name)) for _, params in columns)) for name in names)
     return ("Hyper-parameter", *(head for head, _ in columns)), rows
@@ -276,35 +288,44 @@ def _caption(found: RiskGroups, study: Study) -> str:
     return f"{text} A description of this method, no comparison with another."
 
 
-def _calibration(first: pd.DataFrame) -> Picture:
-    if first["survival"].isna().any():
+def _calibration(outcomes: Outcomes, result: Gathered, horizons: Sequence[float]) -> Picture:
+    if result.survival is None:
         return Picture(
             chart=None, caption="It gives risks without survival curves, so there is nothing that could be calibrated."
         )
-    at = int(np.flatnonzero(SURVIVAL_MONTHS == HORIZON)[0])
-    survival = np.stack(first["survival"].tolist())[:, at]
-    outcome = Outcome(first["time"].to_numpy(dtype=np.float64), first["event"].to_numpy(dtype=bool))
-    found = calibration(outcome, survival, horizon=HORIZON)
+    found = calibrations(outcomes, result.survival, horizons)
     text = (
-        f"Patients in {plural(len(found.patients), 'group')} by predicted risk of an event within {HORIZON} months "
-        "against the observed one (Kaplan-Meier); on the diagonal it is right."
+        "Patients in groups by their predicted risk of an event within so many months against the observed one "
+        "(Kaplan-Meier); on the diagonal it is right."
     )
-    if np.isfinite(found.ratio):
-        text += f" Observed over expected {found.ratio:.2f}."
-    if np.isfinite(found.error):
-        text += f" Mean distance {number(found.error)}."
-    if found.reason:
-        text += f" Incomplete: {found.reason}."
+    if len(result.survival) > 1:
+        text += f" Mean of the predictions of {len(result.survival)} seeds."
+    lines = tuple(
+        Line(label=f"{month} months", colour=colour, x=at.predicted, y=at.observed, style="dots")
+        for colour, (month, at) in zip(cycle(range(1, COLOURS + 1)), found.items(), strict=False)
+        if np.isfinite(at.observed).any()
+    )
     chart = Chart(
-        title=f"Predicted and observed risk of an event within {HORIZON} months",
+        title="Predicted and observed risk of an event within so many months",
         x_label="predicted risk",
         y_label="observed risk",
-        lines=(Line(label="", colour=1, x=found.predicted, y=found.observed, style="dots"),),
+        lines=lines,
         x_range=(0.0, 1.0),
         y_range=(0.0, 1.0),
         diagonal=True,
     )
-    return Picture(chart=chart, caption=text)
+    said = " ".join(f"{month} months: {_calibrated(at)}." for month, at in found.items())
+    return Picture(chart=chart if lines else None, caption=f"{text} {said}")
+
+
+def _calibrated(at: Calibration) -> str:
+    """Return what is known of the calibration at a horizon, and why no more is."""
+    known = [
+        *([f"observed over expected {at.ratio:.2f}"] if np.isfinite(at.ratio) else []),
+        *([f"mean distance {number(at.error)}"] if np.isfinite(at.error) else []),
+        *([at.reason] if at.reason else []),
+    ]
+    return ", ".join(known)
 
 
 def _failures(entry: Entry, store: Store) -> Iterator[Failure]:

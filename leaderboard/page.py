@@ -11,7 +11,7 @@ from typing import Any
 
 from survbench.hashing import digest
 from survbench.leaderboard.board import Board, Row
-from survbench.leaderboard.cells import cells, facts, interval
+from survbench.leaderboard.cells import bootstrap_floor, cells, facts, interval
 from survbench.leaderboard.selection import TOP, FeatureSelection
 
 CROWDED = 0.35
@@ -49,6 +49,7 @@ def html(board: Board, chosen: Sequence[FeatureSelection] = (), site: Site | Non
         board=board,
         rows=[_view(board, row) for row in board.rows],
         facts=facts(board),
+        floor=bootstrap_floor(board),
         scale=_Scale(board),
         selections=[kept_view(s) for s in chosen],
         site=site,
@@ -114,7 +115,7 @@ def _view(board: Board, row: Row) -> dict[str, Any]:
         "row": row,
         "cell": cells(row),
         "page": method_file(row.method),
-        "notes": notes(row),
+        "notes": [*notes(row), *_pooled(row)],
         "is_baseline": row.method == board.protocol["reference"] and row.c_index is not None,
         "source": (row.published or {}).get("source", ""),
     }
@@ -125,8 +126,6 @@ def notes(row: Row) -> list[str]:
     said = [row.notes] if row.notes else []
     if row.oracle_gap is not None:
         said.append(f"Below the oracle by {interval(row.oracle_gap, row.oracle_gap_low, row.oracle_gap_high)}.")
-    if row.c_index_pooled is not None and not row.is_reference:
-        said.append(f"C over all within-fold pairs together: {row.c_index_pooled:.3f}.")
     if row.parameters is not None:
         said.append(f"{row.parameters:,} trainable parameters.")
     if row.hd95 is not None:
@@ -137,9 +136,18 @@ def notes(row: Row) -> list[str]:
         said.append("Survival curves: calibrated from its risks on patients that it has not seen.")
     if row.survival == "none" and row.c_index is not None:
         said.append("No survival curves: it gives risks, and has seen all patients that they could be calibrated on.")
+    if "p" in row.reasons:
+        said.append(f"No p: {row.reasons['p']}.")
     if row.reason:
         said.append(row.reason)
     return said
+
+
+def _pooled(row: Row) -> list[str]:
+    if row.c_index_pooled is None or row.is_reference:
+        return []
+    pooled = interval(row.c_index_pooled, row.c_index_pooled_low, row.c_index_pooled_high)
+    return [f"C over all within-fold pairs together: {pooled}."]
 
 
 @cache

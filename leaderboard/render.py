@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from survbench.files import write_text
 from survbench.leaderboard.board import BOARD_SCHEMA, Board, ContrastRow, PairMatrix, Row
-from survbench.leaderboard.cells import cells, facts
+from survbench.leaderboard.cells import bootstrap_floor, cells, facts
 from survbench.leaderboard.page import html
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
 """What a spreadsheet takes for the start of a formula; the last four are the full-width forms."""
 KINDS = ("md", "csv", "json", "html")
+NESTED = {"published", "auc", "brier", "calibration", "reasons", "tie_groups"}
+"""What a row of the CSV holds in columns of its own."""
 WIDE = 120
 """Columns of a terminal from which the whole table is shown."""
 
@@ -92,11 +94,13 @@ def markdown(board: Board) -> str:
         (
             f"p: paired test against `{board.protocol['reference']}`, Holm-adjusted over all ranked methods. "
             "Published C: another cohort and budget, not to be compared with ours."
+            + (f" {floor} It stands in the JSON and CSV." if (floor := bootstrap_floor(board)) else "")
         ),
         "",
     ]
     lines += [f"- {plain(warning)}" for warning in board.warnings]
     lines += [f"- `{row.method}` {row.status}: {plain(row.reason)}" for row in board.rows if row.reason]
+    lines += [f"- `{row.method}` has no p: {plain(row.reasons['p'])}." for row in board.rows if "p" in row.reasons]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -131,9 +135,11 @@ def rounded(value: Any) -> Any:
 
 def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
     published_values = row["published"] or {}
-    flat = {k: v for k, v in sorted(row.items()) if k not in {"published", "auc", "brier", "reasons", "tie_groups"}}
+    flat = {k: v for k, v in sorted(row.items()) if k not in NESTED}
     for name in ("auc", "brier"):
         flat |= {f"{name}_{horizon}": value for horizon, value in row[name].items()}
+    for horizon, at in row["calibration"].items():
+        flat |= {f"calibration_{key}_{horizon}": value for key, value in at.items()}
     flat["reasons"] = "; ".join(f"{name}: {reason}" for name, reason in row["reasons"].items())
     flat["tie_groups"] = " ".join(map(str, row["tie_groups"]))
     for name in ("source", "c_index", "external_c_index", "dice"):

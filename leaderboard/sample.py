@@ -9,16 +9,33 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 from survbench.leaderboard.gather import Outcomes, Results, gather
-from survbench.significance import AllPairs, Bootstrap, all_pairs, bootstrap, influence, paired_jackknife
+from survbench.metrics import concordance_index
+from survbench.significance import (
+    AllPairs,
+    Bootstrap,
+    PermutationTest,
+    all_pairs,
+    bootstrap,
+    influence,
+    paired_jackknife,
+    rank_swap_tests,
+)
 from survbench.store import Store
 from survbench.study import Study
 
 Floats = NDArray[np.float64]
+PERMUTATIONS = 10_000
+"""Of the rank-swap test."""
+NO_REPLICATE = "no bootstrap replicate has a comparable pair in every fold"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """C of one method minus that of another: paired bootstrap interval and p, paired jackknife; NaN is not known."""
+    """C of one method minus that of another: paired bootstrap interval and p, paired jackknife.
+
+    Attributes:
+        reasons: why what is NaN is NaN, by name: ``p``; ``p_bootstrap``, and with it the interval.
+    """
 
     value: float
     low: float
@@ -26,6 +43,7 @@ class Difference:
     se: float
     p: float
     p_bootstrap: float
+    reasons: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,16 +52,20 @@ class Sample:
 
     Attributes:
         names: of the methods, in the order of ``boot``.
+        risks: shape (seeds, n), by method.
         boot: C as the mean over folds.
         pooled: C over all within-fold pairs together, of the same resamples.
         influences: of each patient on C, by method.
+        seed: of the resampling, and of permutations.
     """
 
     outcomes: Outcomes
     names: tuple[str, ...]
+    risks: Mapping[str, Floats]
     boot: Bootstrap
     pooled: Bootstrap
     influences: Mapping[str, Floats]
+    seed: int
 
     @classmethod
     def of(cls, outcomes: Outcomes, risks: Mapping[str, Floats], *, resamples: int, seed: int) -> Self:
@@ -54,7 +76,15 @@ class Sample:
             for estimand in ("fold-mean", "pooled")
         )
         influences = {name: influence(o.time, o.event, o.fold, risk) for name, risk in risks.items()}
-        return cls(outcomes=outcomes, names=tuple(risks), boot=boot, pooled=pooled, influences=influences)
+        return cls(
+            outcomes=outcomes,
+            names=tuple(risks),
+            risks=risks,
+            boot=boot,
+            pooled=pooled,
+            influences=influences,
+            seed=seed,
+        )
 
     def known(self, name: str) -> bool:
         """Say whether a method is here and has a C: one without a comparable pair in some fold has none."""
@@ -66,9 +96,22 @@ class Sample:
         value = float(self.boot.point[i] - self.boot.point[j])
         test = paired_jackknife(self.influences[a], self.influences[b], value)
         low, high = self.boot.difference_interval(i, j)
+        reasons = {"p": test.reason, "p_bootstrap": "" if self.boot.replicates.shape[1] else NO_REPLICATE}
         return Difference(
-            value=value, low=low, high=high, se=test.se, p=test.p, p_bootstrap=self.boot.difference_p(i, j)
+            value=value,
+            low=low,
+            high=high,
+            se=test.se,
+            p=test.p,
+            p_bootstrap=self.boot.difference_p(i, j),
+            reasons={name: reason for name, reason in reasons.items() if reason},
         )
+
+    def permuted(self, pairs: Sequence[tuple[str, str]]) -> tuple[PermutationTest, ...]:
+        """Test pairs of methods that are here by exchanges of ranks, the same for all of them."""
+        o, places = self.outcomes, [(self.names.index(a), self.names.index(b)) for a, b in pairs]
+        risks = list(self.risks.values())
+        return rank_swap_tests(o.time, o.event, o.fold, risks, places, permutations=PERMUTATIONS, seed=self.seed)
 
     def only(self, names: Sequence[str]) -> Bootstrap:
         """Return the resamples of some methods, so that ranks count among them."""
@@ -78,6 +121,17 @@ class Sample:
     def pairs(self, names: Sequence[str]) -> AllPairs:
         """Test every pair of some methods."""
         return all_pairs(self.only(names).point, [self.influences[name] for name in names])
+
+
+def fold_concordance(outcomes: Outcomes, risk: Floats) -> Floats:
+    """Return C of each seed in each fold, shape (seeds, folds); NaN where a fold has no comparable pair.
+
+    Args:
+        outcomes: of the n patients.
+        risk: shape (seeds, n).
+    """
+    o, parts = outcomes, [outcomes.fold == k for k in np.unique(outcomes.fold)]
+    return np.array([[concordance_index(o.time[p], o.event[p], r[p]).value for p in parts] for r in risk])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

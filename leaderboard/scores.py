@@ -1,4 +1,4 @@
-"""Metrics of one method beside Harrell's C: Uno's C, AUC, Brier scores, D-calibration; means over folds and seeds."""
+"""Metrics of a method beside Harrell's C: Uno's C, AUC and Brier scores as means over folds and seeds; calibration."""
 
 from __future__ import annotations
 
@@ -9,8 +9,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from survbench.api import SURVIVAL_MONTHS
+from survbench.files import finite
 from survbench.leaderboard.gather import Outcomes
-from survbench.survival_metrics import Outcome, Score, brier, d_calibration, dynamic_auc, integrated_brier, uno_c
+from survbench.survival_metrics import (
+    Calibration,
+    Outcome,
+    Score,
+    brier,
+    calibration,
+    d_calibration,
+    dynamic_auc,
+    integrated_brier,
+    uno_c,
+)
 
 Floats = NDArray[np.float64]
 NAN = float("nan")
@@ -27,6 +38,8 @@ class Scores:
         brier: alike.
         ibs: up to tau.
         d_calibration: p over the patients of all folds.
+        calibration: at each horizon ``ratio`` (observed over expected events) and ``error`` (mean distance of groups by
+            predicted risk), over the patients of all folds.
         reasons: by name (``uno_c``, ``auc_12``, ...) of what is None.
     """
 
@@ -35,6 +48,7 @@ class Scores:
     brier: dict[str, float | None]
     ibs: float | None
     d_calibration: float | None
+    calibration: dict[str, dict[str, float | None]]
     reasons: dict[str, str]
 
 
@@ -61,15 +75,32 @@ def scores(
                 reason = f"fold {fold}: {score.reason}" if score.reason not in {"", NO_CURVES} else score.reason
                 found[name].append(Score(score.value, reason))
     found["d_calibration"] = [_d_calibration(outcomes, survival)]
-    values = {name: _known(float(np.mean([s.value for s in each]))) for name, each in found.items()}
+    values = {name: finite(np.mean([s.value for s in each])) for name, each in found.items()}
+    reasons = {n: next(s.reason for s in found[n] if s.reason) for n, value in values.items() if value is None}
+    calibrated, unknown = _calibration(outcomes, survival, horizons)
     return Scores(
         uno_c=values["uno_c"],
         auc={f"{h:g}": values[f"auc_{h:g}"] for h in horizons},
         brier={f"{h:g}": values[f"brier_{h:g}"] for h in horizons},
         ibs=values["ibs"],
         d_calibration=values["d_calibration"],
-        reasons={n: next(s.reason for s in found[n] if s.reason) for n, value in values.items() if value is None},
+        calibration=calibrated,
+        reasons={**reasons, **unknown},
     )
+
+
+def calibrations(outcomes: Outcomes, survival: Floats, horizons: Sequence[float]) -> dict[str, Calibration]:
+    """Compare predicted with observed risk at each horizon, by ``f"{horizon:g}"``, over the patients of all folds:
+    survival, unlike risk, means the same in every fold. Predictions of several seeds are averaged.
+
+    Args:
+        outcomes: of the n patients.
+        survival: at :data:`survbench.api.SURVIVAL_MONTHS`, shape (seeds, n, months).
+        horizons: months, of those.
+    """
+    outcome, mean = Outcome(outcomes.time, outcomes.event), survival.mean(axis=0)
+    places = np.searchsorted(SURVIVAL_MONTHS, horizons)
+    return {f"{h:g}": calibration(outcome, mean[:, at], horizon=h) for h, at in zip(horizons, places, strict=True)}
 
 
 def survival_at(time: Floats, survival: Floats) -> Floats:
@@ -109,6 +140,18 @@ def _of_fold(
     )
 
 
+def _calibration(
+    outcomes: Outcomes, survival: Floats | None, horizons: Sequence[float]
+) -> tuple[dict[str, dict[str, float | None]], dict[str, str]]:
+    """Return the numbers of each horizon, and why some are not known."""
+    if survival is None:
+        names = [f"{h:g}" for h in horizons]
+        return {n: {"ratio": None, "error": None} for n in names}, {f"calibration_{n}": NO_CURVES for n in names}
+    found = calibrations(outcomes, survival, horizons)
+    numbers = {name: {"ratio": finite(at.ratio), "error": finite(at.error)} for name, at in found.items()}
+    return numbers, {f"calibration_{name}": at.reason for name, at in found.items() if None in numbers[name].values()}
+
+
 def _d_calibration(outcomes: Outcomes, survival: Floats | None) -> Score:
     """Return p over all patients: survival, unlike risk, means the same in every fold. Of several seeds twice the mean
     p, which is valid however they depend on each other (Vovk and Wang, Biometrika 107, 2020).
@@ -118,7 +161,3 @@ def _d_calibration(outcomes: Outcomes, survival: Floats | None) -> Score:
     tests = [d_calibration(outcomes.event, survival_at(outcomes.time, curves)) for curves in survival]
     p = float(np.mean([t.p for t in tests]))
     return Score(p if len(tests) == 1 else min(1.0, 2 * p), tests[0].reason)
-
-
-def _known(value: float) -> float | None:
-    return value if np.isfinite(value) else None

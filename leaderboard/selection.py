@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from survbench.errors import BenchError, UnknownNameError
+from survbench.files import finite
 from survbench.store import SELECTED, Run, Store
 from survbench.study import Entry, Study
 
@@ -119,7 +120,7 @@ def _selection(entry: Entry, store: Store) -> FeatureSelection:
         fits=tuple((seed, fold) for seed, keys in enumerate(entry.fits) for fold in range(len(keys))),
         candidates=len(names),
         mean_kept=float(kept.sum(axis=1).mean()),
-        stability=float(stability) if np.isfinite(stability) else None,
+        stability=finite(stability),
         columns=tuple(sorted(columns, key=lambda c: (-c.kept, -abs(c.mean_weight), c.name))),
     )
 

@@ -23,9 +23,10 @@
 
   function meaning(a, b, pair) {
     if (!pair) return "Choose two different methods.";
-    if (pair.difference === null) return "These data cannot compare the two.";
+    if (pair.difference === null) return `These data cannot compare the two: ${pair.reason}.`;
     const size = `${signed(pair.difference)} (95 % interval ${signed(pair.low)} to ${signed(pair.high)})`;
-    const text = `C-index of ${a.title} minus that of ${b.title}: ${size}.`;
+    const unknown = pair.reason ? ` Not known: ${pair.reason}.` : "";
+    const text = `C-index of ${a.title} minus that of ${b.title}: ${size}.${unknown}`;
     if (pair.detectable === null) return text;
     return `${text} Such a cohort shows a true difference of ${number(pair.detectable)} four times in five.`;
   }
@@ -47,9 +48,9 @@
         ["p (jackknife)", chance(pair.p)],
         ["Holm p over all pairs", chance(pair.p_holm)],
         ["p (bootstrap)", chance(pair.p_bootstrap)],
+        [`p (rank swap, ${permutations.toLocaleString("en")} permutations)`, chance(pair.p_permutation)],
+        ["Smallest detectable difference", number(pair.detectable)],
       );
-      if (permutations) rows.push([`p (rank swap, ${permutations.toLocaleString("en")} permutations)`, chance(pair.p_permutation)]);
-      rows.push(["Smallest detectable difference", number(pair.detectable)]);
     }
     const body = document.getElementById("comparison").tBodies[0];
     body.replaceChildren(

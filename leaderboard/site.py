@@ -35,6 +35,8 @@ PAGES = (
 )
 DOWNLOADS = frozenset({".csv", ".html", ".json", ".md", ".svg", ".tex"})
 """Kinds of files of the study's folder that the site takes along; ``study.json`` is no table."""
+MATRIX = ("tables/pairs.md", "tables/pairs.csv")
+"""All pairs as a matrix, where it is among the downloads."""
 MOST_EXAMPLES = 4
 """Slices of a method that are shown."""
 
@@ -94,12 +96,12 @@ class _Pages:
         """Return all files that are made here, by their path in the site."""
         results = self.measured.results
         known = {name: curves(method.runs) for name, method in results.methods.items()}
-        compared = all_pairs.compare_all(self.measured)
+        compared = all_pairs.compare_all(self.measured, self.board.pairs)
         made = {
             "site.css": _assets("board.css", "chart.css", "site.css"),
             "site.js": _assets("board.js", "site.js"),
             "index.html": html(self.board, self.chosen, Site(here="index.html", pages=self.pages)),
-            "compare.html": self._compare(compared),
+            "compare.html": self._compare(compared, [name for name in downloads if name in MATRIX]),
             "gallery.html": self._gallery(results),
             **self._methods(results, known, frozenset(method["name"] for method in compared.methods)),
             **self._figures(results, known),
@@ -128,7 +130,7 @@ class _Pages:
             result = results.methods.get(row.method)
             if result is None:
                 continue
-            page = method_page(self.study, self.store, row, result, known[row.method])
+            page = method_page(self.study, self.store, row, result, self.measured.results.outcomes, known[row.method])
             made[f"methods/{method_file(row.method)}"] = self._page(
                 f"methods/{method_file(row.method)}",
                 root="../",
@@ -183,14 +185,18 @@ class _Pages:
                 made[name] = figures.csv_text(tuning.IMPORTANCE_COLUMNS, shares)
         return made
 
-    def _compare(self, compared: all_pairs.Compared) -> str:
+    def _compare(self, compared: all_pairs.Compared, matrix: Sequence[str]) -> str:
         ranked = [row.method for row in self.board.rows if row.rank is not None]
         names = [method["name"] for method in compared.methods]
         against = self.study.protocol["reference"]
         second = against if against in names else next(iter(names[1:]), "")
         first = next((name for name in (*ranked, *names) if name in names and name != second), "")
         return self._page(
-            "compare.html", compared=compared, numbers=all_pairs.to_json(compared), first={"a": first, "b": second}
+            "compare.html",
+            compared=compared,
+            numbers=all_pairs.to_json(compared),
+            first={"a": first, "b": second},
+            matrix=matrix,
         )
 
     def _gallery(self, results: Results) -> str:

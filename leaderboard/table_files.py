@@ -7,6 +7,7 @@ import io
 import json
 import unicodedata
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from survbench.files import write_text
@@ -76,7 +77,8 @@ def json_text(table: Table) -> str:
 
 
 def latex(table: Table) -> str:
-    """Return a table as a LaTeX document of its own."""
+    """Return a table as a LaTeX document of its own, without the columns that a page has no room for."""
+    table = replace(table, columns=tuple(column for column in table.columns if column.in_latex))
     columns = "l" * table.left + "r" * (len(table.columns) - table.left)
     lines = [
         r"\begin{table}[h]",

@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from survbench.leaderboard.board import Board, Row
-from survbench.leaderboard.cells import NONE, facts, interval, number, p_value, signed
+from survbench.leaderboard.cells import NONE, bootstrap_floor, facts, interval, number, p_value, signed
 from survbench.leaderboard.patients import REFERENCE, patient_rows, patients_source
+from survbench.significance import FEW_EVENTS
 from survbench.study import Study
 
 PAPER_TABLES = {
@@ -24,10 +25,11 @@ Cells = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column as people read it: its heading, and how a row's values become its cell."""
+    """A column as people read it: its heading, and how a row's values become its cell; a page may be too narrow."""
 
     head: str
     text: Callable[[Cells], str]
+    in_latex: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,12 +48,12 @@ class Table:
 
 
 def tables(board: Board, study: Study) -> tuple[Table, ...]:
-    """Return the tables of a study that have rows, in the paper's order, and the paper's contrasts last."""
+    """Return the tables of a study that have rows, in the paper's order, the paper's contrasts, and all pairs."""
     made = [_patients(board, study)]
     for tag, title in PAPER_TABLES.items():
         names = {entry.name for entry in study.entries if tag in entry.tags}
         made.append(_methods(board, tag, title, [row for row in board.rows if row.method in names]))
-    return tuple(table for table in (*made, _contrasts(board)) if table.rows)
+    return tuple(table for table in (*made, _contrasts(board), _pairs(board)) if table.rows)
 
 
 def _patients(board: Board, study: Study) -> Table:
@@ -135,6 +137,8 @@ def _contrasts(board: Board) -> Table:
         Column("External difference (95 % CI)", ours("external_")),
         Column("External p", lambda r: p_value(r["external_p"])),
         Column("External Holm p", lambda r: p_value(r["external_p_holm"])),
+        Column("External bootstrap p", lambda r: p_value(r["external_p_bootstrap"]), in_latex=False),
+        Column("External permutation p", lambda r: p_value(r["external_p_permutation"])),
         Column("Published external difference", lambda r: number(r["published_external_difference"])),
         Column("Published external P", quoted("published_external_p")),
     ]
@@ -148,6 +152,8 @@ def _contrasts(board: Board) -> Table:
             Column("p", lambda r: p_value(r["p"])),
             Column("Holm p", lambda r: p_value(r["p_holm"])),
             Column("BH p", lambda r: p_value(r["p_bh"])),
+            Column("Bootstrap p", lambda r: p_value(r["p_bootstrap"]), in_latex=False),
+            Column("Permutation p", lambda r: p_value(r["p_permutation"])),
             Column("Published difference", lambda r: number(r["published_difference"])),
             Column("Published P", quoted("published_p")),
             *(outside if board.external is not None else ()),
@@ -155,13 +161,58 @@ def _contrasts(board: Board) -> Table:
         rows=tuple(asdict(row) for row in board.contrasts),
         notes=(
             QUOTED,
-            "p: paired infinitesimal jackknife, adjusted within each table over the contrasts that could be tested.",
+            "p: paired infinitesimal jackknife. Holm and BH p adjust it within each table, over the contrasts tested.",
+            "Bootstrap p and permutation p (exchange of ranks): raw.",
+            *filter(None, [bootstrap_floor(board)]),
+            *_few_events(board),
             _made_under(board),
             OTHERS,
             *board.warnings,
         ),
         left=2,
     )
+
+
+PAIR = "below the diagonal difference of C, above it Holm p"
+"""Heading of the methods in the matrix of all pairs."""
+
+
+def _pairs(board: Board) -> Table:
+    """Return the matrix of all pairs of ranked methods, from the highest C; empty for fewer than two."""
+    pairs, names = board.pairs, board.pairs.methods
+
+    def row(i: int, name: str) -> Cells:
+        values = [pairs.difference[i][j] if j < i else pairs.p_holm[i][j] for j in range(len(names))]
+        return {PAIR: name, **{other: None if other == name else v for other, v in zip(names, values, strict=True)}}
+
+    def column(j: int, name: str) -> Column:
+        def text(cells: Cells) -> str:
+            return signed(cells[name], None, None) if names.index(cells[PAIR]) > j else p_value(cells[name])
+
+        return Column(str(j + 1), text)
+
+    return Table(
+        name="pairs",
+        title="All pairs of ranked methods",
+        columns=(
+            Column("Method", lambda r: f"{names.index(r[PAIR]) + 1} {r[PAIR]}"),
+            *(column(j, name) for j, name in enumerate(names)),
+        ),
+        rows=tuple(row(i, name) for i, name in enumerate(names)) if len(names) > 1 else (),
+        notes=(
+            "Below the diagonal: C of the row minus C of the column. Above it: Holm p over all pairs.",
+            "p: paired infinitesimal jackknife. Methods stand in the order of C; columns have their numbers.",
+            _made_under(board),
+            *board.warnings,
+        ),
+    )
+
+
+def _few_events(board: Board) -> list[str]:
+    """Return which p is to be read in a cohort of so few events that the jackknife rejects too often."""
+    cohorts = [board.cohort, *([board.external] if board.external is not None else [])]
+    few = [f"{c['title']} has {c['events']} events" for c in cohorts if int(c["events"]) < FEW_EVENTS]
+    return [f"{'; '.join(few)}: below {FEW_EVENTS} read the permutation p."] if few else []
 
 
 def _made_under(board: Board) -> str:

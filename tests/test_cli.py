@@ -10,6 +10,7 @@ import sys
 import numpy as np
 import pytest
 from cohort_folder import write_cohort, write_image
+from survbench.cli.comparison import IN_JSON
 
 VERBS = [
     ["run"],
@@ -95,9 +96,14 @@ def test_compare_gives_difference_interval_p_and_patients(out):
     ended = bench("compare", "tlg", "clinical-cox", "--out", out, "--json")
     assert ended.returncode == 0, ended.stderr
     result = json.loads(ended.stdout)
-    assert result["low"] <= result["difference"] <= result["high"]
-    assert 0 <= result["p"] <= 1
-    assert result["patients"]
+    assert result["ci_low"] <= result["difference"] <= result["ci_high"]
+    assert set(result["p"]) == {"bootstrap", "jackknife", "compareC", "permutation"}
+    # the keys of --csv, and what only a study knows
+    assert set(result) == {*IN_JSON, "a", "b", "excluded", "folds", "patients", "reasons"}
+    shown = bench("compare", "tlg", "clinical-cox", "--out", out)
+    assert "difference (tlg - clinical-cox) of Harrell's C-index" in shown.stdout
+    assert "C by fold" in shown.stdout
+    assert all(patient["id"] in shown.stdout for patient in result["patients"])
 
 
 def test_selection_tells_what_every_fit_made_of_the_columns(out):
@@ -167,7 +173,9 @@ def test_every_metric_that_is_listed_is_where_the_list_says(out):
     places = {"leaderboard.json": json.loads(path.read_text())["rows"][0], "bench compare": compared}
     for metric in json.loads(bench("list", "metrics", "--json").stdout):
         if metric["where"] in places:
-            assert metric["name"] in places[metric["where"]]
+            found = places[metric["where"]]
+            for key in metric["name"].split("."):
+                found = found[key]
         else:
             assert callable(getattr(importlib.import_module(metric["where"]), metric["name"]))
 

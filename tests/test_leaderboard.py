@@ -10,9 +10,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from survbench import significance
+from survbench.cli.comparison import methods_json, methods_lines
 from survbench.errors import BenchError, UnknownNameError
 from survbench.leaderboard.build import build_board
-from survbench.leaderboard.compare import compare, render, to_json
+from survbench.leaderboard.compare import compare_methods
 from survbench.leaderboard.page import html
 from survbench.leaderboard.render import csv_text, json_text, markdown, terminal_table, write_board
 from survbench.metrics import concordance_index, fold_mean_concordance
@@ -85,6 +86,23 @@ def test_p_is_the_paired_jackknife_and_holm_covers_the_ranked_methods(board):
     assert [found["good"].p_holm, found["bad"].p_holm] == pytest.approx(holm([good.p, bad.p]).tolist())
     assert found["radiomics-lasso-cox"].p is None
     assert found["oracle"].p is None
+
+
+def test_a_row_and_a_pair_without_p_say_why(store):
+    from survbench.leaderboard.all_pairs import compare_all
+    from survbench.leaderboard.sample import measure
+
+    entries = [method(store, n, r) for n, r in (("radiomics-lasso-cox", np.zeros(30)), ("perfect", -TIME))]
+    chosen = study(entries, external=False)
+    board = build_board(chosen, store)
+    row, reason = rows(board)["perfect"], "the weight of no patient moves either index, so the standard error is 0"
+    assert (row.p, row.p_holm, row.reasons["p"]) == (None, None, reason)
+    assert (row.difference, row.p_bootstrap) == (pytest.approx(0.5), pytest.approx(2 / 201))
+    assert "p_bootstrap" not in row.reasons
+    assert f"`perfect` has no p: {reason}." in markdown(board)
+    assert f"No p: {reason}." in html(board)
+    (pair,) = compare_all(measure(chosen, store), board.pairs).pairs
+    assert (pair.p, pair.reason) == (None, reason)
 
 
 def test_the_numbers_equal_a_count_of_pairs_by_hand(board):
@@ -300,24 +318,17 @@ def test_the_terminals_table_drops_columns_rather_than_letters(board, width, has
 
 def test_a_comparison_equals_the_boards_and_names_who_drives_it(board, store):
     entries = [method(store, n, r) for n, r in (("radiomics-lasso-cox", FAIR), ("good", GOOD))]
-    result = compare(study(entries, external=False), store, "good", "radiomics-lasso-cox", resamples=200)
+    result = compare_methods(study(entries, external=False), store, "good", "radiomics-lasso-cox", resamples=200)
     row = rows(board)["good"]
-    assert result.difference == pytest.approx(row.difference)
-    assert result.p == pytest.approx(row.p)
-    assert result.low <= result.difference <= result.high
+    arrays = significance.compare(TIME, EVENT, GOOD, FAIR, FOLD, resamples=200, seed=0x01234567)
+    assert result.tested == arrays
+    assert (result.tested.difference, result.tested.p["jackknife"]) == pytest.approx((row.difference, row.p))
     assert len(result.folds) == 3
-    arrays = significance.compare(TIME, EVENT, GOOD, FAIR, FOLD, resamples=200)
-    assert (result.p_compare_c, result.se) == pytest.approx((arrays.p["compareC"], arrays.se))
-    assert result.smallest_detectable_difference == pytest.approx(arrays.smallest_detectable_difference)
-    assert result.p_permutation == pytest.approx(arrays.p["permutation"], abs=0.03)
-    assert "good" in result.meaning
-    raw = to_json(result)
-    assert {"difference", "low", "high", "p", "patients"} <= set(raw)
     # without its strongest driver the difference moves against that patient's influence
     first = result.patients[0]
     kept = np.array([i != first.id for i in IDS])
     without = [fold_mean_concordance(TIME[kept], EVENT[kept], FOLD[kept], r[kept]) for r in (GOOD, FAIR)]
-    assert np.sign(without[0] - without[1] - result.difference) == -np.sign(first.influence)
+    assert np.sign(without[0] - without[1] - arrays.difference) == -np.sign(first.influence)
 
 
 def test_a_comparison_is_json_also_where_a_fold_has_no_comparable_pair(store, monkeypatch):
@@ -326,39 +337,48 @@ def test_a_comparison_is_json_also_where_a_fold_has_no_comparable_pair(store, mo
     none_in_fold_0 = EVENT & (FOLD != 0)
     monkeypatch.setattr(toy_study, "outcomes", lambda ids: (TIME, none_in_fold_0))
     entries = [method(store, n, r) for n, r in (("a", GOOD), ("b", FAIR))]
-    raw = to_json(compare(study(entries, external=False), store, "a", "b", resamples=20))
+    raw = methods_json(compare_methods(study(entries, external=False), store, "a", "b", resamples=20))
     assert raw["difference"] is None
     assert raw["folds"][0] == [None, None]
     assert raw["folds"][1][0] is not None
+    assert raw["excluded"] == 20
+    assert "a fold has no comparable pair (jackknife, compareC, permutation)" in raw["reasons"]
     json.dumps(raw, allow_nan=False)
 
 
 def test_a_method_compared_with_itself_does_not_differ(store):
     entries = [method(store, "a", GOOD)]
-    result = compare(study(entries, external=False), store, "a", "a", resamples=20)
-    assert (result.difference, result.low, result.high, result.p) == (0.0, 0.0, 0.0, 1.0)
+    tested = compare_methods(study(entries, external=False), store, "a", "a", resamples=20).tested
+    assert (tested.difference, tested.ci_low, tested.ci_high, tested.p["jackknife"]) == (0.0, 0.0, 0.0, 1.0)
 
 
-def test_a_comparison_is_shown_with_folds_and_patients(store):
-    from rich.console import Console
+def test_a_comparison_is_shown_as_that_of_two_columns_with_the_folds(store):
+    from survbench.cli.comparison import lines
 
     entries = [method(store, n, r) for n, r in (("a", GOOD), ("b", BAD))]
-    result = compare(study(entries, external=False), store, "a", "b", resamples=50)
-    console = Console(width=140, file=io.StringIO())
-    console.print(render(result))
-    text = console.file.getvalue()
-    assert f"difference {result.difference:+.3f}" in text
-    assert result.patients[0].id in text
-    assert "0: " in text
+    result = compare_methods(study(entries, external=False), store, "a", "b", resamples=50)
+    text = methods_lines(result)
+    assert [line for line in text if "C by fold" not in line] == lines(result.tested, "a", "b")
+    assert f"C by fold  0: {result.folds[0][0]:.3f} / {result.folds[0][1]:.3f}, 1: " in text[-2]
+
+
+def test_what_has_no_p_says_why_in_a_comparison(store):
+    entries = [method(store, n, r) for n, r in (("perfect", -TIME), ("same", np.zeros(30)))]
+    result = compare_methods(study(entries, external=False), store, "perfect", "same", resamples=50)
+    reason = "the weight of no patient moves either index, so the standard error is 0 (jackknife, compareC)"
+    assert f"Not known: {reason}" in methods_lines(result)
+    raw = methods_json(result)
+    assert (raw["p"]["jackknife"], raw["reasons"]) == (None, [reason])
+    assert raw["p"]["permutation"] < 0.05
 
 
 def test_what_cannot_be_compared_is_said(store):
     entries = [method(store, "good", GOOD), Entry(name="s", title="s", family="marker", gives=("risk",), skipped="why")]
     chosen = study(entries, external=False)
     with pytest.raises(UnknownNameError, match="Did you mean 'good'"):
-        compare(chosen, store, "goood", "s", resamples=50)
+        compare_methods(chosen, store, "goood", "s", resamples=50)
     with pytest.raises(BenchError, match="s cannot be compared: skipped, why"):
-        compare(chosen, store, "good", "s", resamples=50)
+        compare_methods(chosen, store, "good", "s", resamples=50)
 
 
 def test_predictions_of_another_order_give_the_same_board(store, tmp_path):

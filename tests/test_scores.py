@@ -9,6 +9,7 @@ import pytest
 from survbench.api import SURVIVAL_MONTHS
 from survbench.horizons import truncation_time
 from survbench.leaderboard.build import build_board
+from survbench.leaderboard.cells import cells
 from survbench.leaderboard.gather import Outcomes
 from survbench.leaderboard.render import csv_text, to_json
 from survbench.leaderboard.scores import NO_CURVES, scores, survival_at
@@ -126,6 +127,40 @@ def test_several_seeds_give_twice_the_mean_p_of_d_calibration():
     assert both < 1
 
 
+def test_calibration_at_a_horizon_is_observed_over_expected_of_the_seeds_mean_prediction(tmp_path):
+    """Kaplan and Meier's product in a plain loop."""
+    store = Store(tmp_path)
+    risks = np.stack([RISKS["good"], RISKS["bad"]])
+    board = build_board(study([method(store, "m", risks, survival=curves)], external=False), store)
+    row = of(board, "m")
+    at = list(SURVIVAL_MONTHS).index(12.0)
+    expected = 1 - np.mean([curves(r)[:, at] for r in risks], axis=0)
+
+    def observed(chosen):
+        alive = 1.0
+        for t in sorted(set(TIME[chosen & EVENT & (TIME <= 12)])):
+            alive *= 1 - (TIME[chosen & EVENT] == t).sum() / (TIME[chosen] >= t).sum()
+        return 1 - alive
+
+    assert row.calibration["12"]["ratio"] == pytest.approx(observed(np.ones(30, bool)) / expected.mean())
+    fifths = np.argsort(np.argsort(expected)) // 6
+    distances = [abs(observed(fifths == g) - expected[fifths == g].mean()) for g in range(5)]
+    assert row.calibration["12"]["error"] == pytest.approx(np.mean(distances))
+    assert "calibration_12" not in row.reasons
+
+
+def test_a_horizon_that_follow_up_does_not_reach_has_no_calibration_and_says_why(board):
+    o = Outcomes(ids=tuple(IDS), time=np.minimum(TIME, 40), event=EVENT & (TIME < 40), fold=FOLD, centre=("A",) * 30)
+    of_curves = curves(RISKS["good"])[None]
+    found = scores(o, RISKS["good"][None], of_curves, tau=21.0, horizons=[12.0, 60.0])
+    assert found.calibration["60"] == {"ratio": None, "error": None}
+    assert found.reasons["calibration_60"] == "nobody is followed up to 60"
+    assert found.calibration["12"]["ratio"] > 0
+    without = scores(o, RISKS["good"][None], None, tau=21.0, horizons=[12.0])
+    assert (without.calibration["12"]["ratio"], without.reasons["calibration_12"]) == (None, NO_CURVES)
+    assert {"calibration_ratio_12", "calibration_error_60"} <= set(csv_text(board).splitlines()[0].split(","))
+
+
 # --- ranks, ties, pairs, contrasts
 
 
@@ -157,6 +192,13 @@ def test_ranks_ties_and_all_pairs_agree(board):
     others = [of(board, n) for n in RISKS if n != "radiomics-lasso-cox"]
     assert [r.p_bh for r in others] == pytest.approx(benjamini_hochberg([r.p for r in others]).tolist())
     assert good.p_bootstrap >= 2 / 201
+
+
+def test_a_shared_rank_is_shown_with_its_half(tmp_path):
+    store = Store(tmp_path)
+    entries = [method(store, name, RISKS[of_risk]) for name, of_risk in (("a", "good"), ("b", "bad"), ("c", "bad"))]
+    board = build_board(study(entries, external=False), store)
+    assert [cells(row)["Rank (95 % CI)"] for row in board.rows] == ["1–1", "2.5–2.5", "2.5–2.5"]
 
 
 def test_a_reference_row_takes_no_part_in_ranks_and_pairs(tmp_path):

@@ -20,6 +20,7 @@ from survbench.significance import (
     influence,
     paired_jackknife,
     rank_swap_test,
+    rank_swap_tests,
     smallest_detectable_difference,
     standard_error,
     tie_groups,
@@ -245,6 +246,21 @@ def test_tests_of_several_seeds_are_of_the_mean_over_seeds(limit, monkeypatch):
     # seeds that are all alike are one seed
     same = np.repeat(a[:1], 3, axis=0)
     assert compare_c(time, event, fold, same, b).p == pytest.approx(compare_c(time, event, fold, a[0], b).p, rel=1e-9)
+
+
+def test_pairs_permuted_together_are_each_as_alone(monkeypatch):
+    from survbench import paired_tests
+
+    monkeypatch.setattr(paired_tests, "PAIRS", 2)
+    time, event, fold, truth = simulated(n=40, folds=2)
+    rng = np.random.default_rng(3)
+    risks = [truth, rng.normal(size=(2, 40)), np.round(rng.normal(size=40))]
+    pairs = [(0, 1), (1, 2), (2, 0), (1, 1)]
+    found = rank_swap_tests(time, event, fold, risks, pairs, permutations=1100, seed=4)
+    for (a, b), one in zip(pairs, found, strict=True):
+        assert rank_swap_test(time, event, fold, risks[a], risks[b], permutations=1100, seed=4) == one
+    unknown = rank_swap_tests(time, event & (fold == 0), fold, risks, pairs[:1], permutations=9, seed=4)
+    assert unknown[0].reason == "a fold has no comparable pair"
 
 
 def test_all_pairs_hold_every_single_test_with_its_sign():

@@ -16,14 +16,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from survbench import significance
+from survbench.api import SURVIVAL_MONTHS
 from survbench.examples import Examples, read_examples
 from survbench.leaderboard import charts, figures, slices
-from survbench.leaderboard.all_pairs import compare_all
 from survbench.leaderboard.charts import Chart, Line
 from survbench.leaderboard.curves import POINTS, curves
 from survbench.leaderboard.page import method_file
 from survbench.leaderboard.redaction import without_paths
-from survbench.leaderboard.sample import measure
 from survbench.leaderboard.site import MOST_EXAMPLES
 from survbench.metrics import concordance_index, cox_loss, fold_mean_concordance
 from survbench.risk_groups import risk_groups
@@ -80,6 +79,7 @@ def test_the_site_has_its_pages_and_takes_the_tables_along(site):
     assert len(list((site / "methods").glob("*.html"))) == 6
     assert not any("study.json" in name for name in files)
     assert list(site.parent.glob("site.*")) == []
+    assert {"data/tables/pairs.md", "data/tables/pairs.csv"} <= set(Page(site / "compare.html").links)
 
 
 def test_every_link_leads_to_a_file_of_the_site(site):
@@ -226,14 +226,36 @@ def test_the_page_of_a_method_holds_its_folds_groups_and_calibration(site):
         c = concordance_index(TIME[rows], EVENT[rows], FAIR[rows]).value
         assert f"0 {k} 10 {EVENT[rows].sum()} {c:.3f}" in words
     assert f"c_index {fold_mean_concordance(TIME, EVENT, FOLD, FAIR):.6g}" in words
+    row = next(r for r in json.loads(text(site, "data/leaderboard.json"))["rows"] if r["method"].startswith("radio"))
+    pooled = [row[f"c_index_pooled{end}"] for end in ("", "_low", "_high")]
+    assert "Pooled C (95 % CI) {:.3f} ({:.3f}–{:.3f})".format(*pooled) in words
+    assert f"Spread over folds (SD) {row['c_index_fold_sd']:.3f}" in words
     groups = risk_groups(TIME, EVENT, FOLD, FAIR, seed=0x01234567)
     assert f"by permutation: p {groups.p:.3f}" in words
     assert f"Hazard ratio {groups.hazard_ratio:.2f}" in words
-    survival = np.exp(-np.exp((FAIR - FAIR.mean()) / FAIR.std()) * 36 / 60)
-    found = calibration(Outcome(TIME, EVENT), survival, horizon=36)
-    assert f"Observed over expected {found.ratio:.2f}" in words
+    hazard = np.exp((FAIR - FAIR.mean()) / FAIR.std()) / 60
+    for month in (12, 36, 60):
+        found = calibration(Outcome(TIME, EVENT), np.exp(-hazard * month), horizon=month)
+        assert f"{month} months: observed over expected {found.ratio:.2f}" in words
+        assert f"calibration {month} ratio {found.ratio:.6g}" in words
     assert "age" in words
     assert "3 of 3" in words
+
+
+def test_calibration_is_of_the_mean_prediction_of_all_seeds(tmp_path):
+    store = Store(tmp_path)
+
+    def curves(risk):
+        return np.exp(-np.exp((risk[:, None] - FAIR.mean()) / FAIR.std()) * SURVIVAL_MONTHS / 60)
+
+    entries = [method(store, "volume", np.stack([FAIR, POOR]), survival=curves)]
+    folder = build(study(entries, external=False), store)
+    assert "Mean of the predictions of 2 seeds." in text(folder, "methods/volume.html")
+    dots = pd.read_csv(folder / "methods/volume/calibration.csv")
+    at = list(SURVIVAL_MONTHS).index(12.0)
+    predicted = np.sort(1 - np.mean([curves(r)[:, at] for r in (FAIR, POOR)], axis=0))
+    expected = predicted.reshape(5, 6).mean(axis=1)
+    np.testing.assert_allclose(dots.loc[dots["line"] == "12 months", "x"], expected, atol=1e-5)
 
 
 def test_the_charts_of_a_method_are_files_with_their_numbers(site):
@@ -246,7 +268,8 @@ def test_the_charts_of_a_method_are_files_with_their_numbers(site):
     dots = pd.read_csv(folder / "calibration.csv")
     survival = np.exp(-np.exp((FAIR - FAIR.mean()) / FAIR.std()) * 36 / 60)
     observed = calibration(Outcome(TIME, EVENT), survival, horizon=36).observed
-    np.testing.assert_allclose(dots["y"], observed, atol=1e-5)
+    np.testing.assert_allclose(dots.loc[dots["line"] == "36 months", "y"], observed, atol=1e-5)
+    assert dots["line"].unique().tolist() == ["12 months", "36 months", "60 months"]
     assert dots["low"].isna().all()
     curve = pd.read_csv(site / "methods/sur-hs/convergence-1-L_sur.csv")
     assert set(curve.columns) == {"line", "x", "y", "low", "high"}
@@ -314,18 +337,6 @@ def test_holm_counts_the_pairs_of_ranked_methods(site):
     assert sorted(p["p_holm"] for p in ranked if p["p"] is not None) == pytest.approx(
         sorted(significance.holm(known)), rel=1e-5
     )
-
-
-def test_many_pairs_go_without_permutations(tmp_path, monkeypatch):
-    from survbench.leaderboard import all_pairs
-
-    monkeypatch.setattr(all_pairs, "AFFORDABLE", 1000)
-    store = Store(tmp_path)
-    of = study([method(store, "volume", FAIR), method(store, "tlg", POOR)], external=False)
-    compared = compare_all(measure(of, store))
-    assert compared.permutations == 0
-    assert compared.pairs[0].p_permutation is None
-    assert compared.pairs[0].p is not None
 
 
 # --- convergence

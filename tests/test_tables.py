@@ -16,13 +16,16 @@ from survbench.cohort import Cohort, Subject
 from survbench.datasets.source import SourceCohort
 from survbench.description import describe_patients
 from survbench.leaderboard.build import build_board
+from survbench.leaderboard.cells import p_value
 from survbench.leaderboard.table_files import latex, markdown, tex, write_tables
 from survbench.leaderboard.tables import tables
+from survbench.significance import holm, influence, paired_jackknife
 from survbench.store import Store
 from survbench.study import read_study
-from toy_study import IDS, OUTSIDE, method, outcomes, study
+from toy_study import IDS, OUTSIDE, folds, method, outcomes, study
 
 TIME, EVENT = outcomes(IDS)
+FOLD = np.array([next(k for k, f in enumerate(folds()) if i in f) for i in IDS])
 RNG = np.random.default_rng(7)
 NOISY = -TIME + 20 * RNG.normal(size=30)
 EVIL = "100 % of $x_1$ & \\input{/etc/passwd} ~^{} #2 <b> |é–中"
@@ -82,7 +85,7 @@ def made(store):
 
 
 def test_rows_are_chosen_by_tag_and_tables_without_rows_left_out(made):
-    assert list(made) == ["table-1", "table-2", "table-3", "contrasts"]
+    assert list(made) == ["table-1", "table-2", "table-3", "contrasts", "pairs"]
     assert [r["method"] for r in made["table-2"].rows] == ["deepmts"]
     assert [r["method"] for r in made["table-3"].rows] == ["deepmts", "mt-hs"]
     (row,) = made["table-2"].rows
@@ -97,6 +100,27 @@ def test_contrasts_are_quoted_not_reproduced(made):
     line = next(x for x in text.splitlines() if "deepmts - mt-hs" in x)
     assert "0.042" in line
     assert sum(r["p"] is not None for r in made["contrasts"].rows) == 1
+
+
+def test_the_matrix_of_all_pairs_has_differences_below_and_holm_p_above_the_diagonal(store):
+    risks = {"best": -TIME, "middle": NOISY, "worst": TIME}
+    board = build_board(study([method(store, n, r) for n, r in risks.items()], external=False), store)
+    (table,) = [t for t in tables(board, study([])) if t.name == "pairs"]
+    c = {row.method: row.c_index for row in board.rows}
+    cells = [[column.text(row) for column in table.columns] for row in table.rows]
+    assert [line[0] for line in cells] == ["1 best", "2 middle", "3 worst"]
+    assert [cells[i][i + 1] for i in range(3)] == ["–"] * 3
+    assert cells[2][1:3] == [f"{c['worst'] - c['best']:+.3f}", f"{c['worst'] - c['middle']:+.3f}"]
+    best, middle, worst = (influence(TIME, EVENT, FOLD, r) for r in risks.values())
+    raw = [
+        paired_jackknife(best, middle, c["best"] - c["middle"]).p,
+        paired_jackknife(best, worst, c["best"] - c["worst"]).p,
+        paired_jackknife(middle, worst, c["middle"] - c["worst"]).p,
+    ]
+    adjusted = holm(raw)
+    assert table.rows[0]["middle"] == pytest.approx(adjusted[0])
+    assert table.rows[1]["worst"] == pytest.approx(adjusted[2])
+    assert cells[0][2] == p_value(adjusted[0])
 
 
 def test_every_form_holds_the_same_rows(made, tmp_path):

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from survbench.cli.studies import StudyName, find_study, study_line
-from survbench.cli.text import DEFAULT_OUT, AsJson, Out, examples, say, say_json
+from survbench.cli.text import DEFAULT_OUT, AsJson, Out, examples, null, say, say_json
 
 if TYPE_CHECKING:
+    from rich.table import Table
+    from survbench.leaderboard.compare import MethodComparison
     from survbench.significance import Comparison
 
 IN_JSON = (
@@ -82,7 +83,7 @@ def compare(
 
 def _compare_methods(a: str, b: str, out: Path, study: str | None, *, as_json: bool) -> None:
     from survbench.errors import BenchError
-    from survbench.leaderboard import compare as comparing
+    from survbench.leaderboard.compare import compare_methods
     from survbench.store import Store
     from survbench.study import find_studies
 
@@ -94,14 +95,16 @@ def _compare_methods(a: str, b: str, out: Path, study: str | None, *, as_json: b
             f"{' and '.join(missing)} is not in {chosen.name}. Choose a study of both with --study: "
             f"{', '.join(elsewhere)}."
         )
-    result = comparing.compare(chosen, Store(out), a, b, resamples=int(chosen.profile["resamples"]))
+    result = compare_methods(chosen, Store(out), a, b, resamples=int(chosen.profile["resamples"]))
     if as_json:
-        say_json(comparing.to_json(result))
+        say_json(methods_json(result))
         return
     from rich.console import Console
 
     say(study_line(chosen))
-    Console().print(comparing.render(result))
+    for line in methods_lines(result):
+        say(line)
+    Console().print(_drivers(result))
 
 
 def _compare_columns(path: Path, columns: dict[str, str | None], *, as_json: bool) -> None:
@@ -118,14 +121,45 @@ def _compare_columns(path: Path, columns: dict[str, str | None], *, as_json: boo
     )
     result = compare_arrays(table.time, table.event, table.risk_a, table.risk_b, table.fold)
     if as_json:
-        say_json({key: _null(getattr(result, key)) for key in IN_JSON})
+        say_json(to_json(result))
     else:
-        for line in _lines(result, table.a, table.b):
+        for line in lines(result, table.a, table.b):
             say(line)
 
 
-def _lines(result: Comparison, a: str, b: str) -> list[str]:
-    lines = [
+def to_json(result: Comparison) -> dict[str, Any]:
+    """Return a comparison of two columns of risks as JSON; what is not a number is None."""
+    found: dict[str, Any] = null({key: getattr(result, key) for key in IN_JSON})
+    return found
+
+
+def methods_json(result: MethodComparison) -> dict[str, Any]:
+    """Return a comparison of two methods as JSON: that of their risks, and what only a study knows."""
+    from dataclasses import asdict
+
+    tested = result.tested
+    of_study: dict[str, Any] = null(
+        {
+            "a": result.a,
+            "b": result.b,
+            "excluded": tested.excluded,
+            "reasons": tested.reasons,
+            "folds": result.folds,
+            "patients": [asdict(patient) for patient in result.patients],
+        }
+    )
+    return {**to_json(tested), **of_study}
+
+
+def lines(result: Comparison, a: str, b: str) -> list[str]:
+    """Return a comparison as lines of text, what it means last.
+
+    Args:
+        result: the comparison.
+        a: name of the first model.
+        b: name of the second.
+    """
+    text = [
         f"{result.n} patients, {result.events} events, {result.pairs:,} comparable pairs",
         f"C-index  {a}: {result.c_index_a:.3f}   {b}: {result.c_index_b:.3f}",
         f"{result.estimand}: {result.difference:+.3f} (95 % {result.ci_low:+.3f} to {result.ci_high:+.3f}), "
@@ -134,15 +168,28 @@ def _lines(result: Comparison, a: str, b: str) -> list[str]:
         f"Smallest difference that is found with 80 % power: {result.smallest_detectable_difference:.3f}",
     ]
     if result.excluded:
-        lines.append(
-            f"{result.excluded:,} bootstrap replicates had a fold without a comparable pair and were left out."
-        )
-    lines += [f"Not known: {reason}" for reason in result.reasons]
-    return [*lines, result.meaning(a, b)]
+        text.append(f"{result.excluded:,} bootstrap replicates had a fold without a comparable pair and were left out.")
+    text += [f"Not known: {reason}" for reason in result.reasons]
+    return [*text, result.meaning(a, b)]
 
 
-def _null(value: Any) -> Any:
-    """Return a value for JSON, in which what is not a number is null."""
-    if isinstance(value, dict):
-        return {key: _null(each) for key, each in value.items()}
-    return None if isinstance(value, float) and math.isnan(value) else value
+def methods_lines(result: MethodComparison) -> list[str]:
+    """Return a comparison of two methods as lines of text: that of their risks with C by fold before what it means."""
+    *text, meaning = lines(result.tested, result.a, result.b)
+    folds = ", ".join(f"{k}: {x:.3f} / {y:.3f}" for k, (x, y) in enumerate(result.folds))
+    return [*text, f"C by fold  {folds}", meaning]
+
+
+def _drivers(result: MethodComparison) -> Table:
+    """Return the patients on whom a difference leans, for a terminal."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title="Patients that drive the difference", title_justify="left")
+    for name in ("patient", "months", "event", "fold", f"risk rank by {result.a}", f"by {result.b}", "influence"):
+        table.add_column(name)
+    for p in result.patients:
+        ranks = (f"{p.rank_a:g} of {p.of}", f"{p.rank_b:g} of {p.of}")
+        event = "yes" if p.event else "no"
+        table.add_row(Text(p.id), f"{p.time:.1f}", event, str(p.fold), *ranks, f"{p.influence:+.4f}")
+    return table

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import typer
 from survbench.cli.text import DEFAULT_OUT, AsJson, Out, examples, say, say_json
 
-BOARD, CURVES, COMPARE = "leaderboard.json", "survbench.survival_metrics", "bench compare"
+BOARD, COMPARE = "leaderboard.json", "bench compare"
 METRICS = {
     "c_index": (
         BOARD,
@@ -22,7 +22,7 @@ METRICS = {
     "brier": (BOARD, "Brier score of the predicted survival at each horizon, weighted for censoring; 0 is perfect."),
     "ibs": (BOARD, "Brier score integrated from 0 to tau, over tau."),
     "d_calibration": (BOARD, "Chi-squared p that predicted survival at patients' own times is uniform (Haider 2020)."),
-    "calibration": (CURVES, "Observed over expected events before each horizon, and by groups of predicted risk."),
+    "calibration": (BOARD, "At each horizon observed over expected events, and the mean distance of groups by risk."),
     "risk_groups": (
         "survbench.risk_groups",
         "Halves by the median risk of each fold: Kaplan-Meier, log-rank p by permutation, hazard ratio.",
@@ -34,13 +34,13 @@ METRICS = {
     "p_holm": (BOARD, "The same, adjusted by Holm over all ranked methods."),
     "p_bh": (BOARD, "The same, adjusted by Benjamini and Hochberg (false discovery rate)."),
     "p_bootstrap": (BOARD, "Paired bootstrap of the difference; at least 2 / (resamples + 1)."),
-    "p_compare_c": (COMPARE, "compareC (Kang 2015): the difference with a one-shot variance."),
-    "p_permutation": (COMPARE, "Exchange of the two ranks of random patients; for small cohorts."),
+    "p.compareC": (COMPARE, "compareC (Kang 2015): the difference with a one-shot variance."),
+    "p.permutation": (COMPARE, "Exchange of the two ranks of random patients; for small cohorts."),
     "rank_low": (BOARD, "95 % bootstrap interval of a method's rank: its better end; rank_high is the other."),
     "tie_groups": (BOARD, "Runs of the ranking in which no two methods are told apart (Holm over all pairs)."),
     "smallest_detectable_difference": (BOARD, "Difference of C that the cohort shows at 5 % with 80 % power."),
 }
-"""By name: where it is to be found, and what it is."""
+"""By name (with dots between the keys of nested JSON): where it is to be found, and what it is."""
 INFO = ("family", "needs_fit", "needs_predict", "gives", "params", "space", "tags", "reference", "published", "notes")
 """What ``bench info`` shows of a declaration, in this order."""
 

@@ -30,6 +30,17 @@ def say_json(value: Any) -> None:
     say(json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False))
 
 
+def null(value: Any) -> Any:
+    """Return a value for JSON, in which what is not a number is None."""
+    from survbench.files import finite
+
+    if isinstance(value, dict):
+        return {key: null(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [null(each) for each in value]
+    return finite(value) if isinstance(value, float) else value
+
+
 def duration(seconds: float) -> str:
     """Return seconds as people say them.
 

@@ -17,6 +17,8 @@ from survbench.leaderboard.sample import measure
 from survbench.leaderboard.selection import selections
 from survbench.leaderboard.selection_files import write_selections
 from survbench.leaderboard.site import write_site
+from survbench.leaderboard.table_files import write_tables
+from survbench.leaderboard.tables import tables
 from survbench.space import Choice, Real, Whole, space_to_json
 from survbench.store import SCHEMA, SELECTED, Store
 from survbench.tuning import Trial, Tuned
@@ -128,4 +130,5 @@ def build(of, store):
     board = board_of(of, measured)
     write_board(board, folder, chosen)
     write_selections(chosen, folder / "selection")
+    write_tables(tables(board, of), folder / "tables")
     return write_site(of, store, board, measured, chosen)
