@@ -68,7 +68,10 @@ def _of_patients(study: Study, results: Results) -> list[str]:
         o = results.outcomes
         events = min(int(o.event[o.fold == k].sum()) for k in np.unique(o.fold))
         if events < FEW_EVENTS:
-            warnings.append(f"A fold has only {events} events; its C-index is a coarse number.")
+            warnings.append(
+                f"A fold has only {events} events; its C-index is a coarse number, and with so few the p of the "
+                "jackknife is too small ('bench compare' permutes)."
+            )
     if results.external is not None and int(results.external.event.sum()) < FEW_EVENTS:
         warnings.append(f"The external cohort has only {int(results.external.event.sum())} events; read its intervals.")
     return warnings

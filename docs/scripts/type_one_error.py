@@ -2,9 +2,10 @@
 
 Below the table stand the medians of what such cohorts can show of two models of equal quality.
 
-In the first part both models know the true log-hazard up to independent noise of one size, so neither is better. In the
-second part linear models are fitted in five times repeated 5-fold cross-validation, once on either half of the
-predictors, which are equally useful; and one method with a random part is compared with itself under another seed.
+In the first part both models know the true log-hazard up to independent noise of one size, so neither is better; with
+folds, patients are dealt into them as a cross-validation does. In the second part linear models are fitted in five
+times repeated 5-fold cross-validation, once on either half of the predictors, which are equally useful; and one method
+with a random part is compared with itself under another seed.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +34,8 @@ Flags = NDArray[np.bool_]
 LEVEL = 0.05
 FOLDS, REPEATS, PREDICTORS = 5, 5, 10
 RESAMPLES = 999
+CORRELATIONS = (0.5, 0.95, 0.99, 0.995)
+"""Of the risks of two models, of which the standard error of their difference is shown."""
 
 
 def cohort(n: int, share: float, log_hazard: Floats, rng: np.random.Generator) -> tuple[Floats, Flags]:
@@ -41,28 +45,37 @@ def cohort(n: int, share: float, log_hazard: Floats, rng: np.random.Generator) -
     return np.where(seen, times, times * rng.random(n)), seen
 
 
-def two_models(n: int, share: float, rng: np.random.Generator) -> dict[str, float]:
+def two_models(n: int, share: float, rng: np.random.Generator, folds: int = 1) -> dict[str, float]:
     """Return p of each test of two equally good columns of risks."""
     from scipy.stats import ttest_rel
 
     truth = rng.normal(size=n)
     times, event = cohort(n, share, truth, rng)
     a, b = (truth + rng.normal(size=n) for _ in range(2))
+    fold = dealt(event, rng, folds)
     seed = int(rng.integers(2**31))
-    tested = compare(times, event, a, b, resamples=RESAMPLES, permutations=RESAMPLES, seed=seed)
-    replicates = bootstrap(times, event, np.zeros(n), [a, b], resamples=RESAMPLES, seed=seed).replicates
-    return {**tested.p, "t-test over bootstrap replicates": float(ttest_rel(*replicates).pvalue)}
+    tested = compare(times, event, a, b, fold, resamples=RESAMPLES, permutations=RESAMPLES, seed=seed)
+    replicates = bootstrap(times, event, fold, [a, b], resamples=RESAMPLES, seed=seed).replicates
+    t_test = float(ttest_rel(*replicates).pvalue) if replicates.shape[1] > 1 else np.nan
+    return {**tested.p, "t-test over bootstrap replicates": t_test}
 
 
-def what_it_shows(n: int, share: float, rng: np.random.Generator) -> tuple[float, float]:
-    """Return the width of one model's interval of C, and the smallest difference of two that is found with 80 %."""
+def what_it_shows(n: int, share: float, rng: np.random.Generator) -> tuple[float, ...]:
+    """Return the width of one model's interval of C, the smallest difference of two that is found with 80 %, and the
+    standard error of the difference of two whose risks have each of :data:`CORRELATIONS`.
+    """
     truth = rng.normal(size=n)
     times, event = cohort(n, share, truth, rng)
-    a, b = (truth + rng.normal(size=n) for _ in range(2))
+    own, other = (rng.normal(size=n) for _ in range(2))
     fold = np.zeros(n)
-    low, high = bootstrap(times, event, fold, [a], resamples=RESAMPLES, seed=0).interval(0)
-    parts = [influence(times, event, fold, risk) for risk in (a, b)]
-    return high - low, smallest_detectable_difference(standard_error(parts[0] - parts[1]))
+    low, high = bootstrap(times, event, fold, [truth + own], resamples=RESAMPLES, seed=0).interval(0)
+    of_a = influence(times, event, fold, truth + own)
+    errors = []
+    for correlation in CORRELATIONS:
+        common = 2 * correlation - 1  # of the noise, which is half of the variance of a risk
+        b = truth + common * own + np.sqrt(1 - common**2) * other
+        errors.append(standard_error(of_a - influence(times, event, fold, b)))
+    return high - low, smallest_detectable_difference(errors[0]), *errors
 
 
 def two_ways_of_fitting(n: int, share: float, rng: np.random.Generator) -> dict[str, float]:
@@ -74,7 +87,7 @@ def two_ways_of_fitting(n: int, share: float, rng: np.random.Generator) -> dict[
     halves = x[:, :PREDICTORS], x[:, PREDICTORS:]
     differences = []
     for _ in range(REPEATS):
-        fold = dealt(event, rng)
+        fold = dealt(event, rng, FOLDS)
         for k in range(FOLDS):
             test = fold == k
             c = [
@@ -93,7 +106,7 @@ def one_method_twice(n: int, share: float, rng: np.random.Generator) -> dict[str
     """Return the jackknife's p of a method against itself: each seed fits every fold on a random half of it."""
     x = rng.normal(size=(n, PREDICTORS))
     times, event = cohort(n, share, x @ np.full(PREDICTORS, 0.35), rng)
-    fold = dealt(event, rng)
+    fold = dealt(event, rng, FOLDS)
     risks = np.zeros((2, n))
     for risk in risks:
         for k in range(FOLDS):
@@ -116,11 +129,11 @@ def family_of_24(n: int, share: float, rng: np.random.Generator) -> dict[str, fl
     return {"any of 24 (jackknife, raw)": p.min(), "any of 24 (jackknife, Holm)": holm(p).min()}
 
 
-def dealt(event: Flags, rng: np.random.Generator) -> NDArray[np.int64]:
+def dealt(event: Flags, rng: np.random.Generator, folds: int) -> NDArray[np.int64]:
     """Return folds with equally many events."""
     fold = np.zeros(len(event), dtype=np.int64)
     for rows in (np.flatnonzero(event), np.flatnonzero(~event)):
-        fold[rng.permutation(rows)] = np.arange(len(rows)) % FOLDS
+        fold[rng.permutation(rows)] = np.arange(len(rows)) % folds
     return fold
 
 
@@ -138,11 +151,21 @@ def main() -> None:
     """Measure and print a Markdown table."""
     cohorts = int(sys.argv[1]) if len(sys.argv) > 1 else 2000
     started = time.process_time()
-    settings = {"n = 170, 28 % events": (170, 0.28), "n = 23, 61 % events": (23, 0.61)}
+    settings = {
+        "n = 170, 28 % events": (170, 0.28),
+        "the same in 5 folds": (170, 0.28),
+        "in 10 folds": (170, 0.28),
+        "n = 23, 61 % events": (23, 0.61),
+    }
+    folded = {"the same in 5 folds": 5, "in 10 folds": 10}
     simulations: list[Callable[[int, float, np.random.Generator], dict[str, float]]]
     rates: dict[str, dict[str, float]] = {}
     for title, (n, share) in settings.items():
-        simulations = [two_models, family_of_24] + ([two_ways_of_fitting, one_method_twice] if n > 100 else [])
+        simulations = [partial(two_models, folds=folded.get(title, 1))]
+        if title not in folded:
+            simulations.append(family_of_24)
+        if title == "the same in 5 folds":
+            simulations += [two_ways_of_fitting, one_method_twice]
         for number, simulate in enumerate(simulations):
             results = [simulate(n, share, np.random.default_rng([n, number, k])) for k in range(cohorts)]
             for test in results[0]:
@@ -153,10 +176,12 @@ def main() -> None:
     for test, row in rates.items():
         cells = " | ".join(f"{row[title]:.1%}".replace("%", " %") if title in row else "–" for title in settings)
         print(f"| {test} | {cells} |")
-    for title, (n, share) in settings.items():
+    for title, (n, share) in {t: s for t, s in settings.items() if t not in folded}.items():
         drawn = [what_it_shows(n, share, np.random.default_rng([n, 9, k])) for k in range(min(cohorts, 200))]
-        width, found = np.nanmedian(drawn, axis=0)
+        width, found, *errors = np.nanmedian(drawn, axis=0)
         print(f"\n{title}: interval of C {width:.2f} wide, difference found with 80 % power {found:.3f}")
+        shown = ", ".join(f"{se:.4f} at {r:g}" for r, se in zip(CORRELATIONS, errors, strict=True))
+        print(f"standard error of the difference by the correlation of the risks: {shown}")
     print(f"\n{time.process_time() - started:.0f} CPU seconds")
 
 
