@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from survbench.leaderboard.board import rounded
 from survbench.leaderboard.gather import Outcomes, Results
-from survbench.leaderboard.render import rounded
 from survbench.leaderboard.sample import Measured
 from survbench.metrics import concordance_index
 from survbench.significance import holm, rank_swap_test, smallest_detectable_difference

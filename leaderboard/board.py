@@ -168,3 +168,14 @@ class Board:
 def finite(value: SupportsFloat) -> float | None:
     """Return a number, or None for what is none."""
     return float(value) if np.isfinite(float(value)) else None
+
+
+def rounded(value: Any) -> Any:
+    """Return JSON with its floats rounded to six significant digits."""
+    if isinstance(value, float):
+        return float(f"{value:.6g}")
+    if isinstance(value, Mapping):
+        return {str(k): rounded(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [rounded(v) for v in value]
+    return value

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from survbench.leaderboard.charts import Chart, Line, settled_range
+from survbench.leaderboard.csv_files import csv_text
 from survbench.leaderboard.curves import Curve
-from survbench.leaderboard.render import harmless, rounded
 
 SOURCE = "Meng et al., IEEE JBHI 26(9), 2022"
 PUBLISHED_ONSET = {
@@ -153,15 +151,6 @@ def onset(curve: Curve) -> str:
     """Return from when on a monitored loss rises, in words: its lowest mean over folds."""
     step = curve.lowest[0]
     return f"step {step:,}" if step < curve.last else f"none up to step {step:,}"
-
-
-def csv_text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Return rows as CSV, numbers with six significant digits."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows([harmless(value) for value in rounded(list(row))] for row in rows)
-    return stream.getvalue()
 
 
 def _lines(panel: Panel, found: Sequence[tuple[str, Curve]], titles: Mapping[str, str]) -> Iterator[Line]:

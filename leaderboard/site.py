@@ -14,6 +14,7 @@ from survbench.examples import Example, read_examples
 from survbench.leaderboard import all_pairs, charts, figures, slices
 from survbench.leaderboard.board import Board, Row
 from survbench.leaderboard.cells import facts
+from survbench.leaderboard.csv_files import csv_text
 from survbench.leaderboard.curves import Curve, curves
 from survbench.leaderboard.gather import Gathered, Results
 from survbench.leaderboard.method_page import method_page
@@ -98,7 +99,7 @@ class _Pages:
             **self._methods(results, known),
         }
         if compared.pairs:
-            made["compare.csv"] = figures.csv_text(all_pairs.COLUMNS, all_pairs.rows(compared))
+            made["compare.csv"] = csv_text(all_pairs.COLUMNS, all_pairs.rows(compared))
         for panel in (panel for _, panels in drawn for panel in panels):
             if panel.chart is not None:
                 made[f"figures/{panel.panel.name}.svg"] = str(charts.svg(panel.chart, alone=True))
@@ -133,7 +134,7 @@ class _Pages:
             for name, chart in page.charts().items():
                 stem = f"methods/{method_folder(row.method)}/{name}"
                 made[f"{stem}.svg"] = str(charts.svg(chart, alone=True))
-                made[f"{stem}.csv"] = figures.csv_text(charts.COLUMNS, charts.rows(chart))
+                made[f"{stem}.csv"] = csv_text(charts.COLUMNS, charts.rows(chart))
         return made
 
     def _compare(self, compared: all_pairs.Compared) -> str:
