@@ -32,9 +32,10 @@ class Contrast(_Strict):
 
 
 class ContrastTable(_Strict):
-    """Contrasts that are adjusted together."""
+    """Contrasts that are adjusted together: those of one table of the paper."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]
+    paper_table: Literal["II", "III", "IV", "V"]
     title: str
     contrasts: tuple[Contrast, ...]
 

@@ -8,8 +8,7 @@ from itertools import combinations
 from typing import Any
 
 from survbench.files import finite
-from survbench.leaderboard.board import PairMatrix
-from survbench.leaderboard.render import rounded
+from survbench.leaderboard.board import PairMatrix, rounded
 from survbench.leaderboard.sample import PERMUTATIONS, Measured, fold_concordance
 from survbench.significance import smallest_detectable_difference
 

@@ -178,3 +178,14 @@ class Board:
     tie_groups: tuple[tuple[str, ...], ...] = ()
     contrasts: tuple[ContrastRow, ...] = ()
     warnings: tuple[str, ...] = ()
+
+
+def rounded(value: Any) -> Any:
+    """Return JSON with its floats rounded to six significant digits."""
+    if isinstance(value, float):
+        return float(f"{value:.6g}")
+    if isinstance(value, Mapping):
+        return {str(k): rounded(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [rounded(v) for v in value]
+    return value

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from survbench.leaderboard.charts import Chart, Line, settled_range
+from survbench.leaderboard.csv_files import csv_text
 from survbench.leaderboard.curves import Curve
-from survbench.leaderboard.render import harmless, rounded
 
 SOURCE = "Meng et al., IEEE JBHI 26(9), 2022"
 PUBLISHED_ONSET = {
@@ -172,15 +170,6 @@ def onset_rows(found: Sequence[Onset], learning_rate_scale: float) -> Iterator[t
         yield (
             o.method, step, o.curve.lowest[0], o.curve.last, *o.rise, o.curve.fits, learning_rate_scale, o.published,
         )  # fmt: skip
-
-
-def csv_text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Return rows as CSV, numbers with six significant digits."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows([harmless(value) for value in rounded(list(row))] for row in rows)
-    return stream.getvalue()
 
 
 def convergence_lines(found: Sequence[Curve], *, marked: bool = False) -> Iterator[Line]:

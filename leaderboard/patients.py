@@ -24,8 +24,8 @@ def patient_rows(patients: Mapping[str, Described], endpoint: str) -> Iterator[d
         endpoint: name of the outcome.
 
     Yields:
-        ``characteristic level text external_text published published_external``, and the univariate Cox model of the
-        cohort (``hazard_ratio low high p reason``) and of the external one (``external_*``).
+        ``characteristic level text external_text published published_external published_p``, and the univariate Cox
+        model of the cohort (``hazard_ratio low high p reason``) and of the external one (``external_*``).
     """
     if "cohort" not in patients:
         return
@@ -33,6 +33,7 @@ def patient_rows(patients: Mapping[str, Described], endpoint: str) -> Iterator[d
     both = (ours, other)
     yield _row("patients", "", _texts(both, lambda d: f"{d['patients']:,}"))
     yield _row("events", endpoint, _texts(both, lambda d: _count(d["events"], d["patients"])))
+    yield _row("censored", "", _texts(both, lambda d: _count(d["patients"] - d["events"], d["patients"])))
     yield _row("follow-up", "months", _texts(both, lambda d: _spread(d["follow_up"])))
     beside = {} if other is None else {column["name"]: column for column in other["columns"]}
     for column in ours["columns"]:
@@ -74,6 +75,7 @@ def _row(
         **{f"external_{key}": external_term[key] for key in NO_TERM},
         "published": published.get("training", ""),
         "published_external": published.get("testing", ""),
+        "published_p": published.get("p"),
     }
 
 
@@ -117,5 +119,5 @@ def _file() -> Mapping[str, Any]:
 
 
 @cache
-def _published() -> dict[tuple[str, str], Mapping[str, str]]:
+def _published() -> dict[tuple[str, str], Mapping[str, Any]]:
     return {(row["characteristic"], row.get("level", "")): row for row in _file()["rows"]}

@@ -5,16 +5,16 @@ The same board gives the same bytes: keys in order, numbers with six significant
 
 from __future__ import annotations
 
-import csv
-import io
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from survbench.files import write_text
-from survbench.leaderboard.board import BOARD_SCHEMA, Board, ContrastRow, PairMatrix, Row
+from survbench.leaderboard import csv_files
+from survbench.leaderboard.board import BOARD_SCHEMA, Board, ContrastRow, PairMatrix, Row, rounded
 from survbench.leaderboard.cells import bootstrap_floor, cells, facts
 from survbench.leaderboard.page import html
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from rich.table import Table
     from survbench.leaderboard.selection import FeatureSelection
 
-FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
-"""What a spreadsheet takes for the start of a formula; the last four are the full-width forms."""
+MARKUP = re.compile(r"[\\`*_~\[\]<>|&$]")
+"""What Markdown, as GitHub reads it, takes for more than itself within a line."""
 KINDS = ("md", "csv", "json", "html")
 NESTED = {"published", "auc", "brier", "calibration", "reasons", "tie_groups"}
 """What a row of the CSV holds in columns of its own."""
@@ -70,15 +70,11 @@ def json_text(board: Board) -> str:
 
 
 def csv_text(board: Board) -> str:
-    """Return the rows as CSV; text that a spreadsheet would take for a formula gets a leading apostrophe."""
+    """Return the rows as CSV."""
     rows = [_flat(row) for row in to_json(board)["rows"]]
     # rows without a C-index have no horizons
     names = list(dict.fromkeys(name for row in rows for name in row)) or ["method"]
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, names, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({k: harmless(v) for k, v in row.items()} for row in rows)
-    return stream.getvalue()
+    return csv_files.csv_text(names, ([row.get(name) for name in names] for row in rows))
 
 
 def markdown(board: Board) -> str:
@@ -122,17 +118,6 @@ def terminal_table(board: Board, *, width: int = 140) -> Table:
     return table
 
 
-def rounded(value: Any) -> Any:
-    """Return JSON with its floats rounded to six significant digits."""
-    if isinstance(value, float):
-        return float(f"{value:.6g}")
-    if isinstance(value, Mapping):
-        return {str(k): rounded(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [rounded(v) for v in value]
-    return value
-
-
 def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
     published_values = row["published"] or {}
     flat = {k: v for k, v in sorted(row.items()) if k not in NESTED}
@@ -147,17 +132,11 @@ def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
     return flat
 
 
-def harmless(value: Any) -> Any:
-    """Return text on one line, which no spreadsheet takes for a formula; other values as they are."""
-    if not isinstance(value, str):
-        return value
-    one_line = " ".join(value.split())
-    return f"'{one_line}" if one_line.startswith(FORMULA) else one_line
-
-
 def plain(text: Any) -> str:
-    """Return text as Markdown in which nothing is a tag, a link, code, emphasis or the end of a cell."""
-    one_line = " ".join(str(text).split()).replace("&", "&amp;")
-    for character in "<>|\\[]`*":
-        one_line = one_line.replace(character, f"&#{ord(character)};")
-    return one_line
+    r"""Return text on one line as Markdown in which nothing is a tag, a link, code, emphasis, a formula or the end of a
+    cell.
+
+    >>> print(plain("__init__() got <b> | $x$"))
+    \_\_init\_\_() got \<b\> \| \$x\$
+    """
+    return MARKUP.sub(r"\\\g<0>", " ".join(str(text).split()))

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from survbench.files import write_text
-from survbench.leaderboard import charts
+from survbench.leaderboard import charts, csv_files
+from survbench.leaderboard.board import rounded
 from survbench.leaderboard.cells import number, plural
 from survbench.leaderboard.charts import Chart, Line
-from survbench.leaderboard.render import harmless, rounded
 from survbench.leaderboard.selection import TOP, FeatureSelection
 
 if TYPE_CHECKING:
@@ -42,14 +40,11 @@ def to_json(s: FeatureSelection) -> dict[str, Any]:
 
 def csv_text(s: FeatureSelection) -> str:
     """Return the columns that a fit kept as CSV, with a column of weights per fit."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
     of_fits = [f"seed_{seed}_fold_{fold}" for seed, fold in s.fits]
-    writer.writerow(["name", "kept", "fits", "mean_weight", "sign_agreement", *of_fits])
-    for c in s.columns:
-        numbers = rounded([c.mean_weight, c.sign_agreement, *c.weights])
-        writer.writerow([harmless(c.name), c.kept, len(s.fits), *numbers])
-    return stream.getvalue()
+    return csv_files.csv_text(
+        ["name", "kept", "fits", "mean_weight", "sign_agreement", *of_fits],
+        ([c.name, c.kept, len(s.fits), c.mean_weight, c.sign_agreement, *c.weights] for c in s.columns),
+    )
 
 
 def summary(s: FeatureSelection) -> str:

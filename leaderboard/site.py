@@ -15,6 +15,7 @@ from survbench.examples import Example, read_examples
 from survbench.leaderboard import all_pairs, charts, figures, slices, tuning
 from survbench.leaderboard.board import Board, Row
 from survbench.leaderboard.cells import facts
+from survbench.leaderboard.csv_files import csv_text
 from survbench.leaderboard.curves import Curve, curves
 from survbench.leaderboard.gather import Gathered, Results
 from survbench.leaderboard.method_page import method_page
@@ -108,7 +109,7 @@ class _Pages:
             **self._tuning(),
         }
         if compared.pairs:
-            made["compare.csv"] = figures.csv_text(all_pairs.COLUMNS, all_pairs.rows(compared))
+            made["compare.csv"] = csv_text(all_pairs.COLUMNS, all_pairs.rows(compared))
         of_pages = ("methods/", "tuning/")
         own = [name for name in made if name.endswith((".csv", ".svg")) and not name.startswith(of_pages)]
         return {**made, "protocol.html": self._protocol([*(f"data/{name}" for name in downloads), *sorted(own)])}
@@ -148,7 +149,7 @@ class _Pages:
             for name, chart in page.charts().items():
                 stem = f"methods/{method_folder(row.method)}/{name}"
                 made[f"{stem}.svg"] = str(charts.svg(chart, alone=True))
-                made[f"{stem}.csv"] = figures.csv_text(charts.COLUMNS, charts.rows(chart))
+                made[f"{stem}.csv"] = csv_text(charts.COLUMNS, charts.rows(chart))
         return made
 
     def _figures(self, results: Results, known: Mapping[str, Sequence[Curve]]) -> dict[str, str]:
@@ -165,7 +166,7 @@ class _Pages:
         for figure, found in onsets.items():
             if found:
                 rows = figures.onset_rows(found, rate)
-                made[f"figures/figure-{figure.number}-onset.csv"] = figures.csv_text(figures.ONSET_COLUMNS, rows)
+                made[f"figures/figure-{figure.number}-onset.csv"] = csv_text(figures.ONSET_COLUMNS, rows)
         return made
 
     def _tuning(self) -> dict[str, str]:
@@ -178,11 +179,11 @@ class _Pages:
             here: self._page(here, views=views, svg=charts.svg, in_words=tuning.in_words, without_paths=without_paths)
         }
         for search, drawn, shares in views:
-            made[f"tuning/{search.stem}.csv"] = figures.csv_text(search.columns, search.rows())
+            made[f"tuning/{search.stem}.csv"] = csv_text(search.columns, search.rows())
             made.update({f"tuning/{name}.svg": str(charts.svg(chart, alone=True)) for name, chart in drawn.items()})
             if shares:
                 name = f"tuning/{search.stem}-importance.csv"
-                made[name] = figures.csv_text(tuning.IMPORTANCE_COLUMNS, shares)
+                made[name] = csv_text(tuning.IMPORTANCE_COLUMNS, shares)
         return made
 
     def _compare(self, compared: all_pairs.Compared, matrix: Sequence[str]) -> str:

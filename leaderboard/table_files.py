@@ -2,35 +2,34 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-import unicodedata
+import re
+import textwrap
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from survbench.files import write_text
-from survbench.leaderboard.render import harmless, plain, rounded
-from survbench.leaderboard.tables import Table
+from survbench.leaderboard import csv_files
+from survbench.leaderboard.board import rounded
+from survbench.leaderboard.render import plain
+from survbench.leaderboard.tables import Cells, Table
+from survbench.leaderboard.tex import tex
 
 KINDS = ("md", "csv", "tex", "json")
 PREAMBLE = r"""\documentclass[a4paper,landscape]{article}
 \usepackage[margin=1.5cm]{geometry}
-\usepackage{booktabs}
+\usepackage{booktabs,graphicx}
 \pagestyle{empty}
 \begin{document}
 """
-"""The class, a page wide enough, and booktabs: all that the tables need."""
-COMMANDS = {
-    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
-    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"$<$", ">": r"$>$", "|": r"$|$", '"': "''",
-    "–": "--", "—": "---", "×": r"$\times$", "±": r"$\pm$", "≤": r"$\leq$", "≥": r"$\geq$", "·": r"$\cdot$",
-    "µ": r"$\mu$", "…": r"\dots{}", "ß": r"\ss{}", "æ": r"\ae{}", "Æ": r"\AE{}", "ø": r"\o{}", "Ø": r"\O{}",
-    "ł": r"\l{}", "Ł": r"\L{}", "‘": "`", "’": "'", "“": "``", "”": "''",
-}  # fmt: skip
-ACCENTS = {0x300: "`", 0x301: "'", 0x302: "^", 0x303: "~", 0x304: "=", 0x308: '"', 0x30A: "r", 0x30C: "v", 0x327: "c"}
-"""Combining marks that the standard fonts have."""
+"""The class, a wide page, and what the tables need: rules, and smaller print where a table is wider than a line."""
+MOST_ROWS = 30
+"""Rows of a table on one page of LaTeX."""
+HEAD, TEXT = 12, 36
+"""Letters after which a heading and a cell of text go on in the next line, in LaTeX."""
+ASIDE = re.compile(r"\([^()]{,12}\)")
+"""What stays on one line: a short text in brackets."""
 
 
 def write_tables(tables: Sequence[Table], folder: Path) -> None:
@@ -57,12 +56,8 @@ def markdown(table: Table) -> str:
 
 
 def csv_text(table: Table) -> str:
-    """Return a table's values as CSV; text that a spreadsheet would take for a formula gets a leading apostrophe."""
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, list(table.rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({key: harmless(rounded(value)) for key, value in row.items()} for row in table.rows)
-    return stream.getvalue()
+    """Return a table's values as CSV."""
+    return csv_files.csv_text(list(table.rows[0]), (list(row.values()) for row in table.rows))
 
 
 def json_text(table: Table) -> str:
@@ -77,62 +72,60 @@ def json_text(table: Table) -> str:
 
 
 def latex(table: Table) -> str:
-    """Return a table as a LaTeX document of its own, without the columns that a page has no room for."""
+    """Return a table as a LaTeX document of its own: as wide as a line at most, without the columns that a page has no
+    room for, long ones in parts.
+    """
     table = replace(table, columns=tuple(column for column in table.columns if column.in_latex))
+    lines: list[str] = []
+    for first in range(0, len(table.rows), MOST_ROWS):
+        lines += _float(table, table.rows[first : first + MOST_ROWS], " (continued)" if first else "")
+    lines += [rf"{{\scriptsize\raggedright\noindent {tex(note)}\par}}" for note in table.notes]
+    return PREAMBLE + "\n".join([*lines, r"\end{document}"]) + "\n"
+
+
+def _float(table: Table, rows: Sequence[Cells], more: str) -> list[str]:
+    """Return some rows as a float of LaTeX, its lines."""
     columns = "l" * table.left + "r" * (len(table.columns) - table.left)
-    lines = [
-        r"\begin{table}[h]",
+    heads = [rf"\textbf{{{_stacked(column.head, HEAD, 'b')}}}" for column in table.columns]
+    return [
+        r"\begin{table}[htbp]",
         r"\centering",
         r"\scriptsize",
-        rf"\caption{{{tex(table.title)}}}",
-        rf"\begin{{tabular}}{{@{{}}{columns}@{{}}}}",
+        r"\setlength{\tabcolsep}{4pt}",
+        rf"\caption{{{tex(table.title + more)}}}",
+        rf"\sbox0{{\begin{{tabular}}{{@{{}}{columns}@{{}}}}",
         r"\toprule",
-        _line([tex_head(column.head) for column in table.columns]),
+        _line(heads),
         r"\midrule",
-        *(_line([tex(column.text(row)) for column in table.columns]) for row in table.rows),
+        *(_line(_cells(table, row)) for row in rows),
         r"\bottomrule",
-        r"\end{tabular}",
+        r"\end{tabular}}",
+        r"\ifdim\wd0>\linewidth \resizebox{\linewidth}{!}{\usebox0}\else \usebox0\fi",
         r"\end{table}",
-        *(rf"{{\scriptsize\noindent {tex(note)}\par}}" for note in table.notes),
-        r"\end{document}",
     ]
-    return PREAMBLE + "\n".join(lines) + "\n"
 
 
-def tex(text: str) -> str:
-    r"""Return text on one line that LaTeX prints as it stands, with the standard fonts and nothing executed.
+def _cells(table: Table, row: Cells) -> list[str]:
+    texts = [column.text(row) for column in table.columns]
+    return [*(_stacked(text, TEXT, "t") for text in texts[: table.left]), *map(tex, texts[table.left :])]
 
-    A character that the standard fonts do not have is given by its code.
 
-    >>> tex("50 % of Müller_1")
-    '50 \\% of M\\"{u}ller\\_1'
+def _stacked(text: str, letters: int, place: str) -> str:
+    """Return text in lines of about so many letters, so that its column stays narrow; ``t`` and ``b`` say which of them
+    stands in line with its neighbours.
     """
-    return "".join(map(_character, " ".join(text.split())))
-
-
-def tex_head(text: str) -> str:
-    """Return a heading in bold, in lines of about 16 letters so that columns stay narrow."""
-    lines: list[str] = []
-    for word in text.split():
-        if lines and len(lines[-1]) + len(word) < 16:
-            lines[-1] += f" {word}"
-        else:
-            lines.append(word)
-    stacked = r"\\".join(tex(line) for line in lines)
-    return rf"\textbf{{\begin{{tabular}}[b]{{@{{}}l@{{}}}}{stacked}\end{{tabular}}}}"
+    unbroken = ASIDE.sub(lambda found: found[0].replace(" ", "\N{NO-BREAK SPACE}"), text)
+    lines = textwrap.wrap(unbroken, letters, break_long_words=False, break_on_hyphens=False)
+    if len(lines) < 2:
+        return tex(text)
+    stacked = r"\\".join(map(_guarded, map(tex, lines)))
+    return rf"\begin{{tabular}}[{place}]{{@{{}}l@{{}}}}{stacked}\end{{tabular}}"
 
 
 def _line(cells: Sequence[str]) -> str:
-    return " & ".join(cells) + r" \\"
+    return _guarded(" & ".join(cells)) + r" \\"
 
 
-def _character(character: str) -> str:
-    if character in COMMANDS:
-        return COMMANDS[character]
-    if character.isascii():
-        return character if character.isprintable() else ""
-    base, *marks = list(unicodedata.normalize("NFD", character))
-    if base.isascii() and len(marks) == 1 and ord(marks[0]) in ACCENTS:
-        letter = {"i": r"\i", "j": r"\j"}.get(base, base)
-        return rf"\{ACCENTS[ord(marks[0])]}{{{letter}}}"
-    return f"[U+{ord(character):04X}]"
+def _guarded(line: str) -> str:
+    """Return a line whose start the end of the line before it does not take for an argument."""
+    return f"{{}}{line}" if line.startswith(("[", "*")) else line

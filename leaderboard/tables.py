@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from survbench.contrasts import paper_contrasts
 from survbench.leaderboard.board import Board, Row
 from survbench.leaderboard.cells import NONE, bootstrap_floor, facts, interval, number, p_value, signed
 from survbench.leaderboard.patients import REFERENCE, patient_rows, patients_source
@@ -13,11 +14,31 @@ from survbench.significance import FEW_EVENTS
 from survbench.study import Study
 
 PAPER_TABLES = {
-    "table-2": "Survival models compared (Table II)",
-    "table-3": "DeepMTS and its parts (Table III)",
-    "table-4": "Segmentation backbones (Table IV)",
-    "table-5": "Layers before pooling (Table V)",
+    "table-2": (
+        "Survival models compared (Table II)",
+        (
+            *("radiomics-lasso-cox", "radiomics-rsf", "radiomics-deepsurv"),
+            *("deepfeat-lasso-cox", "deepfeat-rsf", "deepfeat-deepsurv"),
+            *("cnn-survival", "mdsn", "dlpm", "deepmts"),
+        ),
+    ),
+    "table-3": (
+        "DeepMTS and its parts (Table III)",
+        (
+            *("seg-backbone", "sur-hs-seg", "sur-hs", "sur-casnet-seg", "sur-casnet"),
+            *("mt-hs", "mt-casnet", "deepmts"),
+        ),
+    ),
+    "table-4": (
+        "Segmentation backbones (Table IV)",
+        (
+            *("unet", "seg-backbone", "sur-hs-unet", "sur-hs", "mt-hs-unet", "mt-hs"),
+            *("mt-casnet-unet", "mt-casnet", "deepmts-unet", "deepmts"),
+        ),
+    ),
+    "table-5": ("Layers before pooling (Table V)", ("seg-backbone", "sur-hs", "mt-hs-baseline", "mt-hs")),
 }
+"""Title and methods of each table by the tag that its methods declare; the methods as the paper lists them."""
 QUOTED = "Published P values are quoted, not reproduced: the paper does not name its test."
 OTHERS = "Published values are of the paper's patients and budget (170 and 23 patients, 15,000 steps): another cohort."
 Cells = Mapping[str, Any]
@@ -49,11 +70,9 @@ class Table:
 
 def tables(board: Board, study: Study) -> tuple[Table, ...]:
     """Return the tables of a study that have rows, in the paper's order, the paper's contrasts, and all pairs."""
-    made = [_patients(board, study)]
-    for tag, title in PAPER_TABLES.items():
-        names = {entry.name for entry in study.entries if tag in entry.tags}
-        made.append(_methods(board, tag, title, [row for row in board.rows if row.method in names]))
-    return tuple(table for table in (*made, _contrasts(board), _pairs(board)) if table.rows)
+    of_methods = (_methods(board, study, tag) for tag in PAPER_TABLES)
+    made = (_patients(board, study), *of_methods, _contrasts(board), _pairs(board))
+    return tuple(table for table in made if table.rows)
 
 
 def _patients(board: Board, study: Study) -> Table:
@@ -70,6 +89,7 @@ def _patients(board: Board, study: Study) -> Table:
         Column("p", lambda r: p_value(r["p"])),
         Column("Published, training", lambda r: r["published"] or NONE),
         *([Column("Published, testing", lambda r: r["published_external"] or NONE)] if outside else []),
+        Column("Published p", lambda r: p_value(r["published_p"])),
     ]
     rows = tuple(patient_rows(study.patients, str(board.cohort["endpoint"])))
     missing = {f"{r['characteristic']}: {r['reason']}": None for r in rows if r["reason"] not in {"", REFERENCE}}
@@ -78,13 +98,21 @@ def _patients(board: Board, study: Study) -> Table:
         "Follow-up: median (95 % CI) by reverse Kaplan-Meier.",
         "Hazard ratios: univariate Cox models, of a number for one unit more, of levels against the first.",
         *([f"No hazard ratio: {'; '.join(missing)}."] if missing else []),
-        f"Published: {patients_source()}.",
+        f"Published: {patients_source()}; p: section 4.1, which calls no other clinical parameter significant.",
     )
     return Table(name="table-1", title="Patients (Table I)", columns=tuple(columns), rows=rows, notes=notes, left=2)
 
 
-def _methods(board: Board, tag: str, title: str, rows: list[Row]) -> Table:
-    """Return Table II with the external cohort, the others with Dice: what the paper prints."""
+def _methods(board: Board, study: Study, tag: str) -> Table:
+    """Return the paper's rows in its order, and below them other methods that declare the tag, in the board's.
+
+    Table II has the external cohort, the others have Dice: what the paper prints.
+    """
+    title, names = PAPER_TABLES[tag]
+    known = {row.method: row for row in board.rows}
+    tagged = {entry.name for entry in study.entries if tag in entry.tags}
+    printed = [known[name] for name in names if name in known]
+    others = [row for row in board.rows if row.method in tagged.difference(names)]
     columns = [
         Column("Method", lambda r: str(r["title"])),
         Column(
@@ -111,8 +139,13 @@ def _methods(board: Board, tag: str, title: str, rows: list[Row]) -> Table:
         name=tag,
         title=title,
         columns=tuple(columns),
-        rows=tuple(map(_values, rows)),
-        notes=(_made_under(board), OTHERS, *board.warnings),
+        rows=tuple(map(_values, (*printed, *others))),
+        notes=(
+            *([f"Below the paper's rows, not in the paper: {'; '.join(r.title for r in others)}."] if others else []),
+            _made_under(board),
+            OTHERS,
+            *board.warnings,
+        ),
     )
 
 
@@ -127,6 +160,9 @@ def _values(row: Row) -> dict[str, Any]:
 
 
 def _contrasts(board: Board) -> Table:
+    titles = {row.method: row.title for row in board.rows}
+    numbers = {table.name: table.paper_table for table in paper_contrasts()}
+
     def ours(prefix: str) -> Callable[[Cells], str]:
         return lambda r: signed(*(r[f"{prefix}{name}"] for name in ("difference", "difference_low", "difference_high")))
 
@@ -146,8 +182,8 @@ def _contrasts(board: Board) -> Table:
         name="contrasts",
         title="The paper's contrasts",
         columns=(
-            Column("Table", lambda r: str(r["table"])),
-            Column("Contrast", lambda r: f"{r['a']} - {r['b']}"),
+            Column("Table", lambda r: numbers.get(r["table"], r["table"])),
+            Column("Contrast", lambda r: " against ".join(titles.get(r[of], r[of]) for of in ("a", "b"))),
             Column("Difference of C (95 % CI)", ours("")),
             Column("p", lambda r: p_value(r["p"])),
             Column("Holm p", lambda r: p_value(r["p_holm"])),
@@ -161,6 +197,7 @@ def _contrasts(board: Board) -> Table:
         rows=tuple(asdict(row) for row in board.contrasts),
         notes=(
             QUOTED,
+            "Difference: C of the first method minus C of the second.",
             "p: paired infinitesimal jackknife. Holm and BH p adjust it within each table, over the contrasts tested.",
             "Bootstrap p and permutation p (exchange of ranks): raw.",
             *filter(None, [bootstrap_floor(board)]),

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from reading import READER, cells_of
 from survbench import significance
 from survbench.cli.comparison import methods_json, methods_lines
 from survbench.errors import BenchError, UnknownNameError
@@ -268,18 +269,33 @@ def test_foreign_text_is_no_formula_no_html_and_breaks_no_table(evil):
     page = html(evil)
     assert "<script>alert" not in page
     assert "</script><b>" not in page
-    line = next(x for x in markdown(evil).splitlines() if "cmd" in x)
-    assert "<script>" not in line
-    assert line.count("|") == 16, "15 columns"
+    heads, cells = cells_of(markdown(evil))
+    assert cells[3] == EVIL
+    assert len(cells) == len(heads) == 15
 
 
-def test_foreign_text_makes_no_link_and_no_code_in_markdown(store):
-    title = "[click](javascript:alert(1)) `x` a\\|b"
+@pytest.mark.parametrize(
+    "title",
+    [
+        "[click](javascript:alert(1)) `x` a\\|b\\",
+        "![x](y) <b>bold</b> <https://a.example> &lt; &#60; R&D",
+        "TypeError: __init__() missing, _this_ and *that* and ~~the rest~~",
+        "\\_ \\\\ \\| || \\\\|",
+    ],
+)
+def test_foreign_text_is_nothing_but_text_in_markdown(store, title):
     text = markdown(build_board(study([method(store, "m", GOOD, title=title)], external=False), store))
-    line = next(x for x in text.splitlines() if "click" in x)
-    assert "](" not in line
-    assert "`" not in line
-    assert line.count("|") == 16
+    heads, cells = cells_of(text)
+    assert cells[3] == title
+    assert len(cells) == len(heads)
+
+
+def test_a_failure_is_told_as_it_was_raised(store):
+    entry = method(store, "m", GOOD)
+    error = {"type": "TypeError", "message": "__init__() missing", "traceback": ""}
+    put(store, "m-0-1", None, status="failed", error=error)
+    page = READER.render(markdown(build_board(study([entry], external=False), store)))
+    assert "TypeError: __init__() missing" in page
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t=", "\r=", " \n=", "＝"])

@@ -73,8 +73,8 @@ def _info(
 
 METHODS: tuple[MethodInfo, ...] = (
     _info("deepmts", "DeepMTS", {}, tables="234", seconds=42, c=0.722, external=0.698, dice=0.760),
-    _info("seg-backbone", "Seg-Backbone", NO_CASCADE | NO_SHARING, tables="34", seconds=33, dice=0.758),
-    _info("sur-hs", "Sur-HS", NO_SEGMENTATION | NO_CASCADE, tables="34", seconds=13, c=0.678),
+    _info("seg-backbone", "Seg-Backbone", NO_CASCADE | NO_SHARING, tables="345", seconds=33, dice=0.758),
+    _info("sur-hs", "Sur-HS", NO_SEGMENTATION | NO_CASCADE, tables="345", seconds=13, c=0.678),
     _info(
         "sur-hs-seg",
         "Sur-HS, masked input",
