@@ -64,7 +64,7 @@ def one_risk(risk: ArrayLike, patients: int) -> Floats:
     """
     if np.ndim(risk) != 1:
         raise ValueError(f"risk needs the shape ({patients},), got {np.shape(risk)}")
-    (r,) = seeds_of(risk, patients)
+    r: Floats = seeds_of(risk, patients)[0]
     return r
 
 
