@@ -158,7 +158,7 @@ def _values(row: Row) -> dict[str, Any]:
 
 def _contrasts(board: Board) -> Table:
     titles = {row.method: row.title for row in board.rows}
-    numbers = {table.name: table.paper_table for table in paper_contrasts()}
+    numbers: dict[str, str] = {table.name: table.paper_table for table in paper_contrasts()}
 
     def ours(prefix: str) -> Callable[[Cells], str]:
         return lambda r: signed(*(r[f"{prefix}{name}"] for name in ("difference", "difference_low", "difference_high")))
@@ -177,8 +177,8 @@ def _contrasts(board: Board) -> Table:
         name="contrasts",
         title="The paper's contrasts",
         columns=(
-            Column("Table", lambda r: numbers.get(r["table"], r["table"])),
-            Column("Contrast", lambda r: " against ".join(titles.get(r[of], r[of]) for of in ("a", "b"))),
+            Column("Table", lambda r: numbers.get(r["table"], str(r["table"]))),
+            Column("Contrast", lambda r: " against ".join(titles.get(r[of], str(r[of])) for of in ("a", "b"))),
             Column("Difference of C (95 % CI)", ours("")),
             Column("p", lambda r: p_value(r["p"])),
             Column("Holm p", lambda r: p_value(r["p_holm"])),

@@ -53,7 +53,7 @@ def _character(character: str) -> str:
     kind, *codes = unicodedata.decomposition(character).split() or [""]
     if kind in RAISED:
         return rf"\{RAISED[kind]}{{{tex(''.join(chr(int(code, 16)) for code in codes))}}}"
-    base, *marks = unicodedata.normalize("NFD", character)
+    base, *marks = list(unicodedata.normalize("NFD", character))
     if base.isascii() and len(marks) == 1 and ord(marks[0]) in ACCENTS:
         letter = {"i": r"\i", "j": r"\j"}.get(base, base)
         return rf"\{ACCENTS[ord(marks[0])]}{{{letter}}}"
