@@ -258,9 +258,10 @@ def test_long_names_and_many_rows_stay_on_the_page(log_of, preamble, name):
 
 
 def test_all_characters_that_latex_has_compile(log_of):
-    text = " ".join(chr(code) for code in (*range(33, 127), *range(0xA1, 0x180), *range(0x370, 0x400)))
-    text += " ⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ ₀₁₂₃₄₅₆₇₈₉ ‐ ‑ – — − × ÷ ± ≤ ≥ ≠ ≈ ∞ → … ‘a’ “b” ™"
-    document = f"{PREAMBLE}\\raggedright {tex(text)}\n\\end{{document}}\n"
+    symbols = "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ ₀₁₂₃₄₅₆₇₈₉ ‐ ‑ – — − × ÷ ± ≤ ≥ ≠ ≈ ∞ → … ‘a’ “b” ™ µ ° ² αβγ Ω"
+    assert "U+" not in tex(symbols)
+    letters = " ".join(chr(code) for code in (*range(33, 127), *range(0xA1, 0x180), *range(0x370, 0x400)))
+    document = f"{PREAMBLE}\\raggedright {tex(f'{letters} {symbols}')}\n\\end{{document}}\n"
     assert lost(log_of(document)) == ([], [])
 
 
