@@ -59,11 +59,6 @@ class Protocol:
         """
         return "external" if self.selection == "paper" else "out-of-fold"
 
-    @property
-    def splits_fingerprint(self) -> str:
-        """Content hash of the folds."""
-        return digest([sorted(fold) for fold in self.folds])
-
     def to_json(self) -> dict[str, Any]:
         """Return the protocol as it stands in ``study.json`` and on the board."""
         fields = {

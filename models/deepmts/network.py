@@ -43,11 +43,6 @@ class Parts:
     hard_sharing: bool = True
     taps: bool = True
 
-    @property
-    def predicts_risk(self) -> bool:
-        """Whether there is a survival head."""
-        return self.csn or self.hard_sharing
-
 
 class DeepMTSNetwork(ImageNetwork):
     """Maps images (N, channels, X, Y, Z) and a clinical vector (N, clinical) to risk and tumour probability.
