@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from survbench.errors import BenchError
 from survbench.files import write_json
+from survbench.leaderboard.redaction import without_paths
 from survbench.store import SCHEMA, SELECTED, Run, Store, no_curves
 from survbench.study import Study, read_study
 
@@ -100,9 +101,10 @@ def _keys(study: Study) -> list[str]:
 
 
 def _told(run: Run) -> dict[str, Any]:
-    """Return what boards read of a run: an error without its traceback, which names files of a machine."""
+    """Return what boards read of a run: an error without its traceback and without paths, which name a machine."""
     record = {key: value for key, value in run.record.items() if key not in {"provenance", "schema"}}
     if record.get("error"):
-        record["error"] = {**record["error"], "traceback": ""}
+        message = without_paths(record["error"].get("message", ""))
+        record["error"] = {**record["error"], "message": message, "traceback": ""}
     job = {key: value for key, value in run.job.items() if key not in BULKY}
     return {"job": job, "record": record}

@@ -53,7 +53,7 @@ def chosen(store):
         method(store, "failed", RNG.normal(size=30), outside=outside),
         Entry(name="skipped", title="s", family="marker", gives=("risk",), skipped="needs a PET channel"),
     ]
-    error = {"type": "ValueError", "message": "no", "traceback": "File /home/somebody/secret.py"}
+    error = {"type": "ValueError", "message": "no /home/somebody/secret", "traceback": "File /home/somebody/secret.py"}
     put(store, "failed-0-1", None, status="failed", error=error)
     made = study(entries)
     made.write(store.root)
@@ -93,17 +93,27 @@ def test_publishing_fills_a_folder_per_profile_and_building_again_changes_nothin
     publish_results, results = script("publish_results"), tmp_path / "results"
     phantom = replace(chosen, name="phantom-smoke-1", cohort={**chosen.cohort, "name": "phantom"})
     phantom.write(store.root)
+    with pytest.raises(SystemExit, match="are not complete"):
+        publish_results.main([str(store.root)], results)
+    assert not results.exists()
+    phantom = replace(phantom, entries=tuple(e for e in phantom.entries if e.name != "failed"))
+    phantom.write(store.root)
     publish_results.main([str(store.root)], results)
     assert [p.name for p in results.iterdir()] == ["phantom-smoke"], "only the phantom may travel with the code"
     before = {p: p.read_bytes() for p in results.rglob("*") if p.is_file()}
     assert {"leaderboard.md", "leaderboard.csv", "leaderboard.json"} <= {p.name for p in before}
     publish_results.main([], results)
     assert {p: p.read_bytes() for p in results.rglob("*") if p.is_file()} == before
+    replace(phantom, name="phantom-smoke-2", protocol={**phantom.protocol, "tuning": "nested"}).write(store.root)
+    publish_results.main([str(store.root)], results)
+    assert {p: p.read_bytes() for p in results.rglob("*") if p.is_file()} == before, "a tuned study is another"
+    replace(phantom, name="phantom-smoke-3").write(store.root)
+    with pytest.raises(SystemExit, match="phantom-smoke-1, phantom-smoke-3 have one profile"):
+        publish_results.main([str(store.root)], results)
 
 
 def test_committed_boards_are_what_follows_from_committed_predictions(tmp_path):
-    if not any(RESULTS.glob("*/study.json")):
-        pytest.skip("no predictions are committed; docs/scripts/publish_results.py OUT does it")
+    assert {p.parent.name for p in RESULTS.glob("*/study.json")} == {"phantom-quick", "phantom-smoke"}
     copy = tmp_path / "results"
     shutil.copytree(RESULTS, copy)
     for path in [*copy.glob("*/leaderboard.*"), *copy.glob("*/tables/*")]:
@@ -118,7 +128,7 @@ def test_committed_boards_are_what_follows_from_committed_predictions(tmp_path):
 
 def test_the_readmes_table_is_the_committed_board():
     readme_leaderboard = script("readme_leaderboard")
-    if not readme_leaderboard.BOARD.is_file():
-        pytest.skip(f"needs {readme_leaderboard.BOARD.relative_to(ROOT)}; docs/scripts/publish_results.py writes it")
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert readme_leaderboard.with_board(text, readme_leaderboard.BOARD.read_text(encoding="utf-8")) == text
+    with pytest.raises(SystemExit, match="0 blocks"):
+        readme_leaderboard.with_board("no markers", "board")

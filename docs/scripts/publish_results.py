@@ -19,20 +19,38 @@ from survbench.leaderboard.render import csv_text, json_text, markdown
 from survbench.leaderboard.table_files import write_tables
 from survbench.leaderboard.tables import tables
 from survbench.store import Store
-from survbench.study import find_studies
+from survbench.study import Study, find_studies
 
 RESULTS = Path(__file__).parents[2] / "leaderboard" / "results"
 COHORT = "phantom"
 
 
 def publish(out: Path, results: Path) -> None:
-    """Pack the phantom's studies; one of a profile takes the place of an earlier one."""
-    for study in find_studies(out):
-        if study.cohort["name"] == COHORT:
-            folder = results / f"{COHORT}-{study.profile['name']}"
-            shutil.rmtree(folder, ignore_errors=True)
-            pack(study, Store(out), folder)
-            sys.stdout.write(f"{study.name}: {_kilobytes(folder)} kB in {folder}\n")
+    """Pack the phantom's studies under the default protocol; one of a profile takes the place of an earlier one.
+
+    Raises:
+        SystemExit: two studies have one profile, or a method of one is not complete; nothing is packed then.
+    """
+    store, chosen = Store(out), [study for study in find_studies(out) if _is_default(study)]
+    names = [study.profile["name"] for study in chosen]
+    twice = [study.name for study in chosen if names.count(study.profile["name"]) > 1]
+    if twice:
+        raise SystemExit(f"{', '.join(twice)} have one profile. Publish from a folder that holds one of them.")
+    for study in chosen:
+        bad = [row.method for row in build_board(study, store).rows if row.status not in {"ok", "skipped"}]
+        if bad:
+            raise SystemExit(f"{', '.join(bad)} of {study.name} are not complete. Run 'bench run' again.")
+    for study in chosen:
+        folder = results / f"{COHORT}-{study.profile['name']}"
+        shutil.rmtree(folder, ignore_errors=True)
+        pack(study, store, folder)
+        sys.stdout.write(f"{study.name}: {_kilobytes(folder)} kB in {folder}\n")
+
+
+def _is_default(study: Study) -> bool:
+    protocol = study.protocol
+    plain = (protocol["tuning"], protocol["selection"], int(protocol["seeds"])) == ("none", "last", 1)
+    return study.cohort["name"] == COHORT and plain
 
 
 def rebuild(results: Path) -> None:

@@ -11,18 +11,22 @@ BLOCK = re.compile(r"(<!-- leaderboard: quick -->\n).*(<!-- /leaderboard -->)", 
 
 
 def with_board(readme: str, board: str) -> str:
-    """Return the README's text with a board in its block."""
+    """Return the README's text with a board in its block.
+
+    Raises:
+        SystemExit: the README has no such block.
+    """
     # headings of the board would break the README's own
     body = re.sub(r"^#+ (.*)$", r"**\1**", board.strip(), flags=re.MULTILINE)
-    return BLOCK.sub(lambda found: f"{found[1]}{body}\n{found[2]}", readme)
+    text, count = BLOCK.subn(lambda found: f"{found[1]}{body}\n{found[2]}", readme)
+    if count != 1:
+        raise SystemExit(f"README.md has {count} blocks between the markers of the leaderboard, but needs one.")
+    return text
 
 
 def main() -> None:
-    """Replace the block; without committed predictions of that profile it stays as it is."""
+    """Replace the block."""
     path = ROOT / "README.md"
-    if not BOARD.is_file():
-        print(f"{BOARD.relative_to(ROOT)} is not there; README.md is left as it is")
-        return
     text = with_board(path.read_text(encoding="utf-8"), BOARD.read_text(encoding="utf-8"))
     path.write_text(text, encoding="utf-8")
 
