@@ -409,6 +409,8 @@ def test_a_killed_run_goes_on_and_ends_as_an_uninterrupted_one(cheap, tmp_path, 
 @pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_stopped_run_says_how_to_go_on_and_leaves_no_process(tmp_path, number, code):
+    # tests that run in the background ignore it, and so would their children
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     process = bench("run", "--profile", "smoke", "--methods", "deepmts", out=tmp_path, start_new_session=True)
     deadline = time.monotonic() + 120
     while not list((tmp_path / "scratch").glob("*")) and time.monotonic() < deadline:
