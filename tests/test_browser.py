@@ -12,15 +12,18 @@ import subprocess
 import sys
 import time
 import urllib.request
+from pathlib import Path
 
 import numpy as np
 import pytest
 from survbench import runner
+from survbench.bundle import unpack
 from survbench.leaderboard.build import build_board
 from survbench.leaderboard.charts import COLOURS, Chart, Line, svg
 from survbench.leaderboard.page import method_file
 from survbench.leaderboard.render import write_board
 from survbench.profile import load_profile
+from survbench.registry import registry
 from survbench.store import Store
 from survbench.tracking import default_uri, track
 from toy_site import fill
@@ -284,6 +287,36 @@ def test_the_site_sorts_filters_and_leads_to_a_method(browser, site):
     browser.find_element("link text", "Leaderboard").click()
     assert browser.current_url == (site / "index.html").as_uri()
     assert complaints(browser) == []
+
+
+@pytest.fixture(scope="module")
+def quick(tmp_path_factory):
+    """Return the site of the phantom's committed quick run."""
+    store = Store(tmp_path_factory.mktemp("quick"))
+    study = unpack(Path(__file__).parents[1] / "leaderboard" / "results" / "phantom-quick", store)
+    runner.build_and_write(study, store)
+    return study.folder(store.root) / "site"
+
+
+def test_the_site_of_all_methods_sorts_filters_and_leads_to_each_of_them(browser, quick):
+    browser.set_window_size(1400, 1000)
+    browser.get((quick / "index.html").as_uri())
+    everybody = methods(browser)
+    assert len(everybody) == len(registry().methods)
+    dice = next(h for h in browser.find_elements("css selector", "thead th") if h.text == "Dice")
+    dice.find_element("css selector", "button").click()
+    assert methods(browser)[0] == "seg-backbone"
+    browser.find_element("id", "filter").send_keys("deepmts")
+    assert methods(browser) == ["deepmts", "deepmts-unet", "deepmts-unet-taps"]
+    browser.find_element("link text", "DeepMTS").click()
+    assert browser.find_element("tag name", "h1").text == "DeepMTS"
+    for page in sorted(quick.rglob("*.html")):
+        if "data" in page.parts:
+            continue
+        browser.get(page.as_uri())
+        asked = browser.execute_script("return performance.getEntriesByType('resource').map(e => e.name)")
+        assert all(name.startswith("file:") for name in asked), page.name
+        assert complaints(browser) == [], page.name
 
 
 @pytest.mark.parametrize("page", SITE_PAGES)
