@@ -62,7 +62,7 @@ def read_risks(
     used = [name for name in (time, event, a, b, fold) if name is not None]
     if len(set(used)) < len(used):
         raise BenchError(f"A column of {path} is used twice ({', '.join(used)}). Name each by its option.")
-    for name in ids:
+    for name in (name for name in ids if name not in used):
         seen = Counter(table.column(name))
         again = [seen[cell] > 1 for cell in table.column(name)]
         _refuse(path, table, name, "names a patient twice, whose rows would count as independent", again)

@@ -204,7 +204,7 @@ def compare(
             "permutation": swapped.p,
         },
         z={"jackknife": jackknife.z, "compareC": one_shot.z},
-        smallest_detectable_difference=smallest_detectable_difference(jackknife.se, level=level),
+        smallest_detectable_difference=smallest_detectable_difference(jackknife.se, level=1 - ALPHA),
         level=level,
         resamples=boot.replicates.shape[1],
         excluded=boot.excluded,

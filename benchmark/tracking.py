@@ -89,9 +89,9 @@ def track(
     ledger = _read_ledger(out)
     if trust_ledger and ledger.get(uri, {}).get(study.name) == now:
         return TrackReport(uri, 0, sum(len(seed) for e in study.entries for seed in e.fits))
-    wanted = list(records(study, store, folder))
     own = uri == default_uri(out)
     try:
+        wanted = list(records(study, store, folder))
         artifacts = (out / "mlflow-artifacts" / study.name).resolve() if own else None
         projection = _Projection(uri, study.name, artifacts=artifacts)
         written = projection.write(wanted, None if own else {entry.name for entry in study.entries})

@@ -162,7 +162,7 @@ def _board(study: Study, folder: Path, starts: list[int]) -> Record:
     return Record(
         key=digest([study.name])[:32],
         name="leaderboard",
-        start=min(built, *starts),
+        start=min([built, *starts]),
         end=built,
         params=params,
         tags={"survbench.study": study.name, KIND: "board", "mlflow.note.content": NOTE},

@@ -155,6 +155,12 @@ def test_numbers_of_patients_are_no_risk_and_no_patient_counts_twice(tmp_path):
         read_risks(path, a=None, b=None, fold=None)
 
 
+def test_a_column_that_is_named_by_option_is_no_id(tmp_path):
+    path = tmp_path / "risks.csv"
+    path.write_text("time,case,a,b\n1,1,2,3\n2,1,2.5,1\n", encoding="utf-8")
+    assert read_risks(path, event="case", a=None, b=None, fold=None).event.all()
+
+
 def test_columns_are_chosen_by_name_and_the_rest_by_type(tmp_path):
     path = tmp_path / "risks.csv"
     path.write_text("\ufeffid,time,event,a,b,centre\nP1,1,1,2,3,x\nP2,2,0,2.5,1e-3,y\n", encoding="utf-8")

@@ -414,6 +414,8 @@ def test_the_sentence_names_the_level_of_its_interval():
     time, event, _, truth = simulated(n=40)
     found = compare(time, event, truth, -truth, resamples=100, permutations=50, level=0.9)
     assert "90 % interval" in found.meaning()
+    whole = compare(time, event, truth, -truth, resamples=100, permutations=50)
+    assert found.smallest_detectable_difference == whole.smallest_detectable_difference
 
 
 def test_what_folds_are_called_changes_nothing():

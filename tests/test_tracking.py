@@ -371,3 +371,16 @@ def test_a_folder_that_was_copied_with_its_database_keeps_its_artifacts_to_itsel
     assert artifact(board, "leaderboard.html").is_relative_to(copy)
     assert sorted((out / "mlflow-artifacts").rglob("*")) == before
     assert len(runs(client)) == 10
+
+
+def test_a_study_of_skipped_methods_alone_is_projected(tmp_path):
+    rows = "id,months,event,f1\n" + "".join(f"P{n},{n + 1},{n % 2},{n * 7 % 5}\n" for n in range(16))
+    (tmp_path / "t.csv").write_text(rows)
+    (tmp_path / "cohort.yaml").write_text(
+        "name: toy\ntitle: Toy\ntable: t.csv\nid: id\nlicence: none\ncitation: none\n"
+        "endpoint: {name: OS, time: months, event: event, unit: months}\nfeatures: {columns: [f1]}\n"
+    )
+    out = tmp_path / "out"
+    request = runner.Request(profile=load_profile("smoke"), cohort=str(tmp_path), methods="deepmts", out=out)
+    study = runner.run(request, runner.Silent()).study
+    assert track(study, Store(out), out).new == 1, "the board alone"
