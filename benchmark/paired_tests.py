@@ -204,7 +204,7 @@ def _exchanged(parts: Floats, permutations: int, seed: int) -> Iterator[Permutat
         size = (min(block, permutations - start), parts.shape[1])
         signs = rng.integers(0, 2, size=size, dtype=np.int8) * 2.0 - 1.0
         # sums of the same numbers in another order differ in their last bits
-        as_extreme += (np.abs(signs @ parts.T) >= np.abs(observed) - 1e-12).sum(axis=0)
+        as_extreme += (np.abs(signs @ parts.T) >= np.abs(observed) - ROUNDING).sum(axis=0)
     for difference, count in zip(observed.tolist(), as_extreme.tolist(), strict=True):
         if np.isfinite(difference):
             yield PermutationTest(difference, (count + 1) / (permutations + 1), permutations)

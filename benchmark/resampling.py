@@ -88,7 +88,8 @@ def bootstrap(
 
     With multiplicities W (replicates x patients of a fold), credit K and comparable pairs M, a fold's C is
     rowsum((W K) o W) / rowsum((W M) o W): exactly Harrell's C of the resampled patients. Credit adds up over seeds
-    before the division, because M is common. Large folds are counted in O(n log n) with the same result.
+    before the division, because M is common. Large folds are counted in O(n log n) with the same result. Folds are
+    drawn in the order in which they appear; another order of patients draws other resamples.
 
     Args:
         time: months, shape (n,).
@@ -99,8 +100,6 @@ def bootstrap(
         seed: of the resampling.
         level: of the intervals.
         estimand: the mean over folds of C, or C over all within-fold pairs together.
-
-    Folds are drawn in the order in which they appear; another order of patients draws other resamples.
 
     Raises:
         ValueError: the arrays are no survival data; see :mod:`survbench.arrays`.

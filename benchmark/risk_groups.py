@@ -12,12 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from survbench.arrays import one_risk, outcomes, positive, rows_of_folds
+from survbench.resampling import BLOCK_NUMBERS
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 NAN = float("nan")
-BLOCK_NUMBERS = 2**22
-"""Permuted patients that are held in memory at once."""
 
 
 @dataclass(frozen=True, slots=True)

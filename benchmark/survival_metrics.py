@@ -205,7 +205,7 @@ def d_calibration(event: ArrayLike, survival_at_time: ArrayLike, *, bins: int = 
     n = len(e)
     if n < 5 * bins:
         reason = f"{n} patients leave fewer than 5 to each of {bins} bins"
-        return DCalibration(NAN, NAN, tuple((shares / max(n, 1)).tolist()), reason)
+        return DCalibration(NAN, NAN, tuple((shares / n).tolist()), reason)
     statistic = float(((shares - n / bins) ** 2).sum() / (n / bins))
     return DCalibration(statistic, float(chi2.sf(statistic, bins - 1)), tuple((shares / n).tolist()))
 
