@@ -8,7 +8,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 export MLFLOW_DISABLE_TELEMETRY := true
 PYTEST := $(BIN)/pytest -n 2 --dist loadfile
 
-.PHONY: setup bench test test-all lint types clean
+.PHONY: setup bench test test-all lint types structure clean
 
 setup: .venv/complete
 
@@ -42,6 +42,10 @@ types: setup
 	$(BIN)/pip install --quiet --no-deps --target build/types build/wheel/*.whl
 	cd build/types && ../../$(BIN)/mypy --config-file ../../pyproject.toml
 	cd build/types && PYTHONPATH=. ../../$(BIN)/lint-imports --config ../../pyproject.toml
+
+# rooms, modules, lines and imports of the code; fails where an import runs up or in a circle
+structure: types
+	cd build/types && ../../$(BIN)/python ../../docs/scripts/structure.py
 
 clean:
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache *.egg-info

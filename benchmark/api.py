@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, runtime_checkabl
 import numpy as np
 from numpy.typing import NDArray
 from survbench.cohort import Cohort, Need, UnlabelledCohort
-from survbench.hashing import digest
+from survbench.io.hashing import digest
 from survbench.space import Space
 from survbench.volume import Modality
 
 if TYPE_CHECKING:
-    from survbench.profile import Training
+    from survbench.training import Training
 
 Gives = Literal["risk", "survival", "segmentation", "embedding"]
 Selection = Literal["last", "inner", "paper"]
@@ -45,7 +45,8 @@ class Resources:
     gpu: bool = False
     """Runs on a GPU where the run has one; the pool then gives it to one such job at a time."""
     quick_seconds: float = 1.0
-    """CPU seconds of one fit in the quick profile, roughly; the plan's estimate is made from it."""
+    """CPU seconds of one fit in the quick profile, roughly, two jobs at once on two cores; the forecast of a run's time
+    starts from it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

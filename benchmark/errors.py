@@ -24,7 +24,7 @@ class UnknownNameError(BenchError):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One finding about a cohort: where it is, what is wrong, how to mend it."""
+    """One finding about a cohort: where it is, what is wrong, and how to fix it."""
 
     subject: str
     """Id of the subject, or ``""`` for the cohort as a whole."""
@@ -41,5 +41,5 @@ class CohortError(BenchError):
         self.problems = tuple(problems)
         shown = [f"  {p.subject or '(cohort)'}: {p.what} {p.remedy}".rstrip() for p in self.problems[:20]]
         if len(self.problems) > 20:
-            shown.append(f"  ... and {len(self.problems) - 20} more; 'bench validate' lists all of them.")
+            shown.append(f"  ... and {len(self.problems) - 20} more; 'bench cohort check' lists all of them.")
         super().__init__("\n".join([title, *shown]))

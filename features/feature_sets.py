@@ -9,9 +9,10 @@ from importlib.resources import files
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 from survbench.errors import BenchError, UnknownNameError
-from survbench.hashing import digest
+from survbench.io.config import Strict
+from survbench.io.hashing import digest
 from survbench.volume import Modality
 
 EXTRACTION_VERSION = 1
@@ -22,11 +23,7 @@ UNITS = {"CT": "HU", "PET": "SUV"}
 Group = Literal["firstorder", "glcm", "glrlm", "glszm", "ngtdm"]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Bins(_Strict):
+class Bins(Strict):
     """How intensities in the mask become grey levels: a fixed ``count`` of them between lowest and highest, or levels
     of a fixed ``width`` in the modality's unit (HU, SUV).
     """
@@ -63,7 +60,7 @@ class Bins(_Strict):
         return f"grey levels of {' and '.join(widths)}"
 
 
-class FeatureSet(_Strict):
+class FeatureSet(Strict):
     """A named set: ``features`` of each image in ``images`` of each channel, and ``shape`` once per patient."""
 
     name: str
@@ -106,7 +103,7 @@ def feature_set(name: str, modalities: Iterable[Modality] = ()) -> FeatureSet:
         BenchError: it has no grey levels for one of the modalities.
     """
     if name not in feature_sets():
-        raise UnknownNameError("feature set", name, feature_sets(), see="'bench features list'")
+        raise UnknownNameError("feature set", name, feature_sets(), see="'bench list feature-sets'")
     chosen = feature_sets()[name]
     for modality in modalities:
         chosen.bins.settings(modality)

@@ -14,35 +14,17 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 from survbench.cohort import Subject
+from survbench.features.extraction import Extraction
 from survbench.features.feature_sets import FeatureSet
 from survbench.volume import Volume
 
 if TYPE_CHECKING:
     from SimpleITK import Image
 
-WAVELET_REACH = 3
-"""Voxels that coif1 looks beyond the mask (6 taps); past the border of the grid it goes on at the opposite one."""
 PAD = 5
 """Voxels around the mask that are kept. More than the wavelet's reach, so cropping leaves every value as it is."""
 BASE_SETTINGS: Mapping[str, Any] = {"label": 1, "distances": [1], "force2D": False}
 """Three dimensions, neighbours at distance 1 in 13 directions, averaged: pyradiomics' defaults, spelt out."""
-
-
-@dataclass(frozen=True, slots=True)
-class Extraction:
-    """A patient's features and what a reader must know to trust them.
-
-    Attributes:
-        values: features by name; NaN for one that does not exist.
-        grey_levels: how many grey levels the mask holds in each image, by ``<channel>_<image>``.
-        constant: images that have one intensity in the mask.
-        margin: voxels between the mask and the border of the grid; 0 for a mask that touches it.
-    """
-
-    values: Mapping[str, float]
-    grey_levels: Mapping[str, int]
-    constant: tuple[str, ...]
-    margin: int
 
 
 @dataclass(frozen=True, slots=True)

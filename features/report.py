@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from survbench.features.radiomics import WAVELET_REACH, Extraction
+from survbench.features.extraction import WAVELET_REACH, Extraction
 
 FEW_GREY_LEVELS = 8
 """Fewer levels in a mask than this, and a texture matrix holds hardly more than the histogram."""

@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from survbench.api import Context, MethodInfo
+from survbench.api import Context, MethodInfo, Resources
 from survbench.cohort import Cohort, Need, Subject, UnlabelledCohort
 
 Quantity = Literal["volume", "tlg", "suvmax"]
@@ -59,6 +59,7 @@ def _info(quantity: Quantity, title: str, reference: str) -> MethodInfo:
         params={"quantity": quantity},
         needs_predict=needs,
         trains=False,
+        resources=Resources(quick_seconds=0.05),
         reference=reference,
         **details,
     )

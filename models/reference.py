@@ -8,9 +8,9 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from survbench.api import Context, MethodInfo, NotFittedError
+from survbench.api import Context, MethodInfo, NotFittedError, Resources
 from survbench.cohort import Cohort, UnlabelledCohort
-from survbench.hashing import digest
+from survbench.io.hashing import digest
 from survbench.volume import FILL
 
 
@@ -96,6 +96,7 @@ METHODS = (
         target="survbench.models.reference:Oracle",
         needs_predict=frozenset({"truth"}),
         trains=False,
+        resources=Resources(quick_seconds=0.05),
         reference="The simulation's own log-hazard; docs/explanation/phantom.md",
     ),
     MethodInfo(
@@ -105,6 +106,7 @@ METHODS = (
         target="survbench.models.reference:Chance",
         stochastic=True,
         trains=False,
+        resources=Resources(quick_seconds=0.05),
         reference="Chance",
     ),
     MethodInfo(
@@ -114,6 +116,7 @@ METHODS = (
         target="survbench.models.reference:Padding",
         needs_predict=frozenset({"images"}),
         trains=False,
+        resources=Resources(quick_seconds=0.05),
         reference="docs/explanation/traps.md",
     ),
 )

@@ -16,12 +16,13 @@ from pathlib import Path
 
 import numpy as np
 import psutil
-from survbench.datasets.source import SourceCohort
-from survbench.executor import Task, execute
+from survbench.actions.watcher import Silent
+from survbench.datasets.cards.source import SourceCohort
+from survbench.datasets.cohorts.opened import Cohorts, open_cohorts
 from survbench.features.feature_sets import DEFAULT_SET
-from survbench.preparation import Cohorts, open_cohorts, prepare_source
-from survbench.profile import load_profile
-from survbench.runner import Silent
+from survbench.jobs.executor import Task, execute
+from survbench.jobs.preparation import prepare_source
+from survbench.plan.profile import load_profile
 
 NAMES = (("phantom", None), ("phantom-external", None))
 AIM_S = 180.0

@@ -9,8 +9,8 @@ import argparse
 import time
 
 import torch
-from survbench.models.deepmts.network import DeepMTSNetwork, Parts
-from survbench.models.losses import cox_loss, dice_loss, l2_penalty
+from survbench.models.engine.losses import cox_loss, dice_loss, l2_penalty
+from survbench.models.networks.deepmts.network import DeepMTSNetwork, Parts
 
 STEPS = 3
 

@@ -34,7 +34,7 @@ def shared_data():
 
 @contextmanager
 def _installed():
-    from survbench.registry import registry
+    from survbench.plan.registry import registry
 
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(PLUGINS))

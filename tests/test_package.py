@@ -13,6 +13,9 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 FOLDERS = PROJECT["tool"]["setuptools"]["package-dir"]
+PACKAGES = PROJECT["tool"]["setuptools"]["packages"]
+RESULTS = ROOT / "leaderboard" / "results"
+"""Committed predictions and their boards; they do not travel with the wheel."""
 
 
 def test_every_folder_with_modules_is_packaged():
@@ -21,26 +24,40 @@ def test_every_folder_with_modules_is_packaged():
         for init in (ROOT / folder).rglob("__init__.py"):
             inside = init.parent.relative_to(ROOT / folder).parts
             found.add(".".join([package, *inside]))
-    assert found == set(PROJECT["tool"]["setuptools"]["packages"])
+    assert found == set(PACKAGES)
 
 
-def test_what_is_no_module_is_packaged_too():
-    patterns = PROJECT["tool"]["setuptools"]["package-data"]
-    for package, folder in FOLDERS.items():
-        extra = [p for p in (ROOT / folder).glob("*.*") if p.suffix not in {".py", ".pyc"}]
-        for path in extra:
-            assert any(path.match(pattern) for pattern in patterns.get(package, [])), f"{path} is not shipped"
+def folder_of(package):
+    owner = max((p for p in FOLDERS if f"{package}.".startswith(f"{p}.")), key=len)
+    return ROOT.joinpath(FOLDERS[owner], *package.removeprefix(owner).split("."))
 
 
-@pytest.mark.parametrize("package", PROJECT["tool"]["setuptools"]["packages"])
+def files_of(folder):
+    """Return the files in a package's folder that are no modules, those in folders that are no packages included."""
+    for path in sorted(folder.iterdir()):
+        if path.is_file() and path.suffix not in {".py", ".pyc"}:
+            yield path
+        elif path.is_dir() and path not in {RESULTS, folder / "__pycache__"} and not (path / "__init__.py").exists():
+            yield from files_of(path)
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_what_is_no_module_is_packaged_too(package):
+    folder = folder_of(package)
+    patterns = PROJECT["tool"]["setuptools"]["package-data"].get(package, [])
+    shipped = {path for pattern in patterns for path in folder.glob(pattern)}
+    assert set(files_of(folder)) == shipped
+
+
+@pytest.mark.parametrize("package", PACKAGES)
 def test_packages_are_importable_and_say_what_they_are(package):
     assert importlib.import_module(package).__doc__
 
 
 def test_nothing_heavy_is_imported_for_the_lists():
     code = (
-        "import sys; from survbench.registry import registry; from survbench.datasets.named import cohort_summaries; "
-        "registry(); cohort_summaries(); "
+        "import sys; from survbench.plan.registry import registry; "
+        "from survbench.datasets.cohorts.named import cohort_summaries; registry(); cohort_summaries(); "
         "print(sorted({'torch', 'pandas', 'sksurv', 'mlflow', 'radiomics', 'SimpleITK', 'scipy', 'lifelines'} "
         "& set(sys.modules)))"
     )

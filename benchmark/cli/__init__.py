@@ -1,4 +1,8 @@
-"""The ``bench`` command: thin verbs over the library. Heavy modules are imported inside the verbs that need them."""
+"""The ``bench`` command: thin commands over the library, a module for each.
+
+A new command is a module here with ``register(app)``, and a place in :data:`COMMANDS`. Heavy libraries are imported
+inside the commands, so that ``bench --help`` answers at once.
+"""
 
 from __future__ import annotations
 
@@ -7,21 +11,42 @@ import os
 import signal
 import sys
 from types import FrameType
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
 import typer
-from survbench.cli import boards, cohorts, comparison, doctor, features, importing, plugins, run, show
+from survbench.cli import cohort, compare, doctor, method, renamed, run, status, study, ui
+from survbench.cli import list as listing
 from survbench.errors import BenchError
+
+COMMANDS = (run, compare, listing, status, ui, doctor, cohort, method, study)
+"""In the order of ``bench --help``, which puts groups last."""
 
 app = typer.Typer(
     name="bench",
-    help="Compare survival models on 3-D medical images under one protocol.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (run, show, cohorts, features, boards, comparison, importing, plugins, doctor):
+for module in (*COMMANDS, renamed):
     module.register(app)
+
+
+def _show_version(asked: bool) -> None:  # noqa: FBT001  # typer calls it so
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"survbench {version('survbench')}")
+        raise typer.Exit
+
+
+@app.callback()
+def bench(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Compare survival models on 3-D medical images under one protocol."""
 
 
 def main() -> None:
@@ -43,7 +68,7 @@ def main() -> None:
         sys.exit(2)
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
-        sys.stderr.write(f"Error: {error.strerror or error}{where}. What is done is kept; mend it and run it again.\n")
+        sys.stderr.write(f"Error: {error.strerror or error}{where}. What is done is kept; fix it and run it again.\n")
         sys.exit(1)
 
 

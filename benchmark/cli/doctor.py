@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
-import shutil
 import sys
 from pathlib import Path
 from typing import Any
 
 import typer
-from survbench.cli.text import DEFAULT_OUT, AsJson, Out, examples, say, say_json
+from survbench.cli.options import DEFAULT_OUT, AsJson, Out, examples, say, say_json
 
 MODULES = {
     "torch": "torch",
@@ -28,12 +27,12 @@ GIGABYTE = 1e9
 
 
 def register(app: typer.Typer) -> None:
-    """Add the verb."""
+    """Add the command."""
     app.command("doctor", epilog=examples("bench doctor", "bench doctor --json"))(doctor)
 
 
 def doctor(out: Out = DEFAULT_OUT, *, as_json: AsJson = False) -> None:
-    """Show versions, processors, memory, disk and GPU, and how to get what is missing."""
+    """Show versions, machine and GPU, and how to get what is missing."""
     checks = [*_python(), *_modules(), *_machine(out.expanduser().absolute()), *_plugins()]
     if as_json:
         say_json(checks)
@@ -52,7 +51,7 @@ def _check(name: str, found: str, *, ok: bool = True, remedy: str = "") -> dict[
 
 
 def _python() -> list[dict[str, Any]]:
-    from survbench.provenance import provenance
+    from survbench.runs.provenance import provenance
 
     known = provenance()
     return [
@@ -76,8 +75,10 @@ def _modules() -> list[dict[str, Any]]:
 
 
 def _machine(out: Path) -> list[dict[str, Any]]:
+    import shutil
+
     import psutil
-    from survbench.runner import available_workers
+    from survbench.work.process import available_workers
 
     memory = psutil.virtual_memory()
     existing = next(p for p in (out, *out.parents) if p.exists())
@@ -103,11 +104,11 @@ def _gpu() -> str:
 
 
 def _plugins() -> list[dict[str, Any]]:
-    from survbench.registry import registry
+    from survbench.plan.registry import registry
 
     found = registry()
     checks = [_check("methods", f"{len(found.methods)} registered")]
     checks += [
-        _check(f"plugin {b.name}", b.reason, ok=False, remedy="Mend or uninstall the plugin.") for b in found.broken
+        _check(f"plugin {b.name}", b.reason, ok=False, remedy="Fix or uninstall the plugin.") for b in found.broken
     ]
     return checks

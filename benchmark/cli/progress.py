@@ -1,4 +1,4 @@
-"""Shows a run: a live display on a terminal, plain lines otherwise."""
+"""Shows a run: a live display on a terminal, a line a minute otherwise."""
 
 from __future__ import annotations
 
@@ -8,20 +8,22 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, TextIO
 
-from survbench.cli.text import duration
+from survbench.cli.options import duration
 
 if TYPE_CHECKING:
-    from survbench.executor import Ended
-    from survbench.job import Job
-    from survbench.runner import Planned, Watcher
+    from survbench.actions.planned import Planned
+    from survbench.actions.watcher import Watcher
+    from survbench.jobs.executor import Ended
+    from survbench.plan.job import Job
+
+EVERY_S = 60.0
+"""Seconds between two lines of progress where there is no terminal."""
 
 
 def plan_lines(planned: Planned, workers: int) -> list[str]:
-    """Return what a run is about to do: cohort, protocol, cached, to do, skipped and why, and an estimate."""
-    from survbench.planner import estimate_s
-
+    """Return what a run is about to do: cohort, protocol, cached, to do, skipped and why, and how long it will take."""
     study = planned.study
     cohort, protocol = study.cohort, study.protocol
     grid = " x ".join(map(str, cohort["grid"])) if cohort["grid"] else "no images"
@@ -40,26 +42,24 @@ def plan_lines(planned: Planned, workers: int) -> list[str]:
         f"tuning '{protocol['tuning']}', "
         f"profile '{study.profile['name']}' ({study.profile['training']['steps']} training steps)"
     )
-    kinds = Counter(j["kind"] for j in planned.to_do)
-    seconds = estimate_s(planned.to_do, planned.infos, _profile(planned), _grid(planned)) / workers
-    estimate = f"; roughly {duration(seconds)}" if planned.to_do else ""
-    tuning = f"{kinds['tune']} to tune, " if kinds["tune"] else ""
-    lines.append(
-        f"Plan      {len(planned.plan.jobs)} jobs: {len(planned.cached)} cached, {tuning}{kinds['fit']} to fit, "
-        f"{kinds['predict']} to predict, {workers} at once{estimate}"
-    )
+    lines.append(_plan_line(planned, workers))
     lines += [f"Skipped   {e.name}: {e.skipped}" for e in study.entries if e.skipped]
+    lines += [
+        f"Skipped   {e.name} on the external cohort: {e.skipped_external}" for e in study.entries if e.skipped_external
+    ]
     return lines
 
 
-def _grid(planned: Planned) -> tuple[int, int, int] | None:
-    return None if planned.grid is None else planned.grid.shape
-
-
-def _profile(planned: Planned) -> Any:
-    from survbench.profile import Profile
-
-    return Profile.model_validate(dict(planned.study.profile))
+def _plan_line(planned: Planned, workers: int) -> str:
+    kinds = Counter(j["kind"] for j in planned.to_do)
+    patients = f"{planned.to_prepare} patients to prepare, " if planned.to_prepare else ""
+    tuning = f"{kinds['tune']} to tune, " if kinds["tune"] else ""
+    seconds = planned.forecast(workers).remaining_s(0.0)
+    estimate = f"; roughly {duration(seconds)}" if planned.to_do or planned.to_prepare else ""
+    return (
+        f"Plan      {len(planned.plan.jobs)} jobs: {len(planned.cached)} cached, {patients}{tuning}{kinds['fit']} to "
+        f"fit, {kinds['predict']} to predict, {workers} at once{estimate}"
+    )
 
 
 @contextmanager
@@ -74,70 +74,76 @@ def watching(workers: int, out: Path, *, to_stderr: bool) -> Iterator[Watcher]:
 
 
 class PlainWatcher:
-    """One line for each thing that happens, with the time that remains by what ended jobs took."""
+    """A line a minute: what is done, what runs, and how long the rest will take; failures as they happen."""
 
     def __init__(self, workers: int, out: Path, stream: TextIO) -> None:
+        from survbench.plan.estimate import Forecast
+
         self.workers = workers
         self.out = out
         self.stream = stream
-        self.planned_run: Planned | None = None
-        self.running: dict[str, tuple[Job, float]] = {}
+        self.forecast = Forecast(workers)
+        self.jobs = 0
         self.ended_jobs = 0
-        self._remaining: dict[str, float] = {}
-        self._ratio: list[tuple[float, float]] = []
+        self.running: dict[str, tuple[Job, float]] = {}
+        self._preparing = ""
+        self._prepared: tuple[str, int, float] | None = None
+        self._began = self._last = time.monotonic()
 
     def line(self, text: str) -> None:
         """Write a line."""
         self.stream.write(text + "\n")
         self.stream.flush()
 
-    def preparing(self, name: str, done: int, total: int) -> None:
-        """Tell how far the preparation of a cohort is."""
-        self.line(f"Prepare   {name}: {done}/{total} patients")
-
     def planned(self, planned: Planned) -> None:
         """Tell the plan."""
-        from survbench.planner import estimate_s
-
-        self.planned_run = planned
-        grid = _grid(planned)
-        profile = _profile(planned)
-        self._remaining = {j["key"]: estimate_s([j], planned.infos, profile, grid) for j in planned.to_do}
+        self.forecast = planned.forecast(self.workers)
+        self.jobs = len(planned.to_do)
         for text in plan_lines(planned, self.workers):
             self.line(text)
 
+    def preparing(self, name: str, done: int, total: int) -> None:
+        """Account for patients that are prepared."""
+        now = time.monotonic()
+        before = self._prepared
+        if before is not None and before[0] == name:
+            self.forecast.prepared(done - before[1], now - before[2])
+        self._prepared = (name, done, now)
+        self._preparing = f"preparing {name}, {done} of {total} patients" if done < total else ""
+        self.poll()
+
     def started(self, job: Job) -> None:
-        """Remember when a job was started."""
-        self.running[job["key"]] = (job, time.monotonic())
+        """Account for a job that was started."""
+        now = time.monotonic()
+        self.running[job["key"]] = (job, now)
+        self.forecast.started(job["key"], now)
 
     def poll(self) -> None:
-        """Nothing to tell between events."""
+        """Tell the progress, once a minute."""
+        if time.monotonic() - self._last >= EVERY_S:
+            self._last = time.monotonic()
+            self.line(f"Progress  {self.progress()}")
 
     def ended(self, job: Job, ended: Ended) -> None:
-        """Tell how a job ended."""
-        from survbench.job import label
+        """Account for a job that ended, and tell how one that failed did."""
+        from survbench.plan.job import label
 
-        self.note_end(job)
-        problem = f": {ended.error['type']}: {ended.error['message'].splitlines()[0][:200]}" if ended.error else ""
-        self.line(f"{ended.status:<9} {label(job)}{problem}  [{self.progress()}]")
-
-    def note_end(self, job: Job) -> None:
-        """Account for a job that ended."""
         self.ended_jobs += 1
-        expected = self._remaining.pop(job["key"], 0.0)
-        _, started = self.running.pop(job["key"], (job, time.monotonic()))
-        self._ratio.append((time.monotonic() - started, expected))
+        self.running.pop(job["key"], None)
+        self.forecast.ended(job["key"], time.monotonic())
+        if ended.error:
+            first = (ended.error["message"].splitlines() or [""])[0][:200]
+            self.line(f"{ended.status:<9} {label(job)}: {ended.error['type']}: {first}")
 
     def progress(self) -> str:
-        """Return jobs ended of all, and the time that remains."""
-        total = len(self.planned_run.to_do) if self.planned_run else 0
-        return f"{self.ended_jobs}/{total}, {duration(self.remaining_s())} left"
+        """Return how long the run has gone on, how much of it is done, and how long the rest will take."""
+        from survbench.plan.job import label
 
-    def remaining_s(self) -> float:
-        """Return the seconds that remain: the estimate, corrected by how long ended jobs took against theirs."""
-        took, expected = (sum(column) for column in zip(*self._ratio, strict=True)) if self._ratio else (0.0, 0.0)
-        factor = took / expected if expected else 1.0
-        return factor * sum(self._remaining.values()) / self.workers
+        now = time.monotonic()
+        running = [f"{label(job)}{_step(self.out, job)}" for job, _ in self.running.values()]
+        doing = "; ".join(filter(None, [self._preparing, *running]))
+        text = f"after {duration(now - self._began)}: {self.ended_jobs} of {self.jobs} jobs done, roughly "
+        return f"{text}{duration(self.forecast.remaining_s(now))} left" + (f" ({doing})" if doing else "")
 
 
 @contextmanager
@@ -146,7 +152,7 @@ def _live(workers: int, out: Path, *, to_stderr: bool) -> Iterator[PlainWatcher]
     from rich.live import Live
     from rich.table import Table
     from rich.text import Text
-    from survbench.job import label
+    from survbench.plan.job import label
 
     console = Console(stderr=to_stderr)
 
@@ -156,25 +162,15 @@ def _live(workers: int, out: Path, *, to_stderr: bool) -> Iterator[PlainWatcher]
         def line(self, text: str) -> None:
             live.console.print(Text(text))
 
-        def preparing(self, name: str, done: int, total: int) -> None:
-            live.update(Text(f"Preparing {name}: {done}/{total} patients"))
-
         def poll(self) -> None:
-            live.update(self.table())
-
-        def ended(self, job: Job, ended: Ended) -> None:
-            if ended.status == "ok":
-                self.note_end(job)
-            else:
-                super().ended(job, ended)
-
-        def table(self) -> Table:
             table = Table.grid(padding=(0, 2))
             for job, started in self.running.values():
-                table.add_row(label(job), _step(self.out, job), f"{time.monotonic() - started:.0f} s")
-            if self.planned_run:
-                table.add_row(Text(self.progress(), style="bold"))
-            return table
+                table.add_row(label(job), _step(self.out, job).strip(), f"{time.monotonic() - started:.0f} s")
+            if self._preparing:
+                table.add_row(Text(self._preparing))
+            left = duration(self.forecast.remaining_s(time.monotonic()))
+            table.add_row(Text(f"{self.ended_jobs}/{self.jobs} jobs, roughly {left} left", style="bold"))
+            live.update(table)
 
     with Live(console=console, refresh_per_second=4, transient=True) as live:
         yield LiveWatcher(workers, out, sys.stdout)
@@ -185,4 +181,4 @@ def _step(out: Path, job: Job) -> str:
         text: str = (out / "scratch" / job["key"] / "progress.txt").read_text(encoding="utf-8")
     except OSError:
         return ""
-    return f"step {text}"
+    return f" step {text}"

@@ -1,4 +1,4 @@
-"""``bench run``."""
+"""``bench run``: methods on a cohort, and the leaderboard."""
 
 from __future__ import annotations
 
@@ -7,15 +7,31 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+from survbench.cli.options import (
+    COHORT_HELP,
+    DEFAULT_OUT,
+    METHODS_HELP,
+    PROFILE_HELP,
+    AsJson,
+    Data,
+    Out,
+    SkipBad,
+    TrackingUri,
+    Workers,
+    examples,
+    say,
+    say_json,
+)
 from survbench.cli.progress import plan_lines, watching
-from survbench.cli.text import DEFAULT_OUT, AsJson, Out, examples, say, say_json
 
 if TYPE_CHECKING:
-    from survbench.runner import Planned, Request, Result
+    from survbench.actions.planned import Planned
+    from survbench.actions.request import Request
+    from survbench.actions.run import Result
 
 
 def register(app: typer.Typer) -> None:
-    """Add the verb."""
+    """Add the command."""
     app.command(
         "run",
         epilog=examples(
@@ -24,17 +40,18 @@ def register(app: typer.Typer) -> None:
             "bench run --cohort sts51 --data ~/sts51 --methods all",
             "bench run --cohort my-cohort/ --external other-hospital/ --splits folds.json",
             "bench run --methods @table-2 --tune nested",
+            "bench run --methods all,-@reference,-dlpm",
             "bench run --dry-run",
         ),
     )(run)
 
 
 def run(
-    methods: Annotated[str, typer.Option(help="all, NAME,... or @FAMILY; see 'bench list methods'.")] = "all",
-    cohort: Annotated[str, typer.Option(help="A named cohort, a folder with cohort.yaml, or a card file.")] = "phantom",
-    data: Annotated[Path | None, typer.Option(help="Folder of a named cohort's data.", file_okay=False)] = None,
+    methods: Annotated[str, typer.Option(help=METHODS_HELP)] = "all",
+    cohort: Annotated[str, typer.Option(help=COHORT_HELP)] = "phantom",
+    data: Data = None,
     external: Annotated[str | None, typer.Option(help="External test cohort, named or a path.")] = None,
-    profile: Annotated[str, typer.Option(help="smoke, quick, lab, paper, or a YAML file.")] = "quick",
+    profile: Annotated[str, typer.Option(help=PROFILE_HELP)] = "quick",
     splits: Annotated[Path | None, typer.Option(help="Your own folds: JSON or CSV.", dir_okay=False)] = None,
     selection: Annotated[
         Literal["last", "inner", "paper"],
@@ -45,14 +62,14 @@ def run(
         typer.Option(help="Hyper-parameters: as declared, by inner folds, or the published (optimistic) way."),
     ] = "none",
     seeds: Annotated[int, typer.Option(min=1, help="Seeds per stochastic method; the board shows mean and sd.")] = 1,
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes at once (default: one per core).")] = None,
+    workers: Workers = None,
     out: Out = DEFAULT_OUT,
     device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where networks train.")] = "auto",
     *,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and stop.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Run everything again, also what is done.")] = False,
-    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Go on without patients that have problems.")] = False,
-    tracking_uri: Annotated[str | None, typer.Option(help="MLflow server (default: a file in --out).")] = None,
+    skip_bad: SkipBad = False,
+    tracking_uri: TrackingUri = None,
     as_json: AsJson = False,
 ) -> None:
     """Run methods on a cohort and print the leaderboard.
@@ -60,10 +77,13 @@ def run(
     Jobs that are done are not run again, so an interrupted run goes on where it was stopped.
     Exit codes: 0 all done, 1 a job failed, 2 wrong usage or data, 130 and 143 stopped.
     """
-    from survbench import runner
-    from survbench.profile import load_profile
+    from survbench.actions import planning
+    from survbench.actions.request import Request
+    from survbench.actions.run import run_study
+    from survbench.plan.profile import load_profile
+    from survbench.work.process import available_workers
 
-    request = runner.Request(
+    request = Request(
         methods=methods,
         cohort=cohort,
         data=data,
@@ -73,19 +93,18 @@ def run(
         selection=selection,
         tuning=tune,
         seeds=seeds,
-        workers=workers or runner.available_workers(),
+        workers=workers or available_workers(),
         out=out.expanduser().absolute(),
         device=_device(device),
         fresh=fresh,
         skip_bad=skip_bad,
     )
     if dry_run:
-        planned = runner.dry_run(request)
-        _show_dry_run(planned, request, as_json=as_json)
+        _show_dry_run(planning.dry_run(request), request, as_json=as_json)
         return
     try:
         with watching(request.workers, request.out, to_stderr=as_json) as watcher:
-            result = runner.run(request, watcher)
+            result = run_study(request, watcher)
     except (KeyboardInterrupt, SystemExit):
         typer.echo("Stopped. What is done is kept; the same command goes on from here.", err=True)
         raise
@@ -114,13 +133,13 @@ def _show_dry_run(planned: Planned, request: Request, *, as_json: bool) -> None:
 
 
 def _track(result: Result, request: Request, uri: str | None) -> None:
-    from survbench.store import Store
-    from survbench.tracking import TrackingError, track
+    from survbench.runs.store import Store
+    from survbench.tracking.projection import TrackingError, track
 
     try:
         track(result.study, Store(request.out), request.out, tracking_uri=uri)
     except TrackingError as error:
-        typer.echo(f"Warning: MLflow was not updated: {error} 'bench track' catches up.", err=True)
+        typer.echo(f"Warning: MLflow was not updated: {error} 'bench ui' catches up.", err=True)
 
 
 def _show_result(result: Result, request: Request, *, as_json: bool) -> None:
@@ -129,21 +148,21 @@ def _show_result(result: Result, request: Request, *, as_json: bool) -> None:
         say((folder / "leaderboard.json").read_text(encoding="utf-8").rstrip())
         return
     from rich.console import Console
-    from survbench.job import label
-    from survbench.leaderboard.render import WIDE, terminal_table
+    from survbench.leaderboard.writers.board_files import WIDE, terminal_table
+    from survbench.plan.job import label
 
     console = Console(width=None if sys.stdout.isatty() else WIDE + 20)
     console.print(terminal_table(result.board, width=console.width))
     for warning in result.board.warnings:
         say(f"Note: {warning}")
     for job in result.failed:
-        say(f"Failed: {label(job)}; see 'bench logs {job['key'][:8]}'")
+        say(f"Failed: {label(job)}; see 'bench status {job['key'][:8]}'")
     say(f"Leaderboard: {folder / 'leaderboard.html'} (also .md, .csv, .json)")
     say(f"Site:        {folder / 'site' / 'index.html'}")
     if (folder / "site" / "tuning.html").is_file():
         say(f"Tuning:      {folder / 'site' / 'tuning.html'}: what was tried and chosen")
     say(f"Runs:        {request.out / 'runs'}")
-    say("Next:        'bench compare A B', 'bench ui' for MLflow, 'bench leaderboard build'")
+    say("Next:        'bench compare A B', 'bench ui' for MLflow, 'bench study board'")
 
 
 def _device(wanted: str) -> str:

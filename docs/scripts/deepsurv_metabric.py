@@ -17,9 +17,9 @@ import numpy as np
 from survbench.api import Context, Method, Seeds
 from survbench.cohort import ClinicalColumn, Cohort, Subject
 from survbench.metrics import concordance_index
-from survbench.models.clinical_cox import ClinicalCox
-from survbench.models.deepsurv import DeepSurv
-from survbench.profile import load_profile
+from survbench.models.learners.clinical_cox import ClinicalCox
+from survbench.models.learners.deepsurv import DeepSurv
+from survbench.plan.profile import load_profile
 
 SEEDS = range(3)
 PUBLISHED = {"Cox model": (0.631, 0.005), "DeepSurv": (0.643, 0.015)}

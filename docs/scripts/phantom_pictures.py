@@ -8,8 +8,8 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib import pyplot as plt
 from survbench.cohort import Subject
-from survbench.datasets.phantom import phantom_cohorts
-from survbench.profile import builtin_profiles
+from survbench.datasets.phantom.cohort import phantom_cohorts
+from survbench.plan.profile import builtin_profiles
 
 TARGET = Path(__file__).parents[1] / "images" / "phantom.png"
 VOXELS = 128

@@ -15,10 +15,11 @@ from pathlib import Path
 import numpy as np
 from survbench.api import Context, MethodInfo, Seeds
 from survbench.cohort import Cohort
-from survbench.datasets.named import load_source
+from survbench.datasets.cohorts.named import load_source
 from survbench.metrics import concordance_index
-from survbench.profile import load_profile
-from survbench.registry import construct, registry
+from survbench.plan.profile import load_profile
+from survbench.plan.registry import registry
+from survbench.work.construct import construct
 
 REFERENCES = {"hn_petct": "hn_petct_hgj_pfs.json", "nsclc_pet": "nsclc_pet_os.json"}
 BESIDE = {"radiomics-lasso-cox": "lasso_cox", "radiomics-rsf": "rsf"}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shutil
 
-from survbench import runner
-from survbench.files import write_json
+from survbench.actions.build import BUILT, build_and_write
+from survbench.io.files import write_json
 
 COSTS = ("seconds", "seconds_fit", "seconds_predict", "cpu_seconds", "peak_memory_mb")
 
@@ -20,8 +20,8 @@ def files_at_equal_costs(study, store):
                     (part / path.relative_to(run.folder)).parent.mkdir(parents=True, exist_ok=True)
                     shutil.copyfile(path, part / path.relative_to(run.folder))
             write_json(part / "run.json", {**run.record, **dict.fromkeys(COSTS, 1)})
-    runner.build_and_write(study, store)
+    build_and_write(study, store)
     folder = study.folder(store.root)
     files = {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
-    del files[runner.BUILT]  # a hash of logs too, which hold times
+    del files[BUILT]  # a hash of logs too, which hold times
     return files

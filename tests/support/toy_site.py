@@ -8,25 +8,24 @@ import numpy as np
 import pandas as pd
 from survbench.api import SURVIVAL_MONTHS
 from survbench.cohort import Subject
-from survbench.examples import Examples
-from survbench.files import write_json
-from survbench.fitted import write_tuned
-from survbench.leaderboard.build import board_of
-from survbench.leaderboard.render import write_board
-from survbench.leaderboard.sample import measure
-from survbench.leaderboard.selection import selections
-from survbench.leaderboard.selection_files import write_selections
-from survbench.leaderboard.site import write_site
-from survbench.leaderboard.table_files import write_tables
-from survbench.leaderboard.tables import tables
+from survbench.evaluation.feature_selection import selections
+from survbench.evaluation.sample import measure
+from survbench.io.files import write_json
+from survbench.io.layout import SCHEMA, SELECTED
+from survbench.leaderboard.board.build import board_of
+from survbench.leaderboard.paper.tables import tables
+from survbench.leaderboard.site.site import write_site
+from survbench.leaderboard.writers.board_files import write_board
+from survbench.leaderboard.writers.selection_files import write_selections
+from survbench.leaderboard.writers.table_files import write_tables
+from survbench.runs.store import Store
 from survbench.space import Choice, Real, Whole, space_to_json
-from survbench.store import SCHEMA, SELECTED, Store
-from survbench.tuning import Trial, Tuned
 from survbench.volume import Volume
-from toy_study import IDS, folds, method, outcomes, study
+from survbench.work.example_slices import Examples
+from survbench.work.search import Trial, Tuned
+from survbench.work.tune import write_tuned
+from toy_study import TIME, method, study
 
-TIME, EVENT = outcomes(IDS)
-FOLD = np.array([next(k for k, f in enumerate(folds()) if i in f) for i in IDS])
 RNG = np.random.default_rng(11)
 FAIR, POOR = (-TIME + scale * RNG.normal(size=30) for scale in (25.0, 60.0))
 EVIL = "<script>document.title='broken'</script>"

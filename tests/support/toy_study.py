@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from survbench.files import write_json
-from survbench.store import SCHEMA, SELECTED
-from survbench.study import Entry, Study
+from survbench.api import SURVIVAL_MONTHS
+from survbench.io.files import write_json
+from survbench.io.layout import SCHEMA, SELECTED
+from survbench.plan.study import Entry, Study
 
 IDS = [f"P{n:02d}" for n in range(30)]
 OUTSIDE = [f"E{n:02d}" for n in range(20)]
@@ -41,7 +42,7 @@ def put(
     store, key, predictions, *, status="ok", seconds=1.0, description=None, error=None, selected=None, upstream=None
 ):
     """Write a run."""
-    job = {"key": key, "kind": "fit", "method": "m", "seed": 0, "fold": 0, "upstream": upstream}
+    job = {"key": key, "kind": "fit", "method": "m", "seed": 0, "fold": 0, "upstream": upstream, "tune": None}
     record = {
         "schema": SCHEMA,
         "status": status,
@@ -65,6 +66,16 @@ def put(
 
 def folds(count=3):
     return [IDS[k::count] for k in range(count)]
+
+
+TIME, EVENT = outcomes(IDS)
+FOLD = np.array([next(k for k, fold in enumerate(folds()) if i in fold) for i in IDS])
+"""Of each patient of the toy study."""
+
+
+def exponential(risk):
+    """Return exponential survival curves with a median that falls with risk."""
+    return np.exp(-np.exp(risk[:, None] / 30) * SURVIVAL_MONTHS / 30)
 
 
 def study(entries, *, external=True, selection="last", **profile):
@@ -157,3 +168,23 @@ def method(store, name, risks, *, family="marker", outside=None, dice=np.nan, gi
         fits=tuple(map(tuple, fits)),
         predicts=tuple(map(tuple, predicts)) if outside is not None else (),
     )
+
+
+def mixed_study(store):
+    """Write a study with survival curves, selected features, an external cohort, a method that failed, and one that
+    was skipped.
+    """
+    rng = np.random.default_rng(5)
+    outside = rng.normal(size=(1, 3, len(OUTSIDE)))
+    kept = [[{"a": float(fold), "b": 1.0} for fold in range(3)]]
+    entries = [
+        method(store, "curves", -TIME + 20 * rng.normal(size=30), outside=outside, survival=exponential),
+        method(store, "selects", rng.normal(size=30), outside=outside, selected=kept),
+        method(store, "failed", rng.normal(size=30), outside=outside),
+        Entry(name="skipped", title="s", family="marker", gives=("risk",), skipped="needs a PET channel"),
+    ]
+    error = {"type": "ValueError", "message": "no /home/somebody/secret", "traceback": "File /home/somebody/secret.py"}
+    put(store, "failed-0-1", None, status="failed", error=error)
+    made = study(entries)
+    made.write(store.root)
+    return made

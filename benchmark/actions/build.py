@@ -1,0 +1,69 @@
+"""Builds the board of a study, its tables and its site from its runs."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from survbench.io.files import write_text
+from survbench.io.hashing import digest, file_digest
+from survbench.plan.code_key import code_and_data_fingerprint
+from survbench.plan.study import Study
+from survbench.runs.store import Store
+
+if TYPE_CHECKING:
+    from survbench.leaderboard.board.rows import Board
+
+BUILT = "built.sha256"
+"""Beside a board: what it was built of, so that a run that changes nothing builds nothing."""
+
+
+def build_and_write(study: Study, store: Store) -> Board:
+    """Build a study's board, tables and site from its runs, and write them into its folder."""
+    from survbench.evaluation.feature_selection import selections
+    from survbench.evaluation.sample import measure
+    from survbench.leaderboard.board.build import board_of
+    from survbench.leaderboard.paper.tables import tables
+    from survbench.leaderboard.site.site import write_site
+    from survbench.leaderboard.writers.board_files import write_board
+    from survbench.leaderboard.writers.selection_files import write_selections
+    from survbench.leaderboard.writers.table_files import write_tables
+
+    measured, chosen, folder = measure(study, store), selections(study, store), study.folder(store.root)
+    board = board_of(study, measured)
+    write_board(board, folder, chosen)
+    write_tables(tables(board, study), folder / "tables")
+    write_selections(chosen, folder / "selection")
+    write_site(study, store, board, measured, chosen)
+    write_text(folder / BUILT, _origin(study, store) + "\n")
+    return board
+
+
+def board_if_unchanged(study: Study, store: Store, *, checked: frozenset[str]) -> Board | None:
+    """Return the board as it was built, if nothing that it is made of has changed since; else None. The files of runs
+    that the plan has not ``checked``, those of methods that others have added, are looked at here.
+    """
+    from survbench.leaderboard.writers.board_files import read_board
+
+    folder = study.folder(store.root)
+    if not all((folder / name).is_file() for name in ("leaderboard.html", "leaderboard.md", "site/index.html")):
+        return None
+    if not all(store.is_done(key) for key in study.run_keys() if key not in checked):
+        return None
+    try:
+        known = (folder / BUILT).read_text(encoding="utf-8").strip()
+        return read_board(folder / "leaderboard.json") if known == _origin(study, store) else None
+    except (FileNotFoundError, json.JSONDecodeError, KeyError, TypeError):
+        return None
+
+
+def _origin(study: Study, store: Store) -> str:
+    """Hash what a board and its pages are made of: the study, its runs, and the code that draws them."""
+    runs = {
+        key: file_digest(path)
+        for key in study.run_keys()
+        for path in (store.folder(key) / "run.json", store.folder(key) / "DONE")
+        if path.is_file()
+    }
+    return digest([json.loads(json.dumps(asdict(study))), runs, code_and_data_fingerprint(__name__)])

@@ -1,0 +1,187 @@
+"""What lies in an output folder that no study refers to, and its removal."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from survbench.errors import BenchError
+from survbench.plan.job import label, required_keys
+from survbench.plan.registry import registry
+from survbench.plan.study import Study, read_study
+from survbench.runs.store import Store
+
+PART = ".part-"
+"""Between a run's key and a random word: a folder that a killed process was writing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removed:
+    """A folder that went: its path below the output folder, what it held in words, and its size."""
+
+    path: str
+    what: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiskUse:
+    """Bytes below an output folder.
+
+    Attributes:
+        unreferenced: of the runs that no study refers to; None where a study does not say which runs it needs.
+    """
+
+    runs: int
+    cache: int
+    scratch: int
+    unreferenced: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Output:
+    """The runs of an output folder and which of them studies need.
+
+    Attributes:
+        jobs: of the stored runs, by key; None for one that cannot be read.
+        needed: keys of the jobs that studies refer to, and of those that these need.
+        unsure: jobs that have not run yet may need others, and only stored jobs say which.
+    """
+
+    jobs: Mapping[str, Mapping[str, Any] | None]
+    needed: frozenset[str]
+    unsure: bool
+
+
+def disk_use(store: Store) -> DiskUse:
+    """Measure an output folder."""
+    unreferenced = None
+    with suppress(BenchError):
+        unreferenced = sum(_size(folder) for folder, _ in _runs(store, _read(store)))
+    runs, cache, scratch = (_size(store.root / name) for name in ("runs", "cache", "scratch"))
+    return DiskUse(runs=runs, cache=cache, scratch=scratch, unreferenced=unreferenced)
+
+
+def clean(store: Store) -> tuple[Removed, ...]:
+    """Remove the runs and scratch folders that no study refers to, and what killed processes left half written.
+
+    A study refers to the jobs of its methods and to those that these need. Prepared cohorts and the cache stay.
+
+    Raises:
+        BenchError: there is no study, a study does not say which runs it needs, or the output folder is in use.
+    """
+    if not _study_files(store):
+        raise BenchError(
+            f"There is no study under {store.root}, so nothing would stay. Give the folder of 'bench run' with --out."
+        )
+    with store.lock():
+        output = _read(store)
+        found = [*_parts(store), *_runs(store, output), *_scratch(store, output)]
+        return tuple(_remove(store, folder, what) for folder, what in found)
+
+
+def _read(store: Store) -> _Output:
+    jobs = {folder.name: _job(folder) for folder in _folders(store.root / "runs") if PART not in folder.name}
+    needed: set[str] = set()
+    upstream: set[str] = set()
+    for study in _studies(store):
+        needed.update(study.run_keys())
+        upstream |= _upstream_of_unstarted(study, jobs)
+    needed |= {key for key, job in jobs.items() if job is not None and job["method"] in upstream}
+    waiting = list(needed)
+    while waiting:
+        job = jobs.get(waiting.pop())
+        if job is not None and job["kind"] != "import":
+            more = required_keys(job) - needed
+            needed |= more
+            waiting += more
+    return _Output(jobs, frozenset(needed), unsure=bool(upstream))
+
+
+def _study_files(store: Store) -> list[Path]:
+    return sorted((store.root / "studies").glob("*/study.json"))
+
+
+def _studies(store: Store) -> Iterator[Study]:
+    for path in _study_files(store):
+        try:
+            yield read_study(path.parent)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, BenchError) as error:
+            raise BenchError(
+                f"{path} cannot be read ({type(error).__name__}: {error}), so it is not known which runs it refers to. "
+                f"Run that study again, or remove {path.parent} if you do not need it."
+            ) from error
+
+
+def _upstream_of_unstarted(study: Study, jobs: Mapping[str, Mapping[str, Any] | None]) -> set[str]:
+    """Return the methods on which those methods of a study build that have a job without a stored run."""
+    methods, upstream = registry().methods, set()
+    for entry in study.entries:
+        keys = [key for seeds in (entry.tunes, entry.fits) for seed in seeds for key in seed]
+        if all(jobs.get(key) is not None for key in keys):
+            continue
+        if entry.name not in methods:
+            raise BenchError(
+                f"{entry.name} of study {study.name} is not complete and not installed, so it is not known on which "
+                "runs it builds. Install its plugin, or run the study again, which drops it."
+            )
+        upstream.add(methods[entry.name].upstream)
+    return upstream - {""}
+
+
+def _runs(store: Store, output: _Output) -> Iterator[tuple[Path, str]]:
+    for key, job in output.jobs.items():
+        if key not in output.needed:
+            yield store.folder(key), "a run that cannot be read" if job is None else label(job)
+
+
+def _scratch(store: Store, output: _Output) -> Iterator[tuple[Path, str]]:
+    for folder in _folders(store.root / "scratch"):
+        may_be_needed = output.unsure and output.jobs.get(folder.name) is None
+        if folder.name not in output.needed and not may_be_needed:
+            yield folder, "what an unfinished job kept"
+
+
+def _parts(store: Store) -> Iterator[tuple[Path, str]]:
+    for folder in _folders(store.root / "runs"):
+        if PART in folder.name:
+            yield folder, "half-written files"
+
+
+def _folders(parent: Path) -> list[Path]:
+    if not parent.is_dir():
+        return []
+    return sorted(path for path in parent.iterdir() if path.is_dir() and not path.is_symlink())
+
+
+def _job(folder: Path) -> Mapping[str, Any] | None:
+    try:
+        job: Mapping[str, Any] = json.loads((folder / "job.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return job
+
+
+def _size(folder: Path) -> int:
+    """Return the bytes of the files below a folder, which a run may be changing."""
+    total = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with suppress(FileNotFoundError):
+                total += (Path(parent) / name).lstat().st_size
+    return total
+
+
+def _remove(store: Store, folder: Path, what: str) -> Removed:
+    removed = Removed(path=folder.relative_to(store.root).as_posix(), what=what, bytes=_size(folder))
+    if folder.parent.name == "runs" and PART not in folder.name:
+        # in one step, so that a run which is cut off here is never taken for whole
+        folder = folder.rename(folder.with_name(f"{folder.name}{PART}clean"))
+    shutil.rmtree(folder)
+    return removed

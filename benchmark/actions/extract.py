@@ -1,0 +1,140 @@
+"""``bench cohort features``: a cohort's radiomics as a table, with a report of what not to trust."""
+
+from __future__ import annotations
+
+import csv
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from survbench.datasets.cards.source import offers
+from survbench.datasets.cohorts.opened import open_cohorts
+from survbench.errors import BenchError, CohortError, Problem
+from survbench.features.extraction import Extraction
+from survbench.features.feature_sets import FeatureSet
+from survbench.features.report import Finding, report
+from survbench.jobs.preparation import PreparationWatcher, prepare_source
+from survbench.plan.profile import Profile
+from survbench.runs.store import Store
+
+SUFFIXES = (".parquet", ".csv")
+
+
+@dataclass(frozen=True, slots=True)
+class Extracted:
+    """A cohort's features.
+
+    Attributes:
+        cohort: its name.
+        chosen: the feature set.
+        names: the features, in the order of the table's columns.
+        extractions: by patient's id.
+        failed: what is wrong, by id, of patients without features.
+        findings: what not to trust.
+        cached: patients whose features were there before.
+        seconds: from the open cohort to the features in memory: hashing the images, and what is not in the cache.
+    """
+
+    cohort: str
+    chosen: FeatureSet
+    names: tuple[str, ...]
+    extractions: Mapping[str, Extraction]
+    failed: Mapping[str, str]
+    findings: Sequence[Finding]
+    cached: int
+    seconds: float
+
+
+def extract_cohort(
+    cohort: str,
+    *,
+    data: Path | None,
+    profile: Profile,
+    set_name: str | None,
+    out: Path,
+    workers: int,
+    skip_bad: bool,
+    watcher: PreparationWatcher,
+) -> Extracted:
+    """Preprocess a cohort on the profile's grid and extract what is not in the cache.
+
+    Args:
+        cohort: a named cohort, a folder or a card.
+        data: folder of a named cohort's data.
+        profile: tells the grid.
+        set_name: the feature set; None for the card's.
+        out: the output folder, whose cache is used.
+        workers: processes at once.
+        skip_bad: leave out patients whose row or files have problems.
+        watcher: is told the progress.
+
+    Raises:
+        BenchError: the cohort or the set cannot be used, or no patient could be extracted.
+    """
+    with Store(out).lock():
+        cohorts = open_cohorts([(cohort, data)], profile=profile, skip_bad=skip_bad)
+        (source,) = cohorts.sources
+        if "radiomics" not in offers(source):
+            raise BenchError(
+                f"Cohort {source.card.name!r} has no {'mask' if source.cohort.channels else 'images'}; radiomics need "
+                "images and the tumour mask. Add them to the card, see docs/reference/cohort-card.md."
+            )
+        if source.cohort.features is not None:
+            raise BenchError(
+                f"Cohort {source.card.name!r} brings its features in a table; there is nothing to extract. Remove "
+                "'features' from the card to have radiomics of its images."
+            )
+        chosen = cohorts.ask_for_radiomics(set_name)
+        started = time.perf_counter()
+        made = prepare_source(
+            cohorts, source, out=out, workers=workers, timeout_s=profile.job_timeout_s, watcher=watcher
+        )
+        seconds = time.perf_counter() - started
+    if not made.extractions:
+        problems = [Problem(i, what, "") for i, what in made.problems.items()]
+        raise CohortError(f"No patient of {source.card.name} could be extracted:", problems)
+    return Extracted(
+        cohort=source.card.name,
+        chosen=chosen,
+        names=chosen.names(source.cohort.channels),
+        extractions=made.extractions,
+        failed=made.problems,
+        findings=report(made.extractions),
+        cached=made.cached,
+        seconds=seconds,
+    )
+
+
+def check_table_path(path: Path) -> None:
+    """Refuse a path whose suffix names no format.
+
+    Raises:
+        BenchError: neither ``.parquet`` nor ``.csv``.
+    """
+    if path.suffix not in SUFFIXES:
+        raise BenchError(f"--to {path}: the suffix names the format. Give a file that ends in {' or '.join(SUFFIXES)}.")
+
+
+def write_table(extracted: Extracted, path: Path) -> Path:
+    """Write the table (``id`` and one column per feature) as its suffix says, and the report beside it.
+
+    Returns:
+        The report's path, ``<stem>-report.csv``.
+    """
+    import pandas as pd
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rows = [[e.values[name] for name in extracted.names] for e in extracted.extractions.values()]
+    table = pd.DataFrame(rows, columns=list(extracted.names), dtype="float64")
+    table.insert(0, "id", pd.Series(list(extracted.extractions), dtype="string"))
+    if path.suffix == ".csv":
+        table.to_csv(path, index=False)
+    else:
+        table.to_parquet(path, index=False)
+    beside = path.with_name(f"{path.stem}-report.csv")
+    with beside.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(["finding", "subject", "feature", "detail"])
+        writer.writerows((f.kind, f.subject, f.feature, f.detail) for f in extracted.findings)
+    return beside

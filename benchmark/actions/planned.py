@@ -1,0 +1,43 @@
+"""A study ready to run: what is done already, and what is to do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from survbench.api import MethodInfo
+from survbench.datasets.preprocessing.grid import Grid
+from survbench.plan.estimate import Forecast
+from survbench.plan.job import Job
+from survbench.plan.planner import Plan
+from survbench.plan.profile import Profile
+from survbench.plan.protocol import Protocol
+from survbench.plan.study import Study
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """A study ready to run: what is done already, and what is to do."""
+
+    study: Study
+    plan: Plan
+    cached: frozenset[str]
+    infos: Mapping[str, MethodInfo]
+    grid: Grid | None
+    protocol: Protocol
+    profile: Profile
+    to_prepare: int = 0
+    """Patients that are not in the cache."""
+
+    @property
+    def to_do(self) -> tuple[Job, ...]:
+        """Jobs that have to run."""
+        return tuple(j for j in self.plan.jobs if j["key"] not in self.cached)
+
+    def forecast(self, workers: int) -> Forecast:
+        """Return how long this will take with so many jobs at once, to be corrected as it goes on."""
+        grid = self.grid.shape if self.grid else None
+        forecast = Forecast(workers)
+        forecast.expect(self.to_do, self.infos, self.profile, grid)
+        forecast.preparing(self.to_prepare, grid)
+        return forecast

@@ -1,0 +1,197 @@
+"""From a request to a planned study: open the cohorts, prepare them, plan the jobs."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from survbench.actions.planned import Planned
+from survbench.actions.request import Request
+from survbench.actions.study_description import described_study
+from survbench.actions.watcher import Silent, Watcher
+from survbench.api import MethodInfo
+from survbench.datasets.cards.source import SourceCohort, offers
+from survbench.datasets.cohorts.compatible import refuse_duplicates
+from survbench.datasets.cohorts.named import default_external
+from survbench.datasets.cohorts.opened import Cohorts, open_cohorts
+from survbench.datasets.readers.feature_table import table_rows
+from survbench.features.report import report, summary
+from survbench.jobs.preparation import prepare_source, without
+from survbench.jobs.prepared_files import subject_rows, write_prepared
+from survbench.plan.folds import stratified_folds
+from survbench.plan.horizons import truncation_time
+from survbench.plan.job import required_keys
+from survbench.plan.planner import Plan, plan
+from survbench.plan.protocol import Protocol, read_splits
+from survbench.plan.registry import registry
+from survbench.plan.requirements import PlannedCohort
+from survbench.plan.study import Entry
+from survbench.runs.store import Store
+
+log = logging.getLogger(__name__)
+
+
+def entries_still_valid(cohorts: Cohorts, request: Request, planned: Planned, earlier: Sequence[Entry]) -> list[Entry]:
+    """Return the entries that earlier runs have added to a study and this one does not touch, unless the code or the
+    libraries behind them have changed since: their results would stand on one board with others of another origin.
+    Imported risks are nobody's code here and stay: the same study has the same patients, outcomes and folds.
+    """
+    named = {e.name for e in planned.study.entries}
+    others = [e for e in earlier if e.name not in named]
+    imported = [e for e in others if e.imported]
+    others = [e for e in others if not e.imported]
+    if not others:
+        return imported
+    known = [registry().methods[e.name] for e in others if e.name in registry().methods]
+    _ask_for_radiomics(cohorts, known)
+    again = [_prepared(cohorts, source, request, write=False) for source in cohorts.sources]
+    now = {e.name: e for e in _plan_of(known, again, request, planned.protocol).entries}
+    kept = [e for e in others if e.name in now and (now[e.name].fits, now[e.name].predicts) == (e.fits, e.predicts)]
+    for entry in others:
+        if entry not in kept:
+            log.warning(
+                "%s was removed from the leaderboard because its code or libraries changed. "
+                "Run it again to restore it.",
+                entry.name,
+            )
+    return [*kept, *imported]
+
+
+def prepare_cohort(request: Request) -> PlannedCohort:
+    """Prepare a request's cohort, without the external one, and return what the planner must know of it."""
+    store = Store(request.out)
+    with store.lock():
+        cohorts, _ = open_request(request)
+        prepare_cohorts(cohorts, request, Silent())
+        return _prepared(cohorts, cohorts.sources[0], request)
+
+
+def dry_run(request: Request) -> Planned:
+    """Return the plan without running or preparing anything."""
+    cohorts, infos = open_request(request)
+    return plan_study(cohorts, infos, request, Store(request.out), write=False)
+
+
+def open_request(request: Request) -> tuple[Cohorts, Sequence[MethodInfo]]:
+    """Open a request's cohorts and methods."""
+    infos = registry().select(request.methods)
+    names = [(request.cohort, request.data)]
+    outside = request.external or default_external(request.cohort)
+    if outside is not None:
+        names.append((outside, request.data if outside == default_external(request.cohort) else None))
+    cohorts = open_cohorts(names, profile=request.profile, skip_bad=request.skip_bad)
+    refuse_duplicates(cohorts.sources)
+    _ask_for_radiomics(cohorts, infos)
+    return cohorts, infos
+
+
+def _ask_for_radiomics(cohorts: Cohorts, infos: Sequence[MethodInfo]) -> None:
+    if any("radiomics" in i.needs_fit | i.needs_predict for i in infos):
+        cohorts.ask_for_radiomics()
+
+
+def prepare_cohorts(cohorts: Cohorts, request: Request, watcher: Watcher) -> None:
+    """Prepare what is not in the cache.
+
+    Raises:
+        CohortError: patients that cannot be prepared, unless the request skips bad ones (they are then dropped).
+    """
+    for number, source in enumerate(cohorts.sources):
+        made = prepare_source(
+            cohorts,
+            source,
+            out=request.out,
+            workers=request.workers,
+            timeout_s=request.profile.job_timeout_s,
+            watcher=watcher,
+        )
+        if made.problems:
+            cohorts.sources[number] = without(source, made.problems, skip_bad=request.skip_bad)
+        if cohorts.features is not None:
+            found = summary(report(made.extractions))
+            if found:
+                name, chosen = source.card.name, cohorts.features.name
+                log.warning("radiomics %r of %s: %s; 'bench cohort features' lists them", chosen, name, found)
+
+
+def plan_study(
+    cohorts: Cohorts, methods: Sequence[MethodInfo], request: Request, store: Store, *, write: bool = True
+) -> Planned:
+    """Return the plan of opened and prepared cohorts: the jobs of all methods, and which of them are done.
+
+    Args:
+        cohorts: the cohort, and the external one.
+        methods: what is asked for.
+        request: the rest of what the user asked for.
+        store: the output folder.
+        write: write the prepared cohorts, too; false for a plan that is only looked at.
+    """
+    planned = [_prepared(cohorts, source, request, write=write) for source in cohorts.sources]
+    train = planned[0]
+    if request.splits is not None:
+        folds = read_splits(request.splits, train.cohort)
+    else:
+        folds = stratified_folds(train.cohort, request.profile.folds)
+    protocol = Protocol(
+        folds=folds,
+        seeds=request.seeds,
+        selection=request.selection,
+        tuning=request.tuning,
+        tau=truncation_time([train.cohort.select(fold).time for fold in folds]),
+    )
+    made = _plan_of(methods, planned, request, protocol)
+    return Planned(
+        study=described_study(cohorts, planned, request.profile, protocol, made),
+        plan=made,
+        cached=_cached(made, store) if not request.fresh else frozenset(),
+        infos={i.name: i for i in (*upstreams_of(methods).values(), *methods)},
+        grid=cohorts.grid,
+        protocol=protocol,
+        profile=request.profile,
+    )
+
+
+def _plan_of(
+    infos: Sequence[MethodInfo], planned: Sequence[PlannedCohort], request: Request, protocol: Protocol
+) -> Plan:
+    external = planned[1] if len(planned) > 1 else None
+    return plan(
+        infos, planned[0], external, protocol, request.profile, device=request.device, upstreams=upstreams_of(infos)
+    )
+
+
+def _cached(made: Plan, store: Store) -> frozenset[str]:
+    """Return the jobs that are done; a fit whose model another job needs must have it intact."""
+    done = {j["key"] for j in made.jobs if store.is_done(j["key"])}
+    needed = {key for j in made.jobs if j["key"] not in done for key in required_keys(j)}
+    return frozenset(done - {key for key in needed & done if not store.is_done(key, with_model=True)})
+
+
+def _prepared(cohorts: Cohorts, source: SourceCohort, request: Request, *, write: bool = True) -> PlannedCohort:
+    volumes = {s.id: cohorts.volume_keys(source, s) for s in source.cohort.subjects}
+    features = {i: cohorts.radiomics_key(source, keys) for i, keys in volumes.items()}
+    known = {i: key for i, key in features.items() if key is not None}
+    rows = subject_rows(source, volumes, known | {i: row.key for i, row in table_rows(source).items()})
+    prepared = write_prepared(request.out, source, rows, write=write)
+    truth = source.cohort.truth
+    by_id: dict[str, Mapping[str, Any]] = {
+        row["id"]: {**row, "truth": None if truth is None else float(truth[n])} for n, row in enumerate(rows)
+    }
+    return PlannedCohort(
+        name=source.card.name,
+        fingerprint=prepared.fingerprint,
+        rows=by_id,
+        cohort=source.cohort,
+        offers=offers(source),
+        declared={
+            "channels": list(source.cohort.channels),
+            "clinical_columns": [[c.name, c.kind, list(c.levels)] for c in source.card.model_columns],
+        },
+        grid=cohorts.grid.shape if cohorts.grid else None,
+    )
+
+
+def upstreams_of(infos: Sequence[MethodInfo]) -> dict[str, MethodInfo]:
+    """Return the methods that others build on, by name."""
+    return {i.upstream: registry().get(i.upstream) for i in infos if i.upstream}

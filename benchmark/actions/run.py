@@ -1,0 +1,124 @@
+"""One run: prepare, plan, execute what is not done, build the board."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from survbench.actions.build import board_if_unchanged, build_and_write
+from survbench.actions.planned import Planned
+from survbench.actions.planning import (
+    entries_still_valid,
+    open_request,
+    plan_study,
+    prepare_cohorts,
+)
+from survbench.actions.request import Request
+from survbench.actions.study_description import described_patients
+from survbench.actions.watcher import Watcher
+from survbench.api import MethodInfo
+from survbench.datasets.cohorts.opened import Cohorts
+from survbench.io.layout import SCHEMA
+from survbench.jobs.executor import Task, execute
+from survbench.jobs.preparation import unprepared
+from survbench.plan.job import Job, required_keys
+from survbench.plan.protocol import write_splits
+from survbench.plan.study import Study, read_study
+from survbench.runs.provenance import provenance
+from survbench.runs.store import Store
+from survbench.work.fit import run_fit
+from survbench.work.predict import run_predict
+from survbench.work.process import log_tail
+from survbench.work.tune import run_tune
+
+if TYPE_CHECKING:
+    from survbench.leaderboard.board.rows import Board
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """A finished run."""
+
+    study: Study
+    board: Board
+    failed: tuple[Job, ...]
+
+
+def run_study(request: Request, watcher: Watcher) -> Result:
+    """Run everything that is not done and return the board.
+
+    Raises:
+        BenchError: something that the user gave cannot be used; nothing has been lost.
+    """
+    store = Store(request.out)
+    with store.lock():
+        store.clear_leftovers()
+        cohorts, infos = open_request(request)
+        planned = _prepared_plan(cohorts, infos, request, store, watcher)
+        folder = planned.study.folder(request.out)
+        earlier = read_study(folder) if (folder / "study.json").is_file() else None
+        study = replace(
+            planned.study,
+            entries=(
+                *planned.study.entries,
+                *entries_still_valid(cohorts, request, planned, earlier.entries if earlier else ()),
+            ),
+            patients=described_patients(cohorts, earlier),
+        )
+        study.write(request.out)
+        write_splits(folder / "splits.json", study.protocol["folds"])
+        if request.fresh:
+            store.clear_scratch(job["key"] for job in planned.to_do)
+        failed = _execute(planned, store, request, watcher)
+        board = board_if_unchanged(study, store, checked=planned.cached) if not planned.to_do else None
+        return Result(study=study, board=board or build_and_write(study, store), failed=tuple(failed))
+
+
+def _prepared_plan(
+    cohorts: Cohorts, infos: Sequence[MethodInfo], request: Request, store: Store, watcher: Watcher
+) -> Planned:
+    """Tell the plan, prepare the cohorts, and return the plan: another one where patients had to be left out."""
+    waiting = sum(len(unprepared(cohorts, source, request.out)) for source in cohorts.sources)
+    expected = plan_study(cohorts, infos, request, store, write=False) if waiting else None
+    if expected is not None:
+        watcher.planned(replace(expected, to_prepare=waiting))
+    prepare_cohorts(cohorts, request, watcher)
+    planned = plan_study(cohorts, infos, request, store)
+    if expected is None or planned.plan != expected.plan:
+        watcher.planned(planned)
+    return planned
+
+
+def _execute(planned: Planned, store: Store, request: Request, watcher: Watcher) -> list[Job]:
+    to_do = {j["key"]: j for j in planned.to_do}
+    functions: Mapping[str, Callable[..., Any]] = {"tune": run_tune, "fit": run_fit, "predict": run_predict}
+    tasks = [
+        Task(
+            key=job["key"],
+            function=functions[job["kind"]],
+            arguments=(dict(job), str(request.out)),
+            requires=frozenset(required_keys(job) & to_do.keys()),
+            cpus=job["threads"],
+            gpu=planned.infos[job["method"]].resources.gpu and request.device != "cpu",
+            timeout_s=job["timeout_s"],
+        )
+        for job in to_do.values()
+    ]
+    failed: list[Job] = []
+    for ended in execute(
+        tasks, workers=request.workers, on_start=lambda t: watcher.started(to_do[t.key]), on_poll=watcher.poll
+    ):
+        job = to_do[ended.task.key]
+        if ended.status != "ok":
+            failed.append(job)
+            record = {
+                "schema": SCHEMA,
+                "status": ended.status,
+                "error": ended.error,
+                "description": {},
+                "provenance": provenance(),
+            }
+            store.record_failure(job["key"], job, record, log_tail(store.root / "scratch" / job["key"] / "log.txt"))
+        watcher.ended(job, ended)
+    return failed

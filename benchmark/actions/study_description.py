@@ -1,0 +1,84 @@
+"""The study that a run belongs to: its cohorts and patients described, and its name, which follows from them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from survbench.cohort import Cohort
+from survbench.datasets.cards.source import SourceCohort
+from survbench.datasets.cohorts.description import describe_patients
+from survbench.datasets.cohorts.opened import Cohorts
+from survbench.io.hashing import digest
+from survbench.io.layout import SCHEMA
+from survbench.plan.code_key import code_fingerprint
+from survbench.plan.planner import Plan
+from survbench.plan.profile import Profile
+from survbench.plan.protocol import Protocol
+from survbench.plan.requirements import PlannedCohort
+from survbench.plan.study import Study
+from survbench.runs.provenance import provenance
+
+
+def described_study(
+    cohorts: Cohorts, planned: Sequence[PlannedCohort], chosen: Profile, protocol: Protocol, made: Plan
+) -> Study:
+    """Return the study of a plan; the same cohorts, protocol and profile give the same name."""
+    described = [_describe(s, p) for s, p in zip(cohorts.sources, planned, strict=True)]
+    profile = chosen.model_dump(mode="json")
+    external = described[1] if len(described) > 1 else None
+    content = digest([SCHEMA, described[0], external, protocol.to_json(), profile])
+    return Study(
+        name=f"{planned[0].name}-{profile['name']}-{content[:8]}",
+        cohort=described[0],
+        external=external,
+        protocol=protocol.to_json(),
+        profile=profile,
+        provenance=provenance(),
+        entries=made.entries,
+    )
+
+
+def described_patients(cohorts: Cohorts, earlier: Study | None) -> dict[str, Any]:
+    """Describe the patients of the cohorts, with a fingerprint by which a description is known to be still true."""
+    described: dict[str, Any] = {}
+    for role, source in zip(("cohort", "external"), cohorts.sources, strict=False):
+        clinical = [[s.id, dict(s.clinical)] for s in source.cohort.subjects]
+        columns = [column.model_dump(mode="json") for column in source.card.clinical]
+        of = digest(
+            [columns, clinical, _sorted_outcomes(source.cohort), code_fingerprint(describe_patients.__module__)]
+        )
+        known = earlier.patients.get(role, {}) if earlier else {}
+        described[role] = known if known.get("of") == of else {**describe_patients(source), "of": of}
+    return described
+
+
+def _describe(source: SourceCohort, planned: PlannedCohort) -> dict[str, Any]:
+    card, cohort = source.card, source.cohort
+    # without extracted radiomics: a study is the same whichever methods were asked for first
+    extracted = {"radiomics"} if cohort.features is None else set()
+    return {
+        "name": card.name,
+        "title": card.title,
+        "endpoint": card.endpoint.name,
+        "patients": len(cohort),
+        "events": int(cohort.event.sum()),
+        "longest_months": float(cohort.time.max()),
+        "left_out": list(source.left_out),
+        "centres": len({s.centre for s in cohort.subjects}),
+        "channels": list(cohort.channels),
+        "grid": list(planned.grid) if planned.grid else None,
+        "licence": card.licence,
+        "citation": card.citation,
+        "fingerprint": digest(
+            [
+                {i: {k: v for k, v in row.items() if k not in extracted} for i, row in planned.rows.items()},
+                planned.declared,
+                sorted(map(list, _sorted_outcomes(cohort))),
+            ]
+        ),
+    }
+
+
+def _sorted_outcomes(cohort: Cohort) -> list[tuple[str, float, bool]]:
+    return sorted((i, float(t), bool(e)) for i, t, e in zip(cohort.ids, cohort.time, cohort.event, strict=True))

@@ -1,0 +1,42 @@
+"""Who is told what happens during a run."""
+
+from __future__ import annotations
+
+from typing import Protocol as Interface
+
+from survbench.actions.planned import Planned
+from survbench.jobs.executor import Ended
+from survbench.jobs.preparation import PreparationWatcher
+from survbench.plan.job import Job
+
+
+class Watcher(PreparationWatcher, Interface):
+    """Is told what happens during a run; the CLI shows it."""
+
+    def planned(self, planned: Planned) -> None:
+        """The plan stands."""
+
+    def started(self, job: Job) -> None:
+        """A job has been handed to a process."""
+
+    def ended(self, job: Job, ended: Ended) -> None:
+        """A job has ended."""
+
+
+class Silent:
+    """A watcher that shows nothing."""
+
+    def preparing(self, name: str, done: int, total: int) -> None:
+        """Show nothing."""
+
+    def planned(self, planned: Planned) -> None:
+        """Show nothing."""
+
+    def started(self, job: Job) -> None:
+        """Show nothing."""
+
+    def poll(self) -> None:
+        """Show nothing."""
+
+    def ended(self, job: Job, ended: Ended) -> None:
+        """Show nothing."""

@@ -1,0 +1,201 @@
+"""``bench cohort``: describe a cohort of your own, check it, and take its radiomics out as a table."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from survbench.cli.options import (
+    COHORT_HELP,
+    DEFAULT_OUT,
+    PROFILE_HELP,
+    AsJson,
+    Data,
+    Out,
+    SkipBad,
+    Workers,
+    examples,
+    say,
+    say_json,
+)
+
+if TYPE_CHECKING:
+    from survbench.actions.extract import Extracted
+    from survbench.errors import Problem
+
+SHOWN = 5
+"""Features, or patients, that a line names of one kind of finding."""
+CohortName = Annotated[str, typer.Argument(help=COHORT_HELP)]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    group = typer.Typer(help="Describe a cohort of your own, check it, extract its radiomics.", no_args_is_help=True)
+    group.command("init", epilog=examples("bench cohort init my-cohort/ --table clinical.csv"))(init)
+    group.command("check", epilog=examples("bench cohort check my-cohort/", "bench cohort check sts51 --data ~/sts51"))(
+        check
+    )
+    group.command(
+        "features",
+        epilog=examples(
+            "bench cohort features phantom --profile smoke",
+            "bench cohort features sts51 --data ~/sts51 --to sts51.csv",
+            "bench cohort features my-cohort/ --set paper-fixed-width --workers 8",
+        ),
+    )(features)
+    app.add_typer(group, name="cohort")
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(help="Folder with images and tables.", exists=True, file_okay=False)],
+    table: Annotated[Path, typer.Option(help="CSV, TSV or Parquet, a row per patient.", exists=True, dir_okay=False)],
+    *,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing card.")] = False,
+) -> None:
+    """Draft a card for a table and images or features; look it over, then 'bench cohort check FOLDER'."""
+    from survbench.datasets.cohorts.draft import draft_card
+    from survbench.errors import BenchError
+
+    target = folder / "cohort.yaml"
+    if target.exists() and not force:
+        raise BenchError(f"{target} exists. Give --force to replace it.")
+    target.write_text(draft_card(folder, table), encoding="utf-8")
+    say(f"Wrote {target}. Guesses are marked there; check them, then run 'bench cohort check {folder}'.")
+
+
+def check(cohort: CohortName, data: Data = None, *, as_json: AsJson = False) -> None:
+    """Check a cohort's table, files and voxels, and list all problems at once.
+
+    The command ends with 1 if one of them is an error.
+    """
+    from survbench.datasets.cohorts.validate import validate_named
+
+    report = validate_named(cohort, data=data)
+    if as_json:
+        say_json([{"subject": p.subject, "severity": p.severity, "what": p.what, "remedy": p.remedy} for p in report])
+    elif not report:
+        say(f"{cohort}: no problems.")
+    else:
+        _show_problems(cohort, report)
+    if any(p.severity == "error" for p in report):
+        raise typer.Exit(1)
+
+
+def _show_problems(cohort: str, report: list[Problem]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=Text(f"{cohort}: {len(report)} findings"), title_justify="left")
+    for column in ("subject", "severity", "what", "what to do"):
+        table.add_column(column, overflow="fold")
+    for problem in report:
+        cells = (problem.subject or "(cohort)", problem.severity, problem.what, problem.remedy)
+        table.add_row(*map(Text, cells))  # cells of a foreign table are no markup
+    Console().print(table)
+
+
+def features(
+    cohort: CohortName,
+    data: Data = None,
+    profile: Annotated[str, typer.Option(help=f"{PROFILE_HELP} It sets the grid.")] = "quick",
+    set_name: Annotated[str | None, typer.Option("--set", help="A feature set (default: the card's).")] = None,
+    to: Annotated[
+        Path | None,
+        typer.Option("--to", help="The table, .parquet or .csv (default: COHORT-SET.parquet).", dir_okay=False),
+    ] = None,
+    out: Out = DEFAULT_OUT,
+    workers: Workers = None,
+    *,
+    skip_bad: SkipBad = False,
+    as_json: AsJson = False,
+) -> None:
+    """Extract a cohort's radiomics into a table, with a report of what not to trust beside it.
+
+    What is in the output folder's cache is not extracted again. A patient that fails is named, the others are written,
+    and the command ends with 1 (with 0 where --skip-bad accepts that).
+    """
+    from survbench.actions.extract import check_table_path, extract_cohort, write_table
+    from survbench.cli.progress import watching
+    from survbench.plan.profile import load_profile
+    from survbench.work.process import available_workers
+
+    if to is not None:
+        check_table_path(to)
+    out, workers = out.expanduser().absolute(), workers or available_workers()
+    with watching(workers, out, to_stderr=as_json) as watcher:
+        found = extract_cohort(
+            cohort,
+            data=data,
+            profile=load_profile(profile),
+            set_name=set_name,
+            out=out,
+            workers=workers,
+            skip_bad=skip_bad,
+            watcher=watcher,
+        )
+    table = to or Path(f"{found.cohort}-{found.chosen.name}.parquet")
+    beside = write_table(found, table)
+    if as_json:
+        say_json(_as_json(found, table, beside))
+    else:
+        _show_features(found, table, beside)
+    if found.failed and not skip_bad:
+        raise typer.Exit(1)
+
+
+def _cached_ms(found: Extracted) -> float | None:
+    """Return the milliseconds per patient of a call that was answered from the cache alone."""
+    patients = len(found.extractions)
+    return 1000 * found.seconds / patients if found.cached == patients else None
+
+
+def _as_json(found: Extracted, table: Path, beside: Path) -> dict[str, Any]:
+    milliseconds = _cached_ms(found)
+    return {
+        "cohort": found.cohort,
+        "set": found.chosen.name,
+        "bins": str(found.chosen.bins),
+        "patients": len(found.extractions),
+        "features": len(found.names),
+        "cached": found.cached,
+        "ms_per_patient": None if milliseconds is None else round(milliseconds, 2),
+        "failed": dict(found.failed),
+        "findings": dict(sorted(Counter(f.kind for f in found.findings).items())),
+        "table": str(table),
+        "report": str(beside),
+    }
+
+
+def _show_features(found: Extracted, table: Path, beside: Path) -> None:
+    patients, chosen = len(found.extractions), found.chosen
+    milliseconds = _cached_ms(found)
+    came = (
+        f"{found.cached} from the cache" if milliseconds is None else f"all from the cache, {milliseconds:.1f} ms each"
+    )
+    say(f"Features  {chosen.name}: {patients} patients x {len(found.names)} features, {chosen.bins}; {came}")
+    for line in _finding_lines(found):
+        say(f"Finding   {line}")
+    for subject, what in found.failed.items():
+        say(f"Failed    {subject}: {what}")
+    say(f"Table     {table}")
+    say(f"Report    {beside} ({len(found.findings)} findings)")
+
+
+def _finding_lines(found: Extracted) -> list[str]:
+    """Return a line per kind of finding: how many, in how many patients, and where most of them are."""
+    from survbench.features.report import KINDS
+
+    lines = []
+    for kind, what in KINDS.items():
+        of_kind = [f for f in found.findings if f.kind == kind]
+        if not of_kind:
+            continue
+        patients = len({f.subject for f in of_kind if f.subject})
+        most = Counter(f.feature or f.subject for f in of_kind).most_common()
+        shown = ", ".join(f"{name} ({count})" if count > 1 else name for name, count in most[:SHOWN])
+        more = ", ..." if len(most) > SHOWN else ""
+        lines.append(f"{len(of_kind)} {what}{f' in {patients} patients' if patients else ''}: {shown}{more}")
+    return lines

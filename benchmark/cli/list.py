@@ -1,0 +1,257 @@
+"""``bench list``: what there is, and what each of it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+from survbench.cli.options import AsJson, examples, say, say_json
+
+BOARD, COMPARE = "leaderboard.json", "bench compare"
+METRICS = {
+    "c_index": (
+        BOARD,
+        "Harrell's C: mean over folds, averaged over seeds; ties count half. 0.5 is chance, 1 is perfect.",
+    ),
+    "external_c_index": (BOARD, "Harrell's C of the ensemble of the fold models on the external cohort."),
+    "c_index_pooled": (BOARD, "Harrell's C over all within-fold pairs together."),
+    "uno_c": (BOARD, "Uno's C: concordance up to tau, weighted for censoring by the training fold's distribution."),
+    "auc": (BOARD, "Cumulative/dynamic area under the ROC curve at each horizon (had the event by then or not)."),
+    "brier": (BOARD, "Brier score of the predicted survival at each horizon, weighted for censoring; 0 is perfect."),
+    "ibs": (BOARD, "Brier score integrated from 0 to tau, over tau."),
+    "d_calibration": (BOARD, "Chi-squared p that predicted survival at patients' own times is uniform (Haider 2020)."),
+    "calibration": (BOARD, "At each horizon observed over expected events, and the mean distance of groups by risk."),
+    "risk_groups": (
+        "survbench.statistics.risk_groups",
+        "Halves by the median risk of each fold: Kaplan-Meier, log-rank p by permutation, hazard ratio.",
+    ),
+    "dice": (BOARD, "Overlap of predicted and manual tumour mask, mean over test patients, for methods that segment."),
+    "hd95": (BOARD, "95th percentile of the distance between the surfaces of predicted and manual mask, in mm."),
+    "difference": (BOARD, "C-index minus that of the reference method, with its paired bootstrap interval."),
+    "p": (BOARD, "Paired infinitesimal-jackknife test of the C-index difference from the reference method."),
+    "p_holm": (BOARD, "The same, adjusted by Holm over all ranked methods."),
+    "p_bh": (BOARD, "The same, adjusted by Benjamini and Hochberg (false discovery rate)."),
+    "p_bootstrap": (BOARD, "Paired bootstrap of the difference; at least 2 / (resamples + 1)."),
+    "p.compareC": (COMPARE, "compareC (Kang 2015): the difference with a one-shot variance."),
+    "p.permutation": (COMPARE, "Exchange of the two ranks of random patients; for small cohorts."),
+    "rank_low": (BOARD, "95 % bootstrap interval of a method's rank: its better end; rank_high is the other."),
+    "tie_groups": (BOARD, "Runs of the ranking in which no two methods are told apart (Holm over all pairs)."),
+    "smallest_detectable_difference": (BOARD, "Difference of C that the cohort shows at 5 % with 80 % power."),
+}
+"""By name (with dots between the keys of nested JSON): where it is to be found, and what it is."""
+CHANNELS = ("pet", "ct")
+"""What features are counted for where no cohort is given."""
+DECLARED = (
+    "family",
+    "needs_fit",
+    "needs_predict",
+    "gives",
+    "params",
+    "space",
+    "tags",
+    "reference",
+    "published",
+    "notes",
+)
+"""What is shown of a method's declaration, in this order."""
+COUNTED = ("parameters", "buffers", "conv_layers", "deep_features")
+"""What is shown of a network's size."""
+Row = dict[str, Any]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(
+        "list",
+        epilog=examples(
+            "bench list methods",
+            "bench list cohorts",
+            "bench list metrics --json",
+            "bench list deepmts",
+            "bench list paper-fixed-width --json",
+        ),
+    )(listing)
+
+
+def listing(
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="WHAT", help="methods, cohorts, profiles, metrics, feature-sets, or the name of one to describe."
+        ),
+    ] = "methods",
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """List methods, cohorts and so on, or describe one by its name."""
+    if what not in KINDS:
+        _describe(what, as_json=as_json)
+        return
+    kind = KINDS[what]
+    rows = kind.rows()
+    if as_json:
+        say_json(rows)
+        return
+    cells = [kind.cells(row) for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for row in cells:
+        say("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _describe(name: str, *, as_json: bool) -> None:
+    from survbench.errors import UnknownNameError
+
+    names = {word: {str(row["name"]) for row in kind.rows()} for word, kind in KINDS.items()}
+    found = [kind for word, kind in KINDS.items() if name in names[word]]
+    if not found:
+        raise UnknownNameError("name", name, set(KINDS).union(*names.values()), see="'bench list --help'")
+    described = [(kind.name, *(kind.describe(name) if kind.describe else _row(kind, name))) for kind in found]
+    if as_json:
+        values = [{"kind": kind, **value} for kind, value, _ in described]
+        say_json(values if len(values) > 1 else described[0][1])
+        return
+    for kind, value, lines in described:
+        say(f"{f'{kind} ' if len(described) > 1 else ''}{name}: {value['title']}")
+        for line in lines:
+            say(f"  {line}")
+
+
+def _methods() -> list[Row]:
+    from survbench.plan.registry import registry
+
+    found = registry()
+    rows: list[Row] = [
+        {
+            "name": m.name,
+            "family": m.family,
+            "title": m.title,
+            "available": True,
+            "gives": sorted(m.gives),
+            "needs_fit": sorted(m.needs_fit),
+            "needs_predict": sorted(m.needs_predict),
+            "tags": sorted(m.tags),
+        }
+        for m in found.methods.values()
+    ]
+    rows += [
+        {"name": b.name, "family": "broken", "title": b.reason, "available": False, "reason": b.reason}
+        for b in found.broken
+    ]
+    return rows
+
+
+def _cohorts() -> list[Row]:
+    from survbench.datasets.cohorts.named import cohort_summaries
+
+    return list(cohort_summaries())
+
+
+def _profiles() -> list[Row]:
+    from survbench.plan.profile import builtin_profiles
+
+    return [{"title": p.description, **p.model_dump(mode="json")} for p in builtin_profiles().values()]
+
+
+def _metrics() -> list[Row]:
+    return [{"name": name, "where": where, "title": title} for name, (where, title) in METRICS.items()]
+
+
+def _feature_sets() -> list[Row]:
+    from survbench.features.feature_sets import feature_sets
+
+    return [
+        {"name": s.name, "features": len(s.names(CHANNELS)), "bins": str(s.bins), "title": s.title}
+        for s in feature_sets().values()
+    ]
+
+
+def _method(name: str) -> tuple[Row, list[str]]:
+    from survbench.plan.registry import describe, registry
+    from survbench.work.construct import construct
+
+    method = registry().get(name)
+    described = describe(method)
+    size = getattr(construct(method.target, method.params), "describe", None)
+    described.update({} if size is None else size())
+    shown = {**described, "space": dict(method.space)}
+    lines = _lines({key: shown[key] for key in DECLARED})
+    counted = {key: f"{described[key]:,}  (two channels, one clinical column)" for key in COUNTED if key in described}
+    return described, [*lines, *_lines(counted)]
+
+
+def _feature_set(name: str) -> tuple[Row, list[str]]:
+    from survbench.features.feature_sets import feature_set
+
+    chosen = feature_set(name)
+    count = len(chosen.names(CHANNELS))
+    per_image = sum(map(len, chosen.features.values()))
+    names = {
+        group: f"{len(members)}: {', '.join(members)}"
+        for group, members in [*chosen.features.items(), ("shape", chosen.shape)]
+    }
+    shown = {
+        "why": chosen.why,
+        "features": f"{per_image} of each image, {len(chosen.shape)} of the shape: {count} of PET and CT",
+        "bins": str(chosen.bins),
+        "images": f"{', '.join(chosen.images)} (wavelet {chosen.wavelet})",
+        **names,
+    }
+    return {**chosen.model_dump(mode="json"), "count": count}, _lines(shown)
+
+
+def _row(kind: Kind, name: str) -> tuple[Row, list[str]]:
+    row = next(row for row in kind.rows() if row["name"] == name)
+    return row, _lines({key: value for key, value in row.items() if key not in {"name", "title", "description"}})
+
+
+def _lines(fields: Row) -> list[str]:
+    """Return a line for each field that says something."""
+    return [f"{key:<14} {_in_words(value)}" for key, value in fields.items() if value not in ("", None, [], {})]
+
+
+def _in_words(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    if not isinstance(value, dict):
+        return str(value)
+    return ", ".join(f"{name} {part}" for name, part in value.items() if part is not None)
+
+
+def _columns(*keys: str) -> Callable[[Row], tuple[str, ...]]:
+    return lambda row: tuple(str(row[key]) for key in keys)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of thing that can be listed.
+
+    Attributes:
+        name: of one of them.
+        rows: all of them, each with a ``name`` and a ``title``.
+        cells: what a line of the list shows of a row.
+        describe: by a name, the thing as JSON with its ``title``, and the lines below the title; None: its row.
+    """
+
+    name: str
+    rows: Callable[[], list[Row]]
+    cells: Callable[[Row], tuple[str, ...]]
+    describe: Callable[[str], tuple[Row, list[str]]] | None = None
+
+
+KINDS = {
+    "methods": Kind("method", _methods, _columns("name", "family", "title"), _method),
+    "cohorts": Kind("cohort", _cohorts, _columns("name", "title")),
+    "profiles": Kind("profile", _profiles, _columns("name", "title")),
+    "metrics": Kind("metric", _metrics, _columns("name", "where", "title")),
+    "feature-sets": Kind(
+        "feature set",
+        _feature_sets,
+        lambda row: (row["name"], f"{row['features']} features", row["bins"], row["title"]),
+        _feature_set,
+    ),
+}
+"""By the word that lists them."""

@@ -1,0 +1,103 @@
+"""Words, options and small answers that several commands share."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from survbench.plan.study import Study
+
+DEFAULT_OUT = Path("bench-results")
+COHORT_HELP = "A named cohort, a folder with cohort.yaml, or a card file."
+METHODS_HELP = "all, NAME,... or @GROUP; -NAME or -@GROUP leaves out. See 'bench list methods'."
+PROFILE_HELP = "smoke, quick, lab, paper, or a YAML file."
+
+Out = Annotated[Path, typer.Option("--out", help="Output folder of 'bench run'.", file_okay=False)]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+Data = Annotated[Path | None, typer.Option(help="Folder of a named cohort's data.", file_okay=False)]
+Workers = Annotated[int | None, typer.Option(min=1, help="Processes at once (default: one per core).")]
+SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Go on without patients that have problems.")]
+StudyName = Annotated[str | None, typer.Option("--study", help="A study under --out (default: the latest).")]
+TrackingUri = Annotated[str | None, typer.Option(help="MLflow server (default: a file in --out).")]
+
+
+def examples(*lines: str) -> str:
+    """Return an epilog of copy-paste examples, one a line."""
+    return "\n\n".join(["[bold]Examples[/bold]", *lines])
+
+
+def say(text: str = "") -> None:
+    """Print a line to standard output."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def say_json(value: Any) -> None:
+    """Print a value as JSON to standard output."""
+    say(json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False))
+
+
+def null(value: Any) -> Any:
+    """Return a value for JSON, in which what is not a number is None."""
+    from survbench.io.files import finite
+
+    if isinstance(value, dict):
+        return {key: null(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [null(each) for each in value]
+    return finite(value) if isinstance(value, float) else value
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as people say them.
+
+    >>> duration(42), duration(200), duration(7300)
+    ('42 s', '3 min', '2.0 h')
+    """
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+def disk_size(count: int) -> str:
+    """Return a number of bytes as people say it.
+
+    >>> disk_size(0), disk_size(999), disk_size(1500), disk_size(999_960), disk_size(2_340_000_000)
+    ('0 B', '999 B', '1.5 kB', '1.0 MB', '2.3 GB')
+    """
+    if count < 1000:
+        return f"{count} B"
+    value = count / 1000
+    for unit in ("kB", "MB", "GB"):
+        if value < 999.95:
+            return f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} TB"
+
+
+def find_study(out: Path, name: str | None) -> Study:
+    """Return a study by name, or the latest.
+
+    Raises:
+        BenchError: there is no study yet.
+        UnknownNameError: there is no study of this name.
+    """
+    from survbench.errors import UnknownNameError
+    from survbench.plan.study import find_studies, latest_study
+
+    if name is None:
+        return latest_study(out)
+    studies = {s.name: s for s in find_studies(out)}
+    if name not in studies:
+        raise UnknownNameError("study", name, studies, see="'bench status'")
+    return studies[name]
+
+
+def study_line(study: Study) -> str:
+    """Return which study an answer is from."""
+    return f"Study {study.name} (selection {study.protocol['selection']}, tuning {study.protocol['tuning']})"

@@ -1,0 +1,170 @@
+"""``bench status``: what is done, failed and pending, how jobs ended, and what can go."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from survbench.cli.options import DEFAULT_OUT, AsJson, Out, disk_size, examples, say, say_json
+
+if TYPE_CHECKING:
+    from survbench.actions.clean import DiskUse
+    from survbench.runs.store import Run, Store
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(
+        "status",
+        epilog=examples(
+            "bench status",
+            "bench status --out results --json",
+            "bench status 1a2b3c4d",
+            "bench status deepmts",
+            "bench status --clean",
+        ),
+    )(status)
+
+
+def status(
+    job: Annotated[
+        str | None,
+        typer.Argument(metavar="JOB", help="The start of a job's key, or a method's name.", show_default=False),
+    ] = None,
+    out: Out = DEFAULT_OUT,
+    *,
+    clean: Annotated[
+        bool, typer.Option("--clean", help="Remove runs, scratch and partial files that no study refers to.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show what is done and pending, or how a job ended.
+
+    Without JOB: the jobs of every method of every study, and how much disk they take.
+
+    With JOB: how it ended, and what it printed.
+
+    With --clean: what no study refers to is removed; prepared cohorts and the cache stay.
+    """
+    from survbench.errors import BenchError
+    from survbench.runs.store import Store
+
+    store = Store(out.expanduser().absolute())
+    if clean and job is not None:
+        raise BenchError(f"--clean removes what no study refers to, of all jobs. Leave out {job!r} or --clean.")
+    if clean:
+        _clean(store, as_json=as_json)
+    elif job is not None:
+        _show_jobs(store, job, as_json=as_json)
+    else:
+        _show_studies(store, as_json=as_json)
+
+
+def _show_studies(store: Store, *, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from survbench.actions.clean import disk_use
+
+    rows, disk = _rows(store), disk_use(store)
+    if as_json:
+        say_json({"studies": rows, "disk": asdict(disk)})
+        return
+    if not rows:
+        say(f"Nothing has run under {store.root}. Start with 'bench run'.")
+    shown = ""
+    for row in rows:
+        if row["study"] != shown:
+            shown = str(row["study"])
+            say(shown)
+        counts = ", ".join(f"{count} {state}" for state, count in row["states"].items())
+        say(f"  {row['method']:<24} {counts}")
+    say(_disk_line(disk))
+
+
+def _rows(store: Store) -> list[dict[str, Any]]:
+    """Return a row for each method of each study: how many of its jobs are in which state."""
+    from survbench.plan.study import find_studies
+
+    rows = []
+    for study in find_studies(store.root):
+        for entry in study.entries:
+            keys = [key for seeds in (entry.tunes, entry.fits, entry.predicts) for folds in seeds for key in folds]
+            states = Counter(_state(store, key) for key in keys)
+            if entry.skipped:
+                states["skipped"] = 1
+            rows.append({"study": study.name, "method": entry.name, "states": dict(sorted(states.items()))})
+    return rows
+
+
+def _state(store: Store, key: str) -> str:
+    if store.is_done(key):
+        return "ok"
+    run = store.read(key)
+    if (store.root / "scratch" / key).is_dir() and (store.root / ".holder").exists():
+        return "running"
+    return run.status if run is not None and run.status != "ok" else "pending"
+
+
+def _disk_line(disk: DiskUse) -> str:
+    if disk.unreferenced is None:
+        of_runs = "which no study refers to is not known: 'bench status --clean' says why"
+    elif disk.unreferenced:
+        of_runs = f"{disk_size(disk.unreferenced)} that no study refers to: 'bench status --clean' removes them"
+    else:
+        of_runs = "each is of a study"
+    runs, cache, scratch = (disk_size(count) for count in (disk.runs, disk.cache, disk.scratch))
+    return f"Disk: runs {runs} ({of_runs}), cache {cache}, scratch {scratch}"
+
+
+def _show_jobs(store: Store, job: str, *, as_json: bool) -> None:
+    from survbench.plan.job import label
+
+    runs = _runs_of(store, job)
+    if as_json:
+        say_json([{"key": run.key, "job": label(run.job), "status": run.status, **_said(run)} for run in runs])
+        return
+    for run in runs:
+        said = _said(run)
+        say(f"{run.key}  {label(run.job)}: {run.status}")
+        if said["error"]:
+            say(f"{said['error']['type']}: {said['error']['message']}")
+            say(said["error"]["traceback"])
+        if said["log"]:
+            say(said["log"])
+
+
+def _runs_of(store: Store, job: str) -> list[Run]:
+    from survbench.errors import BenchError
+
+    folders = sorted(p.parent for p in (store.root / "runs").glob("*/run.json"))
+    runs = [run for folder in folders if (run := store.read(folder.name)) is not None]
+    chosen = [run for run in runs if run.key.startswith(job) or run.job["method"] == job]
+    if not chosen:
+        raise BenchError(
+            f"No job under {store.root} is called {job!r}. 'bench status' shows the methods that have run."
+        )
+    return chosen
+
+
+def _said(run: Run) -> dict[str, Any]:
+    """Return the error of a run, or None, and what it printed."""
+    path = run.folder / "log.txt"
+    text = path.read_text(encoding="utf-8", errors="replace").rstrip() if path.is_file() else ""
+    return {"error": run.record.get("error"), "log": text}
+
+
+def _clean(store: Store, *, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from survbench.actions.clean import clean
+
+    removed = clean(store)
+    total = sum(one.bytes for one in removed)
+    if as_json:
+        say_json({"removed": [asdict(one) for one in removed], "bytes": total})
+        return
+    for one in removed:
+        say(f"Removed {one.path}: {one.what}, {disk_size(one.bytes)}")
+    what = f"{disk_size(total)} are free now" if removed else "There was nothing to remove"
+    say(f"{what}. Prepared cohorts and the cache were left alone.")

@@ -1,0 +1,141 @@
+"""``bench study``: boards from stored runs, risks of outside models, and the null check."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from survbench.cli.options import (
+    COHORT_HELP,
+    DEFAULT_OUT,
+    METHODS_HELP,
+    PROFILE_HELP,
+    AsJson,
+    Data,
+    Out,
+    StudyName,
+    Workers,
+    examples,
+    find_study,
+    say,
+    say_json,
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    group = typer.Typer(
+        help="Rebuild leaderboards, import outside risks, check for leaks.",
+        no_args_is_help=True,
+    )
+    group.command(
+        "board", epilog=examples("bench study board", "bench study board phantom-quick-1a2b3c4d --out results")
+    )(board)
+    group.command(
+        "import",
+        epilog=examples(
+            "bench study import cox-in-r.csv --name cox-in-r",
+            "bench study import risks.csv --name nomogram --title Nomogram",
+        ),
+    )(import_risks)
+    group.command(
+        "null-check",
+        epilog=examples(
+            "bench study null-check --methods clinical-cox,radiomics-lasso-cox",
+            "bench study null-check --methods deepmts --permutations 40",
+        ),
+    )(null_check)
+    app.add_typer(group, name="study")
+
+
+def board(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[STUDY]...", help="Studies under --out (default: all).", show_default=False),
+    ] = None,
+    out: Out = DEFAULT_OUT,
+) -> None:
+    """Rebuild a study's leaderboard, tables and site from its runs.
+
+    Written are the leaderboard (Markdown, CSV, JSON, HTML), the paper's tables (also LaTeX), the tables of kept
+    features, and the site.
+    """
+    from survbench.actions.build import build_and_write
+    from survbench.plan.study import find_studies
+    from survbench.runs.store import Store
+
+    out = out.expanduser().absolute()
+    find_study(out, None)  # says what to do where there is none
+    studies = [find_study(out, name) for name in dict.fromkeys(names)] if names else find_studies(out)
+    for study in studies:
+        build_and_write(study, Store(out))
+        say(f"{study.folder(out) / 'leaderboard.html'} (also .md, .csv, .json), site/index.html")
+
+
+def import_risks(
+    table: Annotated[
+        Path, typer.Argument(metavar="CSV", help="id, risk (higher = earlier event), optional fold, cohort.")
+    ],
+    name: Annotated[str, typer.Option(help="Of the row, lower case with hyphens.")],
+    title: Annotated[str, typer.Option(help="On the board (default: the name).")] = "",
+    out: Out = DEFAULT_OUT,
+    study: StudyName = None,
+) -> None:
+    """Put an outside model's risks on a study's board, tested like the rest.
+
+    The risk of a patient must come from a model that was fitted on the other folds of the study (its splits.json); the
+    external cohort may be left out. The same file again changes nothing, another one under the same name replaces it.
+    """
+    from survbench.actions.build import build_and_write
+    from survbench.actions.import_risks import import_risks as put
+    from survbench.runs.store import Store
+
+    out = out.expanduser().absolute()
+    store, chosen = Store(out), find_study(out, study)
+    with store.lock():
+        chosen = put(chosen, store, table, name=name, title=title)
+        built = build_and_write(chosen, store)
+    row = next(row for row in built.rows if row.method == name)
+    c = "not known" if row.c_index is None else f"{row.c_index:.3f}"
+    say(f"{name} is on the board of {chosen.name}: C {c}, rank {row.rank}.")
+    say(f"Leaderboard: {chosen.folder(out) / 'leaderboard.html'} (also .md, .csv, .json)")
+
+
+def null_check(
+    methods: Annotated[str, typer.Option(help=METHODS_HELP)],
+    permutations: Annotated[int, typer.Option(min=20, help="How often outcomes are permuted.")] = 20,
+    profile: Annotated[str, typer.Option(help=PROFILE_HELP)] = "smoke",
+    cohort: Annotated[str, typer.Option(help=COHORT_HELP)] = "phantom",
+    data: Data = None,
+    out: Out = DEFAULT_OUT,
+    workers: Workers = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Permute outcomes over patients and see that every method falls to chance.
+
+    A mean C-index further than 4 standard errors from 0.5 means that something leaks; the command then ends with 1.
+    """
+    from survbench.actions.null_check import null_check as permuted
+    from survbench.actions.request import Request
+    from survbench.plan.profile import load_profile
+    from survbench.work.process import available_workers
+
+    request = Request(
+        methods=methods,
+        cohort=cohort,
+        data=data,
+        profile=load_profile(profile),
+        workers=workers or available_workers(),
+        out=out.expanduser().absolute(),
+    )
+    results = permuted(request, permutations=permutations)
+    if as_json:
+        say_json([{"method": r.method, "mean": r.mean, "se": r.se, "z": r.z, "passed": r.passed} for r in results])
+    else:
+        for r in results:
+            verdict = "as chance" if r.passed else "LEAKS"
+            say(f"{r.method:<24} C {r.mean:.3f} +- {r.se:.3f} ({r.permutations} permutations), z {r.z:+.1f}: {verdict}")
+    if not all(r.passed for r in results):
+        raise typer.Exit(1)

@@ -1,0 +1,190 @@
+"""What the runs of a study say, as arrays in one order of patients."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from survbench.evaluation.redaction import without_paths
+from survbench.plan.study import Entry, Study
+from survbench.runs.store import Run, Store
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+WORST_FIRST = ("oom", "timeout", "failed", "skipped", "pending")
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcomes:
+    """Patients in one order: ids, months, events, the fold that tests each (all 0 for an external cohort), centres."""
+
+    ids: tuple[str, ...]
+    time: Array
+    event: NDArray[np.bool_]
+    fold: NDArray[np.int64]
+    centre: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gathered:
+    """One method's runs.
+
+    Attributes:
+        risk: out-of-fold risks, shape (seeds, n); None for an incomplete method, or one without risk.
+        survival: predicted at each stored month, shape (seeds, n, months); None for a method without curves.
+        external: ensemble risks of the external cohort, shape (seeds, m); None alike.
+        dice: mean Dice of the test patients, or None.
+        hd95: mean HD95 (mm) of those in whom a tumour was predicted, or None.
+        unsegmented: test patients in whom none was predicted, a mean over seeds, or None.
+        status: ``ok``, or the worst status of the method's jobs (``pending`` for one that has not run).
+        reason: why the method is incomplete, or "".
+        coverage: share of the planned jobs that are done.
+        runs: the fits that are done.
+    """
+
+    entry: Entry
+    status: str
+    reason: str
+    coverage: float
+    runs: tuple[Run, ...] = ()
+    risk: Array | None = None
+    survival: Array | None = None
+    external: Array | None = None
+    dice: float | None = None
+    hd95: float | None = None
+    unsegmented: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Results:
+    """All methods of a study, with the outcomes that their predictions were stored with."""
+
+    methods: Mapping[str, Gathered] = field(default_factory=dict)
+    outcomes: Outcomes | None = None
+    external: Outcomes | None = None
+
+
+def gather(study: Study, store: Store) -> Results:
+    """Read the stored predictions of all methods of a study."""
+    ids = tuple(sorted(i for fold in study.protocol["folds"] for i in fold))
+    methods: dict[str, Gathered] = {}
+    outcomes = external = None
+    for entry in study.entries:
+        fits = [[read_checked(store, key) for key in seed] for seed in entry.fits]
+        predicts = [[read_checked(store, key) for key in seed] for seed in entry.predicts]
+        done = [run for seed in fits for run in seed if run is not None and run.status == "ok"]
+        status, reason = _status(entry, [run for seed in (*fits, *predicts) for run in seed])
+        planned = [run for seed in (*fits, *predicts) for run in seed]
+        finished = sum(run is not None and run.status == "ok" for run in planned)
+        result = Gathered(
+            entry=entry,
+            status=status,
+            reason=reason,
+            coverage=finished / len(planned) if planned else 0.0,
+            runs=tuple(done),
+        )
+        if status == "ok":
+            inside = [_joined(seed).set_index("id").loc[list(ids)] for seed in fits]
+            outcomes = outcomes or _outcomes(inside[0])
+            outside = (
+                [_ensemble(own, seed, study) for own, seed in zip(fits, predicts, strict=True)] if predicts else []
+            )
+            if outside:
+                external = external or _outcomes(outside[0][0])
+            result = _with_values(result, inside, [risk for _, risk in outside])
+        methods[entry.name] = result
+    return Results(methods=methods, outcomes=outcomes, external=external)
+
+
+def read_checked(store: Store, key: str) -> Run | None:
+    """Return a run; one whose files are not as they were written counts as failed, so that no board is made of it."""
+    run = store.read(key)
+    if run is None or run.status != "ok" or store.is_done(key):
+        return run
+    message = f"files of {run.folder.name[:12]} are missing or were changed; 'bench run' makes them again"
+    return replace(run, record={**run.record, "status": "failed", "error": {"type": "Damaged", "message": message}})
+
+
+def _status(entry: Entry, runs: list[Run | None]) -> tuple[str, str]:
+    """Return the worst status, and the first reason in a sentence."""
+    if entry.skipped:
+        return "skipped", entry.skipped
+    bad = [run for run in runs if run is None or run.status != "ok"]
+    if not bad:
+        return "ok", ""
+    states = {"pending" if run is None else run.status for run in bad}
+    worst = next(s for s in WORST_FIRST if s in states)
+    for run in bad:
+        if run is not None and run.status == worst and run.record.get("error"):
+            error: Mapping[str, Any] = run.record["error"]
+            first = str(error["message"]).strip().splitlines()[:1]
+            return worst, without_paths(f"{error['type']}: {first[0] if first else ''}")[:300]
+    return worst, "has not run yet" if worst == "pending" else ""
+
+
+def _joined(runs: list[Run | None]) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.concat([run.predictions() for run in runs if run is not None], ignore_index=True)
+
+
+def _outcomes(table: pd.DataFrame) -> Outcomes:
+    return Outcomes(
+        ids=tuple(table.index),
+        time=table["time"].to_numpy(dtype=np.float64),
+        event=table["event"].to_numpy(dtype=bool),
+        fold=table["fold"].to_numpy(dtype=np.int64),
+        centre=tuple(table["centre"]),
+    )
+
+
+def _ensemble(own: list[Run | None], outside: list[Run | None], study: Study) -> tuple[pd.DataFrame, Array]:
+    """Return the external cohort's table, and the mean over fold models of their standardised risks, shape (m,).
+
+    A model's risks are scaled by the mean and standard deviation of its own out-of-fold risks, or, in the published
+    way, of the external cohort. A model that gives everybody the same risk contributes 0. Imported risks come as one
+    column for all fold models and stay as they are.
+    """
+    tables = [run.predictions().sort_values("id").set_index("id") for run in outside if run is not None]
+    if len(tables) < len(own):
+        return tables[0].assign(fold=0), tables[0]["risk"].to_numpy(dtype=np.float64)
+    risks = []
+    for run, table in zip(own, tables, strict=True):
+        risk = table["risk"].to_numpy(dtype=np.float64)
+        scale = risk
+        if study.protocol["standardisation"] == "out-of-fold" and run is not None:
+            scale = run.predictions()["risk"].to_numpy(dtype=np.float64)
+        # equal numbers can have a standard deviation of 1e-17, so their range is asked
+        risks.append((risk - scale.mean()) / scale.std() if np.ptp(scale) > 0 else np.zeros_like(risk))
+    table = tables[0].copy()
+    table["fold"] = 0
+    return table, np.mean(risks, axis=0)
+
+
+def _with_values(result: Gathered, inside: list[pd.DataFrame], outside: list[Array]) -> Gathered:
+    gives = set(result.entry.gives)
+    risk = np.stack([t["risk"].to_numpy(dtype=np.float64) for t in inside])
+    scores, distances = (np.stack([t[name].to_numpy(dtype=np.float64) for t in inside]) for name in ("dice", "hd95"))
+    segments = "segmentation" in gives and bool(np.isfinite(scores).all())
+    found = np.isfinite(distances)
+    return replace(
+        result,
+        risk=risk if "risk" in gives else None,
+        survival=_survival(inside),
+        external=np.stack(outside) if outside and "risk" in gives else None,
+        dice=float(scores.mean()) if segments else None,
+        hd95=float(distances[found].mean()) if segments and found.any() else None,
+        unsegmented=float((~found).sum() / len(found)) if segments else None,
+    )
+
+
+def _survival(inside: list[pd.DataFrame]) -> Array | None:
+    """Return predicted survival of all patients, or None where some have none."""
+    if any(curve is None for table in inside for curve in table["survival"]):
+        return None
+    return np.stack([np.stack(table["survival"].to_list()) for table in inside]).astype(np.float64)

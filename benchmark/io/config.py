@@ -1,0 +1,61 @@
+"""Settings from YAML: strict models, and errors that say which key is wrong and what was meant."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any, TypeVar, get_args
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from survbench.errors import BenchError
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class Strict(BaseModel):
+    """A frozen model that refuses keys that it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def parse_model(model: type[Model], raw: dict[str, Any], *, source: str, see: str) -> Model:
+    """Validate ``raw`` against a pydantic model and turn its complaints into one message with suggestions.
+
+    Raises:
+        BenchError: all problems, one a line.
+    """
+    try:
+        return model.model_validate(raw)
+    except ValidationError as error:
+        # a misspelt key first: it explains the missing one
+        problems = sorted(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
+        lines = [_explain(model, dict(problem)) for problem in problems]
+        raise BenchError(
+            "\n".join([f"{source} does not fit:", *(f"  {line}" for line in lines), f"See {see}."])
+        ) from error
+
+
+def _explain(model: type[BaseModel], problem: dict[str, Any]) -> str:
+    where = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "missing":
+        return f"{where}: is missing"
+    if problem["type"] != "extra_forbidden":
+        return f"{where or '(card)'}: {problem['msg']}, given {problem.get('input')!r}"
+    fields = _fields_at(model, problem["loc"][:-1])
+    near = difflib.get_close_matches(str(problem["loc"][-1]), fields, n=1)
+    hint = f"Did you mean {near[0]!r}?" if near else f"Known keys: {', '.join(sorted(fields))}."
+    return f"{where}: unknown key. {hint}"
+
+
+def _fields_at(model: type[BaseModel], path: tuple[Any, ...]) -> list[str]:
+    current: type[BaseModel] = model
+    for part in path:
+        field = current.model_fields.get(str(part))
+        inner = (
+            [a for a in _nested(field.annotation) if isinstance(a, type) and issubclass(a, BaseModel)] if field else []
+        )
+        current = inner[0] if inner else current
+    return list(current.model_fields)
+
+
+def _nested(annotation: Any) -> list[Any]:
+    return [annotation, *(leaf for part in get_args(annotation) for leaf in _nested(part))]

@@ -1,0 +1,1 @@
+"""Runs jobs, each in a process of its own, and prepares cohorts for them."""

@@ -1,0 +1,193 @@
+"""Runs tasks, each in a fresh process, and reports how each one ended.
+
+A crash, an out-of-memory kill, a hang or a changed global flag costs the task that caused it and nothing else. Fresh
+processes are cheap, because they are forked from a server that has imported the heavy libraries.
+"""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from survbench.io.layout import Status
+from survbench.work.process import GRACE_S
+
+PRELOAD = ["survbench.jobs.preload"]
+POLL_S = 0.5
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A call to make in a process of its own.
+
+    Attributes:
+        key: unique name; ``requires`` of others refer to it.
+        function: a module-level function; it and its arguments are pickled to a process of ours, never stored.
+        cpus: how many of the workers' processors it takes; one that needs more than there are runs alone.
+        gpu: takes the GPU; one such task runs at a time.
+    """
+
+    key: str
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...]
+    requires: frozenset[str] = frozenset()
+    cpus: int = 1
+    gpu: bool = False
+    timeout_s: float = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a task ended; ``value`` is what its function returned, ``error`` what it raised."""
+
+    task: Task
+    status: Status
+    value: Any = None
+    error: dict[str, str] | None = None
+
+
+def execute(
+    tasks: Sequence[Task], *, workers: int, on_start: Callable[[Task], None], on_poll: Callable[[], None]
+) -> Iterator[Ended]:
+    """Run tasks and yield each as it ends; a task whose requirement failed ends as ``skipped``.
+
+    Args:
+        tasks: in order of preference.
+        workers: processors to share out among the processes.
+        on_start: called when a task is handed to the pool.
+        on_poll: called about twice a second.
+    """
+    from pebble import ProcessPool
+
+    if not tasks:
+        return
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOAD)
+    waiting = {t.key: t for t in tasks}
+    unfinished = set(waiting)
+    failed: set[str] = set()
+    running: dict[Future[Any], Task] = {}
+    kills = _kernel_kills()
+    pool = ProcessPool(max_workers=workers, max_tasks=1, context=context)
+    try:
+        while waiting or running:
+            for task in _startable(waiting, unfinished, running, workers):
+                del waiting[task.key]
+                if task.requires & failed:
+                    unfinished.discard(task.key)
+                    failed.add(task.key)
+                    yield Ended(task, "skipped", error=_error("UpstreamFailed", "a job that this one needs failed"))
+                    continue
+                arguments = (os.getpid(), task.function, task.arguments)
+                future: Future[Any] = pool.schedule(_call, args=arguments, timeout=task.timeout_s + GRACE_S)
+                running[future] = task
+                on_start(task)
+            done, _ = wait(running, timeout=POLL_S, return_when=FIRST_COMPLETED)
+            on_poll()
+            for future in done:
+                task = running.pop(future)
+                ended = _ended(task, future, kernel_killed=_kernel_kills() > kills)
+                kills = _kernel_kills()
+                unfinished.discard(task.key)
+                if ended.status != "ok":
+                    failed.add(task.key)
+                yield ended
+        pool.close()  # type: ignore[no-untyped-call]
+    finally:
+        pool.stop()  # type: ignore[no-untyped-call]
+        pool.join()
+
+
+def _startable(
+    waiting: dict[str, Task], unfinished: set[str], running: dict[Future[Any], Task], workers: int
+) -> list[Task]:
+    free = workers - sum(t.cpus for t in running.values())
+    gpu_taken = any(t.gpu for t in running.values())
+    chosen: list[Task] = []
+    for task in waiting.values():
+        if free <= 0:
+            break
+        if task.requires & unfinished or (task.gpu and gpu_taken):
+            continue
+        if task.cpus > free and (running or chosen):
+            break  # smaller tasks behind it must not keep it waiting for ever
+        gpu_taken |= task.gpu
+        free -= task.cpus
+        chosen.append(task)
+    return chosen
+
+
+def _ended(task: Task, future: Future[Any], *, kernel_killed: bool) -> Ended:
+    from pebble import ProcessExpired
+
+    try:
+        status, value, error = future.result()
+    except TimeoutError:
+        return Ended(task, "timeout", error=_error("Timeout", f"killed after {task.timeout_s + GRACE_S:.0f} s"))
+    except ProcessExpired as expired:
+        if expired.exitcode == -9 and kernel_killed:
+            return Ended(task, "oom", error=_error("OutOfMemory", "the kernel killed the process: memory was used up"))
+        message = f"the process died with exit code {expired.exitcode}"
+        return Ended(task, "failed", error=_error("ProcessDied", message))
+    except Exception as problem:  # a result that cannot be pickled and the like: the task's fault, not the run's
+        return Ended(task, "failed", error=_error(type(problem).__name__, str(problem)))
+    return Ended(task, status, value, error)
+
+
+def _call(owner: int, function: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[Status, Any, Any]:
+    _die_with(owner)
+    try:
+        return "ok", function(*arguments), None
+    except BaseException as problem:  # whatever a method raises, also SystemExit, is recorded as its result
+        return _classify(problem), None, _error(type(problem).__name__, str(problem), traceback.format_exc())
+
+
+def _classify(problem: BaseException) -> Status:
+    from survbench.api import DeadlineError
+
+    if isinstance(problem, DeadlineError):
+        return "timeout"
+    text = f"{type(problem).__name__} {problem}"
+    memory = isinstance(problem, MemoryError) or "OutOfMemory" in text or "can't allocate memory" in text
+    return "oom" if memory else "failed"
+
+
+def _error(kind: str, message: str, trace: str = "") -> dict[str, str]:
+    return {"type": kind, "message": message[:4000], "traceback": trace[-20000:]}
+
+
+def _die_with(owner: int) -> None:
+    """End this process soon after the run that owns it is gone, so that a killed run leaves no writer behind."""
+    import threading
+    import time
+
+    import psutil
+
+    def watch() -> None:
+        try:
+            process = psutil.Process(owner)
+            while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+                time.sleep(1.0)
+        except psutil.NoSuchProcess:
+            pass
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _kernel_kills() -> int:
+    """Return how many processes the kernel has killed for want of memory since boot."""
+    try:
+        lines = Path("/proc/vmstat").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)

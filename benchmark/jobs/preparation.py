@@ -1,0 +1,142 @@
+"""Prepares what is not in the cache of a cohort, in parallel over patients."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol as Interface
+
+from survbench.cohort import Subject
+from survbench.datasets.cards.source import SourceCohort
+from survbench.datasets.cohorts.opened import Cohorts, centre_of, volume_names
+from survbench.datasets.preprocessing.cache import volume_store
+from survbench.datasets.readers.feature_table import table_rows
+from survbench.errors import BenchError, CohortError, Problem
+from survbench.features.extraction import Extraction, radiomics_path, read_radiomics, write_radiomics
+from survbench.jobs.executor import Ended, Task, execute
+from survbench.work.prepare import prepare
+
+MAX_CHUNK = 8
+TASKS_PER_WORKER = 4
+"""Patients per preparing task: few enough that all workers end together, at most so many that progress shows."""
+log = logging.getLogger(__name__)
+
+
+class PreparationWatcher(Interface):
+    """Is told how far preparing is."""
+
+    def preparing(self, name: str, done: int, total: int) -> None:
+        """``done`` of ``total`` patients of a cohort are prepared."""
+
+    def poll(self) -> None:
+        """About twice a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """What preparing a cohort gave: features by patient, what is wrong with others, and how many were there before."""
+
+    extractions: Mapping[str, Extraction]
+    problems: Mapping[str, str]
+    cached: int
+
+
+def prepare_source(
+    cohorts: Cohorts, source: SourceCohort, *, out: Path, workers: int, timeout_s: float, watcher: PreparationWatcher
+) -> Preparation:
+    """Prepare what is not in the cache of one of the cohorts, in parallel over patients.
+
+    A patient that cannot be prepared is among the problems; the others are prepared.
+
+    Raises:
+        BenchError: a process died or took too long; what is done is kept.
+    """
+    for row in table_rows(source).values():
+        if read_radiomics(out, row.key) is None:
+            write_radiomics(out, row.key, Extraction(row.values, {}, (), 0))
+    grid = cohorts.grid
+    if grid is None:
+        return Preparation({}, {}, len(source.cohort))
+    features = _radiomics_keys(cohorts, source)
+    known = {i: found for i, key in features.items() if (found := read_radiomics(out, key)) is not None}
+    absent = {s.id for s in unprepared(cohorts, source, out)} | (features.keys() - known.keys())
+    work = [s for s in source.cohort.subjects if s.id in absent]
+    size = max(1, min(MAX_CHUNK, len(work) // (TASKS_PER_WORKER * workers)))
+    tasks = [
+        Task(
+            key=f"prepare-{start}",
+            function=prepare,
+            arguments=(
+                [(s, centre_of(source, s)) for s in chunk],
+                volume_names(source),
+                grid,
+                cohorts.features,
+                {s.id: features[s.id] for s in chunk if s.id in features},
+                str(out),
+            ),
+            timeout_s=timeout_s,
+        )
+        for start in range(0, len(work), size)
+        for chunk in [work[start : start + size]]
+    ]
+    problems: dict[str, str] = {}
+    cached = done = len(source.cohort) - len(work)
+    watcher.preparing(source.card.name, done, len(source.cohort))
+    for ended in execute(tasks, workers=workers, on_start=lambda _: None, on_poll=watcher.poll):
+        problems |= _problems(ended)
+        done += len(ended.task.arguments[0])
+        watcher.preparing(source.card.name, done, len(source.cohort))
+    made = {s.id: read_radiomics(out, features[s.id]) for s in work if s.id in features and s.id not in problems}
+    known |= {i: found for i, found in made.items() if found is not None}
+    in_order = {i: known[i] for i in source.cohort.ids if i in known and i not in problems}
+    return Preparation(in_order, problems, cached)
+
+
+def unprepared(cohorts: Cohorts, source: SourceCohort, out: Path) -> list[Subject]:
+    """Return the patients of one of the cohorts of whom something is not in the cache; what is there may be damaged."""
+    if cohorts.grid is None:
+        return []
+    store, features = volume_store(out), _radiomics_keys(cohorts, source)
+    return [
+        s
+        for s in source.cohort.subjects
+        if not all(store.has(key) for key in cohorts.volume_keys(source, s).values())
+        or (s.id in features and not radiomics_path(out, features[s.id]).is_file())
+    ]
+
+
+def _radiomics_keys(cohorts: Cohorts, source: SourceCohort) -> dict[str, str]:
+    """Return the cache key of each patient's radiomics; nothing where nobody asks for any."""
+    keys = {s.id: cohorts.radiomics_key(source, cohorts.volume_keys(source, s)) for s in source.cohort.subjects}
+    return {i: key for i, key in keys.items() if key is not None}
+
+
+def _problems(ended: Ended) -> dict[str, str]:
+    """Return what a preparing task found wrong, by patient."""
+    if ended.status != "ok":
+        # not the patients' fault: to leave them out would lose good ones
+        names = ", ".join(subject.id for subject, _ in ended.task.arguments[0])
+        raise BenchError(
+            f"Preparing {names} ended as {ended.status} ({ended.error and ended.error['message']}). "
+            "What is done is kept; run the same command again, with fewer --workers if memory is short."
+        )
+    found: dict[str, str] = ended.value
+    return found
+
+
+def without(source: SourceCohort, problems: Mapping[str, str], *, skip_bad: bool) -> SourceCohort:
+    """Return a cohort without the patients that could not be prepared.
+
+    Raises:
+        CohortError: all of them, unless ``skip_bad``.
+    """
+    listed = [Problem(i, what, "Fix the file, or leave the patient out.") for i, what in sorted(problems.items())]
+    if not skip_bad:
+        title = f"{len(listed)} patients of {source.card.name} cannot be prepared (--skip-bad goes on without them):"
+        raise CohortError(title, listed)
+    for problem in listed:
+        log.warning("%s is left out: %s", problem.subject, problem.what)
+    kept = [i for i in source.cohort.ids if i not in problems]
+    return SourceCohort(source.card, source.cohort.select(kept), tuple(sorted({*source.left_out, *problems})))

@@ -1,0 +1,57 @@
+"""Writes a prepared cohort: inputs, outcomes and truth in files of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from survbench.datasets.cards.source import SourceCohort
+from survbench.io.files import write_json
+from survbench.io.hashing import digest
+from survbench.work.prepared import PreparedCohort
+
+
+def subject_rows(
+    source: SourceCohort, volumes: Mapping[str, Mapping[str, str]], radiomics: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    """Return the JSON rows of a cohort's patients: id, centre, the clinical columns that methods get, content keys."""
+    allowed = {c.name for c in source.card.model_columns}
+    return [
+        {
+            "id": s.id,
+            "centre": s.centre,
+            "clinical": {k: v for k, v in s.clinical.items() if k in allowed},
+            "volumes": dict(volumes[s.id]),
+            "radiomics": radiomics.get(s.id),
+        }
+        for s in source.cohort.subjects
+    ]
+
+
+def write_prepared(
+    out: Path, source: SourceCohort, rows: list[dict[str, Any]], *, write: bool = True
+) -> PreparedCohort:
+    """Write a prepared cohort's files and return it; the same content lands in the same folder.
+
+    With ``write`` false nothing is written: for a plan that is only looked at.
+    """
+    cohort = source.cohort
+    inputs = {
+        "channels": list(cohort.channels),
+        "clinical_columns": [
+            {"name": c.name, "kind": c.kind, "levels": list(c.levels)} for c in source.card.model_columns
+        ],
+        "subjects": rows,
+    }
+    outcomes = {i: [float(t), bool(e)] for i, t, e in zip(cohort.ids, cohort.time, cohort.event, strict=True)}
+    truth = None if cohort.truth is None else dict(zip(cohort.ids, map(float, cohort.truth), strict=True))
+    prepared = PreparedCohort(out, digest([inputs, outcomes, truth]))
+    if not write:
+        return prepared
+    prepared.folder.mkdir(parents=True, exist_ok=True)
+    write_json(prepared.folder / "inputs.json", inputs)
+    write_json(prepared.folder / "outcomes.json", outcomes)
+    if truth is not None:
+        write_json(prepared.folder / "truth.json", truth)
+    return prepared

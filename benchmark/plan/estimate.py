@@ -1,0 +1,153 @@
+"""How long a run will take: what its stages and methods declare, corrected by what this machine took."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from survbench.api import MethodInfo
+from survbench.plan.job import Job
+from survbench.plan.profile import Profile
+
+QUICK_STEPS, QUICK_VOXELS, QUICK_TESTED = 100 * 4, 32**3, 40
+"""Steps x batch of the quick profile, voxels of its grid, and patients of its external cohort: what
+``Resources.quick_seconds`` stands for."""
+PREDICTING = 0.08
+"""Share of a network's quick fit that predicting the quick profile's external cohort takes."""
+PREPARING_S = 0.25
+"""Of a patient: resampling to a grid of :data:`QUICK_VOXELS`, and radiomics."""
+PROCESS_S = 0.1
+"""Of a job's process, whatever it does."""
+LEAST_S, SHORT_S, MOST = 10.0, 1.0, 2.0
+"""Work of other families says how fast this machine is once so many seconds of it have been declared and done, without
+jobs that end in less than a second, which say more of the method; and by at most this factor."""
+
+
+def declared_s(job: Job, info: MethodInfo, profile: Profile, grid: tuple[int, int, int] | None) -> float:
+    """Return the CPU seconds that a job should take.
+
+    A network's fit grows with steps, batch and voxels, its predictions with patients and voxels.
+
+    Args:
+        job: the job.
+        info: its method.
+        profile: the budget.
+        grid: voxels of the common grid, or None without images.
+    """
+    voxels = (grid[0] * grid[1] * grid[2] if grid else 0) / QUICK_VOXELS
+    seconds = info.resources.quick_seconds
+    if job["kind"] == "predict":
+        return PROCESS_S + PREDICTING * seconds * len(job["test"]) / QUICK_TESTED * (voxels if grid else 1.0)
+    if info.trains:
+        seconds *= profile.training.steps * profile.training.batch_size / QUICK_STEPS * voxels
+    fits = job["spec"]["trials"] * len(job["splits"]) if job["kind"] == "tune" else 1
+    return PROCESS_S + seconds * fits
+
+
+@dataclass(slots=True)
+class _Work:
+    """Something to do: what it should take, the group whose measurements correct that, and when it was started."""
+
+    declared: float
+    group: tuple[str, str]
+    started: float | None = None
+
+
+@dataclass(slots=True)
+class _Measured:
+    declared: float = 0.0
+    took: float = 0.0
+
+    @property
+    def factor(self) -> float:
+        return self.took / self.declared if self.declared else 1.0
+
+    def add(self, declared: float, took: float) -> None:
+        self.declared += declared
+        self.took += took
+
+
+@dataclass(slots=True)
+class Forecast:
+    """The time that a run still takes.
+
+    Every job counts with what its method and stage declare. That is corrected by what ended jobs of the same stage and
+    family took on this machine; before there is one, by what other work took. Times are those of one clock, in seconds.
+
+    Args:
+        workers: jobs at once.
+    """
+
+    workers: int
+    _work: dict[str, _Work] = field(default_factory=dict)
+    _by_group: dict[tuple[str, str], _Measured] = field(default_factory=dict)
+    _all: _Measured = field(default_factory=_Measured)
+
+    def expect(
+        self,
+        jobs: Iterable[Job],
+        infos: Mapping[str, MethodInfo],
+        profile: Profile,
+        grid: tuple[int, int, int] | None,
+    ) -> None:
+        """Replace what is still to do by the jobs of a plan."""
+        self._work = {
+            job["key"]: _Work(
+                declared_s(job, infos[job["method"]], profile, grid), (job["kind"], infos[job["method"]].family)
+            )
+            for job in jobs
+        }
+
+    def preparing(self, patients: int, grid: tuple[int, int, int] | None) -> None:
+        """Expect so many patients that are to be prepared."""
+        voxels = grid[0] * grid[1] * grid[2] if grid else 0
+        for number in range(patients):
+            self._work[_patient(number)] = _Work(PREPARING_S * voxels / QUICK_VOXELS, ("prepare", ""))
+
+    def prepared(self, patients: int, took: float) -> None:
+        """Account for patients that were prepared in so many seconds of wall time, all workers preparing."""
+        waiting = [key for key, work in self._work.items() if work.group[0] == "prepare"][:patients]
+        if not waiting:
+            return
+        declared = sum(self._work.pop(key).declared for key in waiting)
+        self._count(("prepare", ""), declared, took * self.workers)
+
+    def started(self, key: str, at: float) -> None:
+        """Account for a job that was started."""
+        if key in self._work:
+            self._work[key].started = at
+
+    def ended(self, key: str, at: float) -> None:
+        """Account for a job that has ended."""
+        work = self._work.pop(key, None)
+        if work is not None and work.started is not None:
+            self._count(work.group, work.declared, at - work.started)
+
+    def remaining_s(self, at: float) -> float:
+        """Return the seconds of wall time from ``at`` until all is done."""
+        rest = [self._rest(work, at) for work in self._work.values()]
+        return max(sum(rest) / self.workers, max(rest, default=0.0))
+
+    def _count(self, group: tuple[str, str], declared: float, took: float) -> None:
+        self._by_group.setdefault(group, _Measured()).add(declared, took)
+        if took >= SHORT_S:
+            self._all.add(declared, took)
+
+    def _rest(self, work: _Work, at: float) -> float:
+        expected = work.declared * self._factor(work.group)
+        if work.started is None:
+            return expected
+        elapsed = at - work.started
+        # nobody knows how long a job goes on that takes longer than expected: a tenth of what it took
+        return max(expected - elapsed, elapsed / 10)
+
+    def _factor(self, group: tuple[str, str]) -> float:
+        if group in self._by_group:
+            return self._by_group[group].factor
+        if self._all.declared < LEAST_S:
+            return 1.0
+        return min(max(self._all.factor, 1 / MOST), MOST)
+
+
+def _patient(number: int) -> str:
+    return f"patient {number}"

@@ -1,0 +1,45 @@
+"""Patients as jobs name them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from survbench.cohort import Need
+from survbench.io.hashing import digest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patients:
+    """A prepared cohort as its jobs name it.
+
+    Attributes:
+        cohort: its fingerprint.
+        rows: prepared row of each patient, by id.
+        outcomes: (time, event) of each patient, by id.
+        declared: ``channels`` and ``clinical_columns`` of the card.
+    """
+
+    cohort: str
+    rows: Mapping[str, Mapping[str, Any]]
+    outcomes: Mapping[str, Sequence[Any]]
+    declared: Mapping[str, Any]
+
+    def digest(self, ids: Iterable[str], needs: Iterable[Need]) -> str:
+        """Hash what a method sees of some patients, and how the card declares it: the order of channels, and the kind
+        and levels of clinical columns, change what the same values mean.
+        """
+        allowed = frozenset(needs)
+        content: list[Any] = [
+            self.declared["channels"] if "images" in allowed else None,
+            self.declared["clinical_columns"] if "clinical" in allowed else None,
+        ]
+        for subject in ids:
+            row = self.rows[subject]
+            volumes = {k: v for k, v in row["volumes"].items() if ("mask" if k == "mask" else "images") in allowed}
+            clinical = row["clinical"] if "clinical" in allowed else None
+            radiomics = row["radiomics"] if "radiomics" in allowed else None
+            truth = row.get("truth") if "truth" in allowed else None
+            content.append([subject, row["centre"], list(self.outcomes[subject]), volumes, clinical, radiomics, truth])
+        return digest(content)

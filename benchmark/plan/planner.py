@@ -1,0 +1,199 @@
+"""Methods x seeds x folds -> jobs with what they require; pure, nothing runs here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from survbench.api import MethodInfo
+from survbench.plan.folds import inner_folds, inner_split
+from survbench.plan.job import Job, Split, fit_job, predict_job, tune_job
+from survbench.plan.profile import Profile
+from survbench.plan.protocol import Protocol
+from survbench.plan.requirements import PlannedCohort, missing_for, missing_to_predict
+from survbench.plan.study import Entry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Jobs in the order in which they should start, and the entries of the board that they belong to."""
+
+    jobs: tuple[Job, ...]
+    entries: tuple[Entry, ...]
+
+
+def plan(
+    infos: Sequence[MethodInfo],
+    train: PlannedCohort,
+    external: PlannedCohort | None,
+    protocol: Protocol,
+    profile: Profile,
+    *,
+    device: str,
+    upstreams: Mapping[str, MethodInfo],
+) -> Plan:
+    """Return all jobs of a study.
+
+    Args:
+        infos: the methods asked for.
+        train: the cohort.
+        external: the external cohort, or None.
+        protocol: folds, seeds, selection, tuning.
+        profile: the budget.
+        device: ``cpu`` or ``cuda``.
+        upstreams: by name the methods that others build on; their fits are planned also where nobody asked for them.
+
+    Raises:
+        BenchError: selection ``inner`` or tuning ``nested`` is impossible on some training fold.
+    """
+    selecting = [i for i in (*infos, *upstreams.values()) if i.selects and not missing_for(i, train, upstreams)]
+    if protocol.selection == "inner" and selecting:
+        for fold in protocol.folds:
+            inner_split(train.cohort.select(i for i in sorted(train.rows) if i not in set(fold)))
+    fits = _Fits(train, protocol, profile, device, upstreams)
+    outside_patients = external.patients() if external else None
+    predicts: list[Job] = []
+    entries: list[Entry] = []
+    for info in infos:
+        entry = Entry.of(info)
+        # features of a table are not taken from a mask
+        entry = replace(entry, needs_mask=entry.needs_mask and "mask" in train.offers)
+        missing = missing_for(info, train, upstreams)
+        if missing:
+            entries.append(replace(entry, skipped="; ".join(missing)))
+            continue
+        seeds = range(protocol.seeds if info.stochastic else 1)
+        keys = [tuple(job["key"] for job in fits.of(info, seed)) for seed in seeds]
+        outside: list[tuple[str, ...]] = []
+        if external is not None and outside_patients is not None:
+            absent = missing_to_predict(info, external, upstreams)
+            entry = replace(entry, skipped_external="; ".join(absent))
+            for seed in seeds if not absent else ():
+                of_external = [
+                    predict_job(job, outside_patients, cohort_name=external.name) for job in fits.of(info, seed)
+                ]
+                predicts += of_external
+                outside.append(tuple(job["key"] for job in of_external))
+        tunes = [fits.searches(info, seed) for seed in seeds]
+        entries.append(
+            replace(entry, fits=tuple(keys), predicts=tuple(outside), tunes=tuple(tunes) if any(tunes) else ())
+        )
+    return Plan(jobs=(*fits.jobs, *predicts), entries=tuple(entries))
+
+
+class _Fits:
+    """The fits of methods, each after the jobs that it requires; every job is planned once."""
+
+    def __init__(
+        self,
+        train: PlannedCohort,
+        protocol: Protocol,
+        profile: Profile,
+        device: str,
+        upstreams: Mapping[str, MethodInfo],
+    ) -> None:
+        self.train = train
+        self.protocol = protocol
+        self.profile = profile
+        self.device = device
+        self.upstreams = upstreams
+        self._planned: dict[str, Job] = {}
+        self._made: dict[tuple[str, int], list[Job]] = {}
+        ids = sorted(train.rows)
+        self._folds = [([i for i in ids if i not in set(test)], sorted(test)) for test in protocol.folds]
+        self._patients = train.patients()
+        self._budget: dict[str, Any] = {
+            "training": profile.training,
+            "device": device,
+            "timeout_s": profile.job_timeout_s,
+        }
+
+    @property
+    def jobs(self) -> tuple[Job, ...]:
+        """The jobs planned so far, each after those that it requires."""
+        return tuple(self._planned.values())
+
+    def _add(self, *jobs: Job) -> None:
+        self._planned.update({job["key"]: job for job in jobs if job["key"] not in self._planned})
+
+    def of(self, info: MethodInfo, seed: int) -> list[Job]:
+        """Return a method's fits of all folds."""
+        if (info.name, seed) in self._made:
+            return self._made[info.name, seed]
+        upstream: list[Job | None] = [None] * len(self._folds)
+        if info.upstream:
+            upstream = [*self.of(self.upstreams[info.upstream], seed)]
+        tunes = self._tunes(info, seed, upstream)
+        made: list[Job] = [
+            fit_job(
+                info,
+                self._patients,
+                train=train,
+                test=test,
+                seed=seed,
+                fold=fold,
+                selection=self.protocol.selection,
+                upstream=upstream[fold],
+                tune_key=key_of(tunes[fold]),
+                **self._budget,
+            )
+            for fold, (train, test) in enumerate(self._folds)
+        ]
+        self._add(*(t for t in tunes if t), *made)
+        self._made[info.name, seed] = made
+        return made
+
+    def searches(self, info: MethodInfo, seed: int) -> tuple[str, ...]:
+        """Return the keys of the searches behind a method's fits, those for its upstream method included."""
+        above = self.searches(self.upstreams[info.upstream], seed) if info.upstream else ()
+        # of several folds tuned at once there is one
+        return tuple(dict.fromkeys([*above, *(j["tune"] for j in self.of(info, seed) if j["tune"])]))
+
+    def _tunes(self, info: MethodInfo, seed: int, upstream: Sequence[Job | None]) -> list[Job | None]:
+        """Return the job that tunes for each fold: one of its own (``nested``), one for all (``paper``), or none."""
+        mode, budget = self.protocol.tuning, self.profile.tuning
+        if mode == "none" or not info.space:
+            return [None] * len(self._folds)
+        common: dict[str, Any] = {"seed": seed, "trials": budget.trials, **self._budget}
+        if mode == "paper":
+            splits = [
+                Split(train=train, validation=test, upstream=above)
+                for (train, test), above in zip(self._folds, upstream, strict=True)
+            ]
+            return [tune_job(info, self._patients, splits=splits, fold=None, **common)] * len(self._folds)
+        return [
+            tune_job(
+                info, self._patients, splits=self._inner(info, train, seed, fold, upstream[fold]), fold=fold, **common
+            )
+            for fold, (train, _) in enumerate(self._folds)
+        ]
+
+    def _inner(self, info: MethodInfo, ids: Sequence[str], seed: int, fold: int, upstream: Job | None) -> list[Split]:
+        """Return the inner folds of a training fold, those of a method with an upstream with fits of that on each:
+        features by the fold's own upstream would be over-fitted to the patients that trials are scored on.
+        """
+        splits: list[Split] = []
+        for held_out in inner_folds(self.train.cohort.select(ids), self.profile.tuning.inner_folds):
+            train = [i for i in ids if i not in set(held_out)]
+            above = None
+            if upstream is not None:
+                above = fit_job(
+                    self.upstreams[info.upstream],
+                    self._patients,
+                    train=train,
+                    test=held_out,
+                    seed=seed,
+                    fold=fold,
+                    selection="last",
+                    tune_key=upstream["tune"],
+                    **self._budget,
+                )
+                self._add(above)
+            splits.append(Split(train=train, validation=held_out, upstream=above))
+        return splits
+
+
+def key_of(job: Job | None) -> str | None:
+    """Return a job's key, None without one."""
+    return None if job is None else str(job["key"])

@@ -1,0 +1,83 @@
+"""What a run may spend. A profile never changes a method's architecture."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import Field, model_validator
+from survbench.errors import BenchError, UnknownNameError
+from survbench.io.config import Strict, parse_model
+from survbench.training import Positive, Training
+from survbench.volume import NETWORK_MULTIPLE
+
+
+class PhantomSize(Strict):
+    """Patients and event rates of the phantom's two centres."""
+
+    train: Positive
+    external: Positive
+    event_rate: Annotated[float, Field(gt=0, lt=1)]
+    external_event_rate: Annotated[float, Field(gt=0, lt=1)]
+
+
+class TuningBudget(Strict):
+    """What tuning may spend: sets of hyper-parameters to try, and inner folds of a training fold (``nested``)."""
+
+    trials: Annotated[int, Field(ge=2)]
+    inner_folds: Annotated[int, Field(ge=2)]
+
+
+class Profile(Strict):
+    """A named budget."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
+    description: str
+    voxels: Positive
+    folds: Annotated[int, Field(ge=2)]
+    phantom: PhantomSize
+    training: Training
+    tuning: TuningBudget = TuningBudget(trials=20, inner_folds=3)
+    resamples: Positive
+    job_timeout_s: Annotated[float, Field(gt=0)]
+
+    @model_validator(mode="after")
+    def _grid_fits_the_networks(self) -> Profile:
+        if self.voxels % NETWORK_MULTIPLE or self.voxels < 2 * NETWORK_MULTIPLE:
+            raise ValueError(
+                f"voxels must be a multiple of {NETWORK_MULTIPLE} and at least {2 * NETWORK_MULTIPLE}: "
+                "the networks halve the grid four times and join it again"
+            )
+        return self
+
+
+@cache
+def builtin_profiles() -> dict[str, Profile]:
+    """Return the built-in profiles by name, cheapest first."""
+    raw = yaml.safe_load((files("survbench.plan") / "profiles.yaml").read_text(encoding="utf-8"))
+    return {name: Profile.model_validate({"name": name, **block}) for name, block in raw.items()}
+
+
+def load_profile(name: str) -> Profile:
+    """Return a built-in profile, or the one in a YAML file.
+
+    Raises:
+        BenchError: no such profile or file, or the file does not fit.
+    """
+    if name in builtin_profiles():
+        return builtin_profiles()[name]
+    if Path(name).suffix not in {".yaml", ".yml"}:
+        raise UnknownNameError("profile", name, builtin_profiles(), see="'bench list profiles'")
+    if not Path(name).is_file():
+        known = ", ".join(builtin_profiles())
+        raise BenchError(f"There is no profile file {name!r}. Give a built-in name ({known}) or a YAML file.")
+    try:
+        raw: Any = yaml.safe_load(Path(name).read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise BenchError(f"{name} is not valid YAML: {error}. See docs/reference/profiles.md.") from error
+    if not isinstance(raw, dict):
+        raise BenchError(f"{name} holds no mapping. See docs/reference/profiles.md.")
+    return parse_model(Profile, raw, source=name, see="docs/reference/profiles.md")

@@ -1,0 +1,121 @@
+"""The protocol: which patients test which fold, how often, and what is compared with what."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from survbench.api import Selection, Tuning
+from survbench.cohort import Cohort
+from survbench.errors import BenchError, CohortError, Problem
+from survbench.io.files import write_json
+from survbench.io.hashing import digest
+from survbench.io.layout import SCHEMA
+from survbench.io.tables import read_table
+from survbench.plan.horizons import HORIZONS
+from survbench.statistics.pairs import comparable_pairs
+
+REFERENCE_METHOD = "radiomics-lasso-cox"
+"""The paper's traditional benchmark, against which every method is tested (Table II)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Protocol:
+    """One protocol for all methods.
+
+    Attributes:
+        folds: ids of the test patients of each fold; the others of the cohort train.
+        seeds: stochastic methods run with seeds 0 to ``seeds - 1``.
+        selection: how methods choose a checkpoint.
+        tuning: on whom hyper-parameters are chosen: on nobody (``none``, as declared), by inner folds of each training
+            fold (``nested``), or by the test folds themselves (``paper``, the published way, optimistic).
+        reference: method that the others are tested against.
+        tau: months up to which Uno's C and the integrated Brier score look, by
+            :func:`survbench.plan.horizons.truncation_time`; None where follow-up is too short.
+        horizons: months at which AUC and Brier score are given.
+    """
+
+    folds: tuple[tuple[str, ...], ...]
+    seeds: int = 1
+    selection: Selection = "last"
+    tuning: Tuning = "none"
+    reference: str = REFERENCE_METHOD
+    tau: float | None = None
+    horizons: tuple[float, ...] = HORIZONS
+
+    @property
+    def standardisation(self) -> str:
+        """Whose mean and standard deviation scale a fold model's external risks before they are averaged: those of
+        its own out-of-fold risks, or, in the published way, those of the external cohort.
+        """
+        return "external" if self.selection == "paper" else "out-of-fold"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the protocol as it stands in ``study.json`` and on the board."""
+        fields = {
+            "folds": [list(fold) for fold in self.folds],
+            "seeds": self.seeds,
+            "selection": self.selection,
+            "tuning": self.tuning,
+            "reference": self.reference,
+            "standardisation": self.standardisation,
+            "tau": self.tau,
+            "horizons": list(self.horizons),
+        }
+        return {**fields, "fingerprint": digest(fields)}
+
+
+def write_splits(path: Path, folds: Sequence[Sequence[str]]) -> None:
+    """Write folds to a file that ``--splits`` reads."""
+    content = [list(fold) for fold in folds]
+    write_json(path, {"schema": SCHEMA, "folds": content, "fingerprint": digest([sorted(f) for f in content])})
+
+
+def read_splits(path: Path, cohort: Cohort) -> tuple[tuple[str, ...], ...]:
+    """Read folds from JSON (``{"folds": [[id, ...], ...]}``) or CSV (columns ``id`` and ``fold``).
+
+    Raises:
+        BenchError: the file is missing or of another form.
+        CohortError: a patient is missing, unknown, or stands in two folds, or a fold has no event; all of them listed.
+    """
+    if not path.is_file():
+        raise BenchError(f"There is no splits file {path}. Give JSON {{'folds': [[id, ...]]}} or CSV with id,fold.")
+    folds = _csv_folds(path) if path.suffix == ".csv" else _json_folds(path)
+    event = dict(zip(cohort.ids, cohort.event, strict=True))
+    listed = [subject for fold in folds for subject in fold]
+    problems = [Problem(s, "is not in the cohort.", "Remove it from the splits.") for s in listed if s not in event]
+    problems += [Problem(s, "stands in no fold.", "Add it to one.") for s in event if s not in set(listed)]
+    problems += [Problem(s, "stands in several folds.", "Keep it in one.") for s in set(listed) if listed.count(s) > 1]
+    row = {subject: n for n, subject in enumerate(cohort.ids)}
+    for number, fold in enumerate(folds):
+        rows = [row[s] for s in fold if s in row]
+        if not comparable_pairs(cohort.time[rows], cohort.event[rows]).any():
+            what = f"fold {number} has no two patients whose order is known, so no C-index."
+            problems.append(Problem("", what, "Every fold needs an event and a patient who lived longer."))
+    if len(folds) < 2:
+        problems.append(Problem("", f"{len(folds)} fold is given.", "Cross-validation needs at least two."))
+    if problems:
+        raise CohortError(f"{path} does not fit the cohort:", problems)
+    return tuple(tuple(sorted(fold)) for fold in folds)
+
+
+def _json_folds(path: Path) -> list[list[str]]:
+    try:
+        folds = json.loads(path.read_text(encoding="utf-8"))["folds"]
+        return [[str(subject) for subject in fold] for fold in folds]
+    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
+        raise BenchError(f"{path} is not of the form {{'folds': [[id, ...], ...]}}: {error!r}.") from error
+
+
+def _csv_folds(path: Path) -> list[list[str]]:
+    table = read_table(path)
+    if not {"id", "fold"} <= set(table.columns):
+        raise BenchError(f"{path} has columns {', '.join(table.columns)}; it needs 'id' and 'fold'.")
+    by_fold: dict[str, list[str]] = defaultdict(list)
+    for row in table.rows:
+        by_fold[row.cells["fold"]].append(row.cells["id"])
+    return [by_fold[name] for name in sorted(by_fold)]

@@ -1,0 +1,113 @@
+"""Finds methods by the entry point group ``survbench.methods``; ours and outside ones come by the same door."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from functools import cache
+from importlib.metadata import entry_points
+from typing import Any, cast
+
+from survbench.api import FAMILIES, MethodInfo
+from survbench.errors import BenchError, UnknownNameError
+from survbench.space import space_to_json
+
+GROUP = "survbench.methods"
+"""An entry point of this group names a MethodInfo or an iterable of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A plugin that could not be read, and why; it takes nothing else down."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """The methods that are installed, by name, and the plugins that are broken."""
+
+    methods: Mapping[str, MethodInfo]
+    broken: tuple[Broken, ...]
+
+    def get(self, name: str) -> MethodInfo:
+        """Return a method's declaration; an unknown name raises :class:`UnknownNameError` with suggestions."""
+        if name in self.methods:
+            return self.methods[name]
+        for plugin in self.broken:
+            if plugin.name == name:
+                raise BenchError(f"Method {name!r} cannot be used: {plugin.reason}. Fix or uninstall its plugin.")
+        raise UnknownNameError("method", name, self.methods, see="'bench list methods'")
+
+    def select(self, wanted: str) -> tuple[MethodInfo, ...]:
+        """Return the methods that ``all``, ``NAME,...`` or ``@FAMILY``/``@TAG`` name, in the registry's order.
+
+        ``-NAME`` and ``-@FAMILY`` take methods away from what the other parts choose, or from all where there are none.
+
+        Raises:
+            UnknownNameError: a part names neither a method nor a group.
+            BenchError: no method is named, or none is left.
+        """
+        parts = [part for part in (p.strip() for p in wanted.split(",")) if part]
+        chosen = [part for part in parts if not part.startswith("-")]
+        left_out = [part[1:] for part in parts if part.startswith("-")]
+        if not parts:
+            raise BenchError(
+                f"--methods {wanted!r} names no method. Give 'all', names separated by commas, or @FAMILY."
+            )
+        names = self._named(chosen or ["all"]) - self._named(left_out)
+        if not names:
+            raise BenchError(
+                f"--methods {wanted!r} leaves no method: all that it chooses is left out with '-'. Leave out less."
+            )
+        return tuple(info for name, info in self.methods.items() if name in names)
+
+    def _named(self, parts: Iterable[str]) -> set[str]:
+        names: set[str] = set()
+        for part in parts:
+            if part == "all":
+                names |= set(self.methods)
+            elif part.startswith("@"):
+                names |= self._group(part[1:])
+            else:
+                names.add(self.get(part).name)
+        return names
+
+    def _group(self, name: str) -> set[str]:
+        members = {m.name for m in self.methods.values() if name == m.family or name in m.tags}
+        if not members:
+            groups = {f"@{m.family}" for m in self.methods.values()} | {
+                f"@{t}" for m in self.methods.values() for t in m.tags
+            }
+            raise UnknownNameError("group of methods", f"@{name}", groups, see="'bench list methods'")
+        return members
+
+
+@cache
+def registry() -> Registry:
+    """Read all entry points of :data:`GROUP`."""
+    found: dict[str, MethodInfo] = {}
+    broken: list[Broken] = []
+    for point in sorted(entry_points(group=GROUP), key=lambda p: p.name):
+        try:
+            loaded = point.load()
+            infos = [loaded] if isinstance(loaded, MethodInfo) else list(cast("Iterable[MethodInfo]", loaded))
+            for info in infos:
+                if not isinstance(info, MethodInfo):
+                    raise TypeError(f"{point.value} holds {type(info).__name__}, expected MethodInfo")
+                if info.name in found:
+                    raise ValueError(f"{point.value} declares {info.name!r}, which is already taken")
+                found[info.name] = info
+        except Exception as error:  # a plugin is foreign code: whatever it raises concerns it alone
+            broken.append(Broken(point.name, f"{type(error).__name__}: {error}"))
+    ordered = sorted(found.values(), key=lambda m: (FAMILIES.index(m.family), m.name))
+    return Registry({m.name: m for m in ordered}, tuple(broken))
+
+
+def describe(info: MethodInfo) -> dict[str, Any]:
+    """Return a method's declaration as JSON for ``bench list``."""
+    raw = {**asdict(info), "space": space_to_json(info.space)}
+    for name in ("needs_fit", "needs_predict", "modalities", "gives", "tags"):
+        raw[name] = sorted(raw[name])
+    return raw

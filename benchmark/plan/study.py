@@ -1,0 +1,149 @@
+"""A study: one cohort, one protocol, one profile, and the runs of every method. What a board is a pure function of."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from survbench.api import MethodInfo
+from survbench.errors import BenchError
+from survbench.io.files import write_json
+from survbench.io.layout import SCHEMA
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A method's place in a study.
+
+    Attributes:
+        fits: keys of the fit jobs, by seed, one per fold.
+        predicts: keys of the jobs that predict the external cohort, alike; empty without one.
+        tunes: keys of the jobs that choose hyper-parameters, by seed: one per fold (``nested``) or one for all
+            (``paper``); empty for a method that is not tuned.
+        skipped: why the method was not planned, or "".
+        skipped_external: why it does not predict the external cohort, or "".
+        needs_mask: whether predicting takes the manual mask (directly or through radiomics).
+        tags: of the declaration; ``table-2`` to ``table-5`` are the paper's tables.
+        imported: the risks of an outside model, which nothing here has fitted; it stays until it is imported anew.
+    """
+
+    name: str
+    title: str
+    family: str
+    gives: tuple[str, ...]
+    needs_mask: bool = False
+    stochastic: bool = False
+    notes: str = ""
+    reference: str = ""
+    published: Mapping[str, Any] | None = None
+    params: Mapping[str, Any] = field(default_factory=dict)
+    fits: tuple[tuple[str, ...], ...] = ()
+    predicts: tuple[tuple[str, ...], ...] = ()
+    tunes: tuple[tuple[str, ...], ...] = ()
+    skipped: str = ""
+    skipped_external: str = ""
+    tags: tuple[str, ...] = ()
+    imported: bool = False
+
+    @classmethod
+    def of(cls, info: MethodInfo) -> Self:
+        """Return the entry of a method before its jobs are planned."""
+        return cls(
+            name=info.name,
+            title=info.title,
+            family=info.family,
+            gives=tuple(sorted(info.gives)),
+            needs_mask=bool({"mask", "radiomics"} & info.needs_predict),
+            stochastic=info.stochastic,
+            notes=info.notes,
+            reference=info.reference,
+            published=asdict(info.published) if info.published else None,
+            params=dict(info.params),
+            tags=tuple(sorted(info.tags)),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Study:
+    """Everything that a board needs beside the runs.
+
+    Attributes:
+        name: folder name, ``<cohort>-<profile>-<8 digits of the content>``.
+        cohort, external: description and fingerprint of the cohorts (``name title endpoint patients events centres
+            fingerprint licence citation``); ``external`` is None without one.
+        protocol: ``folds`` (lists of ids), ``fingerprint``, ``seeds``, ``selection``, ``tuning``, ``reference``,
+            ``standardisation``.
+        profile: the profile's fields.
+        provenance: versions and hardware.
+        entries: the methods, in the registry's order.
+        patients: :func:`survbench.datasets.cohorts.description.describe_patients` of ``cohort`` and, if there is one,
+            ``external``.
+    """
+
+    name: str
+    cohort: Mapping[str, Any]
+    external: Mapping[str, Any] | None
+    protocol: Mapping[str, Any]
+    profile: Mapping[str, Any]
+    provenance: Mapping[str, Any]
+    entries: tuple[Entry, ...]
+    patients: Mapping[str, Any] = field(default_factory=dict)
+
+    def run_keys(self) -> list[str]:
+        """Return the keys of all runs that its board is made of, those of searches among them."""
+        return sorted(key for e in self.entries for seeds in (e.tunes, e.fits, e.predicts) for s in seeds for key in s)
+
+    def folder(self, out: Path) -> Path:
+        """Return the study's folder under an output folder."""
+        return out / "studies" / self.name
+
+    def write(self, out: Path) -> None:
+        """Write ``study.json`` into the study's folder."""
+        folder = self.folder(out)
+        folder.mkdir(parents=True, exist_ok=True)
+        self.write_to(folder)
+
+    def write_to(self, folder: Path) -> None:
+        """Write ``study.json`` into a folder."""
+        write_json(folder / "study.json", {"schema": SCHEMA, **asdict(self)})
+
+
+def read_study(folder: Path) -> Study:
+    """Read ``study.json`` from a study's folder."""
+    raw = json.loads((folder / "study.json").read_text(encoding="utf-8"))
+    if raw.pop("schema") != SCHEMA:
+        raise BenchError(f"{folder / 'study.json'} was written by another version of survbench. Run 'bench run' again.")
+    entries = tuple(
+        Entry(
+            **{
+                **e,
+                "gives": tuple(e["gives"]),
+                "tags": tuple(e["tags"]),
+                "fits": tuple(map(tuple, e["fits"])),
+                "predicts": tuple(map(tuple, e["predicts"])),
+                "tunes": tuple(map(tuple, e["tunes"])),
+            }
+        )
+        for e in raw.pop("entries")
+    )
+    return Study(**raw, entries=entries)
+
+
+def find_studies(out: Path) -> list[Study]:
+    """Return all studies under an output folder, by name."""
+    return [read_study(p.parent) for p in sorted((out / "studies").glob("*/study.json"))]
+
+
+def latest_study(out: Path) -> Study:
+    """Return the study that was written last.
+
+    Raises:
+        BenchError: there is none.
+    """
+    files = sorted((out / "studies").glob("*/study.json"), key=lambda p: (p.stat().st_mtime_ns, p.parent.name))
+    if not files:
+        raise BenchError(f"There is no study under {out}. Start one with 'bench run', or give its folder with --out.")
+    return read_study(files[-1].parent)

@@ -1,0 +1,209 @@
+"""Run folders: the only truth. A run is done when its ``DONE`` file, written last, names every file with its checksum.
+
+Layout of an output folder::
+
+    runs/<key>/       job.json run.json predictions.parquet curves.parquet selected.json examples.npz model/ log.txt
+                      DONE
+    scratch/<key>/    what an unfinished job goes on from: checkpoints of a fit, the journal of a search
+    cohorts/<key>/    inputs.json outcomes.json truth.json of a prepared cohort
+    cache/            preprocessed volumes and radiomics by content
+    studies/<name>/   study.json (which runs make a board), the board's files, and site/
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock, Timeout
+from survbench.errors import BenchError
+from survbench.io.files import flush, write_json
+from survbench.io.hashing import file_digest
+from survbench.io.layout import SCHEMA, SELECTED, Status
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What is stored of one job."""
+
+    key: str
+    folder: Path
+    job: Mapping[str, Any]
+    record: Mapping[str, Any]
+
+    @property
+    def status(self) -> Status:
+        """How the job ended."""
+        status: Status = self.record["status"]
+        return status
+
+    def predictions(self) -> pd.DataFrame:
+        """Return the predictions: ``id fold seed role time event centre risk dice hd95 survival``."""
+        import pandas as pd
+
+        return pd.read_parquet(self.folder / "predictions.parquet")
+
+    def curves(self) -> pd.DataFrame:
+        """Return the curves: ``step split metric value``, ``split`` being ``train`` or ``test``."""
+        import pandas as pd
+
+        return pd.read_parquet(self.folder / "curves.parquet")
+
+    def selected(self) -> Mapping[str, float] | None:
+        """Return the weight of every feature and clinical column by name (0 where it was left out), or None."""
+        path = self.folder / SELECTED
+        if not path.is_file():
+            return None
+        weights: dict[str, float] = json.loads(path.read_text(encoding="utf-8"))
+        return weights
+
+
+class Store:
+    """Reads and writes the runs under one output folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def folder(self, key: str) -> Path:
+        """Return the folder of a run, which may not exist."""
+        return self.root / "runs" / key
+
+    def scratch(self, key: str) -> Path:
+        """Return (and make) the folder in which a fit keeps its checkpoints until it is done."""
+        folder = self.root / "scratch" / key
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def read(self, key: str) -> Run | None:
+        """Return a run, done or failed, or None."""
+        folder = self.folder(key)
+        try:
+            job = json.loads((folder / "job.json").read_text(encoding="utf-8"))
+            record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        except (FileNotFoundError, json.JSONDecodeError, UnicodeDecodeError):
+            return None
+        return Run(key, folder, job, record)
+
+    def is_done(self, key: str, *, with_model: bool = False) -> bool:
+        """Say whether a run is complete and its files are as they were written.
+
+        A damaged file is named in a warning, and the run counts as not done. The model is checked only on demand,
+        because it can be large.
+        """
+        folder = self.folder(key)
+        if not (folder / "DONE").is_file():
+            return False
+        try:
+            files: dict[str, str] = json.loads((folder / "DONE").read_text(encoding="utf-8"))["files"]
+        except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError):
+            log.warning("%s is damaged; the job runs again", folder / "DONE")
+            return False
+        for name, checksum in files.items():
+            if name.startswith("model/") and not with_model:
+                continue
+            path = folder / name
+            if not path.is_file() or file_digest(path) != checksum:
+                log.warning("%s is missing or was changed after it was written; the job runs again", path)
+                return False
+        return True
+
+    @contextmanager
+    def writing(self, key: str) -> Iterator[Path]:
+        """Give a temporary folder to fill; without an exception it becomes the run's folder, sealed, in one rename."""
+        (self.root / "runs").mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(prefix=f"{key}.part-", dir=self.root / "runs"))
+        try:
+            yield part
+            self._seal(part)
+            self._replace(part, key)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+        shutil.rmtree(self.root / "scratch" / key, ignore_errors=True)
+
+    def record_failure(self, key: str, job: Mapping[str, Any], record: Mapping[str, Any], log_text: str) -> None:
+        """Store how a job failed. Such a run is never taken for done: the next run tries it again."""
+        (self.root / "runs").mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(prefix=f"{key}.part-", dir=self.root / "runs"))
+        write_json(part / "job.json", job)
+        write_json(part / "run.json", record)
+        (part / "log.txt").write_text(log_text, encoding="utf-8")
+        self._replace(part, key)
+
+    def clear_leftovers(self) -> None:
+        """Remove what killed writers left behind; call it under :meth:`lock`."""
+        for part in (self.root / "runs").glob("*.part-*"):
+            shutil.rmtree(part, ignore_errors=True)
+
+    def clear_scratch(self, keys: Iterable[str]) -> None:
+        """Remove what unfinished jobs have kept to go on from: checkpoints and journals of searches."""
+        for key in keys:
+            shutil.rmtree(self.root / "scratch" / key, ignore_errors=True)
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the output folder, so that two runs never write into it at once; a dead holder's lock is free.
+
+        Raises:
+            BenchError: another process holds it; the message says which.
+        """
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise BenchError(
+                f"{self.root} cannot be made ({error.strerror}). Give another folder with --out."
+            ) from error
+        holder = self.root / ".holder"
+        lock = FileLock(self.root / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            who = holder.read_text(encoding="utf-8") if holder.exists() else "unknown"
+            raise BenchError(
+                f"{self.root} is in use by process {who}. Wait for it, stop it, or give another folder with --out."
+            ) from error
+        try:
+            holder.write_text(str(os.getpid()), encoding="utf-8")
+            yield
+        finally:
+            holder.unlink(missing_ok=True)
+            lock.release()
+
+    def _seal(self, part: Path) -> None:
+        files = sorted(p for p in part.rglob("*") if p.is_file())
+        checksums = {p.relative_to(part).as_posix(): file_digest(p) for p in files}
+        for path in files:
+            flush(path)
+        write_json(part / "DONE", {"schema": SCHEMA, "files": checksums})
+        flush(part / "DONE")
+
+    def _replace(self, part: Path, key: str) -> None:
+        target = self.folder(key)
+        if target.exists():
+            old = Path(tempfile.mkdtemp(prefix=f"{key}.part-", dir=self.root / "runs"))
+            target.rename(old / "replaced")
+            part.rename(target)
+            shutil.rmtree(old, ignore_errors=True)
+        else:
+            part.rename(target)
+        flush(target.parent)
+
+
+def no_curves() -> pd.DataFrame:
+    """Return the curves of a fit that reports none."""
+    import pandas as pd
+
+    kinds = {"step": "int64", "split": "string", "metric": "string", "value": "float64"}
+    return pd.DataFrame(columns=list(kinds)).astype(kinds)

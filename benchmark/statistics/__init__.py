@@ -1,0 +1,1 @@
+"""Metrics, tests and intervals from arrays; knows nothing of cohorts, methods or files."""

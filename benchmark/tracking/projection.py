@@ -1,0 +1,193 @@
+"""Projects a study into MLflow: one run per method, below it one per seed and fold and one per search for
+hyper-parameters, with its trials; beside them one run with the board. What each of them holds is made in
+:mod:`survbench.tracking.records`.
+
+The run folders stay the truth. A ledger beside them remembers which state of a study was projected where, so projecting
+again costs nothing; without it the runs are found again by their tags, and nothing is written twice. What MLflow has
+logged it never gives up, so a run that would be another today is made anew, and the old one deleted.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import tempfile
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from survbench.io.files import write_json
+from survbench.plan.study import Study
+from survbench.runs.store import Store
+from survbench.tracking.records import METHOD, Record, records, state
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+LEDGER = "tracking.json"
+KEY = "survbench.key"
+CONTENT = "survbench.content"
+PARENT = "mlflow.parentRunId"
+
+
+class TrackingError(Exception):
+    """MLflow cannot be written; nothing else is affected."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrackReport:
+    """Where the study was projected to, and how many runs were written and known."""
+
+    uri: str
+    new: int
+    known: int
+
+
+def default_uri(out: Path) -> str:
+    """Return the SQLite file under an output folder as a tracking URI."""
+    return f"sqlite:///{out / 'mlflow.db'}"
+
+
+def ui_command(uri: str, host: str, port: int) -> list[str]:
+    """Return the command that serves MLflow's pages for a tracking database."""
+    options = ["--backend-store-uri", uri, "--host", host, "--port", str(port), "--workers", "1"]
+    return [sys.executable, "-m", "mlflow", "server", *options]
+
+
+def ui_environment() -> dict[str, str]:
+    """Return the variables under which MLflow's server starts in seconds and calls nobody."""
+    return {
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "GIT_PYTHON_REFRESH": "quiet",
+    }
+
+
+def track(
+    study: Study, store: Store, out: Path, *, tracking_uri: str | None = None, trust_ledger: bool = True
+) -> TrackReport:
+    """Make MLflow say what the runs say: write what it does not have yet, and delete what is no longer so.
+
+    In the output folder's own database everything goes that is no longer in the study; on a server, which others may
+    share, only what belongs to a method of this study.
+
+    Args:
+        study: whose runs, and whose board, are projected.
+        store: the runs.
+        out: the output folder; it holds the ledger and, without ``tracking_uri``, the database and artifacts.
+        tracking_uri: an MLflow server or database.
+        trust_ledger: believe the ledger without asking MLflow.
+
+    Raises:
+        TrackingError: MLflow cannot be reached or written.
+    """
+    uri, folder = tracking_uri or default_uri(out), study.folder(out)
+    now = state(study, store, folder)
+    ledger = _read_ledger(out)
+    if trust_ledger and ledger.get(uri, {}).get(study.name) == now:
+        return TrackReport(uri, 0, sum(len(seed) for e in study.entries for seed in e.fits))
+    own = uri == default_uri(out)
+    try:
+        wanted = list(records(study, store, folder))
+        artifacts = (out / "mlflow-artifacts" / study.name).resolve() if own else None
+        projection = _Projection(uri, study.name, artifacts=artifacts)
+        written = projection.write(wanted, None if own else {entry.name for entry in study.entries})
+    except Exception as error:  # MLflow and its database drivers raise whatever they like; none of it may end a run
+        raise TrackingError(f"{type(error).__name__}: {str(error)[:300]}") from error
+    ledger.setdefault(uri, {})[study.name] = now
+    write_json(out / LEDGER, ledger)
+    return TrackReport(uri, written, len(wanted) - written)
+
+
+class _Projection:
+    """MLflow's side: an experiment and the runs in it."""
+
+    def __init__(self, uri: str, experiment: str, *, artifacts: Path | None) -> None:
+        # a server that does not answer must not hold up a run for minutes
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+        os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # two lines for each run
+        from mlflow import MlflowClient
+
+        for name in ("alembic", "mlflow"):
+            logging.getLogger(name).setLevel(logging.WARNING)
+        self.client: MlflowClient = MlflowClient(tracking_uri=uri)
+        self.experiment = self._experiment(experiment, artifacts)
+
+    def write(self, wanted: Sequence[Record], methods: Collection[str] | None) -> int:
+        """Write the records that are missing or have changed; return how many.
+
+        Args:
+            wanted: all records of the study, parents before their children.
+            methods: whose runs may be deleted when there is no record of them; None: any.
+        """
+        contents = {record.key: record.content() for record in wanted}
+        current, outdated = {}, []
+        for run in self._runs():
+            tags = run.data.tags
+            if tags.get(CONTENT) == contents.get(tags[KEY], "") and tags[KEY] not in current:
+                current[tags[KEY]] = run
+            elif tags[KEY] in contents or methods is None or tags.get(METHOD) in methods:
+                outdated.append(run.info.run_id)
+        ids = {key: run.info.run_id for key, run in current.items()}
+        for record in wanted:
+            parent = ids[record.parent] if record.parent is not None else None
+            if record.key not in current:
+                ids[record.key] = self._make(record, contents[record.key], parent)
+            elif parent is not None and current[record.key].data.tags.get(PARENT) != parent:  # it was made anew
+                self.client.set_tag(ids[record.key], PARENT, parent)
+        for run_id in outdated:  # at the end, so that nothing is lost when this is cut off
+            self.client.delete_run(run_id)
+        return len(wanted) - len(current)
+
+    def _experiment(self, name: str, artifacts: Path | None) -> str:
+        location = artifacts.as_uri() if artifacts else None
+        found = self.client.get_experiment_by_name(name)
+        if found is not None and location in {None, found.artifact_location}:
+            return str(found.experiment_id)
+        if found is not None:  # the output folder was copied or moved, and MLflow looks for files where it was
+            self.client.rename_experiment(found.experiment_id, f"{name} ({found.experiment_id}, of another folder)")
+            self.client.delete_experiment(found.experiment_id)
+        return str(self.client.create_experiment(name, artifact_location=location))
+
+    def _runs(self) -> Iterator[Any]:
+        """Yield the experiment's runs that are ours."""
+        token = None
+        while True:
+            page = self.client.search_runs([self.experiment], max_results=1000, page_token=token)
+            yield from (run for run in page if KEY in run.data.tags)
+            token = page.token
+            if not token:
+                return
+
+    def _make(self, record: Record, content: str, parent: str | None) -> str:
+        """Write a run, and at the end the tag that says that it is complete; return its id."""
+        from mlflow.entities import Metric, Param
+
+        tags = {**record.tags, KEY: record.key, **({PARENT: parent} if parent is not None else {})}
+        run = self.client.create_run(self.experiment, start_time=record.start, tags=tags, run_name=record.name)
+        run_id = str(run.info.run_id)
+        metrics = [Metric(name, value, record.end, step) for name, value, step in record.metrics]
+        self.client.log_batch(run_id, metrics, [Param(name, text) for name, text in record.words().items()])
+        with tempfile.TemporaryDirectory() as folder:  # MLflow takes a folder in one call
+            for name, path in record.artifacts.items():
+                link = Path(folder) / name
+                link.parent.mkdir(parents=True, exist_ok=True)
+                link.symlink_to(path.absolute())
+            self.client.log_artifacts(run_id, folder)
+        self.client.set_terminated(run_id, record.status, record.end)
+        self.client.set_tag(run_id, CONTENT, content)
+        return run_id
+
+
+def _read_ledger(out: Path) -> dict[str, dict[str, str]]:
+    try:
+        ledger: dict[str, dict[str, str]] = json.loads((out / LEDGER).read_text(encoding="utf-8"))
+    except (FileNotFoundError, json.JSONDecodeError):
+        return {}
+    return ledger

@@ -1,0 +1,344 @@
+"""What MLflow is to hold of a study, as plain values: a record per method, below it one per job and trial, and one for
+the board. :mod:`survbench.tracking.projection` writes them.
+"""
+
+from __future__ import annotations
+
+import json
+import posixpath
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import chain
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from survbench.io.hashing import digest, file_digest
+from survbench.io.layout import TUNED
+from survbench.plan.job import label
+from survbench.plan.study import Entry, Study
+from survbench.runs.store import Run, Store
+from survbench.work.fitted import read_tuned
+
+PROJECTION = 2
+"""Raise it when records of unchanged runs change: all of them are then written again, once."""
+METHOD = "survbench.method"
+"""Tag with the method that a run belongs to; the run of the board has none."""
+KIND = "survbench.kind"
+"""Tag that tells runs apart: ``board``, ``method``, ``trial``, or the kind of a job (``fit``, ``tune``, ...)."""
+CELLS = (
+    "c_index",
+    "c_index_low",
+    "c_index_high",
+    "external_c_index",
+    "external_c_index_low",
+    "external_c_index_high",
+    "dice",
+    "p",
+    "p_holm",
+    "coverage",
+    "seconds",
+    "parameters",
+)
+"""Cells of the leaderboard that become metrics of a method's run."""
+JOB_FILES = ("run.json", "job.json", "predictions.parquet", TUNED, "log.txt")
+"""Files of a job's folder that become artifacts, where it has them."""
+BOARD_FILES = (*(f"leaderboard.{kind}" for kind in ("html", "md", "csv", "json")), "tables/**/*", "site/**/*")
+NOTE = "The board of this study: leaderboard.html under Artifacts. Its tables and its site lie beside it."
+
+Metrics = tuple[tuple[str, float, int], ...]
+"""(name, value, step)"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One MLflow run to be.
+
+    Attributes:
+        key: identifies it for ever.
+        parent: key of the record below which it hangs.
+        start, end: in milliseconds since 1970.
+        artifacts: files by their path in MLflow.
+    """
+
+    key: str
+    name: str
+    start: int
+    end: int
+    parent: str | None = None
+    status: Literal["FINISHED", "FAILED"] = "FINISHED"
+    params: Mapping[str, Any] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    metrics: Metrics = ()
+    artifacts: Mapping[str, Path] = field(default_factory=dict)
+
+    def content(self) -> str:
+        """Hash all that a record says but its times, which follow from its files, and which copying them may change."""
+        files = {name: file_digest(path) for name, path in self.artifacts.items()}
+        said = [self.name, self.parent, self.status, self.words(), dict(self.tags), self.metrics, files]
+        return digest([PROJECTION, *said])[:32]
+
+    def words(self) -> dict[str, str]:
+        """Return the params as MLflow keeps them."""
+        texts = {k: v if isinstance(v, str) else json.dumps(v, default=str) for k, v in self.params.items()}
+        return {name: text[:500] for name, text in texts.items()}
+
+
+def state(study: Study, store: Store, folder: Path) -> str:
+    """Hash all that the records of a study are made of, in less time than making them takes."""
+    of_runs = (store.folder(key) / name for key in study.run_keys() for name in ("run.json", "log.txt", "DONE"))
+    files = {str(path): file_digest(path) for path in chain(of_runs, folder.rglob("*")) if path.is_file()}
+    return digest([PROJECTION, asdict(study), files])
+
+
+def records(study: Study, store: Store, folder: Path) -> Iterator[Record]:
+    """Yield the record of each method of which a job has ended, followed by those of its jobs and trials, so that every
+    parent comes before its children; and that of the board, if there is one.
+
+    Args:
+        study: what is projected.
+        store: its runs.
+        folder: its folder, with the board.
+    """
+    board, starts = folder / "leaderboard.json", []
+    raw = json.loads(board.read_text(encoding="utf-8")) if board.is_file() else {"rows": []}  # stopped in its first run
+    rows = {row["method"]: row for row in raw["rows"]}
+    runs = {entry.name: _runs(entry, store) for entry in study.entries}
+    owners = _owners(runs)
+    for entry in study.entries:
+        if not runs[entry.name]:
+            continue
+        parent = digest([study.name, entry.name])[:32]
+        children = {run.key: _job(study, entry, run, parent) for run in runs[entry.name]}
+        method = _method(study, entry, rows.get(entry.name, {}), parent, children, folder)
+        starts.append(method.start)
+        yield method
+        for run in runs[entry.name]:
+            if owners[run.key] != entry.name:
+                continue
+            yield children[run.key]
+            if run.job["kind"] == "tune" and run.status == "ok":
+                yield from _trials(entry, run, children[run.key])
+    if board.is_file():
+        yield _board(study, folder, starts)
+
+
+def _runs(entry: Entry, store: Store) -> list[Run]:
+    """Return the runs of a method that are shown: fits, searches, and predictions of the external cohort that went
+    wrong by themselves; those that went well are on the board.
+    """
+    predicts = set(chain(*entry.predicts))
+    found = [run for key in chain(*entry.fits, *entry.tunes, *entry.predicts) if (run := store.read(key)) is not None]
+    return [run for run in found if run.key not in predicts or run.status not in {"ok", "skipped"}]
+
+
+def _owners(runs: Mapping[str, Sequence[Run]]) -> dict[str, str]:
+    """Return below which method each run stands: the search for a method that others build on belongs to all of them,
+    and stands below that method if it is in the study, else below the first of them.
+    """
+    owners: dict[str, str] = {}
+    for name, of_method in runs.items():
+        for run in of_method:
+            if run.key not in owners or run.job["method"] == name:
+                owners[run.key] = name
+    return owners
+
+
+def _board(study: Study, folder: Path, starts: list[int]) -> Record:
+    """Return the record of the board: without metrics, so that charts of all runs show methods alone. It starts with
+    the first fit, and so comes last in MLflow's list, behind the runs that MLflow draws at first.
+    """
+    built = _milliseconds(folder / "leaderboard.json")
+    files = [path for pattern in BOARD_FILES for path in sorted(folder.glob(pattern)) if path.is_file()]
+    params = {
+        **_setting(study),
+        "cohort.patients": study.cohort["patients"],
+        "cohort.events": study.cohort["events"],
+        "cohort.fingerprint": study.cohort["fingerprint"],
+        "external": study.external["name"] if study.external else "none",
+        "folds.fingerprint": study.protocol["fingerprint"],
+        "reference": study.protocol["reference"],
+    }
+    return Record(
+        key=digest([study.name])[:32],
+        name="leaderboard",
+        start=min([built, *starts]),
+        end=built,
+        params=params,
+        tags={"survbench.study": study.name, KIND: "board", "mlflow.note.content": NOTE},
+        artifacts={path.relative_to(folder).as_posix(): path for path in files},
+    )
+
+
+def _method(
+    study: Study, entry: Entry, row: Mapping[str, Any], key: str, children: Mapping[str, Record], folder: Path
+) -> Record:
+    from survbench.leaderboard.site.pages import method_folder
+
+    fits = [children.get(fit) for fit in chain(*entry.fits)]
+    done = [(number, fit) for number, fit in enumerate(fits) if fit is not None and fit.status == "FINISHED"]
+    cells = [(name, float(row[name]), 0) for name in CELLS if row.get(name) is not None]
+    # per fold and per step, so that comparing two methods compares their folds and curves without opening them
+    of_folds = [
+        (f"fold_{name}", value, number)
+        for number, fit in done
+        for name, value, _ in fit.metrics
+        if name in {"c_index", "dice"}
+    ]
+    # never the mean of what happens to exist
+    curves = _mean_curves([fit for _, fit in done]) if len(done) == len(fits) else []
+    figures = sorted((folder / "site" / "methods" / method_folder(entry.name)).glob("*.svg"))
+    return Record(
+        key=key,
+        name=entry.name,
+        start=min(child.start for child in children.values()),
+        end=max(child.end for child in children.values()),
+        status="FINISHED" if all(child.status == "FINISHED" for child in children.values()) else "FAILED",
+        params={
+            "method": entry.name,
+            "family": entry.family,
+            **_setting(study),
+            **{f"params.{name}": value for name, value in entry.params.items()},
+            **_in_all([fit.params for _, fit in done]),
+        },
+        tags={
+            "survbench.study": study.name,
+            METHOD: entry.name,
+            KIND: "method",
+            "mlflow.note.content": entry.title,
+        },
+        metrics=(*cells, *of_folds, *curves),
+        artifacts={f"figures/{path.name}": path for path in figures},
+    )
+
+
+def _in_all(fits: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the hyper-parameters that all fits have in common."""
+    first = fits[0] if fits else {}
+    return {
+        name: value
+        for name, value in first.items()
+        if name.startswith("params.") and all(fit.get(name) == value for fit in fits)
+    }
+
+
+def _setting(study: Study) -> dict[str, Any]:
+    return {
+        "cohort": study.cohort["name"],
+        "profile": study.profile["name"],
+        "seeds": study.protocol["seeds"],
+        "folds": len(study.protocol["folds"]),
+        "selection": study.protocol["selection"],
+        "tuning": study.protocol["tuning"],
+        **{f"training.{name}": value for name, value in study.profile["training"].items()},
+    }
+
+
+def _mean_curves(fits: list[Record]) -> list[tuple[str, float, int]]:
+    values: dict[tuple[str, int], list[float]] = {}
+    for fit in fits:
+        for name, value, step in fit.metrics:
+            if "/" in name:
+                values.setdefault((name, step), []).append(value)
+    return [(name, float(np.mean(v)), step) for (name, step), v in values.items()]
+
+
+def _job(study: Study, entry: Entry, run: Run, parent: str) -> Record:
+    """Return the record of a job: how it ended and, if it went well, what it has found."""
+    tags = {
+        "survbench.study": study.name,
+        METHOD: entry.name,
+        KIND: run.job["kind"],
+        "survbench.run": run.key,
+        "survbench.status": run.status,
+    }
+    params: dict[str, Any] = {"method": entry.name, "seed": run.job["seed"], "fold": run.job["fold"]}
+    metrics: Metrics = ()
+    if run.status != "ok":
+        error = run.record["error"] or {}
+        tags |= {"survbench.error": error.get("type", ""), "survbench.message": error.get("message", "")[:500]}
+    elif run.job["kind"] == "tune":
+        tuned = read_tuned(run.folder)
+        params, metrics = params | tuned["best_params"], _search_metrics(tuned)
+    else:
+        used = {**run.record.get("settings", {}), **run.record["params"]}  # the latter hold what tuning chose
+        params |= {f"params.{name}": value for name, value in used.items()}
+        metrics = _fit_metrics(run)
+    end = _milliseconds(run.folder / "run.json")
+    return Record(
+        key=digest([study.name, run.key])[:32],
+        name=label(run.job),  # of a method that builds on another, also the searches for that one
+        start=end - round(1000 * (run.record.get("seconds") or 0)),
+        end=end,
+        parent=parent,
+        status="FINISHED" if run.status == "ok" else "FAILED",
+        params=params,
+        tags=tags,
+        metrics=metrics,
+        artifacts={name: run.folder / name for name in JOB_FILES if (run.folder / name).is_file()},
+    )
+
+
+def _search_metrics(tuned: Mapping[str, Any]) -> Metrics:
+    scores = [("score_of_trial", float(t["value"]), t["number"]) for t in tuned["trials"] if t["value"] is not None]
+    return (("best_score", float(tuned["best_value"]), 0), *scores)
+
+
+def _trials(entry: Entry, run: Run, search: Record) -> Iterator[Record]:
+    """Yield a record of each trial of a search. Nobody has timed them: they stand where the search ended."""
+    for trial in read_tuned(run.folder)["trials"]:
+        steps = [("score_so_far", float(value), int(step)) for step, value in trial["steps"].items()]
+        score = [("score", float(trial["value"]), 0)] if trial["value"] is not None else []
+        yield Record(
+            key=digest([search.key, trial["number"]])[:32],
+            name=f"trial {trial['number']} ({trial['state']})",
+            start=search.end,
+            end=search.end,
+            parent=search.key,
+            params={"method": entry.name, "trial": trial["number"], "state": trial["state"], **trial["params"]},
+            tags={**search.tags, KIND: "trial"},
+            metrics=(*score, *steps),
+        )
+
+
+def _fit_metrics(run: Run) -> Metrics:
+    from survbench.statistics.metrics import concordance_index
+
+    table = run.predictions()
+    metrics = [(name, value, 0) for name, value in _costs(run.record)]
+    if table["risk"].notna().all():
+        c = concordance_index(table["time"], table["event"], table["risk"]).value
+        metrics += [("c_index", c, 0)] if np.isfinite(c) else []
+    if table["dice"].notna().all():
+        metrics.append(("dice", float(table["dice"].mean()), 0))
+    metrics += [
+        (_metric_name(f"{split}/{metric}"), float(value), int(step))
+        for step, split, metric, value in run.curves().itertuples(index=False)
+        if np.isfinite(value)
+    ]
+    return tuple(metrics)
+
+
+def _metric_name(name: str) -> str:
+    """Return a name that MLflow takes; what a method calls its losses is its own affair."""
+    return posixpath.normpath(re.sub(r"[^\w./ :-]", "_", name))[:250]
+
+
+def _costs(record: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    """Yield what a fit took of the machine, as far as it is known: nobody knows what imported risks have cost. MLflow
+    shows what is named ``system/`` on a page of its own.
+    """
+    seconds, processor = record.get("seconds"), record.get("cpu_seconds")
+    if seconds is not None:
+        yield "seconds", float(seconds)
+    if seconds and processor is not None:
+        yield "system/cpu_utilization_percentage", 100 * processor / seconds
+    for name, of in (("peak_memory_mb", "system/"), ("gpu_peak_memory_mb", "system/gpu_")):
+        if record.get(name) is not None:
+            yield f"{of}peak_memory_megabytes", float(record[name])
+
+
+def _milliseconds(path: Path) -> int:
+    """Return when a file was written. Run folders hold no other time, so that equal runs are equal files."""
+    return path.stat().st_mtime_ns // 1_000_000

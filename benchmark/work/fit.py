@@ -1,0 +1,116 @@
+"""The job that fits a method on a training fold and predicts its test fold."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from survbench.api import Context, Method, Seeds
+from survbench.cohort import Cohort
+from survbench.io.files import write_json
+from survbench.io.layout import SELECTED
+from survbench.plan.folds import inner_split
+from survbench.runs.store import Store
+from survbench.training import Training
+from survbench.work.construct import construct, settings
+from survbench.work.convergence import Curves, FileMonitor, score
+from survbench.work.example_slices import watched_examples
+from survbench.work.fitted import tuned_params
+from survbench.work.inputs import inputs, labelled, masks_of
+from survbench.work.prediction_table import write_predictions
+from survbench.work.predictions import BadPredictionError, predict
+from survbench.work.prepared import PreparedCohort
+from survbench.work.process import limit_threads, logged
+from survbench.work.record import finish
+from survbench.work.survival_curves import calibrate, with_curves
+
+if TYPE_CHECKING:
+    from survbench.plan.job import Job
+
+
+def run_fit(job: Job, out: str) -> dict[str, Any]:
+    """Fit a method on a training fold, predict its test fold, and seal the run.
+
+    Returns:
+        The run's record (also in ``run.json``).
+    """
+    store, spec = Store(Path(out)), job["spec"]
+    prepared = PreparedCohort(store.root, job["cohort"])
+    scratch = store.scratch(job["key"])
+    with store.writing(job["key"]) as folder, logged(scratch / "log.txt", folder / "log.txt"):
+        limit_threads(job["threads"])
+        train = labelled(job["train"], job, job["upstream"], store, prepared)
+        test = inputs(job["test"], job, job["upstream"], store, prepared)
+        params = {**spec["params"], **tuned_params(store, job["tune"])}
+        validation = None
+        if spec["selection"] == "paper":
+            validation = labelled(job["test"], job, job["upstream"], store, prepared)
+        elif spec["selection"] == "inner":
+            kept, held_out = inner_split(train)
+            train, validation = train.take(kept), train.take(held_out)
+        curves = Curves(scratch / "progress.txt", total=job["training"]["steps"])
+        ctx = Context(
+            seeds=Seeds(spec["seed"], spec["fold"], spec["method"]),
+            training=Training.model_validate(job["training"]),
+            device=spec["device"],
+            threads=job["threads"],
+            selection=spec["selection"],
+            scratch=scratch,
+            deadline=time.monotonic() + job["timeout_s"],
+            monitor=FileMonitor(test, scratch / "monitor"),
+            report=curves.report,
+        )
+        started = time.perf_counter()
+        method = construct(spec["target"], params).fit(train, validation=validation, ctx=ctx)
+        fitted = time.perf_counter()
+        predicted = predict(method, test, job["gives"])
+        finished = time.perf_counter()
+        unseen = validation.ids if spec["selection"] == "inner" and validation is not None else ()
+        calibrate(method, unseen if job["needs_fit"] else job["train"], job, store, prepared, folder)
+        survival = with_curves(predicted, folder)
+        (folder / "model").mkdir()
+        method.save(folder / "model")
+        _write_selected(folder, method, train)
+        masks = masks_of(prepared, job["test"]) if "segmentation" in job["gives"] else None
+        examples = watched_examples(predicted, masks, prepared, job["test"])
+        write_predictions(folder, job, prepared, predicted, masks, role="test")
+        examples.write(folder)
+        time_, event = prepared.outcomes(job["test"])
+        manual = None if masks is None else [np.asarray(m.voxels(), dtype=bool) for m in masks]
+        curves.extend(score(scratch / "monitor", time_, event, manual))
+        curves.write(folder / "curves.parquet")
+        return finish(
+            folder,
+            job,
+            started,
+            fitted,
+            finished,
+            params=params,
+            settings=settings(method, params),
+            survival=survival,
+            description=_description(method),
+        )
+
+
+def _description(method: Method) -> dict[str, int]:
+    describe = getattr(method, "describe", None)
+    return {} if describe is None else describe()
+
+
+def _write_selected(folder: Path, method: Method, train: Cohort) -> None:
+    """Write ``selected.json``, the weight of every feature and clinical column, for methods that tell them.
+
+    Raises:
+        BadPredictionError: a weight is not a finite number.
+    """
+    selected = getattr(method, "selected", None)
+    if selected is None:
+        return
+    offered = () if train.features is None else train.features.names
+    weights = {**dict.fromkeys(offered, 0.0), **{str(name): float(weight) for name, weight in selected().items()}}
+    bad = ", ".join(name for name, weight in weights.items() if not np.isfinite(weight))
+    if bad:
+        raise BadPredictionError(f"selected gave a weight that is not finite for {bad[:200]}")
+    write_json(folder / SELECTED, weights)

@@ -1,0 +1,41 @@
+"""What finished jobs leave for others: fitted models, and chosen hyper-parameters."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from survbench.io.layout import TUNED
+from survbench.runs.store import Store
+from survbench.work.construct import construct
+
+
+def fitted_method(store: Store, key: str, *, device: str) -> Any:
+    """Return the method that a fit has fitted, made with the hyper-parameters that it was fitted with.
+
+    Raises:
+        OSError: the run is not there, or its model is not as it was written.
+    """
+    run = store.read(key) if store.is_done(key, with_model=True) else None
+    if run is None:
+        message = f"the model in {store.folder(key)} is damaged; remove that folder and run 'bench run' again"
+        raise OSError(message)
+    return construct(run.job["spec"]["target"], run.record["params"]).load(run.folder / "model", device=device)
+
+
+def read_tuned(folder: Path) -> dict[str, Any]:
+    """Return what :func:`write_tuned` wrote."""
+    raw: dict[str, Any] = json.loads((folder / TUNED).read_text(encoding="utf-8"))
+    return raw
+
+
+def tuned_params(store: Store, key: str | None) -> dict[str, Any]:
+    """Return the hyper-parameters that a tuning job has chosen; none without one."""
+    if key is None:
+        return {}
+    if not store.is_done(key):
+        message = f"{store.folder(key)} is damaged; run 'bench run' again to tune again"
+        raise OSError(message)
+    tuned: dict[str, Any] = read_tuned(store.folder(key))["best_params"]
+    return tuned

@@ -1,0 +1,85 @@
+"""The table of predictions of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from survbench.statistics.metrics import dice, hd95
+from survbench.volume import Volume
+from survbench.work.predictions import BadPredictionError, Predicted
+from survbench.work.prepared import PreparedCohort
+
+if TYPE_CHECKING:
+    from survbench.plan.job import Job
+
+
+def write_predictions(
+    folder: Path,
+    job: Job,
+    prepared: PreparedCohort,
+    predicted: Predicted,
+    masks: list[Volume] | None,
+    *,
+    role: str,
+) -> None:
+    """Write ``predictions.parquet`` of a run: outcomes, and what the method predicted, a row per test patient.
+
+    Args:
+        folder: the run's.
+        job: whose ``test`` patients are predicted.
+        prepared: their cohort.
+        predicted: what the method said; its probabilities are scored here, and used up.
+        masks: manual masks, or None where there are none.
+        role: ``test``, or ``external:<cohort>``.
+
+    Raises:
+        BadPredictionError: probabilities of another shape or number, or not finite.
+    """
+    import pandas as pd
+
+    ids = list(job["test"])
+    scores = [(np.nan, np.nan)] * len(ids)
+    if predicted.probability is not None:
+        scores = _segmentation_scores(predicted.probability, masks, ids)
+    time_, event = prepared.outcomes(ids)
+    survival = predicted.survival
+    table = pd.DataFrame(
+        {
+            "id": pd.array(ids, dtype="string"),
+            "fold": np.int64(job["fold"]),
+            "seed": np.int64(job["seed"]),
+            "role": pd.array([role] * len(ids), dtype="string"),
+            "time": time_,
+            "event": event,
+            "centre": pd.array(prepared.centres(ids), dtype="string"),
+            "risk": np.full(len(ids), np.nan) if predicted.risk is None else predicted.risk,
+            "dice": np.array([dice_ for dice_, _ in scores], dtype=np.float64),
+            "hd95": np.array([distance for _, distance in scores], dtype=np.float64),
+            "survival": [None] * len(ids) if survival is None else list(survival),
+        }
+    )
+    table.to_parquet(folder / "predictions.parquet")
+
+
+def _segmentation_scores(
+    probability: Iterator[NDArray[np.float32]], masks: list[Volume] | None, ids: list[str]
+) -> list[tuple[float, float]]:
+    """Return (Dice, HD95 in mm) of each patient; NaN without a manual mask."""
+    scores: list[tuple[float, float]] = []
+    for row, image in enumerate(probability):
+        if not np.isfinite(image).all():
+            raise BadPredictionError(f"segment gave a probability that is not finite for {ids[row]}")
+        if masks is None:
+            scores.append((np.nan, np.nan))
+            continue
+        if image.shape != masks[row].shape:
+            raise BadPredictionError(f"segment gave shape {image.shape} for {ids[row]}, expected {masks[row].shape}")
+        manual = np.asarray(masks[row].voxels(), dtype=bool)
+        scores.append((dice(image > 0.5, manual), hd95(image > 0.5, manual, masks[row].spacing)))
+    if len(scores) != len(ids):
+        raise BadPredictionError(f"segment gave {len(scores)} images for {len(ids)} patients")
+    return scores

@@ -1,0 +1,54 @@
+"""What a method predicts, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from survbench.api import SURVIVAL_MONTHS
+from survbench.cohort import UnlabelledCohort
+
+
+class BadPredictionError(Exception):
+    """A method predicted something that is no risk, survival curve or mask."""
+
+
+class Predicted:
+    """What a method said about some patients, checked; arrays are None for what it does not give."""
+
+    def __init__(
+        self,
+        risk: NDArray[np.float64] | None,
+        survival: NDArray[np.float64] | None,
+        probability: Iterator[NDArray[np.float32]] | None,
+    ) -> None:
+        self.risk = risk
+        self.survival = survival
+        self.probability = probability
+
+
+def predict(method: Any, cohort: UnlabelledCohort, gives: Sequence[str]) -> Predicted:
+    """Ask a method for everything it gives, and check it.
+
+    Raises:
+        BadPredictionError: wrong shape, not finite, survival outside [0, 1] or increasing.
+    """
+    n = len(cohort)
+    risk = survival = None
+    if "risk" in gives:
+        risk = np.asarray(method.predict_risk(cohort), dtype=np.float64)
+        if risk.shape != (n,):
+            raise BadPredictionError(f"predict_risk gave shape {risk.shape}, expected ({n},)")
+        if not np.isfinite(risk).all():
+            bad = ", ".join(s.id for s, ok in zip(cohort.subjects, np.isfinite(risk), strict=True) if not ok)
+            raise BadPredictionError(f"predict_risk gave a risk that is not finite for {bad[:200]}")
+    if "survival" in gives:
+        survival = np.asarray(method.predict_survival(cohort, SURVIVAL_MONTHS), dtype=np.float64)
+        if survival.shape != (n, len(SURVIVAL_MONTHS)):
+            raise BadPredictionError(f"predict_survival gave shape {survival.shape}")
+        inside = np.isfinite(survival).all() and survival.min() >= 0 and survival.max() <= 1
+        if not inside or np.diff(survival, axis=1).max() > 1e-9:
+            raise BadPredictionError("predict_survival must lie in [0, 1] and never increase with time")
+    return Predicted(risk, survival, method.segment(cohort) if "segmentation" in gives else None)

@@ -1,0 +1,109 @@
+"""What happens inside the process of a job that tunes: fit and score a method on splits, again and again."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from survbench.api import Context, Seeds
+from survbench.io.files import write_json
+from survbench.io.layout import TUNED
+from survbench.runs.store import Store
+from survbench.space import space_from_json
+from survbench.statistics.metrics import concordance_index
+from survbench.training import Training
+from survbench.work.construct import construct
+from survbench.work.inputs import inputs, labelled
+from survbench.work.predictions import predict
+from survbench.work.prepared import PreparedCohort
+from survbench.work.process import GRACE_S, limit_threads, logged
+from survbench.work.record import finish
+from survbench.work.search import Tuned, tune
+
+if TYPE_CHECKING:
+    from survbench.plan.job import Job
+
+JOURNAL = "journal.log"
+
+
+def run_tune(job: Job, out: str) -> dict[str, Any]:
+    """Choose hyper-parameters by the mean C-index over the job's splits, and seal the run.
+
+    A job that is cut off goes on where it was, from the journal in its scratch folder.
+
+    Returns:
+        The run's record (also in ``run.json``).
+    """
+    store, spec = Store(Path(out)), job["spec"]
+    prepared = PreparedCohort(store.root, job["cohort"])
+    scratch = store.scratch(job["key"])
+    with store.writing(job["key"]) as folder, logged(scratch / "log.txt", folder / "log.txt"):
+        limit_threads(job["threads"])
+        parts = [
+            (
+                labelled(split["train"], job, split["upstream"], store, prepared),
+                inputs(split["validation"], job, split["upstream"], store, prepared),
+                prepared.outcomes(split["validation"]),
+            )
+            for split in job["splits"]
+        ]
+
+        def score(params: Mapping[str, Any], report: Callable[[int, float], None]) -> float:
+            values: list[float] = []
+            for number, (train, validation, outcomes) in enumerate(parts):
+                with tempfile.TemporaryDirectory(dir=scratch) as folder_of_fit, _watchdog(job["fit_timeout_s"]):
+                    ctx = Context(
+                        # the same seeds in every trial, so that trials differ by their params alone
+                        seeds=Seeds(spec["seed"], number, f"{spec['method']} tuned for fold {spec['fold']}"),
+                        training=Training.model_validate(job["training"]),
+                        device=spec["device"],
+                        threads=job["threads"],
+                        scratch=Path(folder_of_fit),
+                        deadline=time.monotonic() + job["fit_timeout_s"],
+                    )
+                    method = construct(spec["target"], {**spec["params"], **params})
+                    method = method.fit(train, validation=None, ctx=ctx)
+                risk = predict(method, validation, ("risk",)).risk
+                values.append(concordance_index(*outcomes, risk if risk is not None else ()).value)
+                if number < len(parts) - 1:  # what has been paid for in full is not given up
+                    report(number, float(np.mean(values)))
+            return float(np.mean(values))
+
+        started = time.perf_counter()
+        tuned = tune(
+            score,
+            space_from_json(spec["space"]),
+            trials=spec["trials"],
+            seed=Seeds(spec["seed"], -1 if spec["fold"] is None else spec["fold"], spec["method"]).of("tuning"),
+            journal=scratch / JOURNAL,
+            steps=len(parts) - 1,
+        )
+        write_tuned(folder, tuned)
+        finished = time.perf_counter()
+        return finish(folder, job, started, finished, finished, params=tuned.best.params)
+
+
+@contextmanager
+def _watchdog(seconds: float) -> Iterator[None]:
+    """End this process if the block takes longer: a fit that does not look at its deadline must not hold the search.
+    The next run goes on from the journal.
+    """
+    timer = threading.Timer(seconds + GRACE_S, os._exit, (1,))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def write_tuned(folder: Path, tuned: Tuned) -> None:
+    """Write ``tuned.json``: ``best_params``, ``best_value``, ``trials``."""
+    write_json(folder / TUNED, tuned.to_json())

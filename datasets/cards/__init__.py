@@ -1,0 +1,1 @@
+"""The card of a cohort, and the cards that come with survbench."""

@@ -1,0 +1,181 @@
+"""The cohort card: everything that the suite must know about a cohort and cannot guess."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import Field, model_validator
+from survbench.cohort import ClinicalColumn
+from survbench.errors import BenchError
+from survbench.io.config import Strict, parse_model
+
+TimeUnit = Literal["days", "weeks", "months", "years"]
+MAX_SIDE_MM = 3000.0
+ROW_NUMBER = "row-number"
+"""Stands for the id column of a table that has none."""
+MONTHS_PER_UNIT: dict[TimeUnit, float] = {"days": 12 / 365.25, "weeks": 84 / 365.25, "months": 1.0, "years": 12.0}
+
+
+class Endpoint(Strict):
+    """The outcome: its name, its columns in the table, and how they are coded."""
+
+    name: str
+    time: str
+    event: str
+    unit: TimeUnit
+    observed: tuple[str | int | float | bool, ...] = (1,)
+    censored: tuple[str | int | float | bool, ...] = (0,)
+
+
+class Channel(Strict):
+    """An image channel: its modality and where each patient's file lies (``{id}`` stands for the subject's id)."""
+
+    modality: Literal["PET", "CT", "MR"]
+    file: Annotated[str, Field(pattern=r"\{id\}")]
+
+
+class Mask(Strict):
+    """The manual tumour mask; ``label`` is the voxel value that means tumour (None: any value above 0)."""
+
+    file: Annotated[str, Field(pattern=r"\{id\}")]
+    label: int | None = None
+
+
+class Clinical(Strict):
+    """A clinical column. Methods get it only with ``model: true``; the others describe the cohort."""
+
+    name: str
+    column: str
+    kind: Literal["numeric", "ordinal", "categorical"]
+    levels: tuple[str, ...] = ()
+    model: bool = False
+
+    @model_validator(mode="after")
+    def _levels_fit_kind(self) -> Clinical:
+        if (self.kind == "numeric") != (not self.levels):
+            raise ValueError(
+                f"column {self.name!r}: levels belong to ordinal and categorical columns, and to all of them"
+            )
+        return self
+
+
+class Features(Strict):
+    """Precomputed features, a column each; methods get them in place of radiomics of the images.
+
+    ``table`` and ``id`` default to the card's. ``columns`` and ``exclude`` are names or shell patterns; the column of
+    the ids is never a feature.
+    """
+
+    table: str | None = None
+    id: str | None = None
+    columns: Annotated[tuple[str, ...], Field(min_length=1)] = ("*",)
+    exclude: tuple[str, ...] = ()
+
+
+class Patients(Strict):
+    """Which rows of the table are the cohort: those with one of the codes in each column of ``where``, but not the ids
+    in ``without``.
+    """
+
+    where: dict[str, Annotated[tuple[str | int | float | bool, ...], Field(min_length=1)]] = Field(default_factory=dict)
+    without: tuple[str, ...] = ()
+
+
+class CohortCard(Strict):
+    """A cohort's card as read from YAML; unknown keys are refused.
+
+    ``id`` is a column, or ``row-number``: the patients are then numbered from 0 in the order of the table.
+    ``field_of_view_mm`` is one box for all patients (x, y, z in RAS directions), centred on ``reference``:
+    the centre of each patient's image, or one point in world millimetres for registered cohorts. ``radiomics`` names
+    the feature set of methods that take radiomics.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
+    title: str
+    table: str = "clinical.csv"
+    id: str = "id"
+    centre: str | None = None
+    patients: Patients = Patients()
+    endpoint: Endpoint
+    images: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], Channel] = Field(default_factory=dict)
+    mask: Mask | None = None
+    features: Features | None = None
+    field_of_view_mm: tuple[float, float, float] | None = None
+    reference: Literal["image-centre"] | tuple[float, float, float] = "image-centre"
+    clinical: tuple[Clinical, ...] = ()
+    radiomics: str = "paper"
+    licence: str
+    citation: str
+    notes: str = ""
+
+    @model_validator(mode="after")
+    def _images_have_a_field_of_view(self) -> CohortCard:
+        if self.images and self.field_of_view_mm is None:
+            raise ValueError("a cohort with images needs field_of_view_mm: [x, y, z]")
+        if self.field_of_view_mm is not None and not all(0 < side < MAX_SIDE_MM for side in self.field_of_view_mm):
+            raise ValueError(f"field_of_view_mm needs three sides between 0 and {MAX_SIDE_MM:g} mm")
+        if "mask" in self.images:
+            raise ValueError("'mask' is not a channel name; the tumour mask has a key of its own")
+        return self
+
+    @model_validator(mode="after")
+    def _features_have_ids(self) -> CohortCard:
+        apart = self.features is not None and self.features.table not in {None, self.table}
+        if apart and self.id == ROW_NUMBER:
+            raise ValueError(f"'id: {ROW_NUMBER}' cannot join features.table to the table; both need a column of ids")
+        return self
+
+    @model_validator(mode="after")
+    def _predictors_are_no_outcome(self) -> CohortCard:
+        names = [c.name for c in self.clinical]
+        twice = sorted({n for n in names if names.count(n) > 1})
+        if twice:
+            raise ValueError(f"clinical names must differ; there is more than one {', '.join(twice)}")
+        for column in self.clinical:
+            if column.model and column.column in self.told:
+                raise ValueError(
+                    f"column {column.column!r} is {self.told[column.column]} and cannot be given to methods"
+                )
+        return self
+
+    @property
+    def told(self) -> dict[str, str]:
+        """Columns that say who a patient is or what became of them, and which of the two: no predictors."""
+        return {
+            self.id: "the id",
+            self.endpoint.time: "the endpoint's time",
+            self.endpoint.event: "the endpoint's event",
+        }
+
+    @property
+    def model_columns(self) -> tuple[ClinicalColumn, ...]:
+        """The clinical columns that methods get."""
+        return tuple(ClinicalColumn(c.name, c.kind, c.levels) for c in self.clinical if c.model)
+
+
+def parse_card(text: str, *, source: str) -> CohortCard:
+    """Read a card from YAML text.
+
+    Raises:
+        BenchError: the text is no YAML mapping, a key is unknown (with a suggestion) or a value does not fit.
+    """
+    try:
+        raw: Any = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise BenchError(f"{source} is not valid YAML: {error}. See docs/reference/cohort-card.md.") from error
+    if not isinstance(raw, dict):
+        raise BenchError(
+            f"{source} holds {type(raw).__name__}, but a card is a mapping. See docs/reference/cohort-card.md."
+        )
+    return parse_model(CohortCard, raw, source=source, see="docs/reference/cohort-card.md")
+
+
+def read_card(path: Path) -> CohortCard:
+    """Read a card file; see :func:`parse_card`."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise BenchError(f"{path} is not UTF-8 text ({error.reason}). Save it in UTF-8.") from error
+    return parse_card(text, source=str(path))

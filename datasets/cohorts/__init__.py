@@ -1,0 +1,1 @@
+"""Whole cohorts: by name, opened together, described, checked, drafted."""

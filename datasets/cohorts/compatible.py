@@ -1,0 +1,94 @@
+"""What a cohort and its external cohort must have in common, and what they must not."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+
+from survbench.cohort import Subject
+from survbench.datasets.cards.source import SourceCohort, offers
+from survbench.datasets.readers.feature_table import FeatureRow, table_rows
+from survbench.errors import BenchError, CohortError, Problem
+
+MANY_FEATURES = 10
+"""Number of identical feature values from which two patients are reported as duplicates."""
+
+log = logging.getLogger(__name__)
+
+
+def refuse_duplicates(sources: Sequence[SourceCohort]) -> None:
+    """Refuse the same image or row of features in two patients: one would be trained on, and tested with the other.
+
+    Raises:
+        CohortError: all pairs.
+    """
+    seen: dict[str, tuple[int, str]] = {}
+    problems: list[Problem] = []
+    for number, source in enumerate(sources):
+        rows = table_rows(source)
+        for subject in source.cohort.subjects:
+            for what, content in _contents(source, subject, rows):
+                first = seen.setdefault(content, (number, subject.id))
+                if first != (number, subject.id):
+                    owner = f"{sources[first[0]].card.name}/{first[1]}"
+                    problems.append(Problem(subject.id, f"{what} as {owner}'s.", "Keep one."))
+    if problems:
+        raise CohortError("The same data stand for two patients:", problems)
+
+
+def refuse_different(first: SourceCohort, other: SourceCohort) -> None:
+    """Refuse an external cohort whose channels, features or clinical columns are not those of the cohort.
+
+    Raises:
+        BenchError: the first difference.
+    """
+    if other.cohort.channels != first.cohort.channels:
+        raise BenchError(
+            f"Cohort {first.card.name!r} has channels {first.cohort.channels}, external cohort "
+            f"{other.card.name!r} has {other.cohort.channels}. Both need the same ones in the same order."
+        )
+    kinds = [{n: c.modality for n, c in source.card.images.items()} for source in (first, other)]
+    if kinds[0] != kinds[1]:
+        raise BenchError(
+            f"Cohort {first.card.name!r} has modalities {kinds[0]}, external cohort {other.card.name!r} has "
+            f"{kinds[1]}. Both need the same ones."
+        )
+    if first.card.endpoint.name.casefold() != other.card.endpoint.name.casefold():
+        log.warning(
+            "the external cohort's endpoint is %s, the cohort's %s",
+            other.card.endpoint.name,
+            first.card.endpoint.name,
+        )
+    names = [set(s.cohort.features.names) if s.cohort.features else set() for s in (first, other)]
+    if names[0] != names[1] and all("radiomics" in offers(s) for s in (first, other)):
+        only = sorted(names[0] ^ names[1])
+        raise BenchError(
+            f"Cohort {first.card.name!r} and external cohort {other.card.name!r} do not give the same features to "
+            f"methods: {', '.join(only[:5])}{', ...' if len(only) > 5 else ''} ({len(only)}) only one of them has. "
+            "Declare the same columns under 'features' on both cards, or on none."
+        )
+    mine = {(c.name, c.kind, c.levels) for c in first.cohort.clinical_columns}
+    theirs = {(c.name, c.kind, c.levels) for c in other.cohort.clinical_columns}
+    if mine != theirs:
+        sides = [
+            f"{card.name!r}: {', '.join(_declared(c) for c in sorted(only)) or 'none more'}"
+            for card, only in ((first.card, mine - theirs), (other.card, theirs - mine))
+        ]
+        raise BenchError(
+            "The cohort and the external cohort give different clinical columns to methods; only "
+            f"{' and only '.join(sides)}. Declare the same columns with model: true, of the same kind and levels, on "
+            "both cards."
+        )
+
+
+def _declared(column: tuple[str, str, tuple[str, ...]]) -> str:
+    name, kind, levels = column
+    return f"{name} ({kind}{': ' if levels else ''}{', '.join(levels)})"
+
+
+def _contents(source: SourceCohort, subject: Subject, rows: Mapping[str, FeatureRow]) -> Iterator[tuple[str, str]]:
+    for name in source.cohort.channels:
+        yield f"{name} is the same image", subject.volumes[name].fingerprint()
+    # rows of a few coarse features may be equal by chance
+    if subject.id in rows and len(rows[subject.id].values) >= MANY_FEATURES:
+        yield "All features are the same", rows[subject.id].key

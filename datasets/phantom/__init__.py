@@ -1,0 +1,1 @@
+"""The simulated PET/CT cohort."""

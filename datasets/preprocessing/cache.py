@@ -1,0 +1,89 @@
+"""A content-addressed store of volumes: memory-mapped arrays with checksums.
+
+One entry per volume. Nothing in an image's entry leads to the patient, the mask or the outcome.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from survbench.io.hashing import file_digest
+from survbench.volume import Modality, Volume
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeStore:
+    """Volumes under a folder, by key."""
+
+    folder: Path
+
+    def has(self, key: str) -> bool:
+        """Say whether an entry is there; :meth:`open` checks whether it is intact."""
+        return self._header(key).is_file()
+
+    def put(self, key: str, voxels: NDArray[Any], *, modality: Modality, affine: NDArray[np.float64]) -> None:
+        """Store a volume; the header, written last, makes the entry."""
+        self._array(key).parent.mkdir(parents=True, exist_ok=True)
+        buffer = io.BytesIO()
+        np.save(buffer, np.ascontiguousarray(voxels), allow_pickle=False)
+        _write(self._array(key), buffer.getvalue())
+        header = {
+            "modality": modality,
+            "shape": list(voxels.shape),
+            "affine": affine.tolist(),
+            "sha256": file_digest(self._array(key)),
+        }
+        _write(self._header(key), json.dumps(header, sort_keys=True).encode())
+
+    def open(self, key: str) -> Volume:
+        """Return a stored volume, its array checked against the checksum and read through a memory map.
+
+        Raises:
+            OSError: the entry is missing or damaged; a damaged one is removed, so that the next run makes it again.
+        """
+        try:
+            header = json.loads(self._header(key).read_text(encoding="utf-8"))
+            intact = file_digest(self._array(key)) == header["sha256"]
+        except (FileNotFoundError, json.JSONDecodeError, KeyError):
+            intact = False
+        if not intact:
+            self._header(key).unlink(missing_ok=True)
+            message = f"{self._array(key)} is missing or damaged; run 'bench run' again to prepare it"
+            raise OSError(message)
+        x, y, z = header["shape"]
+        return Volume(
+            modality=header["modality"],
+            shape=(x, y, z),
+            affine=np.array(header["affine"]),
+            loader=partial(np.load, self._array(key), mmap_mode="r", allow_pickle=False),
+            fingerprint=partial(str, key),
+        )
+
+    def _array(self, key: str) -> Path:
+        return self.folder / key[:2] / f"{key}.npy"
+
+    def _header(self, key: str) -> Path:
+        return self.folder / key[:2] / f"{key}.json"
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file so that it is there whole or not at all; two writers of one key write the same content."""
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    with part.open("wb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
+    part.replace(path)
+
+
+def volume_store(out: Path) -> VolumeStore:
+    """Return the store of preprocessed volumes under an output folder."""
+    return VolumeStore(out / "cache" / "volumes")

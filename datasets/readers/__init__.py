@@ -1,0 +1,1 @@
+"""Tables and images as their owners saved them."""

@@ -1,0 +1,237 @@
+"""NIfTI files, read without trust: nothing is allocated before header, file size and each other are checked.
+
+nibabel parses the header; the voxels are read here, because common readers load truncated or damaged files without a
+word, replace NaN, and allocate whatever a header declares.
+"""
+
+from __future__ import annotations
+
+import gzip
+import math
+import zlib
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from survbench.errors import BenchError
+from survbench.io.hashing import digest, file_digest
+from survbench.volume import Modality, Volume
+
+MAX_BYTES = 2**31
+"""The most that one image may declare: 1024 x 1024 x 1024 voxels of 16 bit."""
+MAX_DEFLATE_RATIO = 1032
+"""DEFLATE cannot expand a byte further (a match of 258 bytes in 2 bits), so more is a lie of the header."""
+TRAILING_BYTES = 4096
+"""Padding that may follow the voxels."""
+HEADER_BYTES = 540
+_LARGEST_OFFSET = 2**24
+
+
+class ImageError(BenchError):
+    """An image file that cannot be used: what is wrong, and how to fix it."""
+
+    def __init__(self, what: str, remedy: str) -> None:
+        self.what = what
+        self.remedy = remedy
+        super().__init__(f"{what} {remedy}")
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What a NIfTI header says, checked for plausibility.
+
+    ``affine`` maps array indices to world millimetres (RAS+); ``oriented`` is false where the file does not state an
+    orientation and nibabel's default was taken; ``offset`` and ``bytes`` locate the voxels in the unpacked file.
+    """
+
+    shape: tuple[int, int, int]
+    affine: NDArray[np.float64]
+    oriented: bool
+    dtype: np.dtype[Any]
+    offset: int
+    bytes: int
+    slope: float
+    intercept: float
+
+
+def nifti_volume(path: Path, modality: Modality, *, label: int | None = None) -> Volume:
+    """Return a file as a lazy volume; ``label`` is the value that means tumour in a mask (None: any above 0).
+
+    Raises:
+        ImageError: the header or the file's size is wrong. Damage to the voxels shows when they are read.
+    """
+    header = read_header(path)
+    return Volume(
+        modality=modality,
+        shape=header.shape,
+        affine=header.affine,
+        loader=partial(read_mask, path, label=label) if modality == "MASK" else partial(read_image, path),
+        fingerprint=partial(file_fingerprint, path, label),
+    )
+
+
+def file_fingerprint(path: Path, label: int | None = None) -> str:
+    """Return the SHA-256 of a file's bytes; with a label, of both, as one file may hold several masks."""
+    status = path.stat()
+    content = _digest_of(path, status.st_size, status.st_mtime_ns)
+    return content if label is None else digest([content, label])
+
+
+@lru_cache(maxsize=100_000)
+def _digest_of(path: Path, _size: int, _modified_ns: int) -> str:
+    return file_digest(path)
+
+
+def read_header(path: Path) -> Header:
+    """Read and check the header, and the file's size against it.
+
+    Raises:
+        ImageError: not a single-file NIfTI, not 3-D, too large, without a usable geometry, or truncated.
+    """
+    try:
+        with _open(path) as stream:
+            block = stream.read(HEADER_BYTES)
+    except (OSError, EOFError, zlib.error) as error:
+        raise _damaged(path, error) from error
+    header = _parse(path, block)
+    declared, size = header.offset + header.bytes, path.stat().st_size
+    if declared > size * (MAX_DEFLATE_RATIO if _is_packed(path) else 1):
+        what = (
+            f"{path.name} is truncated: its header declares {declared:,} bytes, more than a file of {size:,} can hold."
+        )
+        raise ImageError(what, "Copy or export it again.")
+    return header
+
+
+def read_image(path: Path) -> NDArray[np.float32]:
+    """Read an image's voxels in the unit of the header's slope and intercept.
+
+    Raises:
+        ImageError: see :func:`read_header`; also damaged data and voxels that are NaN or infinite.
+    """
+    raw, header = _read(path)
+    with np.errstate(over="ignore", invalid="ignore"):  # an overflow becomes infinite, and that is reported
+        voxels = raw.astype(np.float32)
+        if (header.slope, header.intercept) != (1.0, 0.0):
+            voxels = voxels * np.float32(header.slope) + np.float32(header.intercept)
+    wrong = int(np.count_nonzero(~np.isfinite(voxels)))
+    if wrong:
+        raise ImageError(f"{path.name} has {wrong:,} voxels that are NaN or infinite.", "Export it again.")
+    return voxels
+
+
+def read_mask(path: Path, *, label: int | None = None) -> NDArray[np.bool_]:
+    """Read a mask: true where the voxel equals ``label``, or is above 0 without one.
+
+    Raises:
+        ImageError: see :func:`read_image`.
+    """
+    values = read_image(path)
+    return values > 0 if label is None else np.abs(values - label) < 0.5
+
+
+def _read(path: Path) -> tuple[NDArray[Any], Header]:
+    header = read_header(path)
+    declared = header.offset + header.bytes
+    try:
+        with _open(path) as stream:
+            data = stream.read(declared)
+            # Reading on to the end makes gzip compare length and checksum; the bound keeps a bomb small.
+            rest = len(stream.read(TRAILING_BYTES + 1))
+    except (OSError, EOFError, zlib.error) as error:
+        raise _damaged(path, error) from error
+    if len(data) < declared or rest > TRAILING_BYTES:
+        compared = "more" if rest else f"{len(data):,}"
+        what = f"{path.name} is damaged: its header declares {declared:,} bytes, the file holds {compared}."
+        raise ImageError(what, "Copy or export it again.")
+    count = math.prod(header.shape)
+    flat = np.frombuffer(data, dtype=header.dtype, count=count, offset=header.offset)
+    return flat.reshape(header.shape, order="F"), header
+
+
+def _damaged(path: Path, error: Exception) -> ImageError:
+    return ImageError(f"{path.name} cannot be read ({type(error).__name__}: {error}).", "Copy or export it again.")
+
+
+def _is_packed(path: Path) -> bool:
+    return path.name.endswith(".gz")
+
+
+def _open(path: Path) -> IO[bytes] | gzip.GzipFile:
+    return gzip.open(path, "rb") if _is_packed(path) else path.open("rb")
+
+
+def _parse(path: Path, block: bytes) -> Header:
+    import nibabel as nib
+
+    magic = block[344:348], block[4:8]
+    if magic[0] == b"ni1\0" or magic[1] == b"ni2\0":
+        what = f"{path.name} is a header whose voxels lie in another file."
+        raise ImageError(what, "Export it as one .nii or .nii.gz file.")
+    if magic[0] != b"n+1\0" and (magic[1] != b"n+2\0" or len(block) < HEADER_BYTES):
+        raise ImageError(f"{path.name} is no NIfTI file.", "Export it as .nii or .nii.gz.")
+    try:
+        if magic[0] == b"n+1\0":
+            raw: Any = nib.Nifti1Header(block[:348], check=False)  # type: ignore[no-untyped-call]
+        else:
+            raw = nib.Nifti2Header(block, check=False)  # type: ignore[no-untyped-call]
+        return _checked(path, raw)
+    except (nib.spatialimages.HeaderDataError, ValueError, OverflowError) as error:
+        raise ImageError(f"{path.name} has a header that makes no sense: {error}.", "Export it again.") from error
+
+
+def _checked(path: Path, raw: Any) -> Header:
+    shape = _shape(path, raw)
+    dtype = np.dtype(raw.get_data_dtype())
+    if dtype.kind not in "iuf":
+        raise ImageError(f"{path.name} holds voxels of type {dtype}.", "Export it with one real number per voxel.")
+    size = math.prod(shape) * dtype.itemsize
+    if size > MAX_BYTES:
+        grid = " x ".join(map(str, shape))
+        what = f"{path.name} declares {grid} voxels, {size:,} bytes; at most {MAX_BYTES:,} are read."
+        raise ImageError(what, "Correct the header, or crop the image.")
+    offset = int(raw["vox_offset"])
+    if not int(raw["sizeof_hdr"]) <= offset <= _LARGEST_OFFSET:
+        raise ImageError(f"{path.name} says that its voxels start at byte {offset}.", "Export it again.")
+    slope, intercept = raw.get_slope_inter()
+    return Header(
+        shape=shape,
+        affine=_affine(path, raw),
+        oriented=bool(raw["sform_code"] > 0 or raw["qform_code"] > 0),
+        dtype=dtype,
+        offset=offset,
+        bytes=size,
+        slope=1.0 if slope is None else float(slope),
+        intercept=0.0 if intercept is None else float(intercept),
+    )
+
+
+def _shape(path: Path, raw: Any) -> tuple[int, int, int]:
+    sides = int(raw["dim"][0])
+    shape = tuple(int(n) for n in raw["dim"][1 : sides + 1]) if 0 < sides < 8 else ()
+    while len(shape) > 3 and shape[-1] == 1:
+        shape = shape[:-1]
+    if len(shape) != 3 or min(shape) < 2:
+        what = f"{path.name} is no 3-D image: its header declares {' x '.join(map(str, shape)) or sides} voxels."
+        raise ImageError(what, "Export one 3-D image per file.")
+    return shape[0], shape[1], shape[2]
+
+
+def _affine(path: Path, raw: Any) -> NDArray[np.float64]:
+    unit = int(raw["xyzt_units"]) & 7
+    if unit in {1, 3}:
+        name = {1: "metres", 3: "micrometres"}[unit]
+        raise ImageError(f"{path.name} measures in {name}.", "Export it in millimetres.")
+    affine = np.asarray(raw.get_best_affine(), dtype=np.float64)
+    if not np.isfinite(affine).all():
+        raise ImageError(f"{path.name} has an affine that is not finite.", "Export it again.")
+    spacing = np.linalg.norm(affine[:3, :3], axis=0)
+    volume = abs(float(np.linalg.det(affine[:3, :3])))
+    if spacing.min() < 0.01 or spacing.max() > 100 or volume < 1e-3 * float(np.prod(spacing)):
+        shown = " x ".join(f"{mm:.3g}" for mm in spacing)
+        what = f"{path.name} has voxels of {shown} mm, or axes that span no volume."
+        raise ImageError(what, "Correct the header's affine.")
+    return affine

@@ -1,0 +1,105 @@
+"""Prints the rooms of the code: modules and lines of each folder, which room imports which, and what breaks the order.
+
+Run it where `survbench` is a folder, such as the wheel that `make types` unpacks into build/types::
+
+    make structure
+"""
+
+from __future__ import annotations
+
+import sys
+import tomllib
+from collections import Counter
+from collections.abc import Iterable
+from graphlib import CycleError, TopologicalSorter
+from itertools import chain
+from pathlib import Path
+
+import grimp
+
+CONTRACTS = Path(__file__).parents[2] / "pyproject.toml"
+
+
+def main() -> int:
+    """Print the graph; return 1 if an arrow runs up or rooms import each other in a circle."""
+    graph = grimp.build_graph("survbench")
+    modules = sorted(graph.modules)
+    rooms = {name: _room(name, graph) for name in modules}
+    root = Path("survbench")
+    lines = {name: len(_path(root, name).read_text(encoding="utf-8").splitlines()) for name in modules}
+    print(f"{'room':<36} modules  lines")
+    for room in sorted(set(rooms.values())):
+        members = [name for name in modules if rooms[name] == room and _path(root, name).name != "__init__.py"]
+        print(f"{room:<36} {len(members):>7}  {sum(lines[name] for name in members):>5}")
+    arrows: Counter[tuple[str, str]] = Counter()
+    for importer in modules:
+        for imported in graph.find_modules_directly_imported_by(importer):
+            if rooms[importer] != rooms[imported] and imported != "survbench":  # which runs before all of them
+                arrows[rooms[importer], rooms[imported]] += 1
+    print(f"\n{len(set(rooms.values()))} rooms, {len(arrows)} arrows, imports inside functions included")
+    for room in sorted({a for a, _ in arrows}):
+        below = [f"{b.removeprefix('survbench.')} ({n})" for (a, b), n in sorted(arrows.items()) if a == room]
+        print(f"{room} -> {', '.join(below)}")
+    floors = _floors()
+    up = [f"{a} -> {b}" for a, b in sorted(arrows) if _runs_up(floors, a, b)]
+    circle = _circle(arrows)
+    print(f"\narrows that run up: {', '.join(up) or 'none'}")
+    print(f"rooms in a circle: {' -> '.join(circle) or 'none'}")
+    return 1 if up or circle else 0
+
+
+def _room(name: str, graph: grimp.ImportGraph) -> str:
+    """Return the folder of a module; a module of the package itself is a room of its own."""
+    if graph.find_children(name):
+        return name
+    parent = name.rpartition(".")[0]
+    return name if parent == "survbench" else parent
+
+
+def _path(root: Path, name: str) -> Path:
+    path = root.joinpath(*name.split(".")[1:])
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+def _floors() -> dict[str, int]:
+    """Return the floor of each room of the layers contract, the lowest being the highest number."""
+    contracts = tomllib.loads(CONTRACTS.read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"]
+    layers = next(contract["layers"] for contract in contracts if contract["type"] == "layers")
+    rooms = ([room.strip() for room in layer.split("|")] for layer in layers)
+    return dict(chain.from_iterable(((room, floor) for room in beside) for floor, beside in enumerate(rooms)))
+
+
+def _runs_up(floors: dict[str, int], importer: str, imported: str) -> bool:
+    """Say whether a room imports one that does not lie below it; what lies in one room of the contract may."""
+    a, b = _contracted(importer, floors), _contracted(imported, floors)
+    return a != b and floors[a] >= floors[b]
+
+
+def _contracted(room: str, floors: dict[str, int]) -> str:
+    """Return the room of the contract that a room is, or lies in.
+
+    Raises:
+        SystemExit: it is in none; a new room needs a floor.
+    """
+    name = room
+    while name not in floors:
+        if not name:
+            sys.exit(f"{room} lies in no layer of the contract in pyproject.toml")
+        name = name.rpartition(".")[0]
+    return name
+
+
+def _circle(arrows: Iterable[tuple[str, str]]) -> list[str]:
+    """Return rooms that import each other in a circle; nothing where there are none."""
+    below: dict[str, set[str]] = {}
+    for importer, imported in arrows:
+        below.setdefault(importer, set()).add(imported)
+    try:
+        TopologicalSorter(below).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+if __name__ == "__main__":
+    sys.exit(main())

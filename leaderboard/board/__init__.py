@@ -1,0 +1,1 @@
+"""The data of a board, built from measured runs."""

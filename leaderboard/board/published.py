@@ -1,0 +1,14 @@
+"""What the publication reports, as boards and figures quote it."""
+
+from __future__ import annotations
+
+PUBLISHED_STEPS = 15_000
+"""For how long the publication trained its networks (Meng et al., IEEE JBHI 26(9), 2022)."""
+SOURCE = "Meng et al., IEEE JBHI 26(9), 2022"
+PUBLISHED_ONSET = {
+    "sur-hs": "about step 300",
+    "sur-casnet": "about step 200",
+    "mt-hs": "none seen",
+    "mt-casnet": "none seen",
+}
+"""Where the publication sees over-fitting begin, in 15,000 iterations."""

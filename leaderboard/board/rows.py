@@ -1,0 +1,166 @@
+"""The board's data: what every table, page and JSON file is rendered from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from survbench.evaluation.all_pairs import PairMatrix
+
+BOARD_SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One method on the board. Numbers are None where they do not exist, and ``reason`` says why.
+
+    Attributes:
+        rank: 1 for the highest C-index; None for reference rows, for methods without C and for incomplete ones.
+        status: ``ok`` if every job of the method is done, else the worst status of its jobs.
+        c_index: mean over folds of Harrell's C, averaged over seeds, with its 95 % bootstrap interval.
+        c_index_seed_sd: standard deviation over seeds, None with fewer than two.
+        c_index_fold_sd: standard deviation over folds of the fold's C (averaged over seeds); no standard error.
+        c_index_pooled: C over all within-fold pairs together, with an interval of its own.
+        uno_c, auc, brier, ibs, d_calibration, calibration: see :class:`survbench.evaluation.scores.Scores`.
+        reasons: why a number of these is None, by its name, or ``p``, ``p_bootstrap`` or ``external_c_index``.
+        dice: mean Dice of the test patients, for methods that segment.
+        hd95: mean 95th percentile of the surface distance in mm, over patients in whom a tumour was predicted.
+        unsegmented: patients in whom none was, a mean over seeds.
+        external_c_index: C-index of the ensemble of the fold models on the external cohort.
+        difference: C-index minus that of the protocol's reference method, with its 95 % interval.
+        p, p_holm, p_bh: paired jackknife test of ``difference``; adjusted over all ranked methods.
+        p_bootstrap: paired bootstrap of it, with its floor.
+        smallest_detectable_difference: from the reference method, at 5 % with 80 % power.
+        rank_low, rank_high: 95 % bootstrap interval of the rank among ranked methods.
+        tie_groups: numbers of the groups in :attr:`Board.tie_groups` that it belongs to, from 1.
+        oracle_gap: oracle's C minus this method's C with a paired bootstrap interval, where there is an oracle.
+        survival: where its survival curves are from: ``predicted``; ``calibrated`` from its risks on patients that it
+            has not seen; or ``none``, because a method that gives risks alone has seen all training patients.
+        coverage: share of the planned (fold, seed) jobs that are done.
+        seconds: median wall time of a fit job.
+        memory_mb: median of the most memory that a fit job held.
+        parameters: trainable parameters, where the method has such a number.
+        published: C-index and Dice as published, with the source.
+    """
+
+    method: str
+    title: str
+    family: str
+    status: str
+    is_reference: bool
+    rank: int | None = None
+    c_index: float | None = None
+    c_index_low: float | None = None
+    c_index_high: float | None = None
+    c_index_seed_sd: float | None = None
+    c_index_fold_sd: float | None = None
+    c_index_pooled: float | None = None
+    c_index_pooled_low: float | None = None
+    c_index_pooled_high: float | None = None
+    rank_low: float | None = None
+    rank_high: float | None = None
+    tie_groups: tuple[int, ...] = ()
+    uno_c: float | None = None
+    auc: Mapping[str, float | None] = field(default_factory=dict)
+    brier: Mapping[str, float | None] = field(default_factory=dict)
+    ibs: float | None = None
+    d_calibration: float | None = None
+    calibration: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
+    external_c_index: float | None = None
+    external_c_index_low: float | None = None
+    external_c_index_high: float | None = None
+    dice: float | None = None
+    hd95: float | None = None
+    unsegmented: float | None = None
+    difference: float | None = None
+    difference_low: float | None = None
+    difference_high: float | None = None
+    p: float | None = None
+    p_holm: float | None = None
+    p_bh: float | None = None
+    p_bootstrap: float | None = None
+    smallest_detectable_difference: float | None = None
+    oracle_gap: float | None = None
+    oracle_gap_low: float | None = None
+    oracle_gap_high: float | None = None
+    survival: str = "none"
+    coverage: float = 0.0
+    seconds: float | None = None
+    memory_mb: float | None = None
+    parameters: int | None = None
+    needs_mask: bool = False
+    published: Mapping[str, Any] | None = None
+    notes: str = ""
+    reason: str = ""
+    reasons: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContrastRow:
+    """A contrast of the paper: C of ``a`` minus C of ``b`` in our numbers, None where one of them is not there; beside
+    them the published difference and P, quoted.
+
+    Attributes:
+        p, p_holm, p_bh: paired jackknife; adjusted within the table over the contrasts that could be tested.
+        p_bootstrap, p_permutation: raw.
+        reason: why ``p`` is None, or "".
+    """
+
+    table: str
+    title: str
+    a: str
+    b: str
+    difference: float | None = None
+    difference_low: float | None = None
+    difference_high: float | None = None
+    p: float | None = None
+    p_holm: float | None = None
+    p_bh: float | None = None
+    p_bootstrap: float | None = None
+    p_permutation: float | None = None
+    reason: str = ""
+    external_difference: float | None = None
+    external_difference_low: float | None = None
+    external_difference_high: float | None = None
+    external_p: float | None = None
+    external_p_holm: float | None = None
+    external_p_bh: float | None = None
+    external_p_bootstrap: float | None = None
+    external_p_permutation: float | None = None
+    external_reason: str = ""
+    published_difference: float | None = None
+    published_p: float | str | None = None
+    published_external_difference: float | None = None
+    published_external_p: float | str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Board:
+    """A leaderboard: its rows, ranked first, and what they were made under.
+
+    Attributes:
+        excluded_resamples, external_excluded_resamples: left out because a fold had no comparable pair.
+        p_bootstrap_floor, external_p_bootstrap_floor: least p that so many replicates can give.
+        smallest_detectable_difference: median over all pairs of ranked methods, at 5 % with 80 % power.
+        pairs: every ranked method against every other.
+        tie_groups: runs of the ranking in which no two methods are told apart by ``pairs.p_holm``; they overlap.
+        contrasts: the paper's, whose methods are on the board.
+    """
+
+    cohort: Mapping[str, Any]
+    external: Mapping[str, Any] | None
+    protocol: Mapping[str, Any]
+    profile: Mapping[str, Any]
+    provenance: Mapping[str, Any]
+    resamples: int
+    excluded_resamples: int
+    external_excluded_resamples: int = 0
+    p_bootstrap_floor: float | None = None
+    external_p_bootstrap_floor: float | None = None
+    rows: tuple[Row, ...]
+    smallest_detectable_difference: float | None = None
+    pairs: PairMatrix = field(default_factory=PairMatrix)
+    tie_groups: tuple[tuple[str, ...], ...] = ()
+    contrasts: tuple[ContrastRow, ...] = ()
+    warnings: tuple[str, ...] = ()

@@ -1,0 +1,1 @@
+"""The paper's tables in a study's numbers."""

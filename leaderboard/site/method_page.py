@@ -1,0 +1,354 @@
+"""What the page of a method shows: its declaration, its fits, curves, risk groups, calibration, and what went wrong."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import cycle, pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from survbench.evaluation.curves import Curve
+from survbench.evaluation.gather import Gathered, Outcomes, read_checked
+from survbench.evaluation.redaction import without_paths
+from survbench.evaluation.scores import calibrations
+from survbench.leaderboard.board.rows import Row
+from survbench.leaderboard.site.charts import COLOURS, Chart, Line, settled_range
+from survbench.leaderboard.site.paper_figures import convergence_lines
+from survbench.leaderboard.text.cells import NONE, cells, interval, number, p_value, seconds
+from survbench.leaderboard.text.notes import notes
+from survbench.plan.study import Entry, Study
+from survbench.runs.store import Run, Store
+from survbench.statistics.metrics import concordance_index
+from survbench.statistics.risk_groups import Curve as KaplanMeier
+from survbench.statistics.risk_groups import RiskGroups, risk_groups
+from survbench.statistics.survival_metrics import Calibration
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LOG_LINES, LOG_WIDTH = 30, 300
+"""What is shown of the log of a job that failed: its last lines, cut to a width."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """A chart with a sentence below it; ``chart`` is None where there is nothing to draw, and the sentence says why."""
+
+    chart: Chart | None
+    caption: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """A job that is not done."""
+
+    job: str
+    status: str
+    reason: str
+    log: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MethodPage:
+    """The contents of a method's page, as text and charts.
+
+    Attributes:
+        facts: numbers of its row on the board, by heading.
+        numbers: all numbers of that row, by their names in leaderboard.json.
+        notes: sentences about it.
+        declared: what it is, needs and gives, by name.
+        params: name and value, or the values of each fit if the method is tuned.
+        fits: a row per seed and fold, by heading.
+        curves: convergence by metric, under the names of their files.
+        has_level: whether one of them shows the loss of a model without information.
+    """
+
+    row: Row
+    entry: Entry
+    facts: Mapping[str, str]
+    numbers: Mapping[str, str]
+    notes: tuple[str, ...]
+    declared: Mapping[str, str]
+    params: tuple[tuple[str, ...], ...]
+    param_heads: tuple[str, ...]
+    fits: tuple[Mapping[str, str], ...]
+    curves: Mapping[str, Chart]
+    has_level: bool
+    groups: Picture | None
+    calibration: Picture | None
+    failures: tuple[Failure, ...]
+
+    def charts(self) -> dict[str, Chart]:
+        """Return all charts by the names of their files, without suffix."""
+        pictures = {"risk-groups": self.groups, "calibration": self.calibration}
+        drawn = {name: p.chart for name, p in pictures.items() if p is not None and p.chart is not None}
+        return {**drawn, **self.curves}
+
+
+def method_page(
+    study: Study, store: Store, row: Row, result: Gathered, outcomes: Outcomes | None, known: Sequence[Curve]
+) -> MethodPage:
+    """Return the page of a method.
+
+    Args:
+        study: the study.
+        store: its runs.
+        row: the method's row on the board.
+        result: what its runs say.
+        outcomes: of the study's patients; None where no method is complete.
+        known: its convergence curves.
+    """
+    entry = result.entry
+    first = _first_seed(entry, store) if result.status == "ok" and result.risk is not None else None
+    heads, params = _params(entry, result.runs)
+    return MethodPage(
+        row=row,
+        entry=entry,
+        facts=_facts(row),
+        numbers=dict(_numbers(asdict(row))),
+        notes=tuple(note for note in notes(row) if note != row.reason),
+        declared=_declared(entry, result.runs),
+        params=params,
+        param_heads=heads,
+        fits=_fits(result.runs),
+        curves=dict(_charts(known)),
+        has_level=any(curve.uninformed is not None for curve in known),
+        groups=None if first is None else _groups(study, first),
+        calibration=None
+        if first is None or outcomes is None
+        else _calibration(outcomes, result, study.protocol["horizons"]),
+        failures=tuple(_failures(entry, store)),
+    )
+
+
+def _facts(row: Row) -> dict[str, str]:
+    """Return the cells of its row that hold something, and after C what the board has no column for."""
+    shown: dict[str, str] = {}
+    for head, text in cells(row).items():
+        shown["Rank" if head == "#" else head] = text
+        if head.startswith("C-index"):
+            shown["Pooled C (95 % CI)"] = interval(row.c_index_pooled, row.c_index_pooled_low, row.c_index_pooled_high)
+            shown["Spread over folds (SD)"] = number(row.c_index_fold_sd)
+    return {head: text for head, text in shown.items() if text != NONE and head not in {"Method", "Family"}}
+
+
+def _numbers(row: Mapping[str, Any], of: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the numbers of a row as text, with those of its parts."""
+    for name, value in row.items():
+        if isinstance(value, Mapping):
+            yield from _numbers(value, f"{of}{name} ")
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            yield f"{of}{name}", f"{value:,}" if isinstance(value, int) else f"{value:.6g}"
+
+
+def _first_seed(entry: Entry, store: Store) -> pd.DataFrame:
+    """Return the out-of-fold predictions of the first seed."""
+    import pandas as pd
+
+    runs = [run for key in entry.fits[0] if (run := store.read(key)) is not None]
+    return pd.concat([run.predictions() for run in runs], ignore_index=True).sort_values("id", ignore_index=True)
+
+
+def _declared(entry: Entry, runs: Sequence[Run]) -> dict[str, str]:
+    job: Mapping[str, Any] = runs[0].job if runs else {}
+    shown = {
+        "Gives": ", ".join(entry.gives),
+        "Fits on": ", ".join(job.get("needs_fit") or ()),
+        "Predicts from": ", ".join(job.get("needs_predict") or ()),
+        "Features from": str((job.get("upstream") or {}).get("method", "")),
+        "Depends on the seed": "yes" if entry.stochastic else "no",
+        "Reference": entry.reference,
+        "Published": _published(entry.published),
+    }
+    return {name: text for name, text in shown.items() if text}
+
+
+def _published(published: Mapping[str, Any] | None) -> str:
+    if not published:
+        return ""
+    numbers = [
+        f"{name} {published[key]:.3f}"
+        for name, key in (("C", "c_index"), ("external C", "external_c_index"), ("Dice", "dice"))
+        if published.get(key) is not None
+    ]
+    return f"{', '.join(numbers)} ({published['source']}); another cohort and budget"
+
+
+def _params(entry: Entry, runs: Sequence[Run]) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+    """Return the heads and rows of the table of hyper-parameters: a column for each fit where they were tuned, else
+    one, since all fits have the same.
+    """
+    used = [{**entry.params, **run.record.get("settings", {}), **run.record.get("params", {})} for run in runs]
+    columns: list[tuple[str, Mapping[str, Any]]] = [("Value", used[0] if used else entry.params)]
+    if entry.tunes and used:
+        columns = [(_where(run.job), params) for run, params in zip(runs, used, strict=True)]
+    names = sorted({name for _, params in columns for name in params})
+    rows = tuple((name, *(_value(params.get(name)) for _, params in columns)) for name in names)
+    return ("Hyper-parameter", *(head for head, _ in columns)), rows
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True, default=str)
+
+
+def _where(job: Mapping[str, Any]) -> str:
+    fold = "all folds" if job.get("fold") is None else f"fold {job['fold']}"
+    return f"seed {job['seed']}, {fold}"
+
+
+def _fits(runs: Sequence[Run]) -> tuple[Mapping[str, str], ...]:
+    """Return a row per fit, without the columns in which none has anything."""
+    rows = [_fit(run) for run in runs]
+    return tuple({k: v for k, v in row.items() if any(other[k] != NONE for other in rows)} for row in rows)
+
+
+def _fit(run: Run) -> dict[str, str]:
+    table, record = run.predictions(), run.record
+    c = np.nan
+    if table["risk"].notna().all():
+        c = concordance_index(table["time"], table["event"], table["risk"]).value
+    return {
+        "Seed": str(run.job["seed"]),
+        "Fold": str(run.job["fold"]),
+        "Patients": str(len(table)),
+        "Events": str(int(table["event"].sum())),
+        "C": _number(c),
+        "Dice": _number(table["dice"].mean() if table["dice"].notna().all() else np.nan),
+        "HD95 (mm)": _number(table["hd95"].mean(), "{:.1f}"),
+        "Fit": seconds(record.get("seconds_fit", record.get("seconds"))),
+        "Predict": seconds(record.get("seconds_predict")),
+        "Memory": f"{record['peak_memory_mb']:,} MB" if "peak_memory_mb" in record else NONE,
+    }
+
+
+def _number(value: float, form: str = "{:.3f}") -> str:
+    return form.format(value) if np.isfinite(value) else NONE
+
+
+def _charts(known: Sequence[Curve]) -> Iterator[tuple[str, Chart]]:
+    """Yield a name and a chart per metric, training and monitored test fold together. The names that plugins give their
+    metrics need not be names of files, so they are numbered.
+    """
+    for place, metric in enumerate(dict.fromkeys(curve.metric for curve in known), start=1):
+        own = [curve for curve in known if curve.metric == metric]
+        lines = tuple(convergence_lines(own))
+        chart = Chart(
+            title=f"{metric} by training step: mean over fits, band from the lowest to the highest",
+            x_label="training step",
+            y_label=metric,
+            lines=lines,
+            y_range=settled_range(lines),
+        )
+        yield f"convergence-{place}-{re.sub('[^A-Za-z0-9_]+', '-', metric)[:40]}", chart
+
+
+def _groups(study: Study, first: pd.DataFrame) -> Picture:
+    found = risk_groups(
+        first["time"], first["event"], first["fold"], first["risk"], seed=int(study.protocol["fingerprint"][:8], 16)
+    )
+    high = int(found.is_high.sum())
+    lines = (
+        _survival(found.low_risk, f"lower risk ({len(first) - high})", 1),
+        _survival(found.high_risk, f"higher risk ({high})", 2),
+    )
+    chart = Chart(
+        title="Kaplan-Meier curves of patients below and above the median risk of their fold",
+        x_label="months",
+        y_label=f"free of the event ({study.cohort['endpoint']})",
+        lines=lines,
+        y_range=(0.0, 1.0),
+    )
+    return Picture(chart=chart, caption=_caption(found, study))
+
+
+def _survival(curve: KaplanMeier, label: str, colour: int) -> Line:
+    """Return a Kaplan-Meier curve from 1 at time 0, by its steps and its end."""
+    places = [(0.0, 1.0, 1.0, 1.0), *zip(curve.time, curve.survival, curve.low, curve.high, strict=True)]
+    kept = [p for before, p in pairwise(places) if p[1] != before[1]]
+    x, y, low, high = zip(places[0], *kept, places[-1], strict=True)
+    return Line(label=label, colour=colour, x=x, y=y, low=low, high=high, style="steps")
+
+
+def _caption(found: RiskGroups, study: Study) -> str:
+    text = "Split at the median out-of-fold risk of each fold; 95 % bands."
+    if int(study.protocol["seeds"]) > 1:
+        text += " First seed."
+    if np.isfinite(found.p):
+        text += f" Log-rank test stratified by fold, by permutation: p {p_value(found.p)}."
+    if np.isfinite(found.hazard_ratio):
+        ratio, low, high = found.hazard_ratio, found.hazard_ratio_low, found.hazard_ratio_high
+        text += f" Hazard ratio {ratio:.2f} ({low:.2f} to {high:.2f})."
+    if found.reason:
+        text += f" No more than this: {found.reason}."
+    return f"{text} A description of this method, no comparison with another."
+
+
+def _calibration(outcomes: Outcomes, result: Gathered, horizons: Sequence[float]) -> Picture:
+    if result.survival is None:
+        return Picture(
+            chart=None, caption="It gives risks without survival curves, so there is nothing that could be calibrated."
+        )
+    found = calibrations(outcomes, result.survival, horizons)
+    text = (
+        "Patients in groups by their predicted risk of an event within so many months against the observed one "
+        "(Kaplan-Meier); on the diagonal it is right."
+    )
+    if len(result.survival) > 1:
+        text += f" Mean of the predictions of {len(result.survival)} seeds."
+    lines = tuple(
+        Line(label=f"{month} months", colour=colour, x=at.predicted, y=at.observed, style="dots")
+        for colour, (month, at) in zip(cycle(range(1, COLOURS + 1)), found.items(), strict=False)
+        if np.isfinite(at.observed).any()
+    )
+    chart = Chart(
+        title="Predicted and observed risk of an event within so many months",
+        x_label="predicted risk",
+        y_label="observed risk",
+        lines=lines,
+        x_range=(0.0, 1.0),
+        y_range=(0.0, 1.0),
+        diagonal=True,
+    )
+    said = " ".join(f"{month} months: {_calibrated(at)}." for month, at in found.items())
+    return Picture(chart=chart if lines else None, caption=f"{text} {said}")
+
+
+def _calibrated(at: Calibration) -> str:
+    """Return what is known of the calibration at a horizon, and why no more is."""
+    known = [
+        *([f"observed over expected {at.ratio:.2f}"] if np.isfinite(at.ratio) else []),
+        *([f"mean distance {number(at.error)}"] if np.isfinite(at.error) else []),
+        *([at.reason] if at.reason else []),
+    ]
+    return ", ".join(known)
+
+
+def _failures(entry: Entry, store: Store) -> Iterator[Failure]:
+    for kind, keys in (("tuning", entry.tunes), ("fit", entry.fits), ("external prediction", entry.predicts)):
+        for seed, of_seed in enumerate(keys):
+            for number_, key in enumerate(of_seed):
+                run = read_checked(store, key)
+                job = f"{kind}, {_where({'seed': seed, 'fold': number_} if run is None else run.job)}"
+                if run is None:
+                    yield Failure(job=job, status="pending", reason="has not run yet", log="")
+                elif run.status != "ok":
+                    yield Failure(job=job, status=run.status, reason=_reason(run), log=_log(run))
+
+
+def _reason(run: Run) -> str:
+    error = run.record.get("error") or {}
+    return without_paths(f"{error.get('type', '')}: {error.get('message', '')}".strip(": "))
+
+
+def _log(run: Run) -> str:
+    """Return the end of a run's log."""
+    path = run.folder / "log.txt"
+    if not path.is_file():
+        return ""
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_LINES:]
+    return "\n".join(without_paths(line)[:LOG_WIDTH] for line in lines).strip()

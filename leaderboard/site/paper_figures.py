@@ -1,0 +1,226 @@
+"""Figures 5, 6 and 7 of the DeepMTS paper from this study's runs: charts, and the numbers behind them as CSV."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from survbench.evaluation.curves import Curve
+from survbench.leaderboard.board.published import PUBLISHED_ONSET
+from survbench.leaderboard.site.charts import Chart, Line, settled_range
+from survbench.leaderboard.text.csv_text import csv_text
+
+ONSET_COLUMNS = (
+    "method", "onset", "lowest", "last", "rise", "rise_low", "rise_high", "fits", "learning_rate_scale", "published",
+)  # fmt: skip
+"""Of the table of onsets: steps, then the rise of the validation loss from the lowest mean to the last step."""
+CURVE_COLUMNS = ("method", "metric", "split", "step", "mean", "low", "high", "fits")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Panel:
+    """One frame of a figure: a loss of some methods.
+
+    Attributes:
+        methods: a colour each; with one method the splits get the colours.
+        splits: ``train``, or ``test`` for what was monitored on the test fold.
+    """
+
+    name: str
+    title: str
+    methods: tuple[str, ...]
+    metric: str
+    splits: tuple[str, ...] = ("train",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """A figure of the paper; ``onset``: it is to show where over-fitting begins."""
+
+    number: int
+    title: str
+    panels: tuple[Panel, ...]
+    onset: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawn:
+    """A panel with what this study has of it. ``chart`` is None where it has nothing."""
+
+    panel: Panel
+    chart: Chart | None
+    csv: str
+    missing: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Onset:
+    """What a method's validation loss says of over-fitting, and what the publication says."""
+
+    method: str
+    title: str
+    curve: Curve
+    published: str
+
+    @property
+    def here(self) -> str:
+        """From when on it rises, in words."""
+        return f"none seen up to step {self.curve.last:,}" if self.curve.onset is None else f"step {self.curve.onset:,}"
+
+    @property
+    def rise(self) -> tuple[float, float, float]:
+        """Mean, lowest and highest over fits of the rise from the lowest mean to the last step."""
+        rises = self.curve.rises
+        return sum(rises) / len(rises), min(rises), max(rises)
+
+
+_BOTH = ("train", "test")
+FIGURES = (
+    Figure(
+        number=5,
+        title="Training and validation L_sur of one task and of two",
+        panels=tuple(
+            Panel(name=f"figure-5{letter}", title=title, methods=(method,), metric="L_sur", splits=_BOTH)
+            for letter, title, method in (
+                ("a", "Sur-HS", "sur-hs"),
+                ("b", "Sur-CasNet", "sur-casnet"),
+                ("c", "MT-HS", "mt-hs"),
+                ("d", "MT-CasNet", "mt-casnet"),
+            )
+        ),
+        onset=True,
+    ),
+    Figure(
+        number=6,
+        title="Training losses with either segmentation backbone",
+        panels=tuple(
+            Panel(name=f"figure-6{letter}", title=f"{metric} of {title}", methods=methods, metric=metric)
+            for letter, metric, title, methods in (
+                ("a", "L_seg", "U-net and Seg-Backbone", ("unet", "seg-backbone")),
+                ("b", "L_seg", "DeepMTS", ("deepmts-unet", "deepmts")),
+                ("c", "L_sur", "DeepMTS", ("deepmts-unet", "deepmts")),
+            )
+        ),
+    ),
+    Figure(
+        number=7,
+        title="Training losses of MT-HS without and with layers before pooling",
+        panels=tuple(
+            Panel(name=f"figure-7{letter}", title=metric, methods=("mt-hs-baseline", "mt-hs"), metric=metric)
+            for letter, metric in (("a", "L_sur"), ("b", "L_seg"))
+        ),
+    ),
+)
+
+
+def draw(figure: Figure, known: Mapping[str, Sequence[Curve]], titles: Mapping[str, str]) -> tuple[Drawn, ...]:
+    """Return the panels of a figure from the curves of a study's methods; those of one metric share a range.
+
+    Args:
+        figure: what is wanted.
+        known: curves of each method of the study that has any, by name.
+        titles: of the study's methods, by name.
+    """
+    found = {panel.name: list(_found(panel, known)) for panel in figure.panels}
+    lines = {panel.name: tuple(_lines(panel, found[panel.name], titles)) for panel in figure.panels}
+    ranges = {}
+    for metric in {panel.metric for panel in figure.panels}:
+        together = [line for panel in figure.panels if panel.metric == metric for line in lines[panel.name]]
+        ranges[metric] = settled_range(together) if together else None
+    return tuple(
+        Drawn(
+            panel=panel,
+            chart=Chart(
+                title=f"{panel.title}: mean over fits by training step, band from the lowest to the highest fit",
+                x_label="training step",
+                y_label=panel.metric,
+                lines=lines[panel.name],
+                y_range=ranges[panel.metric],
+            )
+            if lines[panel.name]
+            else None,
+            csv=csv_text(CURVE_COLUMNS, (row for method, curve in found[panel.name] for row in _rows(method, curve))),
+            missing=tuple(m for m in panel.methods if m not in {method for method, _ in found[panel.name]}),
+        )
+        for panel in figure.panels
+    )
+
+
+def onsets(figure: Figure, known: Mapping[str, Sequence[Curve]], titles: Mapping[str, str]) -> tuple[Onset, ...]:
+    """Return where over-fitting begins in a figure that is to show it; the arguments are those of :func:`draw`."""
+    return tuple(
+        Onset(method=method, title=titles[method], curve=curve, published=PUBLISHED_ONSET[method])
+        for panel in figure.panels
+        for method, curve in _found(panel, known)
+        if figure.onset and curve.split == "test"
+    )
+
+
+def onset_rows(found: Sequence[Onset], learning_rate_scale: float) -> Iterator[tuple[object, ...]]:
+    """Yield onsets as rows of :data:`ONSET_COLUMNS`."""
+    for o in found:
+        step = "" if o.curve.onset is None else o.curve.onset
+        yield (
+            o.method, step, o.curve.lowest[0], o.curve.last, *o.rise, o.curve.fits, learning_rate_scale, o.published,
+        )  # fmt: skip
+
+
+def curve_line(curve: Curve, label: str, colour: int, *, marked: bool = False) -> Line:
+    """Return a curve as a line of a chart; ``marked`` rings its lowest point."""
+    return Line(
+        label=label,
+        colour=colour,
+        x=curve.steps,
+        y=curve.mean,
+        low=curve.low,
+        high=curve.high,
+        mark=curve.lowest if marked else None,
+    )
+
+
+def uninformed_line(curve: Curve, colour: int) -> Line | None:
+    """Return the loss of a model without information as a line of a chart, if the curve has that level."""
+    if curve.uninformed is None:
+        return None
+    ends, at = (curve.steps[0], curve.last), (curve.uninformed, curve.uninformed)
+    return Line(label="no information", colour=colour, x=ends, y=at, style="thin")
+
+
+def convergence_lines(found: Sequence[Curve], *, marked: bool = False) -> Iterator[Line]:
+    """Yield the curves of one metric of one method: training, validation, and the level without information.
+
+    Args:
+        found: of the training batches, of the monitored test fold, or both.
+        marked: ring the onset of over-fitting, if there is one.
+    """
+    for curve in found:
+        if curve.split != "test":
+            yield curve_line(curve, "training (batches)", 1)
+            continue
+        yield curve_line(curve, "validation (test fold)", 2, marked=marked and curve.onset is not None)
+        level = uninformed_line(curve, 3)
+        if level is not None:
+            yield level
+
+
+def _found(panel: Panel, known: Mapping[str, Sequence[Curve]]) -> Iterator[tuple[str, Curve]]:
+    for method in panel.methods:
+        for curve in known.get(method, ()):
+            if curve.metric == panel.metric and curve.split in panel.splits:
+                yield method, curve
+
+
+def _lines(panel: Panel, found: Sequence[tuple[str, Curve]], titles: Mapping[str, str]) -> Iterator[Line]:
+    if len(panel.methods) == 1:
+        yield from convergence_lines([curve for _, curve in found], marked=True)
+        return
+    for method, curve in found:
+        yield curve_line(curve, titles[method], panel.methods.index(method) + 1)
+
+
+def _rows(method: str, curve: Curve) -> Iterator[tuple[object, ...]]:
+    for step, mean, low, high in zip(curve.steps, curve.mean, curve.low, curve.high, strict=True):
+        yield method, curve.metric, curve.split, step, mean, low, high, curve.fits
+    if curve.uninformed is not None:
+        for step in (curve.steps[0], curve.last):
+            yield method, curve.metric, "no information", step, curve.uninformed, "", "", curve.fits

@@ -1,0 +1,177 @@
+"""Numbers and settings of a board as people read them; shared by the terminal's table, Markdown and the page."""
+
+from __future__ import annotations
+
+from survbench.leaderboard.board.published import PUBLISHED_STEPS
+from survbench.leaderboard.board.rows import Board, Row
+
+NONE = "–"
+
+
+def cells(row: Row) -> dict[str, str]:
+    """Return a row's cells as text, by the heading of their column; an incomplete row shows its status for C."""
+    ok = row.status == "ok"
+    return {
+        "#": str(row.rank) if row.rank is not None else "ref" if row.is_reference else NONE,
+        "Rank (95 % CI)": NONE if row.rank_low is None else f"{_rank(row.rank_low)}–{_rank(row.rank_high)}",
+        "Ties": ties(row),
+        "Method": row.title,
+        "Family": row.family,
+        "C-index (95 % CI)": (
+            interval(row.c_index, row.c_index_low, row.c_index_high, row.c_index_seed_sd) if ok else row.status
+        ),
+        "External C (95 % CI)": interval(row.external_c_index, row.external_c_index_low, row.external_c_index_high),
+        "Dice": number(row.dice),
+        "p": p_value(row.p),
+        "Holm p": p_value(row.p_holm),
+        "Coverage": f"{100 * row.coverage:.0f} %",
+        "Time": seconds(row.seconds),
+        "Memory": memory(row.memory_mb),
+        "Parameters": parameters(row.parameters),
+        "Published C": published(row),
+    }
+
+
+def _rank(value: float | None) -> str:
+    """Return an end of a rank's interval: methods with the same C share a rank, which can be a half."""
+    return NONE if value is None else f"{round(value, 1):g}"
+
+
+def ties(row: Row) -> str:
+    """Return the letters of a row's tie groups: methods that share one are not told apart."""
+    return " ".join(chr(96 + n) if n <= 26 else str(n) for n in row.tie_groups) or NONE
+
+
+def number(value: float | None) -> str:
+    """Return three decimals."""
+    return NONE if value is None else f"{value:.3f}"
+
+
+def interval(value: float | None, low: float | None, high: float | None, seed_sd: float | None = None) -> str:
+    """Return a value with its interval and, where there are several seeds, their standard deviation."""
+    if value is None:
+        return NONE
+    text = f"{value:.3f}" if low is None or high is None else f"{value:.3f} ({low:.3f}–{high:.3f})"
+    return text if seed_sd is None else f"{text} ±{seed_sd:.3f}"
+
+
+def signed(value: float | None, low: float | None, high: float | None) -> str:
+    """Return a difference with its interval, all with their sign.
+
+    >>> signed(-0.0125, -0.04, 0.015)
+    '-0.013 (-0.040 to +0.015)'
+    """
+    if value is None:
+        return NONE
+    return f"{value:+.3f}" if low is None or high is None else f"{value:+.3f} ({low:+.3f} to {high:+.3f})"
+
+
+def p_value(p: float | None) -> str:
+    """Return a p value as papers print it."""
+    if p is None:
+        return NONE
+    return "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def bootstrap_floor(board: Board) -> str:
+    """Return a sentence on the least p that the board's bootstraps can give, or "" where there is none."""
+    if board.p_bootstrap_floor is None:
+        return ""
+    outside = board.external_p_bootstrap_floor
+    text = f"The paired bootstrap's p is raw and at least 2 / (resamples + 1) = {board.p_bootstrap_floor:.2g}"
+    return text + ("." if outside is None or outside == board.p_bootstrap_floor else f", outside {outside:.2g}.")
+
+
+def seconds(value: float | None) -> str:
+    """Return a duration in the unit that suits it.
+
+    >>> seconds(0.01), seconds(42.0), seconds(200.0), seconds(7300.0)
+    ('<0.1 s', '42 s', '3 min', '2.0 h')
+    """
+    if value is None:
+        return NONE
+    if value < 10:
+        return "<0.1 s" if value < 0.1 else f"{value:.1f} s"
+    if value < 100:
+        return f"{value:.0f} s"
+    return f"{value / 60:.0f} min" if value < 6000 else f"{value / 3600:.1f} h"
+
+
+def memory(megabytes: float | None) -> str:
+    """Return an amount of memory.
+
+    >>> memory(613.4), memory(2460.0)
+    ('613 MB', '2.5 GB')
+    """
+    if megabytes is None:
+        return NONE
+    return f"{megabytes:.0f} MB" if megabytes < 1000 else f"{megabytes / 1000:.1f} GB"
+
+
+def parameters(count: int | None) -> str:
+    """Return a number of parameters.
+
+    >>> parameters(32), parameters(14600), parameters(3709672)
+    ('32', '15 k', '3.7 M')
+    """
+    if count is None:
+        return NONE
+    if count < 1000:
+        return str(count)
+    return f"{count / 1000:.0f} k" if count < 10**6 else f"{count / 10**6:.1f} M"
+
+
+def published(row: Row) -> str:
+    """Return the published C-index, cross-validated / external."""
+    if row.published is None or row.published.get("c_index") is None:
+        return NONE
+    outside = row.published.get("external_c_index")
+    return f"{row.published['c_index']:.3f}" + ("" if outside is None else f" / {outside:.3f}")
+
+
+def facts(board: Board) -> dict[str, str]:
+    """Return what the board was made under, by name."""
+    cohort, protocol, profile, outside = board.cohort, board.protocol, board.profile, board.external
+    known = {"Cohort": f"{cohort['patients']} patients, {cohort['events']} events ({cohort['endpoint']})"}
+    if outside:
+        known["External cohort"] = f"{outside['title']}: {outside['patients']} patients, {outside['events']} events"
+    steps = int(profile["training"]["steps"])
+    instead = f", published {PUBLISHED_STEPS:,}" if steps != PUBLISHED_STEPS else ""
+    selection = {"last": "last step", "inner": "inner validation", "paper": "test fold, as published"}
+    trials = plural(int(profile["tuning"]["trials"]), "trial")
+    tuning = {
+        "none": "as declared",
+        "nested": f"tuned on {profile['tuning']['inner_folds']} inner folds, {trials}",
+        "paper": f"tuned on the test folds, as published, {trials}",
+    }
+    return {
+        **known,
+        "Protocol": f"{len(protocol['folds'])} folds, {plural(int(protocol['seeds']), 'seed')}",
+        "Checkpoint": selection[protocol["selection"]],
+        "Hyper-parameters": tuning[protocol["tuning"]],
+        "Profile": str(profile["name"]),
+        "Voxels": " × ".join(map(str, cohort["grid"])) if cohort.get("grid") else "no images",
+        "Training of networks": plural(steps, "step") + instead,
+        "Intervals": f"95 %, {board.resamples:,} bootstrap resamples",
+        **_of_statistics(board),
+    }
+
+
+def _of_statistics(board: Board) -> dict[str, str]:
+    horizons = ", ".join(f"{month:g}" for month in board.protocol["horizons"])
+    tau = board.protocol["tau"]
+    known = {"Horizons": f"{horizons} months, tau {'none' if tau is None else f'{tau:g}'}"}
+    if board.smallest_detectable_difference is not None:
+        known["Smallest detectable difference"] = (
+            f"{board.smallest_detectable_difference:.3f} in C, at 5 % with 80 % power (median of all pairs)"
+        )
+    return known
+
+
+def plural(count: int, noun: str) -> str:
+    """Return a count with its noun.
+
+    >>> plural(1, "seed"), plural(1500, "step")
+    ('1 seed', '1,500 steps')
+    """
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")

@@ -1,0 +1,30 @@
+"""What is to be said about a row beside its numbers."""
+
+from __future__ import annotations
+
+from survbench.leaderboard.board.rows import Row
+from survbench.leaderboard.text.cells import interval
+
+
+def notes(row: Row) -> list[str]:
+    """Return what is to be said about a row beside its numbers, in sentences."""
+    said = [row.notes] if row.notes else []
+    if row.oracle_gap is not None:
+        said.append(f"Below the oracle by {interval(row.oracle_gap, row.oracle_gap_low, row.oracle_gap_high)}.")
+    if row.parameters is not None:
+        said.append(f"{row.parameters:,} trainable parameters.")
+    if row.hd95 is not None:
+        said.append(f"HD95 {row.hd95:.1f} mm; no tumour predicted in {row.unsegmented or 0:g} patients.")
+    if row.published and row.published.get("dice") is not None:
+        said.append(f"Published Dice: {row.published['dice']:.3f}.")
+    if row.survival == "calibrated":
+        said.append("Survival curves: calibrated from its risks on patients that it has not seen.")
+    if row.survival == "none" and row.c_index is not None:
+        said.append("No survival curves: it gives risks, and has seen all patients that they could be calibrated on.")
+    if "p" in row.reasons:
+        said.append(f"No p: {row.reasons['p']}.")
+    if "external_c_index" in row.reasons:
+        said.append(f"Not predicted on the external cohort: {row.reasons['external_c_index']}.")
+    if row.reason:
+        said.append(row.reason)
+    return said

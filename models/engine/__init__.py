@@ -1,0 +1,1 @@
+"""Trains, applies and stores any network of ours."""

@@ -1,0 +1,266 @@
+"""Trains a network on a cohort in memory: schedule, balanced batches, augmentation, selection, resuming.
+
+What chance decides in step k comes from generators made of the seed of its axis and k, so a step needs no history of
+random numbers: a resumed fit continues bit for bit, and the process's global generators stay as they were found.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import fields
+
+import numpy as np
+import torch
+from survbench.api import Context
+from survbench.errors import BenchError
+from survbench.models.engine.checkpoint import read_checkpoint, write_checkpoint
+from survbench.models.engine.checkpoint_choice import Best, score, validate
+from survbench.models.engine.inference import apply, exact, predict
+from survbench.models.engine.losses import Objective
+from survbench.models.engine.recipe import Recipe, evaluation_steps
+from survbench.models.engine.sampler import balanced_rows
+from survbench.models.engine.seeding import seeded
+from survbench.models.engine.tensors import Inputs, Labelled, Output, joined
+from torch import Tensor, nn
+
+ADAM_EPS = 1e-7
+"""Keras' default; torch's is 1e-8."""
+CHECKPOINT_SECONDS = 60.0
+SAFE_SIDE = 64
+BAD_GRADIENTS = 3
+"""A step whose gradient is not finite leaves the weights alone; this many in a row end the fit."""
+log = logging.getLogger(__name__)
+
+
+class DivergedError(ArithmeticError):
+    """Training left the finite numbers."""
+
+
+@contextmanager
+def frozen_averages(network: nn.Module) -> Iterator[None]:
+    """Let batch normalisation use the batch's statistics inside the block without moving its running averages."""
+    layers = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d | nn.BatchNorm3d)]
+    momenta = [layer.momentum for layer in layers]
+    for layer in layers:
+        layer.momentum = 0.0
+    try:
+        yield
+    finally:
+        for layer, momentum in zip(layers, momenta, strict=True):
+            layer.momentum = momentum
+
+
+class Trainer:
+    """One fit of one network, which lies on ``ctx.device`` and is changed in place."""
+
+    def __init__(
+        self,
+        network: nn.Module,
+        train: Labelled,
+        *,
+        objective: Objective,
+        recipe: Recipe,
+        ctx: Context,
+        validation: Labelled | None = None,
+        watched: Inputs | None = None,
+    ) -> None:
+        self.network = network
+        self.train = train
+        self.objective = objective
+        self.recipe = recipe
+        self.ctx = ctx
+        self.validation = None if ctx.selection == "last" else validation
+        self.watched = watched
+        self.device = torch.device(ctx.device)
+        self.checkpoint = ctx.scratch / "training.checkpoint"
+        self.optimizer = torch.optim.Adam(network.parameters(), eps=ADAM_EPS)
+        self.step = 0
+        self.bad_gradients = 0
+        _refuse_unsafe_precision(ctx, train.inputs)
+        self.curves: list[tuple[int, dict[str, float]]] = []
+        self.best = Best()
+        for module in network.modules():
+            if isinstance(module, nn.BatchNorm2d | nn.BatchNorm3d):
+                module.momentum = ctx.training.batch_norm_momentum
+
+    def run(self) -> None:
+        """Train to the last step, from the checkpoint if there is one; the network ends with the selected weights.
+
+        Raises:
+            DivergedError: the loss, or several gradients in a row, were not finite.
+            BenchError: no weights could be chosen on the validation patients.
+            DeadlineError: the time is used up.
+        """
+        training = self.ctx.training
+        evaluated = evaluation_steps(training.steps, training.evaluations) | {training.steps}
+        self._resume()
+        saved = time.monotonic()
+        self.network.train()
+        while self.step < training.steps:
+            self.ctx.check_deadline()
+            with exact():
+                values = self._update()
+            self.step += 1
+            if self.step in evaluated:
+                values |= self._evaluate()
+            self.curves.append((self.step, values))
+            self.ctx.report(self.step, values)
+            if time.monotonic() - saved >= CHECKPOINT_SECONDS:
+                self._save()
+                saved = time.monotonic()
+        self.network.eval()
+        if self.validation is not None:
+            self.best.restore(self.network)
+
+    def _update(self) -> dict[str, float]:
+        """Take one step; return the losses before it."""
+        batch = self._batch()
+        training = self.ctx.training
+        rate = self.recipe.learning_rate(self.step, training.steps) * training.learning_rate_scale
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.zero_grad()
+        terms = self._backward(batch)
+        total = torch.stack([*terms.values()]).sum()
+        parameters = list(self.network.parameters())
+        norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+        if training.clip_norm is not None:
+            nn.utils.clip_grads_with_norm_(parameters, training.clip_norm, norm)
+        loss, gradient, *parts = torch.stack([total, norm, *terms.values()]).tolist()
+        if self._is_usable(loss, gradient):
+            self.optimizer.step()
+        return {"L": loss, **dict(zip(terms, parts, strict=True))}
+
+    def _backward(self, batch: Labelled) -> dict[str, Tensor]:
+        """Leave the gradient of the batch's losses at the weights; return the losses.
+
+        In several parts, the network runs twice: first to know every patient's output, from which the gradient of the
+        losses of the whole batch by those outputs follows; then part by part to carry it on to the weights.
+        """
+        count = self.ctx.training.micro_batches
+        seeds = [int(seed) for seed in self._rng("dropout").integers(2**32, size=count)]
+        if count == 1:
+            terms = self.objective.terms(self._forward(batch.inputs, seeds[0]), batch)
+            torch.stack([*terms.values()]).sum().backward()  # type: ignore[no-untyped-call]
+            return terms
+        # every count-th row: events stand before censored patients
+        rows = [np.arange(start, len(batch.inputs), count) for start in range(count)]
+        parts = [batch.inputs.take(chosen) for chosen in rows]
+        with torch.no_grad(), frozen_averages(self.network):
+            known = [self._forward(part, seed) for part, seed in zip(parts, seeds, strict=True)]
+        order = torch.as_tensor(np.argsort(np.concatenate(rows)), device=self.device)
+        whole = joined(known).map(lambda tensor: tensor[order].requires_grad_())
+        terms = self.objective.terms(whole, batch)
+        torch.stack([*terms.values()]).sum().backward()  # type: ignore[no-untyped-call]
+        for chosen, part, seed in zip(rows, parts, seeds, strict=True):
+            output = self._forward(part, seed)
+            pairs = [
+                (getattr(output, f.name), leaf.grad[torch.as_tensor(chosen, device=leaf.device)])
+                for f in fields(whole)
+                if (leaf := getattr(whole, f.name)) is not None and leaf.grad is not None
+            ]
+            torch.autograd.backward([tensor for tensor, _ in pairs], [gradient for _, gradient in pairs])
+        return terms
+
+    def _forward(self, inputs: Inputs, seed: int) -> Output:
+        training = self.ctx.training
+        low = training.precision == "bfloat16"
+        with seeded(seed, self.device), torch.autocast(self.device.type, torch.bfloat16, enabled=low):
+            output = apply(self.network, inputs, masked_input=self.recipe.masked_input, layout=training.memory_layout)
+        return output.map(Tensor.float) if low else output
+
+    def _batch(self) -> Labelled:
+        rows = balanced_rows(self.train.event.numpy(), self.ctx.training.batch_size, self._rng("sampler"))
+        inputs = self.train.inputs.take(rows).to(self.device)
+        if self.recipe.augmentation is not None:
+            inputs = self.recipe.augmentation(inputs, self._rng("augment"))
+        time, event = self.train.time[rows].to(self.device), self.train.event[rows].to(self.device)
+        return Labelled(inputs=inputs, time=time, event=event)
+
+    def _rng(self, axis: str) -> np.random.Generator:
+        return np.random.default_rng([self.ctx.seeds.of(axis), self.step])
+
+    def _is_usable(self, loss: float, gradient: float) -> bool:
+        """Say whether the gradient may be followed.
+
+        A loss that is not finite ends the fit at once: weights or running averages are lost, and leaving a step out
+        would not fix them. A gradient alone can overflow on one batch and be right on the next.
+        """
+        step = self.step + 1
+        if not np.isfinite(loss):
+            raise DivergedError(f"the loss is {loss} at step {step}; lower learning_rate_scale in the profile")
+        if np.isfinite(gradient):
+            self.bad_gradients = 0
+            return True
+        self.bad_gradients += 1
+        log.warning("the gradient of step %d is not finite; the step is left out", step)
+        if self.bad_gradients == BAD_GRADIENTS:
+            raise DivergedError(
+                f"{BAD_GRADIENTS} gradients in a row were not finite, the last at step {step}; lower "
+                "learning_rate_scale in the profile"
+            )
+        return False
+
+    def _evaluate(self) -> dict[str, float]:
+        """Feed the monitor; score the validation patients and keep the weights if they are the best so far."""
+        self.network.eval()
+        if self.ctx.monitor is not None and self.watched is not None:
+            output = self._predict(self.watched)
+            self.ctx.monitor.record(
+                self.step,
+                risk=None if output.risk is None else output.risk.double().numpy(),
+                probability=None if output.probability is None else output.probability[:, 0].numpy(),
+            )
+        values: dict[str, float] = {}
+        if self.validation is not None:
+            values = validate(
+                self._predict(self.validation.inputs), self.validation, self.objective, self.ctx.selection
+            )
+            self.best.offer(self.network, score(values))
+        self.network.train()
+        return {f"validation_{name}": value for name, value in values.items()}
+
+    def _predict(self, inputs: Inputs) -> Output:
+        return predict(self.network, inputs, masked_input=self.recipe.masked_input, device=self.device)
+
+    def _save(self) -> None:
+        state = {
+            "step": self.step,
+            "bad_gradients": self.bad_gradients,
+            "curves": self.curves,
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "best": {"score": self.best.score, "weights": self.best.weights},
+        }
+        write_checkpoint(self.checkpoint, state)
+
+    def _resume(self) -> None:
+        """Continue from the checkpoint, if there is one, and report again what was reported up to it."""
+        state = read_checkpoint(self.checkpoint)
+        if state is None:
+            return
+        self.step, self.bad_gradients, self.curves = state["step"], state["bad_gradients"], state["curves"]
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.best = Best(**state["best"])
+        log.info("continuing after step %d of %d", self.step, self.ctx.training.steps)
+        for step, values in self.curves:
+            self.ctx.report(step, values)
+
+
+def _refuse_unsafe_precision(ctx: Context, inputs: Inputs) -> None:
+    """Refuse bfloat16 where torch computes it wrongly: on a CPU the weight gradient of a 3 x 3 x 3 convolution on maps
+    smaller than 4 x 4 x 4 is often not finite (seen with torch 2.13).
+
+    Raises:
+        BenchError: the deepest maps of this grid, a sixteenth of its sides, are that small.
+    """
+    sides = tuple(inputs.images.shape[2:])
+    if ctx.training.precision == "bfloat16" and ctx.device == "cpu" and min(sides) < SAFE_SIDE:
+        raise BenchError(
+            f"precision 'bfloat16' on a CPU needs grids of at least {SAFE_SIDE} voxels a side, this one has "
+            f"{' x '.join(map(str, sides))}. Use 'float32' in the profile, or a GPU."
+        )

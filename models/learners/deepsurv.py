@@ -1,0 +1,215 @@
+"""DeepSurv (Katzman et al., BMC Med Res Methodol 18, 2018) by pycox, on features and clinical columns."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from survbench.api import Context, NotFittedError
+from survbench.cohort import Cohort, UnlabelledCohort
+from survbench.errors import UnknownNameError
+from survbench.models.engine.seeding import seeded
+from survbench.models.learners.design import Design
+from survbench.statistics.baseline_hazard import Baseline
+from torch import nn
+
+INNER_SHARE = 5
+"""A fifth of the training fold, events and censored apart, tells when to stop."""
+Activation = Literal["selu", "relu"]
+ACTIVATIONS: dict[Activation, type[nn.Module]] = {"selu": nn.SELU, "relu": nn.ReLU}
+
+
+@dataclass(frozen=True, slots=True)
+class _Fitted:
+    """What a fit leaves behind; ``weights`` by column, see :meth:`DeepSurv.selected`."""
+
+    design: Design
+    network: nn.Sequential
+    baseline: Baseline
+    weights: Mapping[str, float]
+
+
+class DeepSurv:
+    """Drops redundant features, then trains a small network with the Cox loss on the others and the clinical columns.
+
+    The paper does not give its settings. The defaults are ours: one hidden layer of SELU neurons with dropout, Adam
+    with weight decay, full batches, stopped early on an inner part of the training fold.
+
+    Args:
+        redundancy: largest ``|Spearman's rho|`` that two features may have; clinical columns are exempt.
+        screening: false-discovery rate (Benjamini and Hochberg) of a univariate Cox test before that; None for no test.
+        layers: hidden layers; each is dense, then its activation, then dropout.
+        neurons: of each hidden layer.
+        activation: ``selu`` or ``relu``.
+        dropout: share of a hidden layer's outputs that a training step leaves out.
+        weight_decay: L2 penalty of all weights, as Adam adds it to the gradient.
+        learning_rate: of Adam.
+        epochs: at most; one step each, on all training patients at once.
+        patience: epochs without a lower loss of the inner part after which training ends; the best weights are kept.
+    """
+
+    def __init__(
+        self,
+        *,
+        redundancy: float = 0.7,
+        screening: float | None = None,
+        layers: int = 1,
+        neurons: int = 32,
+        activation: Activation = "selu",
+        dropout: float = 0.3,
+        weight_decay: float = 1e-2,
+        learning_rate: float = 1e-3,
+        epochs: int = 500,
+        patience: int = 50,
+    ) -> None:
+        self.redundancy = redundancy
+        self.screening = screening
+        self.layers = layers
+        self.neurons = neurons
+        self.activation = activation
+        self.dropout = dropout
+        self.weight_decay = weight_decay
+        self.learning_rate = learning_rate
+        self.epochs = epochs
+        self.patience = patience
+        self._fitted: _Fitted | None = None
+
+    def fit(self, train: Cohort, *, validation: Cohort | None, ctx: Context) -> Self:  # noqa: ARG002
+        """Select features and train, on the training fold alone."""
+        import torchtuples as tt
+
+        with _data_folder(ctx.scratch):
+            from pycox.models import CoxPH
+
+        design = Design.fit(train, redundancy=self.redundancy, screening=self.screening)
+        matrix = design.matrix(train).astype(np.float32)
+        outcomes = train.time.astype(np.float32), train.event.astype(np.float32)
+        inner = _inner(train.event)
+        with seeded(ctx.seeds.of("init"), torch.device("cpu")):
+            network = self._network(matrix.shape[1])
+            optimizer = tt.optim.Adam(lr=self.learning_rate, weight_decay=self.weight_decay)
+            model = CoxPH(network, optimizer, device="cpu")
+            stopping = tt.callbacks.EarlyStopping(patience=self.patience, file_path=str(ctx.scratch / "deepsurv.pt"))
+            model.fit(
+                matrix[~inner],
+                (outcomes[0][~inner], outcomes[1][~inner]),
+                batch_size=int((~inner).sum()),
+                epochs=self.epochs,
+                callbacks=[stopping],
+                val_data=(matrix[inner], (outcomes[0][inner], outcomes[1][inner])),
+                val_batch_size=int(inner.sum()),
+                verbose=False,
+                shuffle=False,
+            )
+        baseline = Baseline.fit(train.time, train.event, _risk(network, matrix))
+        weights = dict(zip(design.columns, _effects(network, matrix), strict=True))
+        self._fitted = _Fitted(design, network, baseline, weights)
+        return self
+
+    def predict_risk(self, cohort: UnlabelledCohort) -> NDArray[np.float64]:
+        """Return the network's output, shape (n,)."""
+        fitted = self._require()
+        return _risk(fitted.network, fitted.design.matrix(cohort).astype(np.float32))
+
+    def predict_survival(self, cohort: UnlabelledCohort, times: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return survival at ``times`` (months) by Breslow's baseline, shape (n, len(times))."""
+        return self._require().baseline.survival(self.predict_risk(cohort), times)
+
+    def selected(self) -> Mapping[str, float]:
+        """Return how strongly the risk depends on each column that redundancy left, by name.
+
+        It is the mean over training patients of ``|d risk / d column|`` times the column's standard deviation there,
+        with the sign of the mean gradient: for a network without hidden layers, the Cox coefficient of the
+        standardised column.
+        """
+        return self._require().weights
+
+    def save(self, folder: Path) -> None:
+        """Write ``model.json`` (design, baseline, weights of the columns) and ``network.safetensors``."""
+        from safetensors.torch import save_file
+
+        fitted = self._require()
+        save_file(fitted.network.state_dict(), folder / "network.safetensors")
+        content = {
+            "design": fitted.design.to_json(),
+            "baseline": fitted.baseline.to_json(),
+            "weights": dict(fitted.weights),
+        }
+        (folder / "model.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+    def load(self, folder: Path, *, device: str) -> Self:  # noqa: ARG002
+        """Restore what :meth:`save` wrote."""
+        from safetensors.torch import load_file
+
+        raw: dict[str, Any] = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+        design = Design.from_json(raw["design"])
+        with torch.random.fork_rng(devices=[]):
+            network = self._network(len(design.columns))
+        network.load_state_dict(load_file(folder / "network.safetensors"))
+        self._fitted = _Fitted(design, network, Baseline.from_json(raw["baseline"]), raw["weights"])
+        return self
+
+    def _network(self, inputs: int) -> nn.Sequential:
+        if self.activation not in ACTIVATIONS:
+            raise UnknownNameError("activation", self.activation, ACTIVATIONS, see="the method's page")
+        widths = [inputs, *[self.neurons] * self.layers]
+        hidden: list[nn.Module] = []
+        for before, after in pairwise(widths):
+            hidden += [nn.Linear(before, after), ACTIVATIONS[self.activation](), nn.Dropout(self.dropout)]
+        # without bias: a constant cancels in the partial likelihood
+        return nn.Sequential(*hidden, nn.Linear(widths[-1], 1, bias=False))
+
+    def _require(self) -> _Fitted:
+        if self._fitted is None:
+            raise NotFittedError("DeepSurv predicts after 'fit' or 'load'")
+        return self._fitted
+
+
+@contextmanager
+def _data_folder(folder: Path) -> Iterator[None]:
+    """Let pycox make the folder for its own data sets, which it makes on import, in ``folder``."""
+    name = "PYCOX_DATA_DIR"
+    before = os.environ.get(name)
+    os.environ[name] = str(folder)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
+
+
+def _inner(event: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return which patients (in the order of their ids) tell when to stop: at least one event among them."""
+    inner = np.zeros(len(event), dtype=bool)
+    for rows in (np.flatnonzero(event), np.flatnonzero(~event)):
+        inner[rows[::INNER_SHARE]] = True
+    return inner
+
+
+@torch.inference_mode()
+def _risk(network: nn.Sequential, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
+    network.eval()
+    risk: NDArray[np.float64] = network(torch.from_numpy(matrix)).squeeze(1).double().numpy()
+    return risk
+
+
+def _effects(network: nn.Sequential, matrix: NDArray[np.float32]) -> list[float]:
+    """Return a signed effect of each column on the risk, see :meth:`DeepSurv.selected`."""
+    network.eval()
+    inputs = torch.from_numpy(matrix).requires_grad_()
+    # a patient's risk depends on its own row alone, so the gradient of the sum holds each patient's
+    (gradient,) = torch.autograd.grad(network(inputs).sum(), inputs)
+    by_patient = gradient.double().numpy()
+    effect = np.sign(by_patient.mean(axis=0)) * np.abs(by_patient).mean(axis=0) * matrix.std(axis=0, dtype=np.float64)
+    return [float(value) for value in effect]

@@ -1,0 +1,111 @@
+"""From features and clinical columns to the matrix that classical learners see; learnt on the training fold alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from survbench.cohort import Cohort, UnlabelledCohort
+
+if TYPE_CHECKING:
+    from survbench.features.clinical import ClinicalEncoder
+
+
+@dataclass(frozen=True, slots=True)
+class Scaled:
+    """A feature as the training fold scales it; ``fill`` (its median) stands in for a missing value."""
+
+    name: str
+    fill: float
+    mean: float
+    sd: float
+
+    @classmethod
+    def fit(cls, name: str, values: NDArray[np.float64]) -> Self:
+        """Learn from a training fold's values, shape (n,), of which some may be NaN."""
+        known = values[np.isfinite(values)]
+        if known.size == 0:
+            return cls(name, 0.0, 0.0, 1.0)
+        fill = float(np.median(known))
+        filled = np.where(np.isfinite(values), values, fill)
+        # equal numbers can have a standard deviation of 1e-17, so their range is asked
+        return cls(name, fill, float(filled.mean()), float(filled.std()) if np.ptp(filled) > 0 else 1.0)
+
+    def __call__(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return values with mean 0 and standard deviation 1 in the training fold, none missing."""
+        scaled: NDArray[np.float64] = (np.where(np.isfinite(values), values, self.fill) - self.mean) / self.sd
+        return scaled
+
+
+@dataclass(frozen=True, slots=True)
+class Design:
+    """Columns: the kept features, scaled, and then the encoded clinical columns."""
+
+    features: tuple[Scaled, ...]
+    encoder: ClinicalEncoder
+
+    @classmethod
+    def fit(cls, train: Cohort, *, redundancy: float, screening: float | None = None) -> Self:
+        """Select among ``train.features`` and learn all scaling.
+
+        In this order: missing values become the training median; each feature gets its univariate Cox score test;
+        those that do not pass at the false-discovery rate go; of any two redundant ones the weaker goes (DeepMTS,
+        section 4.4). Screening comes first because the rate holds for all tests that were made, not for those of the
+        features that redundancy has left for their strength.
+
+        Args:
+            train: a training fold; without features the design is its clinical columns, which are never selected.
+            redundancy: largest ``|Spearman's rho|`` of two kept features.
+            screening: false-discovery rate; None keeps all features for the next step.
+        """
+        from survbench.features.clinical import ClinicalEncoder
+        from survbench.features.screening import screened, spearman_redundancy, univariate_cox
+
+        encoder = ClinicalEncoder.fit(train)
+        if train.features is None:
+            return cls((), encoder)
+        table = train.features
+        scaled = [Scaled.fit(name, table.values[:, i]) for i, name in enumerate(table.names)]
+        values = np.column_stack([scale(table.values[:, i]) for i, scale in enumerate(scaled)])
+        strength = univariate_cox(values, train.time, train.event)
+        passed = np.arange(len(scaled)) if screening is None else screened(strength, rate=screening)
+        kept = passed[spearman_redundancy(values[:, passed], strength[passed], threshold=redundancy)]
+        return cls(tuple(scaled[i] for i in kept), encoder)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns."""
+        return (*(f.name for f in self.features), *self.encoder.columns)
+
+    def matrix(self, cohort: UnlabelledCohort) -> NDArray[np.float64]:
+        """Return the columns of a cohort, shape (n, len(columns)), none missing.
+
+        Raises:
+            ValueError: the design holds features and the cohort has none.
+        """
+        blocks = [self.encoder.transform(cohort)]
+        if self.features:
+            if cohort.features is None:
+                raise ValueError("this model was fitted on features, and the cohort has none")
+            position = {name: i for i, name in enumerate(cohort.features.names)}
+            values = cohort.features.values
+            blocks = [np.column_stack([f(values[:, position[f.name]]) for f in self.features]), *blocks]
+        return np.hstack(blocks)
+
+    def keep(self, columns: Sequence[int]) -> Self:
+        """Return the design with these of its features; clinical columns stay."""
+        return type(self)(tuple(self.features[i] for i in columns), self.encoder)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the design as JSON."""
+        return {"features": [asdict(f) for f in self.features], "encoder": self.encoder.to_json()}
+
+    @classmethod
+    def from_json(cls, raw: dict[str, Any]) -> Self:
+        """Restore what :meth:`to_json` gave."""
+        from survbench.features.clinical import ClinicalEncoder
+
+        return cls(tuple(Scaled(**f) for f in raw["features"]), ClinicalEncoder.from_json(raw["encoder"]))

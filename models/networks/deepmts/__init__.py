@@ -1,0 +1,1 @@
+"""DeepMTS and its degraded models: one class, parts left out."""

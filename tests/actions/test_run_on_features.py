@@ -1,0 +1,85 @@
+"""Runs on cohorts that are tables of features."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from cohort_folder import CARD as IMAGES
+from cohort_folder import write_cohort
+from survbench.actions.planning import dry_run
+from survbench.actions.request import Request
+from survbench.actions.run import run_study
+from survbench.actions.watcher import Silent
+from survbench.errors import BenchError, CohortError
+from survbench.plan.profile import load_profile
+from table_cohort import CARD, table_rows, write_table_cohort
+
+SMOKE = load_profile("smoke")
+
+
+@pytest.fixture
+def rows():
+    return table_rows()
+
+
+def request_for(folder, out, methods, **more):
+    return Request(profile=SMOKE, cohort=str(folder), methods=methods, out=out, **more)
+
+
+def test_feature_based_methods_run_and_the_others_say_why_not(tmp_path, rows):
+    folder = write_table_cohort(tmp_path / "toy", rows)
+    other = write_table_cohort(tmp_path / "other", table_rows(16, seed=1), card=CARD.replace("toy-", "other-"))
+    methods = "radiomics-lasso-cox,clinical-cox,random,volume,deepmts,deepfeat-rsf"
+    result = run_study(request_for(folder, tmp_path / "out", methods, external=str(other)), Silent())
+    board = {row.method: row for row in result.board.rows}
+    assert not result.failed
+    assert {name for name, row in board.items() if row.status == "ok"} == {
+        "radiomics-lasso-cox", "clinical-cox", "random",
+    }  # fmt: skip
+    assert board["radiomics-lasso-cox"].external_c_index > 0.5
+    skipped = {entry.name: entry.skipped for entry in result.study.entries if entry.skipped}
+    assert skipped["volume"] == "needs mask: the cohort has no tumour masks"
+    assert skipped["deepmts"].startswith("needs images: the cohort has no images")
+    assert skipped["deepfeat-rsf"].startswith("its upstream method deepmts needs images")
+
+
+def test_a_changed_value_changes_the_jobs_that_see_it_and_the_study(tmp_path, rows):
+    def plan(cells):
+        request = request_for(write_table_cohort(tmp_path / "toy", cells), tmp_path, "radiomics-lasso-cox,clinical-cox")
+        planned = dry_run(request)
+        return planned.study.name, {j["key"]: j["method"] for j in planned.plan.jobs}
+
+    name, before = plan(rows)
+    rows[1][5] = "9.5"
+    changed, after = plan(rows)
+    assert changed != name
+    assert {before[key] for key in before.keys() & after.keys()} == {"clinical-cox"}
+
+
+def test_the_same_patient_twice_is_refused(tmp_path, rows):
+    folder = write_table_cohort(tmp_path / "toy", [*rows, ["P99", *rows[1][1:]]])
+    with pytest.raises(CohortError, match="P99: All features are the same as toy-table/P00's"):
+        dry_run(request_for(folder, tmp_path, "random"))
+
+
+def test_an_external_table_needs_the_same_features(tmp_path, rows):
+    folder = write_table_cohort(tmp_path / "toy", rows)
+    card = CARD.replace('["f*", volume]', '["f*"]')
+    other = write_table_cohort(tmp_path / "other", table_rows(16, seed=1), card=card)
+    with pytest.raises(BenchError, match=r"do not give the same features to methods: volume \(1\)"):
+        dry_run(request_for(folder, tmp_path, "radiomics-lasso-cox", external=str(other)))
+
+
+def test_where_there_are_images_too_the_table_goes_before_radiomics_of_them(tmp_path):
+    card = IMAGES.replace("clinical:", "features: {table: features.csv}\nclinical:")
+    folder = write_cohort(tmp_path / "toy", 24, card=card)
+    rows = [["patient", "texture", "size"], *([f"P{n:02d}", str(n * 7 % 24), str(n % 10)] for n in range(24))]
+    (folder / "features.csv").write_text("\n".join(",".join(row) for row in rows))
+    result = run_study(request_for(folder, tmp_path / "out", "radiomics-lasso-cox,tlg"), Silent())
+    assert {row.status for row in result.board.rows} == {"ok"}
+    stored = [
+        json.loads(p.read_text())["content"]["values"]
+        for p in (tmp_path / "out" / "cache" / "radiomics").rglob("*.json")
+    ]
+    assert {frozenset(values) for values in stored} == {frozenset({"texture", "size"})}

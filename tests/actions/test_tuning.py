@@ -1,0 +1,196 @@
+"""Hyper-parameters are chosen on the training fold, the same after a kill as without one, and told as what they are."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from survbench.actions.build import build_and_write
+from survbench.actions.planning import dry_run
+from survbench.actions.request import Request
+from survbench.actions.run import run_study
+from survbench.actions.watcher import Silent
+from survbench.errors import BenchError
+from survbench.plan.profile import load_profile
+from survbench.runs.store import Store
+from survbench.space import Choice, Real, Whole
+from survbench.work.fitted import read_tuned
+
+SPACE = {"x": Real(-4.0, 4.0), "n": Whole(1, 100, log=True), "kind": Choice(("a", "b"))}
+
+
+# --- under the harness
+
+
+def request_for(out, mode, **more):
+    profile = load_profile("smoke")
+    profile = profile.model_copy(update={"tuning": profile.tuning.model_copy(update={"trials": 6})})
+    return Request(profile=profile, methods="tunable,well", out=out, tuning=mode, **more)
+
+
+def entry_of(result, name="tunable"):
+    return next(e for e in result.study.entries if e.name == name)
+
+
+@pytest.fixture(scope="module")
+def nested(odd_plugins_of_module, tmp_path_factory):
+    """Return a finished run with nested tuning: (request, result)."""
+    request = request_for(tmp_path_factory.mktemp("nested"), "nested")
+    return request, run_study(request, Silent())
+
+
+def test_a_fold_is_fitted_with_what_its_training_patients_chose(nested):
+    request, result = nested
+    store, entry = Store(request.out), entry_of(result)
+    assert not result.failed
+    assert len(entry.tunes[0]) == len(entry.fits[0]) == 2
+    for tune_key, fit_key in zip(entry.tunes[0], entry.fits[0], strict=True):
+        tuned, fit = read_tuned(store.folder(tune_key)), store.read(fit_key)
+        assert len(tuned["trials"]) == 6
+        assert fit.record["params"] == tuned["best_params"]
+        # a weight only turns the ranking round, so one of the two directions is at least as good as chance
+        assert tuned["best_value"] == max(t["value"] for t in tuned["trials"] if t["value"] is not None) >= 0.5
+        ids = {
+            i for split in store.read(tune_key).job["splits"] for part in ("train", "validation") for i in split[part]
+        }
+        assert ids == set(fit.job["train"])
+        assert not ids & set(fit.job["test"])
+        plain = store.read(entry_of(result, "well").fits[0][fit.job["fold"]]).predictions()
+        weight = fit.record["params"].get("weight", -1.0)
+        assert np.allclose(fit.predictions()["risk"], weight * plain["risk"])
+    assert entry_of(result, "well").tunes == ()
+
+
+def test_tuning_the_published_way_is_one_search_on_the_test_folds_and_called_optimistic(nested, tmp_path):
+    planned = dry_run(request_for(tmp_path, "paper"))
+    (job,) = [j for j in planned.to_do if j["kind"] == "tune"]
+    assert [split["validation"] for split in job["splits"]] == [sorted(f) for f in planned.study.protocol["folds"]]
+    result = run_study(request_for(tmp_path, "paper"), Silent())
+    assert any("optimistic" in warning for warning in result.board.warnings)
+    assert not any("optimistic" in warning for warning in nested[1].board.warnings)
+    folder = result.study.folder(tmp_path)
+    assert "tuned on the test folds, as published, 6 trials" in (folder / "leaderboard.md").read_text()
+
+
+def test_deep_features_are_tuned_on_networks_that_have_not_seen_the_inner_patients(tmp_path):
+    request = replace(request_for(tmp_path, "nested"), methods="deepfeat-lasso-cox")
+    planned = dry_run(request)
+    jobs = {j["key"]: j for j in planned.to_do}
+    order = list(jobs)
+    searches = [j for j in jobs.values() if j["kind"] == "tune" and j["method"] == "deepfeat-lasso-cox"]
+    assert len(searches) == 2
+    for search in searches:
+        for split in search["splits"]:
+            upstream = jobs[split["upstream"]["key"]]
+            assert set(upstream["train"]) == set(split["train"])
+            assert not set(upstream["train"]) & set(split["validation"])
+            assert order.index(upstream["key"]) < order.index(search["key"])
+    (entry,) = planned.study.entries
+    assert entry.name == "deepfeat-lasso-cox"
+    assert {jobs[key]["method"] for key in entry.tunes[0]} == {"deepfeat-lasso-cox", "deepmts"}, "all of them are shown"
+    more = dry_run(replace(request, methods="deepfeat-lasso-cox,deepfeat-rsf"))
+    assert len(more.plan.jobs) == len({j["key"] for j in more.plan.jobs}), "every job is planned once"
+
+
+def test_inner_folds_that_cannot_be_scored_are_refused_before_anything_is_fitted(tmp_path):
+    request = request_for(tmp_path, "nested")
+    many = request.profile.tuning.model_copy(update={"inner_folds": 9})
+    request = replace(request, profile=request.profile.model_copy(update={"tuning": many}))
+    with pytest.raises(BenchError, match=r"cannot be dealt into 9 inner folds. Use --tune none"):
+        dry_run(request)
+
+
+def test_fresh_forgets_a_search_that_is_under_way(odd_plugins, tmp_path):
+    request = request_for(tmp_path, "nested")
+    (job,) = [j for j in dry_run(request).to_do if j["kind"] == "tune" and j["fold"] == 0]
+    journal = Store(tmp_path).scratch(job["key"]) / "journal.log"
+    journal.write_text("what an earlier attempt has left\n")
+    assert not run_study(replace(request, fresh=True), Silent()).failed
+    assert not journal.exists()
+
+
+def test_untuned_methods_are_not_fitted_again(nested):
+    request, _ = nested
+    plain = dry_run(replace(request, tuning="none", methods="well"))
+    assert not plain.to_do
+
+
+def test_a_search_whose_process_is_killed_goes_on_without_losing_or_repeating_trials(nested, tmp_path):
+    request, result = nested
+    profile = tmp_path / "profile.yaml"
+    profile.write_text(yaml.safe_dump(request.profile.model_dump(mode="json")))
+    command = ["run", "--methods", request.methods, "--tune", "nested", "--profile", str(profile), "--workers", "1"]
+    command = [sys.executable, "-m", "survbench.cli", *command, "--out", str(tmp_path / "out")]
+    counted = {**os.environ, "ODD_FITS": str(tmp_path / "fits")}
+    # two fits a trial: the third trial of the first search is cut off after its first fit
+    lethal = {**counted, "ODD_LETHAL_FIT": "6"}
+    first = subprocess.run(command, env=lethal, capture_output=True, text=True, timeout=300, check=False)
+    assert first.returncode == 1, first.stdout + first.stderr
+    assert "failed    tunable seed 0 fold 0 tuning: ProcessDied" in first.stdout
+    second = subprocess.run(command, env=counted, capture_output=True, text=True, timeout=300, check=False)
+    assert second.returncode == 0, second.stdout + second.stderr
+    keys = entry_of(result).tunes[0]
+    uninterrupted, resumed = (
+        [read_tuned(Store(out).folder(k)) for k in keys] for out in (request.out, tmp_path / "out")
+    )
+    assert resumed == uninterrupted
+    # only the fits of the trial that was cut off, at most two, came twice; failed and pruned trials have one
+    trials = [t for search in resumed for t in search["trials"]]
+    fits = sum(1 if t["value"] is None else 2 for t in trials) + len(entry_of(result).fits[0])
+    assert 1 <= (tmp_path / "fits").stat().st_size - fits <= 2
+
+
+def test_the_report_is_a_page_of_the_site_with_its_numbers_beside_it(nested):
+    request, result = nested
+    site = result.study.folder(request.out) / "site"
+    page = (site / "tuning.html").read_text()
+    searches = {key: read_tuned(Store(request.out).folder(key)) for key in entry_of(result).tunes[0]}
+    for key, search in searches.items():
+        for trial in search["trials"]:
+            for value in trial["params"].values():
+                assert f"weight = {value:.4g}" in page
+        (table,) = (site / "tuning").glob(f"*-{key[:8]}.csv")
+        rows = pd.read_csv(table)
+        known = [trial["value"] for trial in search["trials"]]
+        np.testing.assert_allclose(rows["c_index"], np.array(known, dtype=float), atol=1e-6)
+        assert np.isnan(rows["weight"][0]), "trial 0 is as declared"
+        assert (site / "tuning" / f"{table.stem}-course.svg").is_file()
+    assert page.count('aria-label="Score of each trial, and the best so far"') == 2
+    assert page.count('aria-label="Score of each trial by weight"') == 2
+    links = re.findall(r'(?:href|src)="(?!data:)([^"]+)"', page)
+    assert "index.html" in links
+    assert all((site / link).is_file() for link in links if not link.startswith("#"))
+    assert '<a href="tuning.html">Tuning</a>' in (site / "index.html").read_text()
+    assert not (site.parent / "tuning.html").exists()
+    build_and_write(result.study, Store(request.out))
+    assert (site / "tuning.html").read_text() == page
+
+
+def test_mlflow_shows_the_trials_below_their_run(nested):
+    from mlflow import MlflowClient
+    from survbench.tracking.projection import default_uri, track
+
+    request, result = nested
+    store = Store(request.out)
+    track(result.study, store, request.out)
+    client = MlflowClient(tracking_uri=default_uri(request.out))
+    experiment = client.get_experiment_by_name(result.study.name)
+    runs = client.search_runs([experiment.experiment_id], max_results=100)
+    children = {}
+    for run in runs:
+        children.setdefault(run.data.tags.get("mlflow.parentRunId"), []).append(run)
+    (method,) = [r for r in children[None] if r.data.params.get("method") == "tunable"]
+    searches = [r for r in children[method.info.run_id] if "tuning" in r.info.run_name]
+    assert len(searches) == 2
+    for search in searches:
+        trials = children[search.info.run_id]
+        assert sorted(int(t.data.params["trial"]) for t in trials) == list(range(6))
+        assert search.data.metrics["best_score"] == max(t.data.metrics.get("score", 0) for t in trials)
+    assert track(result.study, store, request.out, trust_ledger=False).new == 0

@@ -1,0 +1,73 @@
+"""``bench cohort``: a card, its check, and features as a table."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from cohort_folder import write_cohort, write_image
+
+
+def test_a_card_is_drafted_and_never_replaced_unasked(bench, tmp_path):
+    folder = write_cohort(tmp_path / "toy", 4)
+    (table,) = folder.glob("*.csv")
+    card = folder / "cohort.yaml"
+    mine = card.read_text()
+    refused = bench("cohort", "init", folder, "--table", table)
+    assert (refused.returncode, refused.stderr) == (2, f"Error: {card} exists. Give --force to replace it.\n")
+    ended = bench("cohort", "init", folder, "--table", table, "--force")
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.startswith(f"Wrote {card}. Guesses are marked there; ")
+    assert f"'bench cohort check {folder}'" in ended.stdout
+    assert card.read_text() != mine
+
+
+def test_a_cohort_without_problems_says_so(bench, monkeypatch):
+    monkeypatch.setattr("survbench.datasets.cohorts.validate.validate_named", lambda *_, **__: [])
+    ended = bench("cohort", "check", "phantom")
+    assert (ended.returncode, ended.stdout) == (0, "phantom: no problems.\n")
+
+
+def test_all_problems_of_a_cohort_are_told_and_end_with_1(bench, tmp_path):
+    folder = write_cohort(tmp_path / "toy", 4)
+    for name in ("P00_pet", "P02_ct"):
+        (folder / "images" / f"{name}.nii.gz").unlink()
+    ended = bench("cohort", "check", folder)
+    assert ended.returncode == 1
+    told = json.loads(bench("cohort", "check", folder, "--json").stdout)
+    assert " ".join(ended.stdout.split()).startswith(f"{folder}: {len(told)} findings")  # a long path is wrapped
+    assert [p["subject"] for p in told if p["severity"] == "error"] == ["P00", "P02"]
+
+
+def test_features_of_a_cohort_are_written_and_a_patient_that_fails_is_named(process, tmp_path):
+    folder = write_cohort(tmp_path / "toy", 3)
+    write_image(folder / "images" / "P01_mask.nii.gz", np.zeros((16, 16, 16), dtype=np.uint8))
+    arguments = ("cohort", "features", folder, "--profile", "smoke", "--out", tmp_path / "out")
+    ended = process(*arguments, "--to", "toy.csv", cwd=tmp_path)
+    assert ended.returncode == 1, ended.stderr
+    assert "Features  paper: 2 patients x 1456 features, 32 grey levels; 0 from the cache" in ended.stdout
+    assert "Failed    P01: " in ended.stdout
+    assert (tmp_path / "toy-report.csv").read_text().startswith("finding,subject,feature,detail\n")
+    accepted = process(*arguments, "--skip-bad", "--json", cwd=tmp_path)
+    assert accepted.returncode == 0
+    told = json.loads(accepted.stdout)
+    assert (told["patients"], told["cached"], list(told["failed"])) == (2, 2, ["P01"])
+    assert (tmp_path / told["table"]).name == "toy-paper.parquet"
+    (folder / "images" / "P01_mask.nii.gz").unlink()
+    assert process(*arguments).returncode == 2, "what can be seen before preparing is an error, as in bench run"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["check", "fantom"], "Error: Unknown cohort 'fantom'. Did you mean 'phantom'"),
+        (["features", "phantom", "--set", "pyradiomic"], "Error: Unknown feature set 'pyradiomic'. Did you mean"),
+        (["features", "phantom", "--to", "a.xlsx"], "Error: --to a.xlsx: "),
+    ],
+    ids=lambda v: " ".join(v) if isinstance(v, list) else "",
+)
+def test_wrong_usage_ends_with_2_and_says_what_to_do(bench, arguments, message):
+    ended = bench("cohort", *arguments)
+    assert ended.returncode == 2
+    assert ended.stderr.startswith(message)

@@ -1,0 +1,93 @@
+"""``bench list``: what there is, and what each of it is."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from survbench.cli.list import KINDS
+
+
+def first_line(ended):
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout.splitlines()[0]
+
+
+def test_without_a_word_methods_are_listed(bench):
+    ended = bench("list")
+    assert first_line(ended).split() == ["oracle", "reference", "Oracle", "(true", "hazard)"]
+    assert ended.stdout == bench("list", "methods").stdout
+    methods = json.loads(bench("list", "--json").stdout)
+    assert {"name", "family", "available"} <= set(methods[0])
+    assert "deepmts" in {m["name"] for m in methods}
+
+
+@pytest.mark.parametrize("word", KINDS)
+def test_every_list_is_text_and_json_with_names(bench, word):
+    rows = json.loads(bench("list", word, "--json").stdout)
+    lines = bench("list", word).stdout.splitlines()
+    assert [line.split()[0] for line in lines] == [row["name"] for row in rows]
+    assert all(row["title"] in line for row, line in zip(rows, lines, strict=True))
+
+
+def test_feature_sets_are_listed_with_their_count_and_bins(bench):
+    assert first_line(bench("list", "feature-sets")).split()[:6] == [
+        "paper",
+        "1456",
+        "features",
+        "32",
+        "grey",
+        "levels",
+    ]
+    rows = json.loads(bench("list", "feature-sets", "--json").stdout)
+    assert {r["name"]: r["features"] for r in rows} == {"paper": 1456, "paper-fixed-width": 1456, "pyradiomics": 1436}
+
+
+def test_a_method_is_described_with_what_it_needs_and_its_size(bench):
+    ended = bench("list", "deepmts")
+    assert first_line(ended) == "deepmts: DeepMTS"
+    assert "  needs_predict  clinical, images\n" in ended.stdout
+    described = json.loads(bench("list", "deepmts", "--json").stdout)
+    assert (described["parameters"], described["buffers"]) == (3_709_672, 14_600)
+    assert "kind" not in described
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "line"),
+    [
+        ("hn_petct", "hn_petct: Head and neck cancer PET/CT radiomics, HGJ (91 patients)", "  features       yes"),
+        ("quick", "quick: The default, for a laptop; ", "  folds          3"),
+        ("p.compareC", "p.compareC: compareC (Kang 2015): ", "  where          bench compare"),
+        ("paper-fixed-width", "paper-fixed-width: The same 1456 features, ", "  glcm           24: Autocorrelation, "),
+    ],
+)
+def test_a_cohort_a_profile_a_metric_and_a_feature_set_are_described(bench, name, first, line):
+    ended = bench("list", name)
+    assert first_line(ended).startswith(first)
+    assert any(shown.startswith(line) for shown in ended.stdout.splitlines())
+    assert json.loads(bench("list", name, "--json").stdout)["name"] == name
+
+
+def test_a_name_of_two_kinds_is_described_under_each(bench):
+    ended = bench("list", "paper")
+    heads = [line for line in ended.stdout.splitlines() if not line.startswith(" ")]
+    assert first_line(ended).startswith("profile paper: The published setting of DeepMTS")
+    assert [head.split(":")[0] for head in heads] == ["profile paper", "feature set paper"]
+    described = json.loads(bench("list", "paper", "--json").stdout)
+    assert [(d["kind"], d["name"]) for d in described] == [("profile", "paper"), ("feature set", "paper")]
+    assert described[1]["count"] == 1456
+
+
+@pytest.mark.parametrize(("given", "near"), [("tgl", "tlg"), ("fantom", "phantom"), ("method", "methods")])
+def test_an_unknown_name_is_met_with_the_nearest(bench, given, near):
+    ended = bench("list", given)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.startswith(f"Error: Unknown name '{given}'. Did you mean '{near}'")
+
+
+def test_a_broken_plugin_is_listed_and_described_by_its_reason(bench, odd_plugins):
+    (row,) = (r for r in json.loads(bench("list", "--json").stdout) if r["name"] == "odd-broken")
+    assert (row["available"], row["family"]) == (False, "broken")
+    ended = bench("list", "odd-broken")
+    assert ended.returncode == 2
+    assert "'odd-broken' cannot be used: ModuleNotFoundError" in ended.stderr

@@ -1,0 +1,185 @@
+"""``bench status``: what is done, how jobs ended, what takes the disk, and what can go."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from survbench.actions.clean import clean, disk_use
+from survbench.errors import BenchError
+from survbench.io.files import write_json
+from survbench.plan.registry import registry
+from survbench.runs.store import Store
+from toy_study import IDS, folds, method, put, study, table
+
+RISK = np.linspace(1, 0, 30)
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "out")
+
+
+@pytest.fixture
+def written(store):
+    """Return a study of one complete method, written."""
+    made = study([method(store, "good", RISK)], external=False)
+    made.write(store.root)
+    return made
+
+
+def a_run(store, key, **more):
+    """Write a run that no entry names."""
+    put(store, key, table(IDS, folds()[0], RISK[:10], fold=0), **more)
+
+
+def change_job(store, key, **fields):
+    path = store.folder(key) / "job.json"
+    write_json(path, {**json.loads(path.read_text()), **fields})
+
+
+def scratch(store, key, text="half"):
+    (store.scratch(key) / "checkpoint").write_text(text)
+
+
+def runs(store):
+    return sorted(p.name for p in (store.root / "runs").iterdir())
+
+
+def test_methods_are_counted_and_the_last_line_tells_the_disk(bench, store, written):
+    a_run(store, "stray")
+    (store.root / "cache").mkdir()
+    (store.root / "cache" / "volume").write_bytes(b"0" * 1500)
+    ended = bench("status", "--out", store.root)
+    assert ended.returncode == 0
+    first, second, last = ended.stdout.splitlines()
+    assert (first, second.split()) == (written.name, ["good", "3", "ok"])
+    assert last.startswith("Disk: runs ")
+    assert "that no study refers to: 'bench status --clean' removes them), cache 1.5 kB, scratch 0 B" in last
+    told = json.loads(bench("status", "--out", store.root, "--json").stdout)
+    assert told["studies"] == [{"study": written.name, "method": "good", "states": {"ok": 3}}]
+    stray = sum(p.stat().st_size for p in store.folder("stray").iterdir())
+    assert (told["disk"]["unreferenced"], told["disk"]["cache"], told["disk"]["scratch"]) == (stray, 1500, 0)
+    assert told["disk"]["runs"] > stray
+
+
+def test_an_empty_folder_says_how_to_start(bench, store):
+    ended = bench("status", "--out", store.root)
+    assert ended.returncode == 0
+    assert ended.stdout.splitlines() == [
+        f"Nothing has run under {store.root}. Start with 'bench run'.",
+        "Disk: runs 0 B (each is of a study), cache 0 B, scratch 0 B",
+    ]
+
+
+def test_a_job_tells_how_it_ended_and_what_it_printed(bench, store, written):
+    error = {"type": "RuntimeError", "message": "this always fails", "traceback": "line 1"}
+    a_run(store, "badbad", status="failed", error=error)
+    (store.folder("badbad") / "log.txt").write_text("printed before\n")
+    ended = bench("status", "badb", "--out", store.root)
+    assert ended.returncode == 0
+    assert ended.stdout.splitlines() == [
+        "badbad  m seed 0 fold 0: failed",
+        "RuntimeError: this always fails",
+        "line 1",
+        "printed before",
+    ]
+    (told,) = json.loads(bench("status", "badbad", "--out", store.root, "--json").stdout)
+    assert (told["status"], told["error"], told["log"]) == ("failed", error, "printed before")
+    assert len(json.loads(bench("status", "m", "--out", store.root, "--json").stdout)) == 4
+    unknown = bench("status", "nobody", "--out", store.root)
+    assert (unknown.returncode, unknown.stdout) == (2, "")
+    assert "is called 'nobody'. 'bench status' shows the methods that have run." in unknown.stderr
+
+
+def test_clean_removes_what_no_study_refers_to_and_says_so(bench, store, written):
+    before = runs(store)
+    a_run(store, "stray")
+    scratch(store, "unfinished")
+    scratch(store, "good-0-1")
+    (store.root / "runs" / "good-0-0.part-1x").mkdir()
+    for kept in ("cache", "cohorts"):
+        (store.root / kept).mkdir()
+        (store.root / kept / "file").write_text("of a cohort")
+    expected = disk_use(store).unreferenced + 4
+    told = json.loads(bench("status", "--clean", "--out", store.root, "--json").stdout)
+    assert [one["path"] for one in told["removed"]] == ["runs/good-0-0.part-1x", "runs/stray", "scratch/unfinished"]
+    assert told["bytes"] == sum(one["bytes"] for one in told["removed"]) == expected
+    assert runs(store) == before
+    assert [p.name for p in (store.root / "scratch").iterdir()] == ["good-0-1"]
+    assert all((store.root / kept / "file").exists() for kept in ("cache", "cohorts"))
+    a_run(store, "stray")
+    again = bench("status", "--clean", "--out", store.root)
+    first, last = again.stdout.splitlines()
+    assert first.startswith("Removed runs/stray: m seed 0 fold 0, ")
+    assert last.endswith(" are free now. Prepared cohorts and the cache were left alone.")
+    last = bench("status", "--clean", "--out", store.root).stdout
+    assert last == "There was nothing to remove. Prepared cohorts and the cache were left alone.\n"
+
+
+def test_what_a_job_needs_stays_with_all_that_this_needs(store, written):
+    for key in ("up", "search", "inner", "of-inner", "stray"):
+        a_run(store, key)
+    change_job(store, "good-0-0", upstream={"key": "up", "needs_predict": []})
+    change_job(store, "up", tune="search")
+    inner = {"train": [], "validation": [], "upstream": {"key": "inner", "needs_predict": []}}
+    change_job(store, "search", kind="tune", splits=[inner, {**inner, "upstream": None}])
+    change_job(store, "inner", kind="predict", fit="of-inner", upstream=None)
+    assert [one.path for one in clean(store)] == ["runs/stray"]
+    assert {"up", "search", "inner", "of-inner"} <= set(runs(store))
+
+
+def test_imported_risks_need_nothing_and_stay(store, written):
+    path = store.folder("good-0-0") / "job.json"
+    job = json.loads(path.read_text())
+    write_json(path, {k: v for k, v in {**job, "kind": "import"}.items() if k not in {"upstream", "tune"}})
+    assert clean(store) == ()
+
+
+def test_what_a_job_that_never_ran_builds_on_stays(store, written):
+    """Only a stored job names its upstream fit; before it has run, all runs of that method may be what it needs."""
+    name = "deepfeat-rsf"
+    entry = replace(written.entries[0], name=name, fits=(("not-yet",),))
+    replace(written, entries=(*written.entries, entry)).write(store.root)
+    for key in ("up", "stray"):
+        a_run(store, key)
+    change_job(store, "up", method=registry().get(name).upstream)
+    scratch(store, "maybe-up")
+    scratch(store, "stray")
+    assert [one.path for one in clean(store)] == ["runs/stray", "scratch/stray"]
+    gone = replace(entry, name="of-a-plugin")
+    replace(written, entries=(*written.entries, gone)).write(store.root)
+    with pytest.raises(BenchError, match="of-a-plugin of study .* is not complete and not installed"):
+        clean(store)
+    assert disk_use(store).unreferenced is None
+
+
+@pytest.mark.parametrize("content", ["{", "{}", '{"schema": 1}', "[]", '"a word"'])
+def test_a_study_that_cannot_be_read_keeps_everything(bench, store, written, content):
+    a_run(store, "stray")
+    other = store.root / "studies" / "other"
+    other.mkdir()
+    (other / "study.json").write_text(content)
+    ended = bench("status", "--clean", "--out", store.root)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.startswith(f"Error: {other / 'study.json'} cannot be read (")
+    assert "stray" in runs(store)
+
+
+def test_without_a_study_or_in_a_run_nothing_is_removed(bench, store, written):
+    a_run(store, "stray")
+    with store.lock():
+        ended = bench("status", "--clean", "--out", store.root)
+    assert ended.returncode == 2
+    assert "is in use by process" in ended.stderr
+    (written.folder(store.root) / "study.json").unlink()
+    ended = bench("status", "--clean", "--out", store.root)
+    assert ended.returncode == 2
+    assert "There is no study under" in ended.stderr
+    assert "stray" in runs(store)
+    both = bench("status", "good", "--clean", "--out", store.root)
+    assert both.stderr == (
+        "Error: --clean removes what no study refers to, of all jobs. Leave out 'good' or --clean.\n"
+    )

@@ -1,0 +1,186 @@
+"""Cohorts by name or folder: what is wrong with them, what may mislead, and drafts of their cards."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+from cohort_folder import SHAPE, write_cohort, write_image
+from survbench.datasets.cards.card import parse_card, read_card
+from survbench.datasets.cohorts.draft import draft_card
+from survbench.datasets.cohorts.named import cohort_summaries, default_external, load_source
+from survbench.datasets.cohorts.validate import validate_named
+from survbench.datasets.readers.folder import inspect_cohort, read_cohort
+from survbench.errors import BenchError, UnknownNameError
+from survbench.plan.profile import load_profile
+
+SMOKE = load_profile("smoke")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return write_cohort(tmp_path / "toy")
+
+
+def read(folder, **options):
+    return read_cohort(read_card(folder / "cohort.yaml"), folder, **options)
+
+
+def lines(folder):
+    return (folder / "clinical.csv").read_text().splitlines()
+
+
+def write_lines(folder, rows):
+    (folder / "clinical.csv").write_text("\n".join(rows) + "\n")
+
+
+def test_a_good_cohort_has_no_error(folder):
+    assert [p for p in validate_named(str(folder)) if p.severity == "error"] == []
+
+
+def findings(folder):
+    return {(p.subject, p.severity): p.what for p in validate_named(str(folder)) if p.subject}
+
+
+def test_validate_reads_the_voxels(folder):
+    images = folder / "images"
+    write_image(images / "P00_mask.nii.gz", np.zeros(SHAPE, np.uint8))
+    broken = np.ones(SHAPE, np.float32)
+    broken[0] = np.nan
+    write_image(images / "P01_pet.nii.gz", broken)
+    (images / "P02_pet.nii.gz").write_bytes((images / "P03_pet.nii.gz").read_bytes())
+    write_image(images / "P04_ct.nii.gz", np.full(SHAPE, 7, np.int16))
+    ct, pet = images / "P05_ct.nii.gz", images / "P05_pet.nii.gz"
+    content = ct.read_bytes()
+    ct.write_bytes(pet.read_bytes())
+    pet.write_bytes(content)
+    found = findings(folder)
+    assert "mask is empty" in found["P00", "error"]
+    assert "256 voxels that are NaN" in found["P01", "error"]
+    assert "the same image as P02's" in found["P03", "error"]
+    assert "ct is constant (7)" in found["P04", "error"]
+    assert "SUV is not negative. Is it a CT?" in found["P05", "error"]
+    whole = [p.what for p in validate_named(str(folder)) if p.severity == "warning"]
+    assert ["P05" in what for what in whole if "is unlike HU" in what] == [True]
+
+
+def test_validate_warns_of_what_may_mislead(folder):
+    whole = " ".join(p.what for p in validate_named(str(folder)) if p.severity == "warning")
+    assert "only 6 events" in whole
+    write_image(folder / "images" / "extra_pet.nii.gz", np.ones(SHAPE, np.float32))
+    rows = lines(folder)
+    write_lines(folder, [rows[0], *(",".join([*r.split(",")[:3], "", r.split(",")[4]]) for r in rows[1:])])
+    whole = " ".join(p.what for p in validate_named(str(folder)) if p.severity == "warning")
+    assert "1 files belong to no patient of the table: extra_pet.nii.gz" in whole
+    assert "Column 'age' is missing in 12 of 12" in whole
+
+
+def test_a_file_without_orientation_is_named(folder):
+    path = folder / "images" / "P03_ct.nii.gz"
+    image = nib.load(path)
+    image.set_sform(image.affine, code=0)
+    image.set_qform(image.affine, code=0)
+    nib.save(image, path)
+    assert any("state no orientation" in p.what and "P03" in p.what for p in validate_named(str(folder)))
+
+
+def test_padding_that_follows_the_patient_is_named(folder):
+    for n in range(0, 12, 2):
+        path = folder / "images" / f"P{n:02d}_pet.nii.gz"
+        voxels = nib.load(path).get_fdata().astype(np.float32)
+        voxels[10:] = 0
+        write_image(path, voxels)
+        ct = folder / "images" / f"P{n:02d}_ct.nii.gz"
+        voxels = nib.load(ct).get_fdata().astype(np.int16)
+        voxels[10:] = -1000
+        write_image(ct, voxels)
+    assert any("scanned share of the field of view" in p.what for p in validate_named(str(folder)))
+
+
+def test_a_drafted_card_reads_the_cohort(folder):
+    (folder / "cohort.yaml").unlink()
+    text = draft_card(folder, folder / "clinical.csv")
+    card = parse_card(text, source="draft")
+    assert {n: (c.modality, c.file) for n, c in card.images.items()} == {
+        "pet": ("PET", "images/{id}_pet.nii.gz"),
+        "ct": ("CT", "images/{id}_ct.nii.gz"),
+    }
+    assert card.mask.file == "images/{id}_mask.nii.gz"
+    assert (card.id, card.endpoint.time, card.endpoint.event) == ("patient", "months", "event")
+    assert card.field_of_view_mm == (64.0, 64.0, 64.0)
+    assert card.model_columns == ()
+    assert "GUESS" in text
+    (folder / "cohort.yaml").write_text(text)
+    assert [p for p in validate_named(str(folder)) if p.severity == "error"] == []
+
+
+def test_a_draft_finds_days_words_and_folders(tmp_path):
+    folder = tmp_path / "My Study (2026)"
+    for name in ("a1", "a2", "a3"):
+        for kind in ("t1", "seg"):
+            write_image(folder / name / f"{kind}.nii.gz", np.ones(SHAPE, np.uint8))
+    rows = ["id;os_days;vital_status;age", "a1;100;dead;50", "a2;900;alive;60", "a3;500;dead;70"]
+    (folder / "t.csv").write_text("\n".join(rows))
+    card = parse_card(draft_card(folder, folder / "t.csv"), source="draft")
+    assert card.name == "my-study-2026"
+    assert (card.endpoint.unit, card.endpoint.observed, card.endpoint.censored) == ("days", ("dead",), ("alive",))
+    assert card.images["t1"].modality == "MR"
+    assert card.images["t1"].file == "{id}/t1.nii.gz"
+    assert len(inspect_cohort(card, folder).source.cohort) == 3
+
+
+@pytest.mark.parametrize(
+    ("column", "codes", "observed"),
+    [
+        ("status", "1 2", "2"),  # as R's survival package codes it
+        ("event", "0 1", "1"),
+        ("censored", "0 1", "0"),
+        ("alive", "no yes", "no"),
+        ("alive_status", "alive dead", "dead"),
+    ],
+)
+def test_a_draft_says_how_many_events_its_guess_of_the_coding_gives(folder, column, codes, observed):
+    (folder / "cohort.yaml").unlink()
+    cells = [column, *(codes.split()[n % 3 == 0] for n in range(12))]
+    rows = [line.split(",") for line in lines(folder)]
+    write_lines(folder, [",".join([*row[:2], cell, *row[3:]]) for row, cell in zip(rows, cells, strict=True)])
+    text = draft_card(folder, folder / "clinical.csv")
+    endpoint = parse_card(text, source="draft").endpoint
+    assert (endpoint.event, endpoint.observed) == (column, (observed,))
+    events = cells.count(observed)
+    assert f"by which {events} of 12 had the event" in text
+
+
+def test_a_misspelt_column_is_the_only_finding_about_ids(folder):
+    card = folder / "cohort.yaml"
+    card.write_text(card.read_text().replace("id: patient", "id: patiant"))
+    assert not any("belong to no patient" in p.what for p in validate_named(str(folder)))
+
+
+def test_a_table_elsewhere_or_without_ids_is_refused(folder, tmp_path):
+    (tmp_path / "t.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(BenchError, match="lies outside"):
+        draft_card(folder, tmp_path / "t.csv")
+    (folder / "t.csv").write_text("a,b\nx9,2\ny9,3\n")
+    with pytest.raises(BenchError, match="No column of the table names the files"):
+        draft_card(folder, folder / "t.csv")
+
+
+def test_names_paths_and_suggestions(folder):
+    assert {c["name"] for c in cohort_summaries()} == {
+        "phantom", "phantom-external", "hn_petct", "nsclc_pet", "sts51",
+    }  # fmt: skip
+    assert default_external("phantom") == "phantom-external"
+    assert default_external("sts51") is None
+    for given in (folder, folder / "cohort.yaml"):
+        assert len(load_source(str(given), profile=SMOKE).cohort) == 12
+    with pytest.raises(UnknownNameError, match="Did you mean 'phantom'"):
+        load_source("fantom", profile=SMOKE)
+    with pytest.raises(BenchError, match="Give their folder with --data"):
+        load_source("sts51", profile=SMOKE)
+    with pytest.raises(BenchError, match="bench cohort init"):
+        load_source(str(folder / "images"), profile=SMOKE)
+    with pytest.raises(BenchError, match="There is no cohort at"):
+        load_source(str(Path("nowhere/at/all")), profile=SMOKE)

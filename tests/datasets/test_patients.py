@@ -1,0 +1,54 @@
+"""Rows of a table as patients: times, events, clinical values and ids."""
+
+from __future__ import annotations
+
+import pytest
+from cohort_folder import CARD
+from survbench.datasets.cards.card import parse_card
+from survbench.datasets.readers.patients import parse_patients
+from survbench.io.tables import read_table
+
+
+def table(tmp_path, text, name="t.csv", encoding="utf-8"):
+    (tmp_path / name).write_text(text, encoding=encoding)
+    return read_table(tmp_path / name)
+
+
+HEAD = "patient,months,event,age,sex\n"
+
+
+def problems(tmp_path, rows, card=CARD):
+    parsed = parse_patients(parse_card(card, source="card"), table(tmp_path, HEAD + rows))
+    return {p.subject: p.what for p in parsed.problems}, parsed
+
+
+@pytest.mark.parametrize("time", ["0", "-3", "", "nan", "12,5", "inf"])
+def test_times_that_are_none_are_named(tmp_path, time):
+    cell = f'"{time}"'
+    found, parsed = problems(tmp_path, f"a,{cell},1,50,f\nb,3,0,50,f\n")
+    assert "must be a number above 0" in found["a"]
+    assert [p.id for p in parsed.patients] == ["b"]
+
+
+@pytest.mark.parametrize("event", ["2", "", "maybe"])
+def test_events_outside_the_cards_codes_are_named(tmp_path, event):
+    found, _ = problems(tmp_path, f"a,5,{event},50,f\n")
+    assert "the card knows 1 (observed) and 0 (censored)" in found["a"]
+
+
+def test_missing_clinical_values_stay_missing_and_wrong_levels_get_a_suggestion(tmp_path):
+    found, parsed = problems(tmp_path, "a,5,1,NA,\nb,5,1,50,F\n")
+    assert parsed.patients[0].clinical == {"age": None, "sex": None}
+    assert "Did you mean 'f'" in found["b"]
+
+
+def test_a_code_cannot_mean_both(tmp_path):
+    card = CARD.replace("unit: months}", "unit: months, observed: [1, 2], censored: [0, 2.0]}")
+    found, parsed = problems(tmp_path, "a,5,1,50,f\n", card)
+    assert "means both an event and censoring" in found[""]
+    assert parsed.patients == ()
+
+
+def test_ids_that_look_alike_are_named(tmp_path):
+    found, _ = problems(tmp_path, "\ufb01x,5,1,50,f\nfix,6,0,50,f\n")
+    assert "looks the same" in found["fix"]

@@ -1,0 +1,112 @@
+"""Tasks: each in a process of its own; whatever one does to itself, the others end well."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from odd_tasks import (
+    changes_environment,
+    dies,
+    double,
+    eats_memory,
+    hangs,
+    logs_its_span,
+    pid,
+    raises,
+    reads_environment,
+    too_late,
+)
+from survbench.jobs import executor
+from survbench.jobs.executor import Task, execute
+
+
+def run(tasks, workers=2):
+    return {e.task.key: e for e in execute(tasks, workers=workers, on_start=lambda _: None, on_poll=lambda: None)}
+
+
+@pytest.fixture(autouse=True)
+def short_grace(monkeypatch):
+    monkeypatch.setattr(executor, "GRACE_S", 0.0)
+    monkeypatch.setattr(executor, "PRELOAD", [])
+
+
+def test_every_way_to_end_has_its_status_and_none_takes_another_task_down():
+    ended = run(
+        [
+            Task("good", double, (21,)),
+            Task("raises", raises, ()),
+            Task("hangs", hangs, (), timeout_s=3.0),
+            Task("dies", dies, ()),
+            Task("memory", eats_memory, ()),
+            Task("late", too_late, ()),
+            Task("good again", double, (4,)),
+        ]
+    )
+    statuses = {key: e.status for key, e in ended.items()}
+    assert statuses == {
+        "good": "ok",
+        "raises": "failed",
+        "hangs": "timeout",
+        "dies": "failed",
+        "memory": "oom",
+        "late": "timeout",
+        "good again": "ok",
+    }
+    assert ended["good"].value == 42
+    assert ended["raises"].error["type"] == "RuntimeError"
+    assert "on purpose" in ended["raises"].error["traceback"]
+    assert "exit code -9" in ended["dies"].error["message"]
+
+
+def test_what_needs_a_failed_task_is_skipped_and_order_is_kept_otherwise():
+    ended = run(
+        [
+            Task("second", double, (1,), requires=frozenset({"first"})),
+            Task("first", raises, ()),
+            Task("third", double, (1,), requires=frozenset({"second"})),
+            Task("free", double, (1,)),
+        ]
+    )
+    assert [ended[k].status for k in ("first", "second", "third", "free")] == ["failed", "skipped", "skipped", "ok"]
+
+
+def test_every_task_has_a_process_of_its_own():
+    here = str(Path.cwd())
+    ended = run([Task("change", changes_environment, ()), Task("read", reads_environment, (), frozenset({"change"}))])
+    assert ended["read"].value == (None, here)
+    pids = [e.value for e in run([Task(str(i), pid, ()) for i in range(4)], workers=1).values()]
+    assert len(set(pids)) == 4
+
+
+def test_one_task_at_a_time_has_the_gpu():
+    running, most = set(), 0
+
+    def start(task):
+        nonlocal most
+        running.add(task.key)
+        most = max(most, len(running))
+
+    tasks = [Task(str(i), time.sleep, (0.3,), gpu=True) for i in range(3)]
+    for ended in execute(tasks, workers=3, on_start=start, on_poll=lambda: None):
+        running.discard(ended.task.key)
+    assert most == 1
+
+
+def test_a_task_that_takes_two_processors_runs_without_another(tmp_path):
+    log = tmp_path / "log"
+    tasks = [
+        Task(key="wide", function=logs_its_span, arguments=(str(log), "wide"), cpus=2),
+        Task(key="a", function=logs_its_span, arguments=(str(log), "a")),
+        Task(key="b", function=logs_its_span, arguments=(str(log), "b")),
+        Task(key="wider", function=logs_its_span, arguments=(str(log), "wider"), cpus=5),
+    ]
+    assert {e.status for e in run(tasks, workers=2).values()} == {"ok"}
+    spans = {}
+    for line in log.read_text().splitlines():
+        name, start, end = line.split()
+        spans[name] = float(start), float(end)
+    for wide in ("wide", "wider"):
+        others = [span for name, span in spans.items() if name != wide]
+        assert all(span[1] <= spans[wide][0] or span[0] >= spans[wide][1] for span in others)

@@ -1,0 +1,78 @@
+"""The committed boards are what follows from the committed predictions."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from survbench.runs.store import Store
+from toy_study import mixed_study
+
+ROOT = Path(__file__).parents[2]
+RESULTS = ROOT / "leaderboard" / "results"
+
+
+def script(name):
+    """Return a script of the documentation as a module."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / "scripts" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "out")
+
+
+@pytest.fixture
+def chosen(store):
+    return mixed_study(store)
+
+
+def test_publishing_fills_a_folder_per_profile_and_building_again_changes_nothing(store, chosen, tmp_path):
+    publish_results, results = script("publish_results"), tmp_path / "results"
+    phantom = replace(chosen, name="phantom-smoke-1", cohort={**chosen.cohort, "name": "phantom"})
+    phantom.write(store.root)
+    with pytest.raises(SystemExit, match="are not complete"):
+        publish_results.main([str(store.root)], results)
+    assert not results.exists()
+    phantom = replace(phantom, entries=tuple(e for e in phantom.entries if e.name != "failed"))
+    phantom.write(store.root)
+    publish_results.main([str(store.root)], results)
+    assert [p.name for p in results.iterdir()] == ["phantom-smoke"], "only the phantom may travel with the code"
+    before = {p: p.read_bytes() for p in results.rglob("*") if p.is_file()}
+    assert {"leaderboard.md", "leaderboard.csv", "leaderboard.json"} <= {p.name for p in before}
+    publish_results.main([], results)
+    assert {p: p.read_bytes() for p in results.rglob("*") if p.is_file()} == before
+    replace(phantom, name="phantom-smoke-2", protocol={**phantom.protocol, "tuning": "nested"}).write(store.root)
+    publish_results.main([str(store.root)], results)
+    assert {p: p.read_bytes() for p in results.rglob("*") if p.is_file()} == before, "a tuned study is another"
+    replace(phantom, name="phantom-smoke-3").write(store.root)
+    with pytest.raises(SystemExit, match="phantom-smoke-1, phantom-smoke-3 have one profile"):
+        publish_results.main([str(store.root)], results)
+
+
+def test_committed_boards_are_what_follows_from_committed_predictions(tmp_path):
+    assert {p.parent.name for p in RESULTS.glob("*/study.json")} == {"phantom-quick", "phantom-smoke"}
+    copy = tmp_path / "results"
+    shutil.copytree(RESULTS, copy)
+    for path in [*copy.glob("*/leaderboard.*"), *copy.glob("*/tables/*")]:
+        path.unlink()
+    script("publish_results").main([], copy)
+    committed = {p.relative_to(RESULTS): p.read_bytes() for p in RESULTS.rglob("*") if p.is_file()}
+    built = {p.relative_to(copy): p.read_bytes() for p in copy.rglob("*") if p.is_file()}
+    assert built.keys() == committed.keys()
+    assert [str(name) for name in built if built[name] != committed[name]] == []
+    assert sum(map(len, committed.values())) < 3_000_000
+
+
+def test_the_readmes_table_is_the_committed_board():
+    readme_leaderboard = script("readme_leaderboard")
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert readme_leaderboard.with_board(text, readme_leaderboard.BOARD.read_text(encoding="utf-8")) == text
+    with pytest.raises(SystemExit, match="0 blocks"):
+        readme_leaderboard.with_board("no markers", "board")

@@ -1,0 +1,293 @@
+"""The feature-based learners against scikit-survival, pycox and R."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from survbench.api import Context, NotFittedError, Seeds
+from survbench.cohort import ClinicalColumn, Cohort, FeatureTable, Subject
+from survbench.errors import UnknownNameError
+from survbench.metrics import concordance_index
+from survbench.models.learners.deepsurv import DeepSurv, _inner
+from survbench.models.learners.forest import SurvivalForest
+from survbench.models.learners.lasso_cox import LassoCox, _coefficients, _path, lasso
+from survbench.plan.profile import load_profile
+
+LEARNERS = [LassoCox, SurvivalForest, DeepSurv]
+MONTHS = np.arange(0.0, 60.0, 5.0)
+
+
+def cohort(n=80, noise=30, seed=0, strength=1.0):
+    """Return patients whose hazard is the first feature, among others that are noise."""
+    rng = np.random.default_rng(seed)
+    values = rng.normal(size=(n, 1 + noise))
+    time = rng.exponential(20 * np.exp(-strength * values[:, 0])) + 0.1
+    event = rng.random(n) < 0.6
+    stage = np.where(rng.random(n) < 0.5, "III", "IVa")
+    return Cohort(
+        subjects=tuple(Subject(f"P{i:03d}", "A", {"stage": str(stage[i])}, {}) for i in range(n)),
+        clinical_columns=(ClinicalColumn("stage", "ordinal", ("III", "IVa")),),
+        features=FeatureTable(tuple(f"f{i}" for i in range(1 + noise)), values),
+        time=time,
+        event=event,
+    )
+
+
+@pytest.fixture
+def ctx(tmp_path):
+    return Context(seeds=Seeds(0, 0, "test"), training=load_profile("smoke").training, scratch=tmp_path)
+
+
+def fit(kind, train, ctx, **params):
+    # fewer trees and smaller leaves than the default, for cohorts of this size
+    settings = {"trees": 100, "leaf": 5} if kind is SurvivalForest else {}
+    return kind(**settings | params).fit(train, validation=None, ctx=ctx)
+
+
+@pytest.mark.parametrize("kind", LEARNERS)
+def test_a_strong_feature_is_found_among_noise_with_the_right_sign(kind, ctx):
+    whole = cohort(n=160, strength=1.5, noise=5)
+    model = fit(kind, whole.take(range(120)), ctx)
+    test = whole.take(range(120, 160))
+    assert concordance_index(test.time, test.event, model.predict_risk(test)).value > 0.65
+
+
+@pytest.mark.parametrize("kind", LEARNERS)
+def test_saved_and_loaded_it_predicts_the_same(kind, ctx, tmp_path):
+    whole = cohort()
+    model = fit(kind, whole, ctx)
+    folder = tmp_path / "model"
+    folder.mkdir()
+    model.save(folder)
+    again = kind().load(folder, device="cpu")
+    assert np.allclose(again.predict_risk(whole), model.predict_risk(whole), rtol=1e-6)
+    assert np.allclose(again.predict_survival(whole, MONTHS), model.predict_survival(whole, MONTHS), rtol=1e-6)
+    assert not [p for p in folder.iterdir() if p.suffix in {".pkl", ".pt", ".joblib"}]
+
+
+@pytest.mark.parametrize("kind", LEARNERS)
+def test_survival_is_a_probability_that_never_rises(kind, ctx):
+    whole = cohort()
+    curve = fit(kind, whole, ctx).predict_survival(whole, MONTHS)
+    assert curve.shape == (80, len(MONTHS))
+    assert curve[:, 0] == pytest.approx(1.0)
+    assert curve.min() >= 0
+    assert np.diff(curve, axis=1).max() <= 1e-12
+
+
+@pytest.mark.parametrize("kind", LEARNERS)
+def test_the_same_seed_gives_the_same_model_and_leaves_the_generators_alone(kind, ctx):
+    import torch
+
+    whole, before = cohort(), torch.random.get_rng_state()
+    state = np.random.get_state()[1].tolist()  # noqa: NPY002
+    first, second = (fit(kind, whole, ctx).predict_risk(whole) for _ in range(2))
+    assert np.array_equal(first, second)
+    assert torch.equal(before, torch.random.get_rng_state())
+    assert np.random.get_state()[1].tolist() == state  # noqa: NPY002
+
+
+@pytest.mark.parametrize("kind", LEARNERS)
+def test_missing_and_constant_features_do_no_harm(kind, ctx):
+    whole = cohort()
+    values = whole.features.values.copy()
+    values[3, 2] = values[5, 4] = np.nan
+    values[:, 7] = 1.0
+    values[:, 8] = np.nan
+    spoiled = replace(whole, features=FeatureTable(whole.features.names, values))
+    assert np.isfinite(fit(kind, spoiled, ctx).predict_risk(spoiled)).all()
+
+
+@pytest.mark.parametrize("kind", LEARNERS)
+def test_nothing_is_predicted_before_a_fit(kind):
+    with pytest.raises(NotFittedError):
+        kind().predict_risk(cohort())
+
+
+@pytest.mark.parametrize("kind", LEARNERS)
+def test_a_method_tells_what_it_made_of_every_column_before_and_after_saving(kind, ctx, tmp_path):
+    whole = cohort(n=160, strength=1.5, noise=5)
+    model = fit(kind, whole, ctx)
+    told = model.selected()
+    assert set(told) <= {*whole.features.names, "stage"}
+    assert "stage" in told, "clinical columns are named always"
+    assert max(told, key=lambda name: abs(told[name])) == "f0"
+    assert told["f0"] > 0
+    model.save(tmp_path)
+    assert kind().load(tmp_path, device="cpu").selected() == pytest.approx(told)
+
+
+def test_the_forest_tells_shares_of_its_splits(ctx):
+    model = fit(SurvivalForest, cohort(), ctx)
+    assert sum(model.selected().values()) == pytest.approx(1.0)
+    assert min(model.selected().values()) >= 0
+    alone = fit(SurvivalForest, cohort(), ctx, leaf=80)  # no tree can split
+    assert set(alone.selected().values()) == {0.0}
+
+
+def test_without_hidden_layers_deepsurv_tells_the_coefficients_of_standardised_columns(ctx):
+    whole = cohort()
+    model = fit(DeepSurv, whole, ctx, layers=0)
+    fitted = model._fitted
+    coefficients = fitted.network[0].weight[0].detach().numpy()
+    expected = coefficients * fitted.design.matrix(whole).std(axis=0)
+    assert list(model.selected().values()) == pytest.approx(expected, rel=1e-5, abs=1e-9)
+
+
+def test_the_forest_predicts_what_scikit_survivals_does(ctx):
+    from sksurv.ensemble import RandomSurvivalForest
+    from sksurv.util import Surv
+
+    whole = cohort()
+    model = fit(SurvivalForest, whole, ctx, trees=50, leaf=15)
+    design, _ = model._fitted
+    matrix = design.matrix(whole)
+    theirs = RandomSurvivalForest(
+        n_estimators=50,
+        min_samples_leaf=15,
+        max_features=int(np.ceil(np.sqrt(matrix.shape[1]))),  # as randomForestSRC; scikit-survival's sqrt rounds down
+        random_state=ctx.seeds.of("forest"),
+    ).fit(matrix, Surv.from_arrays(whole.event, whole.time))
+    assert np.allclose(model.predict_risk(whole), theirs.predict(matrix))
+    assert len(np.unique(theirs.predict(matrix))) > 10
+    # as many distinct patients a tree as randomForestSRC draws, and its leaves hold distinct ones
+    trees = [estimator.tree_ for estimator in theirs.estimators_]
+    assert np.mean([tree.n_node_samples[0] / 80 for tree in trees]) == pytest.approx(0.632, abs=0.02)
+    assert min(tree.n_node_samples[tree.children_left == -1].min() for tree in trees) >= 15
+
+
+@pytest.mark.parametrize("name", ["veteran", "ovarian"])
+def test_the_lasso_path_equals_glmnets(shared_data, name):
+    """The same penalties give the same coefficients, on columns scaled as glmnet does."""
+    folder = shared_data / "metrics_reference"
+    with (folder / f"data_{name}.csv").open(newline="", encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    reference = json.loads((folder / "r_reference.json").read_text(encoding="utf-8"))[name]
+    columns = reference["glmnet_lasso"].get("features", list(reference["fixed_beta"]))
+    x = np.array([[float(r[n]) for n in columns] for r in rows])
+    spread = x.std(axis=0)
+    time, event = np.array([float(r["time"]) for r in rows]), np.array([float(r["event"]) > 0 for r in rows])
+    penalties = np.array(reference["glmnet_lasso"]["lambda"])
+    path = _path(x / spread, time, event, penalties)
+    assert len(penalties) == 12
+    assert np.allclose(path.coef_.T / spread, reference["glmnet_lasso"]["coef"], atol=1e-3)
+    own = _path(x / spread, time, event)
+    assert own.alphas_[0] == pytest.approx(penalties[0], rel=1e-3), "the path begins where glmnet's does"
+
+
+def test_penalties_that_leave_no_feature_give_empty_models_and_not_the_end_of_the_path():
+    """scikit-survival stops a path that begins with them; what it has not computed must not pass for a score of 0."""
+    whole = cohort(n=80, strength=1.5, noise=5)
+    x = (whole.features.values - whole.features.values.mean(axis=0)) / whole.features.values.std(axis=0)
+    largest = _path(x, whole.time, whole.event).alphas_[0]
+    penalties = largest * np.array([3.0, 2.0, 1.5, 1.2, 0.5, 0.3])
+    found = _coefficients(x, whole.time, whole.event, penalties)
+    assert not found[:, :4].any()
+    assert np.allclose(found[:, 4:], _path(x, whole.time, whole.event, penalties[4:]).coef_)
+    assert np.abs(found[:, 4:]).max() > 0.1
+
+
+def test_the_conservative_rule_keeps_no_more_than_the_best():
+    whole = cohort(n=120, noise=60, strength=0.8)
+    x = (whole.features.values - whole.features.values.mean(axis=0)) / whole.features.values.std(axis=0)
+    best, careful = (lasso(x, whole.time, whole.event, rule=r) for r in ("best", "one-standard-error"))
+    assert 1 <= (careful != 0).sum() <= (best != 0).sum()
+    assert np.abs(careful).sum() < np.abs(best).sum()
+
+
+def test_deepsurvs_loss_is_pycoxs_and_pycoxs_is_breslows_without_ties():
+    import torch
+    from pycox.models.loss import cox_ph_loss
+    from survbench.models.engine.losses import cox_loss
+
+    rng = np.random.default_rng(0)
+    time, event = torch.tensor(rng.permutation(np.arange(1.0, 41))), torch.tensor(rng.random(40) < 0.5)
+    risk = torch.tensor(rng.normal(size=40))
+    theirs = cox_ph_loss(risk[:, None], time, event.double())
+    assert cox_loss(risk, time, event).item() == pytest.approx(theirs.item(), abs=1e-6)
+
+
+def inner_loss(model, whole):
+    """Return the Cox loss of the patients that tell DeepSurv when to stop."""
+    import torch
+    from survbench.models.engine.losses import cox_loss
+
+    inner = _inner(whole.event)
+    risk = torch.from_numpy(model.predict_risk(whole)[inner])
+    return cox_loss(risk, torch.from_numpy(whole.time[inner]), torch.from_numpy(whole.event[inner])).item()
+
+
+def test_deepsurv_keeps_the_best_weights_of_all_epochs_and_not_the_last(ctx):
+    whole = cohort(noise=60)
+    settings = {"learning_rate": 0.05, "dropout": 0.0, "patience": 1000}  # so fast that it soon over-fits
+    epochs = (1, 2, 4, 8, 16, 32, 64)
+    losses = [inner_loss(fit(DeepSurv, whole, ctx, epochs=n, **settings), whole) for n in epochs]
+    assert max(np.diff(losses)) <= 1e-6, "more epochs never leave a worse model"
+    assert losses[-1] == pytest.approx(losses[-2], abs=1e-6), "it had over-fitted by then"
+    patient = fit(DeepSurv, whole, ctx, epochs=64, **settings | {"patience": 5})
+    assert inner_loss(patient, whole) == pytest.approx(losses[-1], abs=1e-6)
+
+
+def test_deepsurvs_training_is_adam_on_the_cox_loss(ctx):
+    """pycox's fit equals the same steps in plain torch on our own loss."""
+    import torch
+    from survbench.models.engine.losses import cox_loss
+    from survbench.models.engine.seeding import seeded
+
+    whole = cohort(strength=1.5)
+    settings = {"layers": 2, "activation": "relu", "dropout": 0.0, "epochs": 10, "weight_decay": 0.1}
+    model = fit(DeepSurv, whole, ctx, **settings)
+    kept = ~_inner(whole.event)
+    matrix = torch.from_numpy(model._fitted.design.matrix(whole).astype(np.float32))
+    time, event = torch.from_numpy(whole.time[kept].astype(np.float32)), torch.from_numpy(whole.event[kept])
+    with seeded(ctx.seeds.of("init"), torch.device("cpu")):
+        network = DeepSurv(**settings)._network(matrix.shape[1])
+    optimizer = torch.optim.Adam(network.parameters(), lr=1e-3, weight_decay=0.1)
+    for _ in range(10):
+        optimizer.zero_grad()
+        cox_loss(network(matrix[torch.from_numpy(kept)]).squeeze(1), time, event).backward()
+        optimizer.step()
+    expected = network(matrix).squeeze(1).detach().numpy()
+    assert np.allclose(model.predict_risk(whole), expected, atol=1e-4)
+    assert np.ptp(expected) > 0.1
+
+
+def test_an_activation_that_is_not_there_is_named(ctx):
+    with pytest.raises(UnknownNameError, match="Did you mean 'selu'"):
+        fit(DeepSurv, cohort(), ctx, activation="seelu")
+
+
+def test_most_of_whas_test_patients_stand_in_its_training_file_too(shared_data):
+    """A trap of the published files: C on this split rewards remembering, so no result of ours rests on it."""
+    import h5py
+
+    def rows(file, part):
+        return [tuple(row) for row in np.column_stack([file[part][name] for name in ("x", "t", "e")])]
+
+    with h5py.File(shared_data / "deepsurv" / "whas_train_test.h5") as file:
+        train, test = rows(file, "train"), rows(file, "test")
+    assert len(test) == 328
+    assert sum(row in set(train) for row in test) / len(test) == pytest.approx(0.70, abs=0.005)
+    with h5py.File(shared_data / "deepsurv" / "metabric_IHC4_clinical_train_test.h5") as file:
+        assert not set(rows(file, "train")) & set(rows(file, "test"))
+
+
+@pytest.mark.slow
+def test_deepsurv_and_cox_reach_what_is_published_on_metabric(shared_data):
+    script = Path(__file__).parents[2] / "docs" / "scripts" / "deepsurv_metabric.py"
+    ended = subprocess.run(
+        [sys.executable, str(script), str(shared_data / "deepsurv")],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr

@@ -1,0 +1,94 @@
+"""How long a run will take: from what stages and methods declare, and from what jobs took."""
+
+from dataclasses import replace
+
+import pytest
+from survbench.api import MethodInfo, Resources
+from survbench.plan.estimate import PREPARING_S, PROCESS_S, Forecast, declared_s
+from survbench.plan.profile import load_profile
+
+QUICK, GRID = load_profile("quick"), (32, 32, 32)
+NETWORK = MethodInfo(
+    name="net", title="", family="end-to-end", target="m:C", resources=Resources(quick_seconds=60.0), reference="r"
+)
+OTHER = replace(NETWORK, name="other", family="multi-task")
+LEARNER = replace(NETWORK, name="learner", family="radiomics", trains=False, resources=Resources(quick_seconds=2.0))
+INFOS = {info.name: info for info in (NETWORK, OTHER, LEARNER)}
+
+
+def fit(method, number=0):
+    return {"key": f"{method}-{number}", "kind": "fit", "method": method}
+
+
+def forecast(*jobs, workers=1):
+    made = Forecast(workers)
+    made.expect(jobs, INFOS, QUICK, GRID)
+    return made
+
+
+def test_a_networks_fit_grows_with_steps_batch_and_voxels_a_learners_does_not():
+    longer = QUICK.model_copy(update={"training": QUICK.training.model_copy(update={"steps": 200})})
+    assert declared_s(fit("net"), NETWORK, QUICK, GRID) == pytest.approx(60 + PROCESS_S)
+    assert declared_s(fit("net"), NETWORK, longer, GRID) == pytest.approx(120 + PROCESS_S)
+    assert declared_s(fit("net"), NETWORK, QUICK, (64, 64, 64)) == pytest.approx(480 + PROCESS_S)
+    assert declared_s(fit("learner"), LEARNER, longer, (64, 64, 64)) == pytest.approx(2 + PROCESS_S)
+
+
+def test_predicting_takes_a_part_of_a_fit_whatever_the_steps_and_grows_with_patients():
+    longer = QUICK.model_copy(update={"training": QUICK.training.model_copy(update={"steps": 200})})
+    few, many = ({"key": "p", "kind": "predict", "method": "net", "test": ["p"] * n} for n in (20, 40))
+    seconds = declared_s(many, NETWORK, QUICK, GRID) - PROCESS_S
+    assert 1 < seconds < 15
+    assert declared_s(many, NETWORK, longer, GRID) - PROCESS_S == pytest.approx(seconds)
+    assert declared_s(few, NETWORK, QUICK, GRID) - PROCESS_S == pytest.approx(seconds / 2)
+
+
+def test_a_search_takes_all_its_fits():
+    job = {"key": "t", "kind": "tune", "method": "learner", "spec": {"trials": 20}, "splits": [1, 2, 3]}
+    assert declared_s(job, LEARNER, QUICK, GRID) == pytest.approx(120 + PROCESS_S)
+
+
+def test_many_cheap_jobs_that_end_fast_do_not_shorten_the_networks_that_are_still_to_come():
+    made = forecast(*(fit("learner", n) for n in range(20)), fit("net"), fit("net", 1))
+    for n in range(20):
+        made.started(f"learner-{n}", at=0.1 * n)
+        made.ended(f"learner-{n}", at=0.1 * (n + 1))  # 20 times as fast as declared
+    assert made.remaining_s(at=2.0) == pytest.approx(120, rel=0.01)
+
+
+def test_a_family_is_corrected_by_what_it_took_itself():
+    made = forecast(fit("net"), fit("net", 1), fit("other"), fit("other", 1))
+    for name, end in (("net-0", 120.0), ("other-0", 150.0)):
+        made.started(name, at=0.0 if name == "net-0" else 120.0)
+        made.ended(name, at=end)
+    assert made.remaining_s(at=150.0) == pytest.approx(120 + 30, rel=0.01)
+
+
+def test_what_no_job_of_the_family_has_measured_is_corrected_by_all_others():
+    made = forecast(fit("net"), fit("other"))
+    made.started("net-0", at=0.0)
+    made.ended("net-0", at=120.0)
+    assert made.remaining_s(at=120.0) == pytest.approx(120, rel=0.01)
+
+
+def test_preparing_counts_and_says_how_fast_the_machine_is():
+    made = forecast(fit("net"), fit("net", 1), workers=2)
+    made.preparing(160, GRID)
+    assert made.remaining_s(0.0) == pytest.approx((160 * PREPARING_S + 2 * (60 + PROCESS_S)) / 2)
+    made.prepared(160, took=160 * PREPARING_S / 2 * 1.5)  # half as fast again as declared
+    assert made.remaining_s(0.0) == pytest.approx(90, rel=0.01)
+
+
+def test_one_worker_does_one_job():
+    assert forecast(fit("net"), workers=4).remaining_s(0.0) == pytest.approx(60 + PROCESS_S)
+
+
+def test_a_running_job_counts_with_its_rest_and_a_late_one_with_some():
+    made = forecast(fit("net"))
+    made.started("net-0", at=0.0)
+    assert made.remaining_s(at=20.0) == pytest.approx(40, abs=0.2)
+    assert made.remaining_s(at=100.0) == pytest.approx(10)
+
+
+def test_nothing_to_do_takes_no_time():
+    assert forecast().remaining_s(0.0) == 0.0

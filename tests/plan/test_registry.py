@@ -1,0 +1,57 @@
+"""Plugins: ours and outside ones by the same door, broken ones named, wrong names met with the right ones."""
+
+from __future__ import annotations
+
+import pytest
+from survbench.api import FAMILIES
+from survbench.errors import BenchError, UnknownNameError
+from survbench.plan.registry import registry
+from survbench.work.construct import construct
+
+OURS = registry().methods
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_every_method_is_declared_well(name):
+    info = OURS[name]
+    assert info.family in FAMILIES
+    assert info.title
+    assert info.reference or info.family == "reference", "a method says where it comes from"
+    method = construct(info.target, info.params)
+    assert callable(method.fit)
+    assert callable(method.save)
+    assert callable(method.load)
+    verbs = {"risk": "predict_risk", "survival": "predict_survival", "segmentation": "segment", "embedding": "embed"}
+    for gives, verb in verbs.items():
+        assert hasattr(method, verb) or gives not in info.gives, f"{name} declares {sorted(info.gives)}"
+
+
+def test_an_outside_plugin_comes_by_the_same_door(odd_plugins):
+    found = registry()
+    assert "well" in found.methods
+    assert set(OURS) < set(found.methods)
+
+
+def test_broken_plugins_are_listed_with_their_reason_and_break_nothing(odd_plugins):
+    broken = {b.name: b.reason for b in registry().broken}
+    assert "odd_methods_that_are_missing" in broken["odd-broken"]
+    assert "already taken" in broken["odd-name-taken"] or "iterable" in broken["odd-name-taken"]
+    with pytest.raises(BenchError, match="cannot be used: ModuleNotFoundError"):
+        registry().get("odd-broken")
+
+
+def test_a_wrong_name_is_met_with_the_right_one():
+    with pytest.raises(UnknownNameError, match=r"Unknown method 'deepmst'. Did you mean 'deepmts'"):
+        registry().get("deepmst")
+    with pytest.raises(UnknownNameError, match="Did you mean '@marker'"):
+        registry().select("@markers")
+
+
+def test_methods_are_selected_by_name_family_and_tag():
+    names = lambda wanted: {m.name for m in registry().select(wanted)}  # noqa: E731
+    assert names("all") == set(OURS)
+    assert names("@marker") == {"volume", "tlg", "suvmax"}
+    assert names("deepmts, volume") == {"deepmts", "volume"}
+    assert "deepmts" in names("@table-2")
+    with pytest.raises(BenchError, match="names no method"):
+        names(",")

@@ -1,0 +1,107 @@
+"""Run folders: complete or not there, checked, never two writers."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from survbench.io.files import write_json
+from survbench.runs.store import Store
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path)
+
+
+def fill(store, key="k1", text="truth"):
+    with store.writing(key) as folder:
+        write_json(folder / "job.json", {"method": "m"})
+        write_json(folder / "run.json", {"status": "ok"})
+        (folder / "predictions.parquet").write_text(text)
+        (folder / "model").mkdir()
+        (folder / "model" / "weights").write_text("weights")
+
+
+def test_a_run_is_done_only_when_sealed(store):
+    assert not store.is_done("k1")
+    fill(store)
+    assert store.is_done("k1", with_model=True)
+    assert store.read("k1").status == "ok"
+
+
+def test_an_exception_while_writing_leaves_nothing(store):
+    with pytest.raises(RuntimeError), store.writing("k1") as folder:
+        (folder / "predictions.parquet").write_text("half")
+        raise RuntimeError
+    assert not store.folder("k1").exists()
+    assert list((store.root / "runs").iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["predictions.parquet", "run.json"])
+def test_a_changed_byte_is_named_and_the_run_counts_as_not_done(store, name, caplog):
+    fill(store)
+    path = store.folder("k1") / name
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(bytes(data))
+    assert not store.is_done("k1")
+    assert name in caplog.text
+
+
+def test_a_damaged_seal_is_no_seal(store):
+    fill(store)
+    path = store.folder("k1") / "DONE"
+    path.write_bytes(path.read_bytes()[:20])
+    assert not store.is_done("k1")
+
+
+def test_a_truncated_file_is_noticed(store):
+    fill(store)
+    path = store.folder("k1") / "predictions.parquet"
+    path.write_bytes(path.read_bytes()[:-1])
+    assert not store.is_done("k1")
+
+
+def test_a_damaged_model_is_noticed_when_it_is_needed(store):
+    fill(store)
+    (store.folder("k1") / "model" / "weights").write_text("other")
+    assert store.is_done("k1")
+    assert not store.is_done("k1", with_model=True)
+
+
+def test_a_failed_run_is_recorded_but_never_done_and_gives_way_to_a_good_one(store):
+    record = {"status": "failed", "error": {"type": "E", "message": "m", "traceback": ""}}
+    store.record_failure("k1", {"method": "m"}, record, "what it printed")
+    assert not store.is_done("k1")
+    assert store.read("k1").status == "failed"
+    fill(store)
+    assert store.is_done("k1")
+    store.record_failure("k1", {"method": "m"}, record, "")
+    assert not store.is_done("k1"), "a later failure must not leave the seal of the earlier success"
+
+
+def test_a_second_writer_is_told_who_holds_the_folder(store):
+    code = (
+        "import sys; from pathlib import Path; from survbench.runs.store import Store\n"
+        "with Store(Path(sys.argv[1])).lock(): pass"
+    )
+    with store.lock():
+        other = subprocess.run(
+            [sys.executable, "-c", code, str(store.root)], capture_output=True, text=True, check=False
+        )
+    assert other.returncode == 1
+    assert "is in use by process" in other.stderr
+    with store.lock():
+        pass
+
+
+def test_leftovers_of_a_killed_writer_are_cleared(store):
+    part = store.root / "runs" / "k1.part-abc"
+    part.mkdir(parents=True)
+    (part / "predictions.parquet").write_text("half")
+    fill(store, "k2")
+    store.clear_leftovers()
+    assert not part.exists()
+    assert store.is_done("k2")
