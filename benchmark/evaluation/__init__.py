@@ -1,1 +1,1 @@
-"""The runs of a study read as arrays, scored and compared; nothing is drawn or written here."""
+"""Reads the runs of a study as arrays, scores and compares them. Nothing is drawn here."""

@@ -1,1 +1,1 @@
-"""Files, hashes, tables, settings: what every room above uses and nothing of this project is needed for."""
+"""General helpers: files, hashes, tables, settings, versions. They know nothing of cohorts, methods or jobs."""

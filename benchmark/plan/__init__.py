@@ -1,1 +1,1 @@
-"""What is to be done: profile, protocol, registry of methods, jobs with their keys, and the plan of a study."""
+"""What a study will do: profile, protocol, registry of methods, jobs with their keys, and the plan."""

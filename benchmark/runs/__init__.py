@@ -1,1 +1,1 @@
-"""What was done: the folder of each job, and where its results come from."""
+"""The folder of each job, and where its results come from."""

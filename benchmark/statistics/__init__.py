@@ -1,1 +1,1 @@
-"""Metrics, tests and intervals from arrays; knows nothing of cohorts, methods or files."""
+"""Metrics, tests and intervals from arrays. They know nothing of cohorts, methods or files."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from survbench.io.files import write_json
 from survbench.leaderboard.board.build import build_board
 from survbench.leaderboard.site.board_page import html
 from survbench.leaderboard.writers.board_files import board_csv, json_text, markdown
@@ -158,3 +159,24 @@ def test_an_empty_study_gives_an_empty_board(store):
     assert board.rows == ()
     for text in (markdown(board), json_text(board), board_csv(board), html(board)):
         assert isinstance(text, str)
+
+
+@pytest.mark.parametrize(
+    ("sources", "worst"),
+    [
+        (("calibrated", "none", "predicted"), "none"),
+        (("predicted", "calibrated", "predicted"), "calibrated"),
+        (("predicted",) * 3, "predicted"),
+    ],
+)
+def test_survival_curves_are_from_the_worst_of_the_folds_sources(store, sources, worst):
+    entry = method(store, "m", GOOD)
+    for key, source in zip(entry.fits[0], sources, strict=True):
+        run = store.read(key)
+        predictions = run.predictions()
+        with store.writing(key) as folder:
+            predictions.to_parquet(folder / "predictions.parquet")
+            write_json(folder / "job.json", run.job)
+            write_json(folder / "run.json", {**run.record, "survival": source})
+    (row,) = build_board(study([entry], external=False), store).rows
+    assert row.survival == worst
