@@ -23,7 +23,7 @@ PART = ".part-"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Removed:
-    """A folder that went: its path below the output folder, what it held in words, and its size."""
+    """A removed folder: its path below the output folder, what it held in words, and its size."""
 
     path: str
     what: str
@@ -112,11 +112,8 @@ def _studies(store: Store) -> Iterator[Study]:
     for path in _study_files(store):
         try:
             yield read_study(path.parent)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, BenchError) as error:
-            raise BenchError(
-                f"{path} cannot be read ({type(error).__name__}: {error}), so it is not known which runs it refers to. "
-                f"Run that study again, or remove {path.parent} if you do not need it."
-            ) from error
+        except (OSError, BenchError) as error:
+            raise BenchError(f"It is not known which runs {path.parent.name} refers to: {error}") from error
 
 
 def _upstream_of_unstarted(study: Study, jobs: Mapping[str, Mapping[str, Any] | None]) -> set[str]:
@@ -161,9 +158,12 @@ def _folders(parent: Path) -> list[Path]:
 
 
 def _job(folder: Path) -> Mapping[str, Any] | None:
+    """Return the job of a run, or None where it cannot be read."""
     try:
         job: Mapping[str, Any] = json.loads((folder / "job.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        if job["method"] and job["kind"] != "import":
+            required_keys(job)
+    except (OSError, ValueError, KeyError, TypeError):
         return None
     return job
 

@@ -60,7 +60,7 @@ def import_risks(study: Study, store: Store, path: Path, *, name: str, title: st
         raise BenchError(
             f"{study.name} has no complete method yet. Run one, such as 'bench run --methods clinical-cox'."
         )
-    if study.external is not None and results.external is None:
+    if study.external is not None and results.external is None and any(e.predicts for e in study.entries):
         raise BenchError(
             f"No method of {study.name} has predicted {study.external['name']} yet. Run 'bench run' again."
         )
@@ -82,6 +82,7 @@ def import_risks(study: Study, store: Store, path: Path, *, name: str, title: st
         notes=NOTES,
         fits=(fits,),
         predicts=predicts,
+        skipped_external="" if study.external is None or predicts else "the file holds no risks of its patients",
         imported=True,
     )
     position = next((n for n, e in enumerate(study.entries) if e.name == name), len(study.entries))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from survbench.actions.planned import Planned
@@ -17,7 +18,7 @@ from survbench.datasets.cohorts.named import default_external
 from survbench.datasets.cohorts.opened import Cohorts, open_cohorts
 from survbench.datasets.readers.feature_table import table_rows
 from survbench.features.report import report, summary
-from survbench.jobs.preparation import prepare_source, without
+from survbench.jobs.preparation import prepare_source, unprepared, without
 from survbench.jobs.prepared_files import subject_rows, write_prepared
 from survbench.plan.folds import stratified_folds
 from survbench.plan.horizons import truncation_time
@@ -70,7 +71,13 @@ def prepare_cohort(request: Request) -> PlannedCohort:
 def dry_run(request: Request) -> Planned:
     """Return the plan without running or preparing anything."""
     cohorts, infos = open_request(request)
-    return plan_study(cohorts, infos, request, Store(request.out), write=False)
+    planned = plan_study(cohorts, infos, request, Store(request.out), write=False)
+    return replace(planned, to_prepare=count_unprepared(cohorts, request))
+
+
+def count_unprepared(cohorts: Cohorts, request: Request) -> int:
+    """Return how many patients of the cohorts are still to be prepared."""
+    return sum(len(unprepared(cohorts, source, request.out)) for source in cohorts.sources)
 
 
 def open_request(request: Request) -> tuple[Cohorts, Sequence[MethodInfo]]:

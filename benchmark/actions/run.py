@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from survbench.actions.build import board_if_unchanged, build_and_write
 from survbench.actions.planned import Planned
 from survbench.actions.planning import (
+    count_unprepared,
     entries_still_valid,
     open_request,
     plan_study,
@@ -21,7 +22,6 @@ from survbench.api import MethodInfo
 from survbench.datasets.cohorts.opened import Cohorts
 from survbench.io.layout import SCHEMA
 from survbench.jobs.executor import Task, execute
-from survbench.jobs.preparation import unprepared
 from survbench.plan.job import Job, required_keys
 from survbench.plan.protocol import write_splits
 from survbench.plan.study import Study, read_study
@@ -78,8 +78,10 @@ def run_study(request: Request, watcher: Watcher) -> Result:
 def _prepared_plan(
     cohorts: Cohorts, infos: Sequence[MethodInfo], request: Request, store: Store, watcher: Watcher
 ) -> Planned:
-    """Tell the plan, prepare the cohorts, and return the plan: another one where patients had to be left out."""
-    waiting = sum(len(unprepared(cohorts, source, request.out)) for source in cohorts.sources)
+    """Tell the plan, prepare the cohorts, and return the plan. Whoever leaves bad patients out hears of it afterwards,
+    since only preparing shows who they are.
+    """
+    waiting = 0 if request.skip_bad else count_unprepared(cohorts, request)
     expected = plan_study(cohorts, infos, request, store, write=False) if waiting else None
     if expected is not None:
         watcher.planned(replace(expected, to_prepare=waiting))

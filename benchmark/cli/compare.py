@@ -58,7 +58,9 @@ def register(app: typer.Typer) -> None:
 
 def compare(
     a: Annotated[str | None, typer.Argument(metavar="A", help="A method, or METHOD@STUDY.", show_default=False)] = None,
-    b: Annotated[str | None, typer.Argument(metavar="B", help="Another, alike.", show_default=False)] = None,
+    b: Annotated[
+        str | None, typer.Argument(metavar="B", help="The other method, or METHOD@STUDY.", show_default=False)
+    ] = None,
     table: Annotated[
         Path | None, typer.Option("--csv", help="Compare two columns of risks in this file instead.", dir_okay=False)
     ] = None,

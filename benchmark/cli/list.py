@@ -1,4 +1,4 @@
-"""``bench list``: what there is, and what each of it is."""
+"""``bench list``: methods, cohorts, profiles, metrics and feature sets, or one of them described."""
 
 from __future__ import annotations
 

@@ -176,11 +176,20 @@ def _write_masks(
 ) -> None:
     from survbench.actions.masks import export_masks
     from survbench.datasets.cohorts.named import load_source
+    from survbench.errors import BenchError, UnknownNameError
     from survbench.plan.profile import Profile
     from survbench.runs.store import Store
 
     profile = Profile.model_validate(dict(study.profile))
-    source = load_source(cohort or study.cohort["name"], profile=profile, data=data)
+    try:
+        source = load_source(cohort or study.cohort["name"], profile=profile, data=data)
+    except UnknownNameError as error:
+        if cohort is not None:
+            raise
+        raise BenchError(
+            f"The study's cohort {study.cohort['name']!r} does not come with survbench. Give its folder or card with "
+            "--cohort."
+        ) from error
     files = export_masks(study, Store(out), method, source, target)
     if as_json:
         say_json({"study": study.name, "masks": [str(path) for path in files]})

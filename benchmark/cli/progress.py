@@ -106,7 +106,7 @@ class PlainWatcher:
         """Account for patients that are prepared."""
         now = time.monotonic()
         before = self._prepared
-        if before is not None and before[0] == name:
+        if before is not None and before[0] == name and done > before[1]:
             self.forecast.prepared(done - before[1], now - before[2])
         self._prepared = (name, done, now)
         self._preparing = f"preparing {name}, {done} of {total} patients" if done < total else ""
@@ -130,7 +130,7 @@ class PlainWatcher:
 
         self.ended_jobs += 1
         self.running.pop(job["key"], None)
-        self.forecast.ended(job["key"], time.monotonic())
+        self.forecast.ended(job["key"], time.monotonic(), ok=ended.status == "ok")
         if ended.error:
             first = (ended.error["message"].splitlines() or [""])[0][:200]
             self.line(f"{ended.status:<9} {label(job)}: {ended.error['type']}: {first}")
@@ -142,8 +142,13 @@ class PlainWatcher:
         now = time.monotonic()
         running = [f"{label(job)}{_step(self.out, job)}" for job, _ in self.running.values()]
         doing = "; ".join(filter(None, [self._preparing, *running]))
-        text = f"after {duration(now - self._began)}: {self.ended_jobs} of {self.jobs} jobs done, roughly "
-        return f"{text}{duration(self.forecast.remaining_s(now))} left" + (f" ({doing})" if doing else "")
+        text = f"after {duration(now - self._began)}: "
+        if not self.jobs:  # radiomics alone: nothing was planned
+            return text + doing
+        left = duration(self.forecast.remaining_s(now))
+        return f"{text}{self.ended_jobs} of {self.jobs} jobs done, roughly {left} left" + (
+            f" ({doing})" if doing else ""
+        )
 
 
 @contextmanager
@@ -168,8 +173,9 @@ def _live(workers: int, out: Path, *, to_stderr: bool) -> Iterator[PlainWatcher]
                 table.add_row(label(job), _step(self.out, job).strip(), f"{time.monotonic() - started:.0f} s")
             if self._preparing:
                 table.add_row(Text(self._preparing))
-            left = duration(self.forecast.remaining_s(time.monotonic()))
-            table.add_row(Text(f"{self.ended_jobs}/{self.jobs} jobs, roughly {left} left", style="bold"))
+            if self.jobs:
+                left = duration(self.forecast.remaining_s(time.monotonic()))
+                table.add_row(Text(f"{self.ended_jobs}/{self.jobs} jobs, roughly {left} left", style="bold"))
             live.update(table)
 
     with Live(console=console, refresh_per_second=4, transient=True) as live:

@@ -125,6 +125,8 @@ def _show_dry_run(planned: Planned, request: Request, *, as_json: bool) -> None:
                 "cached": sorted(planned.cached),
                 "to_do": [j["key"] for j in planned.to_do],
                 "skipped": {e.name: e.skipped for e in planned.study.entries if e.skipped},
+                "skipped_external": {e.name: e.skipped_external for e in planned.study.entries if e.skipped_external},
+                "to_prepare": planned.to_prepare,
             }
         )
         return

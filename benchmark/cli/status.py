@@ -78,7 +78,8 @@ def _show_studies(store: Store, *, as_json: bool) -> None:
             shown = str(row["study"])
             say(shown)
         counts = ", ".join(f"{count} {state}" for state, count in row["states"].items())
-        say(f"  {row['method']:<24} {counts}")
+        outside = f" (not predicted outside: {row['skipped_external']})" if row["skipped_external"] else ""
+        say(f"  {row['method']:<24} {counts}{outside}")
     say(_disk_line(disk))
 
 
@@ -93,7 +94,14 @@ def _rows(store: Store) -> list[dict[str, Any]]:
             states = Counter(_state(store, key) for key in keys)
             if entry.skipped:
                 states["skipped"] = 1
-            rows.append({"study": study.name, "method": entry.name, "states": dict(sorted(states.items()))})
+            rows.append(
+                {
+                    "study": study.name,
+                    "method": entry.name,
+                    "states": dict(sorted(states.items())),
+                    "skipped_external": entry.skipped_external,
+                }
+            )
     return rows
 
 

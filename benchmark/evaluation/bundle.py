@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 BULKY = ("spec", "splits", "test", "train", "training")
-"""Of a job, what no board reads."""
+"""Job fields that no leaderboard uses; a bundle leaves them out."""
 KEY = "run"
 PREDICTIONS, CURVES, WEIGHTS = "predictions.parquet", "curves.parquet", "selected.parquet"
 

@@ -17,7 +17,7 @@ SHOWN = 5
 ID_COLUMNS = frozenset({"id", "patient", "patient_id", "patientid", "subject", "case"})
 """Names (in any case) of columns that are no risks, whatever they hold."""
 MOSTLY = 0.5
-"""Share of numbers from which a column is one of risks, of which the other cells are then mistakes."""
+"""A column counts as a risk column if more than this share of its cells are numbers; its other cells are errors."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import ast
 from collections.abc import Iterator
 from functools import cache
 from importlib.machinery import ModuleSpec
+from importlib.metadata import entry_points, packages_distributions
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from survbench.io.hashing import digest, file_digest
 LIBRARIES = ("numpy", "scipy", "scikit-learn", "scikit-survival", "lifelines", "pycox", "torch", "torchtuples")
 """Packages whose release may change a result; another release is another key."""
 OURS = "survbench"
+PLUGINS = "survbench.methods"
+"""The group of entry points by which methods are found."""
 
 
 @cache
@@ -25,10 +28,14 @@ def code_fingerprint(*roots: str) -> str:
     """Return a hash of the source of some modules and of all that they import: changed code is a changed key without a
     version to raise.
 
+    Of a plugin's packages the files beside the modules count, too: weights and tables that it reads.
+
     Args:
         roots: names of modules; see :func:`closure`.
     """
-    return digest({name: digest(_source(name)) for name in closure(*roots)})
+    modules = closure(*roots)
+    foreign = tuple(name for name in modules if name.partition(".")[0] != OURS)
+    return digest([{name: _content(name) for name in modules}, _hashed(foreign)])
 
 
 @cache
@@ -36,18 +43,21 @@ def code_and_data_fingerprint(*roots: str) -> str:
     """Return a hash as :func:`code_fingerprint` does that covers the templates, style sheets and tables, too, which lie
     beside the modules.
     """
-    return digest([code_fingerprint(*roots), {name: file_digest(path) for name, path in _data(closure(*roots))}])
+    return digest([code_fingerprint(*roots), _hashed(closure(*roots))])
 
 
 @cache
 def closure(*roots: str) -> tuple[str, ...]:
-    """Return the modules that run when some modules do: these, all that they import of survbench or of the packages
-    that they lie in, and so on, and the packages that hold them, whose ``__init__`` runs first.
+    """Return the modules that run when some modules do: these, all that they import of survbench or of plugins, and so
+    on, and the packages that hold them, whose ``__init__`` runs first.
 
     Args:
         roots: names of modules.
     """
-    followed = {OURS, *(root.partition(".")[0] for root in roots)}
+    followed = {OURS}
+    for root in roots:
+        if root.partition(".")[0] not in followed:
+            followed |= _of_plugins(root.partition(".")[0])
     seen: set[str] = set()
     waiting = list(roots)
     while waiting:
@@ -60,22 +70,37 @@ def closure(*roots: str) -> tuple[str, ...]:
 
 def clear() -> None:
     """Forget what was read, for whoever changes source files and asks again."""
-    for cached in (code_fingerprint, code_and_data_fingerprint, closure, _source, _spec, _imports):
+    for cached in (code_fingerprint, code_and_data_fingerprint, closure, _of_plugins, _content, _spec, _imports):
         cached.cache_clear()
 
 
 @cache
-def _source(name: str) -> str:
-    """Return a module's source; "" of one without, such as a compiled one."""
+def _of_plugins(top: str) -> frozenset[str]:
+    """Return a top-level name with those that were installed with it, and those of all plugins: a method may derive
+    from one of another plugin.
+    """
+    packages = packages_distributions()
+    together = {name for name, owners in packages.items() if set(owners) & set(packages.get(top, ()))}
+    plugins = {point.value.partition(":")[0].partition(".")[0] for point in entry_points(group=PLUGINS)}
+    return frozenset({top, *together, *plugins})
+
+
+@cache
+def _content(name: str) -> str:
+    """Return a hash of a module's file, compiled or not; "" of one without, such as a namespace."""
+    path = _file(name)
+    return "" if path is None else file_digest(path)
+
+
+def _file(name: str) -> Path | None:
     spec = _spec(name)
-    if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
-        return ""
-    return Path(spec.origin).read_text(encoding="utf-8")
+    path = None if spec is None or spec.origin is None else Path(spec.origin)
+    return path if path is not None and path.is_file() else None
 
 
 @cache
 def _spec(name: str) -> ModuleSpec | None:
-    """Return where a module lies, None for what is no module. No module is imported but packages."""
+    """Return where a module lies; None if there is no such module. Packages are imported, other modules are not."""
     parent = name.rpartition(".")[0]
     if parent and not _is_package(parent):
         return None  # a function of a module; to look for it would import the module, and torch with it
@@ -95,7 +120,14 @@ def _imports(name: str) -> tuple[str, ...]:
     """Return what a module imports, by absolute names; of ``from package import name`` both may be modules."""
     package = name if _is_package(name) else name.rpartition(".")[0]
     found: list[str] = []
-    for node in _statements(ast.parse(_source(name))):
+    path = _file(name)
+    if path is None or path.suffix != ".py":
+        return ()
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (SyntaxError, ValueError):  # a module that cannot run imports nothing; its method will fail by itself
+        return ()
+    for node in _statements(tree):
         if isinstance(node, ast.Import):
             found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -122,12 +154,18 @@ def _for_type_checkers(test: ast.expr) -> bool:
     return name == "TYPE_CHECKING"
 
 
+def _hashed(modules: tuple[str, ...]) -> dict[str, str]:
+    return {name: file_digest(path) for name, path in _data(modules)}
+
+
 def _data(modules: tuple[str, ...]) -> Iterator[tuple[str, Path]]:
-    """Yield the files beside some modules, and in folders beside them that are no packages, that are not Python: the
-    package with the path below it, and the path.
+    """Yield the files that are not Python beside some modules, also in sub-folders that are not packages: the package
+    with the path below it, and the path.
     """
     packages = {name.rpartition(".")[0] for name in modules if not _is_package(name)}
-    for package in sorted(packages):
+    # the __init__ of a plugin's package may hold the method itself
+    packages |= {name for name in modules if _is_package(name) and name.partition(".")[0] != OURS}
+    for package in sorted(packages - {""}):
         spec = _spec(package)
         for folder in () if spec is None else spec.submodule_search_locations or ():
             for path in _files(Path(folder)):

@@ -10,17 +10,19 @@ from survbench.plan.job import Job
 from survbench.plan.profile import Profile
 
 QUICK_STEPS, QUICK_VOXELS, QUICK_TESTED = 100 * 4, 32**3, 40
-"""Steps x batch of the quick profile, voxels of its grid, and patients of its external cohort: what
-``Resources.quick_seconds`` stands for."""
+"""The quick profile, in which methods declare their seconds: steps times batch, voxels, external patients."""
 PREDICTING = 0.08
 """Share of a network's quick fit that predicting the quick profile's external cohort takes."""
 PREPARING_S = 0.25
 """Of a patient: resampling to a grid of :data:`QUICK_VOXELS`, and radiomics."""
 PROCESS_S = 0.1
 """Of a job's process, whatever it does."""
-LEAST_S, SHORT_S, MOST = 10.0, 1.0, 2.0
-"""Work of other families says how fast this machine is once so many seconds of it have been declared and done, without
-jobs that end in less than a second, which say more of the method; and by at most this factor."""
+LEAST_S = 10.0
+"""Declared seconds of ended work from which it says how fast this machine is for other families."""
+SHORT_S = 1.0
+"""A job that ends sooner says more of its method than of the machine."""
+MOST = 2.0
+"""Factor by which the work of other families corrects at the most."""
 
 
 def declared_s(job: Job, info: MethodInfo, profile: Profile, grid: tuple[int, int, int] | None) -> float:
@@ -34,10 +36,10 @@ def declared_s(job: Job, info: MethodInfo, profile: Profile, grid: tuple[int, in
         profile: the budget.
         grid: voxels of the common grid, or None without images.
     """
-    voxels = (grid[0] * grid[1] * grid[2] if grid else 0) / QUICK_VOXELS
+    voxels = _voxels(grid)
     seconds = info.resources.quick_seconds
     if job["kind"] == "predict":
-        return PROCESS_S + PREDICTING * seconds * len(job["test"]) / QUICK_TESTED * (voxels if grid else 1.0)
+        return PROCESS_S + PREDICTING * seconds * len(job["test"]) / QUICK_TESTED * voxels
     if info.trains:
         seconds *= profile.training.steps * profile.training.batch_size / QUICK_STEPS * voxels
     fits = job["spec"]["trials"] * len(job["splits"]) if job["kind"] == "tune" else 1
@@ -46,10 +48,14 @@ def declared_s(job: Job, info: MethodInfo, profile: Profile, grid: tuple[int, in
 
 @dataclass(slots=True)
 class _Work:
-    """Something to do: what it should take, the group whose measurements correct that, and when it was started."""
+    """Something to do: what it should take, the group whose measurements correct that, how many workers it takes,
+    whether it takes the GPU, and when it was started.
+    """
 
     declared: float
     group: tuple[str, str]
+    cpus: int = 1
+    gpu: bool = False
     started: float | None = None
 
 
@@ -93,16 +99,18 @@ class Forecast:
         """Replace what is still to do by the jobs of a plan."""
         self._work = {
             job["key"]: _Work(
-                declared_s(job, infos[job["method"]], profile, grid), (job["kind"], infos[job["method"]].family)
+                declared_s(job, infos[job["method"]], profile, grid),
+                (job["kind"], infos[job["method"]].family),
+                cpus=min(job.get("threads", 1), self.workers),
+                gpu=job.get("device", job["spec"].get("device")) == "cuda",
             )
             for job in jobs
         }
 
     def preparing(self, patients: int, grid: tuple[int, int, int] | None) -> None:
         """Expect so many patients that are to be prepared."""
-        voxels = grid[0] * grid[1] * grid[2] if grid else 0
         for number in range(patients):
-            self._work[_patient(number)] = _Work(PREPARING_S * voxels / QUICK_VOXELS, ("prepare", ""))
+            self._work[_patient(number)] = _Work(PREPARING_S * _voxels(grid), ("prepare", ""))
 
     def prepared(self, patients: int, took: float) -> None:
         """Account for patients that were prepared in so many seconds of wall time, all workers preparing."""
@@ -117,16 +125,19 @@ class Forecast:
         if key in self._work:
             self._work[key].started = at
 
-    def ended(self, key: str, at: float) -> None:
-        """Account for a job that has ended."""
+    def ended(self, key: str, at: float, *, ok: bool) -> None:
+        """Account for a job that has ended; how long one took that failed says nothing of the others."""
         work = self._work.pop(key, None)
-        if work is not None and work.started is not None:
+        if ok and work is not None and work.started is not None:
             self._count(work.group, work.declared, at - work.started)
 
     def remaining_s(self, at: float) -> float:
         """Return the seconds of wall time from ``at`` until all is done."""
-        rest = [self._rest(work, at) for work in self._work.values()]
-        return max(sum(rest) / self.workers, max(rest, default=0.0))
+        rest = [(work, self._rest(work, at)) for work in self._work.values()]
+        shared = sum(work.cpus * seconds for work, seconds in rest) / self.workers
+        # the GPU takes one job at a time, and nothing is done before the longest job
+        on_gpu = sum(seconds for work, seconds in rest if work.gpu)
+        return max(shared, on_gpu, max((seconds for _, seconds in rest), default=0.0))
 
     def _count(self, group: tuple[str, str], declared: float, took: float) -> None:
         self._by_group.setdefault(group, _Measured()).add(declared, took)
@@ -147,6 +158,11 @@ class Forecast:
         if self._all.declared < LEAST_S:
             return 1.0
         return min(max(self._all.factor, 1 / MOST), MOST)
+
+
+def _voxels(grid: tuple[int, int, int] | None) -> float:
+    """Return how many times the voxels of the quick profile a grid has; 1 without images."""
+    return grid[0] * grid[1] * grid[2] / QUICK_VOXELS if grid else 1.0
 
 
 def _patient(number: int) -> str:

@@ -59,6 +59,7 @@ def fit_job(
     spec = {
         "kind": "fit",
         **_identity(info, "fit"),
+        "gives": sorted(info.gives),
         "seed": seed,
         "fold": fold,
         "selection": selection if info.selects else "last",

@@ -112,10 +112,25 @@ class Study:
 
 
 def read_study(folder: Path) -> Study:
-    """Read ``study.json`` from a study's folder."""
-    raw = json.loads((folder / "study.json").read_text(encoding="utf-8"))
-    if raw.pop("schema") != SCHEMA:
-        raise BenchError(f"{folder / 'study.json'} was written by another version of survbench. Run 'bench run' again.")
+    """Read ``study.json`` from a study's folder.
+
+    Raises:
+        BenchError: another version of survbench has written it, or it is damaged.
+    """
+    path = folder / "study.json"
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+        if raw.pop("schema") == SCHEMA:
+            return _study(raw)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BenchError(
+            f"{path} is damaged ({type(error).__name__}: {error}). Remove {folder} and run the study again; its runs "
+            "are kept."
+        ) from error
+    raise BenchError(f"{path} was written by another version of survbench. Run 'bench run' again.")
+
+
+def _study(raw: dict[str, Any]) -> Study:
     entries = tuple(
         Entry(
             **{

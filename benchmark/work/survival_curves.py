@@ -76,7 +76,7 @@ class RiskCalibration:
         """Return survival at ``months``, shape (n, len(months)); after the last known time it stays level."""
         position = np.searchsorted(self.months, months, side="right")
         hazard = np.concatenate([[0.0], self.cumulative])[position]
-        # beyond e^100 nobody survives any hazard; larger powers would overflow, and times a hazard of 0 be no number
+        # clip the log hazard ratio: exp() would overflow, and infinity times a hazard of 0 is not a number
         relative = np.exp(np.clip(self.slope * (risk - self.mean) / self.sd, -100, 100))
         survival: NDArray[np.float64] = np.exp(-relative[:, None] * hazard)
         return survival

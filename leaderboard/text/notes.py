@@ -20,7 +20,9 @@ def notes(row: Row) -> list[str]:
     if row.survival == "calibrated":
         said.append("Survival curves: calibrated from its risks on patients that it has not seen.")
     if row.survival == "none" and row.c_index is not None:
-        said.append("No survival curves: it gives risks, and has seen all patients that they could be calibrated on.")
+        said.append(
+            "No survival curves: the method predicts risks only, and no patients were held out to calibrate them."
+        )
     if "p" in row.reasons:
         said.append(f"No p: {row.reasons['p']}.")
     if "external_c_index" in row.reasons:

@@ -1,4 +1,4 @@
-"""Feature-based methods (tables II): three learners on radiomics, and on the deep features of a trained DeepMTS."""
+"""Methods on features and clinical columns: the clinical Cox model, and three learners on two kinds of features."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ import time
 from dataclasses import replace
 
 import nibabel as nib
+import numpy as np
 import pandas as pd
 import pytest
 from cohort_folder import write_cohort, write_image
@@ -315,3 +316,22 @@ def test_two_runs_on_one_folder_the_second_is_told(tmp_path):
         output, _ = process.communicate(timeout=60)
     assert process.returncode == 2
     assert f"is in use by process {os.getpid()}" in output
+
+
+def test_patients_that_cannot_be_prepared_are_left_out_before_the_plan_is_told(tmp_path):
+    folder = write_cohort(tmp_path / "toy", 24)
+    path = folder / "images" / "P03_pet.nii.gz"
+    write_image(path, np.ones(nib.load(path).shape, dtype="float32"))
+    request = request_for(tmp_path / "out", "volume", cohort=str(folder), skip_bad=True)
+    seen = []
+
+    class Told(Silent):
+        def planned(self, planned):
+            seen.append((planned.study.name, len(planned.cached), len(planned.to_do)))
+
+    first = run_study(request, Told())
+    splits = first.study.folder(request.out) / "splits.json"
+    again = run_study(replace(request, splits=splits), Told())
+    assert first.study.cohort["left_out"] == ["P03"]
+    assert again.study.name == first.study.name
+    assert seen == [(first.study.name, 0, 2), (first.study.name, 2, 0)]

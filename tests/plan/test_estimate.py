@@ -16,8 +16,8 @@ LEARNER = replace(NETWORK, name="learner", family="radiomics", trains=False, res
 INFOS = {info.name: info for info in (NETWORK, OTHER, LEARNER)}
 
 
-def fit(method, number=0):
-    return {"key": f"{method}-{number}", "kind": "fit", "method": method}
+def fit(method, number=0, **more):
+    return {"key": f"{method}-{number}", "kind": "fit", "method": method, "spec": {}, **more}
 
 
 def forecast(*jobs, workers=1):
@@ -52,7 +52,7 @@ def test_many_cheap_jobs_that_end_fast_do_not_shorten_the_networks_that_are_stil
     made = forecast(*(fit("learner", n) for n in range(20)), fit("net"), fit("net", 1))
     for n in range(20):
         made.started(f"learner-{n}", at=0.1 * n)
-        made.ended(f"learner-{n}", at=0.1 * (n + 1))  # 20 times as fast as declared
+        made.ended(f"learner-{n}", at=0.1 * (n + 1), ok=True)  # 20 times as fast as declared
     assert made.remaining_s(at=2.0) == pytest.approx(120, rel=0.01)
 
 
@@ -60,14 +60,14 @@ def test_a_family_is_corrected_by_what_it_took_itself():
     made = forecast(fit("net"), fit("net", 1), fit("other"), fit("other", 1))
     for name, end in (("net-0", 120.0), ("other-0", 150.0)):
         made.started(name, at=0.0 if name == "net-0" else 120.0)
-        made.ended(name, at=end)
+        made.ended(name, at=end, ok=True)
     assert made.remaining_s(at=150.0) == pytest.approx(120 + 30, rel=0.01)
 
 
 def test_what_no_job_of_the_family_has_measured_is_corrected_by_all_others():
     made = forecast(fit("net"), fit("other"))
     made.started("net-0", at=0.0)
-    made.ended("net-0", at=120.0)
+    made.ended("net-0", at=120.0, ok=True)
     assert made.remaining_s(at=120.0) == pytest.approx(120, rel=0.01)
 
 
@@ -88,6 +88,25 @@ def test_a_running_job_counts_with_its_rest_and_a_late_one_with_some():
     made.started("net-0", at=0.0)
     assert made.remaining_s(at=20.0) == pytest.approx(40, abs=0.2)
     assert made.remaining_s(at=100.0) == pytest.approx(10)
+
+
+def test_jobs_that_fail_at_once_say_nothing_of_those_that_are_to_come():
+    made = forecast(*(fit("net", n) for n in range(4)))
+    for n in range(3):
+        made.started(f"net-{n}", at=float(n))
+        made.ended(f"net-{n}", at=n + 0.1, ok=False)
+    assert made.remaining_s(at=3.0) == pytest.approx(60 + PROCESS_S)
+
+
+def test_a_job_with_two_threads_takes_two_workers_and_the_gpu_one_job_at_a_time():
+    wide = forecast(fit("net", threads=2), fit("net", 1, threads=2), workers=2)
+    assert wide.remaining_s(0.0) == pytest.approx(2 * (60 + PROCESS_S))
+    on_gpu = forecast(*(fit("net", n, spec={"device": "cuda"}) for n in range(3)), workers=4)
+    assert on_gpu.remaining_s(0.0) == pytest.approx(3 * (60 + PROCESS_S))
+
+
+def test_a_trained_method_without_images_is_not_done_at_once():
+    assert declared_s(fit("net"), NETWORK, QUICK, None) == pytest.approx(60 + PROCESS_S)
 
 
 def test_nothing_to_do_takes_no_time():
