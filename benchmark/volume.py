@@ -15,6 +15,11 @@ FILL = {"PET": 0.0, "CT": -1000.0, "MR": 0.0, "MASK": 0.0}
 """What stands outside the scanned extent: air."""
 
 
+NETWORK_MULTIPLE = 16
+"""Voxels of which every side of a grid must be a multiple: networks halve it four times and join it again, and fail on
+any other, such as 64 x 64 x 56."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Volume:
     """Header plus a way to get the voxels.
@@ -74,8 +79,3 @@ def left_right_axis(affine: NDArray[np.float64]) -> int:
     """Return the array axis that runs most nearly along the patient's left-right direction (world x)."""
     directions = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
     return int(np.argmax(np.abs(directions[0])))
-
-
-NETWORK_MULTIPLE = 16
-"""Voxels of which every side of a grid must be a multiple: networks halve it four times and join it again, and fail on
-any other, such as 64 x 64 x 56."""

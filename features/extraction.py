@@ -11,6 +11,26 @@ import numpy as np
 from survbench.io.files import finite, write_json
 from survbench.io.hashing import digest
 
+WAVELET_REACH = 3
+"""Voxels that coif1 looks beyond the mask (6 taps); past the border of the grid it goes on at the opposite one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Extraction:
+    """A patient's features and what a reader must know to trust them.
+
+    Attributes:
+        values: features by name; NaN for one that does not exist.
+        grey_levels: how many grey levels the mask holds in each image, by ``<channel>_<image>``.
+        constant: images that have one intensity in the mask.
+        margin: voxels between the mask and the border of the grid; 0 for a mask that touches it.
+    """
+
+    values: Mapping[str, float]
+    grey_levels: Mapping[str, int]
+    constant: tuple[str, ...]
+    margin: int
+
 
 def radiomics_path(out: Path, key: str) -> Path:
     """Return where the features of one patient lie."""
@@ -46,24 +66,3 @@ def read_radiomics(out: Path, key: str) -> Extraction | None:
         return None
     values = {name: np.nan if v is None else v for name, v in content["values"].items()}
     return Extraction(values, content["grey_levels"], tuple(content["constant"]), content["margin"])
-
-
-WAVELET_REACH = 3
-"""Voxels that coif1 looks beyond the mask (6 taps); past the border of the grid it goes on at the opposite one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Extraction:
-    """A patient's features and what a reader must know to trust them.
-
-    Attributes:
-        values: features by name; NaN for one that does not exist.
-        grey_levels: how many grey levels the mask holds in each image, by ``<channel>_<image>``.
-        constant: images that have one intensity in the mask.
-        margin: voxels between the mask and the border of the grid; 0 for a mask that touches it.
-    """
-
-    values: Mapping[str, float]
-    grey_levels: Mapping[str, int]
-    constant: tuple[str, ...]
-    margin: int

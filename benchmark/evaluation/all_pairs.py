@@ -11,6 +11,19 @@ from survbench.evaluation.sample import PERMUTATIONS, Measured, fold_concordance
 from survbench.io.files import finite, rounded
 from survbench.statistics.paired_tests import smallest_detectable_difference
 
+Matrix = tuple[tuple[float | None, ...], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairMatrix:
+    """Every ranked method against every other, row minus column; ``p_holm`` is adjusted over all pairs."""
+
+    methods: tuple[str, ...] = ()
+    difference: Matrix = ()
+    se: Matrix = ()
+    p: Matrix = ()
+    p_holm: Matrix = ()
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
@@ -107,17 +120,3 @@ def rows(compared: Compared) -> Iterator[tuple[object, ...]]:
     """Yield all pairs as rows of :data:`COLUMNS`."""
     for pair in compared.pairs:
         yield tuple(asdict(pair).values())
-
-
-Matrix = tuple[tuple[float | None, ...], ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PairMatrix:
-    """Every ranked method against every other, row minus column; ``p_holm`` is adjusted over all pairs."""
-
-    methods: tuple[str, ...] = ()
-    difference: Matrix = ()
-    se: Matrix = ()
-    p: Matrix = ()
-    p_holm: Matrix = ()

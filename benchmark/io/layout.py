@@ -1,11 +1,13 @@
-"""Names of the files and folders of an output folder, and the version of what they hold."""
+"""What an output folder holds, as far as several rooms must agree on it: version, states, names of files."""
 
 from __future__ import annotations
 
 from typing import Literal
 
-TUNED = "tuned.json"
 SCHEMA = 4
+"""Version of the files of runs and studies; another version is not read."""
+TUNED = "tuned.json"
+"""What a search tried and chose."""
 SELECTED = "selected.json"
 """What a fit made of each feature and clinical column; only methods that tell it have this file."""
 Status = Literal["ok", "skipped", "failed", "timeout", "oom"]
