@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -17,6 +18,8 @@ from survbench.plan.registry import registry
 from survbench.plan.study import Study, read_study
 from survbench.runs.store import Store
 
+KEY = re.compile(r"[0-9a-f]{32}")
+"""What the key of a job looks like; a folder of another name is not ours unless it holds a job."""
 PART = ".part-"
 """Between a run's key and a random word: a folder that a killed process was writing."""
 
@@ -76,7 +79,7 @@ def clean(store: Store) -> tuple[Removed, ...]:
     Raises:
         BenchError: there is no study, a study does not say which runs it needs, or the output folder is in use.
     """
-    if not _study_files(store):
+    if not _study_folders(store):
         raise BenchError(
             f"There is no study under {store.root}, so nothing would stay. Give the folder of 'bench run' with --out."
         )
@@ -104,16 +107,23 @@ def _read(store: Store) -> _Output:
     return _Output(jobs, frozenset(needed), unsure=bool(upstream))
 
 
-def _study_files(store: Store) -> list[Path]:
-    return sorted((store.root / "studies").glob("*/study.json"))
+def _study_folders(store: Store) -> list[Path]:
+    """Return the folders of all studies, also of those that cannot be reached now: behind a dangling link, or of
+    somebody else.
+    """
+    studies = store.root / "studies"
+    return sorted(path for path in studies.iterdir() if path.is_dir() or path.is_symlink()) if studies.is_dir() else []
 
 
 def _studies(store: Store) -> Iterator[Study]:
-    for path in _study_files(store):
+    for folder in _study_folders(store):
         try:
-            yield read_study(path.parent)
+            yield read_study(folder)
         except (OSError, BenchError) as error:
-            raise BenchError(f"It is not known which runs {path.parent.name} refers to: {error}") from error
+            raise BenchError(
+                f"It is not known which runs {folder.name} refers to: {error}. Nothing was removed; make that study "
+                f"readable, or remove {folder} if you do not need it."
+            ) from error
 
 
 def _upstream_of_unstarted(study: Study, jobs: Mapping[str, Mapping[str, Any] | None]) -> set[str]:
@@ -134,14 +144,15 @@ def _upstream_of_unstarted(study: Study, jobs: Mapping[str, Mapping[str, Any] | 
 
 def _runs(store: Store, output: _Output) -> Iterator[tuple[Path, str]]:
     for key, job in output.jobs.items():
-        if key not in output.needed:
+        if key not in output.needed and (job is not None or KEY.fullmatch(key)):
             yield store.folder(key), "a run that cannot be read" if job is None else label(job)
 
 
 def _scratch(store: Store, output: _Output) -> Iterator[tuple[Path, str]]:
     for folder in _folders(store.root / "scratch"):
-        may_be_needed = output.unsure and output.jobs.get(folder.name) is None
-        if folder.name not in output.needed and not may_be_needed:
+        known = output.jobs.get(folder.name) is not None
+        ours = known or (not output.unsure and KEY.fullmatch(folder.name))
+        if folder.name not in output.needed and ours:
             yield folder, "what an unfinished job kept"
 
 

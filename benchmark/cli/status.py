@@ -147,7 +147,7 @@ def _runs_of(store: Store, job: str) -> list[Run]:
 
     folders = sorted(p.parent for p in (store.root / "runs").glob("*/run.json"))
     runs = [run for folder in folders if (run := store.read(folder.name)) is not None]
-    chosen = [run for run in runs if run.key.startswith(job) or run.job["method"] == job]
+    chosen = [run for run in runs if run.key.startswith(job) or run.job.get("method") == job]
     if not chosen:
         raise BenchError(
             f"No job under {store.root} is called {job!r}. 'bench status' shows the methods that have run."

@@ -106,7 +106,10 @@ def _spec(name: str) -> ModuleSpec | None:
         return None  # a function of a module; to look for it would import the module, and torch with it
     try:
         return find_spec(name) if name else None
-    except ModuleNotFoundError:
+    except (
+        Exception,
+        SystemExit,
+    ):  # the __init__ of a plugin's package is foreign code; its method will fail by itself
         return None
 
 

@@ -51,7 +51,7 @@ class Registry:
         """
         parts = [part for part in (p.strip() for p in wanted.split(",")) if part]
         chosen = [part for part in parts if not part.startswith("-")]
-        left_out = [part[1:] for part in parts if part.startswith("-")]
+        left_out = [part[1:].strip() for part in parts if part.startswith("-")]
         if not parts:
             raise BenchError(
                 f"--methods {wanted!r} names no method. Give 'all', names separated by commas, or @FAMILY."

@@ -95,7 +95,8 @@ class Store:
             record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
         except (FileNotFoundError, json.JSONDecodeError, UnicodeDecodeError):
             return None
-        return Run(key, folder, job, record)
+        whole = isinstance(job, dict) and isinstance(record, dict) and "status" in record
+        return Run(key, folder, job, record) if whole else None
 
     def is_done(self, key: str, *, with_model: bool = False) -> bool:
         """Say whether a run is complete and its files are as they were written.
@@ -107,8 +108,8 @@ class Store:
         if not (folder / "DONE").is_file():
             return False
         try:
-            files: dict[str, str] = json.loads((folder / "DONE").read_text(encoding="utf-8"))["files"]
-        except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError):
+            files = dict[str, str](json.loads((folder / "DONE").read_text(encoding="utf-8"))["files"])
+        except (ValueError, KeyError, TypeError):
             log.warning("%s is damaged; the job runs again", folder / "DONE")
             return False
         for name, checksum in files.items():

@@ -98,7 +98,8 @@ def test_a_job_tells_how_it_ended_and_what_it_printed(bench, store, written):
 def test_clean_removes_what_no_study_refers_to_and_says_so(bench, store, written):
     before = runs(store)
     a_run(store, "stray")
-    scratch(store, "unfinished")
+    unfinished = "0123456789abcdef" * 2
+    scratch(store, unfinished)
     scratch(store, "good-0-1")
     (store.root / "runs" / "good-0-0.part-1x").mkdir()
     for kept in ("cache", "cohorts"):
@@ -106,7 +107,7 @@ def test_clean_removes_what_no_study_refers_to_and_says_so(bench, store, written
         (store.root / kept / "file").write_text("of a cohort")
     expected = disk_use(store).unreferenced + 4
     told = json.loads(bench("status", "--clean", "--out", store.root, "--json").stdout)
-    assert [one["path"] for one in told["removed"]] == ["runs/good-0-0.part-1x", "runs/stray", "scratch/unfinished"]
+    assert [one["path"] for one in told["removed"]] == ["runs/good-0-0.part-1x", "runs/stray", f"scratch/{unfinished}"]
     assert told["bytes"] == sum(one["bytes"] for one in told["removed"]) == expected
     assert runs(store) == before
     assert [p.name for p in (store.root / "scratch").iterdir()] == ["good-0-1"]
@@ -179,9 +180,34 @@ def test_without_a_study_or_in_a_run_nothing_is_removed(bench, store, written):
     (written.folder(store.root) / "study.json").unlink()
     ended = bench("status", "--clean", "--out", store.root)
     assert ended.returncode == 2
+    assert f"It is not known which runs {written.name} refers to" in ended.stderr
+    written.folder(store.root).rmdir()
+    ended = bench("status", "--clean", "--out", store.root)
+    assert ended.returncode == 2
     assert "There is no study under" in ended.stderr
     assert "stray" in runs(store)
     both = bench("status", "good", "--clean", "--out", store.root)
     assert both.stderr == (
         "Error: --clean removes what no study refers to, of all jobs. Leave out 'good' or --clean.\n"
     )
+
+
+def test_a_study_that_cannot_be_reached_keeps_its_runs(bench, store, written):
+    a_run(store, "stray")
+    away = store.root / "studies" / "on-another-disk"
+    away.symlink_to(store.root / "not-mounted")
+    ended = bench("status", "--clean", "--out", store.root)
+    assert ended.returncode == 2
+    assert "It is not known which runs on-another-disk refers to" in ended.stderr
+    assert "stray" in runs(store)
+
+
+def test_folders_that_are_not_ours_stay(bench, store, written):
+    for name in ("runs/my-notes", "scratch/mine", "runs/.hidden"):
+        (store.root / name).mkdir(parents=True)
+    a_run(store, "stray")
+    ended = bench("status", "--clean", "--out", store.root)
+    assert ended.returncode == 0
+    assert "stray" not in runs(store)
+    assert {"my-notes", ".hidden"} <= set(runs(store))
+    assert (store.root / "scratch" / "mine").is_dir()
