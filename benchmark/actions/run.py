@@ -29,7 +29,7 @@ from survbench.runs.provenance import provenance
 from survbench.runs.store import Store
 from survbench.work.fit import run_fit
 from survbench.work.predict import run_predict
-from survbench.work.process import log_tail
+from survbench.work.process_limits import log_tail
 from survbench.work.tune import run_tune
 
 if TYPE_CHECKING:

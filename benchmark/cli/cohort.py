@@ -33,7 +33,7 @@ CohortName = Annotated[str, typer.Argument(help=COHORT_HELP)]
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     group = typer.Typer(help="Describe a cohort of your own, check it, extract its radiomics.", no_args_is_help=True)
-    group.command("init", epilog=examples("bench cohort init my-cohort/ --table clinical.csv"))(init)
+    group.command("init", epilog=examples("bench cohort init my-cohort/ --table my-cohort/clinical.csv"))(init)
     group.command("check", epilog=examples("bench cohort check my-cohort/", "bench cohort check sts51 --data ~/sts51"))(
         check
     )
@@ -120,7 +120,7 @@ def features(
     from survbench.actions.extract import check_table_path, extract_cohort, write_table
     from survbench.cli.progress import watching
     from survbench.plan.profile import load_profile
-    from survbench.work.process import available_workers
+    from survbench.work.process_limits import available_workers
 
     if to is not None:
         check_table_path(to)

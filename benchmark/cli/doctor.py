@@ -78,7 +78,7 @@ def _machine(out: Path) -> list[dict[str, Any]]:
     import shutil
 
     import psutil
-    from survbench.work.process import available_workers
+    from survbench.work.process_limits import available_workers
 
     memory = psutil.virtual_memory()
     existing = next(p for p in (out, *out.parents) if p.exists())

@@ -65,7 +65,7 @@ def new(
     _write_plugin(target, {"{{name}}": name, "{{module}}": module, "{{class}}": name.title().replace("-", "")})
     say(f"Wrote {target / f'{module}.py'}; change it into your method.")
     if not install:
-        say(f"Install it with: pip install -e {target}")
+        say(f"Install it with: pip install -e {target}. Then: bench method test {name}")
         return
     _install(target)
     say(f"Installed. Next: 'bench method test {name}', then 'bench run --methods {name},radiomics-lasso-cox'.")

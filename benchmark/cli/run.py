@@ -59,7 +59,7 @@ def run(
     ] = "last",
     tune: Annotated[
         Literal["none", "paper", "nested"],
-        typer.Option(help="Hyper-parameters: as declared, by inner folds, or the published (optimistic) way."),
+        typer.Option(help="Hyper-parameters: as declared, the published (optimistic) way, or by inner folds."),
     ] = "none",
     seeds: Annotated[int, typer.Option(min=1, help="Seeds per stochastic method; the board shows mean and sd.")] = 1,
     workers: Workers = None,
@@ -81,7 +81,7 @@ def run(
     from survbench.actions.request import Request
     from survbench.actions.run import run_study
     from survbench.plan.profile import load_profile
-    from survbench.work.process import available_workers
+    from survbench.work.process_limits import available_workers
 
     request = Request(
         methods=methods,
@@ -136,7 +136,7 @@ def _show_dry_run(planned: Planned, request: Request, *, as_json: bool) -> None:
 
 def _track(result: Result, request: Request, uri: str | None) -> None:
     from survbench.runs.store import Store
-    from survbench.tracking.projection import TrackingError, track
+    from survbench.tracking.mlflow_writer import TrackingError, track
 
     try:
         track(result.study, Store(request.out), request.out, tracking_uri=uri)

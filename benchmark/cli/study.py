@@ -120,7 +120,7 @@ def null_check(
     from survbench.actions.null_check import null_check as permuted
     from survbench.actions.request import Request
     from survbench.plan.profile import load_profile
-    from survbench.work.process import available_workers
+    from survbench.work.process_limits import available_workers
 
     request = Request(
         methods=methods,

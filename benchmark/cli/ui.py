@@ -52,7 +52,7 @@ def _track(out: Path, uri: str | None) -> None:
     from survbench.errors import BenchError
     from survbench.plan.study import find_studies, latest_study
     from survbench.runs.store import Store
-    from survbench.tracking.projection import TrackingError, track
+    from survbench.tracking.mlflow_writer import TrackingError, track
 
     latest_study(out)
     for study in find_studies(out):
@@ -68,7 +68,7 @@ def _serve(out: Path, host: str, port: int, uri: str | None) -> None:
     import os
     import subprocess
 
-    from survbench.tracking.projection import default_uri, ui_command, ui_environment
+    from survbench.tracking.mlflow_writer import default_uri, ui_command, ui_environment
 
     say(f"MLflow on http://{host}:{port} (stop with Ctrl-C)")
     environment = {**os.environ, **ui_environment()}

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from survbench.io.layout import Status
-from survbench.work.process import GRACE_S
+from survbench.work.process_limits import GRACE_S
 
 PRELOAD = ["survbench.jobs.preload"]
 POLL_S = 0.5

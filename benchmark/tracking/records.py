@@ -1,5 +1,5 @@
 """What MLflow is to hold of a study, as plain values: a record per method, below it one per job and trial, and one for
-the board. :mod:`survbench.tracking.projection` writes them.
+the board. :mod:`survbench.tracking.mlflow_writer` writes them.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from survbench.work.inputs import inputs, labelled, masks_of
 from survbench.work.prediction_table import write_predictions
 from survbench.work.predictions import BadPredictionError, predict
 from survbench.work.prepared import PreparedCohort
-from survbench.work.process import limit_threads, logged
+from survbench.work.process_limits import limit_threads, logged
 from survbench.work.record import finish
 from survbench.work.survival_curves import calibrate, with_curves
 

@@ -12,7 +12,7 @@ from survbench.work.inputs import inputs, masks_of
 from survbench.work.prediction_table import write_predictions
 from survbench.work.predictions import predict
 from survbench.work.prepared import PreparedCohort
-from survbench.work.process import limit_threads, logged
+from survbench.work.process_limits import limit_threads, logged
 from survbench.work.record import finish
 from survbench.work.survival_curves import with_curves
 

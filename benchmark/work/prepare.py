@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from survbench.cohort import Subject
 from survbench.datasets.preprocessing.cache import volume_store
 from survbench.features.extraction import write_radiomics
-from survbench.work.process import limit_threads
+from survbench.work.process_limits import limit_threads
 
 if TYPE_CHECKING:
     from survbench.datasets.preprocessing.grid import Grid, Point

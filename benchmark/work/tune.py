@@ -23,7 +23,7 @@ from survbench.work.construct import construct
 from survbench.work.inputs import inputs, labelled
 from survbench.work.predictions import predict
 from survbench.work.prepared import PreparedCohort
-from survbench.work.process import GRACE_S, limit_threads, logged
+from survbench.work.process_limits import GRACE_S, limit_threads, logged
 from survbench.work.record import finish
 from survbench.work.search import Tuned, tune
 

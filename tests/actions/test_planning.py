@@ -32,12 +32,12 @@ def test_a_key_covers_all_code_that_runs_and_the_libraries(fresh_code, monkeypat
 
     before = keys()
     assert keys() == before
-    source = code_key._source
+    source = code_key._content
     for name in ("survbench.api", "survbench.work.prepared", "survbench.work.fit", "survbench.features.clinical"):
         changed = cache(lambda m, n=name: source(m) + ("# changed" if m == n else ""))
-        monkeypatch.setattr(code_key, "_source", changed)
+        monkeypatch.setattr(code_key, "_content", changed)
         assert keys().isdisjoint(before), name
-    monkeypatch.setattr(code_key, "_source", source)
+    monkeypatch.setattr(code_key, "_content", source)
     assert keys() == before
     monkeypatch.setattr(job, "installed_version", lambda _: "99")
     assert keys().isdisjoint(before)

@@ -175,7 +175,7 @@ def test_the_report_is_a_page_of_the_site_with_its_numbers_beside_it(nested):
 
 def test_mlflow_shows_the_trials_below_their_run(nested):
     from mlflow import MlflowClient
-    from survbench.tracking.projection import default_uri, track
+    from survbench.tracking.mlflow_writer import default_uri, track
 
     request, result = nested
     store = Store(request.out)

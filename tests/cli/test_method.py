@@ -27,7 +27,7 @@ def test_a_new_method_is_written_with_its_name_and_never_over_another(bench, tmp
     assert ended.returncode == 0
     assert ended.stdout.splitlines() == [
         "Wrote my-own-method/my_own_method.py; change it into your method.",
-        "Install it with: pip install -e my-own-method",
+        "Install it with: pip install -e my-own-method. Then: bench method test my-own-method",
     ]
     text = (tmp_path / "my-own-method" / "my_own_method.py").read_text()
     assert "class MyOwnMethod:" in text

@@ -7,7 +7,7 @@ import subprocess
 import numpy as np
 import pytest
 from survbench.runs.store import Store
-from survbench.tracking import projection
+from survbench.tracking import mlflow_writer
 from toy_study import method, study
 
 
@@ -25,13 +25,13 @@ def done(monkeypatch):
 
     def track(study, store, out, *, tracking_uri, trust_ledger):
         steps.append(("track", study.name, tracking_uri))
-        return projection.TrackReport(tracking_uri or "sqlite", 2, 1)
+        return mlflow_writer.TrackReport(tracking_uri or "sqlite", 2, 1)
 
     def serve(command, **_):
         steps.append(("serve", command[-3:]))
         return subprocess.CompletedProcess(command, 0)
 
-    monkeypatch.setattr(projection, "track", track)
+    monkeypatch.setattr(mlflow_writer, "track", track)
     monkeypatch.setattr(subprocess, "run", serve)
     return steps
 
@@ -57,9 +57,9 @@ def test_only_track_serves_nothing(bench, out, done):
 
 def test_an_mlflow_that_cannot_be_written_ends_with_2(bench, out, done, monkeypatch):
     def track(*_, **__):
-        raise projection.TrackingError("OperationalError: disk I/O error.")
+        raise mlflow_writer.TrackingError("OperationalError: disk I/O error.")
 
-    monkeypatch.setattr(projection, "track", track)
+    monkeypatch.setattr(mlflow_writer, "track", track)
     ended = bench("ui", "--out", out)
     assert (ended.returncode, ended.stdout, done) == (2, "", [])
     assert ended.stderr.startswith("Error: MLflow could not be updated: OperationalError: disk I/O error. Fix it")

@@ -28,7 +28,7 @@ from survbench.leaderboard.writers.board_files import write_board
 from survbench.plan.profile import load_profile
 from survbench.plan.registry import registry
 from survbench.runs.store import Store
-from survbench.tracking.projection import default_uri, track
+from survbench.tracking.mlflow_writer import default_uri, track
 from toy_site import fill
 from toy_study import IDS, method, outcomes, put, study
 

@@ -1,4 +1,4 @@
-"""The process of a job: its threads and its log."""
+"""Limits of a job's process: threads, time after its deadline, length of its log."""
 
 from __future__ import annotations
 

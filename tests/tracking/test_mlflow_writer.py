@@ -16,7 +16,7 @@ from survbench.actions.run import run_study
 from survbench.actions.watcher import Silent
 from survbench.plan.profile import load_profile
 from survbench.runs.store import Store
-from survbench.tracking.projection import LEDGER, TrackingError, default_uri, track
+from survbench.tracking.mlflow_writer import LEDGER, TrackingError, default_uri, track
 
 
 @pytest.fixture(scope="module")
