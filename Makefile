@@ -45,7 +45,7 @@ types: setup
 
 # rooms, modules, lines and imports of the code; fails where an import runs up or in a circle
 structure: types
-	cd build/types && ../../$(BIN)/python ../../docs/scripts/structure.py
+	cd build/types && PYTHONPATH=. ../../$(BIN)/python ../../docs/scripts/structure.py
 
 clean:
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache *.egg-info

@@ -23,6 +23,8 @@ CONTRACTS = Path(__file__).parents[2] / "pyproject.toml"
 def main() -> int:
     """Print the graph; return 1 if an arrow runs up or rooms import each other in a circle."""
     graph = grimp.build_graph("survbench")
+    if "survbench.models" not in graph.modules:
+        sys.exit("survbench is not one folder here. Run it by 'make structure'.")
     modules = sorted(graph.modules)
     rooms = {name: _room(name, graph) for name in modules}
     root = Path("survbench")
