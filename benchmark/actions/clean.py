@@ -16,12 +16,10 @@ from survbench.errors import BenchError
 from survbench.plan.job import label, required_keys
 from survbench.plan.registry import registry
 from survbench.plan.study import Study, read_study
-from survbench.runs.store import Store
+from survbench.runs.store import PART, Store
 
 KEY = re.compile(r"[0-9a-f]{32}")
 """What the key of a job looks like; a folder of another name is not ours unless it holds a job."""
-PART = ".part-"
-"""Between a run's key and a random word: a folder that a killed process was writing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -59,7 +59,8 @@ def prepare_source(
     grid = cohorts.grid
     if grid is None:
         return Preparation({}, {}, len(source.cohort))
-    features = _radiomics_keys(cohorts, source)
+    keys = {s.id: cohorts.radiomics_key(source, cohorts.volume_keys(source, s)) for s in source.cohort.subjects}
+    features = {i: key for i, key in keys.items() if key is not None}
     known = {i: found for i, key in features.items() if (found := read_radiomics(out, key)) is not None}
     absent = {s.id for s in unprepared(cohorts, source, out)} | (features.keys() - known.keys())
     work = [s for s in source.cohort.subjects if s.id in absent]
@@ -98,19 +99,14 @@ def unprepared(cohorts: Cohorts, source: SourceCohort, out: Path) -> list[Subjec
     """Return the patients of one of the cohorts of whom something is not in the cache; what is there may be damaged."""
     if cohorts.grid is None:
         return []
-    store, features = volume_store(out), _radiomics_keys(cohorts, source)
-    return [
-        s
-        for s in source.cohort.subjects
-        if not all(store.has(key) for key in cohorts.volume_keys(source, s).values())
-        or (s.id in features and not radiomics_path(out, features[s.id]).is_file())
-    ]
-
-
-def _radiomics_keys(cohorts: Cohorts, source: SourceCohort) -> dict[str, str]:
-    """Return the cache key of each patient's radiomics; nothing where nobody asks for any."""
-    keys = {s.id: cohorts.radiomics_key(source, cohorts.volume_keys(source, s)) for s in source.cohort.subjects}
-    return {i: key for i, key in keys.items() if key is not None}
+    store, absent = volume_store(out), []
+    for subject in source.cohort.subjects:
+        volumes = cohorts.volume_keys(source, subject)
+        features = cohorts.radiomics_key(source, volumes)
+        whole = all(map(store.has, volumes.values()))
+        if not whole or (features is not None and not radiomics_path(out, features).is_file()):
+            absent.append(subject)
+    return absent
 
 
 def _problems(ended: Ended) -> dict[str, str]:

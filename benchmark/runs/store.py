@@ -32,6 +32,9 @@ from survbench.io.layout import SCHEMA, SELECTED, Status
 if TYPE_CHECKING:
     import pandas as pd
 
+PART = ".part-"
+"""Between a run's key and a random word: a folder that is being written, or that a killed process was writing."""
+
 log = logging.getLogger(__name__)
 
 
@@ -125,7 +128,7 @@ class Store:
     def writing(self, key: str) -> Iterator[Path]:
         """Give a temporary folder to fill; without an exception it becomes the run's folder, sealed, in one rename."""
         (self.root / "runs").mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(prefix=f"{key}.part-", dir=self.root / "runs"))
+        part = Path(tempfile.mkdtemp(prefix=f"{key}{PART}", dir=self.root / "runs"))
         try:
             yield part
             self._seal(part)
@@ -137,7 +140,7 @@ class Store:
     def record_failure(self, key: str, job: Mapping[str, Any], record: Mapping[str, Any], log_text: str) -> None:
         """Store how a job failed. Such a run is never taken for done: the next run tries it again."""
         (self.root / "runs").mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(prefix=f"{key}.part-", dir=self.root / "runs"))
+        part = Path(tempfile.mkdtemp(prefix=f"{key}{PART}", dir=self.root / "runs"))
         write_json(part / "job.json", job)
         write_json(part / "run.json", record)
         (part / "log.txt").write_text(log_text, encoding="utf-8")
@@ -145,7 +148,7 @@ class Store:
 
     def clear_leftovers(self) -> None:
         """Remove what killed writers left behind; call it under :meth:`lock`."""
-        for part in (self.root / "runs").glob("*.part-*"):
+        for part in (self.root / "runs").glob(f"*{PART}*"):
             shutil.rmtree(part, ignore_errors=True)
 
     def clear_scratch(self, keys: Iterable[str]) -> None:
@@ -193,7 +196,7 @@ class Store:
     def _replace(self, part: Path, key: str) -> None:
         target = self.folder(key)
         if target.exists():
-            old = Path(tempfile.mkdtemp(prefix=f"{key}.part-", dir=self.root / "runs"))
+            old = Path(tempfile.mkdtemp(prefix=f"{key}{PART}", dir=self.root / "runs"))
             target.rename(old / "replaced")
             part.rename(target)
             shutil.rmtree(old, ignore_errors=True)

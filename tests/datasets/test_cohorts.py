@@ -7,12 +7,12 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-from cohort_folder import SHAPE, write_cohort, write_image
-from survbench.datasets.cards.card import parse_card, read_card
+from cohort_folder import SHAPE, lines, write_cohort, write_image, write_lines
+from survbench.datasets.cards.card import parse_card
 from survbench.datasets.cohorts.draft import draft_card
 from survbench.datasets.cohorts.named import cohort_summaries, default_external, load_source
 from survbench.datasets.cohorts.validate import validate_named
-from survbench.datasets.readers.folder import inspect_cohort, read_cohort
+from survbench.datasets.readers.folder import inspect_cohort
 from survbench.errors import BenchError, UnknownNameError
 from survbench.plan.profile import load_profile
 
@@ -22,18 +22,6 @@ SMOKE = load_profile("smoke")
 @pytest.fixture
 def folder(tmp_path):
     return write_cohort(tmp_path / "toy")
-
-
-def read(folder, **options):
-    return read_cohort(read_card(folder / "cohort.yaml"), folder, **options)
-
-
-def lines(folder):
-    return (folder / "clinical.csv").read_text().splitlines()
-
-
-def write_lines(folder, rows):
-    (folder / "clinical.csv").write_text("\n".join(rows) + "\n")
 
 
 def test_a_good_cohort_has_no_error(folder):

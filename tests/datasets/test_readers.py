@@ -8,8 +8,8 @@ import struct
 import nibabel as nib
 import numpy as np
 import pytest
-from cohort_folder import AFFINE, CARD, SHAPE, write_cohort, write_image
-from survbench.datasets.cards.card import parse_card, read_card
+from cohort_folder import AFFINE, CARD, SHAPE, lines, read, write_cohort, write_image, write_lines
+from survbench.datasets.cards.card import parse_card
 from survbench.datasets.readers.folder import read_cohort
 from survbench.datasets.readers.nifti import (
     ImageError,
@@ -28,18 +28,6 @@ SMOKE = load_profile("smoke")
 @pytest.fixture
 def folder(tmp_path):
     return write_cohort(tmp_path / "toy")
-
-
-def read(folder, **options):
-    return read_cohort(read_card(folder / "cohort.yaml"), folder, **options)
-
-
-def lines(folder):
-    return (folder / "clinical.csv").read_text().splitlines()
-
-
-def write_lines(folder, rows):
-    (folder / "clinical.csv").write_text("\n".join(rows) + "\n")
 
 
 # --- a good folder

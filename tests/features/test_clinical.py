@@ -4,21 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from survbench.cohort import ClinicalColumn, Subject, UnlabelledCohort
+from survbench.cohort import UnlabelledCohort
 from survbench.features.clinical import ClinicalEncoder
-
-COLUMNS = (
-    ClinicalColumn("age", "numeric"),
-    ClinicalColumn("stage", "ordinal", ("I", "II", "III")),
-    ClinicalColumn("site", "categorical", ("a", "b", "c")),
-)
-
-
-def patients(rows):
-    subjects = tuple(
-        Subject(f"P{i}", "A", dict(zip(("age", "stage", "site"), row, strict=True)), {}) for i, row in enumerate(rows)
-    )
-    return UnlabelledCohort(subjects=subjects, clinical_columns=COLUMNS)
+from toy_clinical import patients
 
 
 def test_encoding_uses_the_training_folds_values_alone():

@@ -3,21 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from survbench.cohort import ClinicalColumn, Cohort, FeatureTable, Subject, UnlabelledCohort
+from survbench.cohort import Cohort, FeatureTable
 from survbench.models.learners.design import Design
-
-COLUMNS = (
-    ClinicalColumn("age", "numeric"),
-    ClinicalColumn("stage", "ordinal", ("I", "II", "III")),
-    ClinicalColumn("site", "categorical", ("a", "b", "c")),
-)
-
-
-def patients(rows):
-    subjects = tuple(
-        Subject(f"P{i}", "A", dict(zip(("age", "stage", "site"), row, strict=True)), {}) for i, row in enumerate(rows)
-    )
-    return UnlabelledCohort(subjects=subjects, clinical_columns=COLUMNS)
+from toy_clinical import COLUMNS, patients
 
 
 def test_a_design_screens_before_it_removes_redundancy_and_leaves_clinical_columns_alone():

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+from survbench.datasets.cards.card import read_card
+from survbench.datasets.readers.folder import read_cohort
 
 CARD = """
 name: toy
@@ -52,3 +54,18 @@ def write_cohort(folder: Path, patients: int = 12, *, card: str = CARD) -> Path:
     (folder / "clinical.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
     (folder / "cohort.yaml").write_text(card, encoding="utf-8")
     return folder
+
+
+def read(folder: Path, **options):
+    """Read the cohort that a folder's card describes."""
+    return read_cohort(read_card(folder / "cohort.yaml"), folder, **options)
+
+
+def lines(folder: Path):
+    """Return the lines of the folder's table."""
+    return (folder / "clinical.csv").read_text().splitlines()
+
+
+def write_lines(folder: Path, rows):
+    """Replace the folder's table."""
+    (folder / "clinical.csv").write_text("\n".join(rows) + "\n")
