@@ -8,13 +8,39 @@ from pydantic import Field, model_validator
 from survbench.io.config import Strict
 
 Positive = Annotated[int, Field(gt=0)]
+PUBLISHED_STEPS = 15_000
+
+
+class ShortBudget(Strict):
+    """What replaces the published way of training where there are a hundred times fewer steps than published.
+
+    It is one for all networks and leaves their architecture alone; docs/explanation/short-budgets.md has the
+    measurements behind it.
+
+    Attributes:
+        peak_learning_rate: the rate rises to this in a straight line, then falls to 0 along half a cosine (one cycle).
+        warm_up: share of the steps in which it rises.
+        adam_beta2: how long Adam remembers squared gradients; published 0.999, the mean of about 1,000 steps.
+        zero_start: start the weights of the last survival layer at 0, so that a random risk sends no gradient into the
+            segmentation branch.
+        risk_set: whom the Cox loss compares an event with: the patients of the ``batch``, as published, or all of the
+            training ``fold``, by the risks that the network gave them last.
+        survival_weight: factor of L_sur among the losses.
+    """
+
+    peak_learning_rate: Annotated[float, Field(gt=0)]
+    warm_up: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    adam_beta2: Annotated[float, Field(gt=0, lt=1)] = 0.999
+    zero_start: bool = False
+    risk_set: Literal["batch", "fold"] = "batch"
+    survival_weight: Annotated[float, Field(gt=0)] = 1.0
 
 
 class Training(Strict):
     """How long networks train.
 
-    The published schedule (15,000 steps) is compressed to ``steps``; with far fewer steps the published learning rates
-    and batch-norm momentum do nothing, so they are scaled, and the board prints by how much. ``clip_norm`` bounds the
+    The published schedule (15,000 steps) is compressed to ``steps`` and its learning rates are multiplied by
+    ``learning_rate_scale``, or ``short_budget`` replaces it. The board prints which. ``clip_norm`` bounds the
     norm of the gradient. It is not published, and needed on small grids: at 32 voxels the deepest maps of the cascaded
     network are single voxels, batch normalisation over a batch of them makes the first gradients of L_sur a thousand
     times those of L_seg, and Adam divides by what it has seen for a thousand steps.
@@ -30,10 +56,28 @@ class Training(Strict):
     learning_rate_scale: Annotated[float, Field(gt=0)] = 1.0
     batch_norm_momentum: Annotated[float, Field(gt=0, le=1)] = 0.01
     clip_norm: Annotated[float, Field(gt=0)] | None = None
+    short_budget: ShortBudget | None = None
     evaluations: Annotated[int, Field(ge=0)] = 20
     micro_batches: Positive = 1
     precision: Literal["float32", "bfloat16"] = "float32"
     memory_layout: Literal["auto", "contiguous", "channels_last"] = "auto"
+
+    @property
+    def words(self) -> str:
+        """How far this is from the published training, for a reader of the board."""
+        steps = f"{self.steps:,} steps instead of the published {PUBLISHED_STEPS:,}"
+        if self.short_budget is None:
+            return f"{steps}, at {self.learning_rate_scale:g} times the published learning rates"
+        return f"{steps}, in one cycle of learning rates up to {self.short_budget.peak_learning_rate:g}"
+
+    @model_validator(mode="after")
+    def _one_schedule(self) -> Training:
+        if self.short_budget is not None and self.learning_rate_scale != 1:
+            raise ValueError(
+                "learning_rate_scale multiplies the published learning rates, which short_budget replaces; give one "
+                "of the two"
+            )
+        return self
 
     @model_validator(mode="after")
     def _parts_are_equal(self) -> Training:

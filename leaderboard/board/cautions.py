@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 from survbench.evaluation.gather import Gathered, Results
-from survbench.leaderboard.board.published import PUBLISHED_STEPS
 from survbench.plan.study import Study
+from survbench.training import PUBLISHED_STEPS, Training
 
 FEW_EVENTS = 10
 """Events below which the C-index of a fold, or of an external cohort, is called a coarse number."""
@@ -31,16 +31,15 @@ def _of_training(study: Study, results: Results) -> list[str]:
     """Return what the rows do not say about how the methods were trained."""
     warnings: list[str] = []
     profile, protocol = study.profile, study.protocol
-    steps = int(profile["training"]["steps"])
+    training = Training.model_validate(profile["training"])
     runs = [run for r in results.methods.values() for run in r.runs]
     # only networks count parameters
     networks = any("parameters" in run.record["description"] for run in runs)
     on_networks = any(r.runs and r.entry.family == "deep-features" for r in results.methods.values())
-    if steps < PUBLISHED_STEPS and (networks or on_networks):
+    if training.steps < PUBLISHED_STEPS and (networks or on_networks):
         warnings.append(
-            f"Profile '{profile['name']}' trains networks for {steps:,} steps instead of the published "
-            f"{PUBLISHED_STEPS:,} (learning rate x {profile['training']['learning_rate_scale']:g}): they are "
-            "under-trained, and their rows are no statement about the published methods."
+            f"Profile '{profile['name']}' trains networks for {training.words}: their rows are no statement about the "
+            "methods as published."
         )
     if protocol["selection"] == "paper":
         warnings.append(

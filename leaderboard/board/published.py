@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-PUBLISHED_STEPS = 15_000
-"""For how long the publication trained its networks (Meng et al., IEEE JBHI 26(9), 2022)."""
 SOURCE = "Meng et al., IEEE JBHI 26(9), 2022"
 PUBLISHED_ONSET = {
     "sur-hs": "about step 300",

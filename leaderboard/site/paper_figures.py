@@ -11,7 +11,7 @@ from survbench.leaderboard.site.charts import Chart, Line, settled_range
 from survbench.leaderboard.text.csv_text import csv_text
 
 ONSET_COLUMNS = (
-    "method", "onset", "lowest", "last", "rise", "rise_low", "rise_high", "fits", "learning_rate_scale", "published",
+    "method", "onset", "lowest", "last", "rise", "rise_low", "rise_high", "fits", "steps", "published",
 )  # fmt: skip
 """Of the table of onsets: steps, then the rise of the validation loss from the lowest mean to the last step."""
 CURVE_COLUMNS = ("method", "metric", "split", "step", "mean", "low", "high", "fits")
@@ -156,12 +156,12 @@ def onsets(figure: Figure, known: Mapping[str, Sequence[Curve]], titles: Mapping
     )
 
 
-def onset_rows(found: Sequence[Onset], learning_rate_scale: float) -> Iterator[tuple[object, ...]]:
+def onset_rows(found: Sequence[Onset], steps: int) -> Iterator[tuple[object, ...]]:
     """Yield onsets as rows of :data:`ONSET_COLUMNS`."""
     for o in found:
         step = "" if o.curve.onset is None else o.curve.onset
         yield (
-            o.method, step, o.curve.lowest[0], o.curve.last, *o.rise, o.curve.fits, learning_rate_scale, o.published,
+            o.method, step, o.curve.lowest[0], o.curve.last, *o.rise, o.curve.fits, steps, o.published,
         )  # fmt: skip
 
 

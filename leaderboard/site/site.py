@@ -28,6 +28,7 @@ from survbench.leaderboard.text.cells import facts
 from survbench.leaderboard.text.csv_text import csv_text
 from survbench.plan.study import Study
 from survbench.runs.store import Store
+from survbench.training import Training
 from survbench.work.example_slices import Example, read_examples
 
 FOLDER = "site"
@@ -158,18 +159,20 @@ class _Pages:
 
     def _figures(self, results: Results, known: Mapping[str, Sequence[Curve]]) -> dict[str, str]:
         """Return the page of the paper's figures and its files."""
-        titles, rate = _titles(results), self.study.profile["training"]["learning_rate_scale"]
+        titles, training = _titles(results), Training.model_validate(self.study.profile["training"])
         drawn = {f: paper_figures.draw(f, known, titles) for f in paper_figures.FIGURES}
         onsets = {f: paper_figures.onsets(f, known, titles) for f in paper_figures.FIGURES}
         here = "figures.html"
-        made = {here: self._page(here, figures=drawn, onsets=onsets, svg=charts.svg, source=SOURCE)}
+        made = {
+            here: self._page(here, figures=drawn, onsets=onsets, svg=charts.svg, source=SOURCE, words=training.words)
+        }
         for panel in (panel for panels in drawn.values() for panel in panels):
             if panel.chart is not None:
                 made[f"figures/{panel.panel.name}.svg"] = str(charts.svg(panel.chart, alone=True))
                 made[f"figures/{panel.panel.name}.csv"] = panel.csv
         for figure, found in onsets.items():
             if found:
-                rows = paper_figures.onset_rows(found, rate)
+                rows = paper_figures.onset_rows(found, training.steps)
                 made[f"figures/figure-{figure.number}-onset.csv"] = csv_text(paper_figures.ONSET_COLUMNS, rows)
         return made
 

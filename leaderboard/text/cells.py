@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from survbench.leaderboard.board.published import PUBLISHED_STEPS
 from survbench.leaderboard.board.rows import Board, Row
+from survbench.training import PUBLISHED_STEPS
 
 NONE = "–"
 

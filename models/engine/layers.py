@@ -99,9 +99,23 @@ def global_average(maps: Tensor) -> Tensor:
 
 
 class ImageNetwork(nn.Module, ABC):
-    """What the engine trains; ``features`` is the number of deep features."""
+    """What the engine trains.
+
+    Attributes:
+        features: number of deep features.
+    """
 
     features: int
+
+    def survival_output(self) -> nn.Linear | None:
+        """Return the last layer before risk or conditional survival; None where there is none."""
+        return None
+
+    def start_at_zero(self) -> None:
+        """Set the weights of the last survival layer to 0: all patients start with the same prediction."""
+        layer = self.survival_output()
+        if layer is not None:
+            nn.init.zeros_(layer.weight)
 
     @abstractmethod
     def forward(self, images: Tensor, clinical: Tensor) -> Output:

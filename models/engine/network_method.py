@@ -48,8 +48,9 @@ class NetworkMethod(ABC, Generic[Network]):
     """A method that trains one network on images and clinical values; subclasses say which network and which losses.
 
     Args:
-        schedule: (iteration of the published 15,000, learning rate from there on).
-        learning_rate_factor: multiplies the schedule's learning rates.
+        schedule: (iteration of the published 15,000, learning rate from there on); a profile's ``short_budget``
+            replaces it.
+        learning_rate_factor: multiplies every learning rate.
         translate_mm: largest random shift in training, along each axis.
         rotate_degrees: largest random rotation, about each axis.
         flip_probability: of mirroring left and right.
@@ -98,6 +99,8 @@ class NetworkMethod(ABC, Generic[Network]):
         encoder = ClinicalEncoder.fit(train)
         with seeded(ctx.seeds.of("init"), device):
             network = self.build(len(train.channels), len(encoder.columns))
+        if ctx.training.short_budget is not None and ctx.training.short_budget.zero_start:
+            network.start_at_zero()
         lay_out(network, device, ctx.training.memory_layout)
         objective = self.objective(network)
         if objective.survival is not None and not train.event.any():
@@ -178,8 +181,12 @@ class NetworkMethod(ABC, Generic[Network]):
             flip_probability=self.flip_probability,
         )
         moves = self.translate_mm or self.rotate_degrees or self.flip_probability
-        schedule = [(iteration, rate * self.learning_rate_factor) for iteration, rate in self.schedule]
-        return Recipe(schedule=schedule, augmentation=augmentation if moves else None, masked_input=self.masked_input)
+        return Recipe(
+            schedule=self.schedule,
+            learning_rate_factor=self.learning_rate_factor,
+            augmentation=augmentation if moves else None,
+            masked_input=self.masked_input,
+        )
 
     def _require_fit(self, cohort: UnlabelledCohort | None = None) -> Fitted:
         if self._fitted is None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from survbench.models.engine.augment import Augmentation
+from survbench.training import PUBLISHED_STEPS, ShortBudget, Training
 
-PUBLISHED_ITERATIONS = 15_000
 PUBLISHED_SCHEDULE = ((0, 1e-4), (2_500, 5e-5), (5_000, 1e-5), (10_000, 1e-6))
 """(iteration, learning rate from there on); DeepMTS, section 4.7."""
 
@@ -19,18 +20,38 @@ class Recipe:
 
     Attributes:
         schedule: (iteration of the published 15,000, learning rate from there on), the first at 0.
+        learning_rate_factor: multiplies every learning rate.
         augmentation: of training batches; None for none.
         masked_input: blank what is outside the tumour mask (after augmentation), in training and prediction.
     """
 
     schedule: Sequence[tuple[int, float]] = PUBLISHED_SCHEDULE
+    learning_rate_factor: float = 1.0
     augmentation: Augmentation | None = None
     masked_input: bool = False
 
-    def learning_rate(self, done: int, steps: int) -> float:
-        """Return the learning rate after ``done`` of ``steps`` steps, the schedule being compressed to ``steps``."""
-        iteration = done * PUBLISHED_ITERATIONS / steps
-        return self.schedule[bisect_right(self.schedule, iteration, key=lambda stage: stage[0]) - 1][1]
+    def learning_rate(self, done: int, training: Training) -> float:
+        """Return the learning rate after ``done`` steps: of the schedule, compressed to the steps that there are, or of
+        the one cycle that replaces it.
+        """
+        if training.short_budget is not None:
+            return one_cycle(done, training.steps, training.short_budget) * self.learning_rate_factor
+        iteration = done * PUBLISHED_STEPS / training.steps
+        rate = self.schedule[bisect_right(self.schedule, iteration, key=lambda stage: stage[0]) - 1][1]
+        return rate * self.learning_rate_factor * training.learning_rate_scale
+
+
+def one_cycle(done: int, steps: int, short: ShortBudget) -> float:
+    """Return the learning rate after ``done`` of ``steps`` steps (after Smith and Topin, 2019, from zero to zero).
+
+    >>> short = ShortBudget(peak_learning_rate=1.0, warm_up=0.4)
+    >>> [round(one_cycle(done, 5, short), 2) for done in range(5)]
+    [0.5, 1.0, 1.0, 0.75, 0.25]
+    """
+    rising = max(1, round(short.warm_up * steps))
+    if done < rising:
+        return short.peak_learning_rate * (done + 1) / rising
+    return short.peak_learning_rate * (1 + math.cos(math.pi * (done - rising) / (steps - rising))) / 2
 
 
 def evaluation_steps(steps: int, evaluations: int) -> frozenset[int]:

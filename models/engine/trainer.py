@@ -14,20 +14,23 @@ from dataclasses import fields
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from survbench.api import Context
 from survbench.errors import BenchError
 from survbench.models.engine.checkpoint import read_checkpoint, write_checkpoint
 from survbench.models.engine.checkpoint_choice import Best, score, validate
+from survbench.models.engine.fold_risks import FoldRisks
 from survbench.models.engine.inference import apply, exact, predict
-from survbench.models.engine.losses import Objective
+from survbench.models.engine.losses import Objective, cox_term
 from survbench.models.engine.recipe import Recipe, evaluation_steps
 from survbench.models.engine.sampler import balanced_rows
 from survbench.models.engine.seeding import seeded
 from survbench.models.engine.tensors import Inputs, Labelled, Output, joined
 from torch import Tensor, nn
 
+ADAM_BETA1, ADAM_BETA2 = 0.9, 0.999
 ADAM_EPS = 1e-7
-"""Keras' default; torch's is 1e-8."""
+"""Keras' defaults; torch's last is 1e-8."""
 CHECKPOINT_SECONDS = 60.0
 SAFE_SIDE = 64
 BAD_GRADIENTS = 3
@@ -76,7 +79,11 @@ class Trainer:
         self.watched = watched
         self.device = torch.device(ctx.device)
         self.checkpoint = ctx.scratch / "training.checkpoint"
-        self.optimizer = torch.optim.Adam(network.parameters(), eps=ADAM_EPS)
+        self.short = ctx.training.short_budget
+        beta2 = ADAM_BETA2 if self.short is None else self.short.adam_beta2
+        self.optimizer = torch.optim.Adam(network.parameters(), betas=(ADAM_BETA1, beta2), eps=ADAM_EPS)
+        over_fold = self.short is not None and self.short.risk_set == "fold" and objective.survival is cox_term
+        self.fold_risks = FoldRisks(train, self.device) if over_fold else None
         self.step = 0
         self.bad_gradients = 0
         _refuse_unsafe_precision(ctx, train.inputs)
@@ -117,13 +124,13 @@ class Trainer:
 
     def _update(self) -> dict[str, float]:
         """Take one step; return the losses before it."""
-        batch = self._batch()
         training = self.ctx.training
-        rate = self.recipe.learning_rate(self.step, training.steps) * training.learning_rate_scale
+        rows = balanced_rows(self.train.event.numpy(), training.batch_size, self._rng("sampler"))
+        batch = self._batch(rows)
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = self.recipe.learning_rate(self.step, training)
         self.optimizer.zero_grad()
-        terms = self._backward(batch)
+        terms = self._backward(batch, rows)
         total = torch.stack([*terms.values()]).sum()
         parameters = list(self.network.parameters())
         norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
@@ -134,8 +141,8 @@ class Trainer:
             self.optimizer.step()
         return {"L": loss, **dict(zip(terms, parts, strict=True))}
 
-    def _backward(self, batch: Labelled) -> dict[str, Tensor]:
-        """Leave the gradient of the batch's losses at the weights; return the losses.
+    def _backward(self, batch: Labelled, rows: NDArray[np.intp]) -> dict[str, Tensor]:
+        """Leave the gradient of what is minimised at the weights; return the losses of the batch, as published.
 
         In several parts, the network runs twice: first to know every patient's output, from which the gradient of the
         losses of the whole batch by those outputs follows; then part by part to carry it on to the weights.
@@ -143,19 +150,16 @@ class Trainer:
         count = self.ctx.training.micro_batches
         seeds = [int(seed) for seed in self._rng("dropout").integers(2**32, size=count)]
         if count == 1:
-            terms = self.objective.terms(self._forward(batch.inputs, seeds[0]), batch)
-            torch.stack([*terms.values()]).sum().backward()  # type: ignore[no-untyped-call]
-            return terms
+            return self._losses(self._forward(batch.inputs, seeds[0]), batch, rows)
         # every count-th row: events stand before censored patients
-        rows = [np.arange(start, len(batch.inputs), count) for start in range(count)]
-        parts = [batch.inputs.take(chosen) for chosen in rows]
+        places = [np.arange(start, len(batch.inputs), count) for start in range(count)]
+        parts = [batch.inputs.take(chosen) for chosen in places]
         with torch.no_grad(), frozen_averages(self.network):
             known = [self._forward(part, seed) for part, seed in zip(parts, seeds, strict=True)]
-        order = torch.as_tensor(np.argsort(np.concatenate(rows)), device=self.device)
+        order = torch.as_tensor(np.argsort(np.concatenate(places)), device=self.device)
         whole = joined(known).map(lambda tensor: tensor[order].requires_grad_())
-        terms = self.objective.terms(whole, batch)
-        torch.stack([*terms.values()]).sum().backward()  # type: ignore[no-untyped-call]
-        for chosen, part, seed in zip(rows, parts, seeds, strict=True):
+        terms = self._losses(whole, batch, rows)
+        for chosen, part, seed in zip(places, parts, seeds, strict=True):
             output = self._forward(part, seed)
             pairs = [
                 (getattr(output, f.name), leaf.grad[torch.as_tensor(chosen, device=leaf.device)])
@@ -165,6 +169,17 @@ class Trainer:
             torch.autograd.backward([tensor for tensor, _ in pairs], [gradient for _, gradient in pairs])
         return terms
 
+    def _losses(self, output: Output, batch: Labelled, rows: NDArray[np.intp]) -> dict[str, Tensor]:
+        """Leave the gradient of what is minimised at the leaves of ``output``; return the losses of the batch."""
+        terms = self.objective.terms(output, batch)
+        minimised = dict(terms)
+        if self.short is not None and "L_sur" in terms:
+            if self.fold_risks is not None and output.risk is not None:
+                minimised["L_sur"] = self.fold_risks.loss(output.risk, rows)
+            minimised["L_sur"] = self.short.survival_weight * minimised["L_sur"]
+        torch.stack([*minimised.values()]).sum().backward()  # type: ignore[no-untyped-call]
+        return terms
+
     def _forward(self, inputs: Inputs, seed: int) -> Output:
         training = self.ctx.training
         low = training.precision == "bfloat16"
@@ -172,8 +187,7 @@ class Trainer:
             output = apply(self.network, inputs, masked_input=self.recipe.masked_input, layout=training.memory_layout)
         return output.map(Tensor.float) if low else output
 
-    def _batch(self) -> Labelled:
-        rows = balanced_rows(self.train.event.numpy(), self.ctx.training.batch_size, self._rng("sampler"))
+    def _batch(self, rows: NDArray[np.intp]) -> Labelled:
         inputs = self.train.inputs.take(rows).to(self.device)
         if self.recipe.augmentation is not None:
             inputs = self.recipe.augmentation(inputs, self._rng("augment"))
@@ -191,7 +205,7 @@ class Trainer:
         """
         step = self.step + 1
         if not np.isfinite(loss):
-            raise DivergedError(f"the loss is {loss} at step {step}; lower learning_rate_scale in the profile")
+            raise DivergedError(f"the loss is {loss} at step {step}; lower {self._rate_setting} in the profile")
         if np.isfinite(gradient):
             self.bad_gradients = 0
             return True
@@ -200,9 +214,13 @@ class Trainer:
         if self.bad_gradients == BAD_GRADIENTS:
             raise DivergedError(
                 f"{BAD_GRADIENTS} gradients in a row were not finite, the last at step {step}; lower "
-                "learning_rate_scale in the profile"
+                f"{self._rate_setting} in the profile"
             )
         return False
+
+    @property
+    def _rate_setting(self) -> str:
+        return "learning_rate_scale" if self.short is None else "peak_learning_rate"
 
     def _evaluate(self) -> dict[str, float]:
         """Feed the monitor; score the validation patients and keep the weights if they are the best so far."""
@@ -233,6 +251,7 @@ class Trainer:
             "curves": self.curves,
             "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
+            "fold_risks": None if self.fold_risks is None else self.fold_risks.risk,
             "best": {"score": self.best.score, "weights": self.best.weights},
         }
         write_checkpoint(self.checkpoint, state)
@@ -245,6 +264,8 @@ class Trainer:
         self.step, self.bad_gradients, self.curves = state["step"], state["bad_gradients"], state["curves"]
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
+        if self.fold_risks is not None:
+            self.fold_risks.risk = state["fold_risks"].to(self.device)
         self.best = Best(**state["best"])
         log.info("continuing after step %d of %d", self.step, self.ctx.training.steps)
         for step, values in self.curves:

@@ -42,6 +42,10 @@ class CNNSurvivalNetwork(ImageNetwork):
         self.output = dense(WIDTH + clinical, INTERVALS)
         self.features = WIDTH
 
+    def survival_output(self) -> nn.Linear:
+        """Return the layer of sigmoid neurons."""
+        return self.output
+
     def forward(self, images: Tensor, clinical: Tensor) -> Output:
         """Map masked images (N, C, X, Y, Z) and clinical values (N, columns) to conditional survival and risk."""
         features = functional.relu(self.hidden(self.trunk(largest_slice(images))))

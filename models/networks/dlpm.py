@@ -77,6 +77,10 @@ class DLPMNetwork(ImageNetwork):
         nn.init.zeros_(self.output.weight)
         self.features = inputs
 
+    def survival_output(self) -> nn.Linear:
+        """Return the layer of sigmoid neurons."""
+        return self.output
+
     def forward(self, images: Tensor, clinical: Tensor) -> Output:
         """Map images (N, C, X, Y, Z) and clinical values (N, columns) to conditional survival and risk."""
         features = global_average(self.trunk(self.stem(self.input(images))))

@@ -45,6 +45,10 @@ class MDSNNetwork(ImageNetwork):
         self.risk = dense(inputs + clinical, 1)
         self.features = inputs
 
+    def survival_output(self) -> nn.Linear:
+        """Return the linear neuron."""
+        return self.risk
+
     def forward(self, images: Tensor, clinical: Tensor) -> Output:
         """Map images (N, C, X, Y, Z) and clinical values (N, columns) to risks."""
         maps = functional.max_pool3d(self.stem(images), 3, stride=2)

@@ -339,7 +339,7 @@ def test_figures_and_method_pages_show_the_level_and_say_why_it_is_needed(site):
 
 def test_the_onset_is_where_the_validation_loss_is_lowest(site):
     words = " ".join(Page(site / "figures.html").words.split())
-    assert "Here (learning rate × 100)" in words
+    assert "Here (of 6 steps)" in words
     assert "Sur-HS step 12 +18.000 (+18.000 to +18.000) about step 300" in words
     assert "mt-hs step 12 +18.000 (+18.000 to +18.000) none seen" in words
     assert "Sur-CasNet ( sur-casnet ), MT-CasNet ( mt-casnet )" in words
@@ -349,7 +349,7 @@ def test_the_onset_is_where_the_validation_loss_is_lowest(site):
     assert {r["fits"] for r in rows} == {"3"}
     assert not (site / "figures/figure-5b.svg").exists()
     onsets = pd.read_csv(site / "figures/figure-5-onset.csv").set_index("method")
-    assert onsets.loc["sur-hs", ["onset", "last", "rise_low", "learning_rate_scale"]].tolist() == [12, 30, 18, 100]
+    assert onsets.loc["sur-hs", ["onset", "last", "rise_low", "steps"]].tolist() == [12, 30, 18, 6]
     assert onsets.loc["sur-hs", "published"] == "about step 300"
 
 

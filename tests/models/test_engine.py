@@ -23,11 +23,16 @@ from survbench.models.engine.tensors import stack
 from survbench.models.engine.trainer import DivergedError
 from survbench.models.networks.deepmts.method import DeepMTS
 from survbench.plan.profile import load_profile
-from survbench.training import Training
+from survbench.training import ShortBudget, Training
 from toy_images import AFFINE, toy_cohort
 
 CASCADED = {"decoder": False, "hard_sharing": False}
 """The cheapest parts that give a risk."""
+SHORT = {
+    "short_budget": ShortBudget(
+        peak_learning_rate=0.01, adam_beta2=0.99, zero_start=True, risk_set="fold", survival_weight=0.3
+    )
+}
 
 
 class Recorder:
@@ -51,11 +56,12 @@ def context(tmp_path):
     def make(*, steps=3, batch_size=4, evaluations=0, scale=10.0, momentum=0.1, name="scratch", **more):
         scratch = tmp_path / name
         scratch.mkdir(exist_ok=True)
-        settings = {key: more.pop(key) for key in ("micro_batches", "precision", "memory_layout") if key in more}
+        names = ("micro_batches", "precision", "memory_layout", "short_budget")
+        settings = {key: more.pop(key) for key in names if key in more}
         training = Training(
             steps=steps,
             batch_size=batch_size,
-            learning_rate_scale=scale,
+            learning_rate_scale=1.0 if "short_budget" in settings else scale,
             batch_norm_momentum=momentum,
             evaluations=evaluations,
             **settings,
@@ -82,15 +88,14 @@ def plain(cohort, needs=("images", "clinical")):
 
 def test_schedule_of_the_paper():
     training = load_profile("paper").training
-    rates = [
-        Recipe().learning_rate(done, training.steps) for done in (0, 2_499, 2_500, 4_999, 5_000, 9_999, 10_000, 14_999)
-    ]
+    rates = [Recipe().learning_rate(done, training) for done in (0, 2_499, 2_500, 4_999, 5_000, 9_999, 10_000, 14_999)]
     assert rates == [1e-4, 1e-4, 5e-5, 5e-5, 1e-5, 1e-5, 1e-6, 1e-6]
     assert training.learning_rate_scale == 1
 
 
 def test_schedule_is_compressed_in_proportion():
-    rates = [Recipe().learning_rate(done, 30) for done in range(30)]
+    training = Training(steps=30, batch_size=4)
+    rates = [Recipe().learning_rate(done, training) for done in range(30)]
     assert rates == [1e-4] * 5 + [5e-5] * 5 + [1e-5] * 10 + [1e-6] * 10
 
 
@@ -340,14 +345,16 @@ def test_a_fit_repeats_and_touches_no_global_state(context):
     assert not same(weights(first), weights(DeepMTS().fit(cohort, validation=None, ctx=third)))
 
 
-@pytest.mark.parametrize(("parts", "selection"), [({}, "last"), (CASCADED, "inner")])
-def test_a_killed_fit_continues_bit_for_bit(context, monkeypatch, parts, selection):
+@pytest.mark.parametrize(
+    ("parts", "selection", "more"), [({}, "last", {}), (CASCADED, "inner", {}), (CASCADED, "last", SHORT)]
+)
+def test_a_killed_fit_continues_bit_for_bit(context, monkeypatch, parts, selection, more):
     monkeypatch.setattr(trainer, "CHECKPOINT_SECONDS", 0.0)
     cohort, validation = toy_cohort(6), toy_cohort(4, seed=1)
     whole, seen = [], []
 
     def fit(report, name):
-        ctx = context(steps=4, evaluations=4, name=name, selection=selection, report=report)
+        ctx = context(steps=4, evaluations=4, name=name, selection=selection, report=report, **more)
         return DeepMTS(**parts).fit(cohort, validation=validation, ctx=ctx)
 
     def stop(step, values):

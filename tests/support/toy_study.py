@@ -112,7 +112,7 @@ def study(entries, *, external=True, selection="last", **profile):
         profile={
             "name": "smoke",
             "resamples": 200,
-            "training": {"steps": 6, "learning_rate_scale": 100.0},
+            "training": {"steps": 6, "batch_size": 4, "learning_rate_scale": 100.0},
             "tuning": {"trials": 3, "inner_folds": 2},
             **profile,
         },

@@ -10,7 +10,7 @@ from survbench.models.engine.tensors import Output
 from survbench.models.networks.deepmts.backbone import BackboneName, Decoder, Encoder, HardSharing
 from survbench.models.networks.deepmts.csn import CascadedSurvivalNetwork
 from survbench.models.networks.deepmts.head import SurvivalHead
-from torch import Tensor
+from torch import Tensor, nn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +62,10 @@ class DeepMTSNetwork(ImageNetwork):
         branches = [branch.features for branch in (self.hard_sharing, self.csn) if branch is not None]
         self.head = SurvivalHead(branches, clinical, dropout=head_dropout) if branches else None
         self.features = sum(branches)
+
+    def survival_output(self) -> nn.Linear | None:
+        """Return the head's linear neuron."""
+        return None if self.head is None else self.head.risk
 
     def forward(self, images: Tensor, clinical: Tensor) -> Output:
         """Run the parts that are there; the gradient of the risk flows through the probability into the backbone."""

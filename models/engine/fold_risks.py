@@ -1,0 +1,46 @@
+"""The Cox loss of a whole training fold, seen through one batch."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from survbench.models.engine.losses import cox_loss
+from survbench.models.engine.tensors import Labelled
+from torch import Tensor
+
+
+class FoldRisks:
+    """Remembers the risk that a network gave each patient of the training fold last; 0 for who was in no batch yet.
+
+    A batch holds few events, and a Cox loss within it compares each with the few patients beside it. With the others'
+    risks remembered, an event is compared with everybody at risk, and each patient of the batch gets the derivative of
+    the whole fold's loss, its martingale residual.
+
+    Attributes:
+        risk: shape (n,), on the device of the fit.
+    """
+
+    def __init__(self, train: Labelled, device: torch.device) -> None:
+        self.time, self.event = train.time.to(device), train.event.to(device)
+        self.risk = torch.zeros(len(self.time), device=device)
+
+    def loss(self, risk: Tensor, rows: NDArray[np.intp]) -> Tensor:
+        """Return the Cox loss of the fold times patients of the fold by patients of the batch, and remember the risks.
+
+        The gradient flows through the batch alone. Were the batch drawn evenly, it would on average be the gradient of
+        the fold's loss; the factor is for that. A patient drawn twice has the mean of the two risks.
+
+        Args:
+            risk: of the batch, shape (B,).
+            rows: of the batch in the fold, shape (B,).
+
+        Returns:
+            Scalar.
+        """
+        index = torch.as_tensor(rows, device=risk.device)
+        count = torch.zeros_like(self.risk).index_add(0, index, torch.ones_like(risk))
+        total = torch.zeros_like(self.risk).index_add(0, index, risk)
+        known = torch.where(count > 0, total / count.clamp_min(1), self.risk)
+        self.risk = known.detach()
+        return cox_loss(known, self.time, self.event) * (len(self.risk) / len(risk))
