@@ -46,7 +46,7 @@ class Budget:
         """Return the default for a training fold with so many events (inner part included).
 
         With ``size = max(1, events / 40)``, weight decay is ``0.01 / size``, epochs are ``500 * min(10, sqrt(size))``
-        and patience is a tenth of the epochs. Events count and not patients, because the Cox loss is a mean over events:
+        and patience is a tenth of the epochs. Events count, not patients, because the Cox loss is a mean over events:
 
         - A Gaussian prior of a fixed width on the weights adds a penalty to this mean that falls with 1 / events.
         - The smallest effect that a table can show falls with the square root of its events, and a smaller effect
