@@ -206,6 +206,8 @@ class Method(Protocol):
     - ``selected() -> Mapping[str, float]``, after ``fit`` or ``load``: a weight (coefficient or importance) by name of
       feature or clinical column. 0 means that the column was left out, and so does a feature that is not named; name
       clinical columns always.
+    - ``resolved() -> Mapping[str, Any]``, after ``fit``: by name, the values of arguments of the constructor that the
+      training fold decides (``None`` for "by the rule"); they are recorded and shown instead of the arguments.
     """
 
     def fit(self, train: Cohort, *, validation: Cohort | None, ctx: Context) -> Self:

@@ -18,8 +18,9 @@ def construct(target: str, params: Mapping[str, object]) -> Any:
 
 
 def settings(method: object, params: Mapping[str, object]) -> dict[str, Any]:
-    """Return all that a method was constructed with: the given params, and the defaults of its constructor, and of
-    those of its base classes to which that one hands on keywords. What JSON does not know is text.
+    """Return all that a fitted method was constructed with: the given params, and the defaults of its constructor, and
+    of those of its base classes to which that one hands on keywords. What ``fit`` resolved (see
+    :class:`survbench.api.Method`) stands in the place of what it was resolved from. What JSON does not know is text.
     """
     found: dict[str, Any] = {}
     for base in type(method).__mro__:
@@ -32,7 +33,8 @@ def settings(method: object, params: Mapping[str, object]) -> dict[str, Any]:
         found = {**{p.name: p.default for p in parameters if p.default is not p.empty}, **found}
         if not any(p.kind is p.VAR_KEYWORD for p in parameters):
             break
-    return {name: _plain(value) for name, value in {**found, **params}.items()}
+    resolved = getattr(method, "resolved", dict)()
+    return {name: _plain(value) for name, value in {**found, **params, **resolved}.items()}
 
 
 def _plain(value: Any) -> Any:

@@ -179,15 +179,21 @@ def _published(published: Mapping[str, Any] | None) -> str:
 
 def _params(entry: Entry, runs: Sequence[Run]) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
     """Return the heads and rows of the table of hyper-parameters: a column for each fit where they were tuned, else
-    one, since all fits have the same.
+    one. What a method resolved by its training fold may differ between fits even so; then all values are listed.
     """
-    used = [{**entry.params, **run.record.get("settings", {}), **run.record.get("params", {})} for run in runs]
-    columns: list[tuple[str, Mapping[str, Any]]] = [("Value", used[0] if used else entry.params)]
+    # the settings hold what the params hold, and what was resolved from it
+    used = [{**entry.params, **run.record.get("params", {}), **run.record.get("settings", {})} for run in runs]
+    columns: list[tuple[str, Sequence[Mapping[str, Any]]]] = [("Value", used or [entry.params])]
     if entry.tunes and used:
-        columns = [(_where(run.job), params) for run, params in zip(runs, used, strict=True)]
-    names = sorted({name for _, params in columns for name in params})
-    rows = tuple((name, *(_value(params.get(name)) for _, params in columns)) for name in names)
+        columns = [(_where(run.job), [params]) for run, params in zip(runs, used, strict=True)]
+    names = sorted({name for _, fits in columns for params in fits for name in params})
+    rows = tuple((name, *(_values(name, fits) for _, fits in columns)) for name in names)
     return ("Hyper-parameter", *(head for head, _ in columns)), rows
+
+
+def _values(name: str, fits: Sequence[Mapping[str, Any]]) -> str:
+    """Return the value of a hyper-parameter, or each of its different values in the order of the fits."""
+    return ", ".join(dict.fromkeys(_value(params.get(name)) for params in fits))
 
 
 def _value(value: Any) -> str:

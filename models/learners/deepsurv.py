@@ -6,8 +6,9 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
+from math import sqrt
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -24,8 +25,40 @@ from torch import nn
 
 INNER_SHARE = 5
 """A fifth of the training fold, events and censored apart, tells when to stop."""
+SMALL = 40
+"""Events up to which a training fold is small: its weight decay, epochs and patience are the smallest budget's."""
+LONGEST = 10
+"""Largest factor of epochs and patience: the time of a fit grows with patients times epochs."""
 Activation = Literal["selu", "relu"]
 ACTIVATIONS: dict[Activation, type[nn.Module]] = {"selu": nn.SELU, "relu": nn.ReLU}
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How long a network trains and how strongly its weights are held; arguments of :class:`DeepSurv`."""
+
+    weight_decay: float
+    epochs: int
+    patience: int
+
+    @classmethod
+    def of_size(cls, events: int) -> Self:
+        """Return the default for a training fold with so many events (inner part included).
+
+        With ``size = max(1, events / 40)``, weight decay is ``0.01 / size``, epochs are ``500 * min(10, sqrt(size))``
+        and patience is a tenth of the epochs. Events count, not patients, because the Cox loss is a mean over events:
+
+        - A Gaussian prior of a fixed width on the weights adds a penalty to this mean that falls with 1 / events.
+        - The smallest effect that a table can show falls with the square root of its events, and a smaller effect
+          takes more steps to learn. The factor ends at 10 (4,000 events), since time grows with patients times epochs.
+        - Patience grows with the epochs: the loss of the inner part can stay level for hundreds of epochs before a
+          network learns what is not linear.
+
+        See docs/explanation/feature-models.md for what was measured.
+        """
+        size = max(1.0, events / SMALL)
+        factor = min(LONGEST, sqrt(size))
+        return cls(weight_decay=1e-2 / size, epochs=round(500 * factor), patience=round(50 * factor))
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +75,8 @@ class DeepSurv:
     """Drops redundant features, then trains a small network with the Cox loss on the others and the clinical columns.
 
     The paper does not give its settings. The defaults are ours: one hidden layer of SELU neurons with dropout, Adam
-    with weight decay, full batches, stopped early on an inner part of the training fold.
+    with weight decay, full batches, stopped early on an inner part of the training fold. Weight decay, epochs and
+    patience follow the number of events by :meth:`Budget.of_size` where they are None.
 
     Args:
         redundancy: largest ``|Spearman's rho|`` that two features may have; clinical columns are exempt.
@@ -51,10 +85,11 @@ class DeepSurv:
         neurons: of each hidden layer.
         activation: ``selu`` or ``relu``.
         dropout: share of a hidden layer's outputs that a training step leaves out.
-        weight_decay: L2 penalty of all weights, as Adam adds it to the gradient.
+        weight_decay: L2 penalty of all weights, as Adam adds it to the gradient; None for the rule.
         learning_rate: of Adam.
-        epochs: at most; one step each, on all training patients at once.
-        patience: epochs without a lower loss of the inner part after which training ends; the best weights are kept.
+        epochs: at most; one step each, on all training patients at once; None for the rule.
+        patience: epochs without a lower loss of the inner part after which training ends; the best weights are kept;
+            None for the rule.
     """
 
     def __init__(
@@ -66,10 +101,10 @@ class DeepSurv:
         neurons: int = 32,
         activation: Activation = "selu",
         dropout: float = 0.3,
-        weight_decay: float = 1e-2,
+        weight_decay: float | None = None,
         learning_rate: float = 1e-3,
-        epochs: int = 500,
-        patience: int = 50,
+        epochs: int | None = None,
+        patience: int | None = None,
     ) -> None:
         self.redundancy = redundancy
         self.screening = screening
@@ -81,6 +116,7 @@ class DeepSurv:
         self.learning_rate = learning_rate
         self.epochs = epochs
         self.patience = patience
+        self._budget: Budget | None = None
         self._fitted: _Fitted | None = None
 
     def fit(self, train: Cohort, *, validation: Cohort | None, ctx: Context) -> Self:  # noqa: ARG002
@@ -94,16 +130,17 @@ class DeepSurv:
         matrix = design.matrix(train).astype(np.float32)
         outcomes = train.time.astype(np.float32), train.event.astype(np.float32)
         inner = _inner(train.event)
+        budget = self._budget = self._budget_for(int(train.event.sum()))
         with seeded(ctx.seeds.of("init"), torch.device("cpu")):
             network = self._network(matrix.shape[1])
-            optimizer = tt.optim.Adam(lr=self.learning_rate, weight_decay=self.weight_decay)
+            optimizer = tt.optim.Adam(lr=self.learning_rate, weight_decay=budget.weight_decay)
             model = CoxPH(network, optimizer, device="cpu")
-            stopping = tt.callbacks.EarlyStopping(patience=self.patience, file_path=str(ctx.scratch / "deepsurv.pt"))
+            stopping = tt.callbacks.EarlyStopping(patience=budget.patience, file_path=str(ctx.scratch / "deepsurv.pt"))
             model.fit(
                 matrix[~inner],
                 (outcomes[0][~inner], outcomes[1][~inner]),
                 batch_size=int((~inner).sum()),
-                epochs=self.epochs,
+                epochs=budget.epochs,
                 callbacks=[stopping],
                 val_data=(matrix[inner], (outcomes[0][inner], outcomes[1][inner])),
                 val_batch_size=int(inner.sum()),
@@ -133,6 +170,12 @@ class DeepSurv:
         """
         return self._require().weights
 
+    def resolved(self) -> Mapping[str, float | int]:
+        """Return the weight decay, epochs and patience that :meth:`fit` used."""
+        if self._budget is None:
+            raise NotFittedError("DeepSurv knows its weight decay, epochs and patience after 'fit'")
+        return asdict(self._budget)
+
     def save(self, folder: Path) -> None:
         """Write ``model.json`` (design, baseline, weights of the columns) and ``network.safetensors``."""
         from safetensors.torch import save_file
@@ -157,6 +200,10 @@ class DeepSurv:
         network.load_state_dict(load_file(folder / "network.safetensors"))
         self._fitted = _Fitted(design, network, Baseline.from_json(raw["baseline"]), raw["weights"])
         return self
+
+    def _budget_for(self, events: int) -> Budget:
+        given = {"weight_decay": self.weight_decay, "epochs": self.epochs, "patience": self.patience}
+        return replace(Budget.of_size(events), **{name: value for name, value in given.items() if value is not None})
 
     def _network(self, inputs: int) -> nn.Sequential:
         if self.activation not in ACTIVATIONS:

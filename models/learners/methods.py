@@ -60,8 +60,6 @@ SPACES: dict[str, Space] = {
         "learning_rate": Real(1e-4, 1e-2, log=True),
     },
 }
-CONSERVATIVE = {"lasso-cox": {"rule": "one-standard-error"}}
-"""Deep features of training patients are over-fitted, because the network saw their outcomes."""
 
 
 def _info(kind: str, learner: tuple[str, str, str, str, bool, float], **more: Any) -> MethodInfo:
@@ -75,8 +73,7 @@ def _info(kind: str, learner: tuple[str, str, str, str, bool, float], **more: An
         gives=frozenset({"risk", "survival"}),
         trains=False,
         resources=Resources(quick_seconds=seconds + (EMBEDDING_S if kind == "deepfeat" else 0.0)),
-        # what a row declares (the rule for deep features) is not up for choice
-        space={k: v for k, v in SPACES[short].items() if k not in more.get("params", {})},
+        space=SPACES[short],
         smoke_params=SMOKE.get(short, {}),
         tags=frozenset({"paper", "table-2"}),
         published=Published(source=TABLE, c_index=c, external_c_index=external),
@@ -99,7 +96,6 @@ METHODS = (
             needs_fit=DEEP,
             needs_predict=DEEP,
             upstream=UPSTREAM,
-            params=CONSERVATIVE.get(learner[0], {}),
             stochastic=True,
             notes=f"deep features of the same fold's and seed's {UPSTREAM}",
         )
