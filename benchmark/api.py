@@ -73,7 +73,8 @@ class MethodInfo:
         stochastic: results depend on the seed; the others run with one seed only.
         upstream: another method whose ``embed`` makes this one's features (need ``upstream``): its fit of the same fold
             and seed runs first, and its features of no other fold are ever seen.
-        selects: chooses a checkpoint on validation patients; the others train on the whole training fold always.
+        selects: trains step by step, and chooses a checkpoint on validation patients if there are any; whether such a
+            fit has learned is checked on its training fold. The others train on the whole training fold always.
         trains: reads ``Context.training``; the results of the others do not change with the profile's budget.
         space: what tuning may choose from, by argument of the constructor; empty for a method that is never tuned.
         smoke_params: params on top of ``params`` that make a fit take seconds.

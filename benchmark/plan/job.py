@@ -62,6 +62,7 @@ def fit_job(
         "gives": sorted(info.gives),
         "seed": seed,
         "fold": fold,
+        "selects": info.selects,
         "selection": selection if info.selects else "last",
         "training": training.model_dump(mode="json") if info.trains else None,
         "device": device if info.resources.gpu else "cpu",

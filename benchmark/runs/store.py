@@ -2,8 +2,8 @@
 
 Layout of an output folder::
 
-    runs/<key>/       job.json run.json predictions.parquet curves.parquet selected.json examples.npz model/ log.txt
-                      DONE
+    runs/<key>/       job.json run.json predictions.parquet curves.parquet selected.json learning.json examples.npz
+                      model/ log.txt DONE
     scratch/<key>/    what an unfinished job goes on from: checkpoints of a fit, the journal of a search
     cohorts/<key>/    inputs.json outcomes.json truth.json of a prepared cohort
     cache/            preprocessed volumes and radiomics by content
@@ -27,7 +27,7 @@ from filelock import FileLock, Timeout
 from survbench.errors import BenchError
 from survbench.io.files import flush, write_json
 from survbench.io.hashing import file_digest
-from survbench.io.layout import SCHEMA, SELECTED, Status
+from survbench.io.layout import LEARNING, SCHEMA, SELECTED, Status
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,6 +72,14 @@ class Run:
             return None
         weights: dict[str, float] = json.loads(path.read_text(encoding="utf-8"))
         return weights
+
+    def learning(self) -> Mapping[str, Any] | None:
+        """Return what the fit has made of its training fold, as in ``learning.json``, or None."""
+        path = self.folder / LEARNING
+        if not path.is_file():
+            return None
+        figures: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return figures
 
 
 class Store:

@@ -19,6 +19,7 @@ from survbench.work.convergence import Curves, FileMonitor, score
 from survbench.work.example_slices import watched_examples
 from survbench.work.fitted import tuned_params
 from survbench.work.inputs import inputs, labelled, masks_of
+from survbench.work.learning import write_learning
 from survbench.work.prediction_table import write_predictions
 from survbench.work.predictions import BadPredictionError, predict
 from survbench.work.prepared import PreparedCohort
@@ -81,6 +82,8 @@ def run_fit(job: Job, out: str) -> dict[str, Any]:
         manual = None if masks is None else [np.asarray(m.voxels(), dtype=bool) for m in masks]
         curves.extend(score(scratch / "monitor", time_, event, manual))
         curves.write(folder / "curves.parquet")
+        # last, so that it cannot change what was predicted for the test fold
+        write_learning(folder, method, train, job, store, prepared)
         return finish(
             folder,
             job,

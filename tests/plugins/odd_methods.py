@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from survbench.api import MethodInfo
+from survbench.io.hashing import digest
 from survbench.space import Real
 
 
@@ -61,6 +62,35 @@ class Tunable(Well):
 
     def predict_risk(self, cohort):
         return self.weight * super().predict_risk(cohort)
+
+
+class Remembers(Well):
+    """Knows the times of its training patients by heart, and draws lots for the others."""
+
+    def fit(self, train, *, validation, ctx):
+        self._times = dict(zip(train.ids, train.time.tolist(), strict=True))
+        return self
+
+    def predict_risk(self, cohort):
+        return np.array([-self._times.get(i, int(digest(i)[:4], 16) / 1000) for i in cohort.ids])
+
+    def save(self, folder):
+        (folder / "state.json").write_text(json.dumps(self._times))
+
+    def load(self, folder, *, device):
+        self._times = json.loads((folder / "state.json").read_text())
+        return self
+
+
+class Draws(Well):
+    """Predicts something else each time that it is asked."""
+
+    def fit(self, train, *, validation, ctx):
+        self._rng = np.random.default_rng(0)
+        return self
+
+    def predict_risk(self, cohort):
+        return self._rng.normal(size=len(cohort))
 
 
 class Raises(Well):
@@ -213,6 +243,10 @@ METHODS = (
     _info("well", "Well"),
     _info("thresholds", "Thresholds", gives=frozenset({"segmentation"})),
     _info("tunable", "Tunable", space={"weight": Real(-1.0, 2.0)}),
+    _info("remembers", "Remembers", selects=True),
+    _info("draws", "Draws"),
+    _info("draws-and-is-checked", "Draws", selects=True),
+    _info("thresholds-checked", "Thresholds", gives=frozenset({"segmentation"}), selects=True),
     _info("raises", "Raises"),
     _info("hangs", "Hangs"),
     _info("watched", "Watched"),

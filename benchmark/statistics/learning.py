@@ -1,0 +1,127 @@
+"""What a model makes of the patients that it was fitted on, free of the scale of its predictions.
+
+Regularisation shrinks risks, so the loss of a model that orders its patients well can lie close to that of a model that
+says nothing. At the slope that suits the predictions best the loss shows what their order and spacing are worth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from survbench.statistics.checks import one_risk, outcomes
+from survbench.statistics.metrics import cox_loss
+
+Floats = NDArray[np.float64]
+STEEPEST = 30.0
+"""Log hazard ratio per standard deviation of the predictions up to which slopes are tried. Predictions that order the
+patients without a mistake have no best slope; the loss at this one is as good as its limit.
+"""
+SMALLEST = 1e-7
+"""Conditional survival stays this far from 0 and 1: its logit would be infinite."""
+
+
+@dataclass(frozen=True, slots=True)
+class BestSlope:
+    """Predictions times the one number that suits them best.
+
+    Attributes:
+        slope: that number, per unit of the predictions; 0 for predictions that are all equal.
+        loss: negative log likelihood at ``slope``, divided by the number of events.
+        uninformed: the same at slope 0.
+    """
+
+    slope: float
+    loss: float
+    uninformed: float
+
+
+def cox_best_slope(time: ArrayLike, event: ArrayLike, risk: ArrayLike) -> BestSlope:
+    """Maximise the Cox partial likelihood (Breslow's handling of ties) of slope * risk.
+
+    Args:
+        time: months, shape (n,).
+        event: shape (n,), with at least one event.
+        risk: shape (n,).
+    """
+    t, e = outcomes(time, event)
+    centred = one_risk(risk, len(t)) - np.mean(risk)
+    return _best_slope(centred, lambda values: cox_loss(t, e, values))
+
+
+def discrete_time_best_slope(time: ArrayLike, event: ArrayLike, survival: ArrayLike, breaks: ArrayLike) -> BestSlope:
+    """Maximise the likelihood of intervals (Gensheimer and Narasimhan, PeerJ 7, 2019) of hazards with
+    logit h_ij = logit h_j + slope * d_ij: h_j is the hazard of interval j over all patients, d_ij how far the predicted
+    logit hazard of patient i lies from its mean over patients.
+
+    A censored patient counts as having survived an interval from its middle on. An interval in which nobody has an
+    event, or nobody survives, says the same at every slope.
+
+    Args:
+        time: months, shape (n,).
+        event: shape (n,), with at least one event.
+        survival: predicted at ``breaks``, shape (n, intervals), in [0, 1] and never increasing with time.
+        breaks: months at which the intervals end, increasing; the first starts at 0.
+    """
+    t, e = outcomes(time, event)
+    upper = np.asarray(breaks, dtype=np.float64)
+    curves = np.asarray(survival, dtype=np.float64)
+    lower = np.concatenate([[0.0], upper[:-1]])
+    survived = np.where(e[:, None], t[:, None] >= upper, t[:, None] >= (lower + upper) / 2)
+    failed = e[:, None] & (t[:, None] >= lower) & (t[:, None] < upper)
+    telling = survived.any(axis=0) & failed.any(axis=0)
+    survived, failed = survived[:, telling], failed[:, telling]
+    before = np.hstack([np.ones((len(t), 1)), curves[:, :-1]])
+    # nobody is left where the curve has come down to 0, and 0 / 0 is not a number
+    conditional = np.divide(curves, before, out=np.zeros_like(curves), where=before > 0)
+    conditional = np.clip(conditional[:, telling], SMALLEST, 1 - SMALLEST)
+    marginal = np.log(failed.sum(axis=0) / survived.sum(axis=0))
+    logits = np.log((1 - conditional) / conditional)
+    events = int(e.sum())
+
+    def loss(deviation: Floats) -> float:
+        logit = marginal + deviation
+        parts = survived * np.logaddexp(0, logit) + failed * np.logaddexp(0, -logit)
+        return float(parts.sum()) / events
+
+    return _best_slope(logits - logits.mean(axis=0), loss)
+
+
+def constant_mask_dice(masks: Sequence[NDArray[np.bool_]]) -> float:
+    """Return the mean Dice of the best mask that is the same for all patients: the voxels that are inside in at least
+    k of them, with the k for which the mean over these same patients is the highest.
+
+    Args:
+        masks: of the patients, all of one shape.
+    """
+    count = np.zeros(masks[0].shape, dtype=np.int64)
+    for mask in masks:
+        count += mask
+    sizes = _at_least(count.ravel(), len(masks))
+    total = np.zeros(len(masks))
+    for mask in masks:
+        both, either = 2 * _at_least(count[mask], len(masks)), sizes + int(mask.sum())
+        total += np.divide(both, either, out=np.ones(len(masks)), where=either > 0)
+    return float(total.max() / len(masks))
+
+
+def _at_least(counts: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+    """Return how many of some counts are at least 1, 2, ..., ``most``."""
+    exactly = np.bincount(counts, minlength=most + 1)
+    above: NDArray[np.int64] = exactly[::-1].cumsum()[::-1]
+    return above[1:]
+
+
+def _best_slope(values: Floats, loss: Callable[[Floats], float]) -> BestSlope:
+    """Minimise the loss, a convex function, of slope * values; those have mean 0."""
+    from scipy.optimize import minimize_scalar
+
+    uninformed = loss(np.zeros_like(values))
+    spread = float(values.std()) if values.size else 0.0
+    # equal numbers can have a standard deviation of 1e-17, so their range is asked
+    if spread == 0 or float(np.ptp(values)) == 0:
+        return BestSlope(0.0, uninformed, uninformed)
+    found = minimize_scalar(lambda slope: loss(slope * values / spread), bounds=(-STEEPEST, STEEPEST), method="bounded")
+    return BestSlope(float(found.x) / spread, min(float(found.fun), uninformed), uninformed)

@@ -1,0 +1,72 @@
+"""What a fit has made of its own training fold: predicted once more after it has finished, without augmentation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from survbench.api import SURVIVAL_MONTHS
+from survbench.cohort import Cohort
+from survbench.io.files import finite, write_json
+from survbench.io.layout import LEARNING
+from survbench.runs.store import Store
+from survbench.statistics.learning import constant_mask_dice, cox_best_slope, discrete_time_best_slope
+from survbench.statistics.metrics import concordance_index, dice
+from survbench.work.inputs import inputs, masks_of
+from survbench.work.predictions import Predicted, predict
+from survbench.work.prepared import PreparedCohort
+
+if TYPE_CHECKING:
+    from survbench.plan.job import Job
+
+
+def write_learning(folder: Path, method: Any, train: Cohort, job: Job, store: Store, prepared: PreparedCohort) -> None:
+    """Write ``learning.json`` of a method that trains step by step. Thresholds are for readers of the file to apply.
+
+    Args:
+        folder: the run's.
+        method: fitted.
+        train: the patients that it was fitted on, without those held out to choose a checkpoint.
+        job: of the fit.
+        store: of the fit that the method's features come from, if any.
+        prepared: the cohort.
+
+    Raises:
+        BadPredictionError: the method predicts something for these patients that is no risk, survival curve or mask.
+    """
+    if not job["spec"]["selects"]:
+        return
+    predicted = predict(method, inputs(train.ids, job, job["upstream"], store, prepared), job["gives"])
+    masks = masks_of(prepared, train.ids) if "segmentation" in job["gives"] else None
+    manual = None if masks is None else [np.asarray(m.voxels(), dtype=bool) for m in masks]
+    overlaps = None
+    if predicted.probability is not None and manual is not None:
+        overlaps = [dice(image > 0.5, mask) for image, mask in zip(predicted.probability, manual, strict=True)]
+    write_json(
+        folder / LEARNING,
+        {
+            "patients": len(train),
+            "events": int(train.event.sum()),
+            **_of_risk(predicted, train),
+            "dice": None if overlaps is None else float(np.mean(overlaps)),
+            "dice_constant": None if overlaps is None or manual is None else constant_mask_dice(manual),
+        },
+    )
+
+
+def _of_risk(predicted: Predicted, train: Cohort) -> dict[str, Any]:
+    """Return C, and what the predictions are worth at their best slope, by the loss of the kind that they are of."""
+    if predicted.risk is None:
+        return dict.fromkeys(("c_index", "loss", "loss_uninformed", "loss_best", "slope"))
+    if predicted.survival is None:
+        found = cox_best_slope(train.time, train.event, predicted.risk)
+    else:
+        found = discrete_time_best_slope(train.time, train.event, predicted.survival, SURVIVAL_MONTHS)
+    return {
+        "c_index": finite(concordance_index(train.time, train.event, predicted.risk).value),
+        "loss": "cox" if predicted.survival is None else "discrete-time",
+        "loss_uninformed": finite(found.uninformed),
+        "loss_best": finite(found.loss),
+        "slope": finite(found.slope),
+    }

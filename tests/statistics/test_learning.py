@@ -1,0 +1,118 @@
+"""What predictions are worth at their best slope, against statsmodels and lifelines; the best constant mask."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from survbench.api import SURVIVAL_MONTHS
+from survbench.statistics.learning import constant_mask_dice, cox_best_slope, discrete_time_best_slope
+from survbench.statistics.metrics import cox_loss, dice
+
+BREAKS = np.array([12.0, 24.0, 36.0, 60.0, 84.0, 120.0])
+
+
+def simulated(n=150, slope=0.7):
+    rng = np.random.default_rng(1)
+    risk = rng.normal(2.0, 3.0, n)
+    time = rng.exponential(40 * np.exp(-slope * risk / 3.0 + 0.5))
+    censored = rng.uniform(5, 110, n)
+    # whole months, so that many are tied
+    return risk, np.maximum(np.ceil(np.minimum(time, censored)), 1.0), time <= censored
+
+
+def test_the_slope_of_a_risk_is_that_of_a_cox_model_by_statsmodels_with_ties():
+    from statsmodels.duration.hazard_regression import PHReg
+
+    risk, time, event = simulated()
+    found = cox_best_slope(time, event, risk)
+    theirs = PHReg(time, risk[:, None], status=event.astype(int), ties="breslow").fit()
+    assert found.slope == pytest.approx(float(theirs.params[0]), rel=1e-4)
+    assert found.loss == pytest.approx(-theirs.llf / event.sum(), rel=1e-8)
+    assert found.uninformed == pytest.approx(cox_loss(time, event, np.zeros(len(time))), rel=1e-12)
+
+
+def test_the_loss_at_the_best_slope_is_free_of_scale_and_place():
+    risk, time, event = simulated()
+    plain, shrunk, turned = (cox_best_slope(time, event, r) for r in (risk, 1e-4 * risk + 7, -risk))
+    assert shrunk.loss == pytest.approx(plain.loss, rel=1e-9)
+    assert shrunk.slope == pytest.approx(1e4 * plain.slope, rel=1e-3)
+    assert turned.slope == pytest.approx(-plain.slope, rel=1e-3)
+    assert turned.loss == pytest.approx(plain.loss, rel=1e-9)
+
+
+def test_a_risk_that_makes_no_mistake_has_a_loss_near_nothing():
+    time = np.arange(1.0, 21.0)
+    found = cox_best_slope(time, np.ones(20, dtype=bool), -time)
+    assert 0 <= found.loss < 0.02
+    assert np.isfinite(found.slope)
+    assert found.slope > 0
+
+
+def test_equal_risks_and_equal_curves_say_nothing():
+    _, time, event = simulated()
+    curve = np.exp(-0.01 * BREAKS)
+    for found in (
+        cox_best_slope(time, event, np.full(len(time), 0.3)),
+        discrete_time_best_slope(time, event, np.tile(curve, (len(time), 1)), BREAKS),
+    ):
+        assert found.loss == pytest.approx(found.uninformed, rel=1e-9)
+
+
+def curves(risk, months):
+    """Survival with another baseline than the data's, and a scale of its own."""
+    return np.exp(-0.002 * months[None, :] ** 1.3 * np.exp(0.1 * risk)[:, None])
+
+
+def test_the_slope_of_curves_is_that_of_a_logistic_regression_with_an_offset():
+    """A discrete-time model is a logistic regression with a row per patient and interval."""
+    import statsmodels.api as sm
+
+    risk, time, event = simulated()
+    survival = curves(risk, BREAKS)
+    conditional = survival / np.hstack([np.ones((len(risk), 1)), survival[:, :-1]])
+    logit = np.log((1 - conditional) / conditional)
+    rows = []
+    for i, (t, e) in enumerate(zip(time, event, strict=True)):
+        for j, (low, high) in enumerate(zip([0.0, *BREAKS[:-1]], BREAKS, strict=True)):
+            if e and low <= t < high:
+                rows.append((1.0, i, j))
+            elif t >= (high if e else (low + high) / 2):
+                rows.append((0.0, i, j))
+    died, patient, interval = (np.array(column) for column in zip(*rows, strict=True))
+    hazard = np.array([died[interval == j].mean() for j in range(len(BREAKS))])
+    open_ = ((hazard > 0) & (hazard < 1))[interval]  # in the others the hazard is certain, and stays so
+    died, patient, interval = died[open_], patient[open_], interval[open_]
+    offset = np.log(hazard / (1 - hazard), where=(hazard > 0) & (hazard < 1), out=np.zeros_like(hazard))[interval]
+    deviation = (logit - logit.mean(axis=0))[patient, interval]
+    theirs = sm.GLM(died, deviation[:, None], family=sm.families.Binomial(), offset=offset).fit(tol=1e-12)
+    found = discrete_time_best_slope(time, event, survival, BREAKS)
+    assert found.slope == pytest.approx(float(theirs.params[0]), rel=1e-4)
+    assert found.loss == pytest.approx(-theirs.llf / event.sum(), rel=1e-8)
+    flat = -(died * np.log(hazard[interval]) + (1 - died) * np.log(1 - hazard[interval])).sum() / event.sum()
+    assert found.uninformed == pytest.approx(flat, rel=1e-9)
+
+
+def test_curves_that_end_at_zero_and_intervals_without_events_are_no_trouble():
+    risk, time, event = simulated(60)
+    survival = curves(risk, SURVIVAL_MONTHS)
+    survival[:5, 10:] = 0.0
+    found = discrete_time_best_slope(time, event, survival, SURVIVAL_MONTHS)
+    assert np.isfinite([found.slope, found.loss, found.uninformed]).all()
+    assert found.loss < found.uninformed
+    early = event & (time < 30)
+    alone = discrete_time_best_slope(np.where(early, time, np.maximum(time, 30.0)), early, survival, SURVIVAL_MONTHS)
+    assert alone.loss < alone.uninformed
+
+
+def test_the_best_constant_mask_equals_a_search_over_all_thresholds():
+    rng = np.random.default_rng(0)
+    masks = [rng.random((4, 5, 6)) < p for p in (0.2, 0.5, 0.6, 0.3, 0.55)]
+    count = np.sum(masks, axis=0)
+    expected = max(np.mean([dice(count >= k, m) for m in masks]) for k in range(1, 6))
+    assert constant_mask_dice(masks) == pytest.approx(expected, abs=1e-15)
+
+
+def test_one_patient_and_patients_without_a_tumour_have_a_perfect_constant_mask():
+    empty = np.zeros((2, 2, 2), dtype=bool)
+    assert constant_mask_dice([empty, empty]) == 1.0
+    assert constant_mask_dice([~empty]) == 1.0
