@@ -284,8 +284,8 @@ def test_deepsurvs_training_is_adam_on_the_cox_loss(ctx):
         (40, 0.01, 500, 50),
         (160, 0.0025, 1000, 100),
         (1000, 0.0004, 2500, 250),
-        (4000, 0.0001, 5000, 500),
-        (100_000, 0.000004, 5000, 500),
+        (4000, 0.0001, 2500, 250),
+        (100_000, 0.000004, 2500, 250),
     ],
 )
 def test_deepsurvs_budget_follows_the_number_of_events(events, weight_decay, epochs, patience):
