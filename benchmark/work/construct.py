@@ -33,7 +33,7 @@ def settings(method: object, params: Mapping[str, object]) -> dict[str, Any]:
         found = {**{p.name: p.default for p in parameters if p.default is not p.empty}, **found}
         if not any(p.kind is p.VAR_KEYWORD for p in parameters):
             break
-    resolved = getattr(method, "resolved", dict)()
+    resolved: Mapping[str, Any] = getattr(method, "resolved", dict)()
     return {name: _plain(value) for name, value in {**found, **params, **resolved}.items()}
 
 

@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from itertools import pairwise
 from math import sqrt
 from pathlib import Path
@@ -27,7 +27,7 @@ INNER_SHARE = 5
 """A fifth of the training fold, events and censored apart, tells when to stop."""
 SMALL = 40
 """Events up to which a training fold is small: its weight decay, epochs and patience are the smallest budget's."""
-LONGEST = 10
+LONGEST = 5
 """Largest factor of epochs and patience: the time of a fit grows with patients times epochs."""
 Activation = Literal["selu", "relu"]
 ACTIVATIONS: dict[Activation, type[nn.Module]] = {"selu": nn.SELU, "relu": nn.ReLU}
@@ -45,12 +45,12 @@ class Budget:
     def of_size(cls, events: int) -> Self:
         """Return the default for a training fold with so many events (inner part included).
 
-        With ``size = max(1, events / 40)``, weight decay is ``0.01 / size``, epochs are ``500 * min(10, sqrt(size))``
+        With ``size = max(1, events / 40)``, weight decay is ``0.01 / size``, epochs are ``500 * min(5, sqrt(size))``
         and patience is a tenth of the epochs. Events count, not patients, because the Cox loss is a mean over events:
 
         - A Gaussian prior of a fixed width on the weights adds a penalty to this mean that falls with 1 / events.
         - The smallest effect that a table can show falls with the square root of its events, and a smaller effect
-          takes more steps to learn. The factor ends at 10 (4,000 events), since time grows with patients times epochs.
+          takes more steps to learn. The factor ends at 5 (1,000 events), since time grows with patients times epochs.
         - Patience grows with the epochs: the loss of the inner part can stay level for hundreds of epochs before a
           network learns what is not linear.
 
@@ -202,8 +202,12 @@ class DeepSurv:
         return self
 
     def _budget_for(self, events: int) -> Budget:
-        given = {"weight_decay": self.weight_decay, "epochs": self.epochs, "patience": self.patience}
-        return replace(Budget.of_size(events), **{name: value for name, value in given.items() if value is not None})
+        rule = Budget.of_size(events)
+        return Budget(
+            weight_decay=rule.weight_decay if self.weight_decay is None else self.weight_decay,
+            epochs=rule.epochs if self.epochs is None else self.epochs,
+            patience=rule.patience if self.patience is None else self.patience,
+        )
 
     def _network(self, inputs: int) -> nn.Sequential:
         if self.activation not in ACTIVATIONS:

@@ -274,6 +274,15 @@ def test_hyper_parameters_are_shown_with_the_defaults_that_nobody_declared(tmp_p
     assert "penalty 0.5 schedule [[1, 0.0001]] taps true" in words
 
 
+def test_a_hyper_parameter_that_training_folds_decide_is_shown_with_all_its_values(tmp_path):
+    store = Store(tmp_path)
+    entry = replace(method(store, "volume", FAIR), params={"decay": None})
+    for fold, decay in enumerate((0.01, 0.0097, 0.01)):
+        enrich(store, f"volume-0-{fold}", params={"decay": None}, settings={"decay": decay, "taps": True})
+    words = " ".join(Page(build(study([entry], external=False), store) / "methods/volume.html").words.split())
+    assert "decay 0.01, 0.0097 taps true" in words
+
+
 def test_tuned_hyper_parameters_have_a_column_for_each_fit(tmp_path):
     store = Store(tmp_path)
     entry = method(store, "volume", FAIR)

@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +16,12 @@ from survbench.api import Context, NotFittedError, Seeds
 from survbench.cohort import ClinicalColumn, Cohort, FeatureTable, Subject
 from survbench.errors import UnknownNameError
 from survbench.metrics import concordance_index
-from survbench.models.learners.deepsurv import DeepSurv, _inner
+from survbench.models.learners.deepsurv import Budget, DeepSurv, _inner
 from survbench.models.learners.forest import SurvivalForest
 from survbench.models.learners.lasso_cox import LassoCox, _coefficients, _path, lasso
 from survbench.plan.profile import load_profile
+from survbench.plan.registry import registry
+from survbench.work.construct import construct, settings
 
 LEARNERS = [LassoCox, SurvivalForest, DeepSurv]
 MONTHS = np.arange(0.0, 60.0, 5.0)
@@ -48,8 +50,8 @@ def ctx(tmp_path):
 
 def fit(kind, train, ctx, **params):
     # fewer trees and smaller leaves than the default, for cohorts of this size
-    settings = {"trees": 100, "leaf": 5} if kind is SurvivalForest else {}
-    return kind(**settings | params).fit(train, validation=None, ctx=ctx)
+    small = {"trees": 100, "leaf": 5} if kind is SurvivalForest else {}
+    return kind(**small | params).fit(train, validation=None, ctx=ctx)
 
 
 @pytest.mark.parametrize("kind", LEARNERS)
@@ -203,6 +205,21 @@ def test_the_conservative_rule_keeps_no_more_than_the_best():
     assert np.abs(careful).sum() < np.abs(best).sum()
 
 
+@pytest.mark.parametrize("name", ["radiomics-lasso-cox", "deepfeat-lasso-cox"])
+def test_lasso_rows_keep_a_weak_feature_where_the_rule_of_one_standard_error_keeps_nothing(name, ctx):
+    info, whole = registry().get(name), cohort(noise=60, strength=0.5, seed=3)
+    model = construct(info.target, info.params).fit(whole, validation=None, ctx=ctx)
+    assert model.selected()["f0"] > 0
+    assert not any(fit(LassoCox, whole, ctx, rule="one-standard-error").selected().values())
+
+
+def test_where_no_feature_matters_the_lasso_may_keep_none_and_gives_everybody_the_same_risk(ctx):
+    whole = cohort(strength=0.0)
+    model = fit(LassoCox, whole, ctx)
+    assert not any(model.selected().values())
+    assert np.ptp(model.predict_risk(whole)) == 0
+
+
 def test_deepsurvs_loss_is_pycoxs_and_pycoxs_is_breslows_without_ties():
     import torch
     from pycox.models.loss import cox_ph_loss
@@ -258,6 +275,48 @@ def test_deepsurvs_training_is_adam_on_the_cox_loss(ctx):
     expected = network(matrix).squeeze(1).detach().numpy()
     assert np.allclose(model.predict_risk(whole), expected, atol=1e-4)
     assert np.ptp(expected) > 0.1
+
+
+@pytest.mark.parametrize(
+    ("events", "weight_decay", "epochs", "patience"),
+    [
+        (1, 0.01, 500, 50),
+        (40, 0.01, 500, 50),
+        (160, 0.0025, 1000, 100),
+        (1000, 0.0004, 2500, 250),
+        (4000, 0.0001, 2500, 250),
+        (100_000, 0.000004, 2500, 250),
+    ],
+)
+def test_deepsurvs_budget_follows_the_number_of_events(events, weight_decay, epochs, patience):
+    budget = Budget.of_size(events)
+    assert budget.weight_decay == pytest.approx(weight_decay)
+    assert (budget.epochs, budget.patience) == (epochs, patience)
+
+
+def test_deepsurv_trains_by_the_rule_where_nothing_else_is_given(ctx):
+    whole = cohort(n=300, noise=3)
+    rule = asdict(Budget.of_size(int(whole.event.sum())))
+    assert rule["epochs"] > 500, "large enough for the rule to change something"
+    model = fit(DeepSurv, whole, ctx)
+    assert model.resolved() == rule
+    risk = model.predict_risk(whole)
+    assert np.array_equal(risk, fit(DeepSurv, whole, ctx, **rule).predict_risk(whole))
+    assert not np.array_equal(risk, fit(DeepSurv, whole, ctx, weight_decay=0.01).predict_risk(whole))
+
+
+def test_what_is_given_to_deepsurv_wins_over_the_rule(ctx):
+    whole = cohort(n=300, noise=3)
+    rule = asdict(Budget.of_size(int(whole.event.sum())))
+    for given in ({"epochs": 3}, {"weight_decay": 0.0}, {"patience": 1}):
+        assert fit(DeepSurv, whole, ctx, **given).resolved() == rule | given
+
+
+def test_a_fit_records_what_deepsurv_resolved_and_not_the_arguments(ctx):
+    whole = cohort()
+    recorded = settings(fit(DeepSurv, whole, ctx, epochs=5), {"epochs": 5, "weight_decay": None})
+    rule = Budget.of_size(int(whole.event.sum()))
+    assert {name: recorded[name] for name in asdict(rule)} == asdict(rule) | {"epochs": 5}
 
 
 def test_an_activation_that_is_not_there_is_named(ctx):
