@@ -71,6 +71,8 @@ def _info(kind: str, learner: tuple[str, str, str, str, bool, float], **more: An
     return MethodInfo(
         name=name,
         title=f"{'Radiomics' if kind == 'radiomics' else 'Deep features'} + {title}",
+        group="paper",
+        pair=True,
         target=target,
         gives=frozenset({"risk", "survival"}),
         trains=False,
@@ -78,7 +80,7 @@ def _info(kind: str, learner: tuple[str, str, str, str, bool, float], **more: An
         # what a row declares (the rule for deep features) is not up for choice
         space={k: v for k, v in SPACES[short].items() if k not in more.get("params", {})},
         smoke_params=SMOKE.get(short, {}),
-        tags=frozenset({"paper", "table-2"}),
+        tags=frozenset({"table-2"}),
         published=Published(source=TABLE, c_index=c, external_c_index=external),
         **{"stochastic": stochastic, "reference": reference, **more},
     )
@@ -109,6 +111,7 @@ METHODS = (
         name="clinical-cox",
         title="Clinical Cox model",
         family="clinical",
+        group="simple",
         target="survbench.models.learners.clinical_cox:ClinicalCox",
         needs_fit=frozenset({"clinical"}),
         needs_predict=frozenset({"clinical"}),
