@@ -49,7 +49,9 @@ def entries_still_valid(cohorts: Cohorts, request: Request, planned: Planned, ea
     _ask_for_radiomics(cohorts, known)
     again = [_prepared(cohorts, source, request, write=False) for source in cohorts.sources]
     now = {e.name: e for e in _plan_of(known, again, request, planned.protocol).entries}
-    kept = {e.name for e in others if e.name in now and (now[e.name].fits, now[e.name].predicts) == (e.fits, e.predicts)}
+    kept = {
+        e.name for e in others if e.name in now and (now[e.name].fits, now[e.name].predicts) == (e.fits, e.predicts)
+    }
     for entry in others:
         if entry.name not in kept:
             log.warning(

@@ -68,10 +68,11 @@ class Registry:
         chosen = [part for part in parts if not part.startswith("-")]
         left_out = [part[1:].strip() for part in parts if part.startswith("-")]
         if not parts:
-            raise BenchError(
-                f"--methods {wanted!r} names no method. Give 'all', names separated by commas, or @GROUP."
-            )
-        names = self._named(chosen or ["all"]) - self._named(left_out)
+            raise BenchError(f"--methods {wanted!r} names no method. Give 'all', names separated by commas, or @GROUP.")
+        named = self._named(chosen or ["all"])
+        if not named:
+            raise BenchError(f"--methods {wanted!r}: no installed method is in that group. See 'bench list groups'.")
+        names = named - self._named(left_out)
         if not names:
             raise BenchError(
                 f"--methods {wanted!r} leaves no method: all that it chooses is left out with '-'. Leave out less."
@@ -94,18 +95,20 @@ class Registry:
         return names
 
     def groups(self) -> dict[str, Selectable]:
-        """Return what ``--methods @NAME`` takes, by name: groups that have a method, then families, then tags.
+        """Return what ``--methods @NAME`` takes, by name: all groups, then families and tags that have a method.
 
-        A family whose name is also that of a group (``marker``) means the group.
+        A name that is a group's and a family's (``marker``) means the group.
         """
-        chosen = [("group", group, [m for m in self.methods.values() if m.group == group]) for group in GROUPS]
-        chosen += [("family", name, [m for m in self.methods.values() if m.family == name]) for name in FAMILIES]
-        tags = sorted({tag for m in self.methods.values() for tag in m.tags})
-        chosen += [("tag", tag, [m for m in self.methods.values() if tag in m.tags]) for tag in tags]
+        members: dict[str, dict[str, list[str]]] = {"group": {name: [] for name in GROUPS}, "family": {}, "tag": {}}
+        for info in self.methods.values():
+            members["group"][info.group].append(info.name)
+            members["family"].setdefault(info.family, []).append(info.name)
+            for tag in sorted(info.tags):
+                members["tag"].setdefault(tag, []).append(info.name)
         made: dict[str, Selectable] = {}
-        for kind, name, members in chosen:
-            if members and (kind == "group" or name not in GROUPS):
-                made.setdefault(name, Selectable(kind, tuple(m.name for m in members)))
+        for kind, of_kind in members.items():
+            for name, methods in of_kind.items():
+                made.setdefault(name, Selectable(kind, tuple(methods)))
         return made
 
 

@@ -87,9 +87,9 @@ def markdown(board: Board) -> str:
     lines += [
         "",
         (
-            f"p: paired test against `{board.protocol['reference']}`. Holm p: adjusted for the comparisons of the row's "
-            "group; rows of other groups do not change it. Ties: methods that share a letter are not told apart by Holm "
-            "over all pairs of ranked methods, whatever their group. "
+            f"p: paired test against `{board.protocol['reference']}`. Holm p: adjusted within the row's group; rows of "
+            "other groups do not change it. Ties: methods that share a letter are not told apart by Holm over all "
+            "pairs of ranked methods, whatever their group. "
             "Published C: another cohort and budget, not to be compared with ours."
             + (f" {floor} It stands in the JSON and CSV." if (floor := bootstrap_floor(board)) else "")
         ),
