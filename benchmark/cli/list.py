@@ -160,7 +160,7 @@ def _groups() -> list[Row]:
     return [
         {
             "name": name,
-            "kind": each.kind,
+            "by": each.kind,
             "methods": list(each.methods),
             "title": GROUPS[name] if each.kind == "group" else f"methods of this {each.kind}",
         }
@@ -173,7 +173,7 @@ def _group_cell(row: Row) -> str:
 
 
 def _groups_line() -> str:
-    known = [row for row in _groups() if row["kind"] == "group" and row["methods"]]
+    known = [row for row in _groups() if row["by"] == "group" and row["methods"]]
     names = ", ".join(f"@{row['name']} ({len(row['methods'])})" for row in known)
     return f"Groups for --methods: {names}. 'bench list groups' describes them; a family or a tag is taken, too."
 
@@ -291,7 +291,7 @@ KINDS = {
     "groups": Kind(
         "group of methods",
         _groups,
-        lambda row: (row["name"], row["kind"], str(len(row["methods"])), row["title"]),
+        lambda row: (row["name"], row["by"], str(len(row["methods"])), row["title"]),
     ),
     "cohorts": Kind("cohort", _cohorts, _columns("name", "title")),
     "profiles": Kind("profile", _profiles, _columns("name", "title")),
