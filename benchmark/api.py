@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, runtime_checkable
 
 import numpy as np
@@ -34,7 +35,21 @@ FAMILIES = (
     "ablation",
     "outside",
 )
-"""Families of methods; rows of ``reference`` frame the board and are not ranked."""
+"""Families of methods, by what they are made of; rows of ``reference`` frame the board and are not ranked."""
+GROUPS: Mapping[str, str] = MappingProxyType(
+    {
+        "paper": "the DeepMTS paper's Tables II to V, with the controls that belong to them",
+        "related": "systems that the paper names as related work",
+        "simple": "plain models that a reader asks for first",
+        "successors": "systems that were published after the paper for the same task",
+        "marker": "one quantity of the tumour, nothing learned",
+        "outside": "methods of other packages, and imported risks",
+        "reference": "rows that frame the board; neither ranked nor tested",
+    }
+)
+"""Groups of methods, by the question that they answer, in words. p values are adjusted within a group, so that a row
+added to one group changes no p of another.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +80,10 @@ class MethodInfo:
 
     Attributes:
         name: kebab case, stable; what ``bench run --methods`` takes.
+        family: one of :data:`FAMILIES`.
+        group: one of :data:`GROUPS`: with which rows its p is adjusted. It is a matter of the board and enters no key.
+        pair: it joins a source of features with a learner, one of the many pairs that can be formed; ``--methods all``
+            has it only if a publication reports it (``published``).
         target: ``"package.module:Class"``, imported when the method is used.
         params: keyword arguments of the constructor.
         needs_fit, needs_predict: what the method may see in each phase; everything else is absent.
@@ -84,6 +103,8 @@ class MethodInfo:
     name: str
     title: str
     family: str
+    group: str = "outside"
+    pair: bool = False
     target: str
     params: Mapping[str, Any] = field(default_factory=dict)
     needs_fit: frozenset[Need] = frozenset()
@@ -106,6 +127,12 @@ class MethodInfo:
     def __post_init__(self) -> None:
         if self.family not in FAMILIES:
             raise ValueError(f"method {self.name!r}: family {self.family!r} is not one of {', '.join(FAMILIES)}")
+        if self.group not in GROUPS:
+            raise ValueError(f"method {self.name!r}: group {self.group!r} is not one of {', '.join(GROUPS)}")
+        if (self.family == "reference") != (self.group == "reference"):
+            raise ValueError(f"method {self.name!r}: the family and the group of a reference row are both 'reference'")
+        for tag in sorted(self.tags & GROUPS.keys()):
+            raise ValueError(f"method {self.name!r}: tag {tag!r} is the name of a group; declare group={tag!r} instead")
         if not self.gives:
             raise ValueError(f"method {self.name!r} gives nothing; allowed: risk, survival, segmentation, embedding")
         if bool(self.upstream) != ("upstream" in self.needs_fit & self.needs_predict):
@@ -114,6 +141,11 @@ class MethodInfo:
             raise ValueError(f"method {self.name!r} has a search space and gives no risk to score it by")
         if "truth" in self.needs_fit | self.needs_predict and self.family != "reference":
             raise ValueError(f"method {self.name!r}: only reference rows may see the truth")
+
+    @property
+    def in_all(self) -> bool:
+        """Whether ``--methods all`` has it: every method but the pairs that no publication reports."""
+        return not self.pair or self.published is not None
 
 
 @dataclass(frozen=True, slots=True)

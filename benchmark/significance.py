@@ -5,7 +5,7 @@ See :mod:`survbench.statistics.significance`, :mod:`~survbench.statistics.bootst
 """
 
 from survbench.statistics.bootstrap import Bootstrap, Estimand, bootstrap
-from survbench.statistics.multiplicity import AllPairs, all_pairs, benjamini_hochberg, holm, tie_groups
+from survbench.statistics.multiplicity import AllPairs, adjust_by_group, all_pairs, benjamini_hochberg, holm, tie_groups
 from survbench.statistics.paired_tests import (
     POWER,
     PairedTest,
@@ -29,6 +29,7 @@ __all__ = [
     "Estimand",
     "PairedTest",
     "PermutationTest",
+    "adjust_by_group",
     "all_pairs",
     "benjamini_hochberg",
     "bootstrap",

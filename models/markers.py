@@ -55,6 +55,7 @@ def _info(quantity: Quantity, title: str, reference: str) -> MethodInfo:
         name=quantity,
         title=title,
         family="marker",
+        group="marker",
         target="survbench.models.markers:Marker",
         params={"quantity": quantity},
         needs_predict=needs,

@@ -11,6 +11,27 @@ def test_only_reference_rows_may_see_the_truth():
         MethodInfo(name="x", title="x", family="marker", target="a:B", needs_predict=frozenset({"truth"}))
 
 
+@pytest.mark.parametrize(
+    ("declared", "message"),
+    [
+        ({"group": "papers"}, "group 'papers' is not one of paper, related, simple, successors, marker, outside, ref"),
+        ({"group": "reference"}, "the family and the group of a reference row are both 'reference'"),
+        ({"family": "reference"}, "the family and the group of a reference row are both 'reference'"),
+        (
+            {"tags": frozenset({"table-2", "paper"})},
+            "tag 'paper' is the name of a group; declare group='paper' instead",
+        ),
+    ],
+)
+def test_a_wrong_group_is_refused_with_what_is_allowed(declared, message):
+    with pytest.raises(ValueError, match=message):
+        MethodInfo(**{"name": "x", "title": "x", "family": "radiomics", "target": "a:B", **declared})
+
+
+def test_a_method_is_of_the_group_outside_unless_it_says_otherwise():
+    assert MethodInfo(name="x", title="x", family="radiomics", target="a:B").group == "outside"
+
+
 def test_seeds_differ_by_axis_fold_seed_and_method_and_repeat():
     base = Seeds(0, 0, "a")
     others = [Seeds(1, 0, "a"), Seeds(0, 1, "a"), Seeds(0, 0, "b")]

@@ -34,8 +34,9 @@ log = logging.getLogger(__name__)
 
 
 def entries_still_valid(cohorts: Cohorts, request: Request, planned: Planned, earlier: Sequence[Entry]) -> list[Entry]:
-    """Return the entries that earlier runs have added to a study and this one does not touch, unless the code or the
-    libraries behind them have changed since: their results would stand on one board with others of another origin.
+    """Return the entries that earlier runs have added to a study and this one does not touch, as they are declared now,
+    unless the code or the libraries behind them have changed since: their results would stand on one board with others
+    of another origin.
     Imported risks are nobody's code here and stay: the same study has the same patients, outcomes and folds.
     """
     named = {e.name for e in planned.study.entries}
@@ -48,15 +49,17 @@ def entries_still_valid(cohorts: Cohorts, request: Request, planned: Planned, ea
     _ask_for_radiomics(cohorts, known)
     again = [_prepared(cohorts, source, request, write=False) for source in cohorts.sources]
     now = {e.name: e for e in _plan_of(known, again, request, planned.protocol).entries}
-    kept = [e for e in others if e.name in now and (now[e.name].fits, now[e.name].predicts) == (e.fits, e.predicts)]
+    kept = {
+        e.name for e in others if e.name in now and (now[e.name].fits, now[e.name].predicts) == (e.fits, e.predicts)
+    }
     for entry in others:
-        if entry not in kept:
+        if entry.name not in kept:
             log.warning(
                 "%s was removed from the leaderboard because its code or libraries changed. "
                 "Run it again to restore it.",
                 entry.name,
             )
-    return [*kept, *imported]
+    return [*(now[e.name] for e in others if e.name in kept), *imported]
 
 
 def prepare_cohort(request: Request) -> PlannedCohort:

@@ -1,4 +1,4 @@
-"""``bench list``: methods, cohorts, profiles, metrics and feature sets, or one of them described."""
+"""``bench list``: methods, groups of them, cohorts, profiles, metrics and feature sets, or one of them described."""
 
 from __future__ import annotations
 
@@ -31,13 +31,16 @@ METRICS = {
     "hd95": (BOARD, "95th percentile of the distance between the surfaces of predicted and manual mask, in mm."),
     "difference": (BOARD, "C-index minus that of the reference method, with its paired bootstrap interval."),
     "p": (BOARD, "Paired infinitesimal-jackknife test of the C-index difference from the reference method."),
-    "p_holm": (BOARD, "The same, adjusted by Holm over all ranked methods."),
-    "p_bh": (BOARD, "The same, adjusted by Benjamini and Hochberg (false discovery rate)."),
+    "p_holm": (BOARD, "The same, adjusted by Holm within the row's group; rows of other groups do not change it."),
+    "p_bh": (BOARD, "The same, adjusted by Benjamini and Hochberg (false discovery rate) within the group."),
     "p_bootstrap": (BOARD, "Paired bootstrap of the difference; at least 2 / (resamples + 1)."),
     "p.compareC": (COMPARE, "compareC (Kang 2015): the difference with a one-shot variance."),
     "p.permutation": (COMPARE, "Exchange of the two ranks of random patients; for small cohorts."),
     "rank_low": (BOARD, "95 % bootstrap interval of a method's rank: its better end; rank_high is the other."),
-    "tie_groups": (BOARD, "Runs of the ranking in which no two methods are told apart (Holm over all pairs)."),
+    "tie_groups": (
+        BOARD,
+        "Runs of the ranking in which no two methods are told apart (Holm over all pairs of ranked methods).",
+    ),
     "smallest_detectable_difference": (BOARD, "Difference of C that the cohort shows at 5 % with 80 % power."),
 }
 """By name (with dots between the keys of nested JSON): where it is to be found, and what it is."""
@@ -45,6 +48,8 @@ CHANNELS = ("pet", "ct")
 """What features are counted for where no cohort is given."""
 DECLARED = (
     "family",
+    "group",
+    "in_all",
     "needs_fit",
     "needs_predict",
     "gives",
@@ -67,6 +72,7 @@ def register(app: typer.Typer) -> None:
         "list",
         epilog=examples(
             "bench list methods",
+            "bench list groups",
             "bench list cohorts",
             "bench list metrics --json",
             "bench list deepmts",
@@ -79,7 +85,8 @@ def listing(
     what: Annotated[
         str,
         typer.Argument(
-            metavar="WHAT", help="methods, cohorts, profiles, metrics, feature-sets, or the name of one to describe."
+            metavar="WHAT",
+            help="methods, groups, cohorts, profiles, metrics, feature-sets, or the name of one to describe.",
         ),
     ] = "methods",
     *,
@@ -98,6 +105,8 @@ def listing(
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     for row in cells:
         say("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
+    if kind.below is not None:
+        say(f"\n{kind.below()}")
 
 
 def _describe(name: str, *, as_json: bool) -> None:
@@ -125,8 +134,10 @@ def _methods() -> list[Row]:
     rows: list[Row] = [
         {
             "name": m.name,
+            "group": m.group,
             "family": m.family,
             "title": m.title,
+            "in_all": m.in_all,
             "available": True,
             "gives": sorted(m.gives),
             "needs_fit": sorted(m.needs_fit),
@@ -136,10 +147,35 @@ def _methods() -> list[Row]:
         for m in found.methods.values()
     ]
     rows += [
-        {"name": b.name, "family": "broken", "title": b.reason, "available": False, "reason": b.reason}
+        {"name": b.name, "group": "", "family": "broken", "title": b.reason, "available": False, "reason": b.reason}
         for b in found.broken
     ]
     return rows
+
+
+def _groups() -> list[Row]:
+    from survbench.api import GROUPS
+    from survbench.plan.registry import registry
+
+    return [
+        {
+            "name": name,
+            "by": each.kind,
+            "methods": list(each.methods),
+            "title": GROUPS[name] if each.kind == "group" else f"methods of this {each.kind}",
+        }
+        for name, each in registry().groups().items()
+    ]
+
+
+def _group_cell(row: Row) -> str:
+    return str(row["group"]) if row.get("in_all", True) else f"{row['group']} (not in all)"
+
+
+def _groups_line() -> str:
+    known = [row for row in _groups() if row["by"] == "group" and row["methods"]]
+    names = ", ".join(f"@{row['name']} ({len(row['methods'])})" for row in known)
+    return f"Groups for --methods: {names}. 'bench list groups' describes them; a family or a tag is taken, too."
 
 
 def _cohorts() -> list[Row]:
@@ -234,16 +270,29 @@ class Kind:
         rows: all of them, each with a ``name`` and a ``title``.
         cells: what a line of the list shows of a row.
         describe: by a name, the thing as JSON with its ``title``, and the lines below the title; None: its row.
+        below: a line to stand below the list.
     """
 
     name: str
     rows: Callable[[], list[Row]]
     cells: Callable[[Row], tuple[str, ...]]
     describe: Callable[[str], tuple[Row, list[str]]] | None = None
+    below: Callable[[], str] | None = None
 
 
 KINDS = {
-    "methods": Kind("method", _methods, _columns("name", "family", "title"), _method),
+    "methods": Kind(
+        "method",
+        _methods,
+        lambda row: (row["name"], _group_cell(row), row["family"], row["title"]),
+        _method,
+        below=_groups_line,
+    ),
+    "groups": Kind(
+        "group of methods",
+        _groups,
+        lambda row: (row["name"], row["by"], str(len(row["methods"])), row["title"]),
+    ),
     "cohorts": Kind("cohort", _cohorts, _columns("name", "title")),
     "profiles": Kind("profile", _profiles, _columns("name", "title")),
     "metrics": Kind("metric", _metrics, _columns("name", "where", "title")),

@@ -50,6 +50,33 @@ def plan_lines(planned: Planned, workers: int) -> list[str]:
     return lines
 
 
+def cost_lines(planned: Planned, workers: int) -> list[str]:
+    """Return what each method adds to the time of a run, the dearest first; nothing where nothing is to do.
+
+    What is cached costs nothing. A fit whose features other methods take counts once, for its own method, which names
+    them.
+    """
+    costs = planned.forecast(workers).costs(0.0)
+    if not costs:
+        return []
+    cells = [
+        (
+            cost.method or f"{cost.jobs} patients to prepare",
+            duration(cost.seconds) if cost.seconds >= 1 else "<1 s",
+            f"{100 * cost.share:.0f} %" if cost.share >= 0.01 else "<1 %",
+            f"with the features of {', '.join(cost.used_by)}" if cost.used_by else "",
+        )
+        for cost in costs
+    ]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    rows = [
+        f"{name:<{widths[0]}}  {time:>{widths[1]}}  {share:>{widths[2]}}  {used}".rstrip()
+        for name, time, share, used in cells
+    ]
+    whole = duration(sum(cost.seconds for cost in costs))
+    return [f"Cost      {whole} of one worker's time, by method:", *(f"          {row}" for row in rows)]
+
+
 def _plan_line(planned: Planned, workers: int) -> str:
     kinds = Counter(j["kind"] for j in planned.to_do)
     patients = f"{planned.to_prepare} patients to prepare, " if planned.to_prepare else ""

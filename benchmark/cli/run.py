@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -22,7 +23,7 @@ from survbench.cli.options import (
     say,
     say_json,
 )
-from survbench.cli.progress import plan_lines, watching
+from survbench.cli.progress import cost_lines, plan_lines, watching
 
 if TYPE_CHECKING:
     from survbench.actions.planned import Planned
@@ -66,7 +67,9 @@ def run(
     out: Out = DEFAULT_OUT,
     device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where networks train.")] = "auto",
     *,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and stop.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the plan, and what each method costs, and stop.")
+    ] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Run everything again, also what is done.")] = False,
     skip_bad: SkipBad = False,
     tracking_uri: TrackingUri = None,
@@ -119,9 +122,14 @@ def run(
 
 def _show_dry_run(planned: Planned, request: Request, *, as_json: bool) -> None:
     if as_json:
+        from survbench.io.files import rounded
+
+        forecast = planned.forecast(request.workers)
         say_json(
             {
                 "study": planned.study.name,
+                "forecast_seconds": rounded(forecast.remaining_s(0.0)),
+                "costs": [{**rounded(asdict(cost)), "method": cost.method or None} for cost in forecast.costs(0.0)],
                 "cached": sorted(planned.cached),
                 "to_do": [j["key"] for j in planned.to_do],
                 "skipped": {e.name: e.skipped for e in planned.study.entries if e.skipped},
@@ -130,7 +138,7 @@ def _show_dry_run(planned: Planned, request: Request, *, as_json: bool) -> None:
             }
         )
         return
-    for line in plan_lines(planned, request.workers):
+    for line in (*plan_lines(planned, request.workers), *cost_lines(planned, request.workers)):
         say(line)
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from survbench.api import MethodInfo
-from survbench.plan.job import Job
+from survbench.plan.job import Job, required_keys
 from survbench.plan.profile import Profile
 
 QUICK_STEPS, QUICK_VOXELS, QUICK_TESTED = 120 * 4, 32**3, 40
@@ -46,16 +47,37 @@ def declared_s(job: Job, info: MethodInfo, profile: Profile, grid: tuple[int, in
     return PROCESS_S + seconds * fits
 
 
-@dataclass(slots=True)
-class _Work:
-    """Something to do: what it should take, the group whose measurements correct that, how many workers it takes,
-    whether it takes the GPU, and when it was started.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What the jobs of one method still take.
+
+    Attributes:
+        method: whose jobs they are; "" for patients that are to be prepared.
+        jobs: how many; patients, where they are to be prepared.
+        seconds: of one worker; several workers share them.
+        share: of all that is still to do, from 0 to 1.
+        used_by: other methods with jobs that wait for these, which take features of its fits; they cost nothing there.
     """
 
+    method: str
+    jobs: int
+    seconds: float
+    share: float
+    used_by: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class _Work:
+    """Something to do: whose it is, what it should take, the group whose measurements correct that, how many workers it
+    takes, whether it takes the GPU, whose jobs it waits for, and when it was started.
+    """
+
+    method: str
     declared: float
     group: tuple[str, str]
     cpus: int = 1
     gpu: bool = False
+    waits_for: frozenset[str] = frozenset()
     started: float | None = None
 
 
@@ -99,10 +121,12 @@ class Forecast:
         """Replace what is still to do by the jobs of a plan."""
         self._work = {
             job["key"]: _Work(
+                job["method"],
                 declared_s(job, infos[job["method"]], profile, grid),
                 (job["kind"], infos[job["method"]].family),
                 cpus=min(job.get("threads", 1), self.workers),
                 gpu=job.get("device", job["spec"].get("device")) == "cuda",
+                waits_for=frozenset(required_keys(job)),
             )
             for job in jobs
         }
@@ -110,7 +134,7 @@ class Forecast:
     def preparing(self, patients: int, grid: tuple[int, int, int] | None) -> None:
         """Expect so many patients that are to be prepared."""
         for number in range(patients):
-            self._work[_patient(number)] = _Work(PREPARING_S * _voxels(grid), ("prepare", ""))
+            self._work[_patient(number)] = _Work("", PREPARING_S * _voxels(grid), ("prepare", ""))
 
     def prepared(self, patients: int, took: float) -> None:
         """Account for patients that were prepared in so many seconds of wall time, all workers preparing."""
@@ -138,6 +162,31 @@ class Forecast:
         # the GPU takes one job at a time, and nothing is done before the longest job
         on_gpu = sum(seconds for work, seconds in rest if work.gpu)
         return max(shared, on_gpu, max((seconds for _, seconds in rest), default=0.0))
+
+    def costs(self, at: float) -> tuple[Cost, ...]:
+        """Return what every method still takes from ``at``, the dearest first. A job counts for its own method alone,
+        whoever else needs what it makes; one that is done counts for nothing.
+        """
+        jobs: Counter[str] = Counter()
+        seconds: Counter[str] = Counter()
+        used_by: dict[str, set[str]] = {}
+        for work in self._work.values():
+            jobs[work.method] += 1
+            seconds[work.method] += work.cpus * self._rest(work, at)
+            for key in work.waits_for & self._work.keys():
+                if self._work[key].method != work.method:
+                    used_by.setdefault(self._work[key].method, set()).add(work.method)
+        whole = seconds.total()
+        return tuple(
+            Cost(
+                method=method,
+                jobs=jobs[method],
+                seconds=seconds[method],
+                share=seconds[method] / whole if whole else 0.0,
+                used_by=tuple(sorted(used_by.get(method, ()))),
+            )
+            for method in sorted(seconds, key=lambda name: (-seconds[name], name))
+        )
 
     def _count(self, group: tuple[str, str], declared: float, took: float) -> None:
         self._by_group.setdefault(group, _Measured()).add(declared, took)

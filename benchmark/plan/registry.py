@@ -8,7 +8,7 @@ from functools import cache
 from importlib.metadata import entry_points
 from typing import Any, cast
 
-from survbench.api import FAMILIES, MethodInfo
+from survbench.api import FAMILIES, GROUPS, MethodInfo
 from survbench.errors import BenchError, UnknownNameError
 from survbench.space import space_to_json
 
@@ -22,6 +22,19 @@ class Broken:
 
     name: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Selectable:
+    """Methods that ``--methods`` takes by one word.
+
+    Attributes:
+        kind: what the word names: ``group``, ``family`` or ``tag``.
+        methods: their names, in the registry's order.
+    """
+
+    kind: str
+    methods: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +54,11 @@ class Registry:
         raise UnknownNameError("method", name, self.methods, see="'bench list methods'")
 
     def select(self, wanted: str) -> tuple[MethodInfo, ...]:
-        """Return the methods that ``all``, ``NAME,...`` or ``@FAMILY``/``@TAG`` name, in the registry's order.
+        """Return the methods that ``all``, ``NAME,...`` or ``@GROUP`` name, in the registry's order.
 
-        ``-NAME`` and ``-@FAMILY`` take methods away from what the other parts choose, or from all where there are none.
+        ``all`` is every method but the pairs of a source of features and a learner that no publication reports; these
+        are chosen by name or by ``@GROUP``. ``-NAME`` and ``-@GROUP`` take methods away from what the other parts
+        choose, or from ``all`` where there are none.
 
         Raises:
             UnknownNameError: a part names neither a method nor a group.
@@ -53,10 +68,11 @@ class Registry:
         chosen = [part for part in parts if not part.startswith("-")]
         left_out = [part[1:].strip() for part in parts if part.startswith("-")]
         if not parts:
-            raise BenchError(
-                f"--methods {wanted!r} names no method. Give 'all', names separated by commas, or @FAMILY."
-            )
-        names = self._named(chosen or ["all"]) - self._named(left_out)
+            raise BenchError(f"--methods {wanted!r} names no method. Give 'all', names separated by commas, or @GROUP.")
+        named = self._named(chosen or ["all"])
+        if not named:
+            raise BenchError(f"--methods {wanted!r}: no installed method is in that group. See 'bench list groups'.")
+        names = named - self._named(left_out)
         if not names:
             raise BenchError(
                 f"--methods {wanted!r} leaves no method: all that it chooses is left out with '-'. Leave out less."
@@ -67,21 +83,33 @@ class Registry:
         names: set[str] = set()
         for part in parts:
             if part == "all":
-                names |= set(self.methods)
+                names |= {name for name, info in self.methods.items() if info.in_all}
             elif part.startswith("@"):
-                names |= self._group(part[1:])
+                groups = self.groups()
+                if part[1:] not in groups:
+                    known = [f"@{name}" for name in groups]
+                    raise UnknownNameError("group of methods", part, known, see="'bench list groups'")
+                names |= set(groups[part[1:]].methods)
             else:
                 names.add(self.get(part).name)
         return names
 
-    def _group(self, name: str) -> set[str]:
-        members = {m.name for m in self.methods.values() if name == m.family or name in m.tags}
-        if not members:
-            groups = {f"@{m.family}" for m in self.methods.values()} | {
-                f"@{t}" for m in self.methods.values() for t in m.tags
-            }
-            raise UnknownNameError("group of methods", f"@{name}", groups, see="'bench list methods'")
-        return members
+    def groups(self) -> dict[str, Selectable]:
+        """Return what ``--methods @NAME`` takes, by name: all groups, then families and tags that have a method.
+
+        A name that is a group's and a family's (``marker``) means the group.
+        """
+        members: dict[str, dict[str, list[str]]] = {"group": {name: [] for name in GROUPS}, "family": {}, "tag": {}}
+        for info in self.methods.values():
+            members["group"][info.group].append(info.name)
+            members["family"].setdefault(info.family, []).append(info.name)
+            for tag in sorted(info.tags):
+                members["tag"].setdefault(tag, []).append(info.name)
+        made: dict[str, Selectable] = {}
+        for kind, of_kind in members.items():
+            for name, methods in of_kind.items():
+                made.setdefault(name, Selectable(kind, tuple(methods)))
+        return made
 
 
 @cache
@@ -107,7 +135,7 @@ def registry() -> Registry:
 
 def describe(info: MethodInfo) -> dict[str, Any]:
     """Return a method's declaration as JSON for ``bench list``."""
-    raw = {**asdict(info), "space": space_to_json(info.space)}
+    raw = {**asdict(info), "in_all": info.in_all, "space": space_to_json(info.space)}
     for name in ("needs_fit", "needs_predict", "modalities", "gives", "tags"):
         raw[name] = sorted(raw[name])
     return raw

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from survbench.api import MethodInfo
+from survbench.api import GROUPS, MethodInfo
 from survbench.errors import BenchError
 from survbench.io.files import write_json
 from survbench.io.layout import SCHEMA
@@ -26,6 +26,7 @@ class Entry:
         skipped: why the method was not planned, or "".
         skipped_external: why it does not predict the external cohort, or "".
         needs_mask: whether predicting takes the manual mask (directly or through radiomics).
+        group: of the declaration: with which rows its p is adjusted.
         tags: of the declaration; ``table-2`` to ``table-5`` are the paper's tables.
         imported: the risks of an outside model, which nothing here has fitted; it stays until it is imported anew.
     """
@@ -33,6 +34,7 @@ class Entry:
     name: str
     title: str
     family: str
+    group: str = "outside"
     gives: tuple[str, ...]
     needs_mask: bool = False
     stochastic: bool = False
@@ -55,6 +57,7 @@ class Entry:
             name=info.name,
             title=info.title,
             family=info.family,
+            group=info.group,
             gives=tuple(sorted(info.gives)),
             needs_mask=bool({"mask", "radiomics"} & info.needs_predict),
             stochastic=info.stochastic,
@@ -135,6 +138,7 @@ def _study(raw: dict[str, Any]) -> Study:
         Entry(
             **{
                 **e,
+                "group": e.get("group") or _group_before(e),
                 "gives": tuple(e["gives"]),
                 "tags": tuple(e["tags"]),
                 "fits": tuple(map(tuple, e["fits"])),
@@ -145,6 +149,15 @@ def _study(raw: dict[str, Any]) -> Study:
         for e in raw.pop("entries")
     )
     return Study(**raw, entries=entries)
+
+
+def _group_before(entry: Mapping[str, Any]) -> str:
+    """Return the group of an entry that was written before methods declared one: the paper's rows had a tag, and
+    markers and reference rows are families, too.
+    """
+    if "paper" in entry["tags"]:
+        return "paper"
+    return str(entry["family"]) if entry["family"] in GROUPS else "outside"
 
 
 def find_studies(out: Path) -> list[Study]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -42,6 +42,24 @@ def benjamini_hochberg(p: ArrayLike) -> Floats:
     [0.02, 0.04, nan]
     """
     return _adjusted(p, "fdr_bh")
+
+
+def adjust_by_group(groups: Sequence[str], p: ArrayLike, adjust: Callable[[ArrayLike], Floats]) -> Floats:
+    """Return p values adjusted in each group by itself, so that a p of one group depends on no p of another.
+
+    Args:
+        groups: the group of each comparison, n of them.
+        p: shape (n,).
+        adjust: :func:`holm` or :func:`benjamini_hochberg`.
+
+    >>> adjust_by_group(["a", "b", "a"], [0.01, 0.04, 0.03], holm).tolist()
+    [0.02, 0.04, 0.03]
+    """
+    values, names = np.asarray(p, dtype=np.float64), np.asarray(groups)
+    adjusted = np.full(values.shape, np.nan)
+    for name in dict.fromkeys(groups):
+        adjusted[names == name] = adjust(values[names == name])
+    return adjusted
 
 
 def all_pairs(points: ArrayLike, influences: Sequence[Floats]) -> AllPairs:

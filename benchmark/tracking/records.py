@@ -198,6 +198,7 @@ def _method(
         params={
             "method": entry.name,
             "family": entry.family,
+            "group": entry.group,
             **_setting(study),
             **{f"params.{name}": value for name, value in entry.params.items()},
             **_in_all([fit.params for _, fit in done]),

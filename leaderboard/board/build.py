@@ -18,7 +18,7 @@ from survbench.leaderboard.board.rows import Board, Row
 from survbench.plan.study import Study
 from survbench.runs.store import Store
 from survbench.statistics.metrics import pooled_concordance
-from survbench.statistics.multiplicity import benjamini_hochberg, holm, tie_groups
+from survbench.statistics.multiplicity import adjust_by_group, benjamini_hochberg, holm, tie_groups
 from survbench.statistics.paired_tests import smallest_detectable_difference
 
 ORACLE = "oracle"
@@ -81,6 +81,7 @@ def _bare(result: Gathered) -> Row:
         method=entry.name,
         title=entry.title,
         family=entry.family,
+        group=entry.group,
         status=result.status,
         is_reference=entry.family == "reference",
         dice=result.dice,
@@ -143,13 +144,14 @@ def _measured(row: Row, inside: Sample, result: Gathered, study: Study) -> Row:
 
 
 def _tested(rows: dict[str, Row], inside: Sample, ranked: Sequence[str], reference: str) -> dict[str, Row]:
-    """Compare every ranked method with the reference method, and adjust over all of these comparisons."""
+    """Compare every ranked method with the reference method, and adjust over the comparisons of each group."""
     if reference not in ranked:
         return rows
     others = [n for n in ranked if n != reference]
     tests = [inside.difference(name, reference) for name in others]
-    raw = [t.p for t in tests]
-    for name, test, p_holm, p_bh in zip(others, tests, holm(raw), benjamini_hochberg(raw), strict=True):
+    raw, groups = [t.p for t in tests], [rows[name].group for name in others]
+    by_holm, by_bh = (adjust_by_group(groups, raw, adjust) for adjust in (holm, benjamini_hochberg))
+    for name, test, p_holm, p_bh in zip(others, tests, by_holm, by_bh, strict=True):
         rows[name] = replace(
             rows[name],
             difference=finite(test.value),

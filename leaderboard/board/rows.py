@@ -16,6 +16,7 @@ class Row:
     """One method on the board. Numbers are None where they do not exist, and ``reason`` says why.
 
     Attributes:
+        group: with which rows its p is adjusted, one of :data:`survbench.api.GROUPS`.
         rank: 1 for the highest C-index; None for reference rows, for methods without C and for incomplete ones.
         status: ``ok`` if every job of the method is done, else the worst status of its jobs.
         c_index: mean over folds of Harrell's C, averaged over seeds, with its 95 % bootstrap interval.
@@ -29,7 +30,7 @@ class Row:
         unsegmented: patients in whom none was, a mean over seeds.
         external_c_index: C-index of the ensemble of the fold models on the external cohort.
         difference: C-index minus that of the protocol's reference method, with its 95 % interval.
-        p, p_holm, p_bh: paired jackknife test of ``difference``; adjusted over all ranked methods.
+        p, p_holm, p_bh: paired jackknife test of ``difference``; adjusted over the ranked rows of ``group``.
         p_bootstrap: paired bootstrap of it, with its floor.
         smallest_detectable_difference: from the reference method, at 5 % with 80 % power.
         rank_low, rank_high: 95 % bootstrap interval of the rank among ranked methods.
@@ -47,6 +48,7 @@ class Row:
     method: str
     title: str
     family: str
+    group: str
     status: str
     is_reference: bool
     rank: int | None = None

@@ -199,6 +199,7 @@ def _contrasts(board: Board) -> Table:
             QUOTED,
             "Difference: C of the first method minus C of the second.",
             "p: paired infinitesimal jackknife. Holm and BH p adjust it within each table, over the contrasts tested.",
+            "Methods that are in no contrast of a table do not change its p.",
             "Bootstrap p and permutation p (exchange of ranks): raw.",
             *filter(None, [bootstrap_floor(board)]),
             *_few_events(board),
@@ -238,6 +239,7 @@ def _pairs(board: Board) -> Table:
         rows=tuple(row(i, name) for i, name in enumerate(names)) if len(names) > 1 else (),
         notes=(
             "Below the diagonal: C of the row minus C of the column. Above it: Holm p over all pairs.",
+            "All pairs: of all ranked methods, whatever their group. With more methods a Holm p is larger or the same.",
             "p: paired infinitesimal jackknife. Methods stand in the order of C; columns have their numbers.",
             _made_under(board),
             *board.warnings,

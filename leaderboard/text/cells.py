@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
+from survbench.api import GROUPS
 from survbench.leaderboard.board.rows import Board, Row
 from survbench.training import PUBLISHED_STEPS
 
@@ -17,6 +20,7 @@ def cells(row: Row) -> dict[str, str]:
         "Ties": ties(row),
         "Method": row.title,
         "Family": row.family,
+        "Group": row.group,
         "C-index (95 % CI)": (
             interval(row.c_index, row.c_index_low, row.c_index_high, row.c_index_seed_sd) if ok else row.status
         ),
@@ -166,6 +170,17 @@ def _of_statistics(board: Board) -> dict[str, str]:
             f"{board.smallest_detectable_difference:.3f} in C, at 5 % with 80 % power (median of all pairs)"
         )
     return known
+
+
+def comparisons(board: Board) -> dict[str, str]:
+    """Return how many rows of each group are compared with the reference method, which is what Holm p accounts for; by
+    name as :func:`facts`, empty where nothing is compared.
+    """
+    counts = Counter(row.group for row in board.rows if row.p is not None)
+    if not counts:
+        return {}
+    known = ", ".join(f"{counts[group]} of {group}" for group in GROUPS if group in counts)
+    return {"Comparisons": f"with {board.protocol['reference']}, Holm p within each group: {known}"}
 
 
 def plural(count: int, noun: str) -> str:

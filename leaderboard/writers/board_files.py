@@ -15,7 +15,7 @@ from survbench.evaluation.all_pairs import PairMatrix
 from survbench.io.files import rounded, write_text
 from survbench.leaderboard.board.rows import BOARD_SCHEMA, Board, ContrastRow, Row
 from survbench.leaderboard.site.board_page import html
-from survbench.leaderboard.text.cells import bootstrap_floor, cells, facts
+from survbench.leaderboard.text.cells import bootstrap_floor, cells, comparisons, facts
 from survbench.leaderboard.text.csv_text import csv_text
 from survbench.leaderboard.text.markdown_text import plain
 
@@ -79,7 +79,7 @@ def board_csv(board: Board) -> str:
 def markdown(board: Board) -> str:
     """Return the board as Markdown."""
     lines = [f"# {plain(board.cohort['title'])}", ""]
-    lines += [f"{name}: {plain(value)}  " for name, value in facts(board).items()]
+    lines += [f"{name}: {plain(value)}  " for name, value in {**facts(board), **comparisons(board)}.items()]
     rows = [cells(row) for row in board.rows]
     if rows:
         lines += ["", "| " + " | ".join(rows[0]) + " |", "|" + "---|" * len(rows[0])]
@@ -87,7 +87,9 @@ def markdown(board: Board) -> str:
     lines += [
         "",
         (
-            f"p: paired test against `{board.protocol['reference']}`, Holm-adjusted over all ranked methods. "
+            f"p: paired test against `{board.protocol['reference']}`. Holm p: adjusted within the row's group; rows of "
+            "other groups do not change it. Ties: methods that share a letter are not told apart by Holm over all "
+            "pairs of ranked methods, whatever their group. "
             "Published C: another cohort and budget, not to be compared with ours."
             + (f" {floor} It stands in the JSON and CSV." if (floor := bootstrap_floor(board)) else "")
         ),
@@ -109,10 +111,15 @@ def terminal_table(board: Board, *, width: int = 140) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=Text(f"{board.cohort['title']} · profile {board.profile['name']}"), title_justify="left")
+    table = Table(
+        title=Text(f"{board.cohort['title']} · profile {board.profile['name']}"),
+        title_justify="left",
+        caption=Text("\n".join(f"{name} {value}." for name, value in comparisons(board).items())),
+        caption_justify="left",
+    )
     heads = ["#", "Method", "C-index (95 % CI)", "External C (95 % CI)", "Dice", "Holm p"]
     if width >= WIDE:
-        heads = [heads[0], "Ties", *heads[1:-1], "p", "Holm p", "Time", "Published C"]
+        heads = [heads[0], "Ties", "Method", "Group", *heads[2:-1], "p", "Holm p", "Time", "Published C"]
     for head in heads:
         table.add_column(head, overflow="fold", no_wrap=head == "Method")
     for row in board.rows:

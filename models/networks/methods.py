@@ -22,12 +22,13 @@ def _info(name: str, title: str, target: str, c: float, external: float, **more:
         name=name,
         title=title,
         family="end-to-end",
+        group="paper",
         target=f"survbench.models.networks.{target}",
         **{"needs_fit": needs, "needs_predict": needs, **more},
         stochastic=True,
         selects=True,
         space=SPACE,
-        tags=frozenset({"paper", "table-2"}),
+        tags=frozenset({"table-2"}),
         published=Published(source=TABLE, c_index=c, external_c_index=external),
     )
 

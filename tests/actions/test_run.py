@@ -111,6 +111,13 @@ def test_a_method_added_later_joins_the_board_of_the_same_study(cheap, tmp_path)
     assert {row.method for row in two.board.rows} == {"volume", "tlg"}
 
 
+def test_a_row_that_a_later_run_keeps_stands_in_the_group_that_is_declared_now(tmp_path, monkeypatch):
+    run_study(request_for(tmp_path, "volume"), Silent())
+    monkeypatch.setitem(registry().methods, "volume", replace(registry().methods["volume"], group="simple"))
+    later = run_study(request_for(tmp_path, "tlg"), Silent())
+    assert {row.method: row.group for row in later.board.rows} == {"volume": "simple", "tlg": "marker"}
+
+
 def test_a_method_whose_code_has_changed_leaves_the_board(odd_plugins, tmp_path, monkeypatch, caplog):
     run_study(request_for(tmp_path, "volume,well"), Silent())
     kept = run_study(request_for(tmp_path, "tlg"), Silent())

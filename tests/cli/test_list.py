@@ -15,7 +15,7 @@ def first_line(ended):
 
 def test_without_a_word_methods_are_listed(bench):
     ended = bench("list")
-    assert first_line(ended).split() == ["oracle", "reference", "Oracle", "(true", "hazard)"]
+    assert first_line(ended).split() == ["oracle", "reference", "reference", "Oracle", "(true", "hazard)"]
     assert ended.stdout == bench("list", "methods").stdout
     methods = json.loads(bench("list", "--json").stdout)
     assert {"name", "family", "available"} <= set(methods[0])
@@ -25,9 +25,31 @@ def test_without_a_word_methods_are_listed(bench):
 @pytest.mark.parametrize("word", KINDS)
 def test_every_list_is_text_and_json_with_names(bench, word):
     rows = json.loads(bench("list", word, "--json").stdout)
-    lines = bench("list", word).stdout.splitlines()
+    lines = bench("list", word).stdout.split("\n\n")[0].splitlines()
     assert [line.split()[0] for line in lines] == [row["name"] for row in rows]
     assert all(row["title"] in line for row, line in zip(rows, lines, strict=True))
+
+
+def test_the_groups_that_run_takes_are_listed_with_their_methods(bench):
+    text = bench("list").stdout
+    assert [line.split()[:3] for line in text.splitlines() if line.startswith("tlg")] == [["tlg", "marker", "marker"]]
+    assert "Groups for --methods: @paper (26), @simple (1), @marker (3), @reference (3)." in text
+    rows = {row["name"]: row for row in json.loads(bench("list", "groups", "--json").stdout)}
+    assert {"paper", "related", "simple", "successors", "marker", "outside", "reference"} <= set(rows)
+    assert rows["marker"]["methods"] == ["suvmax", "tlg", "volume"]
+    assert (rows["deep-features"]["by"], len(rows["table-2"]["methods"])) == ("family", 10)
+    described = bench("list", "simple").stdout
+    assert described.splitlines()[0] == "simple: plain models that a reader asks for first"
+    assert "  methods        clinical-cox\n" in described
+
+
+def test_a_pair_that_all_leaves_out_is_marked(bench, odd_plugins):
+    rows = {row["name"]: row for row in json.loads(bench("list", "--json").stdout)}
+    assert (rows["pair-of-mine"]["in_all"], rows["pair-in-print"]["in_all"]) == (False, True)
+    lines = {line.split()[0]: line for line in bench("list").stdout.splitlines() if line}
+    assert "successors (not in all)" in lines["pair-of-mine"]
+    assert "not in all" not in lines["pair-in-print"]
+    assert "  in_all         no\n" in bench("list", "pair-of-mine").stdout
 
 
 def test_feature_sets_are_listed_with_their_count_and_bins(bench):
@@ -68,14 +90,15 @@ def test_a_cohort_a_profile_a_metric_and_a_feature_set_are_described(bench, name
     assert json.loads(bench("list", name, "--json").stdout)["name"] == name
 
 
-def test_a_name_of_two_kinds_is_described_under_each(bench):
+def test_a_name_of_several_kinds_is_described_under_each(bench):
     ended = bench("list", "paper")
     heads = [line for line in ended.stdout.splitlines() if not line.startswith(" ")]
-    assert first_line(ended).startswith("profile paper: The published setting of DeepMTS")
-    assert [head.split(":")[0] for head in heads] == ["profile paper", "feature set paper"]
+    assert first_line(ended).startswith("group of methods paper: the DeepMTS paper's Tables II to V")
+    kinds = ["group of methods", "profile", "feature set"]
+    assert [head.split(":")[0] for head in heads] == [f"{kind} paper" for kind in kinds]
     described = json.loads(bench("list", "paper", "--json").stdout)
-    assert [(d["kind"], d["name"]) for d in described] == [("profile", "paper"), ("feature set", "paper")]
-    assert described[1]["count"] == 1456
+    assert [(d["kind"], d["name"]) for d in described] == [(kind, "paper") for kind in kinds]
+    assert described[2]["count"] == 1456
 
 
 @pytest.mark.parametrize(("given", "near"), [("tgl", "tlg"), ("fantom", "phantom"), ("method", "methods")])

@@ -99,6 +99,25 @@ def test_dry_run_says_what_is_cached_to_do_and_skipped(bench, finished):
     assert "8 jobs: 4 cached, 2 to fit, 2 to predict" in ended.stdout
     told = json.loads(bench(*arguments, "--json").stdout)
     assert (len(told["cached"]), len(told["to_do"]), told["skipped"]) == (4, 4, {})
+    assert [(cost["method"], cost["jobs"], cost["share"]) for cost in told["costs"]] == [("suvmax", 4, 1.0)]
+    costs = ended.stdout.partition("Cost ")[2].splitlines()
+    assert [line.split() for line in costs[1:]] == [["suvmax", "<1", "s", "100", "%"]], "what is cached costs nothing"
+
+
+def test_dry_run_says_what_each_method_costs_and_who_uses_a_fit(bench, tmp_path):
+    arguments = ("run", "--methods", "@deep-features,volume", "--out", tmp_path, "--dry-run")
+    told = json.loads(bench(*arguments, "--json").stdout)
+    assert [cost["seconds"] for cost in told["costs"]] == sorted((c["seconds"] for c in told["costs"]), reverse=True)
+    assert sum(cost["share"] for cost in told["costs"]) == pytest.approx(1, abs=1e-4)
+    costs = {cost["method"]: cost for cost in told["costs"]}
+    learners = ["deepfeat-deepsurv", "deepfeat-lasso-cox", "deepfeat-rsf"]
+    assert set(costs) == {"deepmts", "volume", *learners, None}
+    assert (costs["deepmts"]["jobs"], costs["deepmts"]["used_by"]) == (3, learners), "one fit per fold for all of them"
+    assert costs[None]["jobs"] == told["to_prepare"] == 160
+    text = bench(*arguments).stdout
+    assert "3 min  52 %  with the features of deepfeat-deepsurv, deepfeat-lasso-cox, deepfeat-rsf\n" in text
+    assert "160 patients to prepare" in text
+    assert not (tmp_path / "runs").exists()
 
 
 def test_status_counts_jobs_by_method_and_finds_nothing_to_clean(bench, finished):

@@ -79,7 +79,7 @@ def test_foreign_text_is_no_formula_no_html_and_breaks_no_table(evil):
     assert "</script><b>" not in page
     heads, cells = cells_of(markdown(evil))
     assert cells[3] == EVIL
-    assert len(cells) == len(heads) == 15
+    assert len(cells) == len(heads) == 16
 
 
 @pytest.mark.parametrize(

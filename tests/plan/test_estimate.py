@@ -17,7 +17,9 @@ INFOS = {info.name: info for info in (NETWORK, OTHER, LEARNER)}
 
 
 def fit(method, number=0, **more):
-    return {"key": f"{method}-{number}", "kind": "fit", "method": method, "spec": {}, **more}
+    return {
+        "key": f"{method}-{number}", "kind": "fit", "method": method, "spec": {}, "upstream": None, "tune": None, **more
+    }  # fmt: skip
 
 
 def forecast(*jobs, workers=1):
@@ -103,6 +105,34 @@ def test_a_job_with_two_threads_takes_two_workers_and_the_gpu_one_job_at_a_time(
     assert wide.remaining_s(0.0) == pytest.approx(2 * (60 + PROCESS_S))
     on_gpu = forecast(*(fit("net", n, spec={"device": "cuda"}) for n in range(3)), workers=4)
     assert on_gpu.remaining_s(0.0) == pytest.approx(3 * (60 + PROCESS_S))
+
+
+def test_costs_are_those_of_what_is_to_do_by_method_and_add_up_to_the_whole():
+    made = forecast(fit("learner"), fit("net"), fit("net", 1), fit("other"), workers=2)
+    made.preparing(8, GRID)
+    costs = made.costs(0.0)
+    assert [(c.method, c.jobs) for c in costs] == [("net", 2), ("other", 1), ("learner", 1), ("", 8)]
+    assert [c.seconds for c in costs] == pytest.approx([120.2, 60.1, 2.1, 8 * PREPARING_S])
+    assert [c.share for c in costs] == pytest.approx([c.seconds / 184.4 for c in costs])
+    assert made.remaining_s(0.0) == pytest.approx(sum(c.seconds for c in costs) / 2)
+    assert forecast().costs(0.0) == ()
+
+
+def test_a_fit_whose_features_others_take_counts_once_and_names_them():
+    above = {"key": "net-0", "needs_predict": []}
+    users = [fit(name, upstream=above) for name in ("learner", "other")]
+    predicts = {**fit("other", 1, upstream=above), "kind": "predict", "fit": "other-0", "test": ["p"] * 40}
+    costs = {c.method: c for c in forecast(fit("net"), *users, predicts).costs(0.0)}
+    assert (costs["net"].jobs, costs["net"].seconds) == (1, pytest.approx(60 + PROCESS_S))
+    assert costs["net"].used_by == ("learner", "other")
+    assert (costs["other"].jobs, costs["other"].used_by) == (2, ())
+    done = forecast(*users).costs(0.0)
+    assert {c.method for c in done} == {"learner", "other"}, "fits that are done cost nothing"
+
+
+def test_a_job_of_two_threads_costs_twice_its_time():
+    (cost,) = forecast(fit("net", threads=2), workers=2).costs(0.0)
+    assert cost.seconds == pytest.approx(2 * (60 + PROCESS_S))
 
 
 def test_a_trained_method_without_images_is_not_done_at_once():

@@ -185,6 +185,17 @@ def test_what_is_asked_for_beside_a_method_changes_none_of_its_keys():
         assert alone == entry
 
 
+def test_what_a_method_is_called_and_grouped_by_changes_none_of_its_keys(monkeypatch):
+    names = ("mdsn", "deepfeat-rsf", "volume")
+    before = planned(*names, tuning="nested", external=prepared("outside"))
+    for name in (*names, "deepmts"):
+        other = replace(METHODS[name], group="successors", pair=not METHODS[name].pair, tags=frozenset({"mine"}))
+        monkeypatch.setitem(METHODS, name, other)
+    after = planned(*names, tuning="nested", external=prepared("outside"))
+    assert [entry.group for entry in after.entries] == ["successors"] * 3
+    assert [job["key"] for job in after.jobs] == [job["key"] for job in before.jobs]
+
+
 def test_another_image_of_a_patient_makes_other_jobs_where_it_is_seen_and_nowhere_else():
     names = ("mdsn", "tlg", "clinical-cox")
     train = prepared()

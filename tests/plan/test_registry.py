@@ -47,9 +47,46 @@ def test_a_wrong_name_is_met_with_the_right_one():
         registry().select("@markers")
 
 
-def test_methods_are_selected_by_name_family_and_tag():
-    names = lambda wanted: {m.name for m in registry().select(wanted)}  # noqa: E731
+def names(wanted):
+    return {m.name for m in registry().select(wanted)}
+
+
+def test_every_method_of_ours_is_in_all_and_in_the_group_it_belongs_to():
     assert names("all") == set(OURS)
+    of = {
+        "marker": {"volume", "tlg", "suvmax"},
+        "reference": {"oracle", "random", "padding"},
+        "simple": {"clinical-cox"},
+    }
+    assert {group: names(f"@{group}") for group in of} == of
+    assert names("@paper") == set(OURS) - set().union(*of.values())
+
+
+def test_all_leaves_out_the_pairs_that_no_publication_reports(odd_plugins):
+    assert "pair-of-mine" not in names("all")
+    assert {"pair-in-print", "well"} <= names("all")
+    assert names("all,-well") == names("-well") == names("all") - {"well"}
+    assert names("pair-of-mine") == {"pair-of-mine"}
+    assert names("@successors") == {"pair-of-mine", "pair-in-print"}
+    assert names("all,pair-of-mine") == names("all") | {"pair-of-mine"}
+
+
+def test_a_word_that_is_a_group_and_a_family_means_the_group(odd_plugins):
+    assert {"well", "hangs"} <= names("@outside")
+    assert "pair-of-mine" not in names("@outside"), "its family is 'outside', its group is not"
+    found = registry().groups()
+    assert (found["outside"].kind, found["radiomics"].kind, found["table-2"].kind) == ("group", "family", "tag")
+    for word, chosen in found.items():
+        assert not chosen.methods or names(f"@{word}") == set(chosen.methods)
+
+
+def test_a_group_without_a_method_leaves_nothing_out_and_cannot_be_run():
+    assert names("all,-@related") == set(OURS)
+    with pytest.raises(BenchError, match="'@related': no installed method is in that group"):
+        names("@related")
+
+
+def test_methods_are_selected_by_name_family_and_tag():
     assert names("@marker") == {"volume", "tlg", "suvmax"}
     assert names("deepmts, volume") == {"deepmts", "volume"}
     assert "deepmts" in names("@table-2")

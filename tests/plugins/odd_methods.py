@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from survbench.api import MethodInfo
+from survbench.api import MethodInfo, Published
 from survbench.io.hashing import digest
 from survbench.space import Real
 
@@ -258,5 +258,7 @@ METHODS = (
     _info("bad-weight", "BadWeight"),
     _info("chatty", "Chatty"),
     _info("sniffs", "Sniffs"),
+    _info("pair-of-mine", "Well", group="successors", pair=True),
+    _info("pair-in-print", "Well", group="successors", pair=True, published=Published(source="a paper", c_index=0.7)),
 )
 TAKEN = METHODS[0]

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from survbench.metrics import fold_mean_concordance, pooled_concordance
 from survbench.significance import (
+    adjust_by_group,
     all_pairs,
     benjamini_hochberg,
     bootstrap,
@@ -173,6 +174,22 @@ def test_adjustments_equal_statsmodels():
         assert np.delete(adjust(with_hole), 3) == pytest.approx(adjust(p))
         assert np.isnan(adjust(with_hole)[3])
         assert adjust([]).shape == (0,)
+
+
+def test_adjusting_by_group_is_adjusting_each_group_alone():
+    from statsmodels.stats.multitest import multipletests
+
+    p = np.random.default_rng(1).uniform(0, 0.1, 12)
+    groups = list("abacabbacbac")
+    for adjust, method in ((holm, "holm"), (benjamini_hochberg, "fdr_bh")):
+        adjusted = adjust_by_group(groups, p, adjust)
+        for group in "abc":
+            chosen = np.array(groups) == group
+            assert adjusted[chosen] == pytest.approx(multipletests(p[chosen], method=method)[1])
+        other = adjust_by_group([*groups, "b"], [*p, 0.5], adjust)[:-1]
+        assert (other == adjusted).tolist() == [g != "b" for g in groups]
+    assert np.isnan(adjust_by_group(["a", "b"], [np.nan, 0.5], holm)).tolist() == [True, False]
+    assert adjust_by_group([], [], holm).shape == (0,)
 
 
 def test_replicates_equal_scikit_survivals_value_on_resamples_with_ties():

@@ -161,6 +161,7 @@ def method(store, name, risks, *, family="marker", outside=None, dice=np.nan, gi
         name=name,
         title=title or name,
         family=family,
+        group=more.get("group", "outside"),
         gives=tuple(gives),
         stochastic=len(risks) > 1,
         published=more.get("published"),

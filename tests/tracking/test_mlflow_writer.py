@@ -102,6 +102,7 @@ def test_metrics_are_the_boards(finished, client):
         assert run.data.metrics["c_index"] == pytest.approx(rows[method]["c_index"])
         assert run.data.metrics["external_c_index"] == pytest.approx(rows[method]["external_c_index"])
         assert run.data.params["profile"] == "smoke"
+        assert run.data.params["group"] == rows[method]["group"]
 
 
 def test_curves_are_metrics_by_step_of_fold_and_method(client):
