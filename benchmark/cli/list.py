@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
-from survbench.cli.options import AsJson, examples, say, say_json
+from survbench.cli.options import AsJson, aligned, examples, say, say_json
 
 BOARD, COMPARE = "leaderboard.json", "bench compare"
 METRICS = {
@@ -37,6 +37,7 @@ METRICS = {
     "p.compareC": (COMPARE, "compareC (Kang 2015): the difference with a one-shot variance."),
     "p.permutation": (COMPARE, "Exchange of the two ranks of random patients; for small cohorts."),
     "rank_low": (BOARD, "95 % bootstrap interval of a method's rank: its better end; rank_high is the other."),
+    "learning": (BOARD, "How many fits of a network have learned, are over-fitted, or have not learned."),
     "tie_groups": (
         BOARD,
         "Runs of the ranking in which no two methods are told apart (Holm over all pairs of ranked methods).",
@@ -101,10 +102,8 @@ def listing(
     if as_json:
         say_json(rows)
         return
-    cells = [kind.cells(row) for row in rows]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    for row in cells:
-        say("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
+    for line in aligned([kind.cells(row) for row in rows]):
+        say(line)
     if kind.below is not None:
         say(f"\n{kind.below()}")
 

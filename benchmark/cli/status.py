@@ -1,15 +1,17 @@
-"""``bench status``: what is done, failed and pending, how jobs ended, and what can go."""
+"""``bench status``: what is done, failed and pending, how jobs ended, which fits have learned, and what can go."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from survbench.cli.options import DEFAULT_OUT, AsJson, Out, disk_size, examples, say, say_json
+from survbench.cli.options import DEFAULT_OUT, AsJson, Out, aligned, disk_size, examples, say, say_json
 
 if TYPE_CHECKING:
     from survbench.actions.clean import DiskUse
+    from survbench.plan.study import Study
     from survbench.runs.store import Run, Store
 
 
@@ -22,6 +24,7 @@ def register(app: typer.Typer) -> None:
             "bench status --out results --json",
             "bench status 1a2b3c4d",
             "bench status deepmts",
+            "bench status phantom-quick-1a2b3c4d",
             "bench status --clean",
         ),
     )(status)
@@ -30,7 +33,11 @@ def register(app: typer.Typer) -> None:
 def status(
     job: Annotated[
         str | None,
-        typer.Argument(metavar="JOB", help="The start of a job's key, or a method's name.", show_default=False),
+        typer.Argument(
+            metavar="JOB|STUDY",
+            help="The start of a job's key, or the name of a method or a study.",
+            show_default=False,
+        ),
     ] = None,
     out: Out = DEFAULT_OUT,
     *,
@@ -39,15 +46,18 @@ def status(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show what is done and pending, or how a job ended.
+    """Show what is done and pending, how a job ended, or which fits of a study have learned.
 
     Without JOB: the jobs of every method of every study, and how much disk they take.
 
     With JOB: how it ended, and what it printed.
 
+    With STUDY: the same as without, of this study, and a line for each fit of which it was checked whether it learned.
+
     With --clean: what no study refers to is removed; prepared cohorts and the cache stay.
     """
     from survbench.errors import BenchError
+    from survbench.plan.study import find_studies
     from survbench.runs.store import Store
 
     store = Store(out.expanduser().absolute())
@@ -56,7 +66,11 @@ def status(
     if clean:
         _clean(store, as_json=as_json)
     elif job is not None:
-        _show_jobs(store, job, as_json=as_json)
+        study = next((study for study in find_studies(store.root) if study.name == job), None)
+        if study is None:
+            _show_jobs(store, job, as_json=as_json)
+        else:
+            _show_study(store, study, as_json=as_json)
     else:
         _show_studies(store, as_json=as_json)
 
@@ -65,8 +79,9 @@ def _show_studies(store: Store, *, as_json: bool) -> None:
     from dataclasses import asdict
 
     from survbench.actions.clean import disk_use
+    from survbench.plan.study import find_studies
 
-    rows, disk = _rows(store), disk_use(store)
+    rows, disk = [row for study in find_studies(store.root) for row in _rows(store, study)], disk_use(store)
     if as_json:
         say_json({"studies": rows, "disk": asdict(disk)})
         return
@@ -77,32 +92,78 @@ def _show_studies(store: Store, *, as_json: bool) -> None:
         if row["study"] != shown:
             shown = str(row["study"])
             say(shown)
-        counts = ", ".join(f"{count} {state}" for state, count in row["states"].items())
-        outside = f" (not predicted outside: {row['skipped_external']})" if row["skipped_external"] else ""
-        say(f"  {row['method']:<24} {counts}{outside}")
+        say(_line(row))
     say(_disk_line(disk))
 
 
-def _rows(store: Store) -> list[dict[str, Any]]:
-    """Return a row for each method of each study: how many of its jobs are in which state."""
-    from survbench.plan.study import find_studies
+def _line(row: Mapping[str, Any]) -> str:
+    counts = ", ".join(f"{count} {state}" for state, count in row["states"].items())
+    outside = f" (not predicted outside: {row['skipped_external']})" if row["skipped_external"] else ""
+    return f"  {row['method']:<24} {counts}{outside}"
 
+
+def _rows(store: Store, study: Study) -> list[dict[str, Any]]:
+    """Return a row for each method of a study: how many of its jobs are in which state."""
     rows = []
-    for study in find_studies(store.root):
-        for entry in study.entries:
-            keys = [key for seeds in (entry.tunes, entry.fits, entry.predicts) for folds in seeds for key in folds]
-            states = Counter(_state(store, key) for key in keys)
-            if entry.skipped:
-                states["skipped"] = 1
-            rows.append(
-                {
-                    "study": study.name,
-                    "method": entry.name,
-                    "states": dict(sorted(states.items())),
-                    "skipped_external": entry.skipped_external,
-                }
-            )
+    for entry in study.entries:
+        keys = [key for seeds in (entry.tunes, entry.fits, entry.predicts) for folds in seeds for key in folds]
+        states = Counter(_state(store, key) for key in keys)
+        if entry.skipped:
+            states["skipped"] = 1
+        rows.append(
+            {
+                "study": study.name,
+                "method": entry.name,
+                "states": dict(sorted(states.items())),
+                "skipped_external": entry.skipped_external,
+            }
+        )
     return rows
+
+
+def _show_study(store: Store, study: Study, *, as_json: bool) -> None:
+    """Show the methods of a study, and a line for each fit of which it was checked whether it has learned."""
+    from dataclasses import asdict
+
+    from survbench.evaluation.gather import gather
+    from survbench.leaderboard.text.cells import filled
+    from survbench.leaderboard.text.learning_cells import learning_cells
+
+    rows, methods = _rows(store, study), gather(study, store).methods
+    fits = [
+        (name, run.job, found)
+        for name, result in methods.items()
+        for run, found in zip(result.runs, result.learning, strict=True)
+        if found is not None
+    ]
+    if as_json:
+        told = [
+            {
+                "method": name,
+                "seed": job["seed"],
+                "fold": job["fold"],
+                "verdict": found.verdict,
+                "least_c": found.least_c,
+                **asdict(found),
+            }
+            for name, job, found in fits
+        ]
+        say_json({"study": study.name, "methods": rows, "fits": told})
+        return
+    say(study.name)
+    for row in rows:
+        say(_line(row))
+    if not fits:
+        say("Whether a fit has learned was not measured: no method trains step by step, or the fits are too old.")
+        return
+    shown = filled(
+        [
+            {"Method": name, "Seed": str(job["seed"]), "Fold": str(job["fold"]), **learning_cells(found)}
+            for name, job, found in fits
+        ]
+    )
+    for line in aligned([tuple(shown[0]), *(tuple(row.values()) for row in shown)]):
+        say(line)
 
 
 def _state(store: Store, key: str) -> str:
@@ -150,7 +211,7 @@ def _runs_of(store: Store, job: str) -> list[Run]:
     chosen = [run for run in runs if run.key.startswith(job) or run.job.get("method") == job]
     if not chosen:
         raise BenchError(
-            f"No job under {store.root} is called {job!r}. 'bench status' shows the methods that have run."
+            f"No job and no study under {store.root} is called {job!r}. 'bench status' shows what has run."
         )
     return chosen
 

@@ -11,7 +11,7 @@ import numpy as np
 from survbench.errors import BenchError
 from survbench.evaluation.redaction import without_paths
 from survbench.io.files import write_json
-from survbench.io.layout import SCHEMA, SELECTED
+from survbench.io.layout import LEARNING, SCHEMA, SELECTED
 from survbench.plan.study import Study, read_study
 from survbench.runs.store import Run, Store, no_curves
 
@@ -26,7 +26,7 @@ PREDICTIONS, CURVES, WEIGHTS = "predictions.parquet", "curves.parquet", "selecte
 
 def pack(study: Study, store: Store, folder: Path) -> None:
     """Write ``study.json``, ``runs.json``, and the predictions, curves and selected features of all runs as one Parquet
-    file each into a folder.
+    file each into a folder. What fits have made of their training folds stands in ``runs.json``.
 
     Models, logs, tuning, and what a run tells of its machine stay behind.
 
@@ -66,6 +66,8 @@ def unpack(folder: Path, store: Store) -> Study:
             predictions[key].to_parquet(part / PREDICTIONS)
             if job["kind"] != "predict":
                 curves.get(key, no_curves()).to_parquet(part / CURVES)
+            if "learning" in run:
+                write_json(part / LEARNING, run["learning"])
             if key in weights:
                 write_json(part / SELECTED, dict(weights[key].itertuples(index=False)))
     study.write(store.root)
@@ -108,4 +110,5 @@ def _told(run: Run) -> dict[str, Any]:
         message = without_paths(record["error"].get("message", ""))
         record["error"] = {**record["error"], "message": message, "traceback": ""}
     job = {key: value for key, value in run.job.items() if key not in BULKY}
-    return {"job": job, "record": record}
+    learned = run.learning() if run.status == "ok" else None
+    return {"job": job, "record": record, **({} if learned is None else {"learning": learned})}

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from survbench.statistics.checks import one_risk, outcomes
 from survbench.statistics.metrics import cox_loss
+from survbench.statistics.pairs import count_by_patient
 
 Floats = NDArray[np.float64]
 STEEPEST = 30.0
@@ -36,6 +37,31 @@ class BestSlope:
     slope: float
     loss: float
     uninformed: float
+
+
+def chance_sd(time: ArrayLike, event: ArrayLike) -> float:
+    """Return the standard deviation of Harrell's C over all orders in which risks without ties can put the patients.
+
+    The mean over these orders is 0.5. NaN without a comparable pair.
+
+    Two comparable pairs that share a patient have a covariance of 1/12 if it lives longer, or shorter, in both, and of
+    -1/12 otherwise; so the variance of M pairs is (M + sum of (pairs in which a patient is the earlier one - those in
+    which it is the later one)^2) / (12 M^2).
+
+    Args:
+        time: months, shape (n,).
+        event: shape (n,).
+
+    >>> round(chance_sd([1.0, 2.0, 3.0], [True, True, True]), 6)
+    0.319142
+    """
+    t, e = outcomes(time, event)
+    counts = count_by_patient(t, e, np.zeros(len(t)))
+    pairs = float(counts.earlier_pairs.sum())
+    if pairs == 0:
+        return float("nan")
+    uneven = float(((counts.earlier_pairs - counts.later_pairs) ** 2).sum())
+    return float(np.sqrt((pairs + uneven) / 12)) / pairs
 
 
 def cox_best_slope(time: ArrayLike, event: ArrayLike, risk: ArrayLike) -> BestSlope:

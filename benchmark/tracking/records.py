@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from survbench.evaluation.learning import VERDICTS, learning_of
 from survbench.io.hashing import digest, file_digest
-from survbench.io.layout import TUNED
+from survbench.io.layout import LEARNING, TUNED
 from survbench.plan.job import label
 from survbench.plan.study import Entry, Study
 from survbench.runs.store import Run, Store
@@ -27,6 +28,8 @@ METHOD = "survbench.method"
 """Tag with the method that a run belongs to; the run of the board has none."""
 KIND = "survbench.kind"
 """Tag that tells runs apart: ``board``, ``method``, ``trial``, or the kind of a job (``fit``, ``tune``, ...)."""
+VERDICT = "survbench.verdict"
+"""Tag of a fit that says whether it has learned."""
 CELLS = (
     "c_index",
     "c_index_low",
@@ -42,7 +45,7 @@ CELLS = (
     "parameters",
 )
 """Cells of the leaderboard that become metrics of a method's run."""
-JOB_FILES = ("run.json", "job.json", "predictions.parquet", TUNED, "log.txt")
+JOB_FILES = ("run.json", "job.json", "predictions.parquet", LEARNING, TUNED, "log.txt")
 """Files of a job's folder that become artifacts, where it has them."""
 BOARD_FILES = (*(f"leaderboard.{kind}" for kind in ("html", "md", "csv", "json")), "tables/**/*", "site/**/*")
 NOTE = "The board of this study: leaderboard.html under Artifacts. Its tables and its site lie beside it."
@@ -209,9 +212,16 @@ def _method(
             KIND: "method",
             "mlflow.note.content": entry.title,
         },
-        metrics=(*cells, *of_folds, *curves),
+        metrics=(*cells, *_shares(row), *of_folds, *curves),
         artifacts={f"figures/{path.name}": path for path in figures},
     )
+
+
+def _shares(row: Mapping[str, Any]) -> Iterator[tuple[str, float, int]]:
+    """Yield the share of a method's fits that has each verdict on whether it has learned."""
+    count = row.get("learning") or {}
+    for key in VERDICTS.values() if count else ():
+        yield f"share_{key}", count[key] / count["fits"], 0
 
 
 def _in_all(fits: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -267,6 +277,8 @@ def _job(study: Study, entry: Entry, run: Run, parent: str) -> Record:
         used = {**run.record["params"], **run.record.get("settings", {})}
         params |= {f"params.{name}": value for name, value in used.items()}
         metrics = _fit_metrics(run)
+        learned = learning_of(run)
+        tags |= {} if learned is None or learned.verdict is None else {VERDICT: learned.verdict}
     end = _milliseconds(run.folder / "run.json")
     return Record(
         key=digest([study.name, run.key])[:32],
@@ -312,6 +324,11 @@ def _fit_metrics(run: Run) -> Metrics:
     if table["risk"].notna().all():
         c = concordance_index(table["time"], table["event"], table["risk"]).value
         metrics += [("c_index", c, 0)] if np.isfinite(c) else []
+    metrics += [
+        (f"training_{name}", float(value), 0)
+        for name, value in (run.learning() or {}).items()
+        if isinstance(value, int | float)
+    ]
     if table["dice"].notna().all():
         metrics.append(("dice", float(table["dice"].mean()), 0))
     metrics += [

@@ -11,7 +11,7 @@ from survbench.cohort import Cohort
 from survbench.io.files import finite, write_json
 from survbench.io.layout import LEARNING
 from survbench.runs.store import Store
-from survbench.statistics.learning import constant_mask_dice, cox_best_slope, discrete_time_best_slope
+from survbench.statistics.learning import chance_sd, constant_mask_dice, cox_best_slope, discrete_time_best_slope
 from survbench.statistics.metrics import concordance_index, dice
 from survbench.work.inputs import inputs, masks_of
 from survbench.work.predictions import Predicted, predict
@@ -58,13 +58,14 @@ def write_learning(folder: Path, method: Any, train: Cohort, job: Job, store: St
 def _of_risk(predicted: Predicted, train: Cohort) -> dict[str, Any]:
     """Return C, and what the predictions are worth at their best slope, by the loss of the kind that they are of."""
     if predicted.risk is None:
-        return dict.fromkeys(("c_index", "loss", "loss_uninformed", "loss_best", "slope"))
+        return dict.fromkeys(("c_index", "c_index_chance_sd", "loss", "loss_uninformed", "loss_best", "slope"))
     if predicted.survival is None:
         found = cox_best_slope(train.time, train.event, predicted.risk)
     else:
         found = discrete_time_best_slope(train.time, train.event, predicted.survival, SURVIVAL_MONTHS)
     return {
         "c_index": finite(concordance_index(train.time, train.event, predicted.risk).value),
+        "c_index_chance_sd": finite(chance_sd(train.time, train.event)),
         "loss": "cox" if predicted.survival is None else "discrete-time",
         "loss_uninformed": finite(found.uninformed),
         "loss_best": finite(found.loss),

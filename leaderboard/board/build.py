@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 import numpy as np
 from survbench.evaluation.all_pairs import PairMatrix
 from survbench.evaluation.gather import Gathered
+from survbench.evaluation.learning import verdicts
 from survbench.evaluation.sample import Measured, Sample, fold_concordance, measure
 from survbench.evaluation.scores import scores
 from survbench.io.files import finite
@@ -89,6 +90,7 @@ def _bare(result: Gathered) -> Row:
         unsegmented=result.unsegmented,
         survival=_curve_source(result),
         coverage=result.coverage,
+        learning=verdicts(result.learning),
         seconds=_median(result, "seconds"),
         memory_mb=_median(result, "peak_memory_mb"),
         parameters=next((int(n) for n in sizes if n is not None), None),

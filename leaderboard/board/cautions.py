@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from survbench.evaluation.gather import Gathered, Results
+from survbench.evaluation.learning import verdicts
 from survbench.plan.study import Study
 from survbench.training import PUBLISHED_STEPS, Training
 
@@ -22,6 +23,7 @@ def cautions(study: Study, results: Results, *, excluded: int, excluded_outside:
     """
     return (
         *_of_training(study, results),
+        *_of_learning(results),
         *_of_patients(study, results),
         *_of_data(study, results, excluded, excluded_outside),
     )
@@ -53,6 +55,24 @@ def _of_training(study: Study, results: Results) -> list[str]:
     stochastic = any(r.entry.stochastic and r.entry.family != "reference" for r in results.methods.values())
     if stochastic and int(protocol["seeds"]) == 1:
         warnings.append("One seed per method: intervals do not hold the variance of training (--seeds 3 shows it).")
+    return warnings
+
+
+def _of_learning(results: Results) -> list[str]:
+    """Return which fits of networks have learned nothing, and which have learned nothing that carries over."""
+    found = {name: verdicts(method.learning) for name, method in results.methods.items()}
+    counted = {name: count for name, count in found.items() if count is not None}
+    fits = sum(count["fits"] for count in counted.values())
+    warnings: list[str] = []
+    for verdict, what, why in (
+        ("not_learned", "have not learned", "on their training patients they are no better than an untrained network"),
+        ("over_fitted", "are over-fitted", "what they have learned of their training patients fails on test patients"),
+    ):
+        concerned = {name: count for name, count in counted.items() if count[verdict]}
+        if concerned:
+            number = sum(count[verdict] for count in concerned.values())
+            named = ", ".join(f"{name} {count[verdict]} of {count['fits']}" for name, count in concerned.items())
+            warnings.append(f"{number} of {fits} fits of networks {what}, {why}: {named}.")
     return warnings
 
 

@@ -39,6 +39,8 @@ class Row:
         survival: where its survival curves are from: ``predicted``; ``calibrated`` from its risks on patients that it
             has not seen; or ``none``, because a method that gives risks alone has seen all training patients.
         coverage: share of the planned (fold, seed) jobs that are done.
+        learning: how many ``fits`` were checked for whether they have learned, and how many of them are ``learned``,
+            ``over_fitted`` and ``not_learned``; None where none was.
         seconds: median wall time of a fit job.
         memory_mb: median of the most memory that a fit job held.
         parameters: trainable parameters, where the method has such a number.
@@ -88,6 +90,7 @@ class Row:
     oracle_gap_high: float | None = None
     survival: str = "none"
     coverage: float = 0.0
+    learning: Mapping[str, int] | None = None
     seconds: float | None = None
     memory_mb: float | None = None
     parameters: int | None = None

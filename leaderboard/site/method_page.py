@@ -17,7 +17,8 @@ from survbench.evaluation.scores import calibrations
 from survbench.leaderboard.board.rows import Row
 from survbench.leaderboard.site.charts import COLOURS, Chart, Line, settled_range
 from survbench.leaderboard.site.paper_figures import convergence_lines
-from survbench.leaderboard.text.cells import NONE, cells, interval, number, p_value, seconds
+from survbench.leaderboard.text.cells import NONE, cells, filled, interval, number, p_value, seconds
+from survbench.leaderboard.text.learning_cells import learning_cells
 from survbench.leaderboard.text.notes import notes
 from survbench.plan.study import Entry, Study
 from survbench.runs.store import Run, Store
@@ -62,6 +63,7 @@ class MethodPage:
         declared: what it is, needs and gives, by name.
         params: name and value, or the values of each fit if the method is tuned.
         fits: a row per seed and fold, by heading.
+        learning: the same for the fits of which it was checked whether they have learned.
         curves: convergence by metric, under the names of their files.
         has_level: whether one of them shows the loss of a model without information.
     """
@@ -75,6 +77,7 @@ class MethodPage:
     params: tuple[tuple[str, ...], ...]
     param_heads: tuple[str, ...]
     fits: tuple[Mapping[str, str], ...]
+    learning: tuple[Mapping[str, str], ...]
     curves: Mapping[str, Chart]
     has_level: bool
     groups: Picture | None
@@ -114,6 +117,7 @@ def method_page(
         params=params,
         param_heads=heads,
         fits=_fits(result.runs),
+        learning=_learning(result),
         curves=dict(_charts(known)),
         has_level=any(curve.uninformed is not None for curve in known),
         groups=None if first is None else _groups(study, first),
@@ -211,8 +215,7 @@ def _where(job: Mapping[str, Any]) -> str:
 
 def _fits(runs: Sequence[Run]) -> tuple[Mapping[str, str], ...]:
     """Return a row per fit, without the columns in which none has anything."""
-    rows = [_fit(run) for run in runs]
-    return tuple({k: v for k, v in row.items() if any(other[k] != NONE for other in rows)} for row in rows)
+    return filled([_fit(run) for run in runs])
 
 
 def _fit(run: Run) -> dict[str, str]:
@@ -232,6 +235,16 @@ def _fit(run: Run) -> dict[str, str]:
         "Predict": seconds(record.get("seconds_predict")),
         "Memory": f"{record['peak_memory_mb']:,} MB" if "peak_memory_mb" in record else NONE,
     }
+
+
+def _learning(result: Gathered) -> tuple[Mapping[str, str], ...]:
+    """Return a row per fit of which it was checked whether it has learned."""
+    rows = [
+        {"Seed": str(run.job["seed"]), "Fold": str(run.job["fold"]), **learning_cells(found)}
+        for run, found in zip(result.runs, result.learning, strict=True)
+        if found is not None
+    ]
+    return filled(rows)
 
 
 def _number(value: float, form: str = "{:.3f}") -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 
 from survbench.api import GROUPS
+from survbench.evaluation.learning import VERDICTS
 from survbench.leaderboard.board.rows import Board, Row
 from survbench.training import PUBLISHED_STEPS
 
@@ -131,6 +133,22 @@ def published(row: Row) -> str:
         return NONE
     outside = row.published.get("external_c_index")
     return f"{row.published['c_index']:.3f}" + ("" if outside is None else f" / {outside:.3f}")
+
+
+def learned(count: Mapping[str, int]) -> str:
+    """Return how many fits have learned, and what is to be said of the others.
+
+    >>> learned({"fits": 3, "learned": 1, "over_fitted": 2, "not_learned": 0})
+    'Learned: 1 of 3 fits (2 over-fitted)'
+    """
+    others = [(verdict, key) for verdict, key in VERDICTS.items() if verdict != "learned"]
+    named = ", ".join(f"{count[key]} {verdict}" for verdict, key in others if count[key])
+    return f"Learned: {count['learned']} of {plural(count['fits'], 'fit')}" + (f" ({named})" if named else "")
+
+
+def filled(rows: Sequence[Mapping[str, str]]) -> tuple[Mapping[str, str], ...]:
+    """Return rows of cells without the columns in which none has anything."""
+    return tuple({k: v for k, v in row.items() if any(other[k] != NONE for other in rows)} for row in rows)
 
 
 def facts(board: Board) -> dict[str, str]:

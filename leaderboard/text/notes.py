@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from survbench.leaderboard.board.rows import Row
-from survbench.leaderboard.text.cells import interval
+from survbench.leaderboard.text.cells import interval, learned
 
 
 def notes(row: Row) -> list[str]:
@@ -13,16 +13,13 @@ def notes(row: Row) -> list[str]:
         said.append(f"Below the oracle by {interval(row.oracle_gap, row.oracle_gap_low, row.oracle_gap_high)}.")
     if row.parameters is not None:
         said.append(f"{row.parameters:,} trainable parameters.")
+    if row.learning is not None:
+        said.append(f"{learned(row.learning)}.")
     if row.hd95 is not None:
         said.append(f"HD95 {row.hd95:.1f} mm; no tumour predicted in {row.unsegmented or 0:g} patients.")
     if row.published and row.published.get("dice") is not None:
         said.append(f"Published Dice: {row.published['dice']:.3f}.")
-    if row.survival == "calibrated":
-        said.append("Survival curves: calibrated from its risks on patients that it has not seen.")
-    if row.survival == "none" and row.c_index is not None:
-        said.append(
-            "No survival curves: the method predicts risks only, and no patients were held out to calibrate them."
-        )
+    said += _of_curves(row)
     if "p" in row.reasons:
         said.append(f"No p: {row.reasons['p']}.")
     if "external_c_index" in row.reasons:
@@ -30,3 +27,11 @@ def notes(row: Row) -> list[str]:
     if row.reason:
         said.append(row.reason)
     return said
+
+
+def _of_curves(row: Row) -> list[str]:
+    if row.survival == "calibrated":
+        return ["Survival curves: calibrated from its risks on patients that it has not seen."]
+    if row.survival == "none" and row.c_index is not None:
+        return ["No survival curves: the method predicts risks only, and no patients were held out to calibrate them."]
+    return []

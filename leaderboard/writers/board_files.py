@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from survbench.evaluation.all_pairs import PairMatrix
+from survbench.evaluation.learning import VERDICTS
 from survbench.io.files import rounded, write_text
 from survbench.leaderboard.board.rows import BOARD_SCHEMA, Board, ContrastRow, Row
 from survbench.leaderboard.site.board_page import html
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from survbench.evaluation.feature_selection import FeatureSelection
 
 KINDS = ("md", "csv", "json", "html")
-NESTED = {"published", "auc", "brier", "calibration", "reasons", "tie_groups"}
+NESTED = {"published", "auc", "brier", "calibration", "reasons", "tie_groups", "learning"}
 """What a row of the CSV holds in columns of its own."""
 WIDE = 120
 """Columns of a terminal from which the whole table is shown."""
@@ -138,6 +139,8 @@ def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
         flat |= {f"calibration_{key}_{horizon}": value for key, value in at.items()}
     flat["reasons"] = "; ".join(f"{name}: {reason}" for name, reason in row["reasons"].items())
     flat["tie_groups"] = " ".join(map(str, row["tie_groups"]))
+    for name in ("fits", *VERDICTS.values()):
+        flat[f"learning_{name}"] = (row["learning"] or {}).get(name)
     for name in ("source", "c_index", "external_c_index", "dice"):
         flat[f"published_{name}"] = published_values.get(name)
     return flat

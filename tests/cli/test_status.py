@@ -12,7 +12,7 @@ from survbench.errors import BenchError
 from survbench.io.files import write_json
 from survbench.plan.registry import registry
 from survbench.runs.store import Store
-from toy_study import IDS, folds, method, put, study, table
+from toy_study import IDS, TIME, figures, folds, method, put, study, table
 
 RISK = np.linspace(1, 0, 30)
 
@@ -92,7 +92,37 @@ def test_a_job_tells_how_it_ended_and_what_it_printed(bench, store, written):
     assert len(json.loads(bench("status", "m", "--out", store.root, "--json").stdout)) == 4
     unknown = bench("status", "nobody", "--out", store.root)
     assert (unknown.returncode, unknown.stdout) == (2, "")
-    assert "is called 'nobody'. 'bench status' shows the methods that have run." in unknown.stderr
+    assert "is called 'nobody'. 'bench status' shows what has run." in unknown.stderr
+
+
+def test_a_study_tells_of_each_fit_of_a_network_whether_it_has_learned(bench, store):
+    learned = [[figures(0.9), figures(0.6, dice=0.3), None]]
+    made = study([method(store, "net", -TIME, learning=learned), method(store, "good", RISK)], external=False)
+    made.write(store.root)
+    ended = bench("status", made.name, "--out", store.root)
+    assert ended.returncode == 0
+    name, net, good, head, first, second = ended.stdout.splitlines()
+    assert (name, net.split(), good.split()) == (made.name, ["net", "3", "ok"], ["good", "3", "ok"])
+    assert head.split()[:6] == ["Method", "Seed", "Fold", "Verdict", "Patients", "Events"]
+    assert first.split()[:8] == ["net", "0", "0", "learned", "20", "12", "0.900", "0.700"]
+    assert second.split()[:9] == ["net", "0", "0", "not", "learned", "20", "12", "0.600", "0.700"]
+    assert [line.index("0.700") for line in (first, second)] == [head.index("Least C")] * 2
+    told = json.loads(bench("status", made.name, "--out", store.root, "--json").stdout)
+    assert [row["method"] for row in told["methods"]] == ["net", "good"]
+    fits = told["fits"]
+    assert [(f["method"], f["verdict"], f["c_index"], f["least_c"]) for f in fits] == [
+        ("net", "learned", 0.9, 0.7),
+        ("net", "not learned", 0.6, 0.7),
+    ]
+    assert fits[0]["c_test"]["value"] == 1.0
+    assert fits[1]["dice_constant"] == 0.4
+
+
+def test_a_study_of_which_nothing_was_checked_says_so(bench, store, written):
+    ended = bench("status", written.name, "--out", store.root)
+    assert ended.returncode == 0
+    assert ended.stdout.splitlines()[-1].startswith("Whether a fit has learned was not measured")
+    assert json.loads(bench("status", written.name, "--out", store.root, "--json").stdout)["fits"] == []
 
 
 def test_clean_removes_what_no_study_refers_to_and_says_so(bench, store, written):

@@ -29,6 +29,9 @@ def test_a_packed_study_gives_the_same_board_bit_for_bit(store, chosen, tmp_path
     assert again == chosen
     assert json_text(build_board(again, other)) == json_text(build_board(chosen, store))
     assert len(other.read("curves-0-0").curves()) == 0
+    assert other.read("curves-0-1").learning() == store.read("curves-0-1").learning()
+    assert store.read("curves-0-1").learning() is not None
+    assert other.read("curves-0-2").learning() is None
     assert [s.columns for s in selections(again, other)] == [s.columns for s in selections(chosen, store)]
 
 

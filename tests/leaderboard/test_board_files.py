@@ -10,10 +10,11 @@ import pytest
 from reading import READER, cells_of
 from survbench.leaderboard.board.build import build_board
 from survbench.leaderboard.site.board_page import html
+from survbench.leaderboard.text.notes import notes
 from survbench.leaderboard.writers.board_files import board_csv, json_text, markdown, terminal_table, write_board
 from survbench.runs.store import Store
-from toy_board import GOOD, five_methods, rows
-from toy_study import method, put, study
+from toy_board import FAIR, GOOD, five_methods, rows
+from toy_study import figures, method, put, study
 
 
 @pytest.fixture
@@ -135,3 +136,18 @@ def test_the_terminals_table_drops_columns_rather_than_letters(board, width, has
     assert ("Published" in text) == has_time
     assert "good" in text
     assert max(map(len, text.splitlines())) <= width
+
+
+def test_what_fits_have_learned_is_counted_in_json_and_csv_and_said_beside_the_row(store):
+    learned = [[figures(0.9), figures(0.6), figures(0.6)]]
+    made = build_board(study([method(store, "net", GOOD, learning=learned), method(store, "m", FAIR)]), store)
+    by_name = {row["method"]: row for row in json.loads(json_text(made))["rows"]}
+    assert by_name["net"]["learning"] == {"fits": 3, "learned": 1, "over_fitted": 0, "not_learned": 2}
+    assert by_name["m"]["learning"] is None
+    table = {row["method"]: row for row in csv.DictReader(io.StringIO(board_csv(made)))}
+    keys = ("fits", "learned", "over_fitted", "not_learned")
+    assert [table["net"][f"learning_{key}"] for key in keys] == ["3", "1", "0", "2"]
+    assert table["m"]["learning_fits"] == ""
+    assert notes(rows(made)["net"])[0] == "Learned: 1 of 3 fits (2 not learned)."
+    assert "learned 1/3" in html(made)
+    assert "2 of 3 fits of networks have not learned" in markdown(made)

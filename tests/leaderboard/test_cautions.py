@@ -11,7 +11,7 @@ from survbench.leaderboard.board.build import build_board
 from survbench.leaderboard.board.cautions import cautions
 from survbench.runs.store import Store
 from toy_board import FAIR, GOOD, rows
-from toy_study import EVENT, FOLD, IDS, OUTSIDE, TIME, method, outcomes, study
+from toy_study import EVENT, FOLD, IDS, OUTSIDE, TIME, figures, method, outcomes, study
 
 
 @pytest.fixture
@@ -104,3 +104,25 @@ def test_few_events_outside_are_counted(store, monkeypatch):
 def test_the_masks_are_no_caution_where_all_methods_take_them(store):
     masked = [replace(method(store, name, risk), needs_mask=True) for name, risk in (("a", GOOD), ("b", FAIR))]
     assert "manual tumour mask" not in said(study(masked, external=False), store)
+
+
+def test_fits_that_have_not_learned_and_over_fitted_ones_are_counted_and_named_in_one_line_each(store):
+    lots = np.random.default_rng(0).permutation(30).astype(float)
+    entries = [
+        method(store, "net", GOOD, learning=[[figures(0.9), figures(0.6), figures(0.55)]]),
+        method(store, "other", FAIR, learning=[[figures(0.9), figures(0.5), None]]),
+        method(store, "heart", lots, learning=[[figures(1.0)] * 3]),
+        method(store, "marker", GOOD),
+    ]
+    warnings = cautions(made := study(entries, external=False), gather(made, store), excluded=0, excluded_outside=0)
+    (idle,) = [w for w in warnings if "have not learned" in w]
+    assert idle.startswith("3 of 8 fits of networks have not learned")
+    assert idle.endswith(": net 2 of 3, other 1 of 2.")
+    (lost,) = [w for w in warnings if "over-fitted" in w]
+    assert lost.startswith("3 of 8 fits of networks are over-fitted")
+    assert lost.endswith(": heart 3 of 3.")
+
+
+def test_fits_that_were_not_checked_are_not_spoken_of(store):
+    entries = [method(store, "net", GOOD, learning=[[figures(0.9)] * 3]), method(store, "old", FAIR)]
+    assert "learned" not in said(study(entries, external=False), store)

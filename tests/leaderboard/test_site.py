@@ -223,6 +223,19 @@ def test_the_page_of_a_method_holds_its_folds_groups_and_calibration(site):
     assert "3 of 3" in words
 
 
+def test_the_page_of_a_network_says_of_each_fit_whether_it_has_learned(site):
+    words = " ".join(Page(site / "methods/mt-hs.html").words.split())
+    heads = "Seed Fold Verdict Patients Events Training C Least C Test C (95 % CI) Loss Likelihood ratio Training Dice"
+    assert heads in words
+    rows = FOLD == 0
+    c = concordance_index(TIME[rows], EVENT[rows], (POOR + 1)[rows]).value
+    assert f"0 0 learned 20 12 0.900 0.700 {c:.3f} (" in words
+    assert ") 2.400 → 2.100 7.2 0.600 0.400 0.500 (0.500–0.500)" in words
+    assert "0 1 not learned 20 12 0.600 0.700" in words
+    assert "0 2 learned" not in words, "that fit was not checked"
+    assert "Has it learned?" not in text(site, "methods/sur-hs.html")
+
+
 def test_calibration_is_of_the_mean_prediction_of_all_seeds(tmp_path):
     store = Store(tmp_path)
 

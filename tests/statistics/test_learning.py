@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import permutations
+
 import numpy as np
 import pytest
 from survbench.api import SURVIVAL_MONTHS
-from survbench.statistics.learning import constant_mask_dice, cox_best_slope, discrete_time_best_slope
-from survbench.statistics.metrics import cox_loss, dice
+from survbench.statistics.learning import chance_sd, constant_mask_dice, cox_best_slope, discrete_time_best_slope
+from survbench.statistics.metrics import concordance_index, cox_loss, dice
 
 BREAKS = np.array([12.0, 24.0, 36.0, 60.0, 84.0, 120.0])
 
@@ -116,3 +118,10 @@ def test_one_patient_and_patients_without_a_tumour_have_a_perfect_constant_mask(
     empty = np.zeros((2, 2, 2), dtype=bool)
     assert constant_mask_dice([empty, empty]) == 1.0
     assert constant_mask_dice([~empty]) == 1.0
+
+
+def test_the_spread_of_c_by_chance_is_that_over_all_orders_of_the_patients():
+    time, event = np.array([1.0, 2.0, 2.0, 3.0, 4.0, 4.0]), np.array([1, 1, 0, 0, 1, 1], dtype=bool)
+    every = [concordance_index(time, event, np.array(order)).value for order in permutations(range(6))]
+    assert chance_sd(time, event) == pytest.approx(np.std(every), rel=1e-12)
+    assert np.isnan(chance_sd([1.0, 2.0], [False, False]))

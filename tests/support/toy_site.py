@@ -11,7 +11,7 @@ from survbench.cohort import Subject
 from survbench.evaluation.feature_selection import selections
 from survbench.evaluation.sample import measure
 from survbench.io.files import write_json
-from survbench.io.layout import SCHEMA, SELECTED
+from survbench.io.layout import LEARNING, SCHEMA, SELECTED
 from survbench.leaderboard.board.build import board_of
 from survbench.leaderboard.paper.tables import tables
 from survbench.leaderboard.site.site import write_site
@@ -24,7 +24,7 @@ from survbench.volume import Volume
 from survbench.work.example_slices import Examples
 from survbench.work.search import Trial, Tuned
 from survbench.work.tune import write_tuned
-from toy_study import TIME, method, study
+from toy_study import TIME, figures, method, study
 
 RNG = np.random.default_rng(11)
 FAIR, POOR = (-TIME + scale * RNG.normal(size=30) for scale in (25.0, 60.0))
@@ -48,6 +48,8 @@ def enrich(store, key, *, rows=(), survival=False, examples=False, params=None, 
         write_json(folder / "run.json", {**old.record, "params": params or {}, "settings": settings or {}})
         if old.selected() is not None:
             write_json(folder / SELECTED, old.selected())
+        if old.learning() is not None:
+            write_json(folder / LEARNING, old.learning())
         table.to_parquet(folder / "predictions.parquet")
         pd.DataFrame(list(rows), columns=["step", "split", "metric", "value"]).to_parquet(folder / "curves.parquet")
         if examples:
@@ -101,7 +103,15 @@ def fill(root, order=(0, 1, 2, 3, 4, 5)):
     makers = (
         lambda: method(store, "radiomics-lasso-cox", FAIR, family="radiomics", selected=weights),
         lambda: method(store, "sur-hs", POOR, family="ablation", title="Sur-HS"),
-        lambda: method(store, "mt-hs", POOR + 1, family="ablation", gives=("risk", "segmentation"), dice=0.5),
+        lambda: method(
+            store,
+            "mt-hs",
+            POOR + 1,
+            family="ablation",
+            gives=("risk", "segmentation"),
+            dice=0.5,
+            learning=[[figures(0.9, dice=0.6), figures(0.6, dice=0.3), None]],
+        ),
         lambda: method(store, "Evil Name", POOR[::-1], title=EVIL, notes=EVIL),
         lambda: method(store, "oracle", -TIME, family="reference"),
         lambda: method(store, "fails", TIME),

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from survbench.api import SURVIVAL_MONTHS
 from survbench.io.files import write_json
-from survbench.io.layout import SCHEMA, SELECTED
+from survbench.io.layout import LEARNING, SCHEMA, SELECTED
 from survbench.plan.study import Entry, Study
 
 IDS = [f"P{n:02d}" for n in range(30)]
@@ -39,7 +39,17 @@ def table(ids, chosen, risk, *, fold, seed=0, role="test", dice=np.nan, survival
 
 
 def put(
-    store, key, predictions, *, status="ok", seconds=1.0, description=None, error=None, selected=None, upstream=None
+    store,
+    key,
+    predictions,
+    *,
+    status="ok",
+    seconds=1.0,
+    description=None,
+    error=None,
+    selected=None,
+    learning=None,
+    upstream=None,
 ):
     """Write a run."""
     job = {"key": key, "kind": "fit", "method": "m", "seed": 0, "fold": 0, "upstream": upstream, "tune": None}
@@ -62,6 +72,8 @@ def put(
         write_json(folder / "run.json", record)
         if selected is not None:
             write_json(folder / SELECTED, selected)
+        if learning is not None:
+            write_json(folder / LEARNING, learning)
 
 
 def folds(count=3):
@@ -123,7 +135,7 @@ def study(entries, *, external=True, selection="last", **profile):
 
 def method(store, name, risks, *, family="marker", outside=None, dice=np.nan, gives=("risk",), title=None, **more):
     """Write a complete method: ``risks`` of shape (seeds, 30), ``outside`` of shape (seeds, folds, 20), ``selected``
-    and ``survival`` (a function of risks that gives curves) by seed and fold.
+    and ``learning`` by seed and fold, ``survival`` as a function of risks that gives curves.
     """
     risks = np.atleast_2d(risks)
     fits, predicts = [], []
@@ -147,6 +159,7 @@ def method(store, name, risks, *, family="marker", outside=None, dice=np.nan, gi
                 ),
                 description=more.get("description"),
                 selected=more["selected"][seed][fold] if "selected" in more else None,
+                learning=more["learning"][seed][fold] if "learning" in more else None,
                 upstream=more.get("upstream"),
             )
             fits[-1].append(key)
@@ -171,6 +184,19 @@ def method(store, name, risks, *, family="marker", outside=None, dice=np.nan, gi
     )
 
 
+def figures(c=None, *, dice=None):
+    """Return what a fit makes of its training fold of 20 patients: C, and Dice beside a constant mask's of 0.4."""
+    of_risk = {"c_index_chance_sd": 0.09, "loss": "cox", "loss_uninformed": 2.4, "loss_best": 2.1, "slope": 0.8}
+    return {
+        "patients": 20,
+        "events": 12,
+        "c_index": c,
+        **(of_risk if c is not None else dict.fromkeys(of_risk)),
+        "dice": dice,
+        "dice_constant": None if dice is None else 0.4,
+    }
+
+
 def mixed_study(store):
     """Write a study with survival curves, selected features, an external cohort, a method that failed, and one that
     was skipped.
@@ -179,7 +205,14 @@ def mixed_study(store):
     outside = rng.normal(size=(1, 3, len(OUTSIDE)))
     kept = [[{"a": float(fold), "b": 1.0} for fold in range(3)]]
     entries = [
-        method(store, "curves", -TIME + 20 * rng.normal(size=30), outside=outside, survival=exponential),
+        method(
+            store,
+            "curves",
+            -TIME + 20 * rng.normal(size=30),
+            outside=outside,
+            survival=exponential,
+            learning=[[figures(0.9), figures(0.6), None]],
+        ),
         method(store, "selects", rng.normal(size=30), outside=outside, selected=kept),
         method(store, "failed", rng.normal(size=30), outside=outside),
         Entry(name="skipped", title="s", family="marker", gives=("risk",), skipped="needs a PET channel"),

@@ -105,6 +105,22 @@ def test_metrics_are_the_boards(finished, client):
         assert run.data.params["group"] == rows[method]["group"]
 
 
+def test_whether_fits_have_learned_is_a_tag_of_each_and_a_share_of_their_method(finished, client):
+    out, study = finished
+    rows = {r["method"]: r for r in json.loads((study.folder(out) / "leaderboard.json").read_text())["rows"]}
+    counts, parents = rows["deepmts"]["learning"], by_method(client)
+    fits = children(client, parents["deepmts"])
+    for key, verdict in (("learned", "learned"), ("over_fitted", "over-fitted"), ("not_learned", "not learned")):
+        assert parents["deepmts"].data.metrics[f"share_{key}"] == counts[key] / 2
+        assert sum(run.data.tags["survbench.verdict"] == verdict for run in fits) == counts[key]
+    for run in fits:
+        measured = Store(out).read(run.data.tags["survbench.run"]).learning()
+        assert run.data.metrics["training_c_index"] == pytest.approx(measured["c_index"])
+        assert run.data.metrics["training_dice_constant"] == pytest.approx(measured["dice_constant"])
+    assert "share_learned" not in parents["volume"].data.metrics
+    assert "survbench.verdict" not in children(client, parents["volume"])[0].data.tags
+
+
 def test_curves_are_metrics_by_step_of_fold_and_method(client):
     api, _ = client
     deepmts = [r for r in runs(client) if r.data.params.get("method") == "deepmts"]
@@ -139,7 +155,8 @@ def test_fits_keep_their_files_and_methods_their_figures(client):
         assert any("convergence" in name for name in figures) == (method == "deepmts")
         for run in children(client, parent):
             names = {a.path for a in api.list_artifacts(run.info.run_id)}
-            assert names == {"run.json", "job.json", "predictions.parquet", "log.txt"}
+            checked = {"learning.json"} if method == "deepmts" else set()
+            assert names == {"run.json", "job.json", "predictions.parquet", "log.txt"} | checked
 
 
 def test_the_use_of_the_machine_is_there(client):

@@ -23,12 +23,17 @@ METHODS = "volume,mdsn,cnn-survival,remembers,thresholds-checked,draws,draws-and
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory, odd_plugins_of_module):
-    """Return by method the first fit of a study, and the study's store."""
+def finished(tmp_path_factory, odd_plugins_of_module):
+    """Return a study's result, and its store."""
     out = tmp_path_factory.mktemp("learning")
-    study = run_study(Request(profile=load_profile("smoke"), methods=METHODS, out=out), Silent()).study
-    store = Store(out)
-    return {e.name: store.read(e.fits[0][0]) for e in study.entries if e.fits}, store
+    return run_study(Request(profile=load_profile("smoke"), methods=METHODS, out=out), Silent()), Store(out)
+
+
+@pytest.fixture(scope="module")
+def runs(finished):
+    """Return by method the first fit of the study, and its store."""
+    result, store = finished
+    return {e.name: store.read(e.fits[0][0]) for e in result.study.entries if e.fits}, store
 
 
 def test_only_methods_that_train_step_by_step_are_checked(runs):
@@ -89,6 +94,18 @@ def test_the_check_changes_no_prediction_even_of_a_method_that_remembers_how_oft
     found, _ = runs
     plain, checked = (found[n].folder / "predictions.parquet" for n in ("draws", "draws-and-is-checked"))
     assert plain.read_bytes() == checked.read_bytes()
+
+
+def test_the_board_counts_what_the_files_say(finished):
+    result, store = finished
+    counts = {row.method: row.learning for row in result.board.rows}
+    assert counts["remembers"]["fits"] == counts["mdsn"]["fits"] == 2
+    assert counts["remembers"]["not_learned"] == 0
+    assert counts["thresholds-checked"]["fits"] == 2
+    assert counts["volume"] is None
+    assert counts["draws"] is None
+    page = (result.study.folder(store.root) / "site" / "methods" / "remembers.html").read_text(encoding="utf-8")
+    assert "Has it learned?" in page
 
 
 def test_patients_held_out_to_choose_a_checkpoint_are_not_counted(odd_plugins, tmp_path):

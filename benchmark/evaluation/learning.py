@@ -1,0 +1,161 @@
+"""Whether a fit has learned: on the patients that it was fitted on, and whether that carries over to its test fold.
+
+The figures of the training fold are the run's, the thresholds are here, so another threshold fits nothing again. Where
+they come from is told in docs/explanation/learning.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from survbench.runs.store import Run
+from survbench.statistics.bootstrap import bootstrap
+
+LEAST_C = 0.70
+"""C on the training fold from which a risk may have been learned: the risk of an untrained network is a random
+projection of what it sees, and what it sees tells of outcomes, so that 0.65 is often reached.
+"""
+CHANCE_SDS = 1.96
+"""Standard deviations of chance by which C on the training fold must exceed 0.5, too: few patients give any C."""
+LEAST_GAIN = 0.05
+"""Dice on the training fold above that of the best constant mask from which a segmentation has been learned."""
+
+RESAMPLES = 1000
+"""Of the interval of C on the test fold."""
+
+Verdict = Literal["learned", "over-fitted", "not learned"]
+VERDICTS: Mapping[Verdict, str] = {"learned": "learned", "over-fitted": "over_fitted", "not learned": "not_learned"}
+"""With their keys in leaderboard.json."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measure:
+    """A mean over the patients of a test fold, or their C, with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Learning:
+    """What a fit has made of its patients.
+
+    Attributes:
+        patients, events: that it was fitted on.
+        c_index: of them; None for a fit without risks, like all that follows from risks.
+        c_index_chance_sd: standard deviation of that C for risks that have nothing to do with outcomes.
+        loss: ``cox`` or ``discrete-time``.
+        loss_uninformed, loss_best: negative log likelihood per event without, and at the best slope of the predictions.
+        slope: that slope.
+        dice, dice_constant: of the fit, and of the best mask that is the same for all patients; None without masks.
+        c_test, dice_test: of the test fold; None also where it is too small to give one.
+    """
+
+    patients: int
+    events: int
+    c_index: float | None
+    c_index_chance_sd: float | None
+    loss: str | None
+    loss_uninformed: float | None
+    loss_best: float | None
+    slope: float | None
+    dice: float | None
+    dice_constant: float | None
+    c_test: Measure | None
+    dice_test: Measure | None
+
+    @property
+    def likelihood_ratio(self) -> float | None:
+        """Twice the log likelihood that the predictions add at their best slope, negative where that slope is."""
+        if self.loss_uninformed is None or self.loss_best is None or self.slope is None:
+            return None
+        return float(np.sign(self.slope)) * 2 * self.events * (self.loss_uninformed - self.loss_best)
+
+    @property
+    def least_c(self) -> float | None:
+        """C on the training fold from which the risk has been learned."""
+        return None if self.c_index_chance_sd is None else max(LEAST_C, 0.5 + CHANCE_SDS * self.c_index_chance_sd)
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """What is to be said of the fit: by its risks, by its masks where it has no risk, None where it has neither."""
+        if self.c_index is not None and self.least_c is not None:
+            return _verdict(self.c_index, self.least_c, self.c_test, chance=0.5)
+        if self.dice is not None and self.dice_constant is not None:
+            return _verdict(self.dice, self.dice_constant + LEAST_GAIN, self.dice_test, chance=self.dice_constant)
+        return None
+
+
+def learning(
+    figures: Mapping[str, Any],
+    time: NDArray[np.float64],
+    event: NDArray[np.bool_],
+    risk: NDArray[np.float64],
+    dice: NDArray[np.float64],
+) -> Learning:
+    """Hold what a fit has made of its training fold beside its test fold of n patients.
+
+    Args:
+        figures: of ``learning.json``.
+        time: months, shape (n,).
+        event: shape (n,).
+        risk: shape (n,); NaN for a fit without risks.
+        dice: shape (n,), alike.
+    """
+    return Learning(
+        **figures,
+        c_test=_concordance(time, event, risk) if np.isfinite(risk).all() else None,
+        dice_test=_mean(dice) if np.isfinite(dice).all() else None,
+    )
+
+
+def learning_of(run: Run) -> Learning | None:
+    """Return what a fit has made of its patients, None where that was not measured: it does not train step by step, or
+    an earlier version of survbench has fitted it.
+    """
+    figures = run.learning()
+    if figures is None:
+        return None
+    table = run.predictions()
+    risk, dice = (table[name].to_numpy(dtype=np.float64) for name in ("risk", "dice"))
+    time, event = table["time"].to_numpy(dtype=np.float64), table["event"].to_numpy(dtype=bool)
+    return learning(figures, time, event, risk, dice)
+
+
+def verdicts(found: Iterable[Learning | None]) -> dict[str, int] | None:
+    """Count ``fits`` with a verdict, and how many have which; None without one."""
+    given = [one.verdict for one in found if one is not None and one.verdict is not None]
+    if not given:
+        return None
+    return {"fits": len(given), **{key: given.count(verdict) for verdict, key in VERDICTS.items()}}
+
+
+def _verdict(fitted: float, least: float, test: Measure | None, *, chance: float) -> Verdict:
+    if fitted < least:
+        return "not learned"
+    lost = test is not None and test.high < fitted and test.low <= chance
+    return "over-fitted" if lost else "learned"
+
+
+def _concordance(time: NDArray[np.float64], event: NDArray[np.bool_], risk: NDArray[np.float64]) -> Measure | None:
+    # the same draws for every fit, so that a verdict follows from its run alone
+    found = bootstrap(time, event, np.zeros(len(time)), [risk], resamples=RESAMPLES, seed=0)
+    return _known(float(found.point[0]), *found.interval(0))
+
+
+def _mean(values: NDArray[np.float64]) -> Measure | None:
+    """Return the mean with its normal interval."""
+    if len(values) < 2:
+        return None
+    mean, half = float(values.mean()), 1.96 * float(values.std(ddof=1)) / len(values) ** 0.5
+    return _known(mean, mean - half, mean + half)
+
+
+def _known(*numbers: float) -> Measure | None:
+    value, low, high = numbers
+    return Measure(value=value, low=low, high=high) if np.isfinite(numbers).all() else None
