@@ -253,7 +253,8 @@ def _in_words(value: Any) -> str:
         return ", ".join(map(str, value))
     if not isinstance(value, dict):
         return str(value)
-    return ", ".join(f"{name} {part}" for name, part in value.items() if part is not None)
+    parts = ((name, f"({_in_words(part)})" if isinstance(part, dict) else part) for name, part in value.items())
+    return ", ".join(f"{name} {part}" for name, part in parts if part is not None)
 
 
 def _columns(*keys: str) -> Callable[[Row], tuple[str, ...]]:

@@ -242,8 +242,17 @@ def _setting(study: Study) -> dict[str, Any]:
         "folds": len(study.protocol["folds"]),
         "selection": study.protocol["selection"],
         "tuning": study.protocol["tuning"],
-        **{f"training.{name}": value for name, value in study.profile["training"].items()},
+        **dict(_flat("training", study.profile["training"])),
     }
+
+
+def _flat(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the settings of a nested block by their dotted names."""
+    if not isinstance(value, Mapping):
+        yield name, value
+        return
+    for inner, part in value.items():
+        yield from _flat(f"{name}.{inner}", part)
 
 
 def _mean_curves(fits: list[Record]) -> list[tuple[str, float, int]]:
