@@ -103,6 +103,7 @@ def test_metrics_are_the_boards(finished, client):
         assert run.data.metrics["external_c_index"] == pytest.approx(rows[method]["external_c_index"])
         assert run.data.params["profile"] == "smoke"
         assert run.data.params["group"] == rows[method]["group"]
+        assert run.data.params["training.short_budget.risk_set"] == "fold"
 
 
 def test_whether_fits_have_learned_is_a_tag_of_each_and_a_share_of_their_method(finished, client):
