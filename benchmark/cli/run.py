@@ -158,10 +158,10 @@ def _show_result(result: Result, request: Request, *, as_json: bool) -> None:
         say((folder / "leaderboard.json").read_text(encoding="utf-8").rstrip())
         return
     from rich.console import Console
-    from survbench.leaderboard.writers.board_files import WIDE, terminal_table
+    from survbench.leaderboard.writers.board_files import WIDEST, terminal_table
     from survbench.plan.job import label
 
-    console = Console(width=None if sys.stdout.isatty() else WIDE + 20)
+    console = Console(width=None if sys.stdout.isatty() else WIDEST)
     console.print(terminal_table(result.board, width=console.width))
     for warning in result.board.warnings:
         say(f"Note: {warning}")

@@ -168,15 +168,15 @@ class Forecast:
         whoever else needs what it makes; one that is done counts for nothing.
         """
         jobs: Counter[str] = Counter()
-        seconds: Counter[str] = Counter()
+        seconds: dict[str, float] = {}
         used_by: dict[str, set[str]] = {}
         for work in self._work.values():
             jobs[work.method] += 1
-            seconds[work.method] += work.cpus * self._rest(work, at)
+            seconds[work.method] = seconds.get(work.method, 0.0) + work.cpus * self._rest(work, at)
             for key in work.waits_for & self._work.keys():
                 if self._work[key].method != work.method:
                     used_by.setdefault(self._work[key].method, set()).add(work.method)
-        whole = seconds.total()
+        whole = sum(seconds.values())
         return tuple(
             Cost(
                 method=method,

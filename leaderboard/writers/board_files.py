@@ -28,7 +28,9 @@ KINDS = ("md", "csv", "json", "html")
 NESTED = {"published", "auc", "brier", "calibration", "reasons", "tie_groups", "learning"}
 """What a row of the CSV holds in columns of its own."""
 WIDE = 120
-"""Columns of a terminal from which the whole table is shown."""
+"""Columns of a terminal from which times and published values are shown."""
+WIDEST = 150
+"""Columns of a terminal from which groups are shown, too."""
 
 
 def write_board(board: Board, folder: Path, chosen: Sequence[FeatureSelection] = ()) -> None:
@@ -108,7 +110,9 @@ def markdown(board: Board) -> str:
 
 
 def terminal_table(board: Board, *, width: int = 140) -> Table:
-    """Return the board as a table for a terminal; below 120 columns without times and published values."""
+    """Return the board as a table for a terminal; below 150 columns without groups, below 120 without times and
+    published values.
+    """
     from rich.table import Table
     from rich.text import Text
 
@@ -120,7 +124,9 @@ def terminal_table(board: Board, *, width: int = 140) -> Table:
     )
     heads = ["#", "Method", "C-index (95 % CI)", "External C (95 % CI)", "Dice", "Holm p"]
     if width >= WIDE:
-        heads = [heads[0], "Ties", "Method", "Group", *heads[2:-1], "p", "Holm p", "Time", "Published C"]
+        heads = [heads[0], "Ties", *heads[1:-1], "p", "Holm p", "Time", "Published C"]
+    if width >= WIDEST:
+        heads.insert(heads.index("Method") + 1, "Group")
     for head in heads:
         table.add_column(head, overflow="fold", no_wrap=head == "Method")
     for row in board.rows:

@@ -126,14 +126,17 @@ def test_the_page_needs_no_network(board):
     assert "default-src 'none'" in page
 
 
-@pytest.mark.parametrize(("width", "has_time"), [(140, True), (80, False)])
-def test_the_terminals_table_drops_columns_rather_than_letters(board, width, has_time):
+@pytest.mark.parametrize(
+    ("width", "has_time", "has_group"), [(150, True, True), (140, True, False), (80, False, False)]
+)
+def test_the_terminals_table_drops_columns_rather_than_letters(board, width, has_time, has_group):
     from rich.console import Console
 
     console = Console(width=width, file=io.StringIO())
     console.print(terminal_table(board, width=width))
     text = console.file.getvalue()
     assert ("Published" in text) == has_time
+    assert ("Group" in text) == has_group
     assert "good" in text
     assert max(map(len, text.splitlines())) <= width
 
