@@ -73,8 +73,8 @@ def cox_best_slope(time: ArrayLike, event: ArrayLike, risk: ArrayLike) -> BestSl
         risk: shape (n,).
     """
     t, e = outcomes(time, event)
-    centred = one_risk(risk, len(t)) - np.mean(risk)
-    return _best_slope(centred, lambda values: cox_loss(t, e, values))
+    values = one_risk(risk, len(t))
+    return _best_slope(values - values.mean(), lambda scaled: cox_loss(t, e, scaled))
 
 
 def discrete_time_best_slope(time: ArrayLike, event: ArrayLike, survival: ArrayLike, breaks: ArrayLike) -> BestSlope:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 from survbench.api import SURVIVAL_MONTHS
 from survbench.cohort import Cohort
 from survbench.io.files import finite, write_json
@@ -48,24 +49,31 @@ def write_learning(folder: Path, method: Any, train: Cohort, job: Job, store: St
         {
             "patients": len(train),
             "events": int(train.event.sum()),
-            **_of_risk(predicted, train),
+            **risk_figures(predicted, train.time, train.event),
             "dice": None if overlaps is None else float(np.mean(overlaps)),
             "dice_constant": None if overlaps is None or manual is None else constant_mask_dice(manual),
         },
     )
 
 
-def _of_risk(predicted: Predicted, train: Cohort) -> dict[str, Any]:
-    """Return C, and what the predictions are worth at their best slope, by the loss of the kind that they are of."""
+def risk_figures(predicted: Predicted, time: NDArray[np.float64], event: NDArray[np.bool_]) -> dict[str, Any]:
+    """Return C, and what the predictions are worth at their best slope, by the loss of the kind that they are of; None
+    throughout without risks.
+
+    Args:
+        predicted: of n patients.
+        time: months, shape (n,).
+        event: shape (n,).
+    """
     if predicted.risk is None:
         return dict.fromkeys(("c_index", "c_index_chance_sd", "loss", "loss_uninformed", "loss_best", "slope"))
     if predicted.survival is None:
-        found = cox_best_slope(train.time, train.event, predicted.risk)
+        found = cox_best_slope(time, event, predicted.risk)
     else:
-        found = discrete_time_best_slope(train.time, train.event, predicted.survival, SURVIVAL_MONTHS)
+        found = discrete_time_best_slope(time, event, predicted.survival, SURVIVAL_MONTHS)
     return {
-        "c_index": finite(concordance_index(train.time, train.event, predicted.risk).value),
-        "c_index_chance_sd": finite(chance_sd(train.time, train.event)),
+        "c_index": finite(concordance_index(time, event, predicted.risk).value),
+        "c_index_chance_sd": finite(chance_sd(time, event)),
         "loss": "cox" if predicted.survival is None else "discrete-time",
         "loss_uninformed": finite(found.uninformed),
         "loss_best": finite(found.loss),

@@ -1,37 +1,55 @@
-"""Print what the check of learning says of networks whose state is known, as a table: ``learning.py [FITS]``.
+"""Print what the check of learning says of networks whose state is known: ``learning.py [FITS [MORE]]``.
 
-Small networks see tables like the phantom's: the five factors of its hazard, and noise. Each is trained by the Cox loss
-or by the discrete-time loss to learn (the factors alone, few steps), to memorise (outcomes that were dealt out anew,
-much noise, many steps), for a few steps, or not at all.
+In the first table small networks see tables like the phantom's: the five factors of its hazard, and noise. Each is
+trained by the Cox loss or by the discrete-time loss to learn (the factors alone, few steps), to memorise (outcomes that
+were dealt out anew, much noise, many steps), for a few steps, or not at all. In the second, networks of the paper see
+the phantom's images at a learning rate at which nothing moves but the running averages of batch normalisation. FITS are
+made for each line of the first table, MORE for each of the second; 0 leaves a table out.
 """
 
 from __future__ import annotations
 
 import sys
 import time as clock
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from survbench.api import SURVIVAL_MONTHS
+from survbench.actions.request import Request
+from survbench.actions.run import run_study
+from survbench.actions.watcher import Silent
+from survbench.api import SURVIVAL_MONTHS, Context, MethodInfo, Seeds
+from survbench.cohort import Cohort
 from survbench.datasets.phantom.cohort import FACTORS, TRAIN_TABLE, outcomes, simulate
 from survbench.evaluation.learning import VERDICTS, Learning, learning
 from survbench.models.engine.losses import cox_loss
 from survbench.models.networks.discrete_time import INTERVALS, discrete_time_loss, risk_at_horizon, survival_curve
-from survbench.statistics.learning import chance_sd, cox_best_slope, discrete_time_best_slope
-from survbench.statistics.metrics import concordance_index
+from survbench.plan.profile import load_profile
+from survbench.plan.registry import registry
+from survbench.runs.store import Store
+from survbench.statistics.survival_metrics import Outcome
+from survbench.work.construct import construct
+from survbench.work.learning import risk_figures
+from survbench.work.predictions import Predicted, predict
+from survbench.work.prepared import PreparedCohort
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
-Predictor = Callable[[Floats], tuple[Floats, Floats | None]]
+Predictor = Callable[[Floats], Predicted]
 WIDTH = 32
 POPULATION = 2000
 COHORTS = {"12 (smoke)": (12, 0.6), "80 (quick)": (80, 0.45), "136 (paper)": (136, 0.28), "400": (400, 0.28)}
 """Patients of a training fold, and their share of events; a test fold has half as many patients."""
 LOSSES = ("cox", "discrete-time")
+NETWORKS = ("mdsn", "sur-casnet", "sur-hs", "cnn-survival")
+IMAGED, TRAINED = 240, 80
+"""Patients with images, and those of a training fold that is drawn from them."""
+STILL = {"steps": 20, "learning_rate_scale": 1e-9, "evaluations": 0}
 
 
 @dataclass(frozen=True)
@@ -89,15 +107,16 @@ def fit(x: Floats, time: Floats, event: Flags, loss: str, state: State, rng: np.
             discrete_time_loss(out.sigmoid(), months, events).backward()
         optimizer.step()
 
-    def predict(rows: Floats) -> tuple[Floats, Floats | None]:
+    def predictor(rows: Floats) -> Predicted:
         with torch.no_grad():
             out = network(torch.from_numpy(rows))
             if loss == "cox":
-                return out[:, 0].numpy(), None
+                return Predicted(out[:, 0].numpy(), None, None)
             conditional = out.sigmoid()
-            return risk_at_horizon(conditional).numpy(), survival_curve(conditional.numpy(), SURVIVAL_MONTHS)
+            curves = survival_curve(conditional.numpy(), SURVIVAL_MONTHS)
+            return Predicted(risk_at_horizon(conditional).numpy(), curves, None)
 
-    return predict
+    return predictor
 
 
 def check(n: int, share: float, loss: str, state: State, rng: np.random.Generator) -> Learning:
@@ -107,35 +126,44 @@ def check(n: int, share: float, loss: str, state: State, rng: np.random.Generato
         order = rng.permutation(len(time))
         time, event = time[order], event[order]
     part = rng.permutation(len(time)) < n
-    predict = fit(x[part], time[part], event[part], loss, state, rng)
-    risk, survival = predict(x[part])
-    if survival is None:
-        best = cox_best_slope(time[part], event[part], risk)
-    else:
-        best = discrete_time_best_slope(time[part], event[part], survival, SURVIVAL_MONTHS)
+    predictor = fit(x[part], time[part], event[part], loss, state, rng)
+    known, unseen = Outcome(time[part], event[part]), Outcome(time[~part], event[~part])
+    return judged(predictor(x[part]), known, predictor(x[~part]), unseen)
+
+
+def judged(train: Predicted, known: Outcome, test: Predicted, unseen: Outcome) -> Learning:
+    """Check what was predicted for a training fold and a test fold."""
     figures = {
-        "patients": n,
-        "events": int(event[part].sum()),
-        "c_index": concordance_index(time[part], event[part], risk).value,
-        "c_index_chance_sd": chance_sd(time[part], event[part]),
-        "loss": loss,
-        "loss_uninformed": best.uninformed,
-        "loss_best": best.loss,
-        "slope": best.slope,
+        "patients": len(known.time),
+        "events": int(known.event.sum()),
+        **risk_figures(train, known.time, known.event),
         "dice": None,
         "dice_constant": None,
     }
-    rest = ~part
-    return learning(figures, time[rest], event[rest], predict(x[rest])[0], np.full(int(rest.sum()), np.nan))
+    return learning(figures, unseen.time, unseen.event, np.asarray(test.risk), np.full(len(unseen.time), np.nan))
 
 
-def row(checked: list[Learning]) -> str:
-    """Return the cells of a line of the table: training C, likelihood ratio, test C, share of each verdict."""
+def check_untrained(info: MethodInfo, cohort: Cohort, number: int) -> Learning:
+    """Fit a network on random patients at a rate at which it does not learn, and check it."""
+    order = np.random.default_rng([number, TRAINED]).permutation(len(cohort))
+    train, test = cohort.take(np.sort(order[:TRAINED])), cohort.take(np.sort(order[TRAINED : TRAINED * 3 // 2]))
+    training = load_profile("quick").training.model_copy(update=STILL)
+    with TemporaryDirectory() as scratch:
+        ctx = Context(seeds=Seeds(number, 0, info.name), training=training, scratch=Path(scratch))
+        method = construct(info.target, info.params).fit(train, validation=None, ctx=ctx)
+    of_train, of_test = (
+        predict(method, fold.unlabelled(info.needs_predict), sorted(info.gives)) for fold in (train, test)
+    )
+    return judged(of_train, Outcome(train.time, train.event), of_test, Outcome(test.time, test.event))
+
+
+def row(checked: Sequence[Learning]) -> str:
+    """Return the cells of a line of a table: training C, likelihood ratio, test C, share of each verdict."""
     c = np.array([each.c_index for each in checked], dtype=np.float64)
     ratio = np.array([each.likelihood_ratio for each in checked], dtype=np.float64)
     test = np.array([np.nan if each.c_test is None else each.c_test.value for each in checked])
     shares = [np.mean([each.verdict == verdict for each in checked]) for verdict in VERDICTS]
-    numbers = [_spread(c, ".2f"), _spread(ratio, ".1f"), f"{np.nanmedian(test):.2f}"]
+    numbers = [_spread(c, ".2f"), _spread(ratio, ".1f"), _spread(test, ".2f")]
     return " | ".join([*numbers, *(f"{100 * share:.0f} %" for share in shares)])
 
 
@@ -144,20 +172,49 @@ def _spread(values: Floats, form: str) -> str:
     return f"{middle} ({low} to {high})"
 
 
-def main() -> None:
-    """Measure and print a Markdown table."""
-    fits = int(sys.argv[1]) if len(sys.argv) > 1 else 200
-    torch.set_num_threads(1)
-    started = clock.process_time()
-    print(f"| state | loss | patients | training C | likelihood ratio | test C | {' | '.join(VERDICTS)} |")
-    print(f"|---|---|---|---|---|---|{'---|' * len(VERDICTS)}")
+def _head(*names: str) -> None:
+    columns = [*names, "training C", "likelihood ratio", "test C", *VERDICTS]
+    print(f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}")
+
+
+def first_table(fits: int) -> None:
+    """Print a line for each state, loss and size."""
+    _head("state", "loss", "patients")
     for place, (name, state) in enumerate(STATES.items()):
         for loss in LOSSES:
             for title, (n, share) in COHORTS.items():
                 seeds = [np.random.default_rng([n, place, LOSSES.index(loss), k]) for k in range(fits)]
                 checked = [check(n, share, loss, state, rng) for rng in seeds]
                 print(f"| {name} | {loss} | {title} | {row(checked)} |", flush=True)
-    print(f"\n{fits} fits a line, medians (5th to 95th percentile); {clock.process_time() - started:.0f} CPU seconds")
+
+
+def second_table(fits: int) -> None:
+    """Print a line for each network."""
+    quick = load_profile("quick")
+    profile = quick.model_copy(update={"phantom": quick.phantom.model_copy(update={"train": IMAGED, "external": 4})})
+    _head("network")
+    with TemporaryDirectory() as out:
+        study = run_study(Request(profile=profile, methods="volume", out=Path(out), workers=1), Silent()).study
+        store = Store(Path(out))
+        job = next(run.job for key in study.entries[0].fits[0] if (run := store.read(key)) is not None)
+        prepared, ids = PreparedCohort(Path(out), job["cohort"]), sorted([*job["train"], *job["test"]])
+        for name in NETWORKS:
+            info = registry().get(name)
+            cohort = prepared.labelled(ids, info.needs_fit)
+            print(f"| {name} | {row([check_untrained(info, cohort, number) for number in range(fits)])} |", flush=True)
+
+
+def main() -> None:
+    """Measure and print Markdown tables."""
+    given = [int(argument) for argument in sys.argv[1:]]
+    fits, more = [*given, *(200, 24)[len(given) :]]
+    torch.set_num_threads(1)
+    started = clock.process_time()
+    if fits:
+        first_table(fits)
+    if more:
+        second_table(more)
+    print(f"\nmedians (5th to 95th percentile); {clock.process_time() - started:.0f} CPU seconds")
 
 
 if __name__ == "__main__":

@@ -65,7 +65,7 @@ def _of_learning(results: Results) -> list[str]:
     fits = sum(count["fits"] for count in counted.values())
     warnings: list[str] = []
     for verdict, what, why in (
-        ("not_learned", "have not learned", "on their training patients they are no better than an untrained network"),
+        ("not_learned", "have not learned", "on their training patients they cannot be told from untrained ones"),
         ("over_fitted", "are over-fitted", "what they have learned of their training patients fails on test patients"),
     ):
         concerned = {name: count for name, count in counted.items() if count[verdict]}
