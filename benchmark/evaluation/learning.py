@@ -7,7 +7,7 @@ they come from is told in docs/explanation/learning.md.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 import numpy as np
@@ -58,16 +58,16 @@ class Learning:
 
     patients: int
     events: int
-    c_index: float | None
-    c_index_chance_sd: float | None
-    loss: str | None
-    loss_uninformed: float | None
-    loss_best: float | None
-    slope: float | None
-    dice: float | None
-    dice_constant: float | None
-    c_test: Measure | None
-    dice_test: Measure | None
+    c_index: float | None = None
+    c_index_chance_sd: float | None = None
+    loss: str | None = None
+    loss_uninformed: float | None = None
+    loss_best: float | None = None
+    slope: float | None = None
+    dice: float | None = None
+    dice_constant: float | None = None
+    c_test: Measure | None = None
+    dice_test: Measure | None = None
 
     @property
     def likelihood_ratio(self) -> float | None:
@@ -84,8 +84,8 @@ class Learning:
     @property
     def verdict(self) -> Verdict | None:
         """What is to be said of the fit: by its risks, by its masks where it has no risk, None where it has neither."""
-        if self.c_index is not None and self.least_c is not None:
-            return _verdict(self.c_index, self.least_c, self.c_test, chance=0.5)
+        if self.c_index is not None:
+            return None if self.least_c is None else _verdict(self.c_index, self.least_c, self.c_test, chance=0.5)
         if self.dice is not None and self.dice_constant is not None:
             return _verdict(self.dice, self.dice_constant + LEAST_GAIN, self.dice_test, chance=self.dice_constant)
         return None
@@ -107,8 +107,10 @@ def learning(
         risk: shape (n,); NaN for a fit without risks.
         dice: shape (n,), alike.
     """
+    known = {field.name for field in fields(Learning)}
     return Learning(
-        **figures,
+        # of another version of survbench there can be more
+        **{name: value for name, value in figures.items() if name in known},
         c_test=_concordance(time, event, risk) if np.isfinite(risk).all() else None,
         dice_test=_mean(dice) if np.isfinite(dice).all() else None,
     )

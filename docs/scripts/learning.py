@@ -137,8 +137,6 @@ def judged(train: Predicted, known: Outcome, test: Predicted, unseen: Outcome) -
         "patients": len(known.time),
         "events": int(known.event.sum()),
         **risk_figures(train, known.time, known.event),
-        "dice": None,
-        "dice_constant": None,
     }
     return learning(figures, unseen.time, unseen.event, np.asarray(test.risk), np.full(len(unseen.time), np.nan))
 

@@ -87,4 +87,6 @@ def test_what_was_not_measured_has_no_verdict(tmp_path):
     assert verdicts(found) == {"fits": 2, "learned": 1, "over_fitted": 0, "not_learned": 1}
     assert verdicts([None]) is None
     assert of(figures()).verdict is None
+    other = {name: value for name, value in figures(0.9).items() if name != "c_index_chance_sd"}
+    assert of({**other, "more": 1.0}, risk=-TIME).verdict is None, "a file of another version"
     assert verdicts([of(figures())]) is None
