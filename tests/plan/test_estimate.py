@@ -29,7 +29,9 @@ def forecast(*jobs, workers=1):
 
 
 def test_a_networks_fit_grows_with_steps_batch_and_voxels_a_learners_does_not():
-    longer = QUICK.model_copy(update={"training": QUICK.training.model_copy(update={"steps": 200})})
+    longer = QUICK.model_copy(
+        update={"training": QUICK.training.model_copy(update={"steps": 2 * QUICK.training.steps})}
+    )
     assert declared_s(fit("net"), NETWORK, QUICK, GRID) == pytest.approx(60 + PROCESS_S)
     assert declared_s(fit("net"), NETWORK, longer, GRID) == pytest.approx(120 + PROCESS_S)
     assert declared_s(fit("net"), NETWORK, QUICK, (64, 64, 64)) == pytest.approx(480 + PROCESS_S)
@@ -37,7 +39,9 @@ def test_a_networks_fit_grows_with_steps_batch_and_voxels_a_learners_does_not():
 
 
 def test_predicting_takes_a_part_of_a_fit_whatever_the_steps_and_grows_with_patients():
-    longer = QUICK.model_copy(update={"training": QUICK.training.model_copy(update={"steps": 200})})
+    longer = QUICK.model_copy(
+        update={"training": QUICK.training.model_copy(update={"steps": 2 * QUICK.training.steps})}
+    )
     few, many = ({"key": "p", "kind": "predict", "method": "net", "test": ["p"] * n} for n in (20, 40))
     seconds = declared_s(many, NETWORK, QUICK, GRID) - PROCESS_S
     assert 1 < seconds < 15
