@@ -1,35 +1,75 @@
-"""Put the committed leaderboard of the phantom's quick profile into README.md, between its markers."""
+"""Put a few rows of the phantom's committed board into README.md, between its markers, and a picture beside it.
+
+``readme_leaderboard.py`` writes the rows; with ``--picture`` it also builds the board's page and photographs it, which
+needs chromium.
+"""
 
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
+from survbench.leaderboard.board.rows import Board
+from survbench.leaderboard.site.board_page import html
+from survbench.leaderboard.text.cells import cells
+from survbench.leaderboard.text.markdown_text import plain
+from survbench.leaderboard.writers.board_files import read_board
+
 ROOT = Path(__file__).parents[2]
-BOARD = ROOT / "leaderboard" / "results" / "phantom-quick" / "leaderboard.md"
-BLOCK = re.compile(r"(<!-- leaderboard: quick -->\n).*(<!-- /leaderboard -->)", re.DOTALL)
+BOARD = ROOT / "leaderboard" / "results" / "phantom-standard" / "leaderboard.json"
+PICTURE = ROOT / "docs" / "images" / "leaderboard.png"
+METHODS = ("oracle", "radiomics-lasso-cox", "deepmts", "sur-hs", "volume")
+COLUMNS = ("#", "Method", "C-index (95 % CI)", "External C (95 % CI)", "Dice", "Holm p", "Published C")
+BLOCK = re.compile(r"(<!-- leaderboard: standard -->\n).*(<!-- /leaderboard -->)", re.DOTALL)
+WINDOW = "1280,1500"
 
 
-def with_board(readme: str, board: str) -> str:
-    """Return the README's text with a board in its block.
+def table(board: Board) -> str:
+    """Return the chosen rows as Markdown, in the order of the board."""
+    rows = [cells(row) for row in board.rows if row.method in METHODS]
+    lines = [COLUMNS, ("---",) * len(COLUMNS), *([plain(row[name]) for name in COLUMNS] for row in rows)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def with_table(readme: str, board: Board) -> str:
+    """Return the README's text with the rows in its block.
 
     Raises:
         SystemExit: the README has no such block.
     """
-    # headings of the board would break the README's own
-    body = re.sub(r"^#+ (.*)$", r"**\1**", board.strip(), flags=re.MULTILINE)
-    text, count = BLOCK.subn(lambda found: f"{found[1]}{body}\n{found[2]}", readme)
+    text, count = BLOCK.subn(lambda found: f"{found[1]}{table(board)}\n{found[2]}", readme)
     if count != 1:
         raise SystemExit(f"README.md has {count} blocks between the markers of the leaderboard, but needs one.")
     return text
 
 
-def main() -> None:
-    """Replace the block."""
-    path = ROOT / "README.md"
-    text = with_board(path.read_text(encoding="utf-8"), BOARD.read_text(encoding="utf-8"))
-    path.write_text(text, encoding="utf-8")
+def photograph(board: Board, picture: Path) -> None:
+    """Draw the board's page as a browser shows it."""
+    with tempfile.TemporaryDirectory() as folder:
+        page = Path(folder) / "leaderboard.html"
+        page.write_text(html(board), encoding="utf-8")
+        subprocess.run(
+            [
+                shutil.which("chromium") or "chromium", "--headless", "--no-sandbox", "--hide-scrollbars",
+                f"--window-size={WINDOW}", f"--user-data-dir={folder}/profile",
+                f"--screenshot={picture}", page.as_uri(),
+            ],
+            check=True,
+            capture_output=True,
+        )  # fmt: skip
+
+
+def main(arguments: list[str]) -> None:
+    """Replace the block and, if asked for, the picture."""
+    board, path = read_board(BOARD), ROOT / "README.md"
+    path.write_text(with_table(path.read_text(encoding="utf-8"), board), encoding="utf-8")
+    if arguments == ["--picture"]:
+        photograph(board, PICTURE)
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])
