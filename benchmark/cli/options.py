@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -81,14 +81,18 @@ def disk_size(count: int) -> str:
     return f"{value:.1f} TB"
 
 
-def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Return rows of cells as lines in which columns stand below each other.
+def aligned(rows: Sequence[Sequence[str]], *, right: Collection[int] = ()) -> list[str]:
+    """Return rows of cells as lines in which columns stand below each other, to the left but for those of ``right``.
 
     >>> aligned([("a", "bb"), ("ccc", "d")])
     ['a    bb', 'ccc  d']
     """
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+    def padded(column: int, cell: str) -> str:
+        return cell.rjust(widths[column]) if column in right else cell.ljust(widths[column])
+
+    return ["  ".join(padded(column, cell) for column, cell in enumerate(row)).rstrip() for row in rows]
 
 
 def find_study(out: Path, name: str | None) -> Study:

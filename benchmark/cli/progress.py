@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from survbench.cli.options import duration
+from survbench.cli.options import aligned, duration
 
 if TYPE_CHECKING:
     from survbench.actions.planned import Planned
@@ -68,13 +68,11 @@ def cost_lines(planned: Planned, workers: int) -> list[str]:
         )
         for cost in costs
     ]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    rows = [
-        f"{name:<{widths[0]}}  {time:>{widths[1]}}  {share:>{widths[2]}}  {used}".rstrip()
-        for name, time, share, used in cells
-    ]
     whole = duration(sum(cost.seconds for cost in costs))
-    return [f"Cost      {whole} of one worker's time, by method:", *(f"          {row}" for row in rows)]
+    return [
+        f"Cost      {whole} of one worker's time, by method:",
+        *(f"          {row}" for row in aligned(cells, right=(1, 2))),
+    ]
 
 
 def _plan_line(planned: Planned, workers: int) -> str:

@@ -53,6 +53,11 @@ class Run:
         status: Status = self.record["status"]
         return status
 
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """All arguments that the method was made with; what its training fold decided stands in their place."""
+        return {**self.record.get("params", {}), **self.record.get("settings", {})}
+
     def predictions(self) -> pd.DataFrame:
         """Return the predictions: ``id fold seed role time event centre risk dice hd95 survival``."""
         import pandas as pd
@@ -67,19 +72,19 @@ class Run:
 
     def selected(self) -> Mapping[str, float] | None:
         """Return the weight of every feature and clinical column by name (0 where it was left out), or None."""
-        path = self.folder / SELECTED
-        if not path.is_file():
-            return None
-        weights: dict[str, float] = json.loads(path.read_text(encoding="utf-8"))
-        return weights
+        return self._told(SELECTED)
 
     def learning(self) -> Mapping[str, Any] | None:
         """Return what the fit has made of its training fold, as in ``learning.json``, or None."""
-        path = self.folder / LEARNING
+        return self._told(LEARNING)
+
+    def _told(self, name: str) -> dict[str, Any] | None:
+        """Return a JSON file that not every method leaves, or None."""
+        path = self.folder / name
         if not path.is_file():
             return None
-        figures: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return figures
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return content
 
 
 class Store:

@@ -282,8 +282,7 @@ def _job(study: Study, entry: Entry, run: Run, parent: str) -> Record:
         tuned = read_tuned(run.folder)
         params, metrics = params | tuned["best_params"], _search_metrics(tuned)
     else:
-        # the settings hold what the params hold (with what tuning chose), and what was resolved from it
-        used = {**run.record["params"], **run.record.get("settings", {})}
+        used = run.settings
         params |= {f"params.{name}": value for name, value in used.items()}
         metrics = _fit_metrics(run)
         learned = learning_of(run)

@@ -16,7 +16,7 @@ from pathlib import Path
 from survbench.leaderboard.board.rows import Board
 from survbench.leaderboard.site.board_page import html
 from survbench.leaderboard.text.cells import cells
-from survbench.leaderboard.text.markdown_text import plain
+from survbench.leaderboard.text.markdown_text import table_lines
 from survbench.leaderboard.writers.board_files import read_board
 
 ROOT = Path(__file__).parents[2]
@@ -31,8 +31,7 @@ WINDOW = "1280,1500"
 def table(board: Board) -> str:
     """Return the chosen rows as Markdown, in the order of the board."""
     rows = [cells(row) for row in board.rows if row.method in METHODS]
-    lines = [COLUMNS, ("---",) * len(COLUMNS), *([plain(row[name]) for name in COLUMNS] for row in rows)]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return "\n".join(table_lines(COLUMNS, ([row[name] for name in COLUMNS] for row in rows)))
 
 
 def with_table(readme: str, board: Board) -> str:

@@ -2,8 +2,8 @@
 
 ``short_budgets.py METHOD [SETTING=VALUE ...]`` trains a method on 12 training sets of 80 patients, as the profile
 ``quick`` does except for the settings given (of ``training`` or of its ``short_budget``; ``short_budget=null`` for the
-published schedule), and tells C and Dice on 400 further patients. The figures of docs/explanation/short-budgets.md were
-made so. For DeepMTS and 100 steps it takes some 15 minutes on one core.
+published schedule), and tells C and Dice on 400 further patients. So a setting of docs/explanation/short-budgets.md,
+which says how its own figures were made, can be measured again.
 """
 
 from __future__ import annotations

@@ -185,10 +185,7 @@ def _params(entry: Entry, runs: Sequence[Run]) -> tuple[tuple[str, ...], tuple[t
     """Return the heads and rows of the table of hyper-parameters: a column for each fit where they were tuned, else
     one. What a method resolved by its training fold may differ between fits even so; then all values are listed.
     """
-    # the settings hold what the params hold, and what was resolved from it
-    used: list[Mapping[str, Any]] = [
-        {**entry.params, **run.record.get("params", {}), **run.record.get("settings", {})} for run in runs
-    ]
+    used: list[Mapping[str, Any]] = [{**entry.params, **run.settings} for run in runs]
     columns: list[tuple[str, Sequence[Mapping[str, Any]]]] = [("Value", used or [entry.params])]
     if entry.tunes and used:
         columns = [(_where(run.job), [params]) for run, params in zip(runs, used, strict=True)]

@@ -18,7 +18,7 @@ from survbench.leaderboard.board.rows import BOARD_SCHEMA, Board, ContrastRow, R
 from survbench.leaderboard.site.board_page import html
 from survbench.leaderboard.text.cells import bootstrap_floor, cells, comparisons, facts
 from survbench.leaderboard.text.csv_text import csv_text
-from survbench.leaderboard.text.markdown_text import plain
+from survbench.leaderboard.text.markdown_text import plain, table_lines
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -85,8 +85,7 @@ def markdown(board: Board) -> str:
     lines += [f"{name}: {plain(value)}  " for name, value in {**facts(board), **comparisons(board)}.items()]
     rows = [cells(row) for row in board.rows]
     if rows:
-        lines += ["", "| " + " | ".join(rows[0]) + " |", "|" + "---|" * len(rows[0])]
-    lines += ["| " + " | ".join(map(plain, row.values())) + " |" for row in rows]
+        lines += ["", *table_lines(rows[0], (row.values() for row in rows))]
     lines += [
         "",
         (

@@ -13,7 +13,7 @@ from survbench.io.files import rounded, write_text
 from survbench.leaderboard.paper.tables import Cells, Table
 from survbench.leaderboard.text.csv_text import csv_text
 from survbench.leaderboard.text.latex_text import tex
-from survbench.leaderboard.text.markdown_text import plain
+from survbench.leaderboard.text.markdown_text import plain, table_lines
 
 KINDS = ("md", "csv", "tex", "json")
 PREAMBLE = r"""\documentclass[a4paper,landscape]{article}
@@ -47,9 +47,9 @@ def write_tables(tables: Sequence[Table], folder: Path) -> None:
 
 def markdown(table: Table) -> str:
     """Return a table as Markdown."""
-    heads = [plain(column.head) for column in table.columns]
-    lines = [f"# {plain(table.title)}", "", f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
-    lines += ["| " + " | ".join(plain(column.text(row)) for column in table.columns) + " |" for row in table.rows]
+    heads = [column.head for column in table.columns]
+    rows = ([column.text(row) for column in table.columns] for row in table.rows)
+    lines = [f"# {plain(table.title)}", "", *table_lines(heads, rows)]
     lines += ["", *(f"- {plain(note)}" for note in table.notes)]
     return "\n".join(lines).rstrip() + "\n"
 
