@@ -23,7 +23,7 @@ KINDS: Mapping[Kind, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Doubt:
     """One line of the report.
 
     Attributes:
@@ -39,7 +39,7 @@ class Finding:
     detail: str
 
 
-def report(extractions: Mapping[str, Extraction]) -> list[Finding]:
+def report(extractions: Mapping[str, Extraction]) -> list[Doubt]:
     """Return all findings about a cohort's features, by kind.
 
     Args:
@@ -52,26 +52,26 @@ def report(extractions: Mapping[str, Extraction]) -> list[Finding]:
     ]
 
 
-def summary(findings: Sequence[Finding]) -> str:
+def summary(findings: Sequence[Doubt]) -> str:
     """Return how many findings there are of each kind in one line, or "" without any."""
     counts = Counter(f.kind for f in findings)
     return ", ".join(f"{counts[kind]} {what}" for kind, what in KINDS.items() if counts[kind])
 
 
-def _few_grey_levels(subject: str, extraction: Extraction) -> Iterator[Finding]:
+def _few_grey_levels(subject: str, extraction: Extraction) -> Iterator[Doubt]:
     for image, levels in extraction.grey_levels.items():
         if levels < FEW_GREY_LEVELS:
             detail = "constant in the mask" if image in extraction.constant else f"{levels} grey levels"
-            yield Finding("few-grey-levels", subject, image, detail)
+            yield Doubt("few-grey-levels", subject, image, detail)
 
 
-def _near_border(subject: str, extraction: Extraction) -> Iterator[Finding]:
+def _near_border(subject: str, extraction: Extraction) -> Iterator[Doubt]:
     if extraction.margin < WAVELET_REACH:
         where = "touches the border" if extraction.margin == 0 else f"lies {extraction.margin} voxels from the border"
-        yield Finding("border", subject, "", f"the mask {where}; wavelets wrap around there")
+        yield Doubt("border", subject, "", f"the mask {where}; wavelets wrap around there")
 
 
-def _of_values(extractions: Mapping[str, Extraction]) -> Iterator[Finding]:
+def _of_values(extractions: Mapping[str, Extraction]) -> Iterator[Doubt]:
     """Find features that are constant over the cohort, and values that do not exist."""
     subjects = list(extractions)
     if not subjects:
@@ -82,6 +82,6 @@ def _of_values(extractions: Mapping[str, Extraction]) -> Iterator[Finding]:
     low, high = (pick(np.where(known, values, fill), axis=0) for pick, fill in ((np.min, np.inf), (np.max, -np.inf)))
     if len(subjects) > 1:
         for column in np.flatnonzero(low == high):
-            yield Finding("constant", "", names[column], f"{low[column]:.6g} in every patient")
+            yield Doubt("constant", "", names[column], f"{low[column]:.6g} in every patient")
     for row, column in np.argwhere(~known):
-        yield Finding("non-finite", subjects[row], names[column], "does not exist")
+        yield Doubt("non-finite", subjects[row], names[column], "does not exist")

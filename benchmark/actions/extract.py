@@ -10,11 +10,12 @@ from pathlib import Path
 
 from survbench.datasets.cards.source import offers
 from survbench.datasets.cohorts.opened import open_cohorts
-from survbench.errors import BenchError, CohortError, Problem
+from survbench.errors import BenchError
 from survbench.features.extraction import Extraction
 from survbench.features.feature_sets import FeatureSet
-from survbench.features.report import Finding, report
-from survbench.jobs.preparation import PreparationWatcher, prepare_source
+from survbench.features.report import Doubt, report
+from survbench.findings import CohortError
+from survbench.jobs.preparation import PreparationWatcher, not_prepared, prepare_source
 from survbench.plan.profile import Profile
 from survbench.runs.store import Store
 
@@ -41,7 +42,7 @@ class Extracted:
     names: tuple[str, ...]
     extractions: Mapping[str, Extraction]
     failed: Mapping[str, str]
-    findings: Sequence[Finding]
+    findings: Sequence[Doubt]
     cached: int
     seconds: float
 
@@ -92,8 +93,7 @@ def extract_cohort(
         )
         seconds = time.perf_counter() - started
     if not made.extractions:
-        problems = [Problem(i, what, "") for i, what in made.problems.items()]
-        raise CohortError(f"No patient of {source.card.name} could be extracted:", problems)
+        raise CohortError(f"No patient of {source.card.name} could be extracted:", not_prepared(made.problems))
     return Extracted(
         cohort=source.card.name,
         chosen=chosen,

@@ -13,6 +13,7 @@ from survbench.cli.options import (
     PROFILE_HELP,
     AsJson,
     Data,
+    Ignore,
     Out,
     SkipBad,
     Workers,
@@ -20,10 +21,11 @@ from survbench.cli.options import (
     say,
     say_json,
 )
+from survbench.findings import SEVERITIES
 
 if TYPE_CHECKING:
     from survbench.actions.extract import Extracted
-    from survbench.errors import Problem
+    from survbench.datasets.cohorts.validate import Report
 
 SHOWN = 5
 """Features, or patients, that a line names of one kind of finding."""
@@ -65,36 +67,55 @@ def init(
     say(f"Wrote {target}. Guesses are marked there; check them, then run 'bench cohort check {folder}'.")
 
 
-def check(cohort: CohortName, data: Data = None, *, as_json: AsJson = False) -> None:
-    """Check a cohort's table, files and voxels, and list all problems at once.
+def check(
+    cohort: CohortName,
+    data: Data = None,
+    ignore: Ignore = None,
+    *,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Name every patient, and the checks that found nothing.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Check a cohort's table, files and voxels: one line for each cause, the worst first.
 
     The command ends with 1 if one of them is an error.
     """
     from survbench.datasets.cohorts.validate import validate_named
 
-    report = validate_named(cohort, data=data)
+    report = validate_named(cohort, data=data, ignored=ignore or ())
     if as_json:
-        say_json([{"subject": p.subject, "severity": p.severity, "what": p.what, "remedy": p.remedy} for p in report])
-    elif not report:
-        say(f"{cohort}: no problems.")
+        say_json(
+            {
+                "cohort": cohort,
+                "findings": [f.to_json() for f in report.findings],
+                "ignored": [f.to_json() for f in report.ignored],
+                "passed": [c.code for c in report.passed],
+                "not_applicable": [c.code for c in report.not_applicable],
+            }
+        )
     else:
-        _show_problems(cohort, report)
-    if any(p.severity == "error" for p in report):
+        _show_report(cohort, report, verbose=verbose)
+    if report.errors:
         raise typer.Exit(1)
 
 
-def _show_problems(cohort: str, report: list[Problem]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+def _show_report(cohort: str, report: Report, *, verbose: bool) -> None:
+    from survbench.cli.findings import show_findings
+    from survbench.findings import grouped
 
-    table = Table(title=Text(f"{cohort}: {len(report)} findings"), title_justify="left")
-    for column in ("subject", "severity", "what", "what to do"):
-        table.add_column(column, overflow="fold")
-    for problem in report:
-        cells = (problem.subject or "(cohort)", problem.severity, problem.what, problem.remedy)
-        table.add_row(*map(Text, cells))  # cells of a foreign table are no markup
-    Console().print(table)
+    groups, ignored = grouped(report.findings), grouped(report.ignored)
+    show_findings(groups, verbose=verbose)
+    for group in ignored:
+        say(f"Ignored   {group.first.code}: {group.text}")
+    counts = Counter(g.first.severity for g in groups)
+    named = [f"{n} {name}{'s' if n > 1 else ''}" for name in SEVERITIES if (n := counts[name])]
+    passed = f"{len(report.passed)} checks passed, {len(report.not_applicable)} do not apply"
+    say(f"{cohort}: {', '.join(named) or 'no problems'}; {passed}.")
+    if verbose:
+        for title, checks in (("Passed", report.passed), ("Does not apply", report.not_applicable)):
+            for one in checks:
+                say(f"{title:<15} {one.code}  {one.title}")
 
 
 def features(

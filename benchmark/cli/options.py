@@ -23,6 +23,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text
 Data = Annotated[Path | None, typer.Option(help="Folder of a named cohort's data.", file_okay=False)]
 Workers = Annotated[int | None, typer.Option(min=1, help="Processes at once (default: one per core).")]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Go on without patients that have problems.")]
+Ignore = Annotated[
+    list[str] | None, typer.Option(help="Code of a finding to go on in spite of; the board says so. May be repeated.")
+]
 StudyName = Annotated[str | None, typer.Option("--study", help="A study under --out (default: the latest).")]
 TrackingUri = Annotated[str | None, typer.Option(help="MLflow server (default: a file in --out).")]
 

@@ -10,11 +10,13 @@ from typing import Protocol as Interface
 
 from survbench.cohort import Subject
 from survbench.datasets.cards.source import SourceCohort
+from survbench.datasets.checks.images import NotPrepared
 from survbench.datasets.cohorts.opened import Cohorts, centre_of, volume_names
 from survbench.datasets.preprocessing.cache import volume_store
 from survbench.datasets.readers.feature_table import table_rows
-from survbench.errors import BenchError, CohortError, Problem
+from survbench.errors import BenchError
 from survbench.features.extraction import Extraction, radiomics_path, read_radiomics, write_radiomics
+from survbench.findings import CohortError, Finding, grouped
 from survbench.jobs.executor import Ended, Task, execute
 from survbench.work.prepare import prepare
 
@@ -122,17 +124,23 @@ def _problems(ended: Ended) -> dict[str, str]:
     return found
 
 
+def not_prepared(problems: Mapping[str, str]) -> list[Finding]:
+    """Return what is wrong with patients that could not be prepared, as findings."""
+    cause = "Patients cannot be prepared."
+    return [NotPrepared.finding(cause, subject=i, detail=what) for i, what in sorted(problems.items())]
+
+
 def without(source: SourceCohort, problems: Mapping[str, str], *, skip_bad: bool) -> SourceCohort:
     """Return a cohort without the patients that could not be prepared.
 
     Raises:
         CohortError: all of them, unless ``skip_bad``.
     """
-    listed = [Problem(i, what, "Fix the file, or leave the patient out.") for i, what in sorted(problems.items())]
+    found = not_prepared(problems)
     if not skip_bad:
-        title = f"{len(listed)} patients of {source.card.name} cannot be prepared (--skip-bad goes on without them):"
-        raise CohortError(title, listed)
-    for problem in listed:
-        log.warning("%s is left out: %s", problem.subject, problem.what)
+        title = f"{len(found)} patients of {source.card.name} cannot be prepared (--skip-bad goes on without them):"
+        raise CohortError(title, found)
+    for group in grouped(found):
+        log.warning("left out: %s", group.text)
     kept = [i for i in source.cohort.ids if i not in problems]
     return SourceCohort(source.card, source.cohort.select(kept), tuple(sorted({*source.left_out, *problems})))

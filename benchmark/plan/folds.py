@@ -7,8 +7,10 @@ from collections import defaultdict
 import numpy as np
 from numpy.typing import NDArray
 from survbench.cohort import Cohort
-from survbench.errors import BenchError, CohortError, Problem
+from survbench.errors import BenchError
+from survbench.findings import CohortError
 from survbench.io.hashing import digest
+from survbench.plan.checks import TooFewForFolds
 from survbench.statistics.pairs import comparable_pairs
 
 INNER_PARTS = 5
@@ -25,9 +27,8 @@ def stratified_folds(cohort: Cohort, folds: int) -> tuple[tuple[str, ...], ...]:
     """
     for name, count in (("events", int(cohort.event.sum())), ("censored patients", int((~cohort.event).sum()))):
         if count < folds and (name == "events" or count > 0):
-            remedy = "Choose a profile with fewer folds, or give your own folds with --splits."
-            what = f"{count} {name} cannot be dealt into {folds} folds."
-            raise CohortError("The cohort is too small for this protocol:", [Problem("", what, remedy)])
+            finding = TooFewForFolds.finding(f"{count} {name} cannot be dealt into {folds} folds.")
+            raise CohortError("The cohort is too small for this protocol:", [finding])
     strata = _strata(cohort, folds)
     dealt: list[list[str]] = [[] for _ in range(folds)]
     position = 0

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from survbench.api import Selection, Tuning
 from survbench.cohort import Cohort
-from survbench.errors import BenchError, CohortError, Problem
+from survbench.errors import BenchError
+from survbench.findings import CohortError, Finding
 from survbench.io.files import write_json
 from survbench.io.hashing import digest
 from survbench.io.layout import SCHEMA
 from survbench.io.tables import read_table
+from survbench.plan.checks import SplitsDoNotFit
 from survbench.plan.horizons import HORIZONS
 from survbench.statistics.pairs import comparable_pairs
 
@@ -87,20 +89,32 @@ def read_splits(path: Path, cohort: Cohort) -> tuple[tuple[str, ...], ...]:
     folds = _csv_folds(path) if path.suffix == ".csv" else _json_folds(path)
     event = dict(zip(cohort.ids, cohort.event, strict=True))
     listed = [subject for fold in folds for subject in fold]
-    problems = [Problem(s, "is not in the cohort.", "Remove it from the splits.") for s in listed if s not in event]
-    problems += [Problem(s, "stands in no fold.", "Add it to one.") for s in event if s not in set(listed)]
-    problems += [Problem(s, "stands in several folds.", "Keep it in one.") for s in set(listed) if listed.count(s) > 1]
+    findings = [*_of_membership(listed, list(event))]
     row = {subject: n for n, subject in enumerate(cohort.ids)}
     for number, fold in enumerate(folds):
         rows = [row[s] for s in fold if s in row]
         if not comparable_pairs(cohort.time[rows], cohort.event[rows]).any():
-            what = f"fold {number} has no two patients whose order is known, so no C-index."
-            problems.append(Problem("", what, "Every fold needs an event and a patient who lived longer."))
+            cause = f"Fold {number} has no two patients whose order is known, so no C-index."
+            remedy = "Every fold needs an event and a patient who lived longer."
+            findings.append(SplitsDoNotFit.finding(cause, remedy=remedy))
     if len(folds) < 2:
-        problems.append(Problem("", f"{len(folds)} fold is given.", "Cross-validation needs at least two."))
-    if problems:
-        raise CohortError(f"{path} does not fit the cohort:", problems)
+        cause, remedy = f"{len(folds)} fold is given.", "Cross-validation needs at least two."
+        findings.append(SplitsDoNotFit.finding(cause, remedy=remedy))
+    if findings:
+        raise CohortError(f"{path} does not fit the cohort:", findings)
     return tuple(tuple(sorted(fold)) for fold in folds)
+
+
+def _of_membership(listed: Sequence[str], patients: Sequence[str]) -> Iterator[Finding]:
+    """Yield who is listed and unknown, known and not listed, or listed more than once."""
+    known, dealt = set(patients), Counter(listed)
+    for cause, remedy, concerned in (
+        ("Patients of the splits are not in the cohort.", "Remove them from the splits.", dealt.keys() - known),
+        ("Patients stand in no fold.", "Add each to one.", known - dealt.keys()),
+        ("Patients stand in several folds.", "Keep each in one.", {s for s, n in dealt.items() if n > 1}),
+    ):
+        for subject in sorted(concerned):
+            yield SplitsDoNotFit.finding(cause, subject=subject, remedy=remedy)
 
 
 def _json_folds(path: Path) -> list[list[str]]:

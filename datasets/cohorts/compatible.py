@@ -7,8 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from survbench.cohort import Subject
 from survbench.datasets.cards.source import SourceCohort, offers
+from survbench.datasets.checks.images import SameImage
 from survbench.datasets.readers.feature_table import FeatureRow, table_rows
-from survbench.errors import BenchError, CohortError, Problem
+from survbench.errors import BenchError
+from survbench.findings import CohortError, Finding
 
 MANY_FEATURES = 10
 """Number of identical feature values from which two patients are reported as duplicates."""
@@ -23,7 +25,7 @@ def refuse_duplicates(sources: Sequence[SourceCohort]) -> None:
         CohortError: all pairs.
     """
     seen: dict[str, tuple[int, str]] = {}
-    problems: list[Problem] = []
+    findings: list[Finding] = []
     for number, source in enumerate(sources):
         rows = table_rows(source)
         for subject in source.cohort.subjects:
@@ -31,9 +33,10 @@ def refuse_duplicates(sources: Sequence[SourceCohort]) -> None:
                 first = seen.setdefault(content, (number, subject.id))
                 if first != (number, subject.id):
                     owner = f"{sources[first[0]].card.name}/{first[1]}"
-                    problems.append(Problem(subject.id, f"{what} as {owner}'s.", "Keep one."))
-    if problems:
-        raise CohortError("The same data stand for two patients:", problems)
+                    cause = f"{what} as another patient's."
+                    findings.append(SameImage.finding(cause, subject=subject.id, detail=f"as {owner}"))
+    if findings:
+        raise CohortError("The same data stand for two patients:", findings)
 
 
 def refuse_different(first: SourceCohort, other: SourceCohort) -> None:

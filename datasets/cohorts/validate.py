@@ -1,9 +1,9 @@
-"""Everything that can be said about a cohort before a run: all problems at once, with what to do about each."""
+"""Everything that can be said about a cohort before a run: all causes at once, with what to do about each."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,25 +11,25 @@ from numpy.typing import NDArray
 from survbench.cohort import Cohort, Subject
 from survbench.datasets.cards.card import CohortCard
 from survbench.datasets.cards.source import SourceCohort
+from survbench.datasets.checks import images, masks
+from survbench.datasets.checks.catalogue import cohort_checks, input_checks, refuse_ignored
+from survbench.datasets.checks.evidence import Evidence
+from survbench.datasets.checks.predictors import few
+from survbench.datasets.checks.table import FilesOfNobody, RowsOfNobody
 from survbench.datasets.cohorts.named import PHANTOMS, load_source, locate
 from survbench.datasets.preprocessing.grid import plan_grid, reference_point
 from survbench.datasets.readers.feature_table import feature_source
-from survbench.datasets.readers.folder import inspect_cohort
+from survbench.datasets.readers.folder import inspect_cohort, unreadable
 from survbench.datasets.readers.nifti import ImageError, read_header
 from survbench.datasets.readers.patients import numbered
-from survbench.errors import BenchError, Problem
-from survbench.features.feature_sets import feature_set
+from survbench.findings import Check, Finding
 from survbench.io.tables import read_table
 from survbench.plan.profile import load_profile
 from survbench.statistics.metrics import concordance_index
 from survbench.volume import FILL, Volume
 
-FEW_EVENTS = 20
-MISSING_SHARE = 0.2
 OUTSIDE_SHARE = 0.02
 """Share of a tumour outside the field of view from which it is worth a warning."""
-LONGEST_MONTHS, SHORTEST_MONTHS = 360.0, 2.0
-"""A longest follow-up beyond 30 years or below two months speaks for a wrong unit."""
 PADDING_SPREAD = 0.05
 COARSE_GRID = 32
 """Voxels of the grid on which padding is looked for."""
@@ -38,85 +38,89 @@ AIR, SOFT_TISSUE = -400.0, 100.0
 MAX_SUV = 200.0
 
 
-def validate_named(cohort: str, *, data: Path | None = None) -> list[Problem]:
-    """Return all findings about a cohort: first errors, then warnings, each by patient.
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What the checks say of a cohort.
+
+    Attributes:
+        findings: what was found, and is not ignored.
+        ignored: what was found, and is.
+        passed: checks that found nothing.
+        not_applicable: checks of what the cohort does not have, such as masks.
+    """
+
+    findings: tuple[Finding, ...]
+    ignored: tuple[Finding, ...]
+    passed: tuple[type[Check], ...]
+    not_applicable: tuple[type[Check], ...]
+
+    @property
+    def errors(self) -> int:
+        """How many findings keep the cohort, or a patient, from being used."""
+        return sum(f.severity == "error" for f in self.findings)
+
+
+def validate_named(cohort: str, *, data: Path | None = None, ignored: Sequence[str] = ()) -> Report:
+    """Check a cohort's card, table, files and voxels.
 
     Args:
         cohort: a name, a folder with ``cohort.yaml``, or a card file.
         data: folder of a named cohort's data.
+        ignored: codes of findings to set apart.
 
     Raises:
-        BenchError: there is no such cohort, or its card or table cannot be read at all.
+        BenchError: there is no such cohort, its card or table cannot be read at all, or a code cannot be ignored.
     """
+    refuse_ignored(ignored)
     if cohort in PHANTOMS:
         source = load_source(cohort, profile=load_profile("smoke"))
-        return _sorted([*_of_voxels(source), *_of_outcomes(source.cohort)])
-    card, folder = locate(cohort, data=data)
+        card = source.card
+        found = [*_of_voxels(source), *_of_cohort(Evidence(card, source.cohort))]
+    else:
+        card, folder = locate(cohort, data=data)
+        found = _of_folder(card, folder)
+    found = list(dict.fromkeys(found))
+    tripped = {f.code for f in found}
+    applies = [check for check in input_checks() if _applies(check, card)]
+    return Report(
+        findings=tuple(f for f in found if f.code not in ignored),
+        ignored=tuple(f for f in found if f.code in ignored),
+        passed=tuple(check for check in applies if check.code not in tripped),
+        not_applicable=tuple(check for check in input_checks() if check not in applies and check.code not in tripped),
+    )
+
+
+def _applies(check: type[Check], card: CohortCard) -> bool:
+    has = {
+        "images": bool(card.images),
+        "mask": card.mask is not None,
+        "predictors": card.features is not None or bool(card.clinical),
+    }
+    return has.get(check.part, True)
+
+
+def _of_folder(card: CohortCard, folder: Path) -> list[Finding]:
     inspection = inspect_cohort(card, folder)
     source = inspection.source
-    findings = [
-        *inspection.problems,
+    table = numbered(card, read_table(folder / card.table))
+    return [
+        *inspection.findings,
         *_of_voxels(source),
-        *_of_outcomes(source.cohort),
-        *_of_columns(card, source.cohort),
-        *_of_radiomics(card),
-        *_of_features(card, folder, source.cohort),
+        *_of_cohort(Evidence(card, source.cohort, table, folder)),
+        *_of_feature_rows(card, folder, source.cohort),
         *_of_files(card, folder),
         *_of_orientation(card, folder, source.cohort),
     ]
-    return _sorted(findings)
 
 
-def _sorted(findings: list[Problem]) -> list[Problem]:
-    return sorted(findings, key=lambda p: (p.severity, p.subject))
+def _of_cohort(evidence: Evidence) -> Iterator[Finding]:
+    # the findings that left no patient are listed
+    if len(evidence.cohort):
+        for check in cohort_checks():
+            yield from check().find(evidence)
 
 
-def _of_outcomes(cohort: Cohort) -> Iterator[Problem]:
-    if not cohort.subjects:
-        return  # the problems that left no patient are listed
-    longest = float(cohort.time.max())
-    if longest > LONGEST_MONTHS or longest < SHORTEST_MONTHS:
-        what = f"The longest time is {longest:.3g} months ({longest / 12:.2g} years)."
-        yield Problem("", what, "Is endpoint.unit on the card the unit of the table's times?", "warning")
-    events = int(cohort.event.sum())
-    if events < 2:
-        yield Problem("", f"There are {events} events.", "Survival models need events in every fold; at least two.")
-    elif events < FEW_EVENTS:
-        remedy = "Intervals will be wide; give fewer folds by a profile of your own."
-        yield Problem("", f"There are only {events} events.", remedy, "warning")
-    centres = Counter(s.centre for s in cohort.subjects)
-    if len(centres) < 2 or events < 2:
-        return
-    label = {centre: float(n) for n, centre in enumerate(sorted(centres))}
-    by_centre = np.array([label[s.centre] for s in cohort.subjects])
-    c = concordance_index(cohort.time, cohort.event, by_centre).value
-    if abs(c - 0.5) > 0.1 and len(centres) == 2:
-        what = f"The centre alone ranks patients with C = {max(c, 1 - c):.2f}."
-        remedy = "A model may learn the scanner instead of the disease; consider one centre as --external."
-        yield Problem("", what, remedy, "warning")
-
-
-def _of_columns(card: CohortCard, cohort: Cohort) -> Iterator[Problem]:
-    for column in card.clinical:
-        values = [s.clinical.get(column.name) for s in cohort.subjects]
-        known = {v for v in values if v is not None}
-        missing = sum(v is None for v in values)
-        if values and missing > MISSING_SHARE * len(values):
-            what = f"Column {column.column!r} is missing in {missing} of {len(values)} patients."
-            yield Problem("", what, "Fill it in, or leave it to imputation in the training fold.", "warning")
-        if column.model and len(known) == 1:
-            what = f"Column {column.column!r} has one value only ({next(iter(known))!r})."
-            yield Problem("", what, "It carries no information; set model: false.", "warning")
-
-
-def _of_radiomics(card: CohortCard) -> Iterator[Problem]:
-    try:
-        feature_set(card.radiomics, [channel.modality for channel in card.images.values()])
-    except BenchError as error:
-        yield Problem("", str(error), "Correct 'radiomics' on the card.")
-
-
-def _of_features(card: CohortCard, folder: Path, cohort: Cohort) -> Iterator[Problem]:
+def _of_feature_rows(card: CohortCard, folder: Path, cohort: Cohort) -> Iterator[Finding]:
     if card.features is None or cohort.features is None or not cohort.subjects:
         return
     own = numbered(card, read_table(folder / card.table))
@@ -124,21 +128,10 @@ def _of_features(card: CohortCard, folder: Path, cohort: Cohort) -> Iterator[Pro
     declared = set(own.column(card.id))
     extra = [name for name in table.column(key) if name not in declared]
     if extra:
-        what = f"{len(extra)} rows of {file} belong to no patient of {card.table}: {_few(extra)}."
-        yield Problem("", what, "Add the patients, or remove the rows.", "warning")
-    missing = ~np.isfinite(cohort.features.values)
-    share = missing.mean(axis=0)
-    gaps = [name for name, s in zip(cohort.features.names, share, strict=True) if s > MISSING_SHARE]
-    if gaps:
-        what = f"{len(gaps)} features are missing in more than {MISSING_SHARE:.0%} of patients: {_few(gaps)}."
-        yield Problem("", what, "Fill them in, or leave them to imputation in the training fold.", "warning")
+        yield RowsOfNobody.finding(f"{len(extra)} rows of {file} belong to no patient of {card.table}: {few(extra)}.")
 
 
-def _few(names: Sequence[str]) -> str:
-    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
-
-
-def _of_files(card: CohortCard, folder: Path) -> Iterator[Problem]:
+def _of_files(card: CohortCard, folder: Path) -> Iterator[Finding]:
     patterns = [c.file for c in card.images.values()] + ([card.mask.file] if card.mask else [])
     table = numbered(card, read_table(folder / card.table))
     if card.id not in table.columns:
@@ -151,80 +144,66 @@ def _of_files(card: CohortCard, folder: Path) -> Iterator[Problem]:
         names = [p.name for p in (folder / Path(pattern).parent).glob(f"{before}*{after}")]
         extra = sorted(n for n in names if n[len(before) : len(n) - len(after)] not in known)
         if extra:
-            what = f"{len(extra)} files belong to no patient of the table: {_few(extra)}."
-            yield Problem("", what, "Add the rows, or move the files away.", "warning")
+            yield FilesOfNobody.finding(f"{len(extra)} files belong to no patient of the table: {few(extra)}.")
 
 
-def _of_orientation(card: CohortCard, folder: Path, cohort: Cohort) -> Iterator[Problem]:
+def _of_orientation(card: CohortCard, folder: Path, cohort: Cohort) -> Iterator[Finding]:
     patterns = [c.file for c in card.images.values()]
-    silent = [i for i in cohort.ids if not all(read_header(folder / p.replace("{id}", i)).oriented for p in patterns)]
-    if silent:
-        what = (
-            f"The files of {len(silent)} patients state no orientation (sform and qform codes are 0): {_few(silent)}."
-        )
-        yield Problem("", what, "Left and right are guessed; export with an orientation.", "warning")
+    for i in cohort.ids:
+        if not all(read_header(folder / p.replace("{id}", i)).oriented for p in patterns):
+            cause = "Files state no orientation (sform and qform codes are 0)."
+            yield images.NoOrientation.finding(cause, subject=i)
 
 
-def _of_voxels(source: SourceCohort) -> list[Problem]:
+def _of_voxels(source: SourceCohort) -> list[Finding]:
     """Read every patient's voxels once."""
-    card, findings = source.card, []
+    card, found = source.card, list[Finding]()
     scanned: dict[str, float] = {}
     seen: dict[str, str] = {}
-    strange: dict[str, list[tuple[str, float, float]]] = {}
     for subject in source.cohort.subjects:
         voxels: dict[str, NDArray[np.float32]] = {}
         for name, volume in subject.volumes.items():
             try:
                 voxels[name] = np.asarray(volume.voxels())
             except ImageError as error:
-                findings.append(Problem(subject.id, error.what, error.remedy))
+                found.append(unreadable(subject.id, error))
         if len(voxels) < len(subject.volumes):
             continue
         for name in card.images:
             first = seen.setdefault(subject.volumes[name].fingerprint(), subject.id)
             if first != subject.id:
-                findings.append(Problem(subject.id, f"{name} is the same image as {first}'s.", "Keep one."))
-            findings += _of_image(subject, name, voxels[name])
-            low, high = float(voxels[name].min()), float(voxels[name].max())
-            if card.images[name].modality == "CT" and low < high and (low > AIR or high < SOFT_TISSUE):
-                strange.setdefault(name, []).append((subject.id, low, high))
+                cause = f"{name} is the same image as another patient's."
+                found.append(images.SameImage.finding(cause, subject=subject.id, detail=f"as {first}"))
+            found += _of_image(subject, name, voxels[name])
         if card.images and "mask" in voxels:
-            findings += _of_mask(source, subject, voxels["mask"])
+            found += _of_mask(source, subject, voxels["mask"])
         if card.images:
             scanned[subject.id] = _scanned_share(source, subject)
-    return [*findings, *_of_hounsfield(strange), *_of_padding(source.cohort, scanned)]
+    return [*found, *_of_padding(source.cohort, scanned)]
 
 
-def _of_image(subject: Subject, name: str, voxels: NDArray[np.float32]) -> Iterator[Problem]:
+def _of_image(subject: Subject, name: str, voxels: NDArray[np.float32]) -> Iterator[Finding]:
     low, high, modality = float(voxels.min()), float(voxels.max()), subject.volumes[name].modality
     if low == high:
-        yield Problem(subject.id, f"{name} is constant ({low:g}).", "Export it again.")
-        return
-    if modality == "PET":
-        if low < -1:
-            what = f"{name} goes down to {low:.0f}; SUV is not negative. Is it a CT?"
-            yield Problem(subject.id, what, "Correct the file pattern, or convert to SUV.")
-        elif high > MAX_SUV:
-            what = f"{name} goes up to {high:.0f}, which is no SUV; it may be in Bq/ml."
-            yield Problem(subject.id, what, "Convert it to SUV by body weight.")
+        yield images.ConstantImage.finding(f"{name} is constant.", subject=subject.id, detail=f"{low:g}")
+    elif modality == "PET" and low < -1:
+        cause, remedy = f"{name} goes below -1; SUV is not negative. Is it a CT?", "Correct the pattern, or give SUV."
+        yield images.NotSuv.finding(cause, subject=subject.id, detail=f"down to {low:.0f}", remedy=remedy)
+    elif modality == "PET" and high > MAX_SUV:
+        cause, remedy = f"{name} is no SUV; it may be in Bq/ml.", "Convert it to SUV by body weight."
+        yield images.NotSuv.finding(cause, subject=subject.id, detail=f"up to {high:.0f}", remedy=remedy)
+    elif modality == "CT" and (low > AIR or high < SOFT_TISSUE):
+        cause, detail = f"{name} is unlike HU. Is it a PET?", f"{low:.0f} to {high:.0f}"
+        yield images.NotHounsfield.finding(cause, subject=subject.id, detail=detail)
 
 
-def _of_hounsfield(strange: dict[str, list[tuple[str, float, float]]]) -> Iterator[Problem]:
-    """Warn of CTs whose values are unlike HU, once: (patient, lowest, highest) by channel."""
-    for channel, found in strange.items():
-        name, low, high = found[0]
-        others = f"{name}, and of {len(found) - 1} others ({_few([n for n, *_ in found[1:]])})" if found[1:] else name
-        what = f"{channel} of {others} is unlike HU ({name}: {low:.0f} to {high:.0f}). Is it a PET?"
-        yield Problem("", what, "Correct the file pattern, or rescale to HU.", "warning")
-
-
-def _of_mask(source: SourceCohort, subject: Subject, mask: NDArray[np.float32]) -> Iterator[Problem]:
+def _of_mask(source: SourceCohort, subject: Subject, mask: NDArray[np.float32]) -> Iterator[Finding]:
     voxels = int(np.count_nonzero(mask))
     if voxels == 0:
-        yield Problem(subject.id, "The mask is empty.", "Draw it, correct mask.label, or leave the patient out.")
+        yield masks.EmptyMask.finding("The mask is empty.", subject=subject.id)
         return
     if voxels == 1:
-        yield Problem(subject.id, "The mask has one voxel.", "Radiomics needs more; check the mask.", "warning")
+        yield masks.TinyMask.finding("The mask has one voxel.", subject=subject.id)
     volume = subject.volumes["mask"]
     index = np.argwhere(mask)
     world = (np.column_stack([index, np.ones(len(index))]) @ volume.affine.T)[:, :3]
@@ -235,10 +214,10 @@ def _of_mask(source: SourceCohort, subject: Subject, mask: NDArray[np.float32]) 
     inside = (np.abs(world - centre) <= np.asarray(field) / 2).all(axis=1)
     outside = 1 - float(inside.mean())
     if outside == 1:
-        yield Problem(subject.id, "The mask lies outside the field of view.", "Check reference and field_of_view_mm.")
+        yield masks.MaskOutside.finding("The mask lies outside the field of view.", subject=subject.id)
     elif outside > OUTSIDE_SHARE:
-        what = f"{100 * outside:.0f} % of the tumour lie outside the field of view."
-        yield Problem(subject.id, what, "A larger field_of_view_mm would hold it.", "warning")
+        cause = "The field of view cuts the tumour."
+        yield masks.MaskCut.finding(cause, subject=subject.id, detail=f"{100 * outside:.0f} % of it lie outside")
 
 
 def _scanned_share(source: SourceCohort, subject: Subject) -> float:
@@ -266,7 +245,7 @@ def _is_scanned(volume: Volume, world: NDArray[np.float64]) -> NDArray[np.bool_]
     return scanned
 
 
-def _of_padding(cohort: Cohort, scanned: dict[str, float]) -> list[Problem]:
+def _of_padding(cohort: Cohort, scanned: dict[str, float]) -> list[Finding]:
     """Warn where the share of the field of view that was scanned differs between patients and ranks them."""
     rows = [n for n, i in enumerate(cohort.ids) if i in scanned]
     shares = np.array([scanned[cohort.ids[n]] for n in rows])
@@ -275,4 +254,4 @@ def _of_padding(cohort: Cohort, scanned: dict[str, float]) -> list[Problem]:
     c = concordance_index(cohort.time[rows], cohort.event[rows], shares).value
     ranks = "" if np.isnan(c) else f" and alone ranks patients with C = {c:.2f}"
     what = f"The scanned share of the field of view goes from {shares.min():.2f} to {shares.max():.2f}{ranks}."
-    return [Problem("", what, "Networks may learn the padding; compare with the reference row 'padding'.", "warning")]
+    return [images.PaddingRanksPatients.finding(what)]

@@ -13,27 +13,23 @@ from numpy.typing import NDArray
 from survbench.cohort import FeatureTable
 from survbench.datasets.cards.card import CohortCard, Features
 from survbench.datasets.cards.source import SourceCohort
+from survbench.datasets.checks.predictors import DeclaredTwice, FeatureNotNumber, NoFeatureRow, UnknownFeatureColumn
+from survbench.datasets.checks.table import MissingColumn
 from survbench.datasets.readers.patients import MISSING
-from survbench.errors import BenchError, Problem
+from survbench.errors import BenchError
 from survbench.features.extraction import _finite
+from survbench.findings import Finding
 from survbench.io.hashing import digest
 from survbench.io.tables import Row, Table, nearest, number, read_table
-
-SHOWN = 5
-"""Cells or columns that a message names at most."""
-TELLS_OUTCOME = 0.999
-"""A feature whose ``|Spearman's rho|`` with the time or the event reaches this is the outcome in other words."""
-FEWEST = 8
-"""Patients below which such a correlation may be chance."""
 
 
 @dataclass(frozen=True, slots=True)
 class ParsedFeatures:
-    """Names of the features, the values of patients without a problem by id (NaN: missing), and the problems."""
+    """Names of the features, the values of patients without a problem by id (NaN: missing), and the findings."""
 
     names: tuple[str, ...]
     values: Mapping[str, NDArray[np.float64]]
-    problems: tuple[Problem, ...]
+    findings: tuple[Finding, ...]
 
     def table(self, ids: Iterable[str]) -> FeatureTable:
         """Return the features of patients, in the order of ``ids``."""
@@ -62,7 +58,7 @@ def feature_source(card: CohortCard, features: Features, table: Table, folder: P
 def parse_features(
     card: CohortCard, features: Features, source: tuple[Table, str, str], ids: Sequence[str]
 ) -> ParsedFeatures:
-    """Read the features of the patients ``ids`` and collect every problem of columns, rows and cells.
+    """Read the features of the patients ``ids`` and collect every finding of columns, rows and cells.
 
     Args:
         card: the cohort's card.
@@ -72,32 +68,31 @@ def parse_features(
     """
     table, file, key = source
     if key not in table.columns:
-        what = f"{file} has no column {key!r} (features.id in the card).{nearest(key, table.columns)}"
-        return ParsedFeatures((), {}, (Problem("", what, f"Columns are: {', '.join(table.columns[:30])}."),))
-    names, problems = _columns(card, features, table.columns, file, key)
-    if problems:
-        return ParsedFeatures(names, {}, tuple(problems))
+        cause = f"{file} has no column {key!r} (features.id in the card).{nearest(key, table.columns)}"
+        remedy = f"Columns are: {', '.join(table.columns[:30])}."
+        return ParsedFeatures((), {}, (MissingColumn.finding(cause, remedy=remedy),))
+    names, findings = _columns(card, features, table.columns, file, key)
+    if findings:
+        return ParsedFeatures(names, {}, tuple(findings))
     rows = {row.cells[key]: row for row in table.rows}
     count = Counter(row.cells[key] for row in table.rows)
     values: dict[str, NDArray[np.float64]] = {}
     for name in ids:
-        found = _row_problems(rows.get(name), count[name], names, file)
-        problems += [Problem(name, what, remedy) for what, remedy in found]
+        found = _of_row(rows.get(name), count[name], names, file, name)
+        findings += found
         if not found:
             cells = rows[name].cells
             values[name] = np.array([np.nan if (v := number(cells[n])) is None else v for n in names])
-    return ParsedFeatures(names, values, tuple(problems))
+    return ParsedFeatures(names, values, tuple(findings))
 
 
 def _columns(
     card: CohortCard, features: Features, columns: Sequence[str], file: str, key: str
-) -> tuple[tuple[str, ...], list[Problem]]:
+) -> tuple[tuple[str, ...], list[Finding]]:
     """Return the columns that the card's patterns name, and what is wrong with them."""
-    problems = [
-        Problem(
-            "",
-            f"{file} has no column {pattern!r} (features.{where} in the card).{nearest(pattern, columns)}",
-            "Correct the name or the pattern.",
+    findings = [
+        UnknownFeatureColumn.finding(
+            f"{file} has no column {pattern!r} (features.{where} in the card).{nearest(pattern, columns)}"
         )
         for where, patterns in (("columns", features.columns), ("exclude", features.exclude))
         for pattern in patterns
@@ -111,66 +106,46 @@ def _columns(
         and not any(_matches(column, p) for p in features.exclude)
     )
     if not names:
-        problems.append(Problem("", f"No column of {file} is a feature.", "Correct features.columns in the card."))
+        cause, remedy = f"No column of {file} is a feature.", "Correct features.columns in the card."
+        findings.append(UnknownFeatureColumn.finding(cause, remedy=remedy))
     declared = card.told | {c.column: f"the clinical column {c.name!r}" for c in card.clinical}
-    problems += [
-        Problem("", f"Column {name!r} is {declared[name]} and cannot be a feature.", "Name it in features.exclude.")
+    exclude, rename = "Name it in features.exclude.", "Give the clinical column another 'name'."
+    findings += [
+        DeclaredTwice.finding(f"Column {name!r} is {declared[name]} and cannot be a feature.", remedy=exclude)
         for name in names
         if name in declared
     ]
     clinical = {c.name for c in card.clinical} - declared.keys()
-    problems += [
-        Problem("", f"Feature {name!r} has the name of a clinical column.", "Give the clinical column another 'name'.")
+    findings += [
+        DeclaredTwice.finding(f"Feature {name!r} has the name of a clinical column.", remedy=rename)
         for name in names
         if name in clinical
     ]
-    return names, problems
+    return names, findings
 
 
 def _matches(column: str, pattern: str) -> bool:
     return column == pattern or fnmatchcase(column, pattern)
 
 
-def _row_problems(row: Row | None, count: int, names: Sequence[str], file: str) -> list[tuple[str, str]]:
+def _of_row(row: Row | None, count: int, names: Sequence[str], file: str, subject: str) -> list[Finding]:
     if row is None:
-        return [(f"{file} has no row of features.", "Add it, or name the patient in patients.without of the card.")]
-    found: list[tuple[str, str]] = []
+        remedy = "Add it, or name the patient in patients.without of the card."
+        return [NoFeatureRow.finding(f"{file} has no row of features.", subject=subject, remedy=remedy)]
+    found: list[Finding] = []
     if count > 1:
-        found.append((f"The id stands in {count} rows of {file}.", "Keep one row per patient."))
+        cause, remedy = f"An id stands in more than one row of {file}.", "Keep one row per patient."
+        found.append(NoFeatureRow.finding(cause, subject=subject, remedy=remedy))
     known = [n for n in names if row.cells[n].casefold() not in MISSING]
     if not known:
-        found.append((f"None of the {len(names)} features has a value.", "Fill the row in, or leave the patient out."))
-    bad = [f"{n} is {row.cells[n]!r}" for n in known if number(row.cells[n]) is None]
-    if bad:
-        shown = ", ".join(bad[:SHOWN]) + (f" and {len(bad) - SHOWN} more" if len(bad) > SHOWN else "")
-        found.append((f"Features must be numbers, but {shown}.", "Correct the cells; leave them blank if unknown."))
+        cause, remedy = f"None of the {len(names)} features has a value.", "Fill the row in, or leave the patient out."
+        found.append(NoFeatureRow.finding(cause, subject=subject, remedy=remedy))
+    found += [
+        FeatureNotNumber.finding(f"Feature {n!r} must hold numbers.", subject=subject, detail=repr(row.cells[n]))
+        for n in known
+        if number(row.cells[n]) is None
+    ]
     return found
-
-
-def outcome_copies(table: FeatureTable, time: NDArray[np.float64], event: NDArray[np.bool_]) -> list[Problem]:
-    """Return a problem for each feature that says the outcome in other words: a copy of it, in other units, or coded
-    the other way round.
-
-    Args:
-        table: features of n patients.
-        time: months, shape (n,).
-        event: shape (n,).
-    """
-    from scipy.stats import rankdata
-
-    problems: list[Problem] = []
-    for name, column in zip(table.names, table.values.T, strict=True):
-        known = np.isfinite(column)
-        if known.sum() < FEWEST or np.ptp(column[known]) == 0:
-            continue
-        for what, outcome in (("time", time[known]), ("event", event[known].astype(np.float64))):
-            if np.ptp(outcome) == 0:
-                continue
-            rho = np.corrcoef(rankdata(column[known]), rankdata(outcome))[0, 1]
-            if abs(rho) >= TELLS_OUTCOME:
-                found = f"Feature {name!r} orders patients as the endpoint's {what} does (Spearman's rho {rho:.3f})."
-                problems.append(Problem("", found, "It is the outcome, not a predictor; name it in features.exclude."))
-    return problems
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import unicodedata
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from survbench.datasets.cards.card import MONTHS_PER_UNIT, ROW_NUMBER, Clinical, CohortCard, Endpoint
-from survbench.errors import Problem
+from survbench.datasets.checks.outcome import AmbiguousEventCode, UnknownEventCode, UnusableTime
+from survbench.datasets.checks.predictors import UnusableClinicalCell
+from survbench.datasets.checks.table import BlankCentre, MissingColumn, NoId, RepeatedId, UnknownChoice, UnusableId
+from survbench.findings import Finding
 from survbench.io.tables import Row, Table, canonical, nearest, number
 
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "."})
 """Cells (in any case) that mean that a value is not known; a declared level of the same name goes first."""
 MAX_ID_LENGTH = 100
+SHOWN_CODES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,34 +33,35 @@ class Patient:
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """What a card finds in a table: the ids that can be used, patients without a problem (both sorted), problems."""
+    """What a card finds in a table: the ids that can be used, patients without a problem (both sorted), findings."""
 
     ids: tuple[str, ...]
     patients: tuple[Patient, ...]
-    problems: tuple[Problem, ...]
+    findings: tuple[Finding, ...]
 
 
 def parse_patients(card: CohortCard, table: Table) -> Parsed:
-    """Read the patients that the card describes, and collect every problem of columns and rows."""
-    problems = [*_column_problems(card, table), *_code_problems(card.endpoint)]
+    """Read the patients that the card describes, and collect every finding of columns and rows."""
+    findings = [*_of_columns(card, table), *_of_codes(card.endpoint)]
     if card.id not in table.columns:
-        return Parsed((), (), tuple(problems))
+        return Parsed((), (), tuple(findings))
     table, of_choice = _chosen(card, table)
-    problems += of_choice
-    usable = not problems
+    findings += of_choice
+    findings += _unknown_codes(card.endpoint, table)
+    usable = not findings
     ids: list[str] = []
     patients: list[Patient] = []
     twins = _twins(table.column(card.id))
     for row in table.rows:
         name = row.cells[card.id]
-        of_id, of_row = _id_problems(name, twins), _row_problems(card, row)
         shown = _shown(name) or f"line {row.line}"
-        problems += [Problem(shown, what, remedy) for what, remedy in of_id + of_row]
+        of_id, of_row = _of_id(name, shown, twins), _of_row(card, row, shown)
+        findings += of_id + of_row
         if not of_id:
             ids.append(name)
         if usable and not of_id and not of_row:
             patients.append(_patient(card, row))
-    return Parsed(tuple(sorted(ids)), tuple(sorted(patients, key=lambda p: p.id)), tuple(problems))
+    return Parsed(tuple(sorted(ids)), tuple(sorted(patients, key=lambda p: p.id)), tuple(findings))
 
 
 def numbered(card: CohortCard, table: Table) -> Table:
@@ -66,47 +72,59 @@ def numbered(card: CohortCard, table: Table) -> Table:
     return Table((ROW_NUMBER, *table.columns), rows)
 
 
-def _chosen(card: CohortCard, table: Table) -> tuple[Table, list[Problem]]:
+def _chosen(card: CohortCard, table: Table) -> tuple[Table, list[Finding]]:
     """Return the rows that ``patients`` of the card declares to be the cohort, and codes and ids that no row has."""
     rows = list(table.rows)
-    remedy = "Correct 'patients' in the card."
-    problems: list[Problem] = []
+    findings: list[Finding] = []
     for column, codes in card.patients.where.items():
         if column not in table.columns:
             continue
         wanted = {canonical(code): code for code in codes}
         absent = wanted.keys() - {canonical(row.cells[column]) for row in table.rows}
-        problems += [Problem("", f"No row has {wanted[a]!r} in column {column!r}.", remedy) for a in sorted(absent)]
+        findings += [
+            UnknownChoice.finding(f"No row has {wanted[a]!r} in column {column!r} (patients.where).")
+            for a in sorted(absent)
+        ]
         rows = [row for row in rows if canonical(row.cells[column]) in wanted]
     without = set(card.patients.without)
     absent = without - {row.cells[card.id] for row in table.rows}
-    problems += [Problem("", f"No row has the id {_shown(a)!r} (patients.without).", remedy) for a in sorted(absent)]
-    return Table(table.columns, tuple(r for r in rows if r.cells[card.id] not in without)), problems
+    findings += [UnknownChoice.finding(f"No row has the id {_shown(a)!r} (patients.without).") for a in sorted(absent)]
+    return Table(table.columns, tuple(r for r in rows if r.cells[card.id] not in without)), findings
 
 
-def _column_problems(card: CohortCard, table: Table) -> list[Problem]:
+def _of_columns(card: CohortCard, table: Table) -> list[Finding]:
     wanted = {"id": card.id, "endpoint.time": card.endpoint.time, "endpoint.event": card.endpoint.event}
     if card.centre is not None:
         wanted["centre"] = card.centre
     wanted |= {f"patients.where.{column}": column for column in card.patients.where}
     wanted |= {f"clinical.{c.name}": c.column for c in card.clinical}
     return [
-        Problem(
-            "",
+        MissingColumn.finding(
             f"{card.table} has no column {column!r} ({key} in the card).{nearest(column, table.columns)}",
-            f"Columns are: {', '.join(table.columns[:30])}.",
+            remedy=f"Columns are: {', '.join(table.columns[:30])}.",
         )
         for key, column in wanted.items()
         if column not in table.columns
     ]
 
 
-def _code_problems(endpoint: Endpoint) -> list[Problem]:
+def _of_codes(endpoint: Endpoint) -> list[Finding]:
     both = sorted({canonical(v) for v in endpoint.observed} & {canonical(v) for v in endpoint.censored})
-    if not both:
+    return [AmbiguousEventCode.finding(f"Code {', '.join(both)} means both an event and censoring.")] if both else []
+
+
+def _unknown_codes(endpoint: Endpoint, table: Table) -> list[Finding]:
+    """Return one finding for the codes in the column of events that the card does not know."""
+    if endpoint.event not in table.columns:
         return []
-    what = f"Code {', '.join(both)} means both an event and censoring."
-    return [Problem("", what, "Correct endpoint.observed and endpoint.censored in the card.")]
+    codes = {canonical(v) for v in (*endpoint.observed, *endpoint.censored)}
+    counts = Counter(cell for cell in table.column(endpoint.event) if canonical(cell) not in codes)
+    if not counts:
+        return []
+    shown = ", ".join(f"{code!r} ({n} rows)" for code, n in counts.most_common(SHOWN_CODES))
+    more = f", and {len(counts) - SHOWN_CODES} more" if len(counts) > SHOWN_CODES else ""
+    cause = f"Column {endpoint.event!r} holds {shown}{more}; the card knows {_codes(endpoint)}."
+    return [UnknownEventCode.finding(cause)]
 
 
 def _twins(names: list[str]) -> dict[str, list[str]]:
@@ -117,47 +135,44 @@ def _twins(names: list[str]) -> dict[str, list[str]]:
     return groups
 
 
-def _id_problems(name: str, twins: Mapping[str, list[str]]) -> list[tuple[str, str]]:
+def _of_id(name: str, shown: str, twins: Mapping[str, list[str]]) -> list[Finding]:
     if not name:
-        return [("The row has no id.", "Fill in the id, or remove the row.")]
+        return [NoId.finding("A row has no id.", subject=shown)]
     found = []
     if len(name) > MAX_ID_LENGTH:
-        found.append((f"The id has {len(name)} characters.", f"Use at most {MAX_ID_LENGTH}."))
+        cause = f"An id has more than {MAX_ID_LENGTH} characters."
+        found.append(UnusableId.finding(cause, subject=shown, remedy="Shorten it."))
     if any(unicodedata.category(c).startswith("C") for c in name):
-        found.append(("The id holds control or invisible characters.", "Remove them."))
+        cause = "An id holds control or invisible characters."
+        found.append(UnusableId.finding(cause, subject=shown, remedy="Remove them."))
     if any(c in name for c in "/\\") or name.startswith("."):
-        found.append(("The id could lead to another folder.", "Use ids without '/', '\\' and a leading '.'."))
+        cause, remedy = "An id could lead to another folder.", "Use ids without '/', '\\' and a leading '.'."
+        found.append(UnusableId.finding(cause, subject=shown, remedy=remedy))
     if name[0] in "=+-@":
-        found.append(
-            (f"The id starts with {name[0]!r}, a formula to spreadsheets.", "Start ids with a letter or digit.")
-        )
+        cause = f"An id starts with {name[0]!r}, a formula to spreadsheets."
+        found.append(UnusableId.finding(cause, subject=shown, remedy="Start ids with a letter or digit."))
     same = twins[unicodedata.normalize("NFKC", name)]
     if same.count(name) > 1:
-        found.append((f"The id stands in {same.count(name)} rows.", "Keep one row per patient."))
+        found.append(RepeatedId.finding(f"An id stands in {same.count(name)} rows.", subject=shown))
     elif len(same) > 1:
-        found.append(("Another id looks the same but is spelt with other Unicode characters.", "Give one another id."))
+        cause = "Another id looks the same but is spelt with other Unicode characters."
+        found.append(RepeatedId.finding(cause, subject=shown, remedy="Give one of them another id."))
     return found
 
 
-def _row_problems(card: CohortCard, row: Row) -> list[tuple[str, str]]:
-    end, cells, found = card.endpoint, row.cells, []
+def _of_row(card: CohortCard, row: Row, shown: str) -> list[Finding]:
+    end, cells = card.endpoint, row.cells
+    found: list[Finding] = []
     if end.time in cells:
         months = number(cells[end.time])
         if months is None or months <= 0:
-            what = f"Time is {cells[end.time]!r} in column {end.time!r}, but must be a number above 0."
-            found.append((what, "Correct the cell (decimal point, not comma), or remove the row."))
-    if end.event in cells:
-        codes = {canonical(v) for v in (*end.observed, *end.censored)}
-        if not cells[end.event] or canonical(cells[end.event]) not in codes:
-            what = f"Event is {cells[end.event]!r} in column {end.event!r}; the card knows {_codes(end)}."
-            found.append((what, "Correct the cell, or add the code to endpoint.observed or endpoint.censored."))
+            cause = f"Times in column {end.time!r} must be numbers above 0."
+            found.append(UnusableTime.finding(cause, subject=shown, detail=repr(cells[end.time])))
     if card.centre is not None and cells.get(card.centre) == "":
-        found.append(
-            (f"The centre is blank in column {card.centre!r}.", "Fill it in, or remove 'centre' from the card.")
-        )
+        found.append(BlankCentre.finding(f"The centre is blank in column {card.centre!r}.", subject=shown))
     for column in card.clinical:
         if column.column in cells:
-            found += _clinical_problems(column, cells[column.column])
+            found += _of_clinical(column, cells[column.column], shown)
     return found
 
 
@@ -166,16 +181,18 @@ def _codes(endpoint: Endpoint) -> str:
     return f"{observed} (observed) and {censored} (censored)"
 
 
-def _clinical_problems(column: Clinical, cell: str) -> list[tuple[str, str]]:
+def _of_clinical(column: Clinical, cell: str, shown: str) -> list[Finding]:
     if _level(column, cell) is not None or cell.casefold() in MISSING:
         return []
     if column.kind == "numeric":
         if number(cell) is not None:
             return []
-        return [(f"{column.column} is {cell!r}, but must be a number.", "Correct the cell; leave it blank if unknown.")]
-    allowed = ", ".join(column.levels)
-    what = f"{column.column} is {cell!r}, which is none of its levels ({allowed}).{nearest(cell, column.levels)}"
-    return [(what, "Correct the cell, leave it blank if unknown, or add the level to the card.")]
+        cause, remedy = f"Column {column.column!r} must hold numbers.", "Correct the cells; leave unknown ones blank."
+    else:
+        cause = f"Column {column.column!r} must hold one of its levels ({', '.join(column.levels)})."
+        remedy = "Correct the cells, leave unknown ones blank, or add the level to the card."
+    detail = f"{cell!r}{nearest(cell, column.levels)}"
+    return [UnusableClinicalCell.finding(cause, subject=shown, detail=detail, remedy=remedy)]
 
 
 def _level(column: Clinical, cell: str) -> str | None:

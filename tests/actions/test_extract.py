@@ -15,7 +15,8 @@ from survbench.actions.run import run_study
 from survbench.actions.watcher import Silent
 from survbench.datasets.cohorts.opened import open_cohorts
 from survbench.datasets.cohorts.validate import validate_named
-from survbench.errors import BenchError, CohortError
+from survbench.errors import BenchError
+from survbench.findings import CohortError
 from survbench.plan.profile import load_profile
 
 FIXED = CARD.replace("licence:", "radiomics: paper-fixed-width\nlicence:")
@@ -97,7 +98,7 @@ def test_what_a_cohort_cannot_have_is_said(tmp_path, card, message):
 
 @pytest.mark.parametrize(("card", "message"), CANNOT_HAVE)
 def test_validate_says_it_before_a_run(tmp_path, card, message):
-    findings = validate_named(str(write_cohort(tmp_path / "toy", 4, card=card)))
+    findings = validate_named(str(write_cohort(tmp_path / "toy", 4, card=card))).findings
     assert [message in p.what for p in findings if "'radiomics'" in p.remedy] == [True]
 
 

@@ -21,7 +21,7 @@ from survbench.actions.import_risks import import_risks
 from survbench.actions.request import Request
 from survbench.actions.run import run_study
 from survbench.actions.watcher import Silent
-from survbench.errors import CohortError
+from survbench.findings import CohortError
 from survbench.jobs import executor
 from survbench.plan.profile import load_profile
 from survbench.plan.registry import registry

@@ -11,7 +11,8 @@ from survbench.actions.planning import dry_run
 from survbench.actions.request import Request
 from survbench.actions.run import run_study
 from survbench.actions.watcher import Silent
-from survbench.errors import BenchError, CohortError
+from survbench.errors import BenchError
+from survbench.findings import CohortError
 from survbench.plan.profile import load_profile
 from table_cohort import CARD, table_rows, write_table_cohort
 

@@ -7,6 +7,9 @@ import json
 import numpy as np
 import pytest
 from cohort_folder import write_cohort, write_image
+from survbench.datasets.checks.masks import EmptyMask
+from survbench.datasets.checks.table import MissingColumn
+from survbench.datasets.cohorts.validate import Report
 
 
 def test_a_card_is_drafted_and_never_replaced_unasked(bench, tmp_path):
@@ -24,9 +27,12 @@ def test_a_card_is_drafted_and_never_replaced_unasked(bench, tmp_path):
 
 
 def test_a_cohort_without_problems_says_so(bench, monkeypatch):
-    monkeypatch.setattr("survbench.datasets.cohorts.validate.validate_named", lambda *_, **__: [])
+    report = Report(findings=(), ignored=(), passed=(MissingColumn,), not_applicable=(EmptyMask,))
+    monkeypatch.setattr("survbench.datasets.cohorts.validate.validate_named", lambda *_, **__: report)
     ended = bench("cohort", "check", "phantom")
-    assert (ended.returncode, ended.stdout) == (0, "phantom: no problems.\n")
+    assert (ended.returncode, ended.stdout) == (0, "phantom: no problems; 1 checks passed, 1 do not apply.\n")
+    told = json.loads(bench("cohort", "check", "phantom", "--json").stdout)
+    assert (told["passed"], told["not_applicable"]) == (["SB101"], ["SB501"])
 
 
 def test_all_problems_of_a_cohort_are_told_and_end_with_1(bench, tmp_path):
@@ -36,8 +42,23 @@ def test_all_problems_of_a_cohort_are_told_and_end_with_1(bench, tmp_path):
     ended = bench("cohort", "check", folder)
     assert ended.returncode == 1
     told = json.loads(bench("cohort", "check", folder, "--json").stdout)
-    assert " ".join(ended.stdout.split()).startswith(f"{folder}: {len(told)} findings")  # a long path is wrapped
-    assert [p["subject"] for p in told if p["severity"] == "error"] == ["P00", "P02"]
+    assert ended.stdout.startswith("SB401 error: Files are missing. 2 patients: P00 (images/P00_pet.nii.gz;")
+    assert f"{folder}: 1 error, " in ended.stdout
+    assert [p["subject"] for p in told["findings"] if p["severity"] == "error"] == ["P00", "P02"]
+    every = bench("cohort", "check", folder, "--verbose").stdout
+    assert "    P02: images/P02_ct.nii.gz" in every
+    assert "Passed          SB101  " in every
+
+
+def test_a_finding_that_is_ignored_is_set_apart(bench, tmp_path):
+    folder = write_cohort(tmp_path / "toy", 4)
+    ended = bench("cohort", "check", folder, "--ignore", "SB206")
+    assert "SB206 warning" not in ended.stdout
+    assert "Ignored   SB206: There are only 2 events." in ended.stdout
+    refused = bench("cohort", "check", folder, "--ignore", "SB401")
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("Error: SB401 (A file is missing) cannot be ignored")
+    assert "Did you mean 'SB206'" in bench("cohort", "check", folder, "--ignore", "SB2066").stderr
 
 
 def test_features_of_a_cohort_are_written_and_a_patient_that_fails_is_named(process, tmp_path):

@@ -10,7 +10,8 @@ from survbench.datasets.cohorts.draft import draft_card
 from survbench.datasets.cohorts.named import load_source
 from survbench.datasets.cohorts.validate import validate_named
 from survbench.datasets.readers.folder import inspect_cohort
-from survbench.errors import BenchError, CohortError
+from survbench.errors import BenchError
+from survbench.findings import CohortError
 from survbench.plan.profile import load_profile
 from table_cohort import CARD, FEATURES, table_rows, write_table_cohort
 
@@ -27,7 +28,7 @@ def inspect(folder):
 
 
 def problems(folder):
-    return {(p.subject, p.what) for p in validate_named(str(folder)) if p.severity == "error"}
+    return {(p.subject, p.what) for p in validate_named(str(folder)).findings if p.severity == "error"}
 
 
 def column(rows, name, values):
@@ -59,7 +60,7 @@ def test_features_of_a_table_of_their_own_are_joined_by_id(tmp_path, rows, kind)
     else:
         frame.to_csv(folder / kind, index=False, sep="\t" if kind.endswith(".tsv") else ",")
     found, expected = inspect(folder), inspect(alone)
-    assert found.problems == ()
+    assert found.findings == ()
     assert found.source.cohort.ids == expected.source.cohort.ids
     assert np.array_equal(found.source.cohort.features.values, expected.source.cohort.features.values)
 
@@ -79,14 +80,14 @@ def test_the_card_says_which_rows_are_the_cohort(tmp_path, rows):
     rows[2][1] = "unknown"  # of hospital B: not a patient of the cohort, so not a problem of it
     card = CARD.replace("clinical:", "patients: {where: {hospital: [A]}, without: [P04]}\nclinical:")
     found = inspect(write_table_cohort(tmp_path, rows, card=card))
-    assert found.problems == ()
+    assert found.findings == ()
     assert found.source.cohort.ids == tuple(f"P{n:02d}" for n in range(0, 24, 2) if n != 4)
 
 
 def test_a_rule_that_fits_no_row_is_named(tmp_path, rows):
     card = CARD.replace("clinical:", "patients: {where: {dead: [7], clinic: [A]}, without: [P99]}\nclinical:")
     found = {what for _, what in problems(write_table_cohort(tmp_path, rows, card=card))}
-    assert "No row has 7 in column 'dead'." in found
+    assert "No row has 7 in column 'dead' (patients.where)." in found
     assert "No row has the id 'P99' (patients.without)." in found
     assert any("no column 'clinic' (patients.where.clinic in the card)" in what for what in found)
 
@@ -104,18 +105,19 @@ def test_all_problems_of_cells_and_rows_come_at_once_and_skip_bad_goes_on(tmp_pa
     card = CARD.replace("{columns:", "{table: features.csv, columns:")
     folder = write_table_cohort(tmp_path / "toy", [row[:4] for row in rows], card=card)
     (folder / "features.csv").write_text("\n".join(";".join(row) for row in features))
-    found = dict(problems(folder))
-    assert found["P01"] == "Features must be numbers, but f00 is 'high', f02 is '1,5'."
-    assert found["P02"] == "None of the 13 features has a value."
-    assert found["P03"] == "The id stands in 2 rows of features.csv."
-    assert found["P05"] == "features.csv has no row of features."
-    assert len(found) == 4
-    warnings = [p.what for p in validate_named(str(folder)) if p.severity == "warning"]
+    assert problems(folder) == {
+        ("P01", "Feature 'f00' must hold numbers: 'high'."),
+        ("P01", "Feature 'f02' must hold numbers: '1,5'."),
+        ("P02", "None of the 13 features has a value."),
+        ("P03", "An id stands in more than one row of features.csv."),
+        ("P05", "features.csv has no row of features."),
+    }
+    warnings = [p.what for p in validate_named(str(folder)).findings if p.severity == "warning"]
     assert "1 rows of features.csv belong to no patient of patients.csv: P77." in warnings
     with pytest.raises(CohortError, match="problems in 4 patients"):
         load_source(str(folder), profile=SMOKE)
     assert len(load_source(str(folder), profile=SMOKE, skip_bad=True).cohort) == 20
-    assert "P05 is left out: features.csv has no row of features." in caplog.text
+    assert "left out: features.csv has no row of features. P05." in caplog.text
 
 
 def test_columns_that_are_none_get_a_suggestion(tmp_path, rows):
@@ -164,6 +166,6 @@ def test_a_table_without_images_is_drafted_as_features(tmp_path, rows, key):
     assert card.id == key
     (folder / "cohort.yaml").write_text(text)
     found = inspect(folder)
-    assert found.problems == ()
+    assert found.findings == ()
     names = found.source.cohort.features.names
     assert set(names) == {"age", *FEATURES, *(f"PET_Kurtosis{n}" for n in range(12))}

@@ -19,21 +19,23 @@ HEAD = "patient,months,event,age,sex\n"
 
 def problems(tmp_path, rows, card=CARD):
     parsed = parse_patients(parse_card(card, source="card"), table(tmp_path, HEAD + rows))
-    return {p.subject: p.what for p in parsed.problems}, parsed
+    return {p.subject: p.what for p in parsed.findings}, parsed
 
 
 @pytest.mark.parametrize("time", ["0", "-3", "", "nan", "12,5", "inf"])
 def test_times_that_are_none_are_named(tmp_path, time):
     cell = f'"{time}"'
     found, parsed = problems(tmp_path, f"a,{cell},1,50,f\nb,3,0,50,f\n")
-    assert "must be a number above 0" in found["a"]
+    assert "must be numbers above 0" in found["a"]
+    assert repr(time) in found["a"]
     assert [p.id for p in parsed.patients] == ["b"]
 
 
 @pytest.mark.parametrize("event", ["2", "", "maybe"])
 def test_events_outside_the_cards_codes_are_named(tmp_path, event):
-    found, _ = problems(tmp_path, f"a,5,{event},50,f\n")
-    assert "the card knows 1 (observed) and 0 (censored)" in found["a"]
+    found, parsed = problems(tmp_path, f"a,5,{event},50,f\nb,5,1,50,f\n")
+    assert f"holds {event!r} (1 rows); the card knows 1 (observed) and 0 (censored)" in found[""]
+    assert parsed.patients == (), "no patient may be left out for it"
 
 
 def test_missing_clinical_values_stay_missing_and_wrong_levels_get_a_suggestion(tmp_path):

@@ -7,7 +7,8 @@ import json
 import numpy as np
 import pytest
 from survbench.cohort import Cohort, Subject
-from survbench.errors import BenchError, CohortError
+from survbench.errors import BenchError
+from survbench.findings import CohortError
 from survbench.plan.folds import inner_split, stratified_folds
 from survbench.plan.protocol import Protocol, read_splits, write_splits
 
@@ -80,10 +81,10 @@ def test_all_faults_of_given_splits_are_listed_at_once(tmp_path):
         read_splits(path, cohort)
     text = str(caught.value)
     for part in (
-        "stranger: is not in the cohort",
-        "stands in no fold",
-        "stands in several folds",
-        "fold 2 has no two patients whose order is known",
+        "are not in the cohort. 2 patients: p999, stranger.",
+        "stand in no fold",
+        "stand in several folds",
+        "Fold 2 has no two patients whose order is known",
     ):
         assert part in text
 

@@ -58,7 +58,7 @@ def test_markers_on_the_grid_of_the_quick_profile(source, tmp_path):
 
 
 def test_validate_names_the_padding_trap_and_no_error(shared_data):
-    findings = validate_named("sts51", data=shared_data / "sts51")
+    findings = validate_named("sts51", data=shared_data / "sts51").findings
     assert [p for p in findings if p.severity == "error"] == []
     assert any("padding" in p.remedy for p in findings)
 

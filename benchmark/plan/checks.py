@@ -1,0 +1,24 @@
+"""Checks of a protocol: whether a cohort can be dealt into its folds."""
+
+from __future__ import annotations
+
+from survbench.findings import Check
+
+
+class TooFewForFolds(Check):
+    """Every fold needs an event, and a patient who is known to have lived longer."""
+
+    code = "SB601"
+    severity = "error"
+    part = "protocol"
+    title = "The cohort is too small for its folds"
+    remedy = "Choose a profile with fewer folds, or give your own folds with --splits."
+
+
+class SplitsDoNotFit(Check):
+    """``--splits`` deals each patient of the cohort into one fold. Each fold has two patients whose order is known."""
+
+    code = "SB602"
+    severity = "error"
+    part = "protocol"
+    title = "The file of splits does not fit the cohort"

@@ -1,0 +1,122 @@
+"""Checks of the outcome: times, events, and what is left of them for a comparison."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+import numpy as np
+from survbench.datasets.checks.evidence import CohortCheck, Evidence
+from survbench.findings import Check, Finding
+from survbench.statistics.metrics import concordance_index
+
+FEW_EVENTS = 20
+LONGEST_MONTHS, SHORTEST_MONTHS = 360.0, 2.0
+"""A longest follow-up beyond 30 years or below two months speaks for a wrong unit."""
+
+
+class UnusableTime(Check):
+    """A time is a positive number: the months (or days, weeks, years) to the event or to the end of follow-up."""
+
+    code = "SB201"
+    severity = "error"
+    part = "outcome"
+    title = "A time is not a number above 0"
+    remedy = "Correct the cells (decimal point, not comma), or remove the rows."
+
+
+class UnknownEventCode(Check):
+    """The column of events holds a code that the card names neither as observed nor as censored.
+
+    That is a mistake of the card and not of patients: to leave out those with the code would leave out, say, all who
+    had the event. So ``--skip-bad`` does not go on with it.
+    """
+
+    code = "SB202"
+    severity = "error"
+    part = "outcome"
+    title = "The card does not know a code of the event"
+
+
+class AmbiguousEventCode(Check):
+    """One code stands under ``observed`` and under ``censored``."""
+
+    code = "SB203"
+    severity = "error"
+    part = "outcome"
+    title = "A code means both an event and censoring"
+    remedy = "Correct endpoint.observed and endpoint.censored in the card."
+
+
+class ImplausibleFollowUp(CohortCheck):
+    """The longest time lies beyond 30 years or below two months, as it does where the unit of the card is not the
+    table's.
+    """
+
+    code = "SB204"
+    severity = "warning"
+    part = "outcome"
+    title = "The longest time suggests another unit"
+    remedy = "Is endpoint.unit on the card the unit of the table's times?"
+
+    def find(self, evidence: Evidence) -> Iterator[Finding]:
+        """See :class:`CohortCheck`."""
+        longest = float(evidence.cohort.time.max())
+        if longest > LONGEST_MONTHS or longest < SHORTEST_MONTHS:
+            yield self.finding(f"The longest time is {longest:.3g} months ({longest / 12:.2g} years).")
+
+
+class NoEvents(CohortCheck):
+    """Without two events there is nothing to compare: every fold needs one."""
+
+    code = "SB205"
+    severity = "error"
+    part = "outcome"
+    title = "Fewer than two events"
+    remedy = "Survival models need events in every fold; at least two."
+
+    def find(self, evidence: Evidence) -> Iterator[Finding]:
+        """See :class:`CohortCheck`."""
+        events = int(evidence.cohort.event.sum())
+        if events < 2:
+            yield self.finding(f"There {'is' if events == 1 else 'are'} {events} event{'' if events == 1 else 's'}.")
+
+
+class FewEvents(CohortCheck):
+    """Fewer than 20 events: a C-index of so few is known to a tenth at best."""
+
+    code = "SB206"
+    severity = "warning"
+    part = "outcome"
+    title = "Few events"
+    remedy = "Intervals will be wide; give fewer folds by a profile of your own."
+
+    def find(self, evidence: Evidence) -> Iterator[Finding]:
+        """See :class:`CohortCheck`."""
+        events = int(evidence.cohort.event.sum())
+        if 2 <= events < FEW_EVENTS:
+            yield self.finding(f"There are only {events} events.")
+
+
+class CentreTellsOutcome(CohortCheck):
+    """Of two centres one has the worse outcomes: a model that recognises the scanner has a C-index above 0.5 without
+    knowing anything of the disease.
+    """
+
+    code = "SB207"
+    severity = "warning"
+    part = "outcome"
+    title = "The centre alone ranks patients"
+    remedy = "A model may learn the scanner instead of the disease; consider one centre as --external."
+
+    def find(self, evidence: Evidence) -> Iterator[Finding]:
+        """See :class:`CohortCheck`."""
+        cohort = evidence.cohort
+        centres = Counter(s.centre for s in cohort.subjects)
+        if len(centres) != 2 or cohort.event.sum() < 2:
+            return
+        label = {centre: float(n) for n, centre in enumerate(sorted(centres))}
+        by_centre = np.array([label[s.centre] for s in cohort.subjects])
+        c = concordance_index(cohort.time, cohort.event, by_centre).value
+        if abs(c - 0.5) > 0.1:
+            yield self.finding(f"The centre alone ranks patients with C = {max(c, 1 - c):.2f}.")

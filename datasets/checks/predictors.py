@@ -1,0 +1,165 @@
+"""Checks of what methods are given besides images: features and clinical columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from survbench.datasets.checks.evidence import CohortCheck, Evidence
+from survbench.errors import BenchError
+from survbench.features.feature_sets import feature_set
+from survbench.findings import Check, Finding
+
+SHOWN = 5
+"""Columns that a sentence names at most."""
+MISSING_SHARE = 0.2
+TELLS_OUTCOME = 0.999
+"""A feature whose ``|Spearman's rho|`` with the time or the event reaches this is the outcome in other words."""
+FEWEST = 8
+"""Patients below which such a correlation may be chance."""
+
+
+def few(names: Sequence[str]) -> str:
+    """Return the first of some names, as a sentence shows them."""
+    return ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
+
+
+class UnusableClinicalCell(Check):
+    """A cell of a clinical column is not a number, or not one of the levels that the card lists."""
+
+    code = "SB301"
+    severity = "error"
+    part = "predictors"
+    title = "A clinical cell does not fit its column"
+    counts = "cells"
+
+
+class UnknownFeatureColumn(Check):
+    """A name or pattern under ``features`` fits no column of the table, or none is left to be a feature."""
+
+    code = "SB302"
+    severity = "error"
+    part = "predictors"
+    title = "A name or pattern of features fits no column"
+    remedy = "Correct the name or the pattern."
+
+
+class DeclaredTwice(Check):
+    """A feature is at the same time the id, the outcome or a clinical column, or has the name of one."""
+
+    code = "SB303"
+    severity = "error"
+    part = "predictors"
+    title = "A feature is something else, too"
+
+
+class NoFeatureRow(Check):
+    """A patient has no row in the table of features, more than one, or one without a value."""
+
+    code = "SB304"
+    severity = "error"
+    part = "predictors"
+    title = "A patient has no row of features"
+
+
+class FeatureNotNumber(Check):
+    """A cell of a feature is neither a number nor missing."""
+
+    code = "SB305"
+    severity = "error"
+    part = "predictors"
+    title = "A feature is not a number"
+    remedy = "Correct the cells; leave them blank where the value is missing."
+    counts = "cells"
+
+
+class TellsOutcome(CohortCheck):
+    """A feature orders the patients as the time or the event does: it is the outcome in other units, copied, or coded
+    the other way round.
+    """
+
+    code = "SB306"
+    severity = "error"
+    part = "predictors"
+    title = "A feature is the outcome in other words"
+    remedy = "It is the outcome, not a predictor; name it in features.exclude."
+
+    def find(self, evidence: Evidence) -> Iterator[Finding]:
+        """See :class:`CohortCheck`."""
+        from scipy.stats import rankdata
+
+        cohort = evidence.cohort
+        if cohort.features is None:
+            return
+        for name, column in zip(cohort.features.names, cohort.features.values.T, strict=True):
+            known = np.isfinite(column)
+            if known.sum() < FEWEST or np.ptp(column[known]) == 0:
+                continue
+            for what, outcome in (("time", cohort.time[known]), ("event", cohort.event[known].astype(np.float64))):
+                if np.ptp(outcome) == 0:
+                    continue
+                rho = np.corrcoef(rankdata(column[known]), rankdata(outcome))[0, 1]
+                if abs(rho) >= TELLS_OUTCOME:
+                    yield self.finding(
+                        f"Feature {name!r} orders patients as the endpoint's {what} does (Spearman's rho {rho:.3f})."
+                    )
+
+
+class MissingValues(CohortCheck):
+    """A clinical column or a feature is missing in more than a fifth of the patients."""
+
+    code = "SB307"
+    severity = "warning"
+    part = "predictors"
+    title = "Many values are missing"
+    remedy = "Fill them in, or leave them to imputation in the training fold."
+
+    def find(self, evidence: Evidence) -> Iterator[Finding]:
+        """See :class:`CohortCheck`."""
+        cohort = evidence.cohort
+        for column in evidence.card.clinical:
+            values = [s.clinical.get(column.name) for s in cohort.subjects]
+            missing = sum(v is None for v in values)
+            if missing > MISSING_SHARE * len(values):
+                yield self.finding(f"Column {column.column!r} is missing in {missing} of {len(values)} patients.")
+        if cohort.features is not None:
+            share = (~np.isfinite(cohort.features.values)).mean(axis=0)
+            gaps = [name for name, s in zip(cohort.features.names, share, strict=True) if s > MISSING_SHARE]
+            if gaps:
+                yield self.finding(
+                    f"{len(gaps)} features are missing in more than {MISSING_SHARE:.0%} of patients: {few(gaps)}."
+                )
+
+
+class ConstantColumn(CohortCheck):
+    """A clinical column that methods get has the same value in all patients."""
+
+    code = "SB308"
+    severity = "warning"
+    part = "predictors"
+    title = "A clinical column has one value"
+    remedy = "It carries no information; set model: false."
+
+    def find(self, evidence: Evidence) -> Iterator[Finding]:
+        """See :class:`CohortCheck`."""
+        for column in evidence.card.clinical:
+            values = {s.clinical.get(column.name) for s in evidence.cohort.subjects} - {None}
+            if column.model and len(values) == 1:
+                yield self.finding(f"Column {column.column!r} has one value only ({next(iter(values))!r}).")
+
+
+class UnusableFeatureSet(CohortCheck):
+    """``radiomics`` of the card names no feature set, or one without grey levels for a modality of the card."""
+
+    code = "SB309"
+    severity = "error"
+    part = "predictors"
+    title = "The feature set of the card cannot be used"
+    remedy = "Correct 'radiomics' on the card."
+
+    def find(self, evidence: Evidence) -> Iterator[Finding]:
+        """See :class:`CohortCheck`."""
+        try:
+            feature_set(evidence.card.radiomics, [channel.modality for channel in evidence.card.images.values()])
+        except BenchError as error:
+            yield self.finding(str(error))

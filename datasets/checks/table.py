@@ -1,0 +1,95 @@
+"""Checks of a cohort's table: its columns, its rows and its ids."""
+
+from __future__ import annotations
+
+from survbench.findings import Check
+
+
+class MissingColumn(Check):
+    """The card names a column that the table does not have.
+
+    Names are compared letter for letter; the nearest name is given.
+    """
+
+    code = "SB101"
+    severity = "error"
+    part = "table"
+    title = "A column of the card is not in the table"
+
+
+class UnknownChoice(Check):
+    """``patients`` of the card chooses rows by a code or an id that no row has, so the choice has a mistake in it."""
+
+    code = "SB102"
+    severity = "error"
+    part = "table"
+    title = "No row has what 'patients' of the card names"
+    remedy = "Correct 'patients' in the card."
+
+
+class NoId(Check):
+    """A row without an id cannot be joined to images or features, nor be dealt into a fold."""
+
+    code = "SB103"
+    severity = "error"
+    part = "table"
+    title = "A row has no id"
+    remedy = "Fill in the id, or remove the row."
+    counts = "rows"
+
+
+class UnusableId(Check):
+    """An id stands in the names of files and in tables that spreadsheets open.
+
+    So it may not lead to another folder, hold invisible characters, begin like a formula, or be longer than 100
+    characters.
+    """
+
+    code = "SB104"
+    severity = "error"
+    part = "table"
+    title = "An id cannot be used"
+
+
+class RepeatedId(Check):
+    """Two rows of one id would stand in two folds at once: a patient would be trained on and tested with.
+
+    Ids that differ in invisible ways only (Unicode forms of the same letters) count as the same.
+    """
+
+    code = "SB105"
+    severity = "error"
+    part = "table"
+    title = "An id stands in more than one row"
+    counts = "rows"
+    remedy = "Keep one row per patient."
+
+
+class BlankCentre(Check):
+    """The card names a column of centres, and a patient has none."""
+
+    code = "SB106"
+    severity = "error"
+    part = "table"
+    title = "A patient has no centre"
+    remedy = "Fill it in, or remove 'centre' from the card."
+
+
+class RowsOfNobody(Check):
+    """The table of features has rows of ids that the table of patients does not have."""
+
+    code = "SB107"
+    severity = "warning"
+    part = "table"
+    title = "Rows of features belong to no patient"
+    remedy = "Add the patients, or remove the rows."
+
+
+class FilesOfNobody(Check):
+    """Files of the card's patterns carry ids that the table does not have."""
+
+    code = "SB108"
+    severity = "warning"
+    part = "table"
+    title = "Files belong to no patient"
+    remedy = "Add the rows, or move the files away."
