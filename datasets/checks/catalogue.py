@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from importlib.metadata import entry_points
 
-from survbench.datasets.checks import images, masks, outcome, predictors, table
-from survbench.datasets.checks.evidence import CohortCheck
+from survbench.datasets.cards.card import CohortCard
+from survbench.datasets.checks import geometry, images, intensities, masks, outcome, predictors, table
+from survbench.datasets.checks.evidence import CohortCheck, PatientCheck
+from survbench.datasets.checks.facts import PatientFacts
 from survbench.errors import BenchError, UnknownNameError
-from survbench.findings import Check
+from survbench.findings import Check, Finding
 
 ENTRY_POINTS = "survbench.checks"
 
@@ -20,7 +23,7 @@ def input_checks() -> tuple[type[Check], ...]:
     """Return the checks of inputs, by code; those of plugins after ours."""
     own = [
         found
-        for module in (table, outcome, predictors, images, masks)
+        for module in (table, outcome, predictors, images, geometry, intensities, masks)
         for _, found in inspect.getmembers(module, inspect.isclass)
         if issubclass(found, Check) and found.__module__ == module.__name__
     ]
@@ -31,6 +34,12 @@ def input_checks() -> tuple[type[Check], ...]:
 def cohort_checks() -> list[type[CohortCheck]]:
     """Return those that look at a cohort as a whole."""
     return [check for check in input_checks() if issubclass(check, CohortCheck)]
+
+
+def patient_errors(card: CohortCard, name: str, facts: PatientFacts) -> list[Finding]:
+    """Return what keeps a patient, of these facts, from being used."""
+    checks = [check() for check in cohort_checks() if issubclass(check, PatientCheck) and check.severity == "error"]
+    return [replace(found, subject=name) for check in checks for found in check.of_patient(card, facts)]
 
 
 def refuse_ignored(codes: Sequence[str]) -> None:
