@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Iterable
 from functools import lru_cache
 from importlib.metadata import entry_points
 
@@ -11,6 +11,7 @@ from survbench.datasets.checks import images, masks, outcome, predictors, table
 from survbench.datasets.checks.evidence import CohortCheck
 from survbench.errors import BenchError, UnknownNameError
 from survbench.findings import Check
+from survbench.plan import checks as protocol
 
 ENTRY_POINTS = "survbench.checks"
 
@@ -20,7 +21,7 @@ def input_checks() -> tuple[type[Check], ...]:
     """Return the checks of inputs, by code; those of plugins after ours."""
     own = [
         found
-        for module in (table, outcome, predictors, images, masks)
+        for module in (table, outcome, predictors, images, masks, protocol)
         for _, found in inspect.getmembers(module, inspect.isclass)
         if issubclass(found, Check) and found.__module__ == module.__name__
     ]
@@ -33,7 +34,7 @@ def cohort_checks() -> list[type[CohortCheck]]:
     return [check for check in input_checks() if issubclass(check, CohortCheck)]
 
 
-def refuse_ignored(codes: Sequence[str]) -> None:
+def refuse_ignored(codes: Iterable[str]) -> None:
     """Refuse codes that do not exist, or whose findings leave nothing to go on with.
 
     Raises:
