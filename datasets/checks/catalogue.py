@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import lru_cache
 from importlib.metadata import entry_points
@@ -14,6 +14,7 @@ from survbench.datasets.checks.evidence import CohortCheck, PatientCheck
 from survbench.datasets.checks.facts import PatientFacts
 from survbench.errors import BenchError, UnknownNameError
 from survbench.findings import Check, Finding
+from survbench.plan import checks as protocol
 
 ENTRY_POINTS = "survbench.checks"
 
@@ -23,7 +24,7 @@ def input_checks() -> tuple[type[Check], ...]:
     """Return the checks of inputs, by code; those of plugins after ours."""
     own = [
         found
-        for module in (table, outcome, predictors, images, geometry, intensities, masks)
+        for module in (table, outcome, predictors, images, geometry, intensities, masks, protocol)
         for _, found in inspect.getmembers(module, inspect.isclass)
         if issubclass(found, Check) and found.__module__ == module.__name__
     ]
@@ -42,7 +43,7 @@ def patient_errors(card: CohortCard, name: str, facts: PatientFacts) -> list[Fin
     return [replace(found, subject=name) for check in checks for found in check.of_patient(card, facts)]
 
 
-def refuse_ignored(codes: Sequence[str]) -> None:
+def refuse_ignored(codes: Iterable[str]) -> None:
     """Refuse codes that do not exist, or whose findings leave nothing to go on with.
 
     Raises:
