@@ -267,7 +267,7 @@ def test_sform_and_qform_that_differ_are_named(folder, apart, named):
     image.set_sform(image.affine, code=1)
     image.set_qform(beside, code=1)
     nib.save(image, path)
-    expected = {"P02": f"sform and qform of a file differ: mask by {apart:g} mm."} if named else {}
+    expected = {"P02": f"The sform and the qform of a file differ: mask by {apart:g} mm."} if named else {}
     assert found(folder, "SB416") == expected
     image.set_qform(beside, code=0)
     nib.save(image, path)
