@@ -50,7 +50,7 @@ class FormsDiffer(PatientCheck):
     code = "SB416"
     severity = "warning"
     part = "images"
-    title = "sform and qform of a file differ"
+    title = "The sform and qform of a file differ"
     remedy = "The sform is used. See that image and mask lie on each other by it, and write both alike."
     counts = "files"
 
