@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,11 +13,14 @@ from survbench.actions.study_description import described_study
 from survbench.actions.watcher import Silent, Watcher
 from survbench.api import MethodInfo
 from survbench.datasets.cards.source import SourceCohort, offers
+from survbench.datasets.checks.facts import PatientFacts
 from survbench.datasets.cohorts.compatible import refuse_duplicates
 from survbench.datasets.cohorts.named import default_external
 from survbench.datasets.cohorts.opened import Cohorts, open_cohorts
+from survbench.datasets.cohorts.validate import findings_of
 from survbench.datasets.readers.feature_table import table_rows
 from survbench.features.report import report, summary
+from survbench.findings import About, CohortError, Stated, grouped
 from survbench.jobs.preparation import prepare_source, unprepared, without
 from survbench.jobs.prepared_files import subject_rows, write_prepared
 from survbench.plan.folds import stratified_folds
@@ -101,13 +104,16 @@ def _ask_for_radiomics(cohorts: Cohorts, infos: Sequence[MethodInfo]) -> None:
         cohorts.ask_for_radiomics()
 
 
-def prepare_cohorts(cohorts: Cohorts, request: Request, watcher: Watcher) -> None:
-    """Prepare what is not in the cache.
+def prepare_cohorts(cohorts: Cohorts, request: Request, watcher: Watcher) -> tuple[Stated, ...]:
+    """Prepare what is not in the cache, and return what the checks find in the cohorts; it is logged, too.
 
     Raises:
-        CohortError: patients that cannot be prepared, unless the request skips bad ones (they are then dropped).
+        CohortError: patients that cannot be prepared, unless the request skips bad ones (they are then dropped), or an
+            error of a cohort as a whole.
     """
-    for number, source in enumerate(cohorts.sources):
+    stated: list[Stated] = []
+    abouts: tuple[About, ...] = ("cohort", "external")
+    for number, (about, source) in enumerate(zip(abouts, cohorts.sources, strict=False)):
         made = prepare_source(
             cohorts,
             source,
@@ -123,6 +129,26 @@ def prepare_cohorts(cohorts: Cohorts, request: Request, watcher: Watcher) -> Non
             if found:
                 name, chosen = source.card.name, cohorts.features.name
                 log.warning("radiomics %r of %s: %s; 'bench cohort features' lists them", chosen, name, found)
+        stated += _checked(cohorts.sources[number], made.facts, request.ignored, about)
+    return tuple(stated)
+
+
+def _checked(
+    source: SourceCohort, facts: Mapping[str, PatientFacts], ignored: Collection[str], about: About
+) -> list[Stated]:
+    """Return what the checks find in a prepared cohort, and log what is not ignored.
+
+    Raises:
+        CohortError: an error that is not ignored.
+    """
+    kept = {i: known for i, known in facts.items() if i in set(source.cohort.ids)}
+    found = findings_of(source, kept)
+    errors = [f for f in found if f.severity == "error" and f.code not in ignored]
+    if errors:
+        raise CohortError(f"Cohort {source.card.name!r} cannot be used:", errors)
+    for group in grouped(f for f in found if f.code not in ignored):
+        log.warning("%s: %s %s %s", source.card.name, group.first.code, group.text, group.first.remedy)
+    return [group.stated(about, ignored=group.first.code in ignored) for group in grouped(found)]
 
 
 def plan_study(

@@ -85,8 +85,9 @@ def _prepared_plan(
     expected = plan_study(cohorts, infos, request, store, write=False) if waiting else None
     if expected is not None:
         watcher.planned(replace(expected, to_prepare=waiting))
-    prepare_cohorts(cohorts, request, watcher)
+    findings = prepare_cohorts(cohorts, request, watcher)
     planned = plan_study(cohorts, infos, request, store)
+    planned = replace(planned, study=replace(planned.study, findings=findings))
     if expected is None or planned.plan != expected.plan:
         watcher.planned(planned)
     return planned

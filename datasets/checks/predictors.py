@@ -82,6 +82,7 @@ class TellsOutcome(CohortCheck):
     severity = "error"
     part = "predictors"
     title = "A feature is the outcome in other words"
+    ignorable = True
     remedy = "It is the outcome, not a predictor; name it in features.exclude."
 
     def find(self, evidence: Evidence) -> Iterator[Finding]:
