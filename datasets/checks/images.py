@@ -89,4 +89,5 @@ class LinkedFiles(CohortCheck):
         outside = [real for file in files if not (real := file.resolve()).is_relative_to(home)]
         if outside:
             count = f"{len(outside)} of {len(files)} files"
-            yield self.finding(f"{count} are links that lead out of the cohort's folder, the first to {outside[0]}.")
+            cause = f"{count} are links that lead out of the cohort's folder."
+            yield self.finding(cause, detail=f"the first leads to {outside[0]}")
