@@ -87,6 +87,7 @@ class CohortCard(Strict):
     """A cohort's card as read from YAML; unknown keys are refused.
 
     ``id`` is a column, or ``row-number``: the patients are then numbered from 0 in the order of the table.
+    ``group`` is a column that names the patient where several rows, such as lesions, belong to one: they stay in one fold.
     ``field_of_view_mm`` is one box for all patients (x, y, z in RAS directions), centred on ``reference``:
     the centre of each patient's image, or one point in world millimetres for registered cohorts. ``radiomics`` names
     the feature set of methods that take radiomics.
@@ -97,6 +98,7 @@ class CohortCard(Strict):
     table: str = "clinical.csv"
     id: str = "id"
     centre: str | None = None
+    group: str | None = None
     patients: Patients = Patients()
     endpoint: Endpoint
     images: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], Channel] = Field(default_factory=dict)
@@ -143,7 +145,9 @@ class CohortCard(Strict):
     @property
     def told(self) -> dict[str, str]:
         """Columns that say who a patient is or what became of them, and which of the two: no predictors."""
+        group = {} if self.group is None else {self.group: "the group"}
         return {
+            **group,
             self.id: "the id",
             self.endpoint.time: "the endpoint's time",
             self.endpoint.event: "the endpoint's event",

@@ -75,6 +75,16 @@ class BlankCentre(Check):
     remedy = "Fill it in, or remove 'centre' from the card."
 
 
+class BlankGroup(Check):
+    """The card names a column of groups, whose rows stay in one fold, and a row has none."""
+
+    code = "SB109"
+    severity = "error"
+    part = "table"
+    title = "A row has no group"
+    remedy = "Fill it in (a row that stands alone gets a name of its own), or remove 'group' from the card."
+
+
 class RowsOfNobody(Check):
     """The table of features has rows of ids that the table of patients does not have."""
 

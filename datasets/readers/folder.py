@@ -88,7 +88,7 @@ def inspect_cohort(card: CohortCard, folder: Path) -> Inspection:
         patient = patients.get(name)
         if patient is not None and not of_files and (features is None or name in features.values):
             kept.append(patient)
-            subjects.append(Subject(name, patient.centre, patient.clinical, volumes))
+            subjects.append(Subject(name, patient.centre, patient.clinical, volumes, patient.group))
     cohort = Cohort(
         subjects=tuple(subjects),
         channels=tuple(card.images),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from survbench.datasets.cards.card import MONTHS_PER_UNIT, ROW_NUMBER, Clinical, CohortCard, Endpoint
 from survbench.datasets.checks.outcome import AmbiguousEventCode, UnknownEventCode, UnusableTime
 from survbench.datasets.checks.predictors import UnusableClinicalCell
-from survbench.datasets.checks.table import BlankCentre, MissingColumn, NoId, RepeatedId, UnknownChoice, UnusableId
+from survbench.datasets.checks.table import BlankCentre, BlankGroup, MissingColumn, NoId, RepeatedId, UnknownChoice, UnusableId
 from survbench.findings import Finding
 from survbench.io.tables import Row, Table, canonical, nearest, number
 
@@ -29,6 +29,7 @@ class Patient:
     clinical: Mapping[str, float | str | None]
     time: float
     event: bool
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,8 @@ def _of_columns(card: CohortCard, table: Table) -> list[Finding]:
     wanted = {"id": card.id, "endpoint.time": card.endpoint.time, "endpoint.event": card.endpoint.event}
     if card.centre is not None:
         wanted["centre"] = card.centre
+    if card.group is not None:
+        wanted["group"] = card.group
     wanted |= {f"patients.where.{column}": column for column in card.patients.where}
     wanted |= {f"clinical.{c.name}": c.column for c in card.clinical}
     return [
@@ -170,6 +173,8 @@ def _of_row(card: CohortCard, row: Row, shown: str) -> list[Finding]:
             found.append(UnusableTime.finding(cause, subject=shown, detail=repr(cells[end.time])))
     if card.centre is not None and cells.get(card.centre) == "":
         found.append(BlankCentre.finding(f"The centre is blank in column {card.centre!r}.", subject=shown))
+    if card.group is not None and cells.get(card.group) == "":
+        found.append(BlankGroup.finding(f"The group is blank in column {card.group!r}.", subject=shown))
     for column in card.clinical:
         if column.column in cells:
             found += _of_clinical(column, cells[column.column], shown)
@@ -214,6 +219,7 @@ def _patient(card: CohortCard, row: Row) -> Patient:
         clinical=clinical,
         time=float(cells[end.time]) * MONTHS_PER_UNIT[end.unit],
         event=canonical(cells[end.event]) in {canonical(v) for v in end.observed},
+        group="" if card.group is None else cells[card.group],
     )
 
 
