@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from importlib.metadata import entry_points
 
-from survbench.datasets.checks import images, masks, outcome, predictors, table
+from survbench.datasets.checks import images, leaks, masks, missing_codes, outcome, predictors, repeated_patients, table
 from survbench.datasets.checks.evidence import CohortCheck
 from survbench.errors import BenchError, UnknownNameError
 from survbench.findings import Check
@@ -20,7 +20,7 @@ def input_checks() -> tuple[type[Check], ...]:
     """Return the checks of inputs, by code; those of plugins after ours."""
     own = [
         found
-        for module in (table, outcome, predictors, images, masks)
+        for module in (table, repeated_patients, outcome, predictors, leaks, missing_codes, images, masks)
         for _, found in inspect.getmembers(module, inspect.isclass)
         if issubclass(found, Check) and found.__module__ == module.__name__
     ]

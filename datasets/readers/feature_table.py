@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,14 @@ from numpy.typing import NDArray
 from survbench.cohort import FeatureTable
 from survbench.datasets.cards.card import CohortCard, Features
 from survbench.datasets.cards.source import SourceCohort
-from survbench.datasets.checks.predictors import DeclaredTwice, FeatureNotNumber, NoFeatureRow, UnknownFeatureColumn
+from survbench.datasets.checks.predictors import (
+    DeclaredTwice,
+    FeatureNotNumber,
+    NoFeatureRow,
+    TextColumns,
+    UnknownFeatureColumn,
+    few,
+)
 from survbench.datasets.checks.table import MissingColumn
 from survbench.datasets.readers.patients import MISSING
 from survbench.errors import BenchError
@@ -21,6 +29,10 @@ from survbench.features.extraction import _finite
 from survbench.findings import Finding
 from survbench.io.hashing import digest
 from survbench.io.tables import Row, Table, nearest, number, read_table
+
+DIAGNOSTICS = "diagnostics"
+"""What pyradiomics writes before columns that describe the extraction; some of them hold numbers."""
+_COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +84,7 @@ def parse_features(
         remedy = f"Columns are: {', '.join(table.columns[:30])}."
         return ParsedFeatures((), {}, (MissingColumn.finding(cause, remedy=remedy),))
     names, findings = _columns(card, features, table.columns, file, key)
+    findings += _of_text(table, names, file, features.exclude)
     if findings:
         return ParsedFeatures(names, {}, tuple(findings))
     rows = {row.cells[key]: row for row in table.rows}
@@ -122,6 +135,31 @@ def _columns(
         if name in clinical
     ]
     return names, findings
+
+
+def _of_text(table: Table, names: Sequence[str], file: str, exclude: Sequence[str]) -> list[Finding]:
+    """Return one finding for the columns that hold text instead of numbers."""
+    cells = {n: [c for c in table.column(n) if c.casefold() not in MISSING] for n in names}
+    text = [n for n, known in cells.items() if sum(number(c) is None for c in known) > len(known) / 2]
+    if not text:
+        return []
+    shown = few([f"{n} ({cells[n][0]!r})" for n in text])
+    cause = f"{len(text)} column{'s' if len(text) > 1 else ''} of {file} hold{'' if len(text) > 1 else 's'} no numbers"
+    if all(_COMMA.fullmatch(c) for n in text for c in cells[n]):
+        return [TextColumns.finding(f"{cause}: {shown}.", remedy="Write a decimal point in place of the comma.")]
+    patterns = ", ".join(f'"{p}"' for p in (*exclude, *_patterns(text, [n for n in names if n not in text])))
+    return [TextColumns.finding(f"{cause}: {shown}.", remedy=f"Leave them out: features.exclude: [{patterns}].")]
+
+
+def _patterns(text: Sequence[str], others: Sequence[str]) -> list[str]:
+    """Return names and patterns that fit some columns, and of the others none but what pyradiomics says of itself."""
+    found: dict[str, None] = {}
+    for name in text:
+        before = name.split("_")[0]
+        alike = sum(other.startswith(f"{before}_") for other in text)
+        apart = before == DIAGNOSTICS or not any(other.startswith(f"{before}_") for other in others)
+        found[f"{before}_*" if alike > 1 and apart else name] = None
+    return list(found)
 
 
 def _matches(column: str, pattern: str) -> bool:

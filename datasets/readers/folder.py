@@ -13,7 +13,7 @@ from survbench.datasets.cards.card import CohortCard
 from survbench.datasets.cards.source import SourceCohort
 from survbench.datasets.checks.evidence import Evidence
 from survbench.datasets.checks.images import Misplaced, MissingFile, UnreadableFile
-from survbench.datasets.checks.predictors import TellsOutcome
+from survbench.datasets.checks.leaks import TellsOutcome
 from survbench.datasets.readers.feature_table import feature_source, parse_features
 from survbench.datasets.readers.nifti import ImageError, nifti_volume
 from survbench.datasets.readers.patients import Patient, numbered, parse_patients

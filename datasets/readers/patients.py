@@ -10,7 +10,15 @@ from dataclasses import dataclass
 from survbench.datasets.cards.card import MONTHS_PER_UNIT, ROW_NUMBER, Clinical, CohortCard, Endpoint
 from survbench.datasets.checks.outcome import AmbiguousEventCode, UnknownEventCode, UnusableTime
 from survbench.datasets.checks.predictors import UnusableClinicalCell
-from survbench.datasets.checks.table import BlankCentre, BlankGroup, MissingColumn, NoId, RepeatedId, UnknownChoice, UnusableId
+from survbench.datasets.checks.table import (
+    BlankCentre,
+    BlankGroup,
+    MissingColumn,
+    NoId,
+    RepeatedId,
+    UnknownChoice,
+    UnusableId,
+)
 from survbench.findings import Finding
 from survbench.io.tables import Row, Table, canonical, nearest, number
 
