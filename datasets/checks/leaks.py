@@ -141,7 +141,7 @@ def _tells(values: Floats, cohort: Cohort, *, named: bool) -> str:
     if len(x) < FEWEST or np.ptp(x) == 0:
         return ""
     with_time, with_event = _rho(x, time), _rho(x, event.astype(np.float64))
-    two = len(np.unique(x)) == 2  # noqa: PLR2004
+    two = len(np.unique(x)) == 2
     if abs(with_event) >= (NAMED_EVENT if named and two else SAME):
         how = "the event the other way round" if with_event < 0 else "the event"
         return f"tells {how} (Spearman's rho {with_event:.3f})"
@@ -156,14 +156,14 @@ def _tells(values: Floats, cohort: Cohort, *, named: bool) -> str:
     return ""
 
 
-def _knows_time(  # noqa: PLR0913
+def _knows_time(
     censored: float, of_censored: int, ended: float, of_ended: int, whole: float, *, named: bool
 ) -> bool:
     if of_censored < FEWEST:
         return named and of_ended >= FEWEST and _lower(ended, of_ended) >= CENSORED
     apart = _lower(censored, of_censored)
     if of_ended < FEWEST:  # too few to be asked apart
-        return apart >= (NAMED if named else CENSORED) and abs(whole) >= 0.9  # noqa: PLR2004
+        return apart >= (NAMED if named else CENSORED) and abs(whole) >= 0.9
     both = censored * ended > 0
     return both and apart >= (NAMED if named else CENSORED) and _lower(ended, of_ended) >= (NAMED if named else EVENTS)
 

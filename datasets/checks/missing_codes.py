@@ -59,9 +59,9 @@ def _stands_apart(code: float, count: int, others: Floats) -> bool:
         return False
     if code < 0 <= low:
         # of values up to 1 it may be the smallest of an index that goes from -1 to 1
-        return whole or code <= -9 or high > 1  # noqa: PLR2004
+        return whole or code <= -9 or high > 1
     apart = APART_OFTEN if count >= OFTEN else APART_REPEATED if count >= REPEATED else APART_ONCE
-    if abs(code) < 10:  # noqa: PLR2004
+    if abs(code) < 10:
         return False  # among numbers of both signs -1 and -9 are numbers
     return gap > apart * (high - low)
 

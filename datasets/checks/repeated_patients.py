@@ -56,7 +56,7 @@ class RowsOfOnePatient(CohortCheck):
         shown = "; ".join(", ".join(group[:3]) for group in list(groups)[:3])
         return self.finding(
             f"{rows} rows seem to belong to {len(groups)} patients: they have the same time and event, and {how} "
-            f"({shown}{'; ...' if len(groups) > 3 else ''}).",  # noqa: PLR2004
+            f"({shown}{'; ...' if len(groups) > 3 else ''}).",
             remedy=f"{remedy} Then they stay in one fold.",
         )
 
@@ -132,7 +132,7 @@ def _equal_clinical(evidence: Evidence, outcome: dict[str, Outcome]) -> list[lis
     pairs = _pairs(outcome[s.id] for s in subjects)
     alike = _pairs((outcome[s.id], values[s.id]) for s in subjects)
     chance = float(np.prod([_by_chance([v[n] for v in values.values()]) for n in range(len(names))]))
-    if alike < 3 or alike < BEYOND_CHANCE * chance * pairs:  # noqa: PLR2004
+    if alike < 3 or alike < BEYOND_CHANCE * chance * pairs:
         return []
     return _groups({i: repr((outcome[i], values[i])) for i in values})
 
