@@ -15,6 +15,7 @@ from survbench.errors import BenchError
 Severity = Literal["error", "warning", "note"]
 """An error keeps the cohort, or the patient, from being used; a warning asks for a look; a note is to be known."""
 Part = Literal["table", "outcome", "predictors", "images", "mask", "external", "protocol", "board"]
+About = Literal["cohort", "external", "board"]
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
 SHOWN = 3
 """Patients that a line names as examples."""
@@ -125,19 +126,37 @@ class Group:
         where = f" {self.where}." if self.where else ""
         return f"{self.first.cause}{where}".replace("....", "...")
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the group as boards and studies store it: without ids, which a board does not publish."""
+    def stated(self, about: About, *, ignored: bool = False) -> Stated:
+        """Return what boards and studies keep of the group: how many are concerned, but not who."""
         patients = len({subject for subject, _ in self.places if subject})
+        number = f" {patients} patient{'s' if patients > 1 else ''}." if patients else ""
         first = self.first
-        return {
-            "code": first.code,
-            "severity": first.severity,
-            "cause": first.cause,
-            "remedy": first.remedy,
-            "see": first.see,
-            "count": len(self.places),
-            "patients": patients,
-        }
+        return Stated(first.code, first.severity, f"{first.cause}{number}", first.remedy, about, ignored)
+
+
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """A finding as it stands on a board, in a study and in MLflow.
+
+    Attributes:
+        code, severity, remedy: of the finding.
+        text: its cause, and how many patients it concerns.
+        about: the cohort, the external cohort, or the board itself.
+        ignored: whether the user went on in spite of it.
+    """
+
+    code: str
+    severity: Severity
+    text: str
+    remedy: str
+    about: About
+    ignored: bool = False
+
+    @property
+    def sentence(self) -> str:
+        """The finding in a line."""
+        whose = "External cohort: " if self.about == "external" else ""
+        return f"{whose}{self.text} ({self.code}{', ignored' if self.ignored else ''})"
 
 
 def grouped(findings: Iterable[Finding]) -> list[Group]:

@@ -15,7 +15,7 @@ from survbench.features.extraction import Extraction
 from survbench.features.feature_sets import FeatureSet
 from survbench.features.report import Doubt, report
 from survbench.findings import CohortError
-from survbench.jobs.preparation import PreparationWatcher, not_prepared, prepare_source
+from survbench.jobs.preparation import PreparationWatcher, prepare_source
 from survbench.plan.profile import Profile
 from survbench.runs.store import Store
 
@@ -93,13 +93,14 @@ def extract_cohort(
         )
         seconds = time.perf_counter() - started
     if not made.extractions:
-        raise CohortError(f"No patient of {source.card.name} could be extracted:", not_prepared(made.problems))
+        found = [finding for of_patient in made.problems.values() for finding in of_patient]
+        raise CohortError(f"No patient of {source.card.name} could be extracted:", found)
     return Extracted(
         cohort=source.card.name,
         chosen=chosen,
         names=chosen.names(source.cohort.channels),
         extractions=made.extractions,
-        failed=made.problems,
+        failed={i: found[0].what for i, found in sorted(made.problems.items())},
         findings=report(made.extractions),
         cached=made.cached,
         seconds=seconds,

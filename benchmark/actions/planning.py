@@ -90,7 +90,7 @@ def open_request(request: Request) -> tuple[Cohorts, Sequence[MethodInfo]]:
     outside = request.external or default_external(request.cohort)
     if outside is not None:
         names.append((outside, request.data if outside == default_external(request.cohort) else None))
-    cohorts = open_cohorts(names, profile=request.profile, skip_bad=request.skip_bad)
+    cohorts = open_cohorts(names, profile=request.profile, skip_bad=request.skip_bad, ignored=request.ignored)
     refuse_duplicates(cohorts.sources)
     _ask_for_radiomics(cohorts, infos)
     return cohorts, infos

@@ -27,3 +27,5 @@ class Request:
     device: str = "cpu"
     fresh: bool = False
     skip_bad: bool = False
+    ignored: tuple[str, ...] = ()
+    """Codes of findings in spite of which to go on."""

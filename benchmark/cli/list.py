@@ -1,4 +1,4 @@
-"""``bench list``: methods, groups of them, cohorts, profiles, metrics and feature sets, or one of them described."""
+"""``bench list``: methods, groups of them, cohorts, profiles, metrics, checks and feature sets, or one described."""
 
 from __future__ import annotations
 
@@ -193,6 +193,25 @@ def _metrics() -> list[Row]:
     return [{"name": name, "where": where, "title": title} for name, (where, title) in METRICS.items()]
 
 
+def _checks() -> list[Row]:
+    import inspect
+
+    from survbench.actions.checks import all_checks
+
+    return [
+        {
+            "name": check.code,
+            "title": check.title,
+            "severity": check.severity,
+            "about": check.part,
+            "can_be_ignored": check.ignorable,
+            "why": " ".join((inspect.getdoc(check) or "").split()),
+            "what_to_do": check.remedy,
+        }
+        for check in all_checks()
+    ]
+
+
 def _feature_sets() -> list[Row]:
     from survbench.features.feature_sets import feature_sets
 
@@ -296,6 +315,7 @@ KINDS = {
     "cohorts": Kind("cohort", _cohorts, _columns("name", "title")),
     "profiles": Kind("profile", _profiles, _columns("name", "title")),
     "metrics": Kind("metric", _metrics, _columns("name", "where", "title")),
+    "checks": Kind("check", _checks, _columns("name", "severity", "about", "title")),
     "feature-sets": Kind(
         "feature set",
         _feature_sets,

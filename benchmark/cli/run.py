@@ -15,6 +15,7 @@ from survbench.cli.options import (
     PROFILE_HELP,
     AsJson,
     Data,
+    Ignore,
     Out,
     SkipBad,
     TrackingUri,
@@ -53,6 +54,7 @@ def run(
     data: Data = None,
     external: Annotated[str | None, typer.Option(help="External test cohort, named or a path.")] = None,
     profile: Annotated[str, typer.Option(help=PROFILE_HELP)] = "quick",
+    ignore: Ignore = None,
     splits: Annotated[Path | None, typer.Option(help="Your own folds: JSON or CSV.", dir_okay=False)] = None,
     selection: Annotated[
         Literal["last", "inner", "paper"],
@@ -101,6 +103,7 @@ def run(
         device=_device(device),
         fresh=fresh,
         skip_bad=skip_bad,
+        ignored=tuple(ignore or ()),
     )
     if dry_run:
         _show_dry_run(planning.dry_run(request), request, as_json=as_json)
@@ -163,8 +166,8 @@ def _show_result(result: Result, request: Request, *, as_json: bool) -> None:
 
     console = Console(width=None if sys.stdout.isatty() else WIDEST)
     console.print(terminal_table(result.board, width=console.width))
-    for warning in result.board.warnings:
-        say(f"Note: {warning}")
+    for note in result.board.notes:
+        say(f"Note: {note}")
     for job in result.failed:
         say(f"Failed: {label(job)}; see 'bench status {job['key'][:8]}'")
     say(f"Leaderboard: {folder / 'leaderboard.html'} (also .md, .csv, .json)")

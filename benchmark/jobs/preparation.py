@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol as Interface
 
 from survbench.cohort import Subject
 from survbench.datasets.cards.source import SourceCohort
-from survbench.datasets.checks.images import NotPrepared
+from survbench.datasets.checks.facts import PatientFacts
+from survbench.datasets.cohorts.facts_store import facts_key, has_facts, read_facts
 from survbench.datasets.cohorts.opened import Cohorts, centre_of, volume_names
 from survbench.datasets.preprocessing.cache import volume_store
 from survbench.datasets.readers.feature_table import table_rows
@@ -38,10 +39,18 @@ class PreparationWatcher(Interface):
 
 @dataclass(frozen=True, slots=True)
 class Preparation:
-    """What preparing a cohort gave: features by patient, what is wrong with others, and how many were there before."""
+    """What preparing a cohort gave.
+
+    Attributes:
+        extractions: features, by patient.
+        problems: what is wrong with patients that cannot be used.
+        facts: what the voxels of the others say; see ``datasets.cohorts.validate.findings_of``.
+        cached: how many patients were there before.
+    """
 
     extractions: Mapping[str, Extraction]
-    problems: Mapping[str, str]
+    problems: Mapping[str, tuple[Finding, ...]]
+    facts: Mapping[str, PatientFacts]
     cached: int
 
 
@@ -60,7 +69,7 @@ def prepare_source(
             write_radiomics(out, row.key, Extraction(row.values, {}, (), 0))
     grid = cohorts.grid
     if grid is None:
-        return Preparation({}, {}, len(source.cohort))
+        return Preparation({}, {}, {}, len(source.cohort))
     keys = {s.id: cohorts.radiomics_key(source, cohorts.volume_keys(source, s)) for s in source.cohort.subjects}
     features = {i: key for i, key in keys.items() if key is not None}
     known = {i: found for i, key in features.items() if (found := read_radiomics(out, key)) is not None}
@@ -72,6 +81,7 @@ def prepare_source(
             key=f"prepare-{start}",
             function=prepare,
             arguments=(
+                source.card,
                 [(s, centre_of(source, s)) for s in chunk],
                 volume_names(source),
                 grid,
@@ -84,17 +94,18 @@ def prepare_source(
         for start in range(0, len(work), size)
         for chunk in [work[start : start + size]]
     ]
-    problems: dict[str, str] = {}
+    problems: dict[str, tuple[Finding, ...]] = {}
     cached = done = len(source.cohort) - len(work)
     watcher.preparing(source.card.name, done, len(source.cohort))
     for ended in execute(tasks, workers=workers, on_start=lambda _: None, on_poll=watcher.poll):
         problems |= _problems(ended)
-        done += len(ended.task.arguments[0])
+        done += len(ended.task.arguments[1])
         watcher.preparing(source.card.name, done, len(source.cohort))
     made = {s.id: read_radiomics(out, features[s.id]) for s in work if s.id in features and s.id not in problems}
     known |= {i: found for i, found in made.items() if found is not None}
     in_order = {i: known[i] for i in source.cohort.ids if i in known and i not in problems}
-    return Preparation(in_order, problems, cached)
+    stored = {s.id: read_facts(out, facts_key(source.card, s)) for s in source.cohort.subjects if s.id not in problems}
+    return Preparation(in_order, problems, {i: facts for i, facts in stored.items() if facts is not None}, cached)
 
 
 def unprepared(cohorts: Cohorts, source: SourceCohort, out: Path) -> list[Subject]:
@@ -105,42 +116,37 @@ def unprepared(cohorts: Cohorts, source: SourceCohort, out: Path) -> list[Subjec
     for subject in source.cohort.subjects:
         volumes = cohorts.volume_keys(source, subject)
         features = cohorts.radiomics_key(source, volumes)
-        whole = all(map(store.has, volumes.values()))
+        whole = all(map(store.has, volumes.values())) and has_facts(out, facts_key(source.card, subject))
         if not whole or (features is not None and not radiomics_path(out, features).is_file()):
             absent.append(subject)
     return absent
 
 
-def _problems(ended: Ended) -> dict[str, str]:
+def _problems(ended: Ended) -> dict[str, tuple[Finding, ...]]:
     """Return what a preparing task found wrong, by patient."""
     if ended.status != "ok":
         # not the patients' fault: to leave them out would lose good ones
-        names = ", ".join(subject.id for subject, _ in ended.task.arguments[0])
+        names = ", ".join(subject.id for subject, _ in ended.task.arguments[1])
         raise BenchError(
             f"Preparing {names} ended as {ended.status} ({ended.error and ended.error['message']}). "
             "What is done is kept; run the same command again, with fewer --workers if memory is short."
         )
-    found: dict[str, str] = ended.value
+    found: dict[str, tuple[Finding, ...]] = ended.value
     return found
 
 
-def not_prepared(problems: Mapping[str, str]) -> list[Finding]:
-    """Return what is wrong with patients that could not be prepared, as findings."""
-    cause = "Patients cannot be prepared."
-    return [NotPrepared.finding(cause, subject=i, detail=what) for i, what in sorted(problems.items())]
-
-
-def without(source: SourceCohort, problems: Mapping[str, str], *, skip_bad: bool) -> SourceCohort:
+def without(source: SourceCohort, problems: Mapping[str, Sequence[Finding]], *, skip_bad: bool) -> SourceCohort:
     """Return a cohort without the patients that could not be prepared.
 
     Raises:
         CohortError: all of them, unless ``skip_bad``.
     """
-    found = not_prepared(problems)
+    found = [finding for _, of_patient in sorted(problems.items()) for finding in of_patient]
     if not skip_bad:
-        title = f"{len(found)} patients of {source.card.name} cannot be prepared (--skip-bad goes on without them):"
+        title = f"{len(problems)} patients of {source.card.name} cannot be prepared (--skip-bad goes on without them):"
         raise CohortError(title, found)
     for group in grouped(found):
         log.warning("left out: %s", group.text)
     kept = [i for i in source.cohort.ids if i not in problems]
-    return SourceCohort(source.card, source.cohort.select(kept), tuple(sorted({*source.left_out, *problems})))
+    left_out = tuple(sorted({*source.left_out, *problems}))
+    return replace(source, cohort=source.cohort.select(kept), left_out=left_out)

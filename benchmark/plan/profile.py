@@ -16,12 +16,13 @@ from survbench.volume import NETWORK_MULTIPLE
 
 
 class PhantomSize(Strict):
-    """Patients and event rates of the phantom's two centres."""
+    """Patients and event rates of the phantom's two centres, and the seed of everything in it."""
 
     train: Positive
     external: Positive
     event_rate: Annotated[float, Field(gt=0, lt=1)]
     external_event_rate: Annotated[float, Field(gt=0, lt=1)]
+    seed: Annotated[int, Field(ge=0)] = 0
 
 
 class TuningBudget(Strict):

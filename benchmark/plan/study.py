@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from survbench.api import GROUPS, MethodInfo
 from survbench.errors import BenchError
+from survbench.findings import Stated
 from survbench.io.files import write_json
 from survbench.io.layout import SCHEMA
 
@@ -84,6 +85,7 @@ class Study:
         entries: the methods, in the registry's order.
         patients: :func:`survbench.datasets.cohorts.description.describe_patients` of ``cohort`` and, if there is one,
             ``external``.
+        findings: what is wrong with the cohorts, or to be known of them.
     """
 
     name: str
@@ -94,6 +96,7 @@ class Study:
     provenance: Mapping[str, Any]
     entries: tuple[Entry, ...]
     patients: Mapping[str, Any] = field(default_factory=dict)
+    findings: tuple[Stated, ...] = ()
 
     def run_keys(self) -> list[str]:
         """Return the keys of all runs that its board is made of, those of searches among them."""
@@ -148,7 +151,8 @@ def _study(raw: dict[str, Any]) -> Study:
         )
         for e in raw.pop("entries")
     )
-    return Study(**raw, entries=entries)
+    findings = tuple(Stated(**finding) for finding in raw.pop("findings", ()))
+    return Study(**raw, entries=entries, findings=findings)
 
 
 def _group_before(entry: Mapping[str, Any]) -> str:

@@ -124,7 +124,7 @@ def records(study: Study, store: Store, folder: Path) -> Iterator[Record]:
             if run.job["kind"] == "tune" and run.status == "ok":
                 yield from _trials(entry, run, children[run.key])
     if board.is_file():
-        yield _board(study, folder, starts)
+        yield _board(study, folder, starts, raw.get("findings", ()))
 
 
 def _runs(entry: Entry, store: Store) -> list[Run]:
@@ -148,7 +148,7 @@ def _owners(runs: Mapping[str, Sequence[Run]]) -> dict[str, str]:
     return owners
 
 
-def _board(study: Study, folder: Path, starts: list[int]) -> Record:
+def _board(study: Study, folder: Path, starts: list[int], findings: Sequence[Mapping[str, Any]]) -> Record:
     """Return the record of the board: without metrics, so that charts of all runs show methods alone. It starts with
     the first fit, and so comes last in MLflow's list, behind the runs that MLflow draws at first.
     """
@@ -163,13 +163,17 @@ def _board(study: Study, folder: Path, starts: list[int]) -> Record:
         "folds.fingerprint": study.protocol["fingerprint"],
         "reference": study.protocol["reference"],
     }
+    said: dict[str, str] = {}
+    for finding in findings:
+        name = f"finding.{finding['code']}"
+        said[name] = "\n".join(filter(None, (said.get(name), finding["text"])))
     return Record(
         key=digest([study.name])[:32],
         name="leaderboard",
         start=min([built, *starts]),
         end=built,
         params=params,
-        tags={"survbench.study": study.name, KIND: "board", "mlflow.note.content": NOTE},
+        tags={"survbench.study": study.name, KIND: "board", "mlflow.note.content": NOTE, **said},
         artifacts={path.relative_to(folder).as_posix(): path for path in files},
     )
 

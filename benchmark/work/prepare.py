@@ -1,4 +1,4 @@
-"""The job that preprocesses patients and extracts their radiomics."""
+"""The job that measures and preprocesses patients and extracts their radiomics."""
 
 from __future__ import annotations
 
@@ -7,26 +7,32 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from survbench.cohort import Subject
+from survbench.datasets.checks.images import NotPrepared
+from survbench.datasets.cohorts.facts_store import facts_key, write_facts
 from survbench.datasets.preprocessing.cache import volume_store
 from survbench.features.extraction import write_radiomics
+from survbench.findings import Finding
 from survbench.work.process_limits import limit_threads
 
 if TYPE_CHECKING:
+    from survbench.datasets.cards.card import CohortCard
     from survbench.datasets.preprocessing.grid import Grid, Point
     from survbench.features.feature_sets import FeatureSet
 
 
 def prepare(
+    card: CohortCard,
     subjects: Sequence[tuple[Subject, Point]],
     names: Sequence[str],
     grid: Grid,
     feature_set: FeatureSet | None,
     radiomics: Mapping[str, str],
     out: str,
-) -> dict[str, str]:
-    """Preprocess some patients' volumes and extract radiomics where asked for.
+) -> dict[str, tuple[Finding, ...]]:
+    """Measure and preprocess some patients' volumes and extract radiomics where asked for.
 
     Args:
+        card: of their cohort.
         subjects: patients with native volumes, each with the point on which its grid is centred.
         names: volumes to prepare: channels, and ``mask`` where there is one.
         grid: the common grid.
@@ -35,7 +41,7 @@ def prepare(
         out: the output folder.
 
     Returns:
-        What is wrong, by id, of patients that could not be prepared.
+        What is wrong, by id, with patients that cannot be used or could not be prepared.
 
     Raises:
         OSError, MemoryError: the machine's fault; what is done is kept.
@@ -43,11 +49,16 @@ def prepare(
     from survbench.datasets.preprocessing.resample import prepare_subject
 
     limit_threads(1)
-    root, problems = Path(out), {}
+    root = Path(out)
+    problems: dict[str, tuple[Finding, ...]] = {}
     store = volume_store(root)
     for subject, centre in subjects:
         try:
-            keys = prepare_subject(subject, names, grid, centre, store)
+            read, wrong = _measured(card, subject, root)
+            if wrong:
+                problems[subject.id] = tuple(wrong)
+                continue
+            keys = prepare_subject(read, names, grid, centre, store)
             if feature_set is not None and subject.id in radiomics:
                 from survbench.features.radiomics import extract
 
@@ -56,5 +67,22 @@ def prepare(
         except (OSError, MemoryError):
             raise  # a full disk or short memory is no fault of the patient
         except Exception as problem:  # one bad image must not hide the next one: all are reported together
-            problems[subject.id] = f"{type(problem).__name__}: {problem}"
+            detail = f"{type(problem).__name__}: {problem}"
+            finding = NotPrepared.finding("Patients cannot be prepared.", subject=subject.id, detail=detail)
+            problems[subject.id] = (finding,)
     return problems
+
+
+def _measured(card: CohortCard, subject: Subject, out: Path) -> tuple[Subject, list[Finding]]:
+    """Read a patient's volumes and store their facts; return the patient with the voxels in memory, and what keeps it
+    from being used.
+    """
+    from survbench.datasets.checks.catalogue import patient_errors
+    from survbench.datasets.cohorts.measure import in_memory, measure, read_volumes
+
+    readings, unreadable = read_volumes(subject)
+    if unreadable:
+        return subject, unreadable
+    facts = measure(card, subject, readings)
+    write_facts(out, facts_key(card, subject), facts)
+    return in_memory(subject, readings), patient_errors(card, subject.id, facts)

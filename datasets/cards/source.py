@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from survbench.cohort import Cohort, Need
 from survbench.datasets.cards.card import CohortCard
+from survbench.io.tables import Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,12 +17,15 @@ class SourceCohort:
     ``cohort`` holds native volumes and, in ``Subject.clinical``, every column of the card, also those that methods
     never get; ``Cohort.restrict`` drops them. ``cohort.features`` are those of the table that the card declares, and
     ``cohort.truth`` is set for simulated cohorts alone. ``left_out`` are the ids of patients with problems, without
-    whom the user goes on.
+    whom the user goes on. ``table``, with row numbers where the card asks for them, and ``folder`` are where the cohort
+    was read; simulated cohorts have neither.
     """
 
     card: CohortCard
     cohort: Cohort
     left_out: tuple[str, ...] = ()
+    table: Table | None = None
+    folder: Path | None = None
 
 
 def offers(source: SourceCohort) -> frozenset[Need]:

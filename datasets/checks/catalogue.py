@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Iterable
+from dataclasses import replace
 from functools import lru_cache
 from importlib.metadata import entry_points
 
-from survbench.datasets.checks import images, leaks, masks, missing_codes, outcome, predictors, repeated_patients, table
-from survbench.datasets.checks.evidence import CohortCheck
+from survbench.datasets.cards.card import CohortCard
+from survbench.datasets.checks import (
+    geometry,
+    images,
+    intensities,
+    leaks,
+    masks,
+    missing_codes,
+    outcome,
+    predictors,
+    repeated_patients,
+    table,
+)
+from survbench.datasets.checks.evidence import CohortCheck, PatientCheck
+from survbench.datasets.checks.facts import PatientFacts
 from survbench.errors import BenchError, UnknownNameError
-from survbench.findings import Check
+from survbench.findings import Check, Finding
+from survbench.plan import checks as protocol
 
 ENTRY_POINTS = "survbench.checks"
 
@@ -20,7 +35,19 @@ def input_checks() -> tuple[type[Check], ...]:
     """Return the checks of inputs, by code; those of plugins after ours."""
     own = [
         found
-        for module in (table, repeated_patients, outcome, predictors, leaks, missing_codes, images, masks)
+        for module in (
+            table,
+            repeated_patients,
+            outcome,
+            predictors,
+            leaks,
+            missing_codes,
+            images,
+            geometry,
+            intensities,
+            masks,
+            protocol,
+        )
         for _, found in inspect.getmembers(module, inspect.isclass)
         if issubclass(found, Check) and found.__module__ == module.__name__
     ]
@@ -33,7 +60,13 @@ def cohort_checks() -> list[type[CohortCheck]]:
     return [check for check in input_checks() if issubclass(check, CohortCheck)]
 
 
-def refuse_ignored(codes: Sequence[str]) -> None:
+def patient_errors(card: CohortCard, name: str, facts: PatientFacts) -> list[Finding]:
+    """Return what keeps a patient, of these facts, from being used."""
+    checks = [check() for check in cohort_checks() if issubclass(check, PatientCheck) and check.severity == "error"]
+    return [replace(found, subject=name) for check in checks for found in check.of_patient(card, facts)]
+
+
+def refuse_ignored(codes: Iterable[str]) -> None:
     """Refuse codes that do not exist, or whose findings leave nothing to go on with.
 
     Raises:

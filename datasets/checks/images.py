@@ -1,12 +1,18 @@
-"""Checks of images: their files, where they lie in space, and what they hold."""
+"""Checks of image files: whether they are there, can be read and prepared, and are a patient's own."""
 
 from __future__ import annotations
 
-from survbench.findings import Check
+from collections.abc import Iterator
+
+from survbench.datasets.checks.evidence import CohortCheck, Evidence
+from survbench.findings import Check, Finding
 
 
 class MissingFile(Check):
-    """The card's pattern leads to no file for a patient, or to one outside of the cohort's folder."""
+    """The card's pattern leads to no file for a patient, or out of the cohort's folder by ``..``.
+
+    A symbolic link in the folder may lead anywhere; see SB417.
+    """
 
     code = "SB401"
     severity = "error"
@@ -17,7 +23,9 @@ class MissingFile(Check):
 
 
 class UnreadableFile(Check):
-    """A file is damaged, truncated, of another format, or has a header that makes no sense."""
+    """A file is damaged, truncated, of another format, or has a header that makes no sense; or its voxels are infinite,
+    or NaN inside of what was scanned.
+    """
 
     code = "SB402"
     severity = "error"
@@ -26,26 +34,7 @@ class UnreadableFile(Check):
     counts = "files"
 
 
-class Misplaced(Check):
-    """A mask lies on the grid of no image, or two images of a patient do not overlap in space."""
-
-    code = "SB403"
-    severity = "error"
-    part = "images"
-    title = "Images of a patient do not fit together"
-
-
-class NoOrientation(Check):
-    """The header of a file states no orientation (its sform and qform codes are 0), so left and right are a guess."""
-
-    code = "SB404"
-    severity = "warning"
-    part = "images"
-    title = "Files state no orientation"
-    remedy = "Left and right are guessed; export with an orientation."
-
-
-class SameImage(Check):
+class SameImage(CohortCheck):
     """The same image, or the same row of ten features or more, stands for two patients: one of them would be trained on
     and the other tested with.
     """
@@ -56,46 +45,15 @@ class SameImage(Check):
     title = "Two patients have the same data"
     remedy = "Keep one."
 
-
-class ConstantImage(Check):
-    """All voxels of an image have one value."""
-
-    code = "SB406"
-    severity = "error"
-    part = "images"
-    title = "An image is constant"
-    remedy = "Export it again."
-
-
-class NotSuv(Check):
-    """A PET below -1 or above 200 is no SUV: it may be a CT, or activity in Bq/ml."""
-
-    code = "SB407"
-    severity = "error"
-    part = "images"
-    title = "A PET is not in SUV"
-
-
-class NotHounsfield(Check):
-    """A CT that does not reach from air (-400 HU) to soft tissue (100 HU) is not in HU, or is no CT."""
-
-    code = "SB408"
-    severity = "warning"
-    part = "images"
-    title = "A CT is unlike HU"
-    remedy = "Correct the file pattern, or rescale to HU."
-
-
-class PaddingRanksPatients(Check):
-    """The share of the field of view that was scanned differs between patients: a network can learn the tumour's size,
-    or the scanner, from the padding.
-    """
-
-    code = "SB409"
-    severity = "warning"
-    part = "images"
-    title = "The scanned share differs between patients"
-    remedy = "Networks may learn the padding; compare with the reference row 'padding'."
+    def find(self, evidence: Evidence) -> Iterator[Finding]:
+        """See :class:`CohortCheck`."""
+        seen: dict[str, str] = {}
+        for subject in evidence.cohort.subjects:
+            for name in evidence.cohort.channels:
+                first = seen.setdefault(subject.volumes[name].fingerprint(), subject.id)
+                if first != subject.id:
+                    cause = f"{name} is the same image as another patient's."
+                    yield self.finding(cause, subject=subject.id, detail=f"as {first}")
 
 
 class NotPrepared(Check):
@@ -106,3 +64,29 @@ class NotPrepared(Check):
     part = "images"
     title = "A patient cannot be prepared"
     remedy = "Fix the file, or leave the patient out."
+
+
+class LinkedFiles(CohortCheck):
+    """Files of the cohort are symbolic links to places outside of its folder.
+
+    They are followed: a cohort is what its folder names. Whoever copies the folder, or packs it, may leave the files
+    behind.
+    """
+
+    code = "SB417"
+    severity = "note"
+    part = "images"
+    title = "Files are links that lead out of the folder"
+    remedy = "They are followed. Copy the folder with 'cp -L' or 'tar -h' to take the files along."
+
+    def find(self, evidence: Evidence) -> Iterator[Finding]:
+        """See :class:`CohortCheck`."""
+        if evidence.folder is None:
+            return
+        card, home = evidence.card, evidence.folder.resolve()
+        patterns = [c.file for c in card.images.values()] + ([card.mask.file] if card.mask else [])
+        files = [evidence.folder / p.replace("{id}", i) for i in evidence.cohort.ids for p in patterns]
+        outside = [real for file in files if not (real := file.resolve()).is_relative_to(home)]
+        if outside:
+            count = f"{len(outside)} of {len(files)} files"
+            yield self.finding(f"{count} are links that lead out of the cohort's folder, the first to {outside[0]}.")

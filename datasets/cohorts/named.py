@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
@@ -46,7 +47,12 @@ def default_external(name: str) -> str | None:
 
 
 def load_source(
-    name_or_path: str, *, profile: Profile, data: Path | None = None, skip_bad: bool = False
+    name_or_path: str,
+    *,
+    profile: Profile,
+    data: Path | None = None,
+    skip_bad: bool = False,
+    ignored: Collection[str] = (),
 ) -> SourceCohort:
     """Return a cohort by name, by its folder, or by its card file.
 
@@ -55,6 +61,7 @@ def load_source(
         profile: tells the phantom's size and grid.
         data: folder of a public cohort's data, or of a card that lies elsewhere.
         skip_bad: go on without patients that have problems.
+        ignored: codes of findings in spite of which to go on.
 
     Raises:
         UnknownNameError: neither a name nor a path that exists.
@@ -65,7 +72,7 @@ def load_source(
     from survbench.datasets.readers.folder import read_cohort
 
     card, folder = locate(name_or_path, data=data)
-    return read_cohort(card, folder, skip_bad=skip_bad)
+    return read_cohort(card, folder, skip_bad=skip_bad, ignored=ignored)
 
 
 def locate(name_or_path: str, *, data: Path | None) -> tuple[CohortCard, Path]:

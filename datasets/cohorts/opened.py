@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from survbench.cohort import Subject
 from survbench.datasets.cards.source import SourceCohort, offers
+from survbench.datasets.checks.catalogue import refuse_ignored
 from survbench.datasets.cohorts.compatible import refuse_different
 from survbench.datasets.cohorts.named import load_source
 from survbench.datasets.preprocessing.grid import Grid, Point, plan_grid, reference_point
@@ -65,13 +66,28 @@ class Cohorts:
         return digest(["radiomics", settings_fingerprint(self.features), dict(keys)])
 
 
-def open_cohorts(names: Sequence[tuple[str, Path | None]], *, profile: Profile, skip_bad: bool = False) -> Cohorts:
+def open_cohorts(
+    names: Sequence[tuple[str, Path | None]],
+    *,
+    profile: Profile,
+    skip_bad: bool = False,
+    ignored: Collection[str] = (),
+) -> Cohorts:
     """Open a cohort, and after it an external one, given as names or paths with the folder of their data.
 
+    Args:
+        names: names or paths, with the folder of the data.
+        profile: tells the grid, and the phantom's size.
+        skip_bad: go on without patients that have problems.
+        ignored: codes of findings in spite of which to go on.
+
     Raises:
-        BenchError: a cohort cannot be used, or the two do not fit each other.
+        BenchError: a cohort cannot be used, a code cannot be ignored, or the two do not fit each other.
     """
-    sources = [load_source(name, profile=profile, data=data, skip_bad=skip_bad) for name, data in names]
+    refuse_ignored(ignored)
+    sources = [
+        load_source(name, profile=profile, data=data, skip_bad=skip_bad, ignored=ignored) for name, data in names
+    ]
     for other in sources[1:]:
         refuse_different(sources[0], other)
     card = sources[0].card

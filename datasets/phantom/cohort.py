@@ -109,14 +109,14 @@ def phantom_card(name: str) -> CohortCard:
     return card.model_copy(update={"name": name, "title": title})
 
 
-def phantom_cohorts(size: PhantomSize, voxels: int, *, seed: int = 0) -> tuple[SourceCohort, SourceCohort]:
+def phantom_cohorts(size: PhantomSize, voxels: int) -> tuple[SourceCohort, SourceCohort]:
     """Return the training cohort (centre A) and the external one (centre B).
 
     Args:
-        size: patients and event rates; event counts are met exactly.
+        size: patients, event rates and seed; event counts are met exactly.
         voxels: along the longest side (128 mm) of the field of view of 128 x 128 x 112 mm.
-        seed: of everything.
     """
+    seed = size.seed
     train = simulate(TRAIN_TABLE, size.train, "A", np.random.default_rng([seed, 0]))
     external = simulate(EXTERNAL_TABLE, size.external, "B", np.random.default_rng([seed, 1]))
     return (

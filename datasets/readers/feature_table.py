@@ -62,7 +62,7 @@ def feature_source(card: CohortCard, features: Features, table: Table, folder: P
         BenchError: the features' table cannot be read.
     """
     name = features.table or card.table
-    if not (folder / name).resolve().is_relative_to(folder.resolve()):
+    if Path(name).is_absolute() or ".." in Path(name).parts:
         raise BenchError(f"features.table {name!r} lies outside the cohort's folder {folder}. Put the file into it.")
     return (table if name == card.table else read_table(folder / name)), name, features.id or card.id
 

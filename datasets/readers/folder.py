@@ -12,17 +12,17 @@ from survbench.cohort import Cohort, Subject
 from survbench.datasets.cards.card import CohortCard
 from survbench.datasets.cards.source import SourceCohort
 from survbench.datasets.checks.evidence import Evidence
-from survbench.datasets.checks.images import Misplaced, MissingFile, UnreadableFile
+from survbench.datasets.checks.geometry import Misplaced
+from survbench.datasets.checks.images import MissingFile, UnreadableFile
 from survbench.datasets.checks.leaks import TellsOutcome
+from survbench.datasets.readers.axis_order import AS_STORED, corners, difference, order_of
+from survbench.datasets.readers.errors import ImageError
 from survbench.datasets.readers.feature_table import feature_source, parse_features
-from survbench.datasets.readers.nifti import ImageError, nifti_volume
+from survbench.datasets.readers.nifti import in_order, nifti_volume
 from survbench.datasets.readers.patients import Patient, numbered, parse_patients
 from survbench.findings import CohortError, Finding, grouped
 from survbench.io.tables import read_table
 from survbench.volume import Modality, Volume
-
-AFFINE_TOLERANCE_MM = 0.1
-"""How far the same corner may lie apart in a mask and the image that it was drawn on."""
 
 log = logging.getLogger(__name__)
 
@@ -99,7 +99,7 @@ def inspect_cohort(card: CohortCard, folder: Path) -> Inspection:
     )
     if len(cohort):
         findings += TellsOutcome().find(Evidence(card, cohort, table, folder))
-    return Inspection(SourceCohort(card, cohort), tuple(findings))
+    return Inspection(SourceCohort(card, cohort, table=table, folder=folder), tuple(findings))
 
 
 def _volumes(card: CohortCard, folder: Path, name: str) -> tuple[dict[str, Volume], list[Finding]]:
@@ -112,8 +112,9 @@ def _volumes(card: CohortCard, folder: Path, name: str) -> tuple[dict[str, Volum
     volumes: dict[str, Volume] = {}
     findings: list[Finding] = []
     for channel, modality, pattern, label in wanted:
-        path = folder / pattern.replace("{id}", name)
-        absent = [*_of_path(path, folder, pattern, name)]
+        relative = pattern.replace("{id}", name)
+        path = folder / relative
+        absent = [*_of_path(path, relative, name)]
         findings += absent
         if absent:
             continue
@@ -121,9 +122,7 @@ def _volumes(card: CohortCard, folder: Path, name: str) -> tuple[dict[str, Volum
             volumes[channel] = nifti_volume(path, modality, label=label)
         except ImageError as error:
             findings.append(unreadable(name, error))
-    if not findings:
-        findings = [*_of_geometry(card, volumes, name)]
-    return volumes, findings
+    return (volumes, findings) if findings else _placed(volumes, card.images, name)
 
 
 def unreadable(name: str, error: ImageError) -> Finding:
@@ -132,50 +131,61 @@ def unreadable(name: str, error: ImageError) -> Finding:
     return UnreadableFile.finding("Files cannot be used.", subject=name, detail=detail, remedy=error.remedy)
 
 
-def _of_path(path: Path, folder: Path, pattern: str, name: str) -> Iterator[Finding]:
-    relative = pattern.replace("{id}", name)
-    if not path.exists():
+def _of_path(path: Path, relative: str, name: str) -> Iterator[Finding]:
+    if Path(relative).is_absolute() or ".." in Path(relative).parts:
+        cause = "Patterns lead out of the cohort's folder."
+        remedy = "Give a pattern below the folder; a link in it may lead anywhere."
+        yield MissingFile.finding(cause, subject=name, detail=relative, remedy=remedy)
+    elif path.is_symlink() and not path.exists():
+        cause, remedy = "Links lead to files that do not exist.", "Restore the files, or correct the links."
+        yield MissingFile.finding(cause, subject=name, detail=f"{relative} leads to {path.readlink()}", remedy=remedy)
+    elif not path.exists():
         near = sorted(p.name for p in path.parent.glob(f"*{name}*"))[:5] if path.parent.is_dir() else []
         detail = f"{relative}; there is {', '.join(near)}" if near else relative
         yield MissingFile.finding("Files are missing.", subject=name, detail=detail)
-    elif not path.resolve().is_relative_to(folder.resolve()):
-        cause, remedy = "Files lead out of the cohort's folder.", "Copy them into it: a cohort is what lies in it."
-        yield MissingFile.finding(cause, subject=name, detail=f"{relative} leads to {path.resolve()}", remedy=remedy)
 
 
-def _of_geometry(card: CohortCard, volumes: dict[str, Volume], name: str) -> Iterator[Finding]:
-    """A mask must lie on the grid of one of the images; all must share the patient's space."""
-    images = {channel: volumes[channel] for channel in card.images}
+def _placed(
+    volumes: dict[str, Volume], channels: Collection[str], name: str
+) -> tuple[dict[str, Volume], list[Finding]]:
+    """Return a patient's volumes with the mask in the order of the image that it lies on, and what does not fit.
+
+    A mask must lie on the grid of one of the images; all must share the patient's space.
+    """
+    images = [volumes[channel] for channel in channels]
+    findings = list(_of_overlap(volumes, list(channels), name))
     mask = volumes.get("mask")
-    if mask is not None and images and not any(_same_grid(mask, image) for image in images.values()):
-        grids = ", ".join(f"{channel} {_grid(image)}" for channel, image in images.items())
+    if mask is None or not images:
+        return volumes, findings
+    orders = [(order, image) for image in images if (order := order_of(mask, image)) is not None]
+    if not orders:
         cause = "The mask lies on the grid of none of the images."
         remedy = "Export the mask on the grid of the image that it was drawn on."
-        yield Misplaced.finding(cause, subject=name, detail=f"mask {_grid(mask)}, {grids}", remedy=remedy)
-    for channel in list(images)[1:]:
-        first = next(iter(images))
-        if not _overlap(images[first], images[channel]):
-            cause, remedy = f"{channel} and {first} do not overlap in space.", "Register them, or correct the headers."
-            yield Misplaced.finding(cause, subject=name, remedy=remedy)
+        detail = _apart(mask, {channel: volumes[channel] for channel in channels})
+        return volumes, [*findings, Misplaced.finding(cause, subject=name, detail=detail, remedy=remedy)]
+    if not any(order == AS_STORED for order, _ in orders):
+        order, image = orders[0]
+        volumes = {**volumes, "mask": in_order(mask, order, image.affine)}
+    return volumes, findings
 
 
-def _grid(volume: Volume) -> str:
-    spacing = " x ".join(f"{mm:.3g}" for mm in volume.spacing)
-    return f"{' x '.join(map(str, volume.shape))} of {spacing} mm"
+def _apart(mask: Volume, images: dict[str, Volume]) -> str:
+    """Return how a mask's grid differs from those of the images; images of one grid are named together."""
+    names: dict[str, list[str]] = {}
+    for channel, image in images.items():
+        names.setdefault(difference(mask, image), []).append(channel)
+    return "; ".join(f"mask has {what} ({', '.join(channels)})" for what, channels in names.items())
 
 
-def _corners(volume: Volume) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
-    index = np.array([[i, j, k, 1] for i in (0, 1) for j in (0, 1) for k in (0, 1)], dtype=np.float64)
-    index[:, :3] *= np.array(volume.shape) - 1
-    corners: np.ndarray[tuple[int, int], np.dtype[np.float64]] = (index @ volume.affine.T)[:, :3]
-    return corners
-
-
-def _same_grid(a: Volume, b: Volume) -> bool:
-    return a.shape == b.shape and bool(np.abs(_corners(a) - _corners(b)).max() <= AFFINE_TOLERANCE_MM)
+def _of_overlap(volumes: dict[str, Volume], channels: list[str], name: str) -> Iterator[Finding]:
+    for channel in channels[1:]:
+        if not _overlap(volumes[channels[0]], volumes[channel]):
+            cause = f"{channel} and {channels[0]} do not overlap in space."
+            yield Misplaced.finding(cause, subject=name, remedy="Register them, or correct the headers.")
 
 
 def _overlap(a: Volume, b: Volume) -> bool:
-    low = np.maximum(_corners(a).min(axis=0), _corners(b).min(axis=0))
-    high = np.minimum(_corners(a).max(axis=0), _corners(b).max(axis=0))
+    first, second = corners(a.shape, a.affine), corners(b.shape, b.affine)
+    low = np.maximum(first.min(axis=0), second.min(axis=0))
+    high = np.minimum(first.max(axis=0), second.max(axis=0))
     return bool((high > low).all())

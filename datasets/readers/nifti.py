@@ -1,7 +1,7 @@
 """NIfTI files, read without trust: nothing is allocated before header, file size and each other are checked.
 
 nibabel parses the header; the voxels are read here, because common readers load truncated or damaged files without a
-word, replace NaN, and allocate whatever a header declares.
+word and allocate whatever a header declares.
 """
 
 from __future__ import annotations
@@ -9,14 +9,18 @@ from __future__ import annotations
 import gzip
 import math
 import zlib
-from dataclasses import dataclass
-from functools import lru_cache, partial
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from survbench.errors import BenchError
+from survbench.datasets.readers.axis_order import AxisOrder, corners
+from survbench.datasets.readers.errors import ImageError
+from survbench.datasets.readers.file_kind import GZIP, NEEDED_BYTES, is_nifti, kind_of
+from survbench.datasets.readers.intensities import ImageReading, read_intensities
+from survbench.datasets.readers.labels import MaskReading, read_labels
 from survbench.io.hashing import digest, file_digest
 from survbench.volume import Modality, Volume
 
@@ -26,17 +30,9 @@ MAX_DEFLATE_RATIO = 1032
 """DEFLATE cannot expand a byte further (a match of 258 bytes in 2 bits), so more is a lie of the header."""
 TRAILING_BYTES = 4096
 """Padding that may follow the voxels."""
-HEADER_BYTES = 540
+READING_VERSION = 1
+"""Part of the fingerprint: raise it when the voxels that a file is read as change."""
 _LARGEST_OFFSET = 2**24
-
-
-class ImageError(BenchError):
-    """An image file that cannot be used: what is wrong, and how to fix it."""
-
-    def __init__(self, what: str, remedy: str) -> None:
-        self.what = what
-        self.remedy = remedy
-        super().__init__(f"{what} {remedy}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +40,59 @@ class Header:
     """What a NIfTI header says, checked for plausibility.
 
     ``affine`` maps array indices to world millimetres (RAS+); ``oriented`` is false where the file does not state an
-    orientation and nibabel's default was taken; ``offset`` and ``bytes`` locate the voxels in the unpacked file.
+    orientation and nibabel's default was taken; ``forms_apart_mm`` is how far the sform (which is used) and the qform
+    place the same corner apart, where the file states both; ``offset`` and ``bytes`` locate the voxels in the unpacked
+    file.
     """
 
     shape: tuple[int, int, int]
     affine: NDArray[np.float64]
     oriented: bool
+    forms_apart_mm: float
     dtype: np.dtype[Any]
     offset: int
     bytes: int
     slope: float
     intercept: float
+
+
+@dataclass(frozen=True, slots=True)
+class NiftiFile:
+    """The loader of a file's volume: calling it gives the voxels, :meth:`read` also what the file stores.
+
+    Attributes:
+        path: the file.
+        modality: tells how the numbers are read.
+        label: the number that means tumour in a mask; None for any above 0.
+        order: how the array's axes are turned; None for as they are stored.
+    """
+
+    path: Path
+    modality: Modality
+    label: int | None = None
+    order: AxisOrder | None = None
+
+    def __call__(self) -> NDArray[Any]:
+        """Read the voxels."""
+        return self.read().voxels
+
+    def read(self) -> ImageReading | MaskReading:
+        """Read the file.
+
+        Raises:
+            ImageError: see :func:`read_header`; also damaged data and voxels that are NaN or infinite.
+        """
+        values = read_values(self.path)
+        image = read_intensities(
+            values if self.order is None else self.order.turn(values), self.modality, self.path.name
+        )
+        return read_labels(image.voxels, self.label, image.absent) if self.modality == "MASK" else image
+
+    def fingerprint(self) -> str:
+        """Return a hash of the file's bytes and of all that says how they are read."""
+        status = self.path.stat()
+        content = _digest_of(self.path, status.st_size, status.st_mtime_ns)
+        return digest([content, READING_VERSION, self.modality, self.label, self.order and self.order.axes])
 
 
 def nifti_volume(path: Path, modality: Modality, *, label: int | None = None) -> Volume:
@@ -63,21 +101,18 @@ def nifti_volume(path: Path, modality: Modality, *, label: int | None = None) ->
     Raises:
         ImageError: the header or the file's size is wrong. Damage to the voxels shows when they are read.
     """
-    header = read_header(path)
-    return Volume(
-        modality=modality,
-        shape=header.shape,
-        affine=header.affine,
-        loader=partial(read_mask, path, label=label) if modality == "MASK" else partial(read_image, path),
-        fingerprint=partial(file_fingerprint, path, label),
-    )
+    header, file = read_header(path), NiftiFile(path, modality, label)
+    return Volume(modality, header.shape, header.affine, loader=file, fingerprint=file.fingerprint)
 
 
-def file_fingerprint(path: Path, label: int | None = None) -> str:
-    """Return the SHA-256 of a file's bytes; with a label, of both, as one file may hold several masks."""
-    status = path.stat()
-    content = _digest_of(path, status.st_size, status.st_mtime_ns)
-    return content if label is None else digest([content, label])
+def in_order(volume: Volume, order: AxisOrder, affine: NDArray[np.float64]) -> Volume:
+    """Return a file's volume with its axes turned, which then lies where ``affine`` says."""
+    if not isinstance(volume.loader, NiftiFile):
+        message = f"only the volume of a file can be turned, not {volume!r}"
+        raise TypeError(message)
+    file = replace(volume.loader, order=order)
+    shape = order.shape(volume.shape)
+    return replace(volume, shape=shape, affine=affine, loader=file, fingerprint=file.fingerprint)
 
 
 @lru_cache(maxsize=100_000)
@@ -92,8 +127,7 @@ def read_header(path: Path) -> Header:
         ImageError: not a single-file NIfTI, not 3-D, too large, without a usable geometry, or truncated.
     """
     try:
-        with _open(path) as stream:
-            block = stream.read(HEADER_BYTES)
+        block = _first_block(path)
     except (OSError, EOFError, zlib.error) as error:
         raise _damaged(path, error) from error
     header = _parse(path, block)
@@ -106,31 +140,18 @@ def read_header(path: Path) -> Header:
     return header
 
 
-def read_image(path: Path) -> NDArray[np.float32]:
-    """Read an image's voxels in the unit of the header's slope and intercept.
+def read_values(path: Path) -> NDArray[np.float32]:
+    """Read what a file stores, in the unit of the header's slope and intercept.
 
     Raises:
-        ImageError: see :func:`read_header`; also damaged data and voxels that are NaN or infinite.
+        ImageError: see :func:`read_header`; also damaged data.
     """
     raw, header = _read(path)
     with np.errstate(over="ignore", invalid="ignore"):  # an overflow becomes infinite, and that is reported
-        voxels = raw.astype(np.float32)
+        values = raw.astype(np.float32)
         if (header.slope, header.intercept) != (1.0, 0.0):
-            voxels = voxels * np.float32(header.slope) + np.float32(header.intercept)
-    wrong = int(np.count_nonzero(~np.isfinite(voxels)))
-    if wrong:
-        raise ImageError(f"{path.name} has {wrong:,} voxels that are NaN or infinite.", "Export it again.")
-    return voxels
-
-
-def read_mask(path: Path, *, label: int | None = None) -> NDArray[np.bool_]:
-    """Read a mask: true where the voxel equals ``label``, or is above 0 without one.
-
-    Raises:
-        ImageError: see :func:`read_image`.
-    """
-    values = read_image(path)
-    return values > 0 if label is None else np.abs(values - label) < 0.5
+            values = values * np.float32(header.slope) + np.float32(header.intercept)
+    return values
 
 
 def _read(path: Path) -> tuple[NDArray[Any], Header]:
@@ -164,6 +185,31 @@ def _open(path: Path) -> IO[bytes] | gzip.GzipFile:
     return gzip.open(path, "rb") if _is_packed(path) else path.open("rb")
 
 
+def _first_block(path: Path) -> bytes:
+    """Return the unpacked header of a NIfTI file, and refuse by name whatever else the file is.
+
+    Raises:
+        ImageError: the file is something else, or not packed as its name says.
+        OSError, EOFError, zlib.error: the file is damaged.
+    """
+    with path.open("rb") as stream:
+        block = stream.read(NEEDED_BYTES)
+    if block.startswith(GZIP):
+        if not _is_packed(path):
+            what = f"{path.name} is gzipped, which its name does not say."
+            raise ImageError(what, "Rename it so that it ends in .nii.gz, or unpack it.")
+        with _open(path) as stream:
+            block = stream.read(NEEDED_BYTES)
+    elif _is_packed(path) and is_nifti(block):
+        what = f"{path.name} is not gzipped; it could be read as {path.name.removesuffix('.gz')}."
+        raise ImageError(what, "Rename it so that it ends in .nii, or gzip it.")
+    if not is_nifti(block):
+        kind = kind_of(block)
+        name, remedy = ("no NIfTI file", "Export it as .nii or .nii.gz.") if kind is None else kind
+        raise ImageError(f"{path.name} is {name}.", remedy)
+    return block
+
+
 def _parse(path: Path, block: bytes) -> Header:
     import nibabel as nib
 
@@ -171,8 +217,8 @@ def _parse(path: Path, block: bytes) -> Header:
     if magic[0] == b"ni1\0" or magic[1] == b"ni2\0":
         what = f"{path.name} is a header whose voxels lie in another file."
         raise ImageError(what, "Export it as one .nii or .nii.gz file.")
-    if magic[0] != b"n+1\0" and (magic[1] != b"n+2\0" or len(block) < HEADER_BYTES):
-        raise ImageError(f"{path.name} is no NIfTI file.", "Export it as .nii or .nii.gz.")
+    if magic[0] != b"n+1\0" and len(block) < NEEDED_BYTES:
+        raise ImageError(f"{path.name} ends within its header.", "Copy or export it again.")
     try:
         if magic[0] == b"n+1\0":
             raw: Any = nib.Nifti1Header(block[:348], check=False)  # type: ignore[no-untyped-call]
@@ -201,6 +247,7 @@ def _checked(path: Path, raw: Any) -> Header:
         shape=shape,
         affine=_affine(path, raw),
         oriented=bool(raw["sform_code"] > 0 or raw["qform_code"] > 0),
+        forms_apart_mm=_forms_apart(raw, shape),
         dtype=dtype,
         offset=offset,
         bytes=size,
@@ -235,3 +282,11 @@ def _affine(path: Path, raw: Any) -> NDArray[np.float64]:
         what = f"{path.name} has voxels of {shown} mm, or axes that span no volume."
         raise ImageError(what, "Correct the header's affine.")
     return affine
+
+
+def _forms_apart(raw: Any, shape: tuple[int, int, int]) -> float:
+    """Return the millimetres that lie between the places of one corner by sform and qform; 0 unless both are stated."""
+    if raw["sform_code"] <= 0 or raw["qform_code"] <= 0:
+        return 0.0
+    places = corners(shape, raw.get_sform()) - corners(shape, raw.get_qform())
+    return float(np.linalg.norm(places, axis=1).max())

@@ -37,8 +37,8 @@ VOLUMES = ("pet", "ct", "mask")
 
 def prepared(seed: int, patients: int, folder: Path) -> Cohort:
     """Return the first centre of a phantom on the grid of ``quick``."""
-    size = PhantomSize(train=patients, external=8, event_rate=0.45, external_event_rate=0.6)
-    source, _ = phantom_cohorts(size, 32, seed=seed)
+    size = PhantomSize(train=patients, external=8, event_rate=0.45, external_event_rate=0.6, seed=seed)
+    source, _ = phantom_cohorts(size, 32)
     grid, store, subjects = plan_grid((128, 128, 112), 32), VolumeStore(folder / str(seed)), []
     for subject in source.cohort.subjects:
         point = reference_point(subject, source.cohort.channels, "centre")

@@ -11,9 +11,10 @@ from survbench.evaluation.gather import Gathered
 from survbench.evaluation.learning import verdicts
 from survbench.evaluation.sample import Measured, Sample, fold_concordance, measure
 from survbench.evaluation.scores import scores
+from survbench.findings import grouped
 from survbench.io.files import finite
 from survbench.io.layout import CURVE_SOURCES
-from survbench.leaderboard.board.cautions import cautions
+from survbench.leaderboard.board.checks import Measurements, board_findings
 from survbench.leaderboard.board.contrast_rows import contrast_rows
 from survbench.leaderboard.board.rows import Board, Row
 from survbench.plan.study import Study
@@ -55,6 +56,7 @@ def board_of(study: Study, measured: Measured) -> Board:
         rows.update({n: _with_external(rows[n], outside) for n in outside.names})
     excluded = 0 if inside is None else inside.boot.excluded
     excluded_outside = 0 if outside is None else outside.boot.excluded
+    of = Measurements(study, results, excluded, excluded_outside)
     return Board(
         cohort=study.cohort,
         external=study.external,
@@ -71,7 +73,7 @@ def board_of(study: Study, measured: Measured) -> Board:
         pairs=pairs,
         tie_groups=groups,
         contrasts=() if inside is None else contrast_rows(results.methods, inside, outside),
-        warnings=cautions(study, results, excluded=excluded, excluded_outside=excluded_outside),
+        findings=(*study.findings, *(group.stated("board") for group in grouped(board_findings(of)))),
     )
 
 

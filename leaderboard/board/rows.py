@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from survbench.evaluation.all_pairs import PairMatrix
+from survbench.findings import Stated
 
-BOARD_SCHEMA = 1
+BOARD_SCHEMA = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,6 +152,7 @@ class Board:
         pairs: every ranked method against every other.
         tie_groups: runs of the ranking in which no two methods are told apart by ``pairs.p_holm``; they overlap.
         contrasts: the paper's, whose methods are on the board.
+        findings: what is wrong with the cohorts, or to be known of them and of the board.
     """
 
     cohort: Mapping[str, Any]
@@ -168,4 +170,9 @@ class Board:
     pairs: PairMatrix = field(default_factory=PairMatrix)
     tie_groups: tuple[tuple[str, ...], ...] = ()
     contrasts: tuple[ContrastRow, ...] = ()
-    warnings: tuple[str, ...] = ()
+    findings: tuple[Stated, ...] = ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is to be known of the cohorts and of the board, in sentences."""
+        return tuple(finding.sentence for finding in self.findings)

@@ -144,7 +144,7 @@ def _methods(board: Board, study: Study, tag: str) -> Table:
             *([f"Below the paper's rows, not in the paper: {'; '.join(r.title for r in others)}."] if others else []),
             _made_under(board),
             OTHERS,
-            *board.warnings,
+            *board.notes,
         ),
     )
 
@@ -205,7 +205,7 @@ def _contrasts(board: Board) -> Table:
             *_few_events(board),
             _made_under(board),
             OTHERS,
-            *board.warnings,
+            *board.notes,
         ),
         left=2,
     )
@@ -242,7 +242,7 @@ def _pairs(board: Board) -> Table:
             "All pairs: of all ranked methods, whatever their group. With more methods a Holm p is larger or the same.",
             "p: paired infinitesimal jackknife. Methods stand in the order of C; columns have their numbers.",
             _made_under(board),
-            *board.warnings,
+            *board.notes,
         ),
     )
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from survbench.evaluation.all_pairs import PairMatrix
 from survbench.evaluation.learning import VERDICTS
+from survbench.findings import Stated
 from survbench.io.files import rounded, write_text
 from survbench.leaderboard.board.rows import BOARD_SCHEMA, Board, ContrastRow, Row
 from survbench.leaderboard.site.board_page import html
@@ -63,7 +64,8 @@ def read_board(path: Path) -> Board:
     del raw["schema"]
     rows = tuple(Row(**{"is_reference": row.pop("reference"), **row}) for row in raw.pop("rows"))
     contrasts = tuple(ContrastRow(**row) for row in raw.pop("contrasts"))
-    return Board(rows=rows, contrasts=contrasts, pairs=PairMatrix(**raw.pop("pairs")), **raw)
+    findings = tuple(Stated(**finding) for finding in raw.pop("findings"))
+    return Board(rows=rows, contrasts=contrasts, findings=findings, pairs=PairMatrix(**raw.pop("pairs")), **raw)
 
 
 def json_text(board: Board) -> str:
@@ -97,7 +99,7 @@ def markdown(board: Board) -> str:
         ),
         "",
     ]
-    lines += [f"- {plain(warning)}" for warning in board.warnings]
+    lines += [f"- {plain(note)}" for note in board.notes]
     lines += [f"- `{row.method}` {row.status}: {plain(row.reason)}" for row in board.rows if row.reason]
     lines += [f"- `{row.method}` has no p: {plain(row.reasons['p'])}." for row in board.rows if "p" in row.reasons]
     lines += [

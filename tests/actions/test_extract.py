@@ -56,7 +56,7 @@ def test_a_patient_that_fails_is_named_and_the_rest_goes_on(tmp_path):
     found = extracted(folder, tmp_path / "out")
     assert list(found.extractions) == ["P00", "P02", "P03"]
     assert list(found.failed) == ["P01"]
-    assert "the mask is empty" in found.failed["P01"]
+    assert found.failed["P01"] == "The mask is empty."
 
 
 def test_a_cohort_of_which_nothing_can_be_extracted_is_an_error(tmp_path):

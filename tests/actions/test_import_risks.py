@@ -100,7 +100,7 @@ def test_folds_may_have_other_names(put, store):
 
 def test_the_board_says_that_risks_are_imported(put, store):
     board = build_board(put(["id,risk", *inside()]), store)
-    assert any("Imported risks (in-r)" in warning for warning in board.warnings)
+    assert any("Imported risks (in-r)" in note for note in board.notes)
     assert json_text(board) == json_text(build_board(put(["id,risk", *inside()]), store))
 
 

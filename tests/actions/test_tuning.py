@@ -73,8 +73,8 @@ def test_tuning_the_published_way_is_one_search_on_the_test_folds_and_called_opt
     (job,) = [j for j in planned.to_do if j["kind"] == "tune"]
     assert [split["validation"] for split in job["splits"]] == [sorted(f) for f in planned.study.protocol["folds"]]
     result = run_study(request_for(tmp_path, "paper"), Silent())
-    assert any("optimistic" in warning for warning in result.board.warnings)
-    assert not any("optimistic" in warning for warning in nested[1].board.warnings)
+    assert any("optimistic" in note for note in result.board.notes)
+    assert not any("optimistic" in note for note in nested[1].board.notes)
     folder = result.study.folder(tmp_path)
     assert "tuned on the test folds, as published, 6 trials" in (folder / "leaderboard.md").read_text()
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from survbench.evaluation.gather import gather
 from survbench.leaderboard.board.build import build_board
-from survbench.leaderboard.board.cautions import cautions
+from survbench.leaderboard.board.checks import Measurements, board_findings
 from survbench.runs.store import Store
 from toy_board import FAIR, GOOD, rows
 from toy_study import EVENT, FOLD, IDS, OUTSIDE, TIME, figures, method, outcomes, study
@@ -22,7 +22,7 @@ def store(tmp_path):
 def test_the_board_says_what_limits_it(store):
     network = method(store, "net", np.stack([GOOD, FAIR]), description={"parameters": 5})
     board = build_board(study([network], external=False, selection="paper"), store)
-    whole = " ".join(board.warnings)
+    whole = " ".join(board.notes)
     assert "6 steps instead of the published 15,000" in whole
     assert "optimistic" in whole
     assert "One seed per method" in whole
@@ -32,7 +32,7 @@ def test_the_board_says_what_limits_it(store):
 
 def test_the_board_says_what_the_numbers_rest_on(store):
     entries = [method(store, "free", GOOD), replace(method(store, "masked", FAIR), needs_mask=True)]
-    whole = " ".join(build_board(study(entries, external=False), store).warnings)
+    whole = " ".join(build_board(study(entries, external=False), store).notes)
     assert "1 of 2 methods predict from the manual tumour mask" in whole
     least = min(int(EVENT[k == FOLD].sum()) for k in range(3))
     assert f"A fold has only {least} events" in whole
@@ -46,15 +46,19 @@ def test_resamples_without_a_comparable_pair_are_counted(store, monkeypatch):
     monkeypatch.setattr(toy_study, "outcomes", lambda ids: (outcomes(ids)[0], rare[: len(ids)]))
     board = build_board(study([method(store, "m", GOOD)], external=False), store)
     assert 0 < board.excluded_resamples < board.resamples
-    assert f"{board.excluded_resamples} resamples had a fold without a comparable pair" in " ".join(board.warnings)
+    assert f"{board.excluded_resamples} resamples had a fold without a comparable pair" in " ".join(board.notes)
+
+
+def findings(of, store):
+    return board_findings(Measurements(of, gather(of, store), excluded=0, excluded_outside=0))
 
 
 def said(of, store):
-    return " ".join(cautions(of, gather(of, store), excluded=0, excluded_outside=0))
+    return " ".join(finding.cause for finding in findings(of, store))
 
 
 def test_a_board_with_nothing_to_warn_of_says_nothing(store, monkeypatch):
-    monkeypatch.setattr("survbench.leaderboard.board.cautions.FEW_EVENTS", 1)
+    monkeypatch.setattr("survbench.leaderboard.board.checks.FEW_EVENTS", 1)
     entries = [method(store, "radiomics-lasso-cox", FAIR), method(store, "good", GOOD, description={"parameters": 5})]
     assert said(study(entries, external=False, training={"steps": 15_000, "batch_size": 8}), store) == ""
 
@@ -114,13 +118,11 @@ def test_fits_that_have_not_learned_and_over_fitted_ones_are_counted_and_named_i
         method(store, "heart", lots, learning=[[figures(1.0)] * 3]),
         method(store, "marker", GOOD),
     ]
-    warnings = cautions(made := study(entries, external=False), gather(made, store), excluded=0, excluded_outside=0)
-    (idle,) = [w for w in warnings if "have not learned" in w]
-    assert idle.startswith("3 of 8 fits of networks have not learned")
-    assert idle.endswith(": net 2 of 3, other 1 of 2.")
-    (lost,) = [w for w in warnings if "over-fitted" in w]
-    assert lost.startswith("3 of 8 fits of networks are over-fitted")
-    assert lost.endswith(": heart 3 of 3.")
+    by_code = {finding.code: finding.cause for finding in findings(study(entries, external=False), store)}
+    assert by_code["SB705"].startswith("3 of 8 fits that were checked were not shown to have learned")
+    assert by_code["SB705"].endswith(": net 2 of 3, other 1 of 2.")
+    assert by_code["SB706"].startswith("3 of 8 fits that were checked are over-fitted")
+    assert by_code["SB706"].endswith(": heart 3 of 3.")
 
 
 def test_fits_that_were_not_checked_are_not_spoken_of(store):

@@ -1,0 +1,63 @@
+"""Checks of where images lie in space."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from survbench.datasets.cards.card import CohortCard
+from survbench.datasets.checks.evidence import PatientCheck
+from survbench.datasets.checks.facts import PatientFacts
+from survbench.findings import Check, Finding
+
+FORMS_APART = 0.25
+"""Part of a voxel by which sform and qform may place a corner apart: both are rounded."""
+
+
+class Misplaced(Check):
+    """A mask lies on the grid of no image, or two images of a patient do not overlap in space.
+
+    A mask lies on an image's grid where each of its voxels coincides with one of the image's, in whatever order they
+    are stored; it is read in the image's order.
+    """
+
+    code = "SB403"
+    severity = "error"
+    part = "images"
+    title = "Images of a patient do not fit together"
+
+
+class NoOrientation(PatientCheck):
+    """The header of a file states no orientation (its sform and qform codes are 0), so left and right are a guess."""
+
+    code = "SB404"
+    severity = "warning"
+    part = "images"
+    title = "Files state no orientation"
+    remedy = "Left and right are guessed; export with an orientation."
+
+    def of_patient(self, _card: CohortCard, facts: PatientFacts) -> Iterator[Finding]:
+        """See :class:`PatientCheck`."""
+        if not all(facts.files[name].oriented for name in facts.images):
+            yield self.finding("Files state no orientation (sform and qform codes are 0).")
+
+
+class FormsDiffer(PatientCheck):
+    """The header of a file places the image in space twice, by its sform and by its qform, and differently.
+
+    The sform is used. A program that goes by the qform, and many do, shows the image or draws the mask elsewhere.
+    """
+
+    code = "SB416"
+    severity = "warning"
+    part = "images"
+    title = "sform and qform of a file differ"
+    remedy = "The sform is used. See that image and mask lie on each other by it, and write both alike."
+    counts = "files"
+
+    def of_patient(self, _card: CohortCard, facts: PatientFacts) -> Iterator[Finding]:
+        """See :class:`PatientCheck`."""
+        for name, file in facts.files.items():
+            if file.forms_apart_mm > FORMS_APART * file.voxel_mm:
+                yield self.finding(
+                    "sform and qform of a file differ.", detail=f"{name} by {file.forms_apart_mm:.3g} mm"
+                )

@@ -1,0 +1,285 @@
+"""Checks of the numbers in images: their unit, and what was not scanned."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from survbench.datasets.cards.card import CohortCard
+from survbench.datasets.checks.evidence import CohortCheck, Evidence, PatientCheck
+from survbench.datasets.checks.facts import ImageFacts, PatientFacts
+from survbench.findings import Finding
+from survbench.statistics.metrics import concordance_index
+
+PADDING_SPREAD = 0.05
+"""Difference of the scanned share between patients that is worth a warning."""
+AIR, SOFT_TISSUE = -400.0, 100.0
+"""HU that a CT reaches at least: down to air, and up to soft tissue."""
+MAX_SUV = 200.0
+DENSE, THIN = 700.0, -850.0
+"""HU above which the median of a body cannot lie, nor that of a tumour below."""
+SHARE = 1e-3
+"""Share of an image from which padding is worth a word: noise in air goes below -1024, too."""
+FACTOR = 3.0
+"""How far, as a factor, the typical PET of a group must lie from that of the others."""
+GAP = 1.8
+"""Factor between the nearest patients of two groups that are told apart by their values alone."""
+
+
+class ConstantImage(PatientCheck):
+    """All voxels of an image have one value."""
+
+    code = "SB406"
+    severity = "error"
+    part = "images"
+    title = "An image is constant"
+    remedy = "Export it again."
+
+    def of_patient(self, _card: CohortCard, facts: PatientFacts) -> Iterator[Finding]:
+        """See :class:`PatientCheck`."""
+        for name, image in facts.images.items():
+            if image.low == image.high:
+                yield self.finding(f"{name} is constant.", detail=f"{image.low:g}")
+
+
+class NotSuv(PatientCheck):
+    """A PET below -1 or above 200 is no SUV: it may be a CT, or activity in Bq/ml."""
+
+    code = "SB407"
+    severity = "error"
+    part = "images"
+    title = "A PET is not in SUV"
+
+    def of_patient(self, _card: CohortCard, facts: PatientFacts) -> Iterator[Finding]:
+        """See :class:`PatientCheck`."""
+        for name, image in facts.images.items():
+            if image.modality != "PET" or image.low == image.high:
+                continue
+            if image.low < -1:
+                cause, detail = f"{name} goes below -1; SUV is not negative. Is it a CT?", f"down to {image.low:.0f}"
+                yield self.finding(cause, detail=detail, remedy="Correct the pattern, or give SUV.")
+            elif image.high > MAX_SUV:
+                cause, detail = f"{name} is no SUV; it may be in Bq/ml.", f"up to {image.high:.0f}"
+                yield self.finding(cause, detail=detail, remedy="Convert it to SUV by body weight.")
+
+
+class NotHounsfield(PatientCheck):
+    """A CT that does not reach from air (-400 HU) to soft tissue (100 HU) is not in HU, or is no CT."""
+
+    code = "SB408"
+    severity = "warning"
+    part = "images"
+    title = "A CT is unlike HU"
+    remedy = "Correct the file pattern, or rescale to HU."
+
+    def of_patient(self, _card: CohortCard, facts: PatientFacts) -> Iterator[Finding]:
+        """See :class:`PatientCheck`."""
+        for name, image in facts.images.items():
+            if image.modality != "CT" or image.low == image.high or _shifted(image):
+                continue
+            no_air = image.low > AIR and not image.absent
+            if no_air or image.high < SOFT_TISSUE:
+                detail = f"{image.low:.0f} to {image.high:.0f}"
+                yield self.finding(f"{name} is unlike HU. Is it a PET?", detail=detail)
+
+
+class ShiftedHounsfield(PatientCheck):
+    """A CT has the shape of HU, but lies 1000 or 1024 too high or too low: its rescale intercept was lost on the way to
+    NIfTI, or applied twice.
+
+    Air is -1000 HU and stands around a scan that is smaller than the field of view, so what is shifted does not meet
+    what stands around it.
+    """
+
+    code = "SB413"
+    severity = "warning"
+    part = "images"
+    title = "A CT is shifted against HU"
+
+    def of_patient(self, _card: CohortCard, facts: PatientFacts) -> Iterator[Finding]:
+        """See :class:`PatientCheck`."""
+        for name, image in facts.images.items():
+            where = _shifted(image)
+            if where == "high":
+                cause = f"{name} lies 1024 or 1000 above HU: the intercept was lost."
+                remedy = "Subtract 1024 if air is 24 in the file, 1000 if it is 0; or convert from DICOM again."
+                yield self.finding(cause, detail=f"the median inside the body is {image.typical:.0f}", remedy=remedy)
+            elif where == "low":
+                cause = f"{name} lies 1024 or 1000 below HU: the intercept was subtracted twice."
+                remedy = "Add 1024 (or 1000), or convert from DICOM again."
+                yield self.finding(cause, detail=f"the median inside the mask is {image.in_mask:.0f}", remedy=remedy)
+
+
+def _shifted(image: ImageFacts) -> str:
+    """Return whether a CT lies too high or too low, or ""."""
+    if image.modality == "CT" and image.typical is not None and image.typical > DENSE:
+        return "high"
+    thin = image.in_mask is not None and image.in_mask < THIN
+    return "low" if image.modality == "CT" and thin and image.below > SHARE else ""
+
+
+class PaddedCt(PatientCheck):
+    """A CT holds numbers below -1024, which are no HU: programs write -2000 or -3024 where nothing was scanned.
+
+    They are read as not scanned (-1000 HU, as air), so they neither reach features nor the networks' z-score.
+    """
+
+    code = "SB412"
+    severity = "warning"
+    part = "images"
+    title = "A CT is padded with numbers that are no HU"
+    remedy = "They are read as not scanned (-1000 HU); nothing to do if they lie outside of the body."
+
+    def of_patient(self, _card: CohortCard, facts: PatientFacts) -> Iterator[Finding]:
+        """See :class:`PatientCheck`."""
+        for name, image in facts.images.items():
+            if image.below >= SHARE:
+                detail = f"{100 * image.below:.2g} % of the voxels, down to {image.lowest:.0f}"
+                yield self.finding(f"{name} holds numbers below -1024, which are no HU.", detail=detail)
+
+
+class AbsentVoxels(PatientCheck):
+    """A file holds NaN where nothing was scanned: at the border of the image, not in its midst, and not in the mask.
+
+    It is read as air: 0 in a PET or MR, -1000 HU in a CT, 0 in a mask.
+    """
+
+    code = "SB414"
+    severity = "warning"
+    part = "images"
+    title = "A file holds NaN outside of what was scanned"
+    remedy = "It is read as not scanned (0 SUV, -1000 HU); nothing to do if it lies outside of the body."
+
+    def of_patient(self, card: CohortCard, facts: PatientFacts) -> Iterator[Finding]:
+        """See :class:`PatientCheck`."""
+        shares = {name: image.absent for name, image in facts.images.items() if not image.absent_in_mask}
+        if facts.mask is not None:
+            shares["mask"] = facts.mask.absent
+        none_in_mask = ", none in the mask" if card.mask is not None else ""
+        for name, share in shares.items():
+            if share > 0:
+                detail = f"{100 * share:.2g} % of the voxels{none_in_mask if name != 'mask' else ''}"
+                yield self.finding(f"{name} holds NaN outside of what was scanned.", detail=detail)
+
+
+class AbsentInMask(PatientCheck):
+    """An image holds NaN where the mask marks tumour."""
+
+    code = "SB415"
+    severity = "error"
+    part = "images"
+    title = "An image holds NaN inside the mask"
+    remedy = "Export the image again, or check where the mask lies."
+
+    def of_patient(self, _card: CohortCard, facts: PatientFacts) -> Iterator[Finding]:
+        """See :class:`PatientCheck`."""
+        for name, image in facts.images.items():
+            if image.absent_in_mask:
+                yield self.finding(f"{name} is NaN inside the mask.", detail=f"{image.absent_in_mask:,} voxels")
+
+
+class PaddingRanksPatients(CohortCheck):
+    """The share of the field of view that was scanned differs between patients: a network can learn the tumour's size,
+    or the scanner, from the padding.
+    """
+
+    code = "SB409"
+    severity = "warning"
+    part = "images"
+    title = "The scanned share differs between patients"
+    remedy = "Networks may learn the padding; compare with the reference row 'padding'."
+
+    def find(self, evidence: Evidence) -> Iterator[Finding]:
+        """See :class:`CohortCheck`."""
+        cohort = evidence.cohort
+        rows = [n for n, i in enumerate(cohort.ids) if i in evidence.facts]
+        shares = np.array([evidence.facts[cohort.ids[n]].scanned for n in rows])
+        if len(shares) < 2 or np.ptp(shares) < PADDING_SPREAD:
+            return
+        c = concordance_index(cohort.time[rows], cohort.event[rows], shares).value
+        ranks = "" if np.isnan(c) else f" and alone ranks patients with C = {c:.2f}"
+        what = f"The scanned share of the field of view goes from {shares.min():.2f} to {shares.max():.2f}{ranks}."
+        yield self.finding(what)
+
+
+class PetOfAnotherUnit(CohortCheck):
+    """The PET of one centre, or of some patients, is typically three times that of the others or more: one of the two
+    may not be in SUV, but in SUV by another norm, in kBq/ml, or scaled.
+
+    Compared is the median inside the body, in logarithms: first that of each centre with at least two patients with the
+    median of the other centres, then, relative to their centre, patients that a wide gap separates from the others.
+    """
+
+    code = "SB411"
+    severity = "warning"
+    part = "images"
+    title = "The PET of some patients may have another unit"
+    remedy = "Is one of them not in SUV? Convert all to SUV by body weight."
+
+    def find(self, evidence: Evidence) -> Iterator[Finding]:
+        """See :class:`CohortCheck`."""
+        for channel in evidence.cohort.channels:
+            typical: dict[str, dict[str, float]] = {}
+            for subject in evidence.cohort.subjects:
+                facts = evidence.facts.get(subject.id)
+                image = facts and facts.images[channel]
+                if image and image.modality == "PET" and image.typical is not None and image.typical > 0:
+                    typical.setdefault(subject.centre, {})[subject.id] = float(np.log(image.typical))
+            yield from self._of_channel(channel, typical)
+
+    def _of_channel(self, channel: str, typical: dict[str, dict[str, float]]) -> Iterator[Finding]:
+        """Judge logarithms of the typical value, by centre and patient."""
+        cause = f"The typical value of {channel} (median inside the body)"
+        middle = {centre: float(np.median(list(own.values()))) for centre, own in typical.items() if len(own) > 1}
+        odd = _odd_centres(middle)
+        usual = {centre: m for centre, m in middle.items() if centre not in odd}
+        base = float(np.median(list(usual.values()))) if usual else 0.0
+        for centre in odd:
+            times = _times(middle[centre] - base)
+            yield self.finding(f"{cause} of centre {centre} is {times} that of {', '.join(sorted(usual))}.")
+        values = {
+            name: value - (middle[centre] - base if centre in odd else 0.0)
+            for centre, own in typical.items()
+            for name, value in own.items()
+        }
+        for name, distance in _odd_patients(values).items():
+            yield self.finding(
+                f"{cause} is far from that of the others.", subject=name, detail=f"{_times(distance)} theirs"
+            )
+
+
+def _odd_centres(middle: dict[str, float]) -> list[str]:
+    """Return the centres whose value (a logarithm) lies far from the median of the others, the farthest first. Of two
+    sides of the same size it is the higher.
+    """
+    odd: list[str] = []
+    overall = np.median(list(middle.values())) if middle else 0.0
+    for centre in sorted(middle, key=lambda c: (-round(abs(middle[c] - overall), 9), -middle[c])):
+        others = [m for c, m in middle.items() if c != centre and c not in odd]
+        if others and abs(middle[centre] - np.median(others)) >= np.log(FACTOR):
+            odd.append(centre)
+    return odd
+
+
+def _odd_patients(values: dict[str, float]) -> dict[str, float]:
+    """Return the patients whose value (a logarithm) lies far from that of the others and apart from it, by a wide gap,
+    with the distance of each.
+    """
+    odd: list[str] = []
+    rest = sorted(values, key=lambda name: values[name])
+    while len(rest) > 2:
+        ordered = np.array([values[name] for name in rest])
+        cut = int(np.argmax(np.diff(ordered))) + 1
+        wide = ordered[cut] - ordered[cut - 1] >= np.log(GAP)
+        if not wide or np.median(ordered[cut:]) - np.median(ordered[:cut]) < np.log(FACTOR):
+            break
+        few, rest = (rest[:cut], rest[cut:]) if cut < len(rest) - cut else (rest[cut:], rest[:cut])
+        odd += few
+    base = float(np.median([values[name] for name in rest])) if rest else 0.0
+    return {name: values[name] - base for name in sorted(odd)}
+
+
+def _times(distance: float) -> str:
+    """Return a difference of logarithms as words."""
+    factor = float(np.exp(abs(distance)))
+    return f"{factor:.2g} times" if distance > 0 else f"1/{factor:.2g} of"

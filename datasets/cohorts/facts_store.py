@@ -1,0 +1,46 @@
+"""Facts of patients in the output folder, under the content of their files: what was measured is not read again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from survbench.cohort import Subject
+from survbench.datasets.cards.card import CohortCard
+from survbench.datasets.checks.facts import PatientFacts
+from survbench.io.files import write_json
+from survbench.io.hashing import digest
+
+FACTS_VERSION = 1
+"""Part of the key: raise it when what is measured changes."""
+
+
+def facts_key(card: CohortCard, subject: Subject) -> str:
+    """Return the content key of a patient's facts: the files, and what of the card decides how they are measured."""
+    volumes = {name: volume.fingerprint() for name, volume in subject.volumes.items()}
+    modalities = {name: channel.modality for name, channel in card.images.items()}
+    return digest([FACTS_VERSION, volumes, modalities, card.field_of_view_mm, card.reference])
+
+
+def has_facts(out: Path, key: str) -> bool:
+    """Say whether facts are stored."""
+    return _path(out, key).is_file()
+
+
+def read_facts(out: Path, key: str) -> PatientFacts | None:
+    """Return stored facts, or None where there are none or they are damaged."""
+    try:
+        return PatientFacts.from_json(json.loads(_path(out, key).read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def write_facts(out: Path, key: str, facts: PatientFacts) -> None:
+    """Store facts."""
+    path = _path(out, key)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_json(path, facts.to_json())
+
+
+def _path(out: Path, key: str) -> Path:
+    return out / "cache" / "facts" / key[:2] / f"{key}.json"

@@ -1,0 +1,199 @@
+"""A patient's volumes read once: the facts that checks judge, and the voxels that are prepared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+from survbench.cohort import Subject
+from survbench.datasets.cards.card import CohortCard
+from survbench.datasets.checks.facts import KEPT_LEVELS, FileFacts, ImageFacts, MaskFacts, PatientFacts
+from survbench.datasets.checks.intensities import AIR
+from survbench.datasets.preprocessing.grid import plan_grid, reference_point
+from survbench.datasets.readers.errors import ImageError
+from survbench.datasets.readers.folder import unreadable
+from survbench.datasets.readers.intensities import ImageReading
+from survbench.datasets.readers.labels import MaskReading
+from survbench.datasets.readers.nifti import NiftiFile, read_header
+from survbench.findings import Finding
+from survbench.volume import FILL, Volume
+
+Readings = Mapping[str, ImageReading | MaskReading]
+COARSE_GRID = 32
+"""Voxels, along the longest side, of the grid on which padding and typical values are looked for."""
+NO_HU = 300.0
+"""HU that cannot lie midway between the thin and the dense parts of a body: beyond it a CT is shifted."""
+SAME_VALUES = 0.99
+"""Share of a mask's numbers that are an image's where it was made from the image."""
+
+
+def read_volumes(subject: Subject) -> tuple[Readings, list[Finding]]:
+    """Read a patient's volumes; return what could be read, by name, and what is wrong with the other files."""
+    readings: dict[str, ImageReading | MaskReading] = {}
+    found = []
+    for name, volume in subject.volumes.items():
+        try:
+            readings[name] = _read(volume)
+        except ImageError as error:
+            found.append(unreadable(subject.id, error))
+    return readings, found
+
+
+def in_memory(subject: Subject, readings: Readings) -> Subject:
+    """Return a patient whose volumes give the voxels that were read."""
+    volumes = {
+        name: replace(volume, loader=lambda voxels=readings[name].voxels: voxels)  # type: ignore[misc]
+        for name, volume in subject.volumes.items()
+    }
+    return replace(subject, volumes=volumes)
+
+
+def measure(card: CohortCard, subject: Subject, readings: Readings) -> PatientFacts:
+    """Return the facts of a patient whose volumes were all read; the card has images."""
+    images = {name: reading for name in card.images if isinstance(reading := readings[name], ImageReading)}
+    mask = readings.get("mask")
+    world = _places(subject.volumes["mask"], mask.voxels) if isinstance(mask, MaskReading) else None
+    points = _coarse_points(card, subject)
+    values = {name: _sample(subject.volumes[name], reading.voxels, points) for name, reading in images.items()}
+    scanned = [np.isfinite(v) & (v != FILL[card.images[name].modality]) for name, v in values.items()]
+    bodies = _bodies(card, values)
+    return PatientFacts(
+        files={name: _of_file(volume) for name, volume in subject.volumes.items()},
+        images={
+            name: _of_image(subject.volumes[name], reading, values[name][bodies[name]], world)
+            for name, reading in images.items()
+        },
+        mask=_of_mask(card, subject, mask, images, world) if isinstance(mask, MaskReading) else None,
+        scanned=float(np.any(scanned, axis=0).mean()),
+    )
+
+
+def _read(volume: Volume) -> ImageReading | MaskReading:
+    if isinstance(volume.loader, NiftiFile):
+        return volume.loader.read()
+    voxels = np.asarray(volume.voxels())
+    if volume.modality != "MASK":
+        return ImageReading(voxels, None, float(voxels.min()))
+    marked = int(np.count_nonzero(voxels))
+    levels, counts = ([1], [marked]) if marked else ([], [])
+    return MaskReading(voxels, "labels", np.array(levels, np.float32), np.array(counts, np.intp), voxels)
+
+
+def _of_file(volume: Volume) -> FileFacts:
+    if not isinstance(volume.loader, NiftiFile):
+        return FileFacts()
+    header = read_header(volume.loader.path)
+    return FileFacts(header.oriented, header.forms_apart_mm, min(volume.spacing))
+
+
+def _of_image(
+    volume: Volume, image: ImageReading, body: NDArray[np.float64], world: NDArray[np.float64] | None
+) -> ImageFacts:
+    """Return the facts of an image, with its values inside the body and the places of the mask's voxels."""
+    absent, known = image.absent, image.voxels if image.absent is None else image.voxels[~image.absent]
+    return ImageFacts(
+        modality=volume.modality,
+        low=float(known.min()),
+        high=float(known.max()),
+        lowest=image.lowest,
+        absent=0.0 if absent is None else float(absent.mean()),
+        absent_in_mask=0 if absent is None or world is None else int(np.nansum(_sample(volume, absent, world))),
+        below=image.below,
+        typical=_median(body),
+        in_mask=None if world is None else _median(_sample(volume, image.voxels, world)),
+    )
+
+
+def _of_mask(
+    card: CohortCard,
+    subject: Subject,
+    mask: MaskReading,
+    images: Mapping[str, ImageReading],
+    world: NDArray[np.float64] | None,
+) -> MaskFacts:
+    levels = [(float(value), int(count)) for value, count in zip(mask.levels, mask.counts, strict=True)]
+    return MaskFacts(
+        meaning=mask.meaning,
+        levels=tuple(levels[:KEPT_LEVELS]),
+        different=len(levels),
+        low=levels[0][0] if levels else 0.0,
+        high=levels[-1][0] if levels else 0.0,
+        voxels=0 if world is None else len(world),
+        share=0.0 if world is None else len(world) / mask.voxels.size,
+        outside=_outside(card, subject, world),
+        absent=0.0 if mask.absent is None else float(mask.absent.mean()),
+        equals=next((name for name, image in images.items() if _same_values(mask, image)), ""),
+    )
+
+
+def _same_values(mask: MaskReading, image: ImageReading) -> bool:
+    """Say whether what a mask marks are the values of an image; two labels may be those of any image."""
+    if len(mask.levels) <= 2 or mask.stored.shape != image.voxels.shape:
+        return False
+    marked = mask.stored != 0
+    return bool((mask.stored[marked] == image.voxels[marked]).mean() >= SAME_VALUES)
+
+
+def _outside(card: CohortCard, subject: Subject, world: NDArray[np.float64] | None) -> float:
+    """Return the share of the tumour outside the field of view."""
+    if card.field_of_view_mm is None or world is None or not len(world):
+        return 0.0
+    centre = np.asarray(reference_point(subject, tuple(card.images), card.reference))
+    inside = (np.abs(world - centre) <= np.asarray(card.field_of_view_mm) / 2).all(axis=1)
+    return 1 - float(inside.mean())
+
+
+def _bodies(card: CohortCard, values: Mapping[str, NDArray[np.float64]]) -> dict[str, NDArray[np.bool_]]:
+    """Return which points lie inside the body, for each channel: by the CT where there is one, otherwise those above
+    half of what is usual, whatever the unit.
+    """
+    ct = next((name for name, channel in card.images.items() if channel.modality == "CT"), None)
+    bodies = {}
+    for name, value in values.items():
+        if ct is not None:
+            bodies[name] = _dense(values[ct]) & np.isfinite(value)
+        else:
+            positive = value[value > 0]
+            bodies[name] = value > (positive.mean() / 2 if len(positive) else np.inf)
+    return bodies
+
+
+def _dense(values: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return where a CT is denser than air and lung, also of one that is shifted against HU."""
+    scanned = values[np.isfinite(values) & (values != FILL["CT"])]
+    middle = float(np.mean(np.percentile(scanned, [5, 95]))) if len(scanned) else AIR
+    return np.asarray(values > (middle if middle > NO_HU else AIR))
+
+
+def _coarse_points(card: CohortCard, subject: Subject) -> NDArray[np.float64]:
+    """Return world points, shape (n, 3), evenly over the field of view."""
+    if card.field_of_view_mm is None:
+        message = "a card with images has a field of view"
+        raise ValueError(message)
+    grid = plan_grid(card.field_of_view_mm, COARSE_GRID)
+    affine = grid.affine(reference_point(subject, tuple(card.images), card.reference))
+    points = np.stack(np.meshgrid(*[np.arange(n) for n in grid.shape], indexing="ij"), axis=-1).reshape(-1, 3)
+    return np.asarray(points @ affine[:3, :3].T + affine[:3, 3], dtype=np.float64)
+
+
+def _places(volume: Volume, marked: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return the world points, shape (n, 3), of the voxels that are marked."""
+    return np.asarray(np.argwhere(marked) @ volume.affine[:3, :3].T + volume.affine[:3, 3], dtype=np.float64)
+
+
+def _sample(volume: Volume, voxels: NDArray[np.generic], world: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the values of the voxels nearest to world points; NaN outside of the image."""
+    inverse = np.linalg.inv(volume.affine)
+    index = np.round(world @ inverse[:3, :3].T + inverse[:3, 3]).astype(np.intp)
+    inside = ((index >= 0) & (index < np.array(volume.shape))).all(axis=1)
+    values = np.full(len(world), np.nan)
+    i, j, k = index[inside].T
+    values[inside] = voxels[i, j, k]
+    return values
+
+
+def _median(values: NDArray[np.float64]) -> float | None:
+    known = values[np.isfinite(values)]
+    return float(np.median(known)) if len(known) else None

@@ -1,0 +1,105 @@
+"""The grids of a mask and an image: the same voxels in another order, or what differs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from survbench.volume import Volume
+
+TOLERANCE_MM = 0.1
+"""How far the same corner may lie apart in a mask and the image that it was drawn on."""
+SAME_DIGITS = 1e-6
+"""Millimetres, and parts of a unit vector, below which numbers of two headers are the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class AxisOrder:
+    """A way to store the same voxels.
+
+    Attributes:
+        axes: for each axis of the new array, the axis of the old one and whether it is reversed.
+    """
+
+    axes: tuple[tuple[int, bool], ...]
+
+    def shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
+        """Return the new shape of an array."""
+        x, y, z = (shape[axis] for axis, _ in self.axes)
+        return x, y, z
+
+    def turn(self, voxels: NDArray[Any]) -> NDArray[Any]:
+        """Return an array in the new order."""
+        turned = voxels.transpose([axis for axis, _ in self.axes])
+        return np.ascontiguousarray(turned[tuple(slice(None, None, -1 if back else 1) for _, back in self.axes)])
+
+    def affine(self, affine: NDArray[np.float64], shape: tuple[int, int, int]) -> NDArray[np.float64]:
+        """Return the affine of the turned array of an array of this shape."""
+        turn = np.zeros((4, 4))
+        turn[3, 3] = 1
+        for new, (old, back) in enumerate(self.axes):
+            turn[old, new] = -1 if back else 1
+            turn[old, 3] = shape[old] - 1 if back else 0
+        return np.asarray(affine @ turn, dtype=np.float64)
+
+
+AS_STORED = AxisOrder(((0, False), (1, False), (2, False)))
+
+
+def corners(shape: tuple[int, int, int], affine: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the world millimetres of the centres of the eight voxels at the corners, shape (8, 3)."""
+    index = np.array([[i, j, k, 1] for i in (0, 1) for j in (0, 1) for k in (0, 1)], dtype=np.float64)
+    index[:, :3] *= np.array(shape) - 1
+    return np.asarray((index @ np.asarray(affine, dtype=np.float64).T)[:, :3], dtype=np.float64)
+
+
+def order_of(mask: Volume, image: Volume) -> AxisOrder | None:
+    """Return how to turn a mask so that each voxel lies where the image has the voxel of the same index, or None where
+    no order does.
+    """
+    step = np.linalg.inv(image.affine[:3, :3]) @ mask.affine[:3, :3]  # image index per step of the mask's
+    signs = np.rint(step)
+    if (np.abs(signs).sum(axis=0) != 1).any() or (np.abs(signs).sum(axis=1) != 1).any():
+        return None
+    order = AxisOrder(tuple((int(np.argmax(np.abs(row))), bool(row.sum() < 0)) for row in signs))
+    if order.shape(mask.shape) != image.shape:
+        return None
+    places = corners(image.shape, order.affine(mask.affine, mask.shape))
+    apart = np.abs(places - corners(image.shape, image.affine)).max()
+    return order if apart <= TOLERANCE_MM else None
+
+
+def difference(mask: Volume, image: Volume) -> str:
+    """Return what differs between the grids of a mask and an image that are not the same, for a message."""
+    if sorted(mask.shape) != sorted(image.shape):
+        return f"{_by(mask.shape)} voxels, not {_by(image.shape)}"
+    found = []
+    axes = [[_direction(volume.affine[:3, axis]) for axis in range(3)] for volume in (mask, image)]
+    if axes[0] != axes[1]:
+        found.append(f"axes towards {', '.join(axes[0])}, not {', '.join(axes[1])}")
+    if not np.allclose(mask.spacing, image.spacing, rtol=0, atol=SAME_DIGITS):
+        found.append(f"spacing {_by(mask.spacing)} mm, not {_by(image.spacing)} mm")
+    elif axes[0] == axes[1] and not np.allclose(mask.affine[:3, :3], image.affine[:3, :3], rtol=0, atol=SAME_DIGITS):
+        found.append("axes of another direction")
+    if not np.allclose(mask.affine[:3, 3], image.affine[:3, 3], rtol=0, atol=SAME_DIGITS):
+        found.append(f"origin at {_point(mask)}, not at {_point(image)} mm")
+    # each corner of the mask to the nearest of the image: the order in which voxels are stored does not matter
+    between = corners(mask.shape, mask.affine)[:, None] - corners(image.shape, image.affine)[None]
+    apart = float(np.linalg.norm(between, axis=2).min(axis=1).max())
+    return f"{', '.join(found)}; corners up to {apart:.3g} mm apart"
+
+
+def _direction(column: NDArray[np.float64]) -> str:
+    """Return the direction of the body to which an axis points most nearly."""
+    axis = int(np.argmax(np.abs(column)))
+    return ("right", "front", "head")[axis] if column[axis] > 0 else ("left", "back", "feet")[axis]
+
+
+def _by(numbers: tuple[float, ...]) -> str:
+    return " x ".join(f"{n:.7g}" for n in numbers)
+
+
+def _point(volume: Volume) -> str:
+    return f"({', '.join(f'{mm:.7g}' for mm in volume.affine[:3, 3])})"

@@ -1,0 +1,79 @@
+"""What a file is that is not the NIfTI image its name promises, by its first bytes, and what to do about it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+NEEDED_BYTES = 540
+"""How much of a file its kind is told from: the longest NIfTI header."""
+GZIP = b"\x1f\x8b"
+
+
+class Kind(NamedTuple):
+    """What a file is, to follow "it is", and what to do."""
+
+    name: str
+    remedy: str
+
+
+_CONVERT = "Convert it to NIfTI, for example with SimpleITK or 3D Slicer."
+_UNPACK = "Unpack it, and give the image in it as .nii or .nii.gz."
+_ANALYZE = Kind("an ANALYZE header, whose orientation is not defined", "Convert it to NIfTI.")
+_MARKS = (
+    (0, b"version https://git-lfs", Kind("a pointer of Git LFS, not the image itself", "Run 'git lfs pull'.")),
+    (0, b"/annex/objects/", Kind("a pointer of git-annex, not the image itself", "Run 'git annex get'.")),
+    (0, b"NRRD", Kind("an NRRD file", _CONVERT)),
+    (0, b"PK\x03\x04", Kind("a zip archive", _UNPACK)),
+    (0, b"7z\xbc\xaf\x27\x1c", Kind("a 7z archive", _UNPACK)),
+    (0, b"Rar!", Kind("a RAR archive", _UNPACK)),
+    (0, b"BZh", Kind("packed with bzip2, not with gzip", _UNPACK)),
+    (0, b"\xfd7zXZ\0", Kind("packed with xz, not with gzip", _UNPACK)),
+    (0, b"\x28\xb5\x2f\xfd", Kind("packed with zstd, not with gzip", _UNPACK)),
+    (0, b"\x89HDF", Kind("an HDF5 file (MINC 2 or another)", _CONVERT)),
+    (0, b"CDF", Kind("a MINC file", _CONVERT)),
+    (0, b"\x93NUMPY", Kind("a NumPy array, which has no place in space", "Save it as NIfTI with its affine.")),
+    (0, b"\x89PNG", Kind("a PNG picture", "Give the 3-D image itself.")),
+    (0, b"\xff\xd8\xff", Kind("a JPEG picture", "Give the 3-D image itself.")),
+    (0, b"II*\0", Kind("a TIFF file", _CONVERT)),
+    (0, b"MM\0*", Kind("a TIFF file", _CONVERT)),
+    (0, b"%PDF", Kind("a PDF", "Give the image itself.")),
+    (128, b"DICM", Kind("a DICOM file", "Convert the series to NIfTI, for example with dcm2niix.")),
+    (257, b"ustar", Kind("a tar archive", _UNPACK)),
+    (0, b"\x5c\x01\0\0", _ANALYZE),
+    (0, b"\0\0\x01\x5c", _ANALYZE),
+)
+"""Positions, the bytes there, and what a file with them is. ANALYZE begins with the size of its header, 348, as NIfTI
+does, in either order of bytes; but has no mark of its own.
+"""
+_META_IMAGE = (b"ObjectType", b"NDims", b"DimSize")
+
+
+def is_nifti(block: bytes) -> bool:
+    """Say whether a file begins with a NIfTI header, of one file or of a pair."""
+    return block[344:348] in {b"n+1\0", b"ni1\0"} or block[4:8] in {b"n+2\0", b"ni2\0"}
+
+
+def kind_of(block: bytes) -> Kind | None:
+    """Return what a file is that begins with these bytes and is no NIfTI, or None where they tell nothing."""
+    for position, mark, kind in _MARKS:
+        if block[position:].startswith(mark):
+            return kind
+    if not any(block):
+        empty = "nothing but zeros, as an interrupted copy leaves it" if block else "empty"
+        return Kind(empty, "Copy or export it again.")
+    return _kind_of_text(block)
+
+
+def _kind_of_text(block: bytes) -> Kind | None:
+    start = block.lstrip(b"\xef\xbb\xbf \t\r\n")
+    if start[:1] == b"<" and any(word in start.lower() for word in (b"<html", b"<!doctype html", b"<head")):
+        return Kind("a web page: the download failed or needs a login", "Download the file again.")
+    if any(start.startswith(word) for word in _META_IMAGE):
+        return Kind("a MetaImage file (.mha, .mhd)", _CONVERT)
+    if all(byte in b"\t\r\n" or byte >= 32 for byte in block):
+        try:
+            text = block.decode("utf-8", errors="strict" if len(block) < NEEDED_BYTES else "ignore")
+        except UnicodeDecodeError:
+            return None
+        return Kind(f"text ({text[:30].strip()!r})", "Copy or export the image again.")
+    return None

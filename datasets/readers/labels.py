@@ -1,0 +1,91 @@
+"""From the numbers that a mask's file stores to the voxels of the tumour."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from survbench.datasets.checks.facts import FULL_SCALES, Meaning
+
+FEW_LEVELS = 4
+"""Up to so many different whole numbers are labels; more are told from grey values by how they lie."""
+MOST_LABELS = 200
+ALIKE = 0.75
+"""Share of neighbours that are equal inside of labels at least; grey values change from voxel to voxel."""
+MUCH, MIDDLE = 0.25, 0.5
+"""A soft mask marks little of the image, or hardly ever a value from a quarter to three quarters of the highest."""
+WHOLE = 1e-3
+"""How far a label may lie from a whole number, by the rounding of a slope."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MaskReading:
+    """A mask as it is used.
+
+    Attributes:
+        voxels: true inside the tumour.
+        meaning: what the file's numbers are.
+        levels: the different numbers above or below 0, ascending, shape (k,).
+        counts: how many voxels have each, shape (k,).
+        stored: the file's numbers.
+        absent: true where the file holds NaN that was read as 0; None where it holds none.
+    """
+
+    voxels: NDArray[np.bool_]
+    meaning: Meaning
+    levels: NDArray[np.float32]
+    counts: NDArray[np.intp]
+    stored: NDArray[np.float32]
+    absent: NDArray[np.bool_] | None = None
+
+
+def read_labels(stored: NDArray[np.float32], label: int | None, absent: NDArray[np.bool_] | None = None) -> MaskReading:
+    """Return the voxels that a file's numbers mark.
+
+    Without a label it is every number above 0. Numbers that are shares of a voxel are cut at half of the highest; the
+    highest is label 1 then, and where it is the only number and one of :data:`FULL_SCALES`.
+
+    Args:
+        stored: the file's numbers, finite.
+        label: the number that means tumour.
+        absent: where the file held NaN.
+    """
+    levels, counts = np.unique(stored[stored != 0], return_counts=True)
+    meaning = _meaning(stored, levels, counts)
+    if not len(levels):
+        voxels = np.zeros(stored.shape, dtype=bool)
+    elif meaning == "soft" and label in {None, 1, round(float(levels[-1]))}:
+        voxels = stored >= levels[-1] / 2
+    elif label is None or (label == 1 and len(levels) == 1 and levels[0] in FULL_SCALES):
+        voxels = stored > 0
+    else:
+        voxels = np.abs(stored - label) < 0.5 if meaning != "soft" else np.zeros(stored.shape, dtype=bool)
+    return MaskReading(voxels, meaning, levels, counts, stored, absent)
+
+
+def _meaning(stored: NDArray[np.float32], levels: NDArray[np.float32], counts: NDArray[np.intp]) -> Meaning:
+    if len(levels) < 2:
+        return "image" if len(levels) and levels[0] < 0 else "labels"
+    if levels[0] < 0:
+        return "image"
+    whole = bool((np.abs(levels - np.round(levels)) < WHOLE).all() and levels[0] >= 0.5)
+    high = float(levels[-1])
+    middle = counts[(levels > 0.25 * high) & (levels < 0.75 * high)].sum() / counts.sum()
+    scaled = high in FULL_SCALES and len(levels) > FEW_LEVELS and middle > 0
+    if scaled or (not whole and high <= 1 + WHOLE):
+        return "image" if counts.sum() > MUCH * stored.size and middle > MIDDLE else "soft"
+    if not whole or len(levels) > MOST_LABELS:
+        return "image"
+    return "image" if len(levels) > FEW_LEVELS and _alike(stored) < ALIKE else "labels"
+
+
+def _alike(stored: NDArray[np.float32]) -> float:
+    """Return which share of marked neighbours have the same number."""
+    pairs = same = 0
+    for axis in range(3):
+        a, b = np.delete(stored, -1, axis), np.delete(stored, 0, axis)
+        both = (a != 0) & (b != 0)
+        pairs += int(np.count_nonzero(both))
+        same += int(np.count_nonzero(a[both] == b[both]))
+    return same / pairs if pairs else 0.0

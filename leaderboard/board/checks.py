@@ -1,0 +1,312 @@
+"""Checks that a board makes of itself: what its rows do not say about budget, selection and data."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from survbench.evaluation.gather import Gathered, Results
+from survbench.evaluation.learning import verdicts
+from survbench.findings import Check, Finding, Severity
+from survbench.plan.study import Study
+from survbench.training import PUBLISHED_STEPS, Training
+
+FEW_EVENTS = 10
+"""Events below which the C-index of a fold, or of an external cohort, is called a coarse number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measurements:
+    """What a board is made of.
+
+    Attributes:
+        study: what was planned.
+        results: what its runs say.
+        excluded: resamples that were left out for all methods.
+        excluded_outside: the same for the external cohort.
+    """
+
+    study: Study
+    results: Results
+    excluded: int
+    excluded_outside: int
+
+    @property
+    def measured(self) -> list[Gathered]:
+        """The methods with risks, without reference rows."""
+        return [r for r in self.results.methods.values() if r.risk is not None and r.entry.family != "reference"]
+
+
+class BoardCheck(Check, ABC):
+    """A check that looks at a board as a whole; what it finds is to be known by whoever reads the rows."""
+
+    severity: ClassVar[Severity] = "note"
+    part = "board"
+
+    @abstractmethod
+    def find(self, of: Measurements) -> Iterable[Finding]:
+        """Return what is to be known; nothing where the rows say all."""
+
+
+class ShortTraining(BoardCheck):
+    """The profile trains networks for fewer steps than published: their rows do not judge the methods as published."""
+
+    code = "SB701"
+    title = "Networks are trained for fewer steps than published"
+
+    def find(self, of: Measurements) -> Iterator[Finding]:
+        """See :class:`BoardCheck`."""
+        training = Training.model_validate(of.study.profile["training"])
+        methods = of.results.methods.values()
+        # only networks count parameters
+        networks = any("parameters" in run.record["description"] for r in methods for run in r.runs)
+        on_networks = any(r.runs and r.entry.family == "deep-features" for r in methods)
+        if training.steps < PUBLISHED_STEPS and (networks or on_networks):
+            yield self.finding(
+                f"Profile '{of.study.profile['name']}' trains networks for {training.words}: their rows are no "
+                "statement about the methods as published."
+            )
+
+
+class SelectedOnTest(BoardCheck):
+    """``--selection paper`` chooses the checkpoint that is best on the test fold, as published."""
+
+    code = "SB702"
+    severity = "warning"
+    title = "Checkpoints are chosen on the test folds"
+
+    def find(self, of: Measurements) -> Iterator[Finding]:
+        """See :class:`BoardCheck`."""
+        if of.study.protocol["selection"] == "paper":
+            yield self.finding(
+                "Selection 'paper' chooses checkpoints on the test folds, as published: the C-index of networks is "
+                "optimistic."
+            )
+
+
+class TunedOnTest(BoardCheck):
+    """``--tune paper`` chooses the hyper-parameters that are best on the test folds, as published."""
+
+    code = "SB703"
+    severity = "warning"
+    title = "Hyper-parameters are chosen on the test folds"
+
+    def find(self, of: Measurements) -> Iterator[Finding]:
+        """See :class:`BoardCheck`."""
+        if of.study.protocol["tuning"] == "paper" and any(r.entry.tunes for r in of.results.methods.values()):
+            yield self.finding(
+                "Tuning 'paper' chooses hyper-parameters on the test folds, as published: C-indices of tuned methods "
+                "are optimistic; the external cohort's are not touched."
+            )
+
+
+class OneSeed(BoardCheck):
+    """With one seed, an interval says how much C varies with the patients, not how much with the training."""
+
+    code = "SB704"
+    title = "One seed per method"
+
+    def find(self, of: Measurements) -> Iterator[Finding]:
+        """See :class:`BoardCheck`."""
+        entries = [r.entry for r in of.results.methods.values()]
+        if int(of.study.protocol["seeds"]) == 1 and any(e.stochastic and e.family != "reference" for e in entries):
+            yield self.finding(
+                "One seed per method: intervals do not include the variance between training runs (--seeds 3 shows it)."
+            )
+
+
+class NotLearned(BoardCheck):
+    """Fits of which it was not shown that they have learned; see the page on learning in the documentation."""
+
+    code = "SB705"
+    severity = "warning"
+    title = "Fits were not shown to have learned"
+
+    def find(self, of: Measurements) -> Iterator[Finding]:
+        """See :class:`BoardCheck`."""
+        said = _share(of.results, "not_learned")
+        if said is not None:
+            yield self.finding(
+                f"{said[0]} that were checked were not shown to have learned (the C of their training patients is "
+                f"below the least C, or Dice within 0.05 of one constant mask): {said[1]}."
+            )
+
+
+class OverFitted(BoardCheck):
+    """Fits that have learned their training patients, and not what carries over to the test fold."""
+
+    code = "SB706"
+    severity = "warning"
+    title = "Fits are over-fitted"
+
+    def find(self, of: Measurements) -> Iterator[Finding]:
+        """See :class:`BoardCheck`."""
+        said = _share(of.results, "over_fitted")
+        if said is not None:
+            yield self.finding(
+                f"{said[0]} that were checked are over-fitted: what they have learned of their training patients fails "
+                f"on test patients: {said[1]}."
+            )
+
+
+class LeftOut(BoardCheck):
+    """``--skip-bad`` went on without patients that have problems."""
+
+    code = "SB707"
+    severity = "warning"
+    title = "Patients were left out"
+
+    def find(self, of: Measurements) -> Iterator[Finding]:
+        """See :class:`BoardCheck`."""
+        for name, cohort in (("cohort", of.study.cohort), ("external cohort", of.study.external or {})):
+            if cohort.get("left_out"):
+                ids = ", ".join(cohort["left_out"])
+                yield self.finding(f"Patients of the {name} with problems were left out (--skip-bad): {ids}.")
+
+
+class FewEventsInFold(BoardCheck):
+    """With fewer than 10 events in a fold its C-index is a coarse number, and the jackknife rejects too often."""
+
+    code = "SB708"
+    severity = "warning"
+    title = "A fold has few events"
+
+    def find(self, of: Measurements) -> Iterator[Finding]:
+        """See :class:`BoardCheck`."""
+        inside, outside = of.results.outcomes, of.results.external
+        if inside is not None:
+            events = min(int(inside.event[inside.fold == k].sum()) for k in np.unique(inside.fold))
+            if events < FEW_EVENTS:
+                yield self.finding(
+                    f"A fold has only {events} events; its C-index is a coarse number, and with so few the p of the "
+                    "jackknife is too small ('bench compare' permutes)."
+                )
+        if outside is not None and int(outside.event.sum()) < FEW_EVENTS:
+            yield self.finding(f"The external cohort has only {int(outside.event.sum())} events; read its intervals.")
+
+
+class SomeUseMasks(BoardCheck):
+    """Some methods predict from the manual tumour mask and others do without it, which is an advantage."""
+
+    code = "SB709"
+    title = "Some methods predict from the manual mask"
+
+    def find(self, of: Measurements) -> Iterator[Finding]:
+        """See :class:`BoardCheck`."""
+        masked, number = sum(r.entry.needs_mask for r in of.measured), len(of.measured)
+        if 0 < masked < number:
+            yield self.finding(
+                f"{masked} of {number} methods predict from the manual tumour mask (marked 'mask'); the others do "
+                "without it."
+            )
+
+
+class ConstantRisk(BoardCheck):
+    """A method gave every patient of a fold the same risk, so its C is 0.5 there: it found nothing."""
+
+    code = "SB710"
+    severity = "warning"
+    title = "A method gives all patients of a fold one risk"
+
+    def find(self, of: Measurements) -> Iterator[Finding]:
+        """See :class:`BoardCheck`."""
+        constant = [r.entry.name for r in of.measured if _is_constant(r, of.results)]
+        if constant:
+            yield self.finding(
+                f"{', '.join(constant)}: every patient of a fold got the same risk, so C is 0.5 there: the method "
+                "found nothing in this many training patients."
+            )
+
+
+class ImportedRisks(BoardCheck):
+    """Rows whose risks were made elsewhere."""
+
+    code = "SB711"
+    severity = "warning"
+    title = "Risks are imported"
+
+    def find(self, of: Measurements) -> Iterator[Finding]:
+        """See :class:`BoardCheck`."""
+        imported = [r.entry.name for r in of.measured if r.entry.imported]
+        if imported:
+            yield self.finding(
+                f"Imported risks ({', '.join(imported)}): how they were made is not known here; they are honest if a "
+                "patient's risk comes from a model that was fitted without the patient's fold."
+            )
+
+
+class ResamplesLeftOut(BoardCheck):
+    """Resamples of the bootstrap in which a fold has no two patients whose order is known are left out for all rows."""
+
+    code = "SB712"
+    title = "Resamples were left out"
+
+    def find(self, of: Measurements) -> Iterator[Finding]:
+        """See :class:`BoardCheck`."""
+        for number, where in ((of.excluded, "had a fold"), (of.excluded_outside, "of the external cohort were")):
+            if number:
+                yield self.finding(
+                    f"{number} resamples {where} without a comparable pair and were left out for all methods."
+                )
+
+
+class NoReference(BoardCheck):
+    """The method against which all others are tested has no C-index."""
+
+    code = "SB713"
+    severity = "warning"
+    title = "The reference method is not complete"
+
+    def find(self, of: Measurements) -> Iterator[Finding]:
+        """See :class:`BoardCheck`."""
+        name = of.study.protocol["reference"]
+        reference = of.results.methods.get(name)
+        if reference is None or reference.risk is None:
+            yield self.finding(f"The reference method {name} is not complete: no differences are tested.")
+
+
+BOARD_CHECKS: tuple[type[BoardCheck], ...] = (
+    ShortTraining,
+    SelectedOnTest,
+    TunedOnTest,
+    OneSeed,
+    NotLearned,
+    OverFitted,
+    LeftOut,
+    FewEventsInFold,
+    SomeUseMasks,
+    ConstantRisk,
+    ImportedRisks,
+    ResamplesLeftOut,
+    NoReference,
+)
+"""In the order in which a board shows what they find."""
+
+
+def board_findings(of: Measurements) -> list[Finding]:
+    """Return what is to be known of a board."""
+    return [finding for check in BOARD_CHECKS for finding in check().find(of)]
+
+
+def _share(results: Results, verdict: str) -> tuple[str, str] | None:
+    """Return how many fits have a verdict, and whose they are; None where none has."""
+    found = {name: verdicts(method.learning) for name, method in results.methods.items()}
+    counted: Mapping[str, Mapping[str, int]] = {name: count for name, count in found.items() if count is not None}
+    concerned = {name: count for name, count in counted.items() if count[verdict]}
+    if not concerned:
+        return None
+    number = sum(count[verdict] for count in concerned.values())
+    fits = sum(count["fits"] for count in counted.values())
+    named = ", ".join(f"{name} {count[verdict]} of {count['fits']}" for name, count in concerned.items())
+    return f"{number} of {fits} fits", named
+
+
+def _is_constant(method: Gathered, results: Results) -> bool:
+    """Say whether a method ranks nobody in some fold."""
+    if method.risk is None or results.outcomes is None:
+        return False
+    fold = results.outcomes.fold
+    return any(float(np.ptp(risk[fold == k])) == 0 for risk in method.risk for k in np.unique(fold))
