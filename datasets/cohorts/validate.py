@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from survbench.cohort import Cohort, Subject
 from survbench.datasets.cards.card import CohortCard
+from survbench.datasets.cards.file_pattern import file_of
 from survbench.datasets.cards.source import SourceCohort
 from survbench.datasets.cohorts.named import PHANTOMS, load_source, locate
 from survbench.datasets.preprocessing.grid import plan_grid, reference_point
@@ -157,7 +158,7 @@ def _of_files(card: CohortCard, folder: Path) -> Iterator[Problem]:
 
 def _of_orientation(card: CohortCard, folder: Path, cohort: Cohort) -> Iterator[Problem]:
     patterns = [c.file for c in card.images.values()]
-    silent = [i for i in cohort.ids if not all(read_header(folder / p.replace("{id}", i)).oriented for p in patterns)]
+    silent = [i for i in cohort.ids if not all(read_header(folder / file_of(p, i)).oriented for p in patterns)]
     if silent:
         what = (
             f"The files of {len(silent)} patients state no orientation (sform and qform codes are 0): {_few(silent)}."

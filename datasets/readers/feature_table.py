@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from survbench.cohort import FeatureTable
 from survbench.datasets.cards.card import CohortCard, Features
 from survbench.datasets.cards.source import SourceCohort
+from survbench.datasets.readers.missing_cells import blank_missing
 from survbench.datasets.readers.patients import MISSING
 from survbench.errors import BenchError, Problem
 from survbench.features.extraction import _finite
@@ -56,7 +57,8 @@ def feature_source(card: CohortCard, features: Features, table: Table, folder: P
     name = features.table or card.table
     if not (folder / name).resolve().is_relative_to(folder.resolve()):
         raise BenchError(f"features.table {name!r} lies outside the cohort's folder {folder}. Put the file into it.")
-    return (table if name == card.table else read_table(folder / name)), name, features.id or card.id
+    key = features.id or card.id
+    return (table if name == card.table else blank_missing(card, read_table(folder / name), key)), name, key
 
 
 def parse_features(

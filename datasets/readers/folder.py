@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from survbench.cohort import Cohort, Subject
 from survbench.datasets.cards.card import CohortCard
+from survbench.datasets.cards.file_pattern import file_of
 from survbench.datasets.cards.source import SourceCohort
 from survbench.datasets.readers.feature_table import feature_source, outcome_copies, parse_features
 from survbench.datasets.readers.nifti import ImageError, nifti_volume
@@ -114,14 +115,14 @@ def _volumes(card: CohortCard, folder: Path, name: str) -> tuple[dict[str, Volum
 
 
 def _path(folder: Path, pattern: str, name: str) -> Path:
-    path = folder / pattern.replace("{id}", name)
+    relative = file_of(pattern, name)
+    path = folder / relative
     if not path.exists():
         near = sorted(p.name for p in path.parent.glob(f"*{name}*"))[:5] if path.parent.is_dir() else []
         hint = f" There is: {', '.join(near)}." if near else ""
-        relative = pattern.replace("{id}", name)
         raise ImageError(f"There is no file {relative}.{hint}", "Add it, or correct the pattern in the card.")
     if not path.resolve().is_relative_to(folder.resolve()):
-        what = f"{pattern.replace('{id}', name)} leads out of the cohort's folder, to {path.resolve()}."
+        what = f"{relative} leads out of the cohort's folder, to {path.resolve()}."
         raise ImageError(what, "Copy the file into the folder: a cohort is what lies in it.")
     return path
 
