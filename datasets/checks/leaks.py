@@ -156,9 +156,7 @@ def _tells(values: Floats, cohort: Cohort, *, named: bool) -> str:
     return ""
 
 
-def _knows_time(
-    censored: float, of_censored: int, ended: float, of_ended: int, whole: float, *, named: bool
-) -> bool:
+def _knows_time(censored: float, of_censored: int, ended: float, of_ended: int, whole: float, *, named: bool) -> bool:
     if of_censored < FEWEST:
         return named and of_ended >= FEWEST and _lower(ended, of_ended) >= CENSORED
     apart = _lower(censored, of_censored)

@@ -23,6 +23,7 @@ from survbench.datasets.checks.predictors import (
     few,
 )
 from survbench.datasets.checks.table import MissingColumn
+from survbench.datasets.readers.missing_cells import blank_missing
 from survbench.datasets.readers.patients import MISSING
 from survbench.errors import BenchError
 from survbench.features.extraction import _finite
@@ -64,7 +65,8 @@ def feature_source(card: CohortCard, features: Features, table: Table, folder: P
     name = features.table or card.table
     if Path(name).is_absolute() or ".." in Path(name).parts:
         raise BenchError(f"features.table {name!r} lies outside the cohort's folder {folder}. Put the file into it.")
-    return (table if name == card.table else read_table(folder / name)), name, features.id or card.id
+    key = features.id or card.id
+    return (table if name == card.table else blank_missing(card, read_table(folder / name), key)), name, key
 
 
 def parse_features(

@@ -19,10 +19,11 @@ from survbench.datasets.checks.table import (
     UnknownChoice,
     UnusableId,
 )
+from survbench.datasets.readers.missing_cells import blank_missing
 from survbench.findings import Finding
 from survbench.io.tables import Row, Table, canonical, nearest, number
 
-MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "."})
+MISSING = frozenset({"", "na", "n/a", "#n/a", "nan", "null", "none", "."})
 """Cells (in any case) that mean that a value is not known; a declared level of the same name goes first."""
 MAX_ID_LENGTH = 100
 SHOWN_CODES = 5
@@ -74,11 +75,14 @@ def parse_patients(card: CohortCard, table: Table) -> Parsed:
 
 
 def numbered(card: CohortCard, table: Table) -> Table:
-    """Return the table with a column of row numbers, where the card asks for one as ids."""
+    """Return the table with a column of row numbers, where the card asks for one as ids, and without the cells that the
+    card declares to be missing.
+    """
+    table = blank_missing(card, table, card.id)
     if card.id != ROW_NUMBER or ROW_NUMBER in table.columns:
         return table
     rows = tuple(Row(row.line, {ROW_NUMBER: str(n), **row.cells}) for n, row in enumerate(table.rows))
-    return Table((ROW_NUMBER, *table.columns), rows)
+    return Table((ROW_NUMBER, *table.columns), rows, table.labels, table.notes)
 
 
 def _chosen(card: CohortCard, table: Table) -> tuple[Table, list[Finding]]:

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from survbench.datasets.cards.card import parse_card, read_card
-from survbench.datasets.cohorts.draft import draft_card
 from survbench.datasets.cohorts.named import load_source
 from survbench.datasets.cohorts.validate import validate_named
+from survbench.datasets.drafting.draft import draft_card
 from survbench.datasets.readers.folder import inspect_cohort
 from survbench.errors import BenchError
 from survbench.findings import CohortError
@@ -161,7 +161,7 @@ def test_a_table_without_images_is_drafted_as_features(tmp_path, rows, key):
     rows = column(rows, "pfs_months", [f"{7 * n % 24 + 3.5}" for n in range(24)])
     folder = write_table_cohort(tmp_path / "toy", [row[key == "row-number" :] for row in rows])
     (folder / "cohort.yaml").unlink()
-    text = draft_card(folder, folder / "patients.csv")
+    text = draft_card(folder, folder / "patients.csv").text
     card = parse_card(text, source="draft")
     assert card.id == key
     (folder / "cohort.yaml").write_text(text)
