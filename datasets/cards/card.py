@@ -151,6 +151,12 @@ class CohortCard(Strict):
         return self
 
     @property
+    def patterns(self) -> tuple[str, ...]:
+        """The patterns of the patients' files, each once."""
+        mask = () if self.mask is None else (self.mask.file,)
+        return tuple(dict.fromkeys([*(channel.file for channel in self.images.values()), *mask]))
+
+    @property
     def told(self) -> dict[str, str]:
         """Columns that say who a patient is or what became of them, and which of the two: no predictors."""
         group = {} if self.group is None else {self.group: "the group"}

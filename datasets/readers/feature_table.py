@@ -22,7 +22,8 @@ from survbench.datasets.checks.predictors import (
     UnknownFeatureColumn,
     few,
 )
-from survbench.datasets.checks.table import MissingColumn
+from survbench.datasets.checks.table import IdsDoNotJoin, MissingColumn
+from survbench.datasets.readers.joining import Joined, alike, join, shown
 from survbench.datasets.readers.missing_cells import blank_missing
 from survbench.datasets.readers.patients import MISSING
 from survbench.errors import BenchError
@@ -91,14 +92,31 @@ def parse_features(
         return ParsedFeatures(names, {}, tuple(findings))
     rows = {row.cells[key]: row for row in table.rows}
     count = Counter(row.cells[key] for row in table.rows)
+    joined = join(ids, list(rows))
+    unjoined = _unjoined(card, file, ids, list(rows), joined)
+    if unjoined:
+        return ParsedFeatures(names, {}, (*findings, *unjoined))
     values: dict[str, NDArray[np.float64]] = {}
     for name in ids:
-        found = _of_row(rows.get(name), count[name], names, file, name)
+        theirs = joined.of.get(name, name)
+        found = _of_row(rows.get(theirs), count[theirs], names, file, name)
         findings += found
         if not found:
-            cells = rows[name].cells
+            cells = rows[theirs].cells
             values[name] = np.array([np.nan if (v := number(cells[n])) is None else v for n in names])
     return ParsedFeatures(names, values, tuple(findings))
+
+
+def _unjoined(card: CohortCard, file: str, ids: Sequence[str], theirs: Sequence[str], joined: Joined) -> list[Finding]:
+    """Return why the ids of the features are not those of the patients, of all of them."""
+    if joined.collision:
+        both = " and ".join(joined.collision)
+        return [IdsDoNotJoin.finding(f"{card.table} and {file} do not join: {both} would be the same id.")]
+    if joined.of or not ids:
+        return []
+    differ = alike(ids, theirs)
+    but = f"; they differ in {differ}" if differ else ""
+    return [IdsDoNotJoin.finding(f"No id of {card.table} ({shown(ids)}) occurs in {file} ({shown(theirs)}){but}.")]
 
 
 def _columns(

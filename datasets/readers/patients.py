@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping
@@ -26,6 +27,7 @@ from survbench.io.tables import Row, Table, canonical, nearest, number
 MISSING = frozenset({"", "na", "n/a", "#n/a", "nan", "null", "none", "."})
 """Cells (in any case) that mean that a value is not known; a declared level of the same name goes first."""
 MAX_ID_LENGTH = 100
+_WHOLE = re.compile(r"\d{1,15}(\.0+)?", re.ASCII)
 SHOWN_CODES = 5
 
 
@@ -146,8 +148,14 @@ def _twins(names: list[str]) -> dict[str, list[str]]:
     """Group ids that look the same once Unicode is normalised."""
     groups: dict[str, list[str]] = {}
     for name in names:
-        groups.setdefault(unicodedata.normalize("NFKC", name), []).append(name)
+        groups.setdefault(_looks(name), []).append(name)
     return groups
+
+
+def _looks(name: str) -> str:
+    """Return what ids have in common that may stand for one patient: the letters, and the whole number."""
+    plain = unicodedata.normalize("NFKC", name)
+    return str(int(float(plain))) if _WHOLE.fullmatch(plain) else plain
 
 
 def _of_id(name: str, shown: str, twins: Mapping[str, list[str]]) -> list[Finding]:
@@ -166,11 +174,11 @@ def _of_id(name: str, shown: str, twins: Mapping[str, list[str]]) -> list[Findin
     if name[0] in "=+-@":
         cause = f"An id starts with {name[0]!r}, a formula to spreadsheets."
         found.append(UnusableId.finding(cause, subject=shown, remedy="Start ids with a letter or digit."))
-    same = twins[unicodedata.normalize("NFKC", name)]
+    same = twins[_looks(name)]
     if same.count(name) > 1:
         found.append(RepeatedId.finding(f"An id stands in {same.count(name)} rows.", subject=shown))
     elif len(same) > 1:
-        cause = "Another id looks the same but is spelt with other Unicode characters."
+        cause = "Another id looks the same: it is the same number, or is spelt with other Unicode characters."
         found.append(RepeatedId.finding(cause, subject=shown, remedy="Give one of them another id."))
     return found
 
