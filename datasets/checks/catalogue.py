@@ -10,6 +10,7 @@ from importlib.metadata import entry_points
 
 from survbench.datasets.cards.card import CohortCard
 from survbench.datasets.checks import (
+    external,
     geometry,
     images,
     intensities,
@@ -46,6 +47,7 @@ def input_checks() -> tuple[type[Check], ...]:
             geometry,
             intensities,
             masks,
+            external,
             protocol,
         )
         for _, found in inspect.getmembers(module, inspect.isclass)
