@@ -93,7 +93,8 @@ class CohortCard(Strict):
     """A cohort's card as read from YAML; unknown keys are refused.
 
     ``id`` is a column, or ``row-number``: the patients are then numbered from 0 in the order of the table.
-    ``group`` is a column that names the patient where several rows, such as lesions, belong to one: they stay in one fold.
+    ``group`` is a column that names the patient where several rows, such as lesions, belong to one; they stay in one
+    fold.
     ``field_of_view_mm`` is one box for all patients (x, y, z in RAS directions), centred on ``reference``:
     the centre of each patient's image, or one point in world millimetres for registered cohorts. ``radiomics`` names
     the feature set of methods that take radiomics. ``missing`` lists cells of the outcome, of clinical columns and of

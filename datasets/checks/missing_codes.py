@@ -21,8 +21,8 @@ APART_ONCE, APART_REPEATED, APART_OFTEN = 3.0, 1.0, 0.2
 FEWEST = 5
 """Other values that are needed to say what lies far outside of them."""
 _MISSING_WORDS = re.compile(
-    r"[-–—?*._/ ]*|unk(nown)?|not (available|reported|applicable|evaluated|assessed|known|done|specified|determined)|n/?a|"
-    r"nan|null|none|missing|undetermined|indeterminate|unspecified|nd|nr|"
+    r"[-–—?*._/ ]*|unk(nown)?|n/?a|nan|null|missing|undetermined|indeterminate|unspecified|"
+    r"not (available|reported|applicable|evaluated|assessed|known|done|specified|determined)|"
     r"unbekannt|keine angaben?|k\.? ?a\.?|fehlt|fehlend|nicht (bekannt|erhoben|verfügbar)|"
     r"inconnue?|non (renseigné|disponible|connu|noto|disponibile)e?|manquant|nsp|desconocid[oa]|no (disponible|consta)|"
     r"sconosciut[oa]|onbekend|niet bekend"
@@ -135,7 +135,9 @@ class WordsForMissing(CohortCheck):
     def find(self, evidence: Evidence) -> Iterator[Finding]:
         """See :class:`CohortCheck`."""
         for column in evidence.card.clinical:
-            words = [level for level in column.levels if says_missing(level)]
+            # beside a plus, a minus is negative
+            minus = {"-", "--"} if any(set(level) == {"+"} for level in column.levels) else set[str]()
+            words = [level for level in column.levels if says_missing(level) and level not in minus]
             if words:
                 listed = ", ".join(f'"{word}"' for word in words)
                 yield self.finding(

@@ -41,6 +41,46 @@ class UnknownEventCode(Check):
     title = "The card does not know a code of the event"
 
 
+class BlankEvent(Check):
+    """A patient's cell of the event is blank, so whether the time ended in one is not known."""
+
+    code = "SB210"
+    severity = "error"
+    part = "outcome"
+    title = "A patient has no code of the event"
+    remedy = "Fill the cells in, or leave these patients out."
+
+
+class OutcomesLost(Check):
+    """All patients with an event, or all who are censored, have problems, so that leaving them out would leave one kind
+    of outcome. ``--skip-bad`` does not go on with that.
+    """
+
+    code = "SB211"
+    severity = "error"
+    part = "outcome"
+    title = "One kind of outcome would be left"
+    remedy = "Correct the problems of some of them."
+
+
+class NobodyCensored(CohortCheck):
+    """Every patient has the event. That is rare; more often the code of the censored means something else, or their rows
+    are missing.
+    """
+
+    code = "SB212"
+    severity = "warning"
+    part = "outcome"
+    title = "Nobody is censored"
+    remedy = "Were patients without the event left out of the table? Check endpoint.observed and endpoint.censored."
+
+    def find(self, evidence: Evidence) -> Iterator[Finding]:
+        """See :class:`CohortCheck`."""
+        event = evidence.cohort.event
+        if event.all():
+            yield self.finding(f"All {len(event)} patients have the event; nobody is censored.")
+
+
 class AmbiguousEventCode(Check):
     """One code stands under ``observed`` and under ``censored``."""
 
@@ -126,8 +166,9 @@ class CentreTellsOutcome(CohortCheck):
 
 
 class HorizonJustBeyond(CohortCheck):
-    """The follow-up ends just before one of the months at which boards give AUC, Brier score and calibration: five years
-    of 365 days are 59.96 months. What comes after the last patient is not known, so nothing can be judged there.
+    """The follow-up ends just before one of the months at which boards give AUC, Brier score and calibration.
+
+    Five years of 365 days are 59.96 months. What comes after the last patient is not known, so nothing is judged there.
     """
 
     code = "SB209"

@@ -20,7 +20,7 @@ from survbench.datasets.readers.errors import ImageError
 from survbench.datasets.readers.feature_table import feature_source, parse_features
 from survbench.datasets.readers.nifti import in_order, nifti_volume
 from survbench.datasets.readers.paths import PatientFiles, patient_files
-from survbench.datasets.readers.patients import Patient, numbered, parse_patients
+from survbench.datasets.readers.patients import Patient, numbered, outcomes_lost, parse_patients
 from survbench.findings import CohortError, Finding, grouped
 from survbench.io.tables import read_table
 from survbench.volume import Modality, Volume
@@ -101,6 +101,7 @@ def inspect_cohort(card: CohortCard, folder: Path) -> Inspection:
         time=np.array([p.time for p in kept], dtype=np.float64),
         event=np.array([p.event for p in kept], dtype=bool),
     )
+    findings += outcomes_lost(card, table, cohort.event.tolist())
     if len(cohort):
         findings += TellsOutcome().find(Evidence(card, cohort, table, folder))
     return Inspection(SourceCohort(card, cohort, table=table, folder=folder), tuple(findings))

@@ -5,11 +5,17 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from survbench.datasets.cards.card import MONTHS_PER_UNIT, ROW_NUMBER, Clinical, CohortCard, Endpoint
-from survbench.datasets.checks.outcome import AmbiguousEventCode, UnknownEventCode, UnusableTime
+from survbench.datasets.checks.outcome import (
+    AmbiguousEventCode,
+    BlankEvent,
+    OutcomesLost,
+    UnknownEventCode,
+    UnusableTime,
+)
 from survbench.datasets.checks.predictors import UnusableClinicalCell
 from survbench.datasets.checks.table import (
     BlankCentre,
@@ -135,13 +141,57 @@ def _unknown_codes(endpoint: Endpoint, table: Table) -> list[Finding]:
     if endpoint.event not in table.columns:
         return []
     codes = {canonical(v) for v in (*endpoint.observed, *endpoint.censored)}
-    counts = Counter(cell for cell in table.column(endpoint.event) if canonical(cell) not in codes)
+    cells = [cell for cell in table.column(endpoint.event) if not _is_blank_event(endpoint, cell)]
+    counts = Counter(cell for cell in cells if canonical(cell) not in codes)
     if not counts:
         return []
     shown = ", ".join(f"{code!r} ({n} rows)" for code, n in counts.most_common(SHOWN_CODES))
     more = f", and {len(counts) - SHOWN_CODES} more" if len(counts) > SHOWN_CODES else ""
     cause = f"Column {endpoint.event!r} holds {shown}{more}; the card knows {_codes(endpoint)}."
-    return [UnknownEventCode.finding(cause)]
+    return [UnknownEventCode.finding(cause, remedy=_probably(Counter(map(canonical, cells))))]
+
+
+def _probably(counts: Counter[str]) -> str:
+    """Return what the card should say, from how often each code occurs."""
+    name = "Name each code under endpoint.observed or endpoint.censored of the card."
+    if set(counts) == {"1", "2"}:
+        return (
+            f"{counts['2']} cells are 2, {counts['1']} are 1 and none is 0: probably 1 is censored and 2 the event, as R "
+            "codes them. Then write observed: [2] and censored: [1] under endpoint of the card."
+        )
+    if {"0", "1"} < set(counts):
+        return f"{name} A further code may stand for another event, such as a death of another cause."
+    return f"{name} 'bench cohort init' reads codes by their meaning."
+
+
+def _is_blank_event(endpoint: Endpoint, cell: str) -> bool:
+    codes = {canonical(v) for v in (*endpoint.observed, *endpoint.censored)}
+    return cell.casefold() in MISSING and canonical(cell) not in codes
+
+
+def outcomes_lost(card: CohortCard, table: Table, events: Sequence[bool]) -> list[Finding]:
+    """Return a finding if nobody usable has an event, or nobody is censored, though somebody of the table is.
+
+    Args:
+        card: the cohort's card.
+        table: the cohort's table.
+        events: of the patients without a problem.
+    """
+    if not events or card.endpoint.event not in table.columns:
+        return []
+    cells = [canonical(row.cells[card.endpoint.event]) for row in _chosen(card, table)[0].rows]
+    lost: list[Finding] = []
+    for what, codes, there in (
+        ("had the event", card.endpoint.observed, any(events)),
+        ("are censored", card.endpoint.censored, not all(events)),
+    ):
+        count = sum(cell in {canonical(code) for code in codes} for cell in cells)
+        if count and not there:
+            cause = (
+                f"All {count} patients of the table who {what} have problems; without them the outcome is one-sided."
+            )
+            lost.append(OutcomesLost.finding(cause))
+    return lost
 
 
 def _twins(names: list[str]) -> dict[str, list[str]]:
@@ -191,6 +241,8 @@ def _of_row(card: CohortCard, row: Row, shown: str) -> list[Finding]:
         if months is None or months <= 0:
             cause = f"Times in column {end.time!r} must be numbers above 0."
             found.append(UnusableTime.finding(cause, subject=shown, detail=repr(cells[end.time])))
+    if end.event in cells and _is_blank_event(end, cells[end.event]):
+        found.append(BlankEvent.finding(f"The event is blank in column {end.event!r}.", subject=shown))
     if card.centre is not None and cells.get(card.centre) == "":
         found.append(BlankCentre.finding(f"The centre is blank in column {card.centre!r}.", subject=shown))
     if card.group is not None and cells.get(card.group) == "":

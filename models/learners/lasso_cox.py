@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from survbench.api import Context, NotFittedError
 from survbench.cohort import Cohort, UnlabelledCohort
+from survbench.models.events import require_events
 from survbench.models.learners.design import Design
 from survbench.models.learners.linear import LinearHazard
 
@@ -51,6 +52,7 @@ class LassoCox:
 
     def fit(self, train: Cohort, *, validation: Cohort | None, ctx: Context) -> Self:  # noqa: ARG002
         """Select features and fit, on the training fold alone."""
+        require_events(train, what="choosing the penalty by inner folds")
         design = Design.fit(train, redundancy=self.redundancy, screening=self.screening)
         matrix = design.matrix(train)
         spread = np.where(matrix.std(axis=0) > 0, matrix.std(axis=0), 1.0)
