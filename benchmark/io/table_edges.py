@@ -30,7 +30,7 @@ def without_footnotes(records: Sequence[Record], width: int) -> tuple[list[Recor
     if not removed:
         return kept, []
     lines = ", ".join(str(line) for line, _ in reversed(removed))
-    return kept, [f"Line {lines} was read as a footnote ({removed[-1][1][0]!r}), not as a patient."]
+    return kept, [f"Not read as patients, but as footnotes: line {lines} ({removed[-1][1][0]!r})."]
 
 
 def _is_footnote(record: Record, others: Sequence[Record], width: int) -> bool:
