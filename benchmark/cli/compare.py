@@ -170,6 +170,7 @@ def _compare_columns(path: Path, columns: dict[str, str | None], *, as_json: boo
     if as_json:
         say_json(to_json(result))
     else:
+        say(f"The event is {table.observed}.")
         for line in lines(result, table.a, table.b):
             say(line)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from survbench.datasets.drafting.events import polarity
 from survbench.errors import BenchError, UnknownNameError
 from survbench.io.tables import Table, canonical, number, read_table
 
@@ -22,7 +23,10 @@ MOSTLY = 0.5
 
 @dataclass(frozen=True, slots=True)
 class RiskTable:
-    """Outcomes with the risks of two models, named ``a`` and ``b``; ``fold`` is None where no column has folds."""
+    """Outcomes with the risks of two models, named ``a`` and ``b``; ``fold`` is None where no column has folds.
+
+    ``observed`` is the code of the event, and its column: ``0 in 'censored'``.
+    """
 
     time: NDArray[np.float64]
     event: NDArray[np.bool_]
@@ -31,6 +35,7 @@ class RiskTable:
     fold: NDArray[np.str_] | None
     a: str
     b: str
+    observed: str
 
 
 def read_risks(
@@ -41,7 +46,8 @@ def read_risks(
     Args:
         path: with a line of column names.
         time: column of positive times.
-        event: column of 1 (event) and 0 (censored), or of true and false.
+        event: column of 1 (event) and 0 (censored), or of true and false; the other way round where its name says so,
+            as ``censored``, ``CNSR`` and ``alive`` do.
         a: column of the first risk; by default the first of the two columns of numbers that are left.
         b: column of the second risk; by default the other one.
         fold: column of folds; by default ``fold`` if there is one.
@@ -68,12 +74,14 @@ def read_risks(
         _refuse(path, table, name, "names a patient twice, whose rows would count as independent", again)
     times, risk_a, risk_b = (_numbers(path, table, name) for name in (time, a, b))
     events = np.array([canonical(cell) for cell in table.column(event)])
-    _refuse(path, table, event, "must be 0 (censored) or 1 (event)", ~np.isin(events, ("0", "1")))
+    observed = "0" if polarity(event) is False else "1"
+    rule = "must be 0 (censored) or 1 (event)" if observed == "1" else "must be 0 (event) or 1 (censored)"
+    _refuse(path, table, event, rule, ~np.isin(events, ("0", "1")))
     _refuse(path, table, time, "must be positive", times <= 0)
     if fold is not None:
         _refuse(path, table, fold, "is empty", [not cell for cell in table.column(fold)])
     folds = None if fold is None else np.array([canonical(cell) for cell in table.column(fold)])
-    return RiskTable(times, events == "1", risk_a, risk_b, folds, a, b)
+    return RiskTable(times, events == observed, risk_a, risk_b, folds, a, b, f"{observed} in {event!r}")
 
 
 def _risk_columns(path: Path, table: Table, taken: set[str | None], a: str | None, b: str | None) -> tuple[str, str]:

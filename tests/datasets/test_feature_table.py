@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from survbench.datasets.cards.card import parse_card, read_card
-from survbench.datasets.drafting.draft import draft_card
 from survbench.datasets.cohorts.named import load_source
 from survbench.datasets.cohorts.validate import validate_named
+from survbench.datasets.drafting.draft import draft_card
 from survbench.datasets.readers.folder import inspect_cohort
 from survbench.errors import BenchError, CohortError
 from survbench.plan.profile import load_profile
