@@ -59,9 +59,13 @@ def label_row(header: Sequence[str], body: Sequence[Record]) -> dict[str, str]:
         return {}
     (_, first), *rest = body
     others = {name: [cells[n] for _, cells in rest] for n, name in enumerate(header) if name}
-    numeric = [n for n, name in enumerate(header) if name and any(others[name]) and mostly_numerals(others[name])]
-    words = [first[n] for n in numeric if first[n]]
-    if not words or any(re.match(r"[+-]?\d+([.,]\d+)?$", word) for word in words):
+    words = False
+    for n, name in enumerate(header):
+        if name and first[n] and any(others[name]) and mostly_numerals(others[name]):
+            if re.fullmatch(r"[+-]?\d+([.,]\d+)?", first[n]):
+                return {}
+            words = True
+    if not words:
         return {}
     start = next(n for n, name in enumerate(header) if name)
     ids = others[header[start]]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 from survbench.datasets.cards.card import ROW_NUMBER, TODO
-from survbench.datasets.drafting.columns import Column, columns_of, sentinels
+from survbench.datasets.drafting.columns import Column, columns_of
 from survbench.datasets.drafting.images import image_lines
 from survbench.datasets.drafting.outcome import Endpoint, Outcome, find_outcome
 from survbench.datasets.drafting.paths import near_ids, patterns, places
@@ -129,7 +129,7 @@ def _sentinel_notes(found: Roles) -> list[str]:
     return [
         f"{column.name!r} holds {', '.join(unclear)}, often a code for missing; leave these cells blank if it is."
         for column in (*found.clinical, *found.features)
-        if (unclear := sentinels(column))
+        if (unclear := column.sentinels)
     ]
 
 
