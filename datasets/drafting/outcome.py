@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from survbench.datasets.drafting import words as w
-from survbench.datasets.drafting.columns import Column, same_information, same_quantity
+from survbench.datasets.drafting.columns import Column, both_known, same_information, same_quantity
 from survbench.datasets.drafting.events import NOUNS, Coding, Kind, coding, meaning
 from survbench.datasets.drafting.times import (
     alike,
@@ -64,7 +64,7 @@ def find_outcome(columns: Sequence[Column]) -> Outcome:
             found = _endpoint(time, event)
             if found.coding.clear:
                 complete.setdefault(found.name, found)
-    taken = _first(columns, complete) or _rest(columns, times, events)
+    taken = _without_contradiction(_first(columns, complete) or _rest(columns, times, events), events)
     told = {c.name: why for c in columns if (why := _tells(c, times, events, taken))}
     others = tuple(e for e in complete.values() if e.name != taken.name)
     return Outcome(taken, others, told)
@@ -79,6 +79,22 @@ def _first(columns: Sequence[Column], complete: Mapping[str, Endpoint]) -> Endpo
     """Return the complete endpoint that stands first in the table, if one is named by both of its columns."""
     order = {c.name: n for n, c in enumerate(columns)}
     return min(complete.values(), key=lambda e: order[e.time.name] if e.time else 0, default=None)
+
+
+def _without_contradiction(end: Endpoint, events: Sequence[Column]) -> Endpoint:
+    """Leave the codes open where another column divides the patients alike and says the opposite of each."""
+    if end.event is None or not end.coding.clear:
+        return end
+    for other in events:
+        found = _coding(None, other)
+        if other is end.event or not found.clear or not same_information(end.event, other):
+            continue
+        if any((x in end.coding.observed) != (y in found.observed) for x, y in both_known(end.event, other)):
+            reason = f"{end.event.name!r} and {other.name!r} contradict each other"
+            either = " or ".join(f"{_codes(r)} {_of(end.event, r)}" for r in (end.coding.observed, end.coding.censored))
+            doubt = f"observed, censored: {either} had the event; {reason}."
+            return replace(end, coding=Coding((), (), reason), open=(*end.open, doubt))
+    return end
 
 
 def _rest(columns: Sequence[Column], times: Sequence[Column], events: Sequence[Column]) -> Endpoint:
@@ -176,7 +192,8 @@ def _about(text: str) -> _About:
 
 
 def _disease_alone(text: str) -> bool:
-    return meaning(text).disease is not None and meaning(text).dead is None
+    says = meaning(" ".join(x for x in w.tokens(text) if not w.is_word(x, NOUNS)))
+    return says.disease is not None and says.dead is None
 
 
 def _fit(time: Column, event: Column) -> float:
@@ -230,7 +247,7 @@ def _named_event(column: Column) -> bool:
     found = w.tokens(column.text)
     allowed = (
         f"{w.EVENT}|{w.CENSORED}|{w.CENSORING}|{w.DEAD}|{w.ALIVE}|{w.DISEASE}|{w.VITAL}|{w.NEGATED_INSIDE}|{w.STATUS}|"
-        f"{w.OUTCOME}|{w.FILLERS}|{w.SURVIVAL}|{w.FOLLOW_UP}|{w.NEGATION}|up|any|cause|local|distant|regional|loco|"
+        f"{w.OUTCOME}|{w.FILLERS}|{w.SURVIVAL}|{w.FOLLOW_UP}|{w.NEGATION}|up|right|any|cause|local|distant|regional|loco|"
         f"locoregional|observed|known|specific|kontrolle|control|all|{w.WHOLE_EVENT}|[vqx]|var|item|\\d+"
     )
     plain = all(w.is_word(x, allowed) or w.endpoint_of(x) is not None for x in found)

@@ -24,7 +24,7 @@ FOLLOW_UP = (
     r"\w*(uberlebens|ueberlebens|nachbeobachtungs|beobachtungs|overlevings|opvolgings?|observations)(zeit|dauer|tijd|duur)|"
     "gesamtuberleben|gesamtueberleben|nachbeobachtung"
 )
-DURATION = "time|times|t|tte|duration|dauer|zeit|zeitraum|temps|duree|tiempo|duracion|tempo|durata|tijd|duur"
+DURATION = "time|times|t|tte|aval|duration|dauer|zeit|zeitraum|temps|duree|tiempo|duracion|tempo|durata|tijd|duur"
 SURVIVAL = (
     "survival|surv|survie|uberleben|ueberleben|gesamtuberleben|gesamtueberleben|supervivencia|sobrevida|"
     "sopravvivenza|overleving"

@@ -68,6 +68,7 @@ def test_a_table_elsewhere_or_without_ids_is_refused(folder, tmp_path):
         ("time", MONTHS, "months"),
         ("OS.time", DAYS, "days"),
         ("survtime", DAYS, "days"),
+        ("AVAL", MONTHS, "months"),
         ("Überlebenszeit (Monate)", MONTHS, "months"),
         ("Nachbeobachtung_Tage", DAYS, "days"),
         ("délai_suivi_mois", MONTHS, "months"),
@@ -190,6 +191,15 @@ def test_two_events_of_one_time_are_not_chosen_between(tmp_path):
     assert "'death' or 'recurrence'" in drafted.todo[0]
     vital = draft(tmp_path, table(id=IDS, PFS_months=MONTHS, vital_status=coded("dead", "alive")))
     assert "of another endpoint" in vital.todo[0]
+
+
+@pytest.mark.parametrize(("name", "cells"), [("event", (0, 1)), ("vital_status", ("alive", "dead")), ("CNSR", (1, 0))])
+def test_columns_that_contradict_each_other_leave_the_codes_open(tmp_path, name, cells):
+    drafted = draft(tmp_path, table(id=IDS, time=DAYS, status=EVENTS, **{name: coded(*cells)}))
+    assert endpoint(drafted)["observed"] == "TODO"
+    assert "contradict each other" in drafted.todo[0]
+    agreed = draft(tmp_path, table(id=IDS, time=DAYS, status=EVENTS, **{name: coded(*cells[::-1])}))
+    assert agreed.todo == ()
 
 
 def test_statuses_that_are_no_outcome_stay_clinical(tmp_path):

@@ -18,6 +18,7 @@ from survbench.errors import BenchError
         ("CNSR", 0, 1),
         ("censored", 0, 1),
         ("censorship", 0, 1),
+        ("right_censored", "no", "yes"),
         ("alive", 0, 1),
         ("alive", "no", "yes"),
         ("survived", "FALSE", "TRUE"),
