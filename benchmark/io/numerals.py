@@ -38,6 +38,14 @@ def _proves(cell: str, mark: str) -> bool:
     return _UNDECIDED[mark].fullmatch(cell) is None and _CERTAIN[mark].fullmatch(cell) is not None
 
 
+def may_be_unsettled(cells: Sequence[str]) -> bool:
+    """Return whether a column may need a look: it has other marks than a decimal point, or its points prove nothing."""
+    text = "\n".join(cells)
+    if any(mark in text for mark in ",' \u2019\u2212"):
+        return True
+    return "." in text and not any(_proves(cell, ".") for cell in cells)
+
+
 def mostly_numerals(cells: Sequence[str]) -> bool:
     """Return whether more than half of the cells that are not empty are written in digits, in whatever convention."""
     filled = [cell for cell in cells if cell]

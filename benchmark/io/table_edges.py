@@ -30,7 +30,7 @@ def without_footnotes(records: Sequence[Record], width: int) -> tuple[list[Recor
     if not removed:
         return kept, []
     lines = ", ".join(str(line) for line, _ in reversed(removed))
-    return kept, [f"Line {lines} was read as a footnote ({removed[-1][1][0]!r}), not as a patient."]
+    return kept, [f"Not read as patients, but as footnotes: line {lines} ({removed[-1][1][0]!r})."]
 
 
 def _is_footnote(record: Record, others: Sequence[Record], width: int) -> bool:
@@ -59,9 +59,13 @@ def label_row(header: Sequence[str], body: Sequence[Record]) -> dict[str, str]:
         return {}
     (_, first), *rest = body
     others = {name: [cells[n] for _, cells in rest] for n, name in enumerate(header) if name}
-    numeric = [n for n, name in enumerate(header) if name and any(others[name]) and mostly_numerals(others[name])]
-    words = [first[n] for n in numeric if first[n]]
-    if not words or any(re.match(r"[+-]?\d+([.,]\d+)?$", word) for word in words):
+    words = False
+    for n, name in enumerate(header):
+        if name and first[n] and any(others[name]) and mostly_numerals(others[name]):
+            if re.fullmatch(r"[+-]?\d+([.,]\d+)?", first[n]):
+                return {}
+            words = True
+    if not words:
         return {}
     start = next(n for n, name in enumerate(header) if name)
     ids = others[header[start]]

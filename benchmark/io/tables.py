@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from survbench.errors import BenchError
-from survbench.io.numerals import ambiguous, decimal_mark, mostly_numerals, with_decimal_points
+from survbench.io.numerals import ambiguous, decimal_mark, may_be_unsettled, mostly_numerals, with_decimal_points
 from survbench.io.table_edges import label_row, without_footnotes
 from survbench.io.text_records import Record, Records, read_records
 
@@ -126,7 +126,7 @@ def _refuse_ragged(path: Path, header: list[str], body: list[Record]) -> None:
 def _with_numbers(path: Path, table: Table, separator: str) -> Table:
     """Return the table with decimal points where its columns of numbers prove decimal commas or thousands."""
     columns = {name: table.column(name) for name in table.columns}
-    numeric = {name: cells for name, cells in columns.items() if mostly_numerals(cells)}
+    numeric = {name: cells for name, cells in columns.items() if may_be_unsettled(cells) and mostly_numerals(cells)}
     commas = separator != "," and any(decimal_mark(cells) == "," for cells in numeric.values())
     unclear = {n: found for n, cells in numeric.items() if (found := ambiguous(cells, commas_elsewhere=commas))}
     if unclear:

@@ -16,6 +16,7 @@ from survbench.datasets.drafting.outcome import Endpoint, Outcome, find_outcome
 from survbench.datasets.drafting.paths import near_ids, patterns, places
 from survbench.datasets.drafting.roles import Roles, centre_column, id_column, roles
 from survbench.datasets.drafting.times import unit_of
+from survbench.datasets.drafting.words import without_accents
 from survbench.errors import BenchError
 from survbench.io.tables import Table, number, read_table
 
@@ -69,7 +70,7 @@ def draft_card(folder: Path, table: Path) -> Draft:
     taken = {c.name for c in (end.time, end.event, centre) if c} | {key}
     where = places(patterns(columns[key].cells, paths)) if paths else None
     found = roles(list(columns.values()), outcome.told, taken, images=bool(where and where.channels))
-    notes = (*content.notes, *_id_notes(columns.get(key)), *_time_notes(content, end.time))
+    notes = (*content.notes, *_id_notes(columns.get(key)), *_time_notes(content, end.time), *_sentinel_notes(found))
     lines = [
         "# Drafted by 'bench cohort init'. Fill in what is TODO, look at what is GUESS, then run 'bench cohort check'.",
         f"name: {_name(folder)}",
@@ -119,8 +120,17 @@ def _time_notes(table: Table, time: Column | None) -> list[str]:
     odd = [row for row in table.rows if number(row.cells[time.name]) is None or row.cells[time.name] in time.missing]
     shown = ", ".join(f"line {row.line} {row.cells[time.name]!r}" for row in odd[:SHOWN])
     more = f" and {len(odd) - SHOWN} more" if len(odd) > SHOWN else ""
-    what = f"{len(odd)} cells of {time.name!r} are not times: {shown}{more}. Correct them (1204, not 1,204)"
-    return [f"{what}, or leave the patients out."] if odd else []
+    what = f"{len(odd)} cells of {time.name!r} are not times: {shown}{more}. Correct them"
+    return [f"{what} (numbers without separators of thousands), or leave the patients out."] if odd else []
+
+
+def _sentinel_notes(found: Roles) -> list[str]:
+    """Name usual numbers for missing that other columns hold as values, so that ``missing`` cannot list them."""
+    return [
+        f"{column.name!r} holds {', '.join(unclear)}, often a code for missing; leave these cells blank if it is."
+        for column in (*found.clinical, *found.features)
+        if (unclear := column.sentinels)
+    ]
 
 
 def _endpoint_text(end: Endpoint) -> str:
@@ -162,7 +172,7 @@ def _clinical_lines(found: Roles) -> list[str]:
     columns: list[str] = []
     names: set[str] = set()
     for column in found.clinical:
-        stem = re.sub(r"[^a-z0-9]+", "_", column.name.lower()).strip("_") or "column"
+        stem = re.sub(r"[^a-z0-9]+", "_", without_accents(column.name)).strip("_") or "column"
         name = next(n for n in (stem, *(f"{stem}_{k}" for k in range(2, 1000))) if n not in names)
         names.add(name)
         numeric = column.numeric and len(column.codes) > 2

@@ -18,7 +18,7 @@ _WINDOW = 5
 _PREFIX = re.compile(r"\s*(\d+)\s*[:=.)\-\u2013]+\s*(?=\D)")
 _SUFFIX = re.compile(r"\s*[(\[]\s*\d+\s*[)\]]\s*$")
 _DEFINITION = re.compile(r"(\d+)\s*[=:]\s*([^\d,;/|()\[\]]+)|\b([^\W\d]+)\s*=\s*(\d+)")
-_NOUNS = "disease|krankheit|tumou?rs?|tumore|cancer|krebs|maladie|enfermedad|malattia|ziekte|kanker"
+NOUNS = "disease|krankheit|tumou?rs?|tumore|cancer|krebs|maladie|enfermedad|malattia|ziekte|kanker"
 
 WHAT: dict[Kind, str] = {
     "death": "a death",
@@ -148,6 +148,8 @@ def polarity(name: str) -> bool | None:
     [True, True, False, False, False, None, None]
     """
     found = w.tokens(name)
+    if len(found) == 1 and w.is_word(found[0], w.WHOLE_EVENT):
+        return True
     spelled = w.has(found, w.SURVIVAL)
     if spelled:
         joined = " ".join(found)
@@ -163,14 +165,12 @@ def polarity(name: str) -> bool | None:
         return None if status or says.event is not None or says.dead is not None else False
     if says.known:
         facts = {fact for fact in (says.event, says.dead, says.disease) if fact is not None}
-        noun = says.disease is not None and not any(w.is_word(x, w.DISEASE) and not w.is_word(x, _NOUNS) for x in rest)
+        noun = says.disease is not None and not any(w.is_word(x, w.DISEASE) and not w.is_word(x, NOUNS) for x in rest)
         if len(facts) > 1 or (status and (noun or says.disease is False)) or (noun and says.disease and not says.dead):
             return None
         return facts.pop()
-    if spelled:
-        return None
     plain = [x for x in rest if w.endpoint_of(x) is None and not w.is_word(x, "status|os")]
-    return True if not plain and found else None
+    return True if found and not plain and not spelled else None
 
 
 def _is_plain_status(name: str) -> bool:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from survbench.datasets.drafting import words as w
-from survbench.datasets.drafting.columns import Column, same_information, same_quantity
-from survbench.datasets.drafting.events import Coding, Kind, coding, meaning
+from survbench.datasets.drafting.columns import Column, both_known, same_information, same_quantity
+from survbench.datasets.drafting.events import NOUNS, Coding, Kind, coding, meaning
 from survbench.datasets.drafting.times import (
     alike,
     called_like_a_time,
@@ -54,7 +54,6 @@ def find_outcome(columns: Sequence[Column]) -> Outcome:
     """Return the outcome that stands in columns (without the one of ids); it is never guessed."""
     times = [c for c in columns if time_strength(c)]
     events = [c for c in columns if _may_be_event(c)]
-    told = {c.name: why for c in columns if (why := _tells(c, times, events))}
     pairs = sorted(
         ((score, t, e) for t in times for e in events if t is not e and (score := _fit(t, e)) > 0),
         key=lambda pair: -pair[0],
@@ -65,7 +64,8 @@ def find_outcome(columns: Sequence[Column]) -> Outcome:
             found = _endpoint(time, event)
             if found.coding.clear:
                 complete.setdefault(found.name, found)
-    taken = _first(columns, complete) or _rest(columns, times, events)
+    taken = _without_contradiction(_first(columns, complete) or _rest(columns, times, events), events)
+    told = {c.name: why for c in columns if (why := _tells(c, times, events, taken))}
     others = tuple(e for e in complete.values() if e.name != taken.name)
     return Outcome(taken, others, told)
 
@@ -79,6 +79,22 @@ def _first(columns: Sequence[Column], complete: Mapping[str, Endpoint]) -> Endpo
     """Return the complete endpoint that stands first in the table, if one is named by both of its columns."""
     order = {c.name: n for n, c in enumerate(columns)}
     return min(complete.values(), key=lambda e: order[e.time.name] if e.time else 0, default=None)
+
+
+def _without_contradiction(end: Endpoint, events: Sequence[Column]) -> Endpoint:
+    """Leave the codes open where another column divides the patients alike and says the opposite of each."""
+    if end.event is None or not end.coding.clear:
+        return end
+    for other in events:
+        found = _coding(None, other)
+        if other is end.event or not found.clear or not same_information(end.event, other):
+            continue
+        if any((x in end.coding.observed) != (y in found.observed) for x, y in both_known(end.event, other)):
+            reason = f"{end.event.name!r} and {other.name!r} contradict each other"
+            either = " or ".join(f"{_codes(r)} {_of(end.event, r)}" for r in (end.coding.observed, end.coding.censored))
+            doubt = f"observed, censored: {either} had the event; {reason}."
+            return replace(end, coding=Coding((), (), reason), open=(*end.open, doubt))
+    return end
 
 
 def _rest(columns: Sequence[Column], times: Sequence[Column], events: Sequence[Column]) -> Endpoint:
@@ -176,7 +192,8 @@ def _about(text: str) -> _About:
 
 
 def _disease_alone(text: str) -> bool:
-    return meaning(text).disease is not None and meaning(text).dead is None
+    says = meaning(" ".join(x for x in w.tokens(text) if not w.is_word(x, NOUNS)))
+    return says.disease is not None and says.dead is None
 
 
 def _fit(time: Column, event: Column) -> float:
@@ -214,12 +231,15 @@ def _name(time: Column | None, event: Column | None) -> str:
 def _strong(column: Column) -> bool:
     """Whether a word of the name is one of outcomes, short ones apart: they are parts of other names."""
     found = [x for x in w.tokens(column.text) if len(x) > 3 or x in {"tod", "evt"}]
-    plain = [
-        x for x in found if not w.is_word(x, "disease|krankheit\\w*|tumou?rs?|tumore|cancer|krebs|lesions?|ziekte")
-    ]
+    plain = [x for x in found if not w.is_word(x, f"{NOUNS}|lesions?")]
     vocabulary = f"{w.EVENT}|{w.CENSORED}|{w.CENSORING}|{w.DEAD}|{w.ALIVE}|{w.DISEASE}|{w.VITAL}|{w.NEGATED_INSIDE}"
     disease_free = len(plain) < len(found) and w.has(found, w.NEGATED_AFTER)
-    return w.has(plain, vocabulary) or disease_free or w.tokens(column.name) in (["delta"], ["fstat"])
+    return w.has(plain, vocabulary) or disease_free or _whole_event(column)
+
+
+def _whole_event(column: Column) -> bool:
+    found = w.tokens(column.name)
+    return len(found) == 1 and w.is_word(found[0], f"{w.WHOLE_EVENT}|tot")
 
 
 def _named_event(column: Column) -> bool:
@@ -227,11 +247,13 @@ def _named_event(column: Column) -> bool:
     found = w.tokens(column.text)
     allowed = (
         f"{w.EVENT}|{w.CENSORED}|{w.CENSORING}|{w.DEAD}|{w.ALIVE}|{w.DISEASE}|{w.VITAL}|{w.NEGATED_INSIDE}|{w.STATUS}|"
-        f"{w.OUTCOME}|{w.FILLERS}|{w.SURVIVAL}|{w.FOLLOW_UP}|{w.NEGATION}|up|any|cause|local|distant|regional|loco|"
-        "locoregional|observed|known|specific|delta|fstat|kontrolle|control|\\d+|all"
+        f"{w.OUTCOME}|{w.FILLERS}|{w.SURVIVAL}|{w.FOLLOW_UP}|{w.NEGATION}|up|right|any|cause|local|distant|regional|loco|"
+        f"locoregional|observed|known|specific|kontrolle|control|all|{w.WHOLE_EVENT}|[vqx]|var|item|\\d+"
     )
     plain = all(w.is_word(x, allowed) or w.endpoint_of(x) is not None for x in found)
     named = _strong(column) or w.has(found, f"{w.STATUS}|{w.OUTCOME}") or w.endpoint_of(column.text) is not None
+    if w.has(found, NOUNS) and not _strong(column):  # a disease's status is an outcome only where its codes are
+        named = all(meaning(code).known for code in set(column.known))
     return plain and named and not _at_fixed_time(column.text)
 
 
@@ -253,7 +275,7 @@ def _may_be_event(column: Column) -> bool:
     return len(said) > 1 and all(m.known for m in said) and any(m.dead is not None for m in said)
 
 
-def _tells(column: Column, times: Sequence[Column], events: Sequence[Column]) -> str:
+def _tells(column: Column, times: Sequence[Column], events: Sequence[Column], taken: Endpoint) -> str:
     """Return why a column tells of an outcome, or ``""`` where it does not."""
     if column in times or called_like_a_time(column.text):
         return "called like a time"
@@ -261,12 +283,10 @@ def _tells(column: Column, times: Sequence[Column], events: Sequence[Column]) ->
         return "holds or is called like an event"
     if w.endpoint_of(column.text) is not None or _strong(column):
         return "called like an outcome"
-    for event in events:
-        if len(column.codes) <= MAX_CODES and same_information(column, event):
-            return f"divides the patients as {event.name!r} does"
-    for time in times:
-        if column.numeric and same_quantity(column, time):
-            return f"the same numbers as {time.name!r}"
+    if taken.event and len(column.codes) <= MAX_CODES and same_information(column, taken.event):
+        return f"divides the patients as {taken.event.name!r} does"
+    if taken.time and column.numeric and same_quantity(column, taken.time):
+        return f"the same numbers as {taken.time.name!r}"
     return ""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from itertools import combinations
@@ -129,7 +129,7 @@ def near_ids(ids: Sequence[str], paths: Sequence[str]) -> str:
     """Return how ids that are in no path differ from what stands there, in a sentence, or ``""``."""
     parts = {part for path in paths for part in re.split(r"[/\\]|\.nii(?:\.gz)?$", path) if part}
     pieces = {piece: piece for part in parts for piece in _runs(part)}
-    kinds = (
+    kinds: tuple[tuple[str, Callable[[str], str]], ...] = (
         ("in another Unicode form of the same letters", lambda x: unicodedata.normalize("NFC", x)),
         ("in capitals and small letters", lambda x: unicodedata.normalize("NFC", x).casefold()),
         ("in leading zeros", lambda x: re.sub(r"\d+", lambda m: str(int(m[0])), x.casefold())),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from survbench.datasets.drafting import words as w
-from survbench.datasets.drafting.columns import Column, same_quantity
+from survbench.datasets.drafting.columns import Column, both_known, same_quantity
 from survbench.datasets.drafting.events import meaning
 
 MAX_YEARS = 40
@@ -95,11 +95,10 @@ def completing(times: Sequence[Column]) -> tuple[Column, Column] | None:
             if together >= FILLED * len(a.cells):
                 return a, b
     whole = [c for c in times if c.filled >= FILLED]
-    for part in (c for c in parts if meaning(c.text).dead):
-        if len(whole) == 1 and w.has(w.tokens(whole[0].text), f"{w.FOLLOW_UP}|{w.TO_CONTACT}"):
-            both = [(x, y) for x, y in zip(part.cells, whole[0].cells, strict=True) if x in part.known]
-            if any(x != y for x, y in both):
-                return part, whole[0]
+    dead = [c for c in parts if meaning(c.text).dead]
+    if len(whole) == 1 and w.has(w.tokens(whole[0].text), f"{w.FOLLOW_UP}|{w.TO_CONTACT}"):
+        apart = [c for c in dead if any(x != y for x, y in both_known(c, whole[0]))]
+        return (apart[0], whole[0]) if apart else None
     return None
 
 

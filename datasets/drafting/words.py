@@ -24,7 +24,7 @@ FOLLOW_UP = (
     r"\w*(uberlebens|ueberlebens|nachbeobachtungs|beobachtungs|overlevings|opvolgings?|observations)(zeit|dauer|tijd|duur)|"
     "gesamtuberleben|gesamtueberleben|nachbeobachtung"
 )
-DURATION = "time|times|t|tte|duration|dauer|zeit|zeitraum|temps|duree|tiempo|duracion|tempo|durata|tijd|duur"
+DURATION = "time|times|t|tte|aval|duration|dauer|zeit|zeitraum|temps|duree|tiempo|duracion|tempo|durata|tijd|duur"
 SURVIVAL = (
     "survival|surv|survie|uberleben|ueberleben|gesamtuberleben|gesamtueberleben|supervivencia|sobrevida|"
     "sopravvivenza|overleving"
@@ -91,6 +91,8 @@ NEGATED_AFTER = "free|frei\\w*|vrij\\w*|negative|negativ|absent|negatief"
 NEGATED_LAST = "no|nein|non|none|nee|never"
 NEGATED_INSIDE = "\\w+(frei|freie[rs]?|vrij|vrije|free)|un(censored|zensiert)|unprogressed"
 
+WHOLE_EVENT = "delta|fstat|observed|e"
+"""Names that are an event only where they are the whole name."""
 YES = frozenset(
     ["yes", "y", "true", "t", "ja", "j", "oui", "o", "vrai", "si", "s", "sim", "wahr", "verdadero", "vero", "waar"]
 )
@@ -99,8 +101,8 @@ LETTERS_ALIVE = frozenset(["a", "l", "v"])
 LETTERS_DEAD = frozenset(["d", "m"])
 
 ENDPOINTS = (
-    ("PFS", "composite", (r"pfs|pfi|progression ?free|progressionsfreie?s?|sans progression|ssp|libre de progresion|slp|"
-     "libera da progressione|progressievrije?")),
+    ("PFS", "composite", (r"pfs|pfi|progression ?free|progressionsfreie?s?|sans progression|ssp|libre de progresion|"
+     "slp|libera da progressione|progressievrije?")),
     ("DMFS", "composite", r"dmfs|distant metasta\w+ free|fernmetastasenfreie?s?"),
     ("LRFS", "composite", r"lrfs|lrrfs|lfs|local\w*( regional)? (recurrence|relapse|failure) free"),
     ("MFS", "composite", r"mfs|metasta\w+ free|metastasenfreie?s?|sans metastase"),
@@ -127,9 +129,9 @@ _MISSING = frozenset(
     not assessed|not done|not specified|not stated|not determined|not tested|unspecified|missing|no data|no information|
     n a|na|n d|n k|unbekannt|nicht bekannt|k a|ka|keine angabe|keine angaben|keine daten|fehlend|fehlt|nicht verfugbar|
     nicht erhoben|n b|inconnu|inconnue|non connu|non renseigne|non renseignee|non disponible|manquant|manquante|
-    donnee manquante|desconocido|desconocida|sin dato|sin datos|no disponible|no consta|no informado|ns nc|sconosciuto|sconosciuta|
-    non noto|non nota|non disponibile|mancante|onbekend|niet bekend|niet beschikbaar|ontbreekt|discrepancy|
-    nan|null|nil""".replace("\n", "")
+    donnee manquante|desconocido|desconocida|sin dato|sin datos|no disponible|no consta|no informado|ns nc|
+    sconosciuto|sconosciuta|non noto|non nota|non disponibile|mancante|onbekend|niet bekend|niet beschikbaar|
+    ontbreekt|discrepancy|nan|null|nil""".replace("\n", "")
     .replace("    ", "")
     .split("|")
 )
@@ -145,12 +147,16 @@ def tokens(text: str) -> list[str]:
     (['os', 'time', 'months'], ['uberlebenszeit'], ['days', 'to', 'death'])
     """
     parts = re.sub(r"(?<=[a-zß-ÿ])(?=[A-ZÀ-Þ])|(?<=[A-ZÀ-Þ])(?=[A-ZÀ-Þ][a-zß-ÿ]{2})", " ", text)
-    plain = "".join(c for c in unicodedata.normalize("NFKD", parts.casefold()) if not unicodedata.combining(c))
-    return [piece for word in re.findall(r"[^\W\d_]+|\d+", plain) for piece in _pieces(word)]
+    return [piece for word in re.findall(r"[^\W\d_]+|\d+", without_accents(parts)) for piece in _pieces(word)]
+
+
+def without_accents(text: str) -> str:
+    """Return text in lower case and without accents."""
+    return "".join(c for c in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(c))
 
 
 _FUSED = re.compile(
-    rf"(os|pfs|dfs|rfs|efs|dss|css|dmfs|mfs|surv|survival|follow|fu|progression|vital|death|event)"
+    rf"(os|pfs|dfs|rfs|efs|dss|css|dmfs|mfs|surv|survival|follow|fu|progression|vital|death|dead|event)"
     rf"(time|status|stat|event|code|up|months?|days?|years?|surv|survival|free|cens|censor|censored|{UNITS['days']})"
 )
 
