@@ -64,8 +64,8 @@ class OutcomesLost(Check):
 
 
 class NobodyCensored(CohortCheck):
-    """Every patient has the event. That is rare; more often the code of the censored means something else, or their rows
-    are missing.
+    """Every patient has the event. That is rare; more often the code of the censored means something else, or their
+    rows are missing.
     """
 
     code = "SB212"

@@ -9,8 +9,8 @@ from survbench.io.tables import Row, Table, canonical
 def blank_missing(card: CohortCard, table: Table, key: str) -> Table:
     """Return the table with the cells of ``card.missing`` empty, but for those that the card names otherwise.
 
-    Ids, centres, groups and the columns of ``patients.where`` keep what they hold. A code of the endpoint or a level of a
-    clinical column means what the card says of it there.
+    Ids, centres, groups and the columns of ``patients.where`` keep what they hold. A code of the endpoint or a level of
+    a clinical column means what the card says of it there.
 
     Args:
         card: the cohort's card.
