@@ -39,13 +39,15 @@ class FeatureTable:
 @dataclass(frozen=True, slots=True)
 class Subject:
     """One patient without outcome. ``volumes`` maps the card's channel names, and ``mask``, to volumes;
-    ``clinical`` maps column names to a number, a level, or None where the value is missing.
+    ``clinical`` maps column names to a number, a level, or None where the value is missing. Rows of one ``group``, such
+    as the lesions of one patient, stay in one fold; "" is a group of its own.
     """
 
     id: str
     centre: str
     clinical: Mapping[str, float | str | None]
     volumes: Mapping[str, Volume]
+    group: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

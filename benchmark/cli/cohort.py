@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from survbench.datasets.cohorts.validate import Report
 
 SHOWN = 5
-"""Features, or patients, that a line names of one kind of finding."""
+"""Features, patients or columns that a line names of one kind of finding."""
 CohortName = Annotated[str, typer.Argument(help=COHORT_HELP)]
 
 
@@ -56,15 +56,27 @@ def init(
     *,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing card.")] = False,
 ) -> None:
-    """Draft a card for a table and images or features; look it over, then 'bench cohort check FOLDER'."""
-    from survbench.datasets.cohorts.draft import draft_card
+    """Draft a card for a table and images or features; look it over, then 'bench cohort check FOLDER'.
+
+    What the table does not tell (which column or code is the outcome) is TODO, never guessed.
+    """
+    from survbench.datasets.drafting.draft import draft_card
     from survbench.errors import BenchError
 
     target = folder / "cohort.yaml"
     if target.exists() and not force:
         raise BenchError(f"{target} exists. Give --force to replace it.")
-    target.write_text(draft_card(folder, table), encoding="utf-8")
-    say(f"Wrote {target}. Guesses are marked there; check them, then run 'bench cohort check {folder}'.")
+    draft = draft_card(folder, table)
+    target.write_text(draft.text, encoding="utf-8")
+    then = f"then run 'bench cohort check {folder}'"
+    say(f"Wrote {target}. {'Fill in what is TODO there' if draft.todo else 'Look at what is GUESS there'}, {then}.")
+    for line in draft.todo:
+        say(f"TODO      {line}")
+    for line in draft.notes:
+        say(f"Note      {line}")
+    for reason, columns in draft.left_out.items():
+        shown = ", ".join(columns[:SHOWN]) + (f" and {len(columns) - SHOWN} more" if len(columns) > SHOWN else "")
+        say(f"Left out  {shown}: {reason}")
 
 
 def check(

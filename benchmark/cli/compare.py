@@ -65,7 +65,8 @@ def compare(
         Path | None, typer.Option("--csv", help="Compare two columns of risks in this file instead.", dir_okay=False)
     ] = None,
     time: Annotated[str | None, typer.Option(help="With --csv: column of times (default: time).")] = None,
-    event: Annotated[str | None, typer.Option(help="With --csv: column of events, 0 or 1 (default: event).")] = None,
+    event: Annotated[str | None, typer.Option(help="With --csv: column of events (default: event).")] = None,
+    event_code: Annotated[str | None, typer.Option(help="With --csv: the code of the event in it.")] = None,
     column_a: Annotated[
         str | None, typer.Option("--a", help="With --csv: a column of risks, higher for an earlier event.")
     ] = None,
@@ -85,10 +86,11 @@ def compare(
     from survbench.errors import BenchError
 
     columns = {"--time": time, "--event": event, "--a": column_a, "--b": column_b, "--fold": fold}
+    columns["--event-code"] = event_code
     if table is None:
         given = [option for option, value in columns.items() if value is not None]
         if given:
-            raise BenchError(f"{', '.join(given)} name columns of a file. Add --csv FILE.")
+            raise BenchError(f"{', '.join(given)} belong to a table of risks. Add --csv FILE.")
         if a is None or b is None:
             raise BenchError("Give two methods of a study ('bench status' lists them), or a file with --csv FILE.")
         _compare_methods(a, b, out.expanduser().absolute(), study, as_json=as_json)
@@ -155,6 +157,8 @@ def _names(study: Study) -> set[str]:
 
 
 def _compare_columns(path: Path, columns: dict[str, str | None], *, as_json: bool) -> None:
+    import numpy as np
+    from survbench.evaluation.direction import turned_round
     from survbench.evaluation.risk_table import read_risks
     from survbench.statistics.significance import compare as compare_arrays
 
@@ -162,16 +166,27 @@ def _compare_columns(path: Path, columns: dict[str, str | None], *, as_json: boo
         path,
         time=columns["--time"] or "time",
         event=columns["--event"] or "event",
+        event_code=columns["--event-code"],
         a=columns["--a"],
         b=columns["--b"],
         fold=columns["--fold"],
     )
     result = compare_arrays(table.time, table.event, table.risk_a, table.risk_b, table.fold)
+    folds = np.zeros(len(table.time)) if table.fold is None else table.fold
+    turned = {
+        name: how
+        for name, risk in ((table.a, table.risk_a), (table.b, table.risk_b))
+        if (how := turned_round(table.time, table.event, folds, risk))
+    }
     if as_json:
-        say_json(to_json(result))
-    else:
-        for line in lines(result, table.a, table.b):
-            say(line)
+        codes = {"column": table.event_column, "observed": table.codes.observed, "censored": table.codes.censored}
+        say_json({**to_json(result), "event": codes, "turned_round": list(turned)})
+        return
+    say(table.event_sentence)
+    for line in lines(result, table.a, table.b):
+        say(line)
+    for name, how in turned.items():
+        say(f"Note: {name}: {how}")
 
 
 def to_json(result: Comparison) -> dict[str, Any]:

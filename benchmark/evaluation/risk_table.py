@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from survbench.errors import BenchError, UnknownNameError
+from survbench.evaluation.event_codes import EventCodes, event_codes
 from survbench.io.tables import Table, canonical, number, read_table
 
 SHOWN = 5
@@ -22,7 +23,10 @@ MOSTLY = 0.5
 
 @dataclass(frozen=True, slots=True)
 class RiskTable:
-    """Outcomes with the risks of two models, named ``a`` and ``b``; ``fold`` is None where no column has folds."""
+    """Outcomes with the risks of two models, named ``a`` and ``b``; ``fold`` is None where no column has folds.
+
+    ``codes`` says which codes of the column ``event_column`` were taken as the event.
+    """
 
     time: NDArray[np.float64]
     event: NDArray[np.bool_]
@@ -31,17 +35,37 @@ class RiskTable:
     fold: NDArray[np.str_] | None
     a: str
     b: str
+    event_column: str
+    codes: EventCodes
+
+    @property
+    def event_sentence(self) -> str:
+        """Which code was taken as the event, of how many patients, and why."""
+        observed, censored = (" or ".join(map(repr, side)) for side in (self.codes.observed, self.codes.censored))
+        return (
+            f"Event: {observed or 'nothing'} in column {self.event_column!r} ({int(self.event.sum())} of "
+            f"{len(self.event)} patients); censored: {censored or 'nobody'}"
+            f"{f' ({self.codes.reason})' if self.codes.reason else ''}"
+        )
 
 
 def read_risks(
-    path: Path, *, time: str = "time", event: str = "event", a: str | None, b: str | None, fold: str | None
+    path: Path,
+    *,
+    time: str = "time",
+    event: str = "event",
+    event_code: str | None = None,
+    a: str | None,
+    b: str | None,
+    fold: str | None,
 ) -> RiskTable:
     """Read a table with one row per patient, in any form that :func:`~survbench.io.tables.read_table` reads.
 
     Args:
         path: with a line of column names.
         time: column of positive times.
-        event: column of 1 (event) and 0 (censored), or of true and false.
+        event: column of events; see :func:`~survbench.evaluation.event_codes.event_codes`.
+        event_code: the code of the event in it, where it cannot be known otherwise.
         a: column of the first risk; by default the first of the two columns of numbers that are left.
         b: column of the second risk; by default the other one.
         fold: column of folds; by default ``fold`` if there is one.
@@ -67,13 +91,14 @@ def read_risks(
         again = [seen[cell] > 1 for cell in table.column(name)]
         _refuse(path, table, name, "names a patient twice, whose rows would count as independent", again)
     times, risk_a, risk_b = (_numbers(path, table, name) for name in (time, a, b))
-    events = np.array([canonical(cell) for cell in table.column(event)])
-    _refuse(path, table, event, "must be 0 (censored) or 1 (event)", ~np.isin(events, ("0", "1")))
+    cells = table.column(event)
+    _refuse(path, table, event, "is empty", [not cell for cell in cells])
+    codes = event_codes(event, cells, event_code)
     _refuse(path, table, time, "must be positive", times <= 0)
     if fold is not None:
         _refuse(path, table, fold, "is empty", [not cell for cell in table.column(fold)])
     folds = None if fold is None else np.array([canonical(cell) for cell in table.column(fold)])
-    return RiskTable(times, events == "1", risk_a, risk_b, folds, a, b)
+    return RiskTable(times, np.isin(cells, codes.observed), risk_a, risk_b, folds, a, b, event, codes)
 
 
 def _risk_columns(path: Path, table: Table, taken: set[str | None], a: str | None, b: str | None) -> tuple[str, str]:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import csv
 import difflib
-import gzip
 import re
-import zlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from survbench.errors import BenchError
+from survbench.io.numerals import ambiguous, decimal_mark, may_be_unsettled, mostly_numerals, with_decimal_points
+from survbench.io.table_edges import label_row, without_footnotes
+from survbench.io.text_records import Record, Records, read_records
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 _TRUTH = {"true": "1", "yes": "1", "false": "0", "no": "0"}
@@ -28,10 +28,19 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Columns in the file's order, and records."""
+    """Columns in the file's order, and records.
+
+    Attributes:
+        columns: names of the columns.
+        rows: the records below them.
+        labels: units or descriptions by column, where a second line of names holds them.
+        notes: what reading the file took for granted, a sentence each.
+    """
 
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
+    labels: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def column(self, name: str) -> list[str]:
         """Return the cells of a column."""
@@ -39,43 +48,25 @@ class Table:
 
 
 def read_table(path: Path) -> Table:
-    """Read a comma-, semicolon- or tab-separated file in UTF-8, which may be gzipped, or a Parquet file.
+    """Read a comma-, semicolon- or tab-separated file, which may be gzipped, or a Parquet file.
+
+    Text is UTF-8, UTF-16 or cp1252. Decimal commas in a table of semicolons or tabs and separators of thousands are
+    read where the column proves what they mean; other cells stay as they are, and are no numbers. Footnotes below the
+    patients and a second line of names are not among the rows.
 
     Raises:
-        BenchError: no such file, not such a table, two columns of one name, or records with too few or too many cells.
+        BenchError: no such file, not such a table, two columns of one name, records with too few or too many cells, or
+            a column in which 1.234 may mean 1234.
     """
     kind = Path(path.name.lower().removesuffix(".gz")).suffix
     if kind not in {".csv", ".tsv", ".txt"} and path.suffix.lower() != ".parquet":
         raise BenchError(f"{path} is no .csv or .tsv (gzipped or not), nor .parquet. Save the table as CSV in UTF-8.")
     if not path.is_file():
         raise BenchError(f"There is no table {path}. Put it there, or correct its name (on a card: 'table').")
-    records = _parquet(path) if kind == ".parquet" else _text(path)
-    records = [(line, cells) for line, cells in records if any(cells)]
-    if len(records) < 2:
-        raise BenchError(f"{path} holds no patients: it needs a line of column names and a line per patient.")
-    return _table(path, records)
-
-
-def _text(path: Path) -> list[tuple[int, list[str]]]:
-    """Return the records of a text file, the names of columns first, each with the line on which it ends."""
-    try:
-        with _opened(path) as stream:
-            separator = _separator(stream.readline())
-            stream.seek(0)
-            reader = csv.reader(stream, delimiter=separator, strict=True)
-            return [(reader.line_num, [cell.strip() for cell in record]) for record in reader]
-    except UnicodeDecodeError as error:
-        raise BenchError(f"{path} is not UTF-8 text ({error.reason}). Save it as CSV in UTF-8.") from error
-    except csv.Error as error:
-        raise BenchError(f"{path} is not a table: {error}. Save it again as CSV in UTF-8.") from error
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise BenchError(f"{path} is damaged: {error}. Copy it again.") from error
-
-
-def _opened(path: Path) -> TextIO:
-    if path.suffix.lower() == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
-    return path.open(encoding="utf-8-sig", newline="")
+    if kind == ".parquet":
+        return _table(path, Records(_parquet(path), "", ()))
+    found = read_records(path)
+    return _with_numbers(path, _table(path, found), found.separator)
 
 
 def _parquet(path: Path) -> list[tuple[int, list[str]]]:
@@ -98,26 +89,61 @@ def _cell(value: Any) -> str:
     return "" if value is None else str(value).strip()
 
 
-def _separator(header: str) -> str:
-    return max(",;\t", key=header.count)
-
-
-def _table(path: Path, records: list[tuple[int, list[str]]]) -> Table:
+def _table(path: Path, found: Records) -> Table:
+    records = [(line, cells) for line, cells in found.records if any(cells)]
+    if len(records) < 2:  # names and a patient
+        raise BenchError(f"{path} holds no patients: it needs a line of column names and a line per patient.")
     _, header = records[0]
     names = [name for name in header if name]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise BenchError(f"{path} has more than one column {', '.join(map(repr, twice))}. Give each a name of its own.")
-    width = len(header)
-    ragged = [line for line, cells in records[1:] if len(cells) < width or any(cells[width:])]
+    body, notes = without_footnotes(records[1:], len(header))
+    _refuse_ragged(path, header, body)
+    body = [(line, cells + [""] * (len(header) - len(cells))) for line, cells in body]
+    labels = label_row(header, body)
+    if labels:
+        line = body.pop(0)[0]
+        notes.append(f"Line {line} was read as units or descriptions of the columns, not as a patient.")
+    nameless = [n for n, name in enumerate(header) if not name and any(cells[n] for _, cells in body)]
+    if nameless:
+        notes.append(f"Column {', '.join(str(n + 1) for n in nameless)} has no name and was left out.")
+    rows = [Row(line, {name: cell for name, cell in zip(header, cells, strict=False) if name}) for line, cells in body]
+    return Table(tuple(names), tuple(rows), labels, (*found.notes, *notes))
+
+
+def _refuse_ragged(path: Path, header: list[str], body: list[Record]) -> None:
+    """Refuse records of another width; blank names and blank cells at the end do not count."""
+    width = max(n for n, name in enumerate(header) if name) + 1
+    ragged = [line for line, cells in body if len(cells) < width or any(cells[len(header) :])]
     if ragged:
         lines = ", ".join(map(str, ragged[:10])) + (", ..." if len(ragged) > 10 else "")
-        raise BenchError(f"{path} has {width} columns, but not in line {lines}. Quote cells that hold a separator.")
+        raise BenchError(
+            f"{path} has {len(header)} columns, but not in line {lines}. Quote cells that hold a separator."
+        )
+
+
+def _with_numbers(path: Path, table: Table, separator: str) -> Table:
+    """Return the table with decimal points where its columns of numbers prove decimal commas or thousands."""
+    columns = {name: table.column(name) for name in table.columns}
+    numeric = {name: cells for name, cells in columns.items() if may_be_unsettled(cells) and mostly_numerals(cells)}
+    commas = separator != "," and any(decimal_mark(cells) == "," for cells in numeric.values())
+    unclear = {n: found for n, cells in numeric.items() if (found := ambiguous(cells, commas_elsewhere=commas))}
+    if unclear:
+        shown = "; ".join(f"{name}: {', '.join(cells[:3])}" for name, cells in list(unclear.items())[:5])
+        raise BenchError(
+            f"{path} has cells that may be thousands or decimals ({shown}). Export the table without separators of "
+            "thousands (1234), and with all decimals (1.2340)."
+        )
+    changed = {n: new for n, cells in numeric.items() if (new := with_decimal_points(cells, comma=commas)) != cells}
+    if not changed:
+        return table
     rows = [
-        Row(line, {name: cell for name, cell in zip(header, cells, strict=False) if name})
-        for line, cells in records[1:]
+        Row(row.line, {**row.cells, **{name: cells[n] for name, cells in changed.items()}})
+        for n, row in enumerate(table.rows)
     ]
-    return Table(tuple(names), tuple(rows))
+    note = f"Decimal commas or separators of thousands were read as numbers in {', '.join(changed)}."
+    return Table(table.columns, tuple(rows), table.labels, (*table.notes, note))
 
 
 def number(cell: str) -> float | None:

@@ -24,6 +24,8 @@ def subject_rows(
             "clinical": {k: v for k, v in s.clinical.items() if k in allowed},
             "volumes": dict(volumes[s.id]),
             "radiomics": radiomics.get(s.id),
+            # only where there is one: the fingerprints of other cohorts stay
+            **({"group": s.group} if s.group else {}),
         }
         for s in source.cohort.subjects
     ]

@@ -1,8 +1,10 @@
-"""Patients dealt into folds."""
+"""Patients dealt into folds. Rows of one group (``Subject.group``) are dealt together."""
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,23 +20,60 @@ INNER_MIN_EVENTS = 5
 """Inner selection takes an event-stratified fifth of the training fold, and needs this many events in it."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Unit:
+    """What is dealt as one: a patient with all of its rows.
+
+    Attributes:
+        name: the id of the row, or the group of several.
+        ids: of the rows.
+        event: whether one of the rows has an event.
+        centre: of the first row.
+    """
+
+    name: str
+    ids: tuple[str, ...]
+    event: bool
+    centre: str
+
+
+def _units(cohort: Cohort) -> list[_Unit]:
+    """Return what is dealt as one, in the order of the first rows."""
+    # a group may be called like the id of a row outside of it
+    rows: dict[tuple[bool, str], list[int]] = defaultdict(list)
+    for n, s in enumerate(cohort.subjects):
+        rows[bool(s.group), s.group or s.id].append(n)
+    return [
+        _Unit(
+            name=name,
+            ids=tuple(cohort.subjects[n].id for n in members),
+            event=bool(cohort.event[members].any()),
+            centre=cohort.subjects[members[0]].centre,
+        )
+        for (_, name), members in rows.items()
+    ]
+
+
 def stratified_folds(cohort: Cohort, folds: int) -> tuple[tuple[str, ...], ...]:
     """Deal patients into folds, by event, and by centre where every cell of event and centre has as many patients as
     folds. The order within a stratum is that of the ids' hashes, so the folds depend on the ids and outcomes alone.
+    Rows of one group are one patient, who has an event if one of them has.
 
     Raises:
-        CohortError: fewer events, or fewer censored patients, than folds.
+        CohortError: fewer patients with events, or fewer censored patients, than folds.
     """
-    for name, count in (("events", int(cohort.event.sum())), ("censored patients", int((~cohort.event).sum()))):
+    units = _units(cohort)
+    events = sum(unit.event for unit in units)
+    for name, count in (("events", events), ("censored patients", len(units) - events)):
         if count < folds and (name == "events" or count > 0):
             finding = TooFewForFolds.finding(f"{count} {name} cannot be dealt into {folds} folds.")
             raise CohortError("The cohort is too small for this protocol:", [finding])
-    strata = _strata(cohort, folds)
+    strata = _strata(units, folds)
     dealt: list[list[str]] = [[] for _ in range(folds)]
     position = 0
     for stratum in sorted(strata):
-        for subject in sorted(strata[stratum], key=lambda s: digest(["fold", s])):
-            dealt[position % folds].append(subject)
+        for unit in sorted(strata[stratum], key=lambda u: digest(["fold", u.name])):
+            dealt[position % folds].extend(unit.ids)
             position += 1
     return tuple(tuple(sorted(fold)) for fold in dealt)
 
@@ -62,13 +101,13 @@ def inner_folds(cohort: Cohort, folds: int) -> tuple[tuple[str, ...], ...]:
     return dealt
 
 
-def _strata(cohort: Cohort, folds: int) -> dict[tuple[bool, str], list[str]]:
-    cells: dict[tuple[bool, str], list[str]] = defaultdict(list)
-    for subject, event in zip(cohort.subjects, cohort.event, strict=True):
-        cells[bool(event), subject.centre].append(subject.id)
+def _strata(units: Sequence[_Unit], folds: int) -> dict[tuple[bool, str], list[_Unit]]:
+    cells: dict[tuple[bool, str], list[_Unit]] = defaultdict(list)
+    for unit in units:
+        cells[unit.event, unit.centre].append(unit)
     if all(len(cell) >= folds for cell in cells.values()):
         return cells
-    merged: dict[tuple[bool, str], list[str]] = defaultdict(list)
+    merged: dict[tuple[bool, str], list[_Unit]] = defaultdict(list)
     for (event, _), members in cells.items():
         merged[event, ""].extend(members)
     return merged
@@ -80,11 +119,12 @@ def inner_split(cohort: Cohort) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     Raises:
         BenchError: fewer than :data:`INNER_MIN_EVENTS` events would lie in the validation part.
     """
+    row = {subject: n for n, subject in enumerate(cohort.ids)}
     rows: list[int] = []
     for event in (True, False):
-        members = [i for i, e in enumerate(cohort.event) if bool(e) == event]
-        members.sort(key=lambda i: digest(["inner", cohort.subjects[i].id]))
-        rows += members[: round(len(members) / INNER_PARTS)]
+        members = [unit for unit in _units(cohort) if unit.event == event]
+        members.sort(key=lambda unit: digest(["inner", unit.name]))
+        rows += [row[i] for unit in members[: round(len(members) / INNER_PARTS)] for i in unit.ids]
     events = int(cohort.event[rows].sum()) if rows else 0
     if events < INNER_MIN_EVENTS:
         raise BenchError(

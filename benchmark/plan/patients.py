@@ -41,5 +41,6 @@ class Patients:
             clinical = row["clinical"] if "clinical" in allowed else None
             radiomics = row["radiomics"] if "radiomics" in allowed else None
             truth = row.get("truth") if "truth" in allowed else None
-            content.append([subject, row["centre"], list(self.outcomes[subject]), volumes, clinical, radiomics, truth])
+            seen = [subject, row["centre"], list(self.outcomes[subject]), volumes, clinical, radiomics, truth]
+            content.append([*seen, row["group"]] if row.get("group") else seen)
         return digest(content)

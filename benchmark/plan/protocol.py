@@ -82,7 +82,8 @@ def read_splits(path: Path, cohort: Cohort) -> tuple[tuple[str, ...], ...]:
 
     Raises:
         BenchError: the file is missing or of another form.
-        CohortError: a patient is missing, unknown, or stands in two folds, or a fold has no event; all of them listed.
+        CohortError: a patient is missing, unknown, or stands in two folds, rows of a group do, or a fold has no event;
+            all of them listed.
     """
     if not path.is_file():
         raise BenchError(f"There is no splits file {path}. Give JSON {{'folds': [[id, ...]]}} or CSV with id,fold.")
@@ -97,12 +98,22 @@ def read_splits(path: Path, cohort: Cohort) -> tuple[tuple[str, ...], ...]:
             cause = f"Fold {number} has no two patients whose order is known, so no C-index."
             remedy = "Every fold needs an event and a patient who lived longer."
             findings.append(SplitsDoNotFit.finding(cause, remedy=remedy))
+    findings += _of_groups(folds, cohort)
     if len(folds) < 2:
         cause, remedy = f"{len(folds)} fold is given.", "Cross-validation needs at least two."
         findings.append(SplitsDoNotFit.finding(cause, remedy=remedy))
     if findings:
         raise CohortError(f"{path} does not fit the cohort:", findings)
     return tuple(tuple(sorted(fold)) for fold in folds)
+
+
+def _of_groups(folds: Sequence[Sequence[str]], cohort: Cohort) -> Iterator[Finding]:
+    """Yield the groups whose rows stand in several folds."""
+    group = {s.id: s.group for s in cohort.subjects if s.group}
+    dealt = Counter(name for fold in folds for name in {group[i] for i in fold if i in group})
+    for name in sorted(name for name, count in dealt.items() if count > 1):
+        cause = "Rows of one patient ('group' on the card) stand in several folds."
+        yield SplitsDoNotFit.finding(cause, detail=name, remedy="Put all rows of a patient into one fold.")
 
 
 def _of_membership(listed: Sequence[str], patients: Sequence[str]) -> Iterator[Finding]:

@@ -45,6 +45,7 @@ class PreparedCohort:
                 centre=s["centre"],
                 clinical=s["clinical"],
                 volumes={name: store.open(s["volumes"][name]) for name in names if name in s["volumes"]},
+                group=s.get("group", ""),
             )
             for s in chosen
         )

@@ -46,17 +46,18 @@ class RiskCalibration:
 
     @classmethod
     def fit(cls, risk: NDArray[np.float64], time: NDArray[np.float64], event: NDArray[np.bool_]) -> Self | None:
-        """Fit on patients that the model did not train on; None where their risks are all equal.
+        """Fit on patients that the model did not train on; None where their risks are all equal, or nobody
+        has an event.
 
         Args:
             risk: shape (n,).
             time: months, shape (n,).
-            event: shape (n,), with at least one event.
+            event: shape (n,).
         """
         from sksurv.linear_model import CoxPHSurvivalAnalysis
         from sksurv.util import Surv
 
-        if np.ptp(risk) == 0:
+        if np.ptp(risk) == 0 or not event.any():
             return None
         mean, sd = float(risk.mean()), float(risk.std())
         cox = CoxPHSurvivalAnalysis(alpha=RIDGE * len(risk), ties="breslow")

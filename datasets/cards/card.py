@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import Field, model_validator
 from survbench.cohort import ClinicalColumn
+from survbench.datasets.cards.file_pattern import PLACE
 from survbench.errors import BenchError
 from survbench.io.config import Strict, parse_model
 
 TimeUnit = Literal["days", "weeks", "months", "years"]
 MAX_SIDE_MM = 3000.0
+TODO = "TODO"
+"""The value of a key in a drafted card that the user has to fill in."""
 ROW_NUMBER = "row-number"
 """Stands for the id column of a table that has none."""
 MONTHS_PER_UNIT: dict[TimeUnit, float] = {"days": 12 / 365.25, "weeks": 84 / 365.25, "months": 1.0, "years": 12.0}
@@ -30,16 +34,18 @@ class Endpoint(Strict):
 
 
 class Channel(Strict):
-    """An image channel: its modality and where each patient's file lies (``{id}`` stands for the subject's id)."""
+    """An image channel: its modality and where each patient's file lies (``{id}`` stands for the subject's id,
+    ``{id:03d}`` for a number with leading zeros).
+    """
 
     modality: Literal["PET", "CT", "MR"]
-    file: Annotated[str, Field(pattern=r"\{id\}")]
+    file: Annotated[str, Field(pattern=PLACE)]
 
 
 class Mask(Strict):
     """The manual tumour mask; ``label`` is the voxel value that means tumour (None: any value above 0)."""
 
-    file: Annotated[str, Field(pattern=r"\{id\}")]
+    file: Annotated[str, Field(pattern=PLACE)]
     label: int | None = None
 
 
@@ -87,9 +93,12 @@ class CohortCard(Strict):
     """A cohort's card as read from YAML; unknown keys are refused.
 
     ``id`` is a column, or ``row-number``: the patients are then numbered from 0 in the order of the table.
+    ``group`` is a column that names the patient where several rows, such as lesions, belong to one; they stay in one
+    fold.
     ``field_of_view_mm`` is one box for all patients (x, y, z in RAS directions), centred on ``reference``:
     the centre of each patient's image, or one point in world millimetres for registered cohorts. ``radiomics`` names
-    the feature set of methods that take radiomics.
+    the feature set of methods that take radiomics. ``missing`` lists cells of the outcome, of clinical columns and of
+    features that mean that a value is not known, besides those that always do.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
@@ -97,8 +106,10 @@ class CohortCard(Strict):
     table: str = "clinical.csv"
     id: str = "id"
     centre: str | None = None
+    group: str | None = None
     patients: Patients = Patients()
     endpoint: Endpoint
+    missing: tuple[str | int | float, ...] = ()
     images: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], Channel] = Field(default_factory=dict)
     mask: Mask | None = None
     features: Features | None = None
@@ -141,9 +152,17 @@ class CohortCard(Strict):
         return self
 
     @property
+    def patterns(self) -> tuple[str, ...]:
+        """The patterns of the patients' files, each once."""
+        mask = () if self.mask is None else (self.mask.file,)
+        return tuple(dict.fromkeys([*(channel.file for channel in self.images.values()), *mask]))
+
+    @property
     def told(self) -> dict[str, str]:
         """Columns that say who a patient is or what became of them, and which of the two: no predictors."""
+        group = {} if self.group is None else {self.group: "the group"}
         return {
+            **group,
             self.id: "the id",
             self.endpoint.time: "the endpoint's time",
             self.endpoint.event: "the endpoint's event",
@@ -159,7 +178,8 @@ def parse_card(text: str, *, source: str) -> CohortCard:
     """Read a card from YAML text.
 
     Raises:
-        BenchError: the text is no YAML mapping, a key is unknown (with a suggestion) or a value does not fit.
+        BenchError: the text is no YAML mapping, a value is still TODO, a key is unknown (with a suggestion) or a value
+            does not fit.
     """
     try:
         raw: Any = yaml.safe_load(text)
@@ -169,7 +189,31 @@ def parse_card(text: str, *, source: str) -> CohortCard:
         raise BenchError(
             f"{source} holds {type(raw).__name__}, but a card is a mapping. See docs/reference/cohort-card.md."
         )
+    _refuse_todo(text, source)
     return parse_model(CohortCard, raw, source=source, see="docs/reference/cohort-card.md")
+
+
+def _refuse_todo(text: str, source: str) -> None:
+    """Refuse a draft of which keys have to be filled in."""
+    found = list(_todo(yaml.compose(text, Loader=yaml.SafeLoader)))
+    if found:
+        keys = ", ".join(f"{key} (line {line})" for key, line in found)
+        raise BenchError(
+            f"{source} is not finished: {keys} {'is' if len(found) == 1 else 'are'} {TODO}. Fill in what the comment "
+            "there asks for; see docs/reference/cohort-card.md."
+        )
+
+
+def _todo(node: yaml.Node | None, path: str = "") -> Iterator[tuple[str, int]]:
+    """Yield the keys whose value, or one of whose values, is TODO, with their lines."""
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            yield from _todo(value, f"{path}.{key.value}".lstrip("."))
+    elif isinstance(node, yaml.SequenceNode):
+        for value in node.value:
+            yield from _todo(value, path)
+    elif isinstance(node, yaml.ScalarNode) and node.value == TODO:
+        yield path, node.start_mark.line + 1
 
 
 def read_card(path: Path) -> CohortCard:

@@ -9,7 +9,19 @@ from functools import lru_cache
 from importlib.metadata import entry_points
 
 from survbench.datasets.cards.card import CohortCard
-from survbench.datasets.checks import geometry, images, intensities, masks, outcome, predictors, table
+from survbench.datasets.checks import (
+    external,
+    geometry,
+    images,
+    intensities,
+    leaks,
+    masks,
+    missing_codes,
+    outcome,
+    predictors,
+    repeated_patients,
+    table,
+)
 from survbench.datasets.checks.evidence import CohortCheck, PatientCheck
 from survbench.datasets.checks.facts import PatientFacts
 from survbench.errors import BenchError, UnknownNameError
@@ -24,7 +36,20 @@ def input_checks() -> tuple[type[Check], ...]:
     """Return the checks of inputs, by code; those of plugins after ours."""
     own = [
         found
-        for module in (table, outcome, predictors, images, geometry, intensities, masks, protocol)
+        for module in (
+            table,
+            repeated_patients,
+            outcome,
+            predictors,
+            leaks,
+            missing_codes,
+            images,
+            geometry,
+            intensities,
+            masks,
+            external,
+            protocol,
+        )
         for _, found in inspect.getmembers(module, inspect.isclass)
         if issubclass(found, Check) and found.__module__ == module.__name__
     ]

@@ -8,9 +8,12 @@ from collections.abc import Iterator
 import numpy as np
 from survbench.datasets.checks.evidence import CohortCheck, Evidence
 from survbench.findings import Check, Finding
+from survbench.plan.horizons import HORIZONS
 from survbench.statistics.metrics import concordance_index
 
 FEW_EVENTS = 20
+JUST_BEYOND = 0.95
+"""Share of a horizon from which the longest follow-up counts as meant to reach it."""
 LONGEST_MONTHS, SHORTEST_MONTHS = 360.0, 2.0
 """A longest follow-up beyond 30 years or below two months speaks for a wrong unit."""
 
@@ -36,6 +39,46 @@ class UnknownEventCode(Check):
     severity = "error"
     part = "outcome"
     title = "The card does not know a code of the event"
+
+
+class BlankEvent(Check):
+    """A patient's cell of the event is blank, so whether the time ended in one is not known."""
+
+    code = "SB210"
+    severity = "error"
+    part = "outcome"
+    title = "A patient has no code of the event"
+    remedy = "Fill the cells in, or leave these patients out."
+
+
+class OutcomesLost(Check):
+    """All patients with an event, or all who are censored, have problems, so that leaving them out would leave one kind
+    of outcome. ``--skip-bad`` does not go on with that.
+    """
+
+    code = "SB211"
+    severity = "error"
+    part = "outcome"
+    title = "One kind of outcome would be left"
+    remedy = "Correct the problems of some of them."
+
+
+class NobodyCensored(CohortCheck):
+    """Every patient has the event. That is rare; more often the code of the censored means something else, or their
+    rows are missing.
+    """
+
+    code = "SB212"
+    severity = "warning"
+    part = "outcome"
+    title = "Nobody is censored"
+    remedy = "Were patients without the event left out of the table? Check endpoint.observed and endpoint.censored."
+
+    def find(self, evidence: Evidence) -> Iterator[Finding]:
+        """See :class:`CohortCheck`."""
+        event = evidence.cohort.event
+        if event.all():
+            yield self.finding(f"All {len(event)} patients have the event; nobody is censored.")
 
 
 class AmbiguousEventCode(Check):
@@ -120,3 +163,27 @@ class CentreTellsOutcome(CohortCheck):
         c = concordance_index(cohort.time, cohort.event, by_centre).value
         if abs(c - 0.5) > 0.1:
             yield self.finding(f"The centre alone ranks patients with C = {max(c, 1 - c):.2f}.")
+
+
+class HorizonJustBeyond(CohortCheck):
+    """The follow-up ends just before one of the months at which boards give AUC, Brier score and calibration.
+
+    Five years of 365 days are 59.96 months. What comes after the last patient is not known, so nothing is judged there.
+    """
+
+    code = "SB209"
+    severity = "note"
+    part = "outcome"
+    title = "The follow-up ends just before a horizon"
+    remedy = "Nothing is wrong; AUC, Brier score and calibration are given at the earlier horizons."
+
+    def find(self, evidence: Evidence) -> Iterator[Finding]:
+        """See :class:`CohortCheck`."""
+        time = evidence.cohort.time
+        for horizon in HORIZONS:
+            beyond, longest = int((time > horizon).sum()), float(time.max())
+            judged = f"so the horizon of {horizon:g} months cannot be judged"
+            if beyond == 0 and longest >= JUST_BEYOND * horizon:
+                yield self.finding(f"The longest follow-up is {longest:.2f} months, {judged}.")
+            elif beyond == 1:
+                yield self.finding(f"One patient alone is followed beyond {horizon:g} months, {judged} in every fold.")

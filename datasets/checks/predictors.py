@@ -13,10 +13,6 @@ from survbench.findings import Check, Finding
 SHOWN = 5
 """Columns that a sentence names at most."""
 MISSING_SHARE = 0.2
-TELLS_OUTCOME = 0.999
-"""A feature whose ``|Spearman's rho|`` with the time or the event reaches this is the outcome in other words."""
-FEWEST = 8
-"""Patients below which such a correlation may be chance."""
 
 
 def few(names: Sequence[str]) -> str:
@@ -62,6 +58,15 @@ class NoFeatureRow(Check):
     title = "A patient has no row of features"
 
 
+class TextColumns(Check):
+    """Columns that are declared as features hold text: the exports of pyradiomics begin with some."""
+
+    code = "SB310"
+    severity = "error"
+    part = "predictors"
+    title = "Columns of features hold no numbers"
+
+
 class FeatureNotNumber(Check):
     """A cell of a feature is neither a number nor missing."""
 
@@ -71,39 +76,6 @@ class FeatureNotNumber(Check):
     title = "A feature is not a number"
     remedy = "Correct the cells; leave them blank where the value is missing."
     counts = "cells"
-
-
-class TellsOutcome(CohortCheck):
-    """A feature orders the patients as the time or the event does: it is the outcome in other units, copied, or coded
-    the other way round.
-    """
-
-    code = "SB306"
-    severity = "error"
-    part = "predictors"
-    title = "A feature is the outcome in other words"
-    ignorable = True
-    remedy = "It is the outcome, not a predictor; name it in features.exclude."
-
-    def find(self, evidence: Evidence) -> Iterator[Finding]:
-        """See :class:`CohortCheck`."""
-        from scipy.stats import rankdata
-
-        cohort = evidence.cohort
-        if cohort.features is None:
-            return
-        for name, column in zip(cohort.features.names, cohort.features.values.T, strict=True):
-            known = np.isfinite(column)
-            if known.sum() < FEWEST or np.ptp(column[known]) == 0:
-                continue
-            for what, outcome in (("time", cohort.time[known]), ("event", cohort.event[known].astype(np.float64))):
-                if np.ptp(outcome) == 0:
-                    continue
-                rho = np.corrcoef(rankdata(column[known]), rankdata(outcome))[0, 1]
-                if abs(rho) >= TELLS_OUTCOME:
-                    yield self.finding(
-                        f"Feature {name!r} orders patients as the endpoint's {what} does (Spearman's rho {rho:.3f})."
-                    )
 
 
 class MissingValues(CohortCheck):

@@ -75,6 +75,30 @@ class BlankCentre(Check):
     remedy = "Fill it in, or remove 'centre' from the card."
 
 
+class BlankGroup(Check):
+    """The card names a column of groups, whose rows stay in one fold, and a row has none."""
+
+    code = "SB109"
+    severity = "error"
+    part = "table"
+    title = "A row has no group"
+    remedy = "Fill it in (a row that stands alone gets a name of its own), or remove 'group' from the card."
+
+
+class IdsDoNotJoin(Check):
+    """No id of the table occurs in the table of features, or in the names of files; or two ids would become the same.
+
+    Ids join where it is certain: letters in another Unicode form, whole numbers written like 1.0 throughout, and
+    leading zeros where all ids of the side that has them are equally long.
+    """
+
+    code = "SB111"
+    severity = "error"
+    part = "table"
+    title = "Ids of two sides do not join"
+    remedy = "Write the ids on one side as on the other."
+
+
 class RowsOfNobody(Check):
     """The table of features has rows of ids that the table of patients does not have."""
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 
 from survbench.cohort import Subject
 from survbench.datasets.cards.source import SourceCohort, offers
+from survbench.datasets.checks.external import OtherEndpoint, of_predictors
 from survbench.datasets.checks.images import SameImage
 from survbench.datasets.readers.feature_table import FeatureRow, table_rows
 from survbench.errors import BenchError
@@ -14,8 +14,6 @@ from survbench.findings import CohortError, Finding
 
 MANY_FEATURES = 10
 """Number of identical feature values from which two patients are reported as duplicates."""
-
-log = logging.getLogger(__name__)
 
 
 def refuse_duplicates(sources: Sequence[SourceCohort]) -> None:
@@ -39,8 +37,11 @@ def refuse_duplicates(sources: Sequence[SourceCohort]) -> None:
         raise CohortError("The same data stand for two patients:", findings)
 
 
-def refuse_different(first: SourceCohort, other: SourceCohort) -> None:
+def refuse_different(first: SourceCohort, other: SourceCohort) -> list[Finding]:
     """Refuse an external cohort whose channels, features or clinical columns are not those of the cohort.
+
+    Returns:
+        What differs and does not keep the cohorts from being used.
 
     Raises:
         BenchError: the first difference.
@@ -55,12 +56,6 @@ def refuse_different(first: SourceCohort, other: SourceCohort) -> None:
         raise BenchError(
             f"Cohort {first.card.name!r} has modalities {kinds[0]}, external cohort {other.card.name!r} has "
             f"{kinds[1]}. Both need the same ones."
-        )
-    if first.card.endpoint.name.casefold() != other.card.endpoint.name.casefold():
-        log.warning(
-            "the external cohort's endpoint is %s, the cohort's %s",
-            other.card.endpoint.name,
-            first.card.endpoint.name,
         )
     names = [set(s.cohort.features.names) if s.cohort.features else set() for s in (first, other)]
     if names[0] != names[1] and all("radiomics" in offers(s) for s in (first, other)):
@@ -82,6 +77,12 @@ def refuse_different(first: SourceCohort, other: SourceCohort) -> None:
             f"{' and only '.join(sides)}. Declare the same columns with model: true, of the same kind and levels, on "
             "both cards."
         )
+    found = [*of_predictors(first, other)]
+    endpoints = [source.card.endpoint.name for source in (first, other)]
+    if endpoints[0].casefold() != endpoints[1].casefold():
+        cause = f"The external cohort's endpoint is {endpoints[1]}, the cohort's {endpoints[0]}."
+        found.append(OtherEndpoint.finding(cause))
+    return found
 
 
 def _declared(column: tuple[str, str, tuple[str, ...]]) -> str:

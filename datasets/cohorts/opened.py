@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +16,11 @@ from survbench.datasets.preprocessing.grid import Grid, Point, plan_grid, refere
 from survbench.datasets.preprocessing.resample import volume_key
 from survbench.errors import BenchError
 from survbench.features.feature_sets import FeatureSet, feature_set, settings_fingerprint
+from survbench.findings import Finding, grouped
 from survbench.io.hashing import digest
 from survbench.plan.profile import Profile
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -27,11 +31,13 @@ class Cohorts:
         sources: the cohorts as their owners gave them.
         grid: None for cohorts without images.
         features: the radiomics to extract; None where nobody asks for any.
+        findings: how the external cohort differs, and can be used all the same.
     """
 
     sources: list[SourceCohort]
     grid: Grid | None
     features: FeatureSet | None = None
+    findings: tuple[Finding, ...] = ()
 
     def ask_for_radiomics(self, name: str | None = None) -> FeatureSet:
         """Have radiomics extracted, of the named set or of the cards', and return the set.
@@ -88,13 +94,16 @@ def open_cohorts(
     sources = [
         load_source(name, profile=profile, data=data, skip_bad=skip_bad, ignored=ignored) for name, data in names
     ]
+    found: list[Finding] = []
     for other in sources[1:]:
-        refuse_different(sources[0], other)
+        found += refuse_different(sources[0], other)
+    for group in grouped(found):
+        log.warning("%s %s", group.text, group.first.remedy)
     card = sources[0].card
     grid = None
     if card.images and card.field_of_view_mm is not None:
         grid = plan_grid(card.field_of_view_mm, profile.voxels)
-    return Cohorts(sources, grid)
+    return Cohorts(sources, grid, findings=tuple(found))
 
 
 def volume_names(source: SourceCohort) -> list[str]:

@@ -18,6 +18,8 @@ from survbench.datasets.cohorts.measure import measure, read_volumes
 from survbench.datasets.cohorts.named import PHANTOMS, load_source, locate
 from survbench.datasets.readers.feature_table import feature_source
 from survbench.datasets.readers.folder import inspect_cohort
+from survbench.datasets.readers.joining import join
+from survbench.datasets.readers.paths import patient_files
 from survbench.datasets.readers.patients import numbered
 from survbench.findings import Check, Finding
 from survbench.io.tables import read_table
@@ -78,6 +80,7 @@ def validate_named(cohort: str, *, data: Path | None = None, ignored: Sequence[s
 
 def _applies(check: type[Check], card: CohortCard) -> bool:
     has = {
+        "external": False,  # two cohorts are needed
         "images": bool(card.images),
         "mask": card.mask is not None,
         "predictors": card.features is not None or bool(card.clinical),
@@ -121,23 +124,18 @@ def _of_feature_rows(card: CohortCard, folder: Path, cohort: Cohort) -> Iterator
         return
     own = numbered(card, read_table(folder / card.table))
     table, file, key = feature_source(card, card.features, own, folder)
-    declared = set(own.column(card.id))
-    extra = [name for name in table.column(key) if name not in declared]
+    joined = set(join(own.column(card.id), table.column(key)).of.values())
+    extra = [name for name in table.column(key) if name not in joined]
     if extra:
         yield RowsOfNobody.finding(f"{len(extra)} rows of {file} belong to no patient of {card.table}: {few(extra)}.")
 
 
 def _of_files(card: CohortCard, folder: Path) -> Iterator[Finding]:
-    patterns = [c.file for c in card.images.values()] + ([card.mask.file] if card.mask else [])
     table = numbered(card, read_table(folder / card.table))
     if card.id not in table.columns:
         return  # that is a finding of its own
-    known = set(table.column(card.id))
-    for pattern in patterns:
-        before, after = Path(pattern).name.split("{id}")[0], Path(pattern).name.split("{id}")[-1]
-        if "{id}" in str(Path(pattern).parent):
-            continue
-        names = [p.name for p in (folder / Path(pattern).parent).glob(f"{before}*{after}")]
-        extra = sorted(n for n in names if n[len(before) : len(n) - len(after)] not in known)
-        if extra:
-            yield FilesOfNobody.finding(f"{len(extra)} files belong to no patient of the table: {few(extra)}.")
+    for pattern in card.patterns:
+        found = patient_files(folder, pattern, table.column(card.id), table=card.table)
+        if found.strangers and not found.findings:
+            cause = f"{len(found.strangers)} files belong to no patient of the table: {few(found.strangers)}."
+            yield FilesOfNobody.finding(cause)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,14 +14,27 @@ from numpy.typing import NDArray
 from survbench.cohort import FeatureTable
 from survbench.datasets.cards.card import CohortCard, Features
 from survbench.datasets.cards.source import SourceCohort
-from survbench.datasets.checks.predictors import DeclaredTwice, FeatureNotNumber, NoFeatureRow, UnknownFeatureColumn
-from survbench.datasets.checks.table import MissingColumn
+from survbench.datasets.checks.predictors import (
+    DeclaredTwice,
+    FeatureNotNumber,
+    NoFeatureRow,
+    TextColumns,
+    UnknownFeatureColumn,
+    few,
+)
+from survbench.datasets.checks.table import IdsDoNotJoin, MissingColumn
+from survbench.datasets.readers.joining import Joined, alike, join, shown
+from survbench.datasets.readers.missing_cells import blank_missing
 from survbench.datasets.readers.patients import MISSING
 from survbench.errors import BenchError
 from survbench.features.extraction import _finite
 from survbench.findings import Finding
 from survbench.io.hashing import digest
 from survbench.io.tables import Row, Table, nearest, number, read_table
+
+DIAGNOSTICS = "diagnostics"
+"""What pyradiomics writes before columns that describe the extraction; some of them hold numbers."""
+_COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +66,8 @@ def feature_source(card: CohortCard, features: Features, table: Table, folder: P
     name = features.table or card.table
     if Path(name).is_absolute() or ".." in Path(name).parts:
         raise BenchError(f"features.table {name!r} lies outside the cohort's folder {folder}. Put the file into it.")
-    return (table if name == card.table else read_table(folder / name)), name, features.id or card.id
+    key = features.id or card.id
+    return (table if name == card.table else blank_missing(card, read_table(folder / name), key)), name, key
 
 
 def parse_features(
@@ -72,18 +87,36 @@ def parse_features(
         remedy = f"Columns are: {', '.join(table.columns[:30])}."
         return ParsedFeatures((), {}, (MissingColumn.finding(cause, remedy=remedy),))
     names, findings = _columns(card, features, table.columns, file, key)
+    findings += _of_text(table, names, file, features.exclude)
     if findings:
         return ParsedFeatures(names, {}, tuple(findings))
     rows = {row.cells[key]: row for row in table.rows}
     count = Counter(row.cells[key] for row in table.rows)
+    joined = join(ids, list(rows))
+    unjoined = _unjoined(card, file, ids, list(rows), joined)
+    if unjoined:
+        return ParsedFeatures(names, {}, (*findings, *unjoined))
     values: dict[str, NDArray[np.float64]] = {}
     for name in ids:
-        found = _of_row(rows.get(name), count[name], names, file, name)
+        theirs = joined.of.get(name, name)
+        found = _of_row(rows.get(theirs), count[theirs], names, file, name)
         findings += found
         if not found:
-            cells = rows[name].cells
+            cells = rows[theirs].cells
             values[name] = np.array([np.nan if (v := number(cells[n])) is None else v for n in names])
     return ParsedFeatures(names, values, tuple(findings))
+
+
+def _unjoined(card: CohortCard, file: str, ids: Sequence[str], theirs: Sequence[str], joined: Joined) -> list[Finding]:
+    """Return why the ids of the features are not those of the patients, of all of them."""
+    if joined.collision:
+        both = " and ".join(joined.collision)
+        return [IdsDoNotJoin.finding(f"{card.table} and {file} do not join: {both} would be the same id.")]
+    if joined.of or not ids:
+        return []
+    differ = alike(ids, theirs)
+    but = f"; they differ in {differ}" if differ else ""
+    return [IdsDoNotJoin.finding(f"No id of {card.table} ({shown(ids)}) occurs in {file} ({shown(theirs)}){but}.")]
 
 
 def _columns(
@@ -122,6 +155,31 @@ def _columns(
         if name in clinical
     ]
     return names, findings
+
+
+def _of_text(table: Table, names: Sequence[str], file: str, exclude: Sequence[str]) -> list[Finding]:
+    """Return one finding for the columns that hold text instead of numbers."""
+    cells = {n: [c for c in table.column(n) if c.casefold() not in MISSING] for n in names}
+    text = [n for n, known in cells.items() if sum(number(c) is None for c in known) > len(known) / 2]
+    if not text:
+        return []
+    shown = few([f"{n} ({cells[n][0]!r})" for n in text])
+    cause = f"{len(text)} column{'s' if len(text) > 1 else ''} of {file} hold{'' if len(text) > 1 else 's'} no numbers"
+    if all(_COMMA.fullmatch(c) for n in text for c in cells[n]):
+        return [TextColumns.finding(f"{cause}: {shown}.", remedy="Write a decimal point in place of the comma.")]
+    patterns = ", ".join(f'"{p}"' for p in (*exclude, *_patterns(text, [n for n in names if n not in text])))
+    return [TextColumns.finding(f"{cause}: {shown}.", remedy=f"Leave them out: features.exclude: [{patterns}].")]
+
+
+def _patterns(text: Sequence[str], others: Sequence[str]) -> list[str]:
+    """Return names and patterns that fit some columns, and of the others none but what pyradiomics says of itself."""
+    found: dict[str, None] = {}
+    for name in text:
+        before = name.split("_")[0]
+        alike = sum(other.startswith(f"{before}_") for other in text)
+        apart = before == DIAGNOSTICS or not any(other.startswith(f"{before}_") for other in others)
+        found[f"{before}_*" if alike > 1 and apart else name] = None
+    return list(found)
 
 
 def _matches(column: str, pattern: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,12 +14,13 @@ from survbench.datasets.cards.source import SourceCohort
 from survbench.datasets.checks.evidence import Evidence
 from survbench.datasets.checks.geometry import Misplaced
 from survbench.datasets.checks.images import MissingFile, UnreadableFile
-from survbench.datasets.checks.predictors import TellsOutcome
+from survbench.datasets.checks.leaks import TellsOutcome
 from survbench.datasets.readers.axis_order import AS_STORED, corners, difference, order_of
 from survbench.datasets.readers.errors import ImageError
 from survbench.datasets.readers.feature_table import feature_source, parse_features
 from survbench.datasets.readers.nifti import in_order, nifti_volume
-from survbench.datasets.readers.patients import Patient, numbered, parse_patients
+from survbench.datasets.readers.paths import PatientFiles, patient_files
+from survbench.datasets.readers.patients import Patient, numbered, outcomes_lost, parse_patients
 from survbench.findings import CohortError, Finding, grouped
 from survbench.io.tables import read_table
 from survbench.volume import Modality, Volume
@@ -82,13 +83,16 @@ def inspect_cohort(card: CohortCard, folder: Path) -> Inspection:
     kept: list[Patient] = []
     subjects: list[Subject] = []
     # files are looked at for every patient with a usable id, so that one report names all that has to be fixed
+    files = {pattern: patient_files(folder, pattern, parsed.ids, table=card.table) for pattern in card.patterns}
+    lost = [finding for of_pattern in files.values() for finding in of_pattern.findings]
+    findings += lost
     for name in parsed.ids:
-        volumes, of_files = _volumes(card, folder, name)
+        volumes, of_files = _volumes(card, folder, name, files)
         findings += of_files
         patient = patients.get(name)
-        if patient is not None and not of_files and (features is None or name in features.values):
+        if patient is not None and not of_files and not lost and (features is None or name in features.values):
             kept.append(patient)
-            subjects.append(Subject(name, patient.centre, patient.clinical, volumes))
+            subjects.append(Subject(name, patient.centre, patient.clinical, volumes, patient.group))
     cohort = Cohort(
         subjects=tuple(subjects),
         channels=tuple(card.images),
@@ -97,12 +101,15 @@ def inspect_cohort(card: CohortCard, folder: Path) -> Inspection:
         time=np.array([p.time for p in kept], dtype=np.float64),
         event=np.array([p.event for p in kept], dtype=bool),
     )
+    findings += outcomes_lost(card, table, cohort.event.tolist())
     if len(cohort):
         findings += TellsOutcome().find(Evidence(card, cohort, table, folder))
     return Inspection(SourceCohort(card, cohort, table=table, folder=folder), tuple(findings))
 
 
-def _volumes(card: CohortCard, folder: Path, name: str) -> tuple[dict[str, Volume], list[Finding]]:
+def _volumes(
+    card: CohortCard, folder: Path, name: str, files: Mapping[str, PatientFiles]
+) -> tuple[dict[str, Volume], list[Finding]]:
     """Open a patient's files; return the volumes by name, and what is wrong with them."""
     wanted: list[tuple[str, Modality, str, int | None]] = [
         (channel, c.modality, c.file, None) for channel, c in card.images.items()
@@ -112,7 +119,9 @@ def _volumes(card: CohortCard, folder: Path, name: str) -> tuple[dict[str, Volum
     volumes: dict[str, Volume] = {}
     findings: list[Finding] = []
     for channel, modality, pattern, label in wanted:
-        relative = pattern.replace("{id}", name)
+        if files[pattern].findings:
+            continue
+        relative = files[pattern].paths[name]
         path = folder / relative
         absent = [*_of_path(path, relative, name)]
         findings += absent
@@ -122,7 +131,8 @@ def _volumes(card: CohortCard, folder: Path, name: str) -> tuple[dict[str, Volum
             volumes[channel] = nifti_volume(path, modality, label=label)
         except ImageError as error:
             findings.append(unreadable(name, error))
-    return (volumes, findings) if findings else _placed(volumes, card.images, name)
+    whole = len(volumes) == len(wanted)
+    return _placed(volumes, card.images, name) if whole else (volumes, findings)
 
 
 def unreadable(name: str, error: ImageError) -> Finding:

@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from survbench.datasets.cards.card import MONTHS_PER_UNIT, ROW_NUMBER, Clinical, CohortCard, Endpoint
-from survbench.datasets.checks.outcome import AmbiguousEventCode, UnknownEventCode, UnusableTime
+from survbench.datasets.checks.outcome import (
+    AmbiguousEventCode,
+    BlankEvent,
+    OutcomesLost,
+    UnknownEventCode,
+    UnusableTime,
+)
 from survbench.datasets.checks.predictors import UnusableClinicalCell
-from survbench.datasets.checks.table import BlankCentre, MissingColumn, NoId, RepeatedId, UnknownChoice, UnusableId
+from survbench.datasets.checks.table import (
+    BlankCentre,
+    BlankGroup,
+    MissingColumn,
+    NoId,
+    RepeatedId,
+    UnknownChoice,
+    UnusableId,
+)
+from survbench.datasets.readers.missing_cells import blank_missing
 from survbench.findings import Finding
 from survbench.io.tables import Row, Table, canonical, nearest, number
 
-MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "."})
+MISSING = frozenset({"", "na", "n/a", "#n/a", "nan", "null", "none", "."})
 """Cells (in any case) that mean that a value is not known; a declared level of the same name goes first."""
 MAX_ID_LENGTH = 100
+_WHOLE = re.compile(r"\d{1,15}(\.0+)?", re.ASCII)
 SHOWN_CODES = 5
 
 
@@ -29,6 +46,7 @@ class Patient:
     clinical: Mapping[str, float | str | None]
     time: float
     event: bool
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +83,14 @@ def parse_patients(card: CohortCard, table: Table) -> Parsed:
 
 
 def numbered(card: CohortCard, table: Table) -> Table:
-    """Return the table with a column of row numbers, where the card asks for one as ids."""
+    """Return the table with a column of row numbers, where the card asks for one as ids, and without the cells that the
+    card declares to be missing.
+    """
+    table = blank_missing(card, table, card.id)
     if card.id != ROW_NUMBER or ROW_NUMBER in table.columns:
         return table
     rows = tuple(Row(row.line, {ROW_NUMBER: str(n), **row.cells}) for n, row in enumerate(table.rows))
-    return Table((ROW_NUMBER, *table.columns), rows)
+    return Table((ROW_NUMBER, *table.columns), rows, table.labels, table.notes)
 
 
 def _chosen(card: CohortCard, table: Table) -> tuple[Table, list[Finding]]:
@@ -96,6 +117,8 @@ def _of_columns(card: CohortCard, table: Table) -> list[Finding]:
     wanted = {"id": card.id, "endpoint.time": card.endpoint.time, "endpoint.event": card.endpoint.event}
     if card.centre is not None:
         wanted["centre"] = card.centre
+    if card.group is not None:
+        wanted["group"] = card.group
     wanted |= {f"patients.where.{column}": column for column in card.patients.where}
     wanted |= {f"clinical.{c.name}": c.column for c in card.clinical}
     return [
@@ -118,21 +141,71 @@ def _unknown_codes(endpoint: Endpoint, table: Table) -> list[Finding]:
     if endpoint.event not in table.columns:
         return []
     codes = {canonical(v) for v in (*endpoint.observed, *endpoint.censored)}
-    counts = Counter(cell for cell in table.column(endpoint.event) if canonical(cell) not in codes)
+    cells = [cell for cell in table.column(endpoint.event) if not _is_blank_event(endpoint, cell)]
+    counts = Counter(cell for cell in cells if canonical(cell) not in codes)
     if not counts:
         return []
     shown = ", ".join(f"{code!r} ({n} rows)" for code, n in counts.most_common(SHOWN_CODES))
     more = f", and {len(counts) - SHOWN_CODES} more" if len(counts) > SHOWN_CODES else ""
     cause = f"Column {endpoint.event!r} holds {shown}{more}; the card knows {_codes(endpoint)}."
-    return [UnknownEventCode.finding(cause)]
+    return [UnknownEventCode.finding(cause, remedy=_probably(Counter(map(canonical, cells))))]
+
+
+def _probably(counts: Counter[str]) -> str:
+    """Return what the card should say, from how often each code occurs."""
+    name = "Name each code under endpoint.observed or endpoint.censored of the card."
+    if set(counts) == {"1", "2"}:
+        return (
+            f"{counts['2']} cells are 2, {counts['1']} are 1 and none is 0: probably 1 is censored and 2 the event, as "
+            "R codes them. Then write observed: [2] and censored: [1] under endpoint of the card."
+        )
+    if {"0", "1"} < set(counts):
+        return f"{name} A further code may stand for another event, such as a death of another cause."
+    return f"{name} 'bench cohort init' reads codes by their meaning."
+
+
+def _is_blank_event(endpoint: Endpoint, cell: str) -> bool:
+    codes = {canonical(v) for v in (*endpoint.observed, *endpoint.censored)}
+    return cell.casefold() in MISSING and canonical(cell) not in codes
+
+
+def outcomes_lost(card: CohortCard, table: Table, events: Sequence[bool]) -> list[Finding]:
+    """Return a finding if nobody usable has an event, or nobody is censored, though somebody of the table is.
+
+    Args:
+        card: the cohort's card.
+        table: the cohort's table.
+        events: of the patients without a problem.
+    """
+    if not events or card.endpoint.event not in table.columns:
+        return []
+    cells = [canonical(row.cells[card.endpoint.event]) for row in _chosen(card, table)[0].rows]
+    lost: list[Finding] = []
+    for what, codes, there in (
+        ("had the event", card.endpoint.observed, any(events)),
+        ("are censored", card.endpoint.censored, not all(events)),
+    ):
+        count = sum(cell in {canonical(code) for code in codes} for cell in cells)
+        if count and not there:
+            cause = (
+                f"All {count} patients of the table who {what} have problems; without them the outcome is one-sided."
+            )
+            lost.append(OutcomesLost.finding(cause))
+    return lost
 
 
 def _twins(names: list[str]) -> dict[str, list[str]]:
     """Group ids that look the same once Unicode is normalised."""
     groups: dict[str, list[str]] = {}
     for name in names:
-        groups.setdefault(unicodedata.normalize("NFKC", name), []).append(name)
+        groups.setdefault(_looks(name), []).append(name)
     return groups
+
+
+def _looks(name: str) -> str:
+    """Return what ids have in common that may stand for one patient: the letters, and the whole number."""
+    plain = unicodedata.normalize("NFKC", name)
+    return str(int(float(plain))) if _WHOLE.fullmatch(plain) else plain
 
 
 def _of_id(name: str, shown: str, twins: Mapping[str, list[str]]) -> list[Finding]:
@@ -151,11 +224,11 @@ def _of_id(name: str, shown: str, twins: Mapping[str, list[str]]) -> list[Findin
     if name[0] in "=+-@":
         cause = f"An id starts with {name[0]!r}, a formula to spreadsheets."
         found.append(UnusableId.finding(cause, subject=shown, remedy="Start ids with a letter or digit."))
-    same = twins[unicodedata.normalize("NFKC", name)]
+    same = twins[_looks(name)]
     if same.count(name) > 1:
         found.append(RepeatedId.finding(f"An id stands in {same.count(name)} rows.", subject=shown))
     elif len(same) > 1:
-        cause = "Another id looks the same but is spelt with other Unicode characters."
+        cause = "Another id looks the same: it is the same number, or is spelt with other Unicode characters."
         found.append(RepeatedId.finding(cause, subject=shown, remedy="Give one of them another id."))
     return found
 
@@ -168,8 +241,12 @@ def _of_row(card: CohortCard, row: Row, shown: str) -> list[Finding]:
         if months is None or months <= 0:
             cause = f"Times in column {end.time!r} must be numbers above 0."
             found.append(UnusableTime.finding(cause, subject=shown, detail=repr(cells[end.time])))
+    if end.event in cells and _is_blank_event(end, cells[end.event]):
+        found.append(BlankEvent.finding(f"The event is blank in column {end.event!r}.", subject=shown))
     if card.centre is not None and cells.get(card.centre) == "":
         found.append(BlankCentre.finding(f"The centre is blank in column {card.centre!r}.", subject=shown))
+    if card.group is not None and cells.get(card.group) == "":
+        found.append(BlankGroup.finding(f"The group is blank in column {card.group!r}.", subject=shown))
     for column in card.clinical:
         if column.column in cells:
             found += _of_clinical(column, cells[column.column], shown)
@@ -214,6 +291,7 @@ def _patient(card: CohortCard, row: Row) -> Patient:
         clinical=clinical,
         time=float(cells[end.time]) * MONTHS_PER_UNIT[end.unit],
         event=canonical(cells[end.event]) in {canonical(v) for v in end.observed},
+        group="" if card.group is None else cells[card.group],
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+from survbench.evaluation.direction import turned_round
 from survbench.evaluation.gather import Gathered, Results
 from survbench.evaluation.learning import verdicts
 from survbench.findings import Check, Finding, Severity
@@ -268,6 +269,24 @@ class NoReference(BoardCheck):
             yield self.finding(f"The reference method {name} is not complete: no differences are tested.")
 
 
+class TurnedRound(BoardCheck):
+    """The C-index of a row lies far below 0.5, with its interval: its risks seem to be turned round, as a predicted
+    time or a probability of survival is.
+    """
+
+    code = "SB714"
+    severity = "warning"
+    title = "Risks seem to be turned round"
+
+    def find(self, of: Measurements) -> Iterator[Finding]:
+        """See :class:`BoardCheck`."""
+        o = of.results.outcomes
+        for method in of.measured if o is not None else ():
+            how = turned_round(o.time, o.event, o.fold, method.risk)
+            if how:
+                yield self.finding(f"{method.entry.name}: {how}")
+
+
 BOARD_CHECKS: tuple[type[BoardCheck], ...] = (
     ShortTraining,
     SelectedOnTest,
@@ -280,6 +299,7 @@ BOARD_CHECKS: tuple[type[BoardCheck], ...] = (
     SomeUseMasks,
     ConstantRisk,
     ImportedRisks,
+    TurnedRound,
     ResamplesLeftOut,
     NoReference,
 )

@@ -23,6 +23,7 @@ from survbench.models.engine.recipe import PUBLISHED_SCHEDULE, Recipe
 from survbench.models.engine.seeding import seeded
 from survbench.models.engine.tensors import Inputs, Labelled, Output, stack
 from survbench.models.engine.trainer import Trainer
+from survbench.models.events import require_events
 from torch import Tensor
 
 if TYPE_CHECKING:
@@ -103,8 +104,8 @@ class NetworkMethod(ABC, Generic[Network]):
             network.start_at_zero()
         lay_out(network, device, ctx.training.memory_layout)
         objective = self.objective(network)
-        if objective.survival is not None and not train.event.any():
-            raise BenchError(f"None of the {len(train)} training patients has an event. Use fewer folds.")
+        if objective.survival is not None:
+            require_events(train, what="a survival network")
         mask = self.masked_input or objective.segmentation is not None
         trainer = Trainer(
             network,

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from survbench.api import Context, NotFittedError
 from survbench.cohort import Cohort, UnlabelledCohort
+from survbench.models.events import require_events
 from survbench.models.learners.design import Design
 from survbench.models.learners.linear import LinearHazard
 
@@ -28,6 +29,7 @@ class ClinicalCox:
         from sksurv.linear_model import CoxPHSurvivalAnalysis
         from sksurv.util import Surv
 
+        require_events(train, what="a Cox model")
         design = Design.fit(train, redundancy=1.0)
         values = design.matrix(train)
         # a column that is constant in this fold carries no information; its coefficient is 0

@@ -19,6 +19,7 @@ from survbench.api import Context, NotFittedError
 from survbench.cohort import Cohort, UnlabelledCohort
 from survbench.errors import UnknownNameError
 from survbench.models.engine.seeding import seeded
+from survbench.models.events import require_events
 from survbench.models.learners.design import Design
 from survbench.statistics.baseline_hazard import Baseline
 from torch import nn
@@ -126,6 +127,7 @@ class DeepSurv:
         with _data_folder(ctx.scratch):
             from pycox.models import CoxPH
 
+        require_events(train, what="a network with inner validation patients")
         design = Design.fit(train, redundancy=self.redundancy, screening=self.screening)
         matrix = design.matrix(train).astype(np.float32)
         outcomes = train.time.astype(np.float32), train.event.astype(np.float32)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from survbench.api import Context, NotFittedError
 from survbench.cohort import Cohort, UnlabelledCohort
+from survbench.models.events import require_events
 from survbench.models.learners.design import Design
 
 if TYPE_CHECKING:
@@ -112,6 +113,7 @@ class SurvivalForest:
         from sksurv.ensemble import RandomSurvivalForest
         from sksurv.util import Surv
 
+        require_events(train, what="a survival forest")
         design = Design.fit(train, redundancy=self.redundancy, screening=self.screening)
         matrix = design.matrix(train)
         forest = RandomSurvivalForest(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from survbench.api import Context, NotFittedError
 from survbench.cohort import Cohort, UnlabelledCohort
+from survbench.models.events import require_events
 from survbench.models.learners.design import Design
 from survbench.models.learners.linear import LinearHazard
 
@@ -51,10 +52,12 @@ class LassoCox:
 
     def fit(self, train: Cohort, *, validation: Cohort | None, ctx: Context) -> Self:  # noqa: ARG002
         """Select features and fit, on the training fold alone."""
+        require_events(train, what="choosing the penalty by inner folds")
         design = Design.fit(train, redundancy=self.redundancy, screening=self.screening)
         matrix = design.matrix(train)
         spread = np.where(matrix.std(axis=0) > 0, matrix.std(axis=0), 1.0)
-        coefficients = lasso(matrix / spread, train.time, train.event, rule=self.rule) / spread
+        groups = [s.group or s.id for s in train.subjects]
+        coefficients = lasso(matrix / spread, train.time, train.event, rule=self.rule, groups=groups) / spread
         # features that the Lasso left out need no place in the model
         count = len(design.features)
         chosen = [n for n in range(count) if coefficients[n] != 0]
@@ -92,7 +95,12 @@ class LassoCox:
 
 
 def lasso(
-    design: NDArray[np.float64], time: NDArray[np.float64], event: NDArray[np.bool_], *, rule: Rule = "best"
+    design: NDArray[np.float64],
+    time: NDArray[np.float64],
+    event: NDArray[np.bool_],
+    *,
+    rule: Rule = "best",
+    groups: Sequence[str] | None = None,
 ) -> NDArray[np.float64]:
     """Return the Lasso-Cox coefficients at the penalty that cross-validation chooses.
 
@@ -101,6 +109,7 @@ def lasso(
         time: months, shape (n,).
         event: shape (n,), at least two true.
         rule: see :class:`LassoCox`.
+        groups: of each row; rows of one group stay in one inner fold. None: each row is its own.
     """
     from survbench.statistics.metrics import cox_loss
 
@@ -111,7 +120,7 @@ def lasso(
         return coefficients
     whole = _path(x, time, event)
     penalties = whole.alphas_
-    folds = _inner_folds(event, min(INNER_FOLDS, int(event.sum())))
+    folds = _inner_folds(event, groups or range(len(event)))
     likelihood = np.zeros((len(np.unique(folds)), len(penalties)))
     for fold in np.unique(folds):
         kept = folds != fold
@@ -176,9 +185,16 @@ def _fitted_path(
         return path.fit(x, Surv.from_arrays(event, time))
 
 
-def _inner_folds(event: NDArray[np.bool_], folds: int) -> NDArray[np.intp]:
-    """Deal patients into folds in their order (by id), events and censored apart."""
+def _inner_folds(event: NDArray[np.bool_], groups: Sequence[Hashable]) -> NDArray[np.intp]:
+    """Deal groups of rows into folds in their order (by id), those with an event and the others apart."""
+    members: dict[Hashable, list[int]] = {}
+    for row, group in enumerate(groups):
+        members.setdefault(group, []).append(row)
+    units = list(members.values())
+    with_event = np.array([bool(event[rows].any()) for rows in units])
+    folds = min(INNER_FOLDS, int(with_event.sum()))
     result = np.zeros(len(event), dtype=np.intp)
-    for rows in (np.flatnonzero(event), np.flatnonzero(~event)):
-        result[rows] = np.arange(len(rows)) % folds
+    for chosen in (np.flatnonzero(with_event), np.flatnonzero(~with_event)):
+        for position, unit in enumerate(chosen):
+            result[units[unit]] = position % folds
     return result

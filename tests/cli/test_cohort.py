@@ -21,9 +21,23 @@ def test_a_card_is_drafted_and_never_replaced_unasked(bench, tmp_path):
     assert (refused.returncode, refused.stderr) == (2, f"Error: {card} exists. Give --force to replace it.\n")
     ended = bench("cohort", "init", folder, "--table", table, "--force")
     assert ended.returncode == 0, ended.stderr
-    assert ended.stdout.startswith(f"Wrote {card}. Guesses are marked there; ")
+    assert ended.stdout.startswith(f"Wrote {card}. Look at what is GUESS there, ")
     assert f"'bench cohort check {folder}'" in ended.stdout
     assert card.read_text() != mine
+
+
+def test_what_a_draft_leaves_open_or_out_is_printed_and_refused_until_it_is_filled_in(bench, tmp_path):
+    rows = [f"P{n:02d},{100 + 7 * n},{'AB'[n % 2]},{n % 3},same" for n in range(12)]
+    (tmp_path / "t.csv").write_text("\n".join(["id,days,outcome,grade,note", *rows]))
+    ended = bench("cohort", "init", tmp_path, "--table", tmp_path / "t.csv")
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.splitlines()[0].startswith(f"Wrote {tmp_path / 'cohort.yaml'}. Fill in what is TODO there, ")
+    assert "TODO      observed, censored: 'A' 6 of 12 or 'B' 6 of 12 had the event" in ended.stdout
+    assert "Left out  note: one value only" in ended.stdout
+    for verb in (("cohort", "check", tmp_path), ("run", "--cohort", tmp_path, "--out", tmp_path / "out")):
+        refused = bench(*verb)
+        assert refused.returncode == 2
+        assert "endpoint.observed (line 6), endpoint.censored (line 6) are TODO" in refused.stderr
 
 
 def test_a_cohort_without_problems_says_so(bench, monkeypatch):

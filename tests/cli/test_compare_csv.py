@@ -58,10 +58,11 @@ def test_text_ends_with_a_sentence_that_names_the_columns(bench, columns, tmp_pa
     ended = bench("compare", "--csv", path, "--time", "months", "--event", "died", "--a", "y", "--b", "x")
     assert ended.returncode == 0, ended.stderr
     lines = ended.stdout.splitlines()
-    assert lines[0].startswith("40 patients, ")
+    assert lines[0] == "The event is 1 in 'died'."
+    assert lines[1].startswith("40 patients, ")
     assert "difference (y - x) of Harrell's C-index" in ended.stdout
     for test in ("bootstrap", "jackknife", "compareC", "permutation"):
-        assert test in lines[3]
+        assert test in lines[4]
     assert " y " in lines[-1]
     assert " x " in lines[-1]
 

@@ -8,11 +8,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 from cohort_folder import SHAPE, lines, write_cohort, write_image, write_lines
-from survbench.datasets.cards.card import parse_card
-from survbench.datasets.cohorts.draft import draft_card
 from survbench.datasets.cohorts.named import cohort_summaries, default_external, load_source
 from survbench.datasets.cohorts.validate import validate_named
-from survbench.datasets.readers.folder import inspect_cohort
 from survbench.errors import BenchError, UnknownNameError
 from survbench.plan.profile import load_profile
 
@@ -60,7 +57,7 @@ def test_validate_warns_of_what_may_mislead(folder):
     rows = lines(folder)
     write_lines(folder, [rows[0], *(",".join([*r.split(",")[:3], "", r.split(",")[4]]) for r in rows[1:])])
     whole = " ".join(p.what for p in validate_named(str(folder)).findings if p.severity == "warning")
-    assert "1 files belong to no patient of the table: extra_pet.nii.gz" in whole
+    assert "1 files belong to no patient of the table: images/extra_pet.nii.gz" in whole
     assert "Column 'age' is missing in 12 of 12" in whole
 
 
@@ -86,73 +83,10 @@ def test_padding_that_follows_the_patient_is_named(folder):
     assert any("scanned share of the field of view" in p.what for p in validate_named(str(folder)).findings)
 
 
-def test_a_drafted_card_reads_the_cohort(folder):
-    (folder / "cohort.yaml").unlink()
-    text = draft_card(folder, folder / "clinical.csv")
-    card = parse_card(text, source="draft")
-    assert {n: (c.modality, c.file) for n, c in card.images.items()} == {
-        "pet": ("PET", "images/{id}_pet.nii.gz"),
-        "ct": ("CT", "images/{id}_ct.nii.gz"),
-    }
-    assert card.mask.file == "images/{id}_mask.nii.gz"
-    assert (card.id, card.endpoint.time, card.endpoint.event) == ("patient", "months", "event")
-    assert card.field_of_view_mm == (64.0, 64.0, 64.0)
-    assert card.model_columns == ()
-    assert "GUESS" in text
-    (folder / "cohort.yaml").write_text(text)
-    assert [p for p in validate_named(str(folder)).findings if p.severity == "error"] == []
-
-
-def test_a_draft_finds_days_words_and_folders(tmp_path):
-    folder = tmp_path / "My Study (2026)"
-    for name in ("a1", "a2", "a3"):
-        for kind in ("t1", "seg"):
-            write_image(folder / name / f"{kind}.nii.gz", np.ones(SHAPE, np.uint8))
-    rows = ["id;os_days;vital_status;age", "a1;100;dead;50", "a2;900;alive;60", "a3;500;dead;70"]
-    (folder / "t.csv").write_text("\n".join(rows))
-    card = parse_card(draft_card(folder, folder / "t.csv"), source="draft")
-    assert card.name == "my-study-2026"
-    assert (card.endpoint.unit, card.endpoint.observed, card.endpoint.censored) == ("days", ("dead",), ("alive",))
-    assert card.images["t1"].modality == "MR"
-    assert card.images["t1"].file == "{id}/t1.nii.gz"
-    assert len(inspect_cohort(card, folder).source.cohort) == 3
-
-
-@pytest.mark.parametrize(
-    ("column", "codes", "observed"),
-    [
-        ("status", "1 2", "2"),  # as R's survival package codes it
-        ("event", "0 1", "1"),
-        ("censored", "0 1", "0"),
-        ("alive", "no yes", "no"),
-        ("alive_status", "alive dead", "dead"),
-    ],
-)
-def test_a_draft_says_how_many_events_its_guess_of_the_coding_gives(folder, column, codes, observed):
-    (folder / "cohort.yaml").unlink()
-    cells = [column, *(codes.split()[n % 3 == 0] for n in range(12))]
-    rows = [line.split(",") for line in lines(folder)]
-    write_lines(folder, [",".join([*row[:2], cell, *row[3:]]) for row, cell in zip(rows, cells, strict=True)])
-    text = draft_card(folder, folder / "clinical.csv")
-    endpoint = parse_card(text, source="draft").endpoint
-    assert (endpoint.event, endpoint.observed) == (column, (observed,))
-    events = cells.count(observed)
-    assert f"by which {events} of 12 had the event" in text
-
-
 def test_a_misspelt_column_is_the_only_finding_about_ids(folder):
     card = folder / "cohort.yaml"
     card.write_text(card.read_text().replace("id: patient", "id: patiant"))
     assert not any("belong to no patient" in p.what for p in validate_named(str(folder)).findings)
-
-
-def test_a_table_elsewhere_or_without_ids_is_refused(folder, tmp_path):
-    (tmp_path / "t.csv").write_text("a,b\n1,2\n")
-    with pytest.raises(BenchError, match="lies outside"):
-        draft_card(folder, tmp_path / "t.csv")
-    (folder / "t.csv").write_text("a,b\nx9,2\ny9,3\n")
-    with pytest.raises(BenchError, match="No column of the table names the files"):
-        draft_card(folder, folder / "t.csv")
 
 
 def test_names_paths_and_suggestions(folder):

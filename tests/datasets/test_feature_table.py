@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from survbench.datasets.cards.card import parse_card, read_card
-from survbench.datasets.cohorts.draft import draft_card
 from survbench.datasets.cohorts.named import load_source
 from survbench.datasets.cohorts.validate import validate_named
+from survbench.datasets.drafting.draft import draft_card
 from survbench.datasets.readers.folder import inspect_cohort
 from survbench.errors import BenchError
 from survbench.findings import CohortError
@@ -128,18 +128,18 @@ def test_columns_that_are_none_get_a_suggestion(tmp_path, rows):
 
 
 @pytest.mark.parametrize(
-    ("name", "values"),
+    ("name", "values", "tells"),
     [
-        ("f_months", lambda rows: [str(float(r[1]) / 30.4) for r in rows]),
-        ("f_rank", lambda rows: [str(-float(r[1])) for r in rows]),
-        ("f_alive", lambda rows: [str(1 - int(r[2])) for r in rows]),
+        ("f_months", lambda rows: [str(float(r[1]) / 30.4) for r in rows], "orders patients as the endpoint's time"),
+        ("f_rank", lambda rows: [str(-float(r[1])) for r in rows], "orders patients as the endpoint's time"),
+        ("f_alive", lambda rows: [str(1 - int(r[2])) for r in rows], "tells the event the other way round"),
     ],
 )
-def test_the_outcome_in_other_words_is_no_feature(tmp_path, rows, name, values):
+def test_the_outcome_in_other_words_is_no_feature(tmp_path, rows, name, values, tells):
     folder = write_table_cohort(tmp_path, column(rows, name, values(rows[1:])))
     ((subject, what),) = problems(folder)
     assert subject == ""
-    assert f"Feature {name!r} orders patients as the endpoint's" in what
+    assert f"Feature {name!r} {tells}" in what
     with pytest.raises(CohortError, match="It is the outcome, not a predictor"):
         load_source(str(folder), profile=SMOKE, skip_bad=True)
 
@@ -161,7 +161,7 @@ def test_a_table_without_images_is_drafted_as_features(tmp_path, rows, key):
     rows = column(rows, "pfs_months", [f"{7 * n % 24 + 3.5}" for n in range(24)])
     folder = write_table_cohort(tmp_path / "toy", [row[key == "row-number" :] for row in rows])
     (folder / "cohort.yaml").unlink()
-    text = draft_card(folder, folder / "patients.csv")
+    text = draft_card(folder, folder / "patients.csv").text
     card = parse_card(text, source="draft")
     assert card.id == key
     (folder / "cohort.yaml").write_text(text)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from cohort_folder import CARD
 from survbench.datasets.cards.card import parse_card
-from survbench.datasets.readers.patients import parse_patients
+from survbench.datasets.readers.patients import numbered, parse_patients
+from survbench.errors import BenchError
 from survbench.io.tables import read_table
 
 
@@ -54,3 +55,30 @@ def test_a_code_cannot_mean_both(tmp_path):
 def test_ids_that_look_alike_are_named(tmp_path):
     found, _ = problems(tmp_path, "\ufb01x,5,1,50,f\nfix,6,0,50,f\n")
     assert "looks the same" in found["fix"]
+
+
+MISSING_CARD = CARD.replace("clinical:", "missing: [Unknown, -999, 77]\nclinical:")
+
+
+def test_cells_that_the_card_calls_missing_are_missing_and_never_an_outcome(tmp_path):
+    card = parse_card(MISSING_CARD, source="card")
+    rows = "a,5,1,-999.0,unknown\nb,-999,0,50,f\nc,5,Unknown,50,f\n77,5,1,50,#N/A\n"
+    parsed = parse_patients(card, numbered(card, table(tmp_path, HEAD + rows)))
+    assert {p.id: p.clinical for p in parsed.patients} == {
+        "a": {"age": None, "sex": None},
+        "77": {"age": 50.0, "sex": None},
+    }
+    assert {p.subject for p in parsed.problems} == {"b", "c"}
+
+
+def test_a_level_or_a_code_that_the_card_names_is_not_missing(tmp_path):
+    card = MISSING_CARD.replace("[f, m]", "[f, m, Unknown]").replace("unit: months}", "unit: months, censored: [-999]}")
+    card = parse_card(card, source="card")
+    parsed = parse_patients(card, numbered(card, table(tmp_path, HEAD + "a,5,-999,50,Unknown\n")))
+    assert [(p.event, p.clinical["sex"]) for p in parsed.patients] == [(False, "Unknown")]
+
+
+def test_what_is_to_be_filled_in_is_named_by_key_and_line():
+    card = CARD.replace("months, event: event, unit: months", "TODO, event: event, unit: months, observed: TODO")
+    with pytest.raises(BenchError, match=r"endpoint.time \(line 5\), endpoint.observed \(line 5\) are TODO"):
+        parse_card(card, source="card")

@@ -58,6 +58,15 @@ def test_a_column_that_is_named_by_option_is_no_id(tmp_path):
     assert read_risks(path, event="case", a=None, b=None, fold=None).event.all()
 
 
+@pytest.mark.parametrize(("name", "code"), [("event", "1"), ("censorship", "0"), ("CNSR", "0"), ("alive", "0")])
+def test_a_column_of_the_censored_is_turned_round(name, code, tmp_path):
+    path = tmp_path / "risks.csv"
+    path.write_text(f"time,{name},a,b\n1,0,2,3\n2,1,2.5,1\n", encoding="utf-8")
+    found = read_risks(path, event=name, a=None, b=None, fold=None)
+    assert found.event.tolist() == [code == "0", code == "1"]
+    assert found.observed == f"{code} in {name!r}"
+
+
 def test_columns_are_chosen_by_name_and_the_rest_by_type(tmp_path):
     path = tmp_path / "risks.csv"
     path.write_text("\ufeffid,time,event,a,b,centre\nP1,1,1,2,3,x\nP2,2,0,2.5,1e-3,y\n", encoding="utf-8")

@@ -38,7 +38,7 @@ def test_what_is_no_table_is_refused(tmp_path, text, message):
 
 
 def test_other_encodings_and_files_are_refused(tmp_path):
-    (tmp_path / "t.csv").write_bytes("id,ä\n1,2\n".encode("latin-1"))
+    (tmp_path / "t.csv").write_bytes("id,Größe\n1,2\n".encode("mac-roman"))
     with pytest.raises(BenchError, match="not UTF-8"):
         read_table(tmp_path / "t.csv")
     with pytest.raises(BenchError, match="no .csv or .tsv"):
@@ -61,3 +61,87 @@ def test_damaged_files_are_refused_with_what_to_do(tmp_path):
     (tmp_path / "t.parquet").write_bytes(b"no parquet")
     with pytest.raises(BenchError, match="is no Parquet file"):
         read_table(tmp_path / "t.parquet")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "cp1252"])
+def test_exports_in_other_encodings_are_read(tmp_path, encoding):
+    found = table(tmp_path, "id\tGröße\nMüller\t2\nGruß\t3\n", encoding=encoding)
+    assert found.columns == ("id", "Größe")
+    assert found.column("id") == ["Müller", "Gruß"]
+    assert bool(found.notes) == (encoding == "cp1252")
+
+
+@pytest.mark.parametrize(
+    ("text", "cells"),
+    [
+        ("id;a\np;12,5\nq;7\n", ["12.5", "7"]),
+        ("id\ta\np\t12,5\nq\t0,125\n", ["12.5", "0.125"]),
+        ("id;a\np;1.234,5\nq;7,25\n", ["1234.5", "7.25"]),
+        ("id;a;b\np;1,234;0,5\nq;2,345;1,5\n", ["1.234", "2.345"]),  # b proves that the comma is decimal
+        ('id,a\np,"1,234.5"\nq,7\n', ["1234.5", "7"]),
+        ('id,a\np,"1,234,567"\nq,7\n', ["1234567", "7"]),
+        ("id,a\np,1\u202f234\nq,7\n", ["1234", "7"]),
+        ("id,a\np,1\u2019234\nq,7\n", ["1234", "7"]),
+        ("id,a\np,\u22121.5\nq,7\n", ["-1.5", "7"]),
+        ("id,a\np,1.234\nq,2.345\n", ["1.234", "2.345"]),
+        ("id,a\np,1.234\nq,0.345\nr,1\n", ["1.234", "0.345", "1"]),
+        ("id,a\np,1.234\nq,2.5\nr,1\n", ["1.234", "2.5", "1"]),
+    ],
+)
+def test_numbers_are_read_where_the_column_proves_what_they_mean(tmp_path, text, cells):
+    assert table(tmp_path, text).column("a") == cells
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'id,a\np,"1,234"\nq,147\n',  # thousands, or decimals that a comma separates
+        'id,a\np,"12,5"\nq,147\n',
+        "id;a\np;12,5\nq;7.5\n",
+        "id;a\np;1,234\nq;147\n",
+    ],
+)
+def test_numbers_that_the_column_does_not_prove_stay_no_numbers(tmp_path, text):
+    found = table(tmp_path, text)
+    assert number(found.column("a")[0]) is None
+    assert found.notes == ()
+
+
+@pytest.mark.parametrize("text", ["id,a\np,1.234\nq,147\n", "id;a;b\np;1.234;0,5\nq;2.345;1,5\n"])
+def test_a_point_that_may_mean_thousands_is_refused(tmp_path, text):
+    with pytest.raises(BenchError, match=r"may be thousands or decimals \(a: 1.234"):
+        table(tmp_path, text)
+
+
+def test_what_stands_around_the_patients_is_no_patient(tmp_path):
+    rows = "".join(f"P{n};{n},5;{n % 2}\n" for n in range(1, 6))
+    around = f"sep=;\nid;time;event;;\n;months;0/1;;\n{rows};;\n\n* from the registry\nTotal;5;3\n"
+    found = table(tmp_path, around)
+    assert found.columns == ("id", "time", "event")
+    assert found.column("id") == [f"P{n}" for n in range(1, 6)]
+    assert found.column("time")[0] == "1.5"
+    assert found.labels == {"time": "months", "event": "0/1"}
+    assert [row.line for row in found.rows] == [4, 5, 6, 7, 8]
+    assert len(found.notes) == 3
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "id,time,event\nP1,pending,\nP2,3,1\nP3,4,0\n",  # a patient whose time is not known yet
+        "id,time,event\nP1,3,1\nP2,4,0\nP3,,\n",  # a patient of whom nothing is known
+        "id,time,event\nJohn A,3,1\nMary B,4,0\nLucy C,,\n",
+    ],
+)
+def test_patients_with_little_data_stay_patients(tmp_path, text):
+    found = table(tmp_path, text)
+    assert (len(found.rows), found.labels, found.notes) == (3, {}, ())
+
+
+def test_comments_of_a_portal_are_passed_over_and_a_title_is_named(tmp_path):
+    found = table(tmp_path, "#Patient\tMonths\n#STRING\tNUMBER\nid\ttime\nP1\t3\nP2\t4\n")
+    assert (found.columns, found.rows[0].line) == (("id", "time"), 4)
+    assert table(tmp_path, "#id,time\nP1,3\nP2,4\n").columns == ("#id", "time")
+    for title in ("Our study", "Our study,,"):
+        with pytest.raises(BenchError, match="Line 1 of .* holds 'Our study' alone"):
+            table(tmp_path, f"{title}\nid,time,event\nP1,3,1\nP2,4,0\n")

@@ -1,0 +1,74 @@
+"""What stands around the patients of an exported table: a second line of names, and notes below."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from survbench.io.numerals import mostly_numerals
+from survbench.io.text_records import Record
+
+_FOOTNOTE = re.compile(
+    r"[*\u2020\u2021#(]|(note|source|legend|anmerkung|quelle|nota|remarque|fonte|fuente)\b", re.IGNORECASE
+)
+_SUMMARY = re.compile(
+    "total|sum|mean|median|average|n|sd|summe|gesamt|mittelwert|moyenne|somme|suma|media|totale|totaal|gemiddelde"
+)
+
+
+def without_footnotes(records: Sequence[Record], width: int) -> tuple[list[Record], list[str]]:
+    """Return the records without footnotes and sums at the end of the file, and a sentence that names them.
+
+    Args:
+        records: below the names of columns.
+        width: number of the columns.
+    """
+    kept = list(records)
+    removed: list[Record] = []
+    while len(kept) > 1 and _is_footnote(kept[-1], kept[:-1], width):
+        removed.append(kept.pop())
+    if not removed:
+        return kept, []
+    lines = ", ".join(str(line) for line, _ in reversed(removed))
+    return kept, [f"Not read as patients, but as footnotes: line {lines} ({removed[-1][1][0]!r})."]
+
+
+def _is_footnote(record: Record, others: Sequence[Record], width: int) -> bool:
+    """A footnote fills the first cell alone, with words unlike the other ids; a sum is called so in the first cell."""
+    cells = record[1]
+    if width < 2 or not cells[0]:
+        return False
+    if _SUMMARY.fullmatch(cells[0].casefold().rstrip(":")):
+        return True
+    alone = not any(cells[1:])
+    spaced = any(re.search(r"\s", other[0]) for _, other in others)
+    return alone and (bool(_FOOTNOTE.match(cells[0])) or (not spaced and bool(re.search(r"\s", cells[0]))))
+
+
+def label_row(header: Sequence[str], body: Sequence[Record]) -> dict[str, str]:
+    """Return the cells of a second line of names (units or descriptions) by column, or nothing where there is none.
+
+    It is one where columns of numbers hold words in it and none holds a number, and where its first cell is blank or
+    unlike an id: without a digit, while all others have one.
+
+    Args:
+        header: names of the columns.
+        body: the records below them, each as long as the header.
+    """
+    if len(body) < 3:
+        return {}
+    (_, first), *rest = body
+    others = {name: [cells[n] for _, cells in rest] for n, name in enumerate(header) if name}
+    words = False
+    for n, name in enumerate(header):
+        if name and first[n] and any(others[name]) and mostly_numerals(others[name]):
+            if re.fullmatch(r"[+-]?\d+([.,]\d+)?", first[n]):
+                return {}
+            words = True
+    if not words:
+        return {}
+    start = next(n for n, name in enumerate(header) if name)
+    ids = others[header[start]]
+    if first[start] and (re.search(r"\d", first[start]) or not all(re.search(r"\d", cell) for cell in ids if cell)):
+        return {}
+    return {name: first[n] for n, name in enumerate(header) if name and first[n]}

@@ -1,0 +1,102 @@
+"""Checks of an external cohort against the cohort that trains: whether their predictors mean the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+from survbench.datasets.cards.source import SourceCohort
+from survbench.datasets.checks.evidence import Evidence
+from survbench.datasets.checks.leaks import predictors
+from survbench.datasets.checks.predictors import few
+from survbench.findings import Check, Finding
+
+FEWEST = 5
+"""Patients of each cohort in whom a predictor must be known to compare it."""
+MOST = 0.5
+"""Share of the external patients outside the training range from which it is worth a warning."""
+FITS = 0.8
+"""Share of them that must lie in the range, once the unit or the sign is changed, to name the unit or the sign."""
+NEAR = 0.2
+"""How far the logarithm (to 10) of the ratio of two medians may lie from a whole number."""
+
+Floats = NDArray[np.float64]
+
+
+class OtherUnit(Check):
+    """A predictor of the external cohort lies outside the training range in most patients, is another unit's number
+    (about 10, 100 or 1,000 times as large or small), has the opposite sign, or has one value or none.
+
+    A model that was fitted on the training cohort then predicts from numbers that mean something else.
+    """
+
+    code = "SB604"
+    severity = "warning"
+    part = "external"
+    title = "A predictor of the external cohort is unlike that of the cohort"
+
+
+class OtherEndpoint(Check):
+    """The cards of the cohort and of the external cohort name different endpoints."""
+
+    code = "SB605"
+    severity = "warning"
+    part = "external"
+    title = "The external cohort has another endpoint"
+    remedy = "Read the external C-index with that in mind, or give the same endpoint on both cards."
+
+
+def of_predictors(first: SourceCohort, other: SourceCohort) -> Iterator[Finding]:
+    """Yield how predictors of an external cohort differ from the cohort's, a finding for each kind of difference."""
+    mine = {p.name: p.values for p in predictors(Evidence(first.card, first.cohort))}
+    theirs = {p.name: p.values for p in predictors(Evidence(other.card, other.cohort))}
+    unlike: dict[tuple[str, str], list[str]] = {}
+    for name in mine.keys() & theirs.keys():
+        found = _difference(mine[name], theirs[name])
+        if found:
+            unlike.setdefault(found, []).append(name)
+    for (how, remedy), names in sorted(unlike.items()):
+        who = few(sorted(names)) if len(names) == 1 else f"{len(names)} predictors ({few(sorted(names))})"
+        yield OtherUnit.finding(f"In the external cohort {other.card.name!r}, {who}: {how}.", remedy=remedy)
+
+
+def _difference(training: Floats, external: Floats) -> tuple[str, str] | None:
+    """Return how values of an external cohort differ from the training values, and what to do; None where they fit."""
+    a, b = training[np.isfinite(training)], external[np.isfinite(external)]
+    if len(a) < FEWEST or np.ptp(a) == 0 or len(external) < FEWEST:
+        return None
+    if len(b) == 0:
+        return "no patient has a value", "Fill the values in, or leave the predictor out on both cards."
+    if len(b) >= FEWEST and np.ptp(b) == 0 and np.mean(a == b[0]) < MOST:
+        return "all patients have one value, unlike in training", "Is it filled with a default?"
+    return _of_range(a, b) if len(b) >= FEWEST else None
+
+
+def _of_range(training: Floats, external: Floats) -> tuple[str, str] | None:
+    """Return how known values lie outside the training range."""
+    power = _power(training, external)
+    low, high = np.quantile(training, (0.05, 0.95))
+    outside = np.mean((external < low) | (external > high))
+    if power and outside > MOST and _inside(training, external / 10.0**power) >= FITS:
+        times = f"{10 ** abs(power):,}"
+        size = f"about {times} times as large as in training" if power > 0 else f"about 1/{times} of that in training"
+        return f"most values lie outside the training range, {size}", "Is it in another unit? Convert it."
+    if 1 - _inside(training, external) <= MOST:
+        return None
+    if _inside(training, -external) >= FITS:
+        return "the values have the opposite sign", "Turn the sign round."
+    return "most values lie outside the training range", "Is it in another unit, or measured in another way?"
+
+
+def _inside(training: Floats, values: Floats) -> float:
+    return float(np.mean((values >= training.min()) & (values <= training.max())))
+
+
+def _power(training: Floats, external: Floats) -> int:
+    """Return the power of ten between two medians, 0 where there is none."""
+    sizes = [float(np.median(np.abs(values))) for values in (training, external)]
+    if min(sizes) == 0:
+        return 0
+    exponent = np.log10(sizes[1] / sizes[0])
+    return round(exponent) if abs(exponent - round(exponent)) <= NEAR else 0

@@ -1,0 +1,155 @@
+"""Checks for values that mean "not known" and would be read as numbers or levels."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+from survbench.datasets.cards.card import MONTHS_PER_UNIT
+from survbench.datasets.checks.evidence import CohortCheck, Evidence
+from survbench.findings import Finding
+
+_CODE = re.compile(r"-?(9{2,9}(\.9+)?|8{3,9}|7{3,9})|-1|-8|-9|-88|-77|-32768|-?1e\+?30|-?1e\+?38")
+"""Numbers that questionnaires, databases and programs write for "not known"."""
+REPEATED, OFTEN = 2, 3
+"""Times from which a number that stands apart is less likely to be one that was measured."""
+APART_ONCE, APART_REPEATED, APART_OFTEN = 3.0, 1.0, 0.2
+"""How far a code must lie outside the other values, in their range, if it occurs once, twice, or more often."""
+FEWEST = 5
+"""Other values that are needed to say what lies far outside of them."""
+_MISSING_WORDS = re.compile(
+    r"[-–—?*._/ ]*|unk(nown)?|n/?a|nan|null|missing|undetermined|indeterminate|unspecified|"
+    r"not (available|reported|applicable|evaluated|assessed|known|done|specified|determined)|"
+    r"unbekannt|keine angaben?|k\.? ?a\.?|fehlt|fehlend|nicht (bekannt|erhoben|verfügbar)|"
+    r"inconnue?|non (renseigné|disponible|connu|noto|disponibile)e?|manquant|nsp|desconocid[oa]|no (disponible|consta)|"
+    r"sconosciut[oa]|onbekend|niet bekend"
+)
+_HINT = "If it means that a value is missing, leave the cells blank, or say so on the card: missing: [{}]."
+
+Floats = NDArray[np.float64]
+
+
+def codes_for_missing(values: Floats) -> dict[float, int]:
+    """Return the numbers in a column that are usual codes for missing and lie far outside the others, with how often.
+
+    Args:
+        values: shape (n,), some may be NaN.
+    """
+    counts = Counter(values[np.isfinite(values)].tolist())
+    suspects = {v for v in counts if _CODE.fullmatch(f"{v:.12g}")}
+    while suspects:
+        others = np.array([v for v, n in counts.items() if v not in suspects for _ in range(n)])
+        if len(others) < FEWEST:
+            return {}
+        innocent = {v for v in suspects if not _stands_apart(v, counts[v], others)}
+        if not innocent:
+            return {v: counts[v] for v in sorted(suspects)}
+        suspects -= innocent
+    return {}
+
+
+def _stands_apart(code: float, count: int, others: Floats) -> bool:
+    low, high = float(others.min()), float(others.max())
+    whole = bool((others == np.round(others)).all())
+    gap = max(low - code, code - high)
+    if gap <= 0:
+        return False
+    if code < 0 <= low:
+        # of values up to 1 it may be the smallest of an index that goes from -1 to 1
+        return whole or code <= -9 or high > 1
+    apart = APART_OFTEN if count >= OFTEN else APART_REPEATED if count >= REPEATED else APART_ONCE
+    if abs(code) < 10:
+        return False  # among numbers of both signs -1 and -9 are numbers
+    return gap > apart * (high - low)
+
+
+class CodesForMissing(CohortCheck):
+    """A feature or a number among the clinical columns holds -999, 9999 or the like far outside its other values: a
+    usual code for a missing value, which methods would take for a number.
+
+    It counts as far outside if it lies beyond the others by three times their range; once their range where it occurs
+    twice; a fifth where it occurs more often; or if it is negative where nothing else is.
+    """
+
+    code = "SB311"
+    severity = "warning"
+    part = "predictors"
+    title = "A number looks like a code for missing"
+    counts = "columns"
+
+    def find(self, evidence: Evidence) -> Iterator[Finding]:
+        """See :class:`CohortCheck`."""
+        cohort = evidence.cohort
+        columns: list[tuple[str, Floats]] = []
+        for c in evidence.card.clinical:
+            if c.kind == "numeric":
+                cells = [s.clinical.get(c.name) for s in cohort.subjects]
+                columns.append((c.column, np.array([np.nan if v is None else v for v in cells], dtype=np.float64)))
+        if cohort.features is not None:
+            columns += zip(cohort.features.names, cohort.features.values.T, strict=True)
+        for name, values in columns:
+            for code, count in codes_for_missing(values).items():
+                times = "once" if count == 1 else f"{count} times"
+                yield self.finding(
+                    f"{code:g} lies far outside the other values and is a usual code for missing.",
+                    detail=f"{name} ({times})",
+                    remedy=_HINT.format(f"{code:g}"),
+                )
+
+
+class CodeForMissingTime(CohortCheck):
+    """A time is 999, 9999 or the like and far beyond all others: a usual code for a time that is not known."""
+
+    code = "SB208"
+    severity = "warning"
+    part = "outcome"
+    title = "A time looks like a code for missing"
+    remedy = "If the time is not known, leave these patients out (patients.without on the card)."
+
+    def find(self, evidence: Evidence) -> Iterator[Finding]:
+        """See :class:`CohortCheck`."""
+        cohort, end = evidence.cohort, evidence.card.endpoint
+        times = np.round(cohort.time / MONTHS_PER_UNIT[end.unit], 6)
+        for code in codes_for_missing(times):
+            for subject, time in zip(cohort.ids, times, strict=True):
+                if time == code:
+                    yield self.finding(
+                        f"Times of {code:g} {end.unit} lie far beyond the others; it is a usual code for missing.",
+                        subject=subject,
+                    )
+
+
+class WordsForMissing(CohortCheck):
+    """A level of an ordinal or categorical column says that the value is not known: methods would take it for a
+    category of its own, or for a step of the scale.
+    """
+
+    code = "SB313"
+    severity = "warning"
+    part = "predictors"
+    title = "A level means that a value is missing"
+
+    def find(self, evidence: Evidence) -> Iterator[Finding]:
+        """See :class:`CohortCheck`."""
+        for column in evidence.card.clinical:
+            # beside a plus, a minus is negative
+            minus = {"-", "--"} if any(set(level) == {"+"} for level in column.levels) else set[str]()
+            words = [level for level in column.levels if says_missing(level) and level not in minus]
+            if words:
+                listed = ", ".join(f'"{word}"' for word in words)
+                yield self.finding(
+                    f"Column {column.column!r} has levels that mean a missing value: {listed}.",
+                    remedy=f"Remove them from its levels, and say what they mean: missing: [{listed}].",
+                )
+
+
+def says_missing(level: str) -> bool:
+    """Return whether a level is a word or a mark for a value that is not known.
+
+    >>> [says_missing(v) for v in ("Unknown", "[Not Available]", "--", "k.A.", "none of these", "N0", "no")]
+    [True, True, True, True, False, False, False]
+    """
+    return _MISSING_WORDS.fullmatch(level.strip("[]()<> ").casefold()) is not None

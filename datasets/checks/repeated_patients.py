@@ -1,0 +1,148 @@
+"""Checks for rows that belong to one patient: lesions, sides, visits."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+
+import numpy as np
+from survbench.datasets.checks.evidence import CohortCheck, Evidence
+from survbench.findings import Finding
+
+AGREE = 0.9
+"""Share of the groups of rows that must have one outcome, for rows to count as one patient's."""
+FEWEST = 2
+"""Groups of rows below which they may agree by chance."""
+BEYOND_CHANCE = 10.0
+"""How many times as many rows as by chance must agree in all clinical values, of those that share an outcome."""
+_PATIENT = re.compile(r"(patient|subject|case|person|participant|pat|pt|mrn|pid)s?[ _.-]*(id|no|nr|number|name|key)?")
+_LAST_LETTERS = re.compile(r"(.*\d)[A-Za-z]+\d*")
+
+Outcome = tuple[float, bool]
+
+
+class RowsOfOnePatient(CohortCheck):
+    """Several rows seem to belong to one patient: their times and events are the same, and so are their ids but for the
+    last part (``P01_L1`` and ``P01_L2``), a column that names the patient, or all their clinical values.
+
+    Dealt one by one, such rows lie in training and test at once, so that a model recognises the patient.
+    """
+
+    code = "SB110"
+    severity = "warning"
+    part = "table"
+    title = "Rows seem to belong to one patient"
+    counts = "rows"
+
+    def find(self, evidence: Evidence) -> Iterator[Finding]:
+        """See :class:`CohortCheck`."""
+        if evidence.card.group is not None:
+            return
+        cohort = evidence.cohort
+        outcome = dict(zip(cohort.ids, zip(cohort.time.tolist(), cohort.event.tolist(), strict=True), strict=True))
+        for how, remedy, key in _candidates(evidence):
+            groups = _groups(key)
+            if _share_outcomes(groups, outcome):
+                yield self._of(how, groups, remedy)
+                return
+        groups = _equal_clinical(evidence, outcome)
+        if groups:
+            how = "the same clinical values"
+            yield self._of(how, groups, "If they do, add a column that names the patient: group: COLUMN on the card.")
+
+    def _of(self, how: str, groups: Sequence[Sequence[str]], remedy: str) -> Finding:
+        rows = sum(map(len, groups))
+        shown = "; ".join(", ".join(group[:3]) for group in list(groups)[:3])
+        return self.finding(
+            f"{rows} rows seem to belong to {len(groups)} patients: they have the same time and event, and {how} "
+            f"({shown}{'; ...' if len(groups) > 3 else ''}).",
+            remedy=f"{remedy} Then they stay in one fold.",
+        )
+
+
+class GroupedRows(CohortCheck):
+    """The card names groups of rows that belong to one patient. They stay in one fold, but tests and intervals count
+    rows: p values are too small and intervals too narrow where rows of a patient are alike.
+    """
+
+    code = "SB603"
+    severity = "warning"
+    part = "protocol"
+    title = "Tests and intervals count rows, not patients"
+    remedy = "Read intervals and p with that in mind, or keep one row per patient."
+
+    def find(self, evidence: Evidence) -> Iterator[Finding]:
+        """See :class:`CohortCheck`."""
+        sizes = Counter(s.group for s in evidence.cohort.subjects if s.group)
+        if any(size > 1 for size in sizes.values()):
+            yield self.finding(
+                f"{sum(sizes.values())} rows belong to {len(sizes)} patients; tests and intervals count the rows."
+            )
+
+
+def _candidates(evidence: Evidence) -> Iterator[tuple[str, str, dict[str, str]]]:
+    """Yield what may name the patient of each row, by id: columns that are called so, and parts of the ids."""
+    ids, card, table = evidence.cohort.ids, evidence.card, evidence.table
+    if table is not None and card.id in table.columns:
+        used = {card.id, card.centre, card.endpoint.time, card.endpoint.event}
+        for column in table.columns:
+            if column not in used and _PATIENT.fullmatch(column.casefold()):
+                key = {r.cells[card.id]: r.cells[column] for r in table.rows if r.cells[column]}
+                yield f"the same {column!r}", f"If they do: group: {column} on the card.", _of_ids(key, ids)
+    remedy = "If they do, add a column that names the patient (the id without that part): group: COLUMN on the card."
+    parts = {i: re.split(r"[_\-./ #:]+", i) for i in ids}
+    for dropped in range(1, max(map(len, parts.values()))):
+        how = "ids that differ in their last part only"
+        yield how, remedy, {i: "_".join(p[:-dropped]) for i, p in parts.items() if len(p) > dropped}
+    yield (
+        "ids that differ in their first part only",
+        remedy,
+        {i: "_".join(p[1:]) for i, p in parts.items() if len(p) > 1},
+    )
+    letters = {i: m[1] for i in ids if (m := _LAST_LETTERS.fullmatch(i))}
+    yield "ids that differ in their last letters only", remedy, letters
+
+
+def _of_ids(key: dict[str, str], ids: Sequence[str]) -> dict[str, str]:
+    return {i: key[i] for i in ids if i in key}
+
+
+def _groups(key: dict[str, str]) -> list[list[str]]:
+    groups: dict[str, list[str]] = defaultdict(list)
+    for subject, name in key.items():
+        groups[name].append(subject)
+    return [members for members in groups.values() if len(members) > 1]
+
+
+def _share_outcomes(groups: Sequence[Sequence[str]], outcome: dict[str, Outcome]) -> bool:
+    """Say whether nearly all groups have one outcome each, and not all the same."""
+    agreeing = [group for group in groups if len({outcome[i] for i in group}) == 1]
+    if len(agreeing) < FEWEST or len(agreeing) < AGREE * len(groups):
+        return False
+    return len({outcome[group[0]] for group in agreeing}) > len(agreeing) / 2
+
+
+def _equal_clinical(evidence: Evidence, outcome: dict[str, Outcome]) -> list[list[str]]:
+    """Return rows with the same outcome and clinical values, where far more are so than by chance."""
+    subjects, names = evidence.cohort.subjects, [c.name for c in evidence.card.clinical]
+    if not names:
+        return []
+    values = {s.id: tuple(s.clinical.get(n) for n in names) for s in subjects}
+    pairs = _pairs(outcome[s.id] for s in subjects)
+    alike = _pairs((outcome[s.id], values[s.id]) for s in subjects)
+    chance = float(np.prod([_by_chance([v[n] for v in values.values()]) for n in range(len(names))]))
+    if alike < 3 or alike < BEYOND_CHANCE * chance * pairs:
+        return []
+    return _groups({i: repr((outcome[i], values[i])) for i in values})
+
+
+def _pairs(keys: Iterable[Hashable]) -> int:
+    """Return how many pairs of rows have the same key."""
+    return sum(n * (n - 1) // 2 for n in Counter(keys).values())
+
+
+def _by_chance(values: Sequence[float | str | None]) -> float:
+    """Return the chance that two rows have the same value."""
+    counts = np.array(list(Counter(values).values()), dtype=np.float64)
+    return float(((counts / counts.sum()) ** 2).sum())

@@ -1,0 +1,150 @@
+"""A column of a table as the draft of a card sees it: what is known in it, and what kind of values these are."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+
+from survbench.datasets.drafting import words as w
+from survbench.datasets.readers.patients import MISSING
+from survbench.io.tables import Table, canonical, number
+
+_DATE = re.compile(
+    r"(19|20)\d\d[-/.](\d{1,2}|[a-z]{3})[-/.]\d{1,2}([ t]\d\d:\d\d.*)?"
+    r"|\d{1,2}[-/. ](\d{1,2}|[^\W\d]{3,})[-/. ](\d{4}|\d\d)( \d\d:\d\d.*)?"
+    r"|[^\W\d]{3,} \d{1,2},? \d{4}",
+    re.IGNORECASE,
+)
+_FAR = 3.0
+"""A code for missing lies beyond so many times the largest other value."""
+_FEW_LEVELS = 10
+_ROUNDING = 0.02
+"""Relative difference (root of mean squares) below which two columns are one in two units."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: its name with the description that the table has of it, cells as they are, and those that are known.
+
+    ``missing`` are the cells (each once) that mean missing and are not so by the reader's own list.
+    """
+
+    name: str
+    text: str
+    cells: tuple[str, ...]
+    known: tuple[str, ...]
+    missing: tuple[str, ...]
+
+    @cached_property
+    def numbers(self) -> list[float]:
+        """The known cells that are numbers."""
+        return [value for cell in self.known if (value := number(cell)) is not None]
+
+    @cached_property
+    def numeric(self) -> bool:
+        """Whether every known cell is a number."""
+        return bool(self.known) and len(self.numbers) == len(self.known)
+
+    @cached_property
+    def mostly_numeric(self) -> bool:
+        """Whether at least half of the known cells are numbers."""
+        return 0 < len(self.known) <= 2 * len(self.numbers)
+
+    @cached_property
+    def codes(self) -> set[str]:
+        """The different known values."""
+        return {canonical(cell) for cell in self.known}
+
+    @cached_property
+    def filled(self) -> float:
+        """The share of the rows in which the value is known."""
+        return len(self.known) / len(self.cells)
+
+    @cached_property
+    def dated(self) -> bool:
+        """Whether the known cells are dates: as text, as 20190312, or as a spreadsheet's day where the name says so."""
+        if not self.known:
+            return False
+        if 2 * sum(_DATE.fullmatch(cell) is not None for cell in self.known) > len(self.known):
+            return True
+        if all(re.fullmatch(r"(19|20)\d\d(0[1-9]|1[0-2])[0-3]\d", cell) for cell in self.known):
+            return True
+        whole = self.numeric and all(value.is_integer() and 15_000 < value < 60_000 for value in self.numbers)
+        return whole and w.has(w.tokens(self.text), w.NEVER_A_TIME["a date"])
+
+    @cached_property
+    def sentinels(self) -> tuple[str, ...]:
+        """The cells that hold a usual number for missing (-999, 9999, ...) far from all other values."""
+        values = {cell: value for cell in set(self.known) if (value := number(cell)) is not None}
+        usual = {cell for cell, value in values.items() if value in w.SENTINELS}
+        others = [value for cell, value in values.items() if cell not in usual]
+        if not usual or len(others) < 2 or len(values) < len(set(self.known)):
+            return ()
+        largest = max(abs(value) for value in others)
+        coded = len(others) <= _FEW_LEVELS and 2 * len(values) <= len(self.known)
+        few = coded and all(value.is_integer() for value in others)
+        return tuple(sorted(cell for cell in usual if _is_far(values[cell], min(others), largest, few=few)))
+
+
+def columns_of(table: Table) -> dict[str, Column]:
+    """Return the columns of a table by name, with the cells that mean missing apart."""
+    found = {name: _column(table, name) for name in table.columns}
+    # a number means missing only where no other column holds it as a value of its own
+    values = {code for c in found.values() for code in c.codes - {canonical(cell) for cell in c.sentinels}}
+    return {
+        name: _without(column, {c for c in column.sentinels if canonical(c) not in values})
+        for name, column in found.items()
+    }
+
+
+def _column(table: Table, name: str) -> Column:
+    cells = tuple(table.column(name))
+    signs = "+" in cells  # then - is the other sign
+    words = {c for c in set(cells) if number(c) is None and w.means_missing(c) and not (signs and c == "-")}
+    unknown = {c for c in set(cells) if c.casefold() in MISSING}
+    known = tuple(c for c in cells if c not in unknown and c not in words)
+    text = f"{name} {table.labels[name]}" if name in table.labels else name
+    return Column(name, text, cells, known, tuple(sorted(words - unknown)))
+
+
+def _without(column: Column, missing: set[str]) -> Column:
+    if not missing:
+        return column
+    known = tuple(cell for cell in column.known if cell not in missing)
+    return Column(column.name, column.text, column.cells, known, tuple(sorted({*column.missing, *missing})))
+
+
+def _is_far(value: float, lowest: float, largest: float, *, few: bool) -> bool:
+    if value < 0:
+        return lowest >= 0 or -value > _FAR * largest
+    return value > 1.5 * largest if few else value > max(100.0, _FAR * largest)
+
+
+def both_known(a: Column, b: Column) -> list[tuple[str, str]]:
+    """Return the cells of two columns in the rows in which both are known."""
+    of_a, of_b = set(a.known), set(b.known)
+    return [(x, y) for x, y in zip(a.cells, b.cells, strict=True) if x in of_a and y in of_b]
+
+
+def same_information(a: Column, b: Column) -> bool:
+    """Return whether two columns of codes divide the rows in which both are known in the same way."""
+    pairs = {(canonical(x), canonical(y)) for x, y in both_known(a, b)}
+    return 1 < len(pairs) == len({x for x, _ in pairs}) == len({y for _, y in pairs})
+
+
+def same_quantity(a: Column, b: Column, *, fewest: int = 5) -> bool:
+    """Return whether two columns of numbers are the same but for their unit, within rounding.
+
+    Args:
+        a: a column.
+        b: another one.
+        fewest: rows in which both are known below which this may be chance.
+    """
+    cells = [(number(x), number(y)) for x, y in both_known(a, b)]
+    pairs = [(x, y) for x, y in cells if x is not None and y is not None]
+    squares = sum(y * y for _, y in pairs)
+    if len(pairs) < fewest or not squares:
+        return False
+    factor = sum(x * y for x, y in pairs) / squares
+    return sum((x - factor * y) ** 2 for x, y in pairs) <= (_ROUNDING**2) * sum(x * x for x, _ in pairs)

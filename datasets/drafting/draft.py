@@ -1,0 +1,221 @@
+"""Drafts a card from what lies in a folder. It asks nothing: what the files do not tell is marked TODO."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+from survbench.datasets.cards.card import ROW_NUMBER, TODO
+from survbench.datasets.drafting.columns import Column, columns_of
+from survbench.datasets.drafting.images import image_lines
+from survbench.datasets.drafting.outcome import Endpoint, Outcome, find_outcome
+from survbench.datasets.drafting.paths import near_ids, patterns, places
+from survbench.datasets.drafting.roles import Roles, centre_column, id_column, roles
+from survbench.datasets.drafting.times import unit_of
+from survbench.datasets.drafting.words import without_accents
+from survbench.errors import BenchError
+from survbench.io.tables import Table, number, read_table
+
+SUFFIXES = (".nii.gz", ".nii")
+SHOWN = 5
+"""Names or cells that a line lists at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A drafted card.
+
+    Attributes:
+        text: the card in YAML.
+        todo: what has to be filled in, a sentence each that starts with the keys.
+        left_out: columns that the card does not use, by the reason.
+        notes: what reading the table took for granted, and what to look at.
+    """
+
+    text: str
+    todo: tuple[str, ...]
+    left_out: Mapping[str, tuple[str, ...]]
+    notes: tuple[str, ...]
+
+
+def draft_card(folder: Path, table: Path) -> Draft:
+    """Draft a card for a folder of NIfTI files and a table.
+
+    Args:
+        folder: where the images lie, and ``cohort.yaml`` will.
+        table: one row per patient, inside ``folder``. Without images, many numeric columns become features.
+
+    Raises:
+        BenchError: the table lies elsewhere or cannot be read, or no column's values occur in the names of files.
+    """
+    try:
+        relative = table.resolve().relative_to(folder.resolve())
+    except ValueError:
+        raise BenchError(
+            f"{table} lies outside {folder}. Copy it there: a cohort is what lies in its folder."
+        ) from None
+    content = read_table(table)
+    columns = columns_of(content)
+    files = sorted(p for p in folder.rglob("*") if p.name.endswith(SUFFIXES) and p.is_file())
+    paths = [p.relative_to(folder).as_posix() for p in files]
+    key = _key(list(columns.values()), paths, folder)
+    rest = [c for c in columns.values() if c.name != key]
+    outcome = find_outcome(rest)
+    end = outcome.endpoint
+    centre = centre_column(rest, [c.name for c in (end.time, end.event) if c] + list(outcome.told))
+    taken = {c.name for c in (end.time, end.event, centre) if c} | {key}
+    where = places(patterns(columns[key].cells, paths)) if paths else None
+    found = roles(list(columns.values()), outcome.told, taken, images=bool(where and where.channels))
+    notes = (*content.notes, *_id_notes(columns.get(key)), *_time_notes(content, end.time), *_sentinel_notes(found))
+    lines = [
+        "# Drafted by 'bench cohort init'. Fill in what is TODO, look at what is GUESS, then run 'bench cohort check'.",
+        f"name: {_name(folder)}",
+        f"title: {quoted(folder.resolve().name)}",
+        f"table: {quoted(relative.as_posix())}",
+        f"id: {quoted(key)}" + ("  # GUESS: no column looks like one of ids" if key == ROW_NUMBER else ""),
+        *([f"centre: {quoted(centre.name)}  # GUESS"] if centre else []),
+        _endpoint_line(end),
+        *_missing_lines([*found.clinical, *found.features, *(c for c in (end.time, end.event) if c)], end),
+        *image_lines(where, folder, len(content.rows)),
+        *_feature_lines(content, found, key),
+        *_clinical_lines(found),
+        "licence: unknown  # who may use the data",
+        "citation: unpublished",
+        *[f"# Note: {note}" for note in notes],
+    ]
+    left_out = _by_reason(found.left_out)
+    lines += [*_left_out_lines(left_out, outcome), ""]
+    return Draft("\n".join(lines), end.open, left_out, notes)
+
+
+def _key(columns: Sequence[Column], paths: Sequence[str], folder: Path) -> str:
+    found = id_column(columns, paths)
+    if found is not None or not paths:
+        return found or ROW_NUMBER
+    near = next((hint for c in columns if (hint := near_ids(c.cells, paths)) and c.filled == 1), "")
+    remedy = f"{near} Write them alike." if near else "Put each patient's id into the names of files or of folders."
+    raise BenchError(
+        f"No column of the table names the files under {folder} (looked for {', '.join(SUFFIXES)}). {remedy}"
+    )
+
+
+def _id_notes(key: Column | None) -> list[str]:
+    if key is None:
+        return []
+    twice = sorted({cell for cell in key.cells if cell and key.cells.count(cell) > 1})
+    some = ", ".join(twice[:SHOWN])
+    return (
+        [f"{len(twice)} ids of {key.name!r} stand in several rows ({some}). Keep one row per patient."] if twice else []
+    )
+
+
+def _time_notes(table: Table, time: Column | None) -> list[str]:
+    """Name the cells of the time that are no numbers."""
+    if time is None:
+        return []
+    odd = [row for row in table.rows if number(row.cells[time.name]) is None or row.cells[time.name] in time.missing]
+    shown = ", ".join(f"line {row.line} {row.cells[time.name]!r}" for row in odd[:SHOWN])
+    more = f" and {len(odd) - SHOWN} more" if len(odd) > SHOWN else ""
+    what = f"{len(odd)} cells of {time.name!r} are not times: {shown}{more}. Correct them"
+    return [f"{what} (numbers without separators of thousands), or leave the patients out."] if odd else []
+
+
+def _sentinel_notes(found: Roles) -> list[str]:
+    """Name usual numbers for missing that other columns hold as values, so that ``missing`` cannot list them."""
+    return [
+        f"{column.name!r} holds {', '.join(unclear)}, often a code for missing; leave these cells blank if it is."
+        for column in (*found.clinical, *found.features)
+        if (unclear := column.sentinels)
+    ]
+
+
+def _endpoint_text(end: Endpoint) -> str:
+    unit = unit_of(end.time).name if end.time else TODO
+    names = (
+        f"time: {quoted(end.time.name) if end.time else TODO}, event: {quoted(end.event.name) if end.event else TODO}"
+    )
+    observed, censored = (flow(end.coding.observed), flow(end.coding.censored)) if end.coding.clear else (TODO, TODO)
+    return f"{{name: {end.name}, {names}, unit: {unit}, observed: {observed}, censored: {censored}}}"
+
+
+def _endpoint_line(end: Endpoint) -> str:
+    remarks = [f"TODO: {' '.join(end.open).rstrip('.')}"] if end.open else []
+    if end.event and end.coding.clear:
+        events = sum(cell in end.coding.observed for cell in end.event.known)
+        remarks.append(f"{events} of {len(end.event.cells)} had the event: {end.coding.reason}")
+    doubt = unit_of(end.time).doubt if end.time else ""
+    remarks += [f"GUESS: unit; {doubt}"] if doubt else []
+    return f"endpoint: {_endpoint_text(end)}  # {'; '.join(remarks)}"
+
+
+def _missing_lines(columns: Sequence[Column], end: Endpoint) -> list[str]:
+    codes = {*end.coding.observed, *end.coding.censored}
+    cells = sorted({cell for column in columns for cell in column.missing} - codes)
+    return [f"missing: {flow(cells)}  # cells that mean that a value is not known"] if cells else []
+
+
+def _feature_lines(table: Table, found: Roles, key: str) -> list[str]:
+    if not found.features:
+        return []
+    names = {c.name for c in found.features}
+    others = [c for c in table.columns if c not in names and c != key]
+    guess = f"# GUESS: {len(names)} columns; see that none tells the outcome"
+    return [f'features: {{columns: ["*"], exclude: {flow(others)}}}  {guess}']
+
+
+def _clinical_lines(found: Roles) -> list[str]:
+    lines = ["# Methods see a column only with 'model: true'. Order the levels of an ordinal column from low to high."]
+    columns: list[str] = []
+    names: set[str] = set()
+    for column in found.clinical:
+        stem = re.sub(r"[^a-z0-9]+", "_", without_accents(column.name)).strip("_") or "column"
+        name = next(n for n in (stem, *(f"{stem}_{k}" for k in range(2, 1000))) if n not in names)
+        names.add(name)
+        numeric = column.numeric and len(column.codes) > 2
+        kind = "kind: numeric" if numeric else f"kind: categorical, levels: {flow(sorted(set(column.known)))}"
+        columns.append(f"  - {{name: {quoted_key(name)}, column: {quoted(column.name)}, {kind}, model: false}}")
+    return [*lines, "clinical:", *columns] if columns else lines
+
+
+def _by_reason(left_out: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    by_reason: dict[str, list[str]] = defaultdict(list)
+    for column, reason in left_out.items():
+        by_reason[reason].append(column)
+    return {reason: tuple(columns) for reason, columns in by_reason.items()}
+
+
+def _left_out_lines(left_out: Mapping[str, tuple[str, ...]], outcome: Outcome) -> list[str]:
+    lines = [f"#   {reason}: {', '.join(columns)}" for reason, columns in left_out.items()]
+    lines = ["# Columns left out, and why:", *lines] if lines else []
+    if set(left_out) & set(outcome.told.values()):
+        lines.append(
+            "# Columns of an outcome are no predictors; to choose another endpoint, name its columns in 'endpoint'."
+        )
+    lines += [
+        f"# {end.name} in place of {outcome.endpoint.name}: endpoint: {_endpoint_text(end)}" for end in outcome.others
+    ]
+    return lines
+
+
+def flow(values: Sequence[str]) -> str:
+    """Return texts as a YAML list in one line."""
+    return "[" + ", ".join(quoted(v) for v in values) + "]"
+
+
+def quoted(text: str) -> str:
+    """Return text as a YAML string that means itself; a number as code or level stays text."""
+    return yaml.safe_dump(text, default_style='"', width=10_000, allow_unicode=True).strip()
+
+
+def quoted_key(name: str) -> str:
+    """Return a clinical name, quoted where YAML would read something else, as ``no`` or ``1``."""
+    return name if isinstance(yaml.safe_load(name), str) else quoted(name)
+
+
+def _name(folder: Path) -> str:
+    name = re.sub(r"[^a-z0-9_-]+", "-", folder.resolve().name.lower()).strip("-_")
+    return name or "my-cohort"

@@ -1,0 +1,294 @@
+"""What the codes of an event column mean: which are an event, which censored, or that the table does not tell."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from survbench.datasets.drafting import words as w
+from survbench.io.tables import canonical
+
+Kind = Literal["death", "composite", "disease", "specific"]
+"""What counts as the event: any death, death or the disease's return, the disease alone, or death of the disease."""
+_WINDOW = 5
+"""Words over which a negation reaches forward (``no evidence of disease``)."""
+_PREFIX = re.compile(r"\s*(\d+)\s*[:=.)\-\u2013]+\s*(?=\D)")
+_SUFFIX = re.compile(r"\s*[(\[]\s*\d+\s*[)\]]\s*$")
+_DEFINITION = re.compile(r"(\d+)\s*[=:]\s*([^\d,;/|()\[\]]+)|\b([^\W\d]+)\s*=\s*(\d+)")
+NOUNS = "disease|krankheit|tumou?rs?|tumore|cancer|krebs|maladie|enfermedad|malattia|ziekte|kanker"
+
+WHAT: dict[Kind, str] = {
+    "death": "a death",
+    "composite": "a progression or recurrence, or a death",
+    "disease": "a progression or recurrence",
+    "specific": "a death of the disease",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What words say: whether the patient is dead, has the disease again, had the event; None where they do not say."""
+
+    dead: bool | None = None
+    disease: bool | None = None
+    event: bool | None = None
+    censored: bool = False
+    other_cause: bool = False
+
+    @property
+    def known(self) -> bool:
+        """Whether the words say anything."""
+        return self.censored or not self.dead is self.disease is self.event is None
+
+
+@dataclass(frozen=True, slots=True)
+class Coding:
+    """Codes of an event and of the censored, as the cells spell them; both empty where the table does not tell.
+
+    ``readings`` are then the sets of codes that may be the event; ``reason`` says why the codes are taken, or are not.
+    """
+
+    observed: tuple[str, ...]
+    censored: tuple[str, ...]
+    reason: str
+    readings: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def clear(self) -> bool:
+        """Whether the codes are known."""
+        return bool(self.observed and self.censored)
+
+
+def coding(name: str, cells: Sequence[str], kind: Kind | None) -> Coding:
+    """Return what the codes of a column mean.
+
+    Args:
+        name: the column's name, with its description where the table has one; ``(1=dead, 0=alive)`` in it is read.
+        cells: its cells without those that mean missing.
+        kind: what counts as an event, or None where neither time nor event says so.
+    """
+    codes = list(Counter(cells))
+    by_code = {canonical(code): code for code in codes}
+    defined = _definitions(name)
+    texts = {code: defined.get(canonical(code), _without_number(code)) for code in codes}
+    meanings = {code: _letter(name, texts, kind).get(code) or meaning(text) for code, text in texts.items()}
+    if any(m.known for m in meanings.values()):
+        return _by_words(codes, meanings, kind)
+    flags = {_flag(texts[code]) or canonical(code): code for code in codes}
+    if set(flags) == {"0", "1"} or set(by_code) in ({"0"}, {"1"}):
+        return _by_name(name, {"0": "0", "1": "1"} | flags)
+    if set(by_code) == {"1", "2"} and _is_plain_status(name):
+        return Coding(
+            (by_code["2"],), (by_code["1"],), "1 and 2 as R's survival package codes them, where 2 is the event"
+        )
+    if "0" in by_code and len(codes) > 2 and all(c.isdigit() for c in by_code) and _counts_censored(name):
+        others = tuple(sorted(c for c in codes if c != by_code["0"]))
+        return Coding((by_code["0"],), others, "0 is the event in a column of censoring, other codes are reasons of it")
+    return _unclear(codes, "the codes do not say which is the event")
+
+
+def _by_words(codes: Sequence[str], meanings: Mapping[str, Meaning], kind: Kind | None) -> Coding:
+    kinds: tuple[Kind, ...] = (kind,) if kind else ("death", "composite")
+    found: list[tuple[str, ...]] = []
+    for each in kinds:
+        verdicts = {code: _verdict(meanings[code], each) for code in codes}
+        if each == "composite" and any(m.disease is not None for m in meanings.values()):
+            alive = [c for c in codes if verdicts[c] is None and meanings[c].dead is False]
+            verdicts |= dict.fromkeys(alive, False)
+        if set(verdicts.values()) == {True, False}:
+            found.append(tuple(sorted(c for c in codes if verdicts[c])))
+    if len(set(found)) == 1:
+        return Coding(found[0], tuple(sorted(set(codes) - set(found[0]))), "by the words")
+    if found:
+        return Coding((), (), "death alone or the disease as well may be the event", tuple(dict.fromkeys(found)))
+    unknown = [c for c in codes if not meanings[c].known]
+    if unknown:
+        return _unclear(codes, f"what {_listed(unknown)} means is not known")
+    if kind:
+        return _unclear(codes, f"the codes do not say who had {WHAT[kind]}")
+    return _unclear(codes, "the codes do not say who had the event and who had not")
+
+
+def _verdict(m: Meaning, kind: Kind) -> bool | None:
+    """Return whether a code of this meaning is an event; None where it does not say."""
+    if m.censored and m.dead is not True:
+        return False
+    if m.event is not None and m.dead is m.disease is None:
+        return m.event
+    if kind == "death":
+        return m.dead
+    if kind == "composite":
+        return True if m.dead else m.disease
+    if kind == "disease":
+        return m.disease
+    return False if m.dead is False or m.other_cause else (True if m.dead and m.disease else None)
+
+
+def _by_name(name: str, flags: Mapping[str, str]) -> Coding:
+    yes, no = flags["1"], flags["0"]
+    marks = polarity(name)
+    if marks is None and w.has(w.tokens(name), w.CENSORING):
+        return _unclear(
+            [yes, no], f"in a column of censoring, {yes} is the event in some tables, the censored in others"
+        )
+    if marks is None:
+        return _unclear([yes, no], f"the name does not say what {yes} means")
+    if marks:
+        return Coding((yes,), (no,), f"{yes} is the event")
+    return Coding((no,), (yes,), f"{no} is the event: by the column's name, {yes} is censored or free of the event")
+
+
+def polarity(name: str) -> bool | None:
+    """Return whether 1 (or yes) in a column of this name is an event, or the opposite; None where that is not clear.
+
+    >>> [polarity(n) for n in ("event", "OS_STATUS", "CNSR", "alive", "progression_free", "vital_status", "outcome")]
+    [True, True, False, False, False, None, None]
+    """
+    found = w.tokens(name)
+    if len(found) == 1 and w.is_word(found[0], w.WHOLE_EVENT):
+        return True
+    spelled = w.has(found, w.SURVIVAL)
+    if spelled:
+        joined = " ".join(found)
+        for _, _, pattern in w.ENDPOINTS:
+            joined = re.sub(rf"\b({pattern})\b", " ", joined)
+        found = [word for word in joined.split() if not w.is_word(word, w.SURVIVAL)]
+    status = w.has(found, w.STATUS)
+    if w.has(found, w.CENSORING):
+        return None
+    rest = [x for x in found if not w.is_word(x, f"{w.STATUS}|indicator|flag") and not x.isdigit()]
+    says = meaning(" ".join(rest))
+    if says.censored:
+        return None if status or says.event is not None or says.dead is not None else False
+    if says.known:
+        facts = {fact for fact in (says.event, says.dead, says.disease) if fact is not None}
+        noun = says.disease is not None and not any(w.is_word(x, w.DISEASE) and not w.is_word(x, NOUNS) for x in rest)
+        if len(facts) > 1 or (status and (noun or says.disease is False)) or (noun and says.disease and not says.dead):
+            return None
+        return facts.pop()
+    plain = [x for x in rest if w.endpoint_of(x) is None and not w.is_word(x, "status|os")]
+    return True if found and not plain and not spelled else None
+
+
+def _is_plain_status(name: str) -> bool:
+    """Whether a column is called status or event, of whatever endpoint, and nothing that 1 and 2 could answer."""
+    found = [x for x in w.tokens(name) if not x.isdigit()]
+    allowed = f"{w.STATUS}|{w.VITAL}|{w.EVENT}|{w.CENSORING}|{w.SURVIVAL}|{w.FILLERS}"
+    said = w.has(found, f"{w.STATUS}|{w.VITAL}|{w.EVENT}|{w.CENSORING}") or w.endpoint_of(name) is not None
+    return said and all(w.is_word(x, allowed) or w.endpoint_of(x) is not None for x in found)
+
+
+def _counts_censored(name: str) -> bool:
+    found = w.tokens(name)
+    return w.has(found, f"{w.CENSORED}|{w.CENSORING}") and not w.has(found, f"{w.EVENT}|{w.STATUS}")
+
+
+def _definitions(name: str) -> dict[str, str]:
+    """Return what a name says of its codes, as ``status (1=dead, 0=alive)`` does."""
+    pairs = [(a or d, (b or c).strip()) for a, b, c, d in _DEFINITION.findall(name)]
+    return {canonical(code): text for code, text in pairs} if len(pairs) > 1 else {}
+
+
+def _without_number(code: str) -> str:
+    """Return a code's words: ``0:LIVING`` and ``alive (0)`` say what they mean."""
+    return _SUFFIX.sub("", _PREFIX.sub("", code))
+
+
+def _flag(text: str) -> str | None:
+    found = " ".join(w.tokens(text))
+    return "1" if found in w.YES else "0" if found in w.NO else None
+
+
+def _letter(name: str, texts: Mapping[str, str], kind: Kind | None) -> dict[str, Meaning]:
+    """Return what ``A`` and ``D`` mean where they stand for alive and dead: as the only codes of a vital status."""
+    letters = {code: text.strip().casefold() for code, text in texts.items()}
+    alive = [c for c, x in letters.items() if x in w.LETTERS_ALIVE]
+    dead = [c for c, x in letters.items() if x in w.LETTERS_DEAD]
+    of_death = kind == "death" or w.has(w.tokens(name), w.VITAL)
+    if len(letters) == 2 and len(alive) == len(dead) == 1 and of_death:
+        return {alive[0]: Meaning(dead=False), dead[0]: Meaning(dead=True)}
+    return {}
+
+
+def _unclear(codes: Sequence[str], reason: str) -> Coding:
+    return Coding((), (), reason, tuple((code,) for code in sorted(codes)[:4]))
+
+
+def _listed(codes: Sequence[str]) -> str:
+    return ", ".join(repr(c) for c in sorted(codes)[:4])
+
+
+def meaning(text: str) -> Meaning:
+    """Return what the words of a code or a name say, negations read.
+
+    >>> meaning("Progression free").disease, meaning("kein Rezidiv").disease, meaning("décédé").dead
+    (False, False, True)
+    >>> meaning("Alive, no evidence of disease") == meaning("NED")
+    True
+    """
+    found = w.tokens(text)
+    dead = disease = event = None
+    censored = False
+    start = 0
+    for n, word in enumerate(found):
+        concepts = _concepts(word)
+        if not concepts:
+            continue
+        says = not _is_negated(found, n, start)
+        start = n + 1
+        if "alive" in concepts or "dead" in concepts:
+            dead = dead or (says if "dead" in concepts else not says)
+        if "free" in concepts or "disease" in concepts:
+            disease = disease or (says if "disease" in concepts else not says)
+        if "event" in concepts:
+            event = event or says
+        if "censored" in concepts:
+            censored, event = (True, event) if says else (censored, True)
+    return Meaning(dead, disease, event, censored, w.has(found, w.OTHER_CAUSE) or bool(dead and disease is False))
+
+
+_CONCEPTS = {
+    "dead": w.DEAD,
+    "alive": w.ALIVE,
+    "disease": w.DISEASE,
+    "free": w.FREE_OF_DISEASE,
+    "event": w.EVENT,
+    "censored": w.CENSORED,
+}
+
+
+def _concepts(word: str) -> set[str]:
+    stem = _without_negation(word)
+    return {concept for concept, pattern in _CONCEPTS.items() if w.is_word(word, pattern) or w.is_word(stem, pattern)}
+
+
+def _without_negation(word: str) -> str:
+    if not w.is_word(word, w.NEGATED_INSIDE):
+        return word
+    return re.sub(r"(freie?[rs]?|vrije?|free)$|^un", "", word)
+
+
+def _is_negated(found: Sequence[str], n: int, start: int) -> bool:
+    """Whether the n-th word is negated by itself, by a word before it (after ``start``), or by one after it."""
+    inside = w.is_word(found[n], w.NEGATED_INSIDE)
+    before = [
+        x for k, x in enumerate(found[max(start, n - _WINDOW) : n], max(start, n - _WINDOW)) if _reaches(found, k)
+    ]
+    after = found[n + 1] if n + 1 < len(found) else ""
+    behind = w.is_word(after, w.NEGATED_AFTER) and not _opens(found, n + 1)
+    last = n + 2 == len(found) and w.is_word(after, w.NEGATED_LAST)
+    return inside or bool(before) or behind or last
+
+
+def _reaches(found: Sequence[str], k: int) -> bool:
+    """Whether the k-th word negates what follows; ``free`` does so only before ``of``."""
+    if w.is_word(found[k], w.NEGATED_AFTER):
+        return _opens(found, k)
+    return w.is_word(found[k], w.NEGATION)
+
+
+def _opens(found: Sequence[str], k: int) -> bool:
+    return k + 1 < len(found) and found[k + 1] in {"of", "from", "von", "de", "da", "van"}

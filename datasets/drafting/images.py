@@ -1,0 +1,82 @@
+"""The lines of a card about images and masks: where they lie, the box that they fill, and the labels seen in masks."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from survbench.datasets.drafting.paths import Pattern, Places
+from survbench.datasets.readers.errors import ImageError
+from survbench.datasets.readers.nifti import read_header, read_values
+
+LOOKED_AT = 5
+"""Masks of which the labels are read."""
+MAX_LABELS = 20
+"""A file of more values is an image, not a mask."""
+
+
+def image_lines(where: Places | None, folder: Path, patients: int) -> list[str]:
+    """Return the lines of a card for the images that lie in a folder.
+
+    Args:
+        where: what was found, or None for a folder without images.
+        folder: of the cohort.
+        patients: rows of the table.
+
+    Raises:
+        BenchError: the header of an image is damaged.
+    """
+    if where is None or not where.channels:
+        lines = ["# No images were recognised; methods that need them are skipped. Declare them as", "# images:",
+                 '#   pet: {modality: PET, file: "images/{id}_PET.nii.gz"}']  # fmt: skip
+        return [*lines, *_other_lines(where.others if where else (), patients)]
+    lines = ["images:"]
+    for name, modality, pattern in where.channels:
+        lines.append(f'  {name}: {{modality: {modality}, file: "{pattern.text}"}}{_count(pattern, patients)}')
+    if where.mask is not None:
+        lines += [
+            f'mask: {{file: "{where.mask.text}"}}{_count(where.mask, patients)}',
+            *_label_lines(where.mask, folder),
+        ]
+    else:
+        lines.append("# mask: no file looks like a tumour mask")
+    lines += _other_lines(where.others, patients)
+    headers = [read_header(folder / next(iter(p.files.values()))) for _, _, p in where.channels]
+    extents = [np.abs(h.affine[:3, :3] @ np.array(h.shape)) for h in headers]
+    x, y, z = (float(np.round(v)) for v in np.min(extents, axis=0))
+    return [
+        *lines,
+        f"field_of_view_mm: [{x:g}, {y:g}, {z:g}]  # GUESS: the extent of one patient's images; one box for all",
+        "reference: image-centre",
+    ]
+
+
+def _count(pattern: Pattern, patients: int) -> str:
+    return "" if len(pattern.files) == patients else f"  # {len(pattern.files)} of {patients} patients have this file"
+
+
+def _other_lines(others: Sequence[Pattern], patients: int) -> list[str]:
+    several = [p for p in others if len(p.files) > 1][:LOOKED_AT]
+    lines = [f"#   {p.text} ({len(p.files)} of {patients} patients)" for p in several]
+    return ["# Files whose names do not say what they are:", *lines] if lines else []
+
+
+def _label_lines(mask: Pattern, folder: Path) -> list[str]:
+    """Name the labels of the first masks where there are several; which one is the tumour is not guessed."""
+    seen: Counter[float] = Counter()
+    looked = 0
+    for path in list(mask.files.values())[:LOOKED_AT]:
+        try:
+            voxels = np.unique(read_values(folder / path))
+        except ImageError:
+            continue  # 'bench cohort check' names damaged files
+        looked += 1
+        if len(voxels) > MAX_LABELS or (voxels < 0).any():
+            return [f"# {path} holds {len(voxels)} different values: it looks like an image, not a mask"]
+        seen.update(float(v) for v in voxels if v)
+    if len(seen) < 2:
+        return []
+    labels = ", ".join(f"{label:g} (in {count})" for label, count in sorted(seen.items()))
+    return [f"# Labels in {looked} masks: {labels}. Without 'label' all of them are tumour; 'label: 1' takes one."]

@@ -1,0 +1,306 @@
+"""The endpoint of a table: its columns of time and event, what stays open, and the other outcomes that stand beside."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from survbench.datasets.drafting import words as w
+from survbench.datasets.drafting.columns import Column, both_known, same_information, same_quantity
+from survbench.datasets.drafting.events import NOUNS, Coding, Kind, coding, meaning
+from survbench.datasets.drafting.times import (
+    alike,
+    called_like_a_time,
+    completing,
+    date_pair,
+    of_a_part,
+    time_strength,
+)
+
+MAX_CODES = 8
+"""A column of events has at most so many codes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A time and an event that belong together; None, with the reason in ``open``, for what the table does not tell."""
+
+    name: str
+    time: Column | None
+    event: Column | None
+    coding: Coding
+    open: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The endpoint that the draft takes, other ones that are complete, and why columns tell of an outcome, by name."""
+
+    endpoint: Endpoint
+    others: tuple[Endpoint, ...]
+    told: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _About:
+    """What a name says: an endpoint's name, and what counts as its event."""
+
+    name: str | None
+    kind: Kind | None
+
+
+def find_outcome(columns: Sequence[Column]) -> Outcome:
+    """Return the outcome that stands in columns (without the one of ids); it is never guessed."""
+    times = [c for c in columns if time_strength(c)]
+    events = [c for c in columns if _may_be_event(c)]
+    pairs = sorted(
+        ((score, t, e) for t in times for e in events if t is not e and (score := _fit(t, e)) > 0),
+        key=lambda pair: -pair[0],
+    )
+    complete: dict[str, Endpoint] = {}
+    for score, time, event in pairs:
+        if score >= _PARTNERS and time.filled > _HALF:
+            found = _endpoint(time, event)
+            if found.coding.clear:
+                complete.setdefault(found.name, found)
+    taken = _without_contradiction(_first(columns, complete) or _rest(columns, times, events), events)
+    told = {c.name: why for c in columns if (why := _tells(c, times, events, taken))}
+    others = tuple(e for e in complete.values() if e.name != taken.name)
+    return Outcome(taken, others, told)
+
+
+_HALF = 0.5
+_PARTNERS = 3.0
+"""A fit from which time and event are called after the same endpoint."""
+
+
+def _first(columns: Sequence[Column], complete: Mapping[str, Endpoint]) -> Endpoint | None:
+    """Return the complete endpoint that stands first in the table, if one is named by both of its columns."""
+    order = {c.name: n for n, c in enumerate(columns)}
+    return min(complete.values(), key=lambda e: order[e.time.name] if e.time else 0, default=None)
+
+
+def _without_contradiction(end: Endpoint, events: Sequence[Column]) -> Endpoint:
+    """Leave the codes open where another column divides the patients alike and says the opposite of each."""
+    if end.event is None or not end.coding.clear:
+        return end
+    for other in events:
+        found = _coding(None, other)
+        if other is end.event or not found.clear or not same_information(end.event, other):
+            continue
+        if any((x in end.coding.observed) != (y in found.observed) for x, y in both_known(end.event, other)):
+            reason = f"{end.event.name!r} and {other.name!r} contradict each other"
+            either = " or ".join(f"{_codes(r)} {_of(end.event, r)}" for r in (end.coding.observed, end.coding.censored))
+            doubt = f"observed, censored: {either} had the event; {reason}."
+            return replace(end, coding=Coding((), (), reason), open=(*end.open, doubt))
+    return end
+
+
+def _rest(columns: Sequence[Column], times: Sequence[Column], events: Sequence[Column]) -> Endpoint:
+    """Return the endpoint where no two columns are called after the same one."""
+    parts = completing(times)
+    whole = [c for c in times if c.filled > _HALF and not of_a_part(c)]
+    time: Column | None = None
+    doubts: list[str] = []
+    if parts is not None and not [c for c in whole if c not in parts and time_strength(c) > 1]:
+        a, b = (f"{c.name!r} ({len(c.known)} of {len(c.cells)})" for c in parts)
+        remedy = "Make one column of both (until the event where there was one, else until the last contact)"
+        doubts = [f"time: {a} and {b} complete each other. {remedy} and name it here."]
+    else:
+        time, doubts = _one_time(columns, whole, events)
+        if time is None and not whole and times:
+            part = times[0]
+            filled = f"{len(part.known)} of {len(part.cells)}"
+            remedy = "Make a column that has the time until the last contact for the others."
+            doubts = [f"time: {part.name!r} holds the time of {filled} patients. {remedy}"]
+    event, more = _one_event(time, events)
+    if event is None:
+        return Endpoint(_name(time, None), time, None, Coding((), (), ""), (*doubts, *more))
+    found = _endpoint(time, event)
+    return Endpoint(found.name, time, event, found.coding, (*doubts, *more, *found.open))
+
+
+def _one_time(
+    columns: Sequence[Column], times: Sequence[Column], events: Sequence[Column]
+) -> tuple[Column | None, list[str]]:
+    fits = {c.name: max((_fit(c, e) for e in events), default=0.0) + time_strength(c) for c in times}
+    # a time of an endpoint of which there is no event stands behind one that has its event
+    with_event = [c for c in times if not events or any(_fit(c, e) > 0 for e in events)]
+    best = [c for c in with_event if fits[c.name] == max(fits[x.name] for x in with_event)]
+    if best and (len(best) == 1 or alike(best)):
+        return best[0], []
+    if best:
+        return None, [f"time: {_or(best)} may be the time of the endpoint. Name one here."]
+    if times:
+        return None, [f"time: {_or(times)} is of another endpoint than {_or(events)}. Name the endpoint's time here."]
+    return None, [_no_time(columns, events)]
+
+
+def _no_time(columns: Sequence[Column], events: Sequence[Column]) -> str:
+    dates, pair = date_pair(columns)
+    if pair:
+        between = f"{pair[0].name} and {pair[1].name}"
+        return f"time: no column is a duration. {between} hold dates: make a column of the days from one to the other."
+    if dates:
+        return f"time: no column is a duration. {_and(dates)} hold dates, of which one can be made."
+    unreadable = [c for c in columns if c not in events and called_like_a_time(c.text)]
+    for column in unreadable:
+        shown = ", ".join(map(repr, dict.fromkeys(column.known[:3])))
+        if any(re.search(r"\d", cell) for cell in column.known):
+            return f"time: {column.name!r} is called like a time, but does not hold durations in numbers ({shown})."
+    return "time: no column is called after a time, a survival or a follow-up. Name the one that is."
+
+
+def _one_event(time: Column | None, events: Sequence[Column]) -> tuple[Column | None, list[str]]:
+    if not events:
+        return None, ["event: no column is called after an event or a status. Name the one that is."]
+    fits = {c.name: (_fit(time, c) if time else _alone(c)) for c in events}
+    best = [c for c in events if fits[c.name] == max(fits.values())]
+    if time is not None and max(fits.values()) <= 0:
+        return None, [f"event: {_or(best)} does not say who had the event of {time.name!r}. Name the column that does."]
+    best = [c for c in best if _coding(time, c).clear] or best
+    if all(same_information(best[0], other) for other in best[1:]):
+        return best[0], []
+    if time is None:
+        return None, [f"event: {_or(best)} may be the event. Name one here."]
+    return None, [f"event: {_or(best)} may be the event of {time.name!r}. Name one here."]
+
+
+def _endpoint(time: Column | None, event: Column) -> Endpoint:
+    found = _coding(time, event)
+    if found.clear:
+        return Endpoint(_name(time, event), time, event, found)
+    either = " or ".join(f"{_codes(r)} {_of(event, r)}" for r in found.readings)
+    doubt = f"observed, censored: {either} had the event; {found.reason}."
+    return Endpoint(_name(time, event), time, event, found, (doubt,))
+
+
+def _coding(time: Column | None, event: Column) -> Coding:
+    kind = (_about(time.text).kind if time else None) or _about(event.text).kind
+    return coding(event.text, event.known, kind)
+
+
+def _about(text: str) -> _About:
+    named = w.endpoint_of(text)
+    if named is not None:
+        return _About(named[0], named[1])  # type: ignore[arg-type]  # kinds of the vocabulary are those of events
+    says = meaning(text)
+    if says.dead is not None or w.has(w.tokens(text), w.VITAL):
+        return _About(None, "death")
+    return _About(None, None)
+
+
+def _disease_alone(text: str) -> bool:
+    says = meaning(" ".join(x for x in w.tokens(text) if not w.is_word(x, NOUNS)))
+    return says.disease is not None and says.dead is None
+
+
+def _fit(time: Column, event: Column) -> float:
+    """Return how well a time and an event belong together; 0 for another endpoint."""
+    t, e = _about(time.text), _about(event.text)
+    if t.name and e.name:
+        return _PARTNERS + 1 if t.name == e.name else 0.0
+    if t.name or t.kind:
+        if e.kind == "death" or meaning(event.text).dead is not None:
+            return 2.0 if t.kind == "death" else 0.0
+        if _disease_alone(event.text):
+            return 2.0 if t.kind in {"composite", "disease"} else 0.0
+        return 1.5 if not e.name else 0.0
+    if e.name or _disease_alone(time.text):
+        return 1.0
+    return 2.0 if _is_generic(event) else 1.0
+
+
+def _alone(event: Column) -> float:
+    return 2.0 if _is_generic(event) else 1.0
+
+
+def _is_generic(event: Column) -> bool:
+    """Whether a column is called event, status or the like, of no endpoint."""
+    about, says = _about(event.text), meaning(event.text)
+    return about.name is None and about.kind is None and says.disease is None
+
+
+def _name(time: Column | None, event: Column | None) -> str:
+    found = [_about(c.text) for c in (time, event) if c is not None]
+    named = next((a.name for a in found if a.name), None)
+    return named or ("OS" if any(a.kind == "death" for a in found) else "event")
+
+
+def _strong(column: Column) -> bool:
+    """Whether a word of the name is one of outcomes, short ones apart: they are parts of other names."""
+    found = [x for x in w.tokens(column.text) if len(x) > 3 or x in {"tod", "evt"}]
+    plain = [x for x in found if not w.is_word(x, f"{NOUNS}|lesions?")]
+    vocabulary = f"{w.EVENT}|{w.CENSORED}|{w.CENSORING}|{w.DEAD}|{w.ALIVE}|{w.DISEASE}|{w.VITAL}|{w.NEGATED_INSIDE}"
+    disease_free = len(plain) < len(found) and w.has(found, w.NEGATED_AFTER)
+    return w.has(plain, vocabulary) or disease_free or _whole_event(column)
+
+
+def _whole_event(column: Column) -> bool:
+    found = w.tokens(column.name)
+    return len(found) == 1 and w.is_word(found[0], f"{w.WHOLE_EVENT}|tot")
+
+
+def _named_event(column: Column) -> bool:
+    """Whether a column is called after an event, with no word beside that makes it something else."""
+    found = w.tokens(column.text)
+    allowed = (
+        f"{w.EVENT}|{w.CENSORED}|{w.CENSORING}|{w.DEAD}|{w.ALIVE}|{w.DISEASE}|{w.VITAL}|{w.NEGATED_INSIDE}|{w.STATUS}|"
+        f"{w.OUTCOME}|{w.FILLERS}|{w.SURVIVAL}|{w.FOLLOW_UP}|{w.NEGATION}|up|right|any|cause|local|distant|regional|loco|"
+        f"locoregional|observed|known|specific|kontrolle|control|all|{w.WHOLE_EVENT}|[vqx]|var|item|\\d+"
+    )
+    plain = all(w.is_word(x, allowed) or w.endpoint_of(x) is not None for x in found)
+    named = _strong(column) or w.has(found, f"{w.STATUS}|{w.OUTCOME}") or w.endpoint_of(column.text) is not None
+    if w.has(found, NOUNS) and not _strong(column):  # a disease's status is an outcome only where its codes are
+        named = all(meaning(code).known for code in set(column.known))
+    return plain and named and not _at_fixed_time(column.text)
+
+
+def _at_fixed_time(text: str) -> bool:
+    """Whether a name states a time with its number: ``os_5yr`` says who was alive then."""
+    units = "|".join(w.UNITS.values())
+    return re.search(rf"\d+ ({units}|[dwmy])\b", " ".join(w.tokens(text))) is not None
+
+
+def _may_be_event(column: Column) -> bool:
+    few = 0 < len(column.codes) <= MAX_CODES and 2 * len(column.known) >= len(column.cells) and not column.dated
+    if not few:
+        return False
+    if _named_event(column):
+        return True
+    if _at_fixed_time(column.text) or w.has(w.tokens(column.text), "response|ansprechen|reponse|respuesta|risposta"):
+        return False
+    said = [meaning(code) for code in set(column.known)]
+    return len(said) > 1 and all(m.known for m in said) and any(m.dead is not None for m in said)
+
+
+def _tells(column: Column, times: Sequence[Column], events: Sequence[Column], taken: Endpoint) -> str:
+    """Return why a column tells of an outcome, or ``""`` where it does not."""
+    if column in times or called_like_a_time(column.text):
+        return "called like a time"
+    if column in events:
+        return "holds or is called like an event"
+    if w.endpoint_of(column.text) is not None or _strong(column):
+        return "called like an outcome"
+    if taken.event and len(column.codes) <= MAX_CODES and same_information(column, taken.event):
+        return f"divides the patients as {taken.event.name!r} does"
+    if taken.time and column.numeric and same_quantity(column, taken.time):
+        return f"the same numbers as {taken.time.name!r}"
+    return ""
+
+
+def _codes(codes: Sequence[str]) -> str:
+    return " or ".join(map(repr, codes)) if len(codes) == 1 else "(" + " or ".join(map(repr, codes)) + ")"
+
+
+def _of(event: Column, codes: Sequence[str]) -> str:
+    return f"{sum(cell in codes for cell in event.known)} of {len(event.cells)}"
+
+
+def _or(columns: Sequence[Column]) -> str:
+    return " or ".join(repr(c.name) for c in columns)
+
+
+def _and(columns: Sequence[Column]) -> str:
+    return " and ".join(repr(c.name) for c in columns)

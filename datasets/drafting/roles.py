@@ -1,0 +1,114 @@
+"""What the columns beside the outcome are: ids, centre, clinical columns and features, and why others are left out."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from survbench.datasets.drafting import words as w
+from survbench.datasets.drafting.columns import Column
+from survbench.datasets.drafting.paths import patterns
+from survbench.io.tables import number
+
+ID_WORDS = (
+    "id|ids|patid|pid|mrn|patient|patients|patientid|patienten|patientin|patientennummer|patnr|subject|subjectid|subj|"
+    "case|caseid|fall|fallnummer|sujet|paciente|paziente|pseudonym|participant|record"
+)
+NUMBER_WORDS = "nr|no|number|num|nummer|numero|code|codice|codigo|index|name|identifier|study|barcode|bcr|key"
+CENTRE_WORDS = (
+    "centre|center|centres|hospital|hospitals|institution|institute|klinik|zentrum|krankenhaus|hopital|centro|hospitalid|"
+    "ospedale|ziekenhuis|centrum|clinic"
+)
+MAX_LEVELS = 10
+MANY_NUMBERS = 20
+"""From so many numeric columns on, a table without images is taken for one of features."""
+_HALF = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Roles:
+    """Clinical columns, features, and the reasons why other columns are left out, by name."""
+
+    clinical: tuple[Column, ...]
+    features: tuple[Column, ...]
+    left_out: Mapping[str, str]
+
+
+def called_id(name: str) -> bool:
+    """Return whether a column is called like one of ids."""
+    found = w.tokens(name)
+    plain = all(w.is_word(x, f"{ID_WORDS}|{NUMBER_WORDS}|{w.FILLERS}|#") or x.isdigit() for x in found)
+    return plain and w.has(found, ID_WORDS)
+
+
+def id_column(columns: Sequence[Column], paths: Sequence[str]) -> str | None:
+    """Return the column of ids: with files the one by which most patients have one, else one that is called so, else
+    the first with a text of its own in every row; None where there is none.
+
+    Args:
+        columns: of the table.
+        paths: of the image files, relative to the folder.
+    """
+    single = [c for c in columns if len(set(c.cells)) == len(c.cells) and c.filled == 1]
+    named = sorted((c for c in columns if called_id(c.name) and c.filled > _HALF), key=lambda c: c not in single)
+    if not paths:
+        texts = [c for c in single if not c.mostly_numeric and not c.dated and not any(" " in x for x in c.cells)]
+        return next((c.name for c in [*[n for n in named if n in single], *texts, *named]), None)
+    best, most = None, 0
+    for column in dict.fromkeys([*named, *single]):
+        found = patterns(column.cells, paths)
+        patients = max((len(p.files) for p in found), default=0)
+        files = sum(len(p.files) for p in found)
+        most_of_both = patients >= _HALF * len(column.cells) and files >= _HALF * len(paths)
+        if patients > most and (column in named or most_of_both):
+            best, most = column.name, patients
+    return best
+
+
+def centre_column(columns: Sequence[Column], taken: Collection[str]) -> Column | None:
+    """Return the column of centres: called so, filled in every row, a few values that are no measurements."""
+    for column in columns:
+        few = 1 < len(set(column.cells)) <= max(2, len(column.cells) // 2) and "" not in column.cells
+        whole = all(value.is_integer() for value in column.numbers)
+        if column.name not in taken and w.has(w.tokens(column.name), CENTRE_WORDS) and few and whole:
+            return column
+    return None
+
+
+def roles(columns: Sequence[Column], told: Mapping[str, str], taken: Collection[str], *, images: bool) -> Roles:
+    """Return what the columns beside id, centre and endpoint are.
+
+    Args:
+        columns: of the table.
+        told: why columns tell of an outcome, by name.
+        taken: columns that the card names elsewhere.
+        images: whether the cohort has images; without them many numeric columns are features.
+    """
+    rest = [c for c in columns if c.name not in taken]
+    why = {c.name: told.get(c.name) or _unusable(c) for c in rest}
+    usable = [c for c in rest if not why[c.name]]
+    numeric = [c for c in usable if c.numeric and len(c.codes) > 2]
+    features = numeric if not images and len(numeric) >= MANY_NUMBERS else []
+    clinical = [c for c in usable if c not in features]
+    return Roles(tuple(clinical), tuple(features), {name: reason for name, reason in why.items() if reason})
+
+
+def _unusable(column: Column) -> str:
+    """Return why a column is neither clinical nor a feature, or ``""``."""
+    if not column.known:
+        return "empty"
+    if len(column.codes) == 1:
+        return "one value only"
+    if column.dated:
+        return "dates"
+    if called_id(column.name) and len(column.codes) > MAX_LEVELS:
+        return "ids"
+    usable = column.numeric or len(set(column.known)) <= MAX_LEVELS
+    return "" if usable else _not_numbers(column)
+
+
+def _not_numbers(column: Column) -> str:
+    if column.mostly_numeric:
+        odd = [cell for cell in dict.fromkeys(column.known) if number(cell) is None]
+        return f"cells that are no numbers: {', '.join(map(repr, odd[:3]))}{', ...' if len(odd) > 3 else ''}"
+    return f"text of more than {MAX_LEVELS} values"

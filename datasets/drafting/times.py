@@ -1,0 +1,122 @@
+"""Which columns may be the time to an event or to the last contact, and in which unit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from survbench.datasets.drafting import words as w
+from survbench.datasets.drafting.columns import Column, both_known, same_quantity
+from survbench.datasets.drafting.events import meaning
+
+MAX_YEARS = 40
+"""No cohort is followed longer; a unit by which it were is wrong."""
+FILLED = 0.9
+"""Share of the rows that a column of times fills at least."""
+_PER_YEAR = {"days": 365.25, "weeks": 52.2, "months": 12.0, "years": 1.0}
+_NEVER = ("an age", "about birth", "a date", "an id")
+_NO_DURATION = "status|probability|prob|risk|score|predicted|prediction|hazard|count|visits?|group|class"
+
+
+def time_strength(column: Column) -> int:
+    """Return how plainly a column is called after a time to an event: 3 by an endpoint's name, 2 by survival, follow-up
+    or what it leads to, 1 by a word for time alone; 0 where it is not, or does not hold durations.
+    """
+    return _name_strength(column.text) if not column.dated and is_duration(column) else 0
+
+
+def _name_strength(text: str) -> int:
+    found = w.tokens(text)
+    if any(w.has(found, w.NEVER_A_TIME[what]) for what in _NEVER) or w.has(found, _NO_DURATION):
+        return 0
+    lasting = w.has(found, w.DURATION) or w.unit_of(text) is not None
+    if not lasting and w.has(found, f"{w.EVENT}|{w.CENSORED}|{w.CENSORING}"):
+        return 0
+    if w.endpoint_of(text) is not None:
+        return 3
+    if w.has(found, w.FOLLOW_UP) or (lasting and (meaning(text).known or w.has(found, w.TO_CONTACT))):
+        return 2
+    units = "|".join(w.UNITS.values())
+    plain = all(w.is_word(x, f"{w.DURATION}|{units}|{w.FILLERS}|{w.EVENT}|[dwmy]") for x in found)
+    return 1 if lasting and plain else 0
+
+
+def called_like_a_time(text: str) -> bool:
+    """Return whether a name has a word for time beside other words, as ``rt_days`` has: perhaps an outcome."""
+    found = [x for x in w.tokens(text) if len(x) > 2]
+    units = "|".join(w.UNITS.values())
+    banned = any(w.has(found, w.NEVER_A_TIME[what]) for what in w.NEVER_A_TIME)
+    return not banned and w.has(found, f"{w.DURATION}|{units}|{w.FOLLOW_UP}")
+
+
+def is_duration(column: Column) -> bool:
+    """Return whether a column's values behave like durations: mostly numbers of several values, none of them below 0,
+    neither calendar years nor days since 1900.
+    """
+    values = column.numbers
+    different = len(set(values))
+    if not column.mostly_numeric or different < min(3, len(column.known)):
+        return False
+    if w.tokens(column.name) == ["t"] and different <= 8:
+        return False
+    years = all(value.is_integer() and 1900 <= value <= 2100 for value in values)
+    return min(values) >= 0 and not years and max(values) <= MAX_YEARS * _PER_YEAR["days"]
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A unit of time, and why it is doubtful: ``""`` where the name states a possible one."""
+
+    name: str
+    doubt: str
+
+
+def unit_of(column: Column) -> Unit:
+    """Return the unit that a column's name states, else one by the longest time."""
+    longest = max(column.numbers)
+    named = w.unit_of(column.text)
+    if named is not None:
+        years = longest / _PER_YEAR[named]
+        doubt = f"the longest time would be {years:.0f} years" if years > MAX_YEARS else ""
+        return Unit(named, doubt)
+    unit = "days" if longest > 400 else "months" if longest > 25 else "years"
+    years = longest / _PER_YEAR[unit]
+    return Unit(unit, f"no name states the unit; the longest time is {longest:g}, by this {years:.2g} years")
+
+
+def completing(times: Sequence[Column]) -> tuple[Column, Column] | None:
+    """Return two columns of which each holds the time of a part of the patients: until an event in one, until the last
+    contact in the other.
+    """
+    parts = [c for c in times if c.filled < FILLED]
+    for n, a in enumerate(parts):
+        for b in parts[n + 1 :]:
+            together = sum(x in a.known or y in b.known for x, y in zip(a.cells, b.cells, strict=True))
+            if together >= FILLED * len(a.cells):
+                return a, b
+    whole = [c for c in times if c.filled >= FILLED]
+    dead = [c for c in parts if meaning(c.text).dead]
+    if len(whole) == 1 and w.has(w.tokens(whole[0].text), f"{w.FOLLOW_UP}|{w.TO_CONTACT}"):
+        apart = [c for c in dead if any(x != y for x, y in both_known(c, whole[0]))]
+        return (apart[0], whole[0]) if apart else None
+    return None
+
+
+def of_a_part(column: Column) -> bool:
+    """Return whether a column of times until an event is filled for a part of the patients alone."""
+    says = meaning(column.text)
+    return column.filled < FILLED and (says.dead or says.disease or says.event) is True
+
+
+def alike(times: Sequence[Column]) -> bool:
+    """Return whether columns hold the same times, in whatever units."""
+    return all(same_quantity(times[0], other, fewest=2) for other in times[1:])
+
+
+def date_pair(columns: Sequence[Column]) -> tuple[list[Column], tuple[Column, Column] | None]:
+    """Return the columns of dates, dates of birth apart, and the two of them from which a duration would follow."""
+    dates = [c for c in columns if c.dated and not w.has(w.tokens(c.text), w.NEVER_A_TIME["about birth"])]
+    ends = [c for c in dates if w.has(w.tokens(c.text), f"{w.FOLLOW_UP}|{w.TO_CONTACT}|up|{w.DEAD}|{w.EVENT}")]
+    starts = [c for c in dates if c not in ends]
+    best = [c for c in ends if not w.has(w.tokens(c.text), w.DEAD)] or ends
+    return dates, (starts[0], best[0]) if starts and best else None

@@ -1,0 +1,205 @@
+"""What clinics call things, in English, German, French, Spanish, Italian and Dutch.
+
+Patterns are for words as :func:`tokens` returns them: lower case, without accents.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+
+UNITS = {
+    "days": "days?|tagen?|tage?|jours?|dias?|giorn[oi]|dag(en)?",
+    "weeks": "wks?|weeks?|wochen?|semaines?|semanas?|settiman[ae]|weken",
+    "months": "mos?|mths?|mon|months?|monat(en?)?|mois|mes(es)?|mes[ei]|maand(en)?",
+    "years": "yrs?|years?|jahr(en?)?|ans?|annees?|anos?|ann[oi]|jaar|jaren",
+}
+UNIT_LETTERS = {"d": "days", "w": "weeks", "m": "months", "y": "years"}
+"""What a single last letter means."""
+
+FOLLOW_UP = (
+    "follow|followup|followed|fu|fup|surv|survival|survie|suivi|recul|delai|supervivencia|sobrevida|seguimiento|"
+    "sopravvivenza|overleving|opvolging|observation|beobachtung|uberleben|ueberleben|"
+    r"\w*(uberlebens|ueberlebens|nachbeobachtungs|beobachtungs|overlevings|opvolgings?|observations)(zeit|dauer|tijd|duur)|"
+    "gesamtuberleben|gesamtueberleben|nachbeobachtung"
+)
+DURATION = "time|times|t|tte|aval|duration|dauer|zeit|zeitraum|temps|duree|tiempo|duracion|tempo|durata|tijd|duur"
+SURVIVAL = (
+    "survival|surv|survie|uberleben|ueberleben|gesamtuberleben|gesamtueberleben|supervivencia|sobrevida|"
+    "sopravvivenza|overleving"
+)
+TO_CONTACT = "last|letzter?|letzte[ns]?|dernier|dernieres?|ultim[oa]|laatste|contact|kontakt|news|nouvelles|visit|seen"
+FILLERS = (
+    "to|until|till|since|from|of|the|in|at|or|and|bis|seit|von|der|des|de|du|la|le|a|al|da|tot|sinds|van|het|i|x|n|"
+    "overall|total|global|globale|complessiva|totale|patient|patients|months?|final|raw|calc|calculated|status|code|"
+    "indicator|flag|is|has|had|ind|bin|binary|endpoint|outcome|primary|value|free|last|diagnosis|dx"
+)
+
+NEVER_A_TIME = {
+    "an age": "age|ages|alter|alters|edad|eta|leeftijd",
+    "about birth": "birth|born|dob|yob|geburt|geburts\\w*|geboren|naissance|naiss|nacimiento|nascita|geboorte\\w*",
+    "a date": "dates?|datum|dat|fecha|data|\\w+datum",
+    "a dose or a treatment": "dose|doses|dosis|dosi|dosage|gy|fractions?|chemo\\w*|radio\\w*|rt|treatment|therapy|"
+    "therapie|"
+    "tratamiento|terapia|traitement|behandeling|behandlung\\w*|surgery|op|hospital|stay|los|waiting",
+    "an id": "id|ids|nr|no|number|numero|nummer|patid|pid|mrn",
+    "of an examination": "echo|repetition|scan|scans|acquisition|uptake|injection|symptoms?|smoking|pack|packyears|"
+    "delay|interval",
+}
+"""Words of a column that keep it from being the time, with what they make of it."""
+
+DEAD = (
+    "dead|death|deaths|die|dies|died|dying|deceas\\w*|expired|demise\\w*|exitus|fatal|mort|morts|morte|morti|mortes|"
+    "mortality|mortalitat|mortalite|mortalidad|mortalita|decedee?s?|deces|tot|tod|todes\\w*|\\w+tod|verstorb\\w*|"
+    "gestorb\\w*|sterbe\\w*|muert\\w*|fallec\\w*|defuncion|murio|obito|decedut\\w*|decess\\w*|defunt\\w*|overled\\w*|"
+    "overlijden|dood|gestorven|dod|doc|dotd|dooc|duc|docd"
+)
+ALIVE = (
+    "alive|live|lives|living|survive|survived|survives|survivors?|surviving|lebt|lebend\\w*|leben|uberlebt\\w*|"
+    "uberlebend\\w*|ueberlebt\\w*|ueberlebend\\w*|vivante?s?|vie|survivante?s?|viv[oaie]s?|vivente|viventi|vita|vida|"
+    "sopravvissut\\w*|sobrevivi\\w*|levend\\w*|leven|leeft|ned|awd|aned|awod|anwd|ner"
+)
+DISEASE = (
+    "progress|progressed|progression|progressions|progressing|progressive|progressiv|progressief|progressie|progredient"
+    "|progresion|progreso|progressione|progredit\\w*|evolution|relaps\\w*|recurr?\\w*|recid\\w*|rezidiv\\w*|\\w+rezidiv\\w*|rechut\\w*|"
+    "recaida\\w*|recay\\w*|ricadut\\w*|metasta\\w*|\\w+metasta\\w*|terugke\\w*|terugval|pd|awd|dod|docd|dotd|failure|failed|"
+    "disease|diseased|krankheit\\w*|erkrankung|tumou?rs?|tumore|tumoral|cancer|krebs|maladie|enfermedad|malattia|ziekte|"
+    "kanker|lesions?"
+)
+FREE_OF_DISEASE = (
+    "ned|aned|awod|anwd|ner|cr|pr|sd|remission|stable|stabil|estable|stabile|stabiel|cured|geheilt|gueri|curado|"
+    "guarito|genezen|remision|remissione|remissie"
+)
+EVENT = "event|events|evt|ereignis\\w*|evenement\\w*|evento|eventos|eventi|gebeurtenis\\w*"
+CENSORED = (
+    "censored|censorship|cnsr|rightcensored|zensiert\\w*|censuree|censurad[oa]|censurat[oa]|gecensureerd|lost|ltfu|lfu|"
+    "verloren|perdue?|perdid[oa]|withdrawn|withdrew|ongoing"
+)
+CENSORING = "cens|censor|censors|censoring|zensur\\w*|zensierung\\w*|censure|censura|censuur"
+"""Words that name the indicator of censoring: some tables give it 1 for the censored, some for the event."""
+OTHER_CAUSE = "other|another|intercurrent|unrelated|competing|ander\\w*|autres?|otras?|altr[aei]|doc|dooc|duc"
+STATUS = "status|state|zustand|statut|estado|stato|toestand"
+VITAL = "vital|vitalstatus|vitals|vitales?|vitale"
+OUTCOME = "outcome|result|ergebnis|resultado|esito|uitkomst|endpoint|endpunkt|censor\\w*"
+
+NEGATION = (
+    "no|not|non|none|never|without|free|nein|kein\\w*|nicht|ohne|frei|pas|sans|aucune?|jamais|sin|libre|ningun\\w*|nunca|"
+    "senza|nessun\\w*|liber[oaie]|mai|geen|niet|zonder|vrij|nee"
+)
+NEGATED_AFTER = "free|frei\\w*|vrij\\w*|negative|negativ|absent|negatief"
+NEGATED_LAST = "no|nein|non|none|nee|never"
+NEGATED_INSIDE = "\\w+(frei|freie[rs]?|vrij|vrije|free)|un(censored|zensiert)|unprogressed"
+
+WHOLE_EVENT = "delta|fstat|observed|e"
+"""Names that are an event only where they are the whole name."""
+YES = frozenset(
+    ["yes", "y", "true", "t", "ja", "j", "oui", "o", "vrai", "si", "s", "sim", "wahr", "verdadero", "vero", "waar"]
+)
+NO = frozenset(["no", "n", "false", "f", "nein", "non", "faux", "falso", "falsch", "nee", "onwaar"])
+LETTERS_ALIVE = frozenset(["a", "l", "v"])
+LETTERS_DEAD = frozenset(["d", "m"])
+
+ENDPOINTS = (
+    ("PFS", "composite", (r"pfs|pfi|progression ?free|progressionsfreie?s?|sans progression|ssp|libre de progresion|"
+     "slp|libera da progressione|progressievrije?")),
+    ("DMFS", "composite", r"dmfs|distant metasta\w+ free|fernmetastasenfreie?s?"),
+    ("LRFS", "composite", r"lrfs|lrrfs|lfs|local\w*( regional)? (recurrence|relapse|failure) free"),
+    ("MFS", "composite", r"mfs|metasta\w+ free|metastasenfreie?s?|sans metastase"),
+    ("DFS", "composite", (r"dfs|dfi|disease ?free|krankheitsfreie?s?|sans maladie|libre de enfermedad|"
+     "libera da malattia|ziektevrije?")),
+    ("RFS", "composite", (r"rfs|(recurrence|relapse) ?free|rezidivfreie?s?|sans (recidive|rechute)|"
+     "libre de (recidiva|recaida|recurrencia)|libera da (recidiva|ricaduta)|recidiefvrije?")),
+    ("EFS", "composite", r"efs|event ?free|ereignisfreie?s?|sans evenement|libre de eventos?|libera da eventi"),
+    ("FFS", "composite", r"ffs|failure ?free"),
+    ("DSS", "specific", r"dss|css|pcss|(disease|cancer|cause|tumor) specific|krebsspezifische?s?"),
+    ("TTP", "disease", r"ttp|time to progression|zeit bis progress\w*|delai (de|jusqu a la) progression"),
+    ("TTR", "disease", r"ttr|time to (recurrence|relapse)|zeit bis (zum )?rezidiv"),
+    ("LC", "disease", r"lc|local control|lokale kontrolle|controle locale"),
+    ("LRC", "disease", r"lrc|locoregional control|loco regional control"),
+    ("OS", "death", (r"os|overall surv\w*|gesamtuberleb\w*|gesamtueberleb\w*|survie globale|"
+     r"(supervivencia|sobrevida) global|sopravvivenza (globale|complessiva)|(totale|algehele|algemene) overleving")),
+)  # fmt: skip
+"""Endpoints by name: what counts as an event (death of any cause, ``composite`` with death, the disease alone, or death
+of the disease), and what columns call them.
+"""
+
+_MISSING = frozenset(
+    """unknown|unk|not known|unkn|not available|not avail|not applicable|not reported|not recorded|not evaluated|
+    not assessed|not done|not specified|not stated|not determined|not tested|unspecified|missing|no data|no information|
+    n a|na|n d|n k|unbekannt|nicht bekannt|k a|ka|keine angabe|keine angaben|keine daten|fehlend|fehlt|nicht verfugbar|
+    nicht erhoben|n b|inconnu|inconnue|non connu|non renseigne|non renseignee|non disponible|manquant|manquante|
+    donnee manquante|desconocido|desconocida|sin dato|sin datos|no disponible|no consta|no informado|ns nc|
+    sconosciuto|sconosciuta|non noto|non nota|non disponibile|mancante|onbekend|niet bekend|niet beschikbaar|
+    ontbreekt|discrepancy|nan|null|nil""".replace("\n", "")
+    .replace("    ", "")
+    .split("|")
+)
+_ERRORS = frozenset({"#n/a", "#value!", "#ref!", "#div/0!", "#num!", "#name?", "#null!", "#nv", "#wert!", "#bezug!"})
+SENTINELS = (-9999.0, -999.0, -99.0, -9.0, 9.0, 99.0, 999.0, 9999.0, 99999.0, 888.0, 8888.0, 777.0, 7777.0)
+"""Numbers that are written for a missing value."""
+
+
+def tokens(text: str) -> list[str]:
+    """Return the words of a name or a cell: lower case, without accents, split at capitals, digits and marks.
+
+    >>> tokens("OSTime_months"), tokens("Überlebenszeit"), tokens("daysToDeath")
+    (['os', 'time', 'months'], ['uberlebenszeit'], ['days', 'to', 'death'])
+    """
+    parts = re.sub(r"(?<=[a-zß-ÿ])(?=[A-ZÀ-Þ])|(?<=[A-ZÀ-Þ])(?=[A-ZÀ-Þ][a-zß-ÿ]{2})", " ", text)
+    return [piece for word in re.findall(r"[^\W\d_]+|\d+", without_accents(parts)) for piece in _pieces(word)]
+
+
+def without_accents(text: str) -> str:
+    """Return text in lower case and without accents."""
+    return "".join(c for c in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(c))
+
+
+_FUSED = re.compile(
+    rf"(os|pfs|dfs|rfs|efs|dss|css|dmfs|mfs|surv|survival|follow|fu|progression|vital|death|dead|event)"
+    rf"(time|status|stat|event|code|up|months?|days?|years?|surv|survival|free|cens|censor|censored|{UNITS['days']})"
+)
+
+
+def _pieces(word: str) -> list[str]:
+    found = _FUSED.fullmatch(word)
+    return [found[1], "status" if found[2] == "stat" else found[2]] if found else [word]
+
+
+def is_word(word: str, pattern: str) -> bool:
+    """Return whether a word is one of a vocabulary of this module."""
+    return re.fullmatch(pattern, word) is not None
+
+
+def has(words: Sequence[str], pattern: str) -> bool:
+    """Return whether one of the words is of a vocabulary."""
+    return any(is_word(word, pattern) for word in words)
+
+
+def means_missing(cell: str) -> bool:
+    """Return whether a cell says in words or marks that its value is not known.
+
+    >>> [means_missing(c) for c in ("[Not Available]", "--", "k.A.", "#N/A", "no", "NED")]
+    [True, True, True, True, False, False]
+    """
+    return (
+        cell.casefold() in _ERRORS
+        or re.fullmatch(r"[-\u2013\u2014?*._/\\ ]+", cell) is not None
+        or (not cell.startswith("#") and " ".join(tokens(cell)) in _MISSING)
+    )
+
+
+def unit_of(text: str) -> str | None:
+    """Return the unit of time that a name states: days, weeks, months or years."""
+    words = tokens(text)
+    for unit, pattern in UNITS.items():
+        if has(words, pattern):
+            return unit
+    last = words[-1] if len(words) > 1 else ""
+    return UNIT_LETTERS.get(last)
+
+
+def endpoint_of(text: str) -> tuple[str, str] | None:
+    """Return the name of the endpoint that a column is called after and what counts as its event, if any."""
+    joined = " ".join(tokens(text))
+    return next(((name, kind) for name, kind, p in ENDPOINTS if re.search(rf"\b({p})\b", joined)), None)

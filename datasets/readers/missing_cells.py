@@ -1,0 +1,35 @@
+"""Cells that a card declares to mean that a value is not known."""
+
+from __future__ import annotations
+
+from survbench.datasets.cards.card import CohortCard
+from survbench.io.tables import Row, Table, canonical
+
+
+def blank_missing(card: CohortCard, table: Table, key: str) -> Table:
+    """Return the table with the cells of ``card.missing`` empty, but for those that the card names otherwise.
+
+    Ids, centres, groups and the columns of ``patients.where`` keep what they hold. A code of the endpoint or a level of
+    a clinical column means what the card says of it there.
+
+    Args:
+        card: the cohort's card.
+        table: the cohort's table, or one of features.
+        key: the table's column of ids.
+    """
+    if not card.missing:
+        return table
+    unknown = {canonical(cell) for cell in card.missing}
+    end = card.endpoint
+    kept = {key, card.centre, card.group, *card.patients.where}
+    blank = {name: unknown for name in table.columns if name not in kept}
+    if end.event in blank:
+        blank[end.event] = unknown - {canonical(code) for code in (*end.observed, *end.censored)}
+    for column in card.clinical:
+        if column.column in blank:
+            blank[column.column] = blank[column.column] - {canonical(level) for level in column.levels}
+    rows = tuple(
+        Row(row.line, {n: "" if n in blank and canonical(cell) in blank[n] else cell for n, cell in row.cells.items()})
+        for row in table.rows
+    )
+    return Table(table.columns, rows, table.labels, table.notes)

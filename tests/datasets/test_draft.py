@@ -1,0 +1,297 @@
+"""Drafts of cards: what a table and a folder tell about a cohort, and what stays to be filled in."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from cohort_folder import SHAPE, lines, write_cohort, write_image, write_lines
+from draft_tables import AGES, DAYS, EVENTS, IDS, MONTHS, N, coded, draft, endpoint, table
+from survbench.datasets.cards.card import parse_card
+from survbench.datasets.cohorts.validate import validate_named
+from survbench.datasets.drafting.draft import draft_card
+from survbench.datasets.readers.folder import inspect_cohort
+from survbench.errors import BenchError
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return write_cohort(tmp_path / "toy")
+
+
+def test_a_drafted_card_reads_the_cohort(folder):
+    (folder / "cohort.yaml").unlink()
+    drafted = draft_card(folder, folder / "clinical.csv")
+    card = parse_card(drafted.text, source="draft")
+    assert {n: (c.modality, c.file) for n, c in card.images.items()} == {
+        "pet": ("PET", "images/{id}_pet.nii.gz"),
+        "ct": ("CT", "images/{id}_ct.nii.gz"),
+    }
+    assert card.mask.file == "images/{id}_mask.nii.gz"
+    assert (card.id, card.endpoint.time, card.endpoint.event) == ("patient", "months", "event")
+    assert card.field_of_view_mm == (64.0, 64.0, 64.0)
+    assert card.model_columns == ()
+    assert drafted.todo == ()
+    (folder / "cohort.yaml").write_text(drafted.text)
+    assert [p for p in validate_named(str(folder)) if p.severity == "error"] == []
+
+
+def test_a_draft_finds_days_words_and_folders(tmp_path):
+    folder = tmp_path / "My Study (2026)"
+    for name in ("a1", "a2", "a3"):
+        for kind in ("t1", "seg"):
+            write_image(folder / name / f"{kind}.nii.gz", np.ones(SHAPE, np.uint8))
+    rows = ["id;os_days;vital_status;age", "a1;100;dead;50", "a2;900;alive;60", "a3;500;dead;70"]
+    (folder / "t.csv").write_text("\n".join(rows))
+    card = parse_card(draft_card(folder, folder / "t.csv").text, source="draft")
+    assert card.name == "my-study-2026"
+    assert (card.endpoint.unit, card.endpoint.observed, card.endpoint.censored) == ("days", ("dead",), ("alive",))
+    assert card.images["t1"].modality == "MR"
+    assert card.images["t1"].file == "{id}/t1.nii.gz"
+    assert len(inspect_cohort(card, folder).source.cohort) == 3
+
+
+def test_a_table_elsewhere_or_without_ids_is_refused(folder, tmp_path):
+    (tmp_path / "t.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(BenchError, match="lies outside"):
+        draft_card(folder, tmp_path / "t.csv")
+    (folder / "t.csv").write_text("a,b\nx9,2\ny9,3\n")
+    with pytest.raises(BenchError, match="No column of the table names the files"):
+        draft_card(folder, folder / "t.csv")
+
+
+# ---- times
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "unit"),
+    [
+        ("time", MONTHS, "months"),
+        ("OS.time", DAYS, "days"),
+        ("survtime", DAYS, "days"),
+        ("AVAL", MONTHS, "months"),
+        ("Überlebenszeit (Monate)", MONTHS, "months"),
+        ("Nachbeobachtung_Tage", DAYS, "days"),
+        ("délai_suivi_mois", MONTHS, "months"),
+        ("seguimiento_meses", MONTHS, "months"),
+        ("sopravvivenza_mesi", MONTHS, "months"),
+        ("overleving_maanden", MONTHS, "months"),
+        ("days_from_diagnosis_to_last_contact", DAYS, "days"),
+    ],
+)
+def test_a_time_is_called_so_and_an_age_beside_it_is_not(tmp_path, name, values, unit):
+    found = endpoint(draft(tmp_path, table(id=IDS, age=AGES, **{name: values}, event=EVENTS)))
+    assert (found["time"], found["unit"]) == (name, unit)
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("age_at_diagnosis", AGES),
+        ("Alter", AGES),
+        ("year_of_birth", [1930 + n for n in range(N)]),
+        ("years", [1990 + n % 20 for n in range(N)]),
+        ("dose_gy", [50 + n for n in range(N)]),
+        ("mrn", [7000 + n for n in range(N)]),
+        ("bmi", [20 + n / 10 for n in range(N)]),
+        ("time_to_treatment", DAYS),
+        ("T", [1 + n % 4 for n in range(N)]),
+    ],
+)
+def test_what_is_no_duration_is_never_the_time(tmp_path, name, values):
+    drafted = draft(tmp_path, table(id=IDS, **{name: values}, event=EVENTS))
+    assert endpoint(drafted)["time"] == "TODO"
+    assert any(line.startswith("time:") for line in drafted.todo)
+    with pytest.raises(BenchError, match=r"not finished: endpoint.time \(line \d+\)"):
+        parse_card(drafted.text, source="draft")
+
+
+def test_dates_are_named_and_not_subtracted(tmp_path):
+    first = [f"2015-06-{1 + n:02d}" for n in range(N)]
+    last = [f"{1 + n:02d}.03.2018" for n in range(N)]
+    born = [f"19{50 + n}-01-01" for n in range(N)]
+    drafted = draft(tmp_path, table(id=IDS, age=AGES, birth=born, date_dx=first, date_fu=last, event=EVENTS))
+    assert "date_dx and date_fu hold dates" in drafted.todo[0]
+    assert endpoint(drafted)["time"] == "TODO"
+
+
+@pytest.mark.parametrize("overlap", [False, True])
+def test_two_columns_that_complete_each_other_are_named_with_the_remedy(tmp_path, overlap):
+    pairs = list(zip(DAYS, EVENTS, strict=True))
+    death = [d if e else "" for d, e in pairs]
+    last = [(d - 30 if overlap else "") if e else d for d, e in pairs]
+    cells = {"days_to_death": death, "days_to_last_followup": last}
+    drafted = draft(tmp_path, table(id=IDS, vital_status=coded("Dead", "Alive"), **cells))
+    assert "'days_to_death'" in drafted.todo[0]
+    assert "'days_to_last_followup'" in drafted.todo[0]
+    assert "Make one column of both" in drafted.todo[0]
+    assert endpoint(drafted)["time"] == "TODO"
+
+
+def test_a_time_of_the_dead_alone_and_two_different_times_are_no_time(tmp_path):
+    death = [d if e else "NA" for d, e in zip(DAYS, EVENTS, strict=True)]
+    alone = draft(tmp_path, table(id=IDS, vital_status=coded("Dead", "Alive"), days_to_death=death))
+    assert f"{sum(EVENTS)} of {N} patients" in alone.todo[0]
+    other = [d + 13 * n % 200 for n, d in enumerate(DAYS)]
+    two = draft(tmp_path, table(id=IDS, survival_days=DAYS, followup_days=other, event=EVENTS))
+    assert "'survival_days' or 'followup_days'" in two.todo[0]
+    same = draft(tmp_path, table(id=IDS, OS_days=DAYS, OS_months=MONTHS, OS=EVENTS))
+    assert (endpoint(same)["time"], same.todo) == ("OS_days", ())
+
+
+def test_cells_of_the_time_that_cannot_be_read_are_named(tmp_path):
+    days = ["", "12-Mar-2019", '"1,204"', *DAYS[3:]]
+    drafted = draft(tmp_path, table(id=IDS, days=days, event=EVENTS, age=AGES))
+    assert endpoint(drafted)["time"] == "days"
+    assert "line 2 '', line 3 '12-Mar-2019', line 4 '1,204'" in drafted.notes[0]
+
+
+@pytest.mark.parametrize(("longest", "unit"), [(1826, "days"), (85.7, "months"), (12.5, "years")])
+def test_a_unit_without_a_name_is_a_guess_with_the_longest_time(tmp_path, longest, unit):
+    times = [longest * (n + 1) / N for n in range(N)]
+    drafted = draft(tmp_path, table(id=IDS, time=times, event=EVENTS))
+    assert endpoint(drafted)["unit"] == unit
+    assert f"GUESS: unit; no name states the unit; the longest time is {longest:g}" in drafted.text
+
+
+# ---- other outcomes
+
+
+def test_a_second_endpoint_is_no_predictor_and_can_be_chosen(tmp_path):
+    other = [d * (1 + n % 3) // 4 for n, d in enumerate(DAYS)]
+    cells = {"OS_days": DAYS, "OS_event": EVENTS, "PFS_days": other, "PFS_event": [1] * 5 + EVENTS[5:]}
+    features = {f"f{k}": [f"{(n * (k + 3)) % 7.7:.4f}" for n in range(N)] for k in range(20)}
+    for more in ({}, features):
+        drafted = draft(tmp_path, table(id=IDS, **cells, age=AGES, **more))
+        assert endpoint(drafted)["event"] == "OS_event"
+        left = {column for columns in drafted.left_out.values() for column in columns}
+        assert left == {"PFS_days", "PFS_event"}
+        assert '# PFS in place of OS: endpoint: {name: PFS, time: "PFS_days", event: "PFS_event"' in drafted.text
+        card = parse_card(drafted.text, source="draft")
+        assert not {"PFS_days", "PFS_event"} & {c.column for c in card.clinical}
+        assert not more or {"PFS_days", "PFS_event"} <= set(card.features.exclude)
+
+
+@pytest.mark.parametrize("name", ["alive", "cause_of_death", "mystery", "time_years"])
+def test_the_outcome_in_other_words_is_left_out(tmp_path, name):
+    cells = {
+        "alive": [1 - e for e in EVENTS],
+        "cause_of_death": ["cancer" if e else "none known" for e in EVENTS],
+        "mystery": coded("x", "y"),
+        "time_years": [f"{d / 365.25:.2f}" for d in DAYS],
+    }[name]
+    drafted = draft(tmp_path, table(id=IDS, days=DAYS, event=EVENTS, age=AGES, **{name: cells}))
+    assert name in {column for columns in drafted.left_out.values() for column in columns}
+    assert endpoint(drafted)["event"] == "event"
+
+
+def test_two_events_of_one_time_are_not_chosen_between(tmp_path):
+    relapse = [int(n % 3 == 0) for n in range(N)]
+    drafted = draft(tmp_path, table(id=IDS, time=DAYS, death=EVENTS, recurrence=relapse))
+    assert endpoint(drafted)["event"] == "TODO"
+    assert "'death' or 'recurrence'" in drafted.todo[0]
+    vital = draft(tmp_path, table(id=IDS, PFS_months=MONTHS, vital_status=coded("dead", "alive")))
+    assert "of another endpoint" in vital.todo[0]
+
+
+@pytest.mark.parametrize(("name", "cells"), [("event", (0, 1)), ("vital_status", ("alive", "dead")), ("CNSR", (1, 0))])
+def test_columns_that_contradict_each_other_leave_the_codes_open(tmp_path, name, cells):
+    drafted = draft(tmp_path, table(id=IDS, time=DAYS, status=EVENTS, **{name: coded(*cells)}))
+    assert endpoint(drafted)["observed"] == "TODO"
+    assert "contradict each other" in drafted.todo[0]
+    agreed = draft(tmp_path, table(id=IDS, time=DAYS, status=EVENTS, **{name: coded(*cells[::-1])}))
+    assert agreed.todo == ()
+
+
+def test_statuses_that_are_no_outcome_stay_clinical(tmp_path):
+    cells = {"hpv_status": ["pos", "neg"] * (N // 2), "tumor_status": ["T1", "T2", "T1", "T1"] * (N // 4)}
+    card = parse_card(draft(tmp_path, table(id=IDS, time=DAYS, event=EVENTS, **cells)).text, source="draft")
+    assert [c.column for c in card.clinical] == ["hpv_status", "tumor_status"]
+
+
+def test_columns_left_out_are_listed_with_the_reason(tmp_path):
+    cells = {"empty": [""] * N, "same": [3] * N, "note": [f"text {n}" for n in range(N)]}
+    drafted = draft(tmp_path, table(id=IDS, days=DAYS, event=EVENTS, **cells))
+    assert drafted.left_out == {
+        "empty": ("empty",),
+        "one value only": ("same",),
+        "text of more than 10 values": ("note",),
+    }
+    assert "#   one value only: same" in drafted.text
+
+
+# ---- missing values
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("Unknown", "[Not Available]", "--", "Not Reported"),
+        ("unbekannt", "k.A.", "nicht bekannt", "keine Angabe"),
+        ("inconnu", "non renseigné", "desconocido", "sconosciuto"),
+        ("onbekend", "?", "#VALUE!", "not evaluated"),
+    ],
+)
+def test_words_for_missing_are_no_levels(tmp_path, words):
+    stages = [*words, *["I", "II", "III"] * N][:N]
+    card = parse_card(draft(tmp_path, table(id=IDS, days=DAYS, event=EVENTS, stage=stages)).text, source="draft")
+    assert card.clinical[0].levels == ("I", "II", "III")
+    assert set(card.missing) == set(words)
+
+
+def test_numbers_for_missing_are_listed_where_no_other_column_holds_them(tmp_path):
+    ages = [-999, 9999, *AGES[2:]]
+    card = parse_card(draft(tmp_path, table(id=IDS, days=DAYS, event=EVENTS, age=ages)).text, source="draft")
+    assert set(card.missing) == {"-999", "9999"}
+    ecog = [9 if n % 6 == 0 else n % 3 for n in range(N)]
+    drafted = draft(tmp_path, table(id=IDS, days=DAYS, event=EVENTS, ecog=ecog, size=[n + 1 for n in range(N)]))
+    assert parse_card(drafted.text, source="draft").missing == ()
+    assert drafted.notes == ("'ecog' holds 9, often a code for missing; leave these cells blank if it is.",)
+
+
+def test_plus_and_minus_are_levels(tmp_path):
+    signs = ["+", "-"] * (N // 2)
+    card = parse_card(draft(tmp_path, table(id=IDS, days=DAYS, event=EVENTS, hpv=signs)).text, source="draft")
+    assert card.clinical[0].levels == ("+", "-")
+
+
+# ---- ids and masks
+
+
+def test_several_labels_in_masks_are_named_and_none_is_set(folder):
+    labels = np.zeros(SHAPE, np.uint8)
+    labels[4:8, 4:8, 4:8] = 1
+    labels[8:10, 8:10, 8:10] = 2
+    write_image(folder / "images" / "P00_mask.nii.gz", labels)
+    text = draft_card(folder, folder / "clinical.csv").text
+    assert "# Labels in 5 masks: 1 (in 5), 2 (in 1)." in text
+    (folder / "cohort.yaml").unlink()
+    assert parse_card(text, source="draft").mask.label is None
+
+
+def test_ids_of_which_files_have_leading_zeros_are_found(folder):
+    rows = [line.split(",") for line in lines(folder)]
+    write_lines(folder, [",".join([row[0].replace("P0", "").replace("P", ""), *row[1:]]) for row in rows])
+    drafted = draft_card(folder, folder / "clinical.csv")
+    card = parse_card(drafted.text, source="draft")
+    assert card.images["pet"].file == "images/P{id:02d}_pet.nii.gz"
+    assert len(inspect_cohort(card, folder).source.cohort) == 12
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (str.lower, "in capitals and small letters: the table has 'p00', the files have 'P00'"),
+        (lambda name: name.replace("P", "P-"), "in marks between letters and digits: the table has 'P-00'"),
+        (lambda name: name.replace("P", "P0"), "in leading zeros: the table has 'P000', the files have 'P00'"),
+    ],
+)
+def test_ids_that_differ_from_those_of_files_are_one_finding(folder, change, message):
+    rows = [line.split(",") for line in lines(folder)]
+    write_lines(folder, [",".join(rows[0]), *(",".join([change(row[0]), *row[1:]]) for row in rows[1:])])
+    with pytest.raises(BenchError, match=message):
+        draft_card(folder, folder / "clinical.csv")
+
+
+def test_ids_in_several_rows_are_named(tmp_path):
+    drafted = draft(tmp_path, table(id=[IDS[0], *IDS[:-1]], days=DAYS, event=EVENTS))
+    assert drafted.notes == ("1 ids of 'id' stand in several rows (P000). Keep one row per patient.",)
