@@ -156,8 +156,8 @@ def _probably(counts: Counter[str]) -> str:
     name = "Name each code under endpoint.observed or endpoint.censored of the card."
     if set(counts) == {"1", "2"}:
         return (
-            f"{counts['2']} cells are 2, {counts['1']} are 1 and none is 0: probably 1 is censored and 2 the event, as R "
-            "codes them. Then write observed: [2] and censored: [1] under endpoint of the card."
+            f"{counts['2']} cells are 2, {counts['1']} are 1 and none is 0: probably 1 is censored and 2 the event, as "
+            "R codes them. Then write observed: [2] and censored: [1] under endpoint of the card."
         )
     if {"0", "1"} < set(counts):
         return f"{name} A further code may stand for another event, such as a death of another cause."
