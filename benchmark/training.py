@@ -24,8 +24,9 @@ class ShortBudget(Strict):
         zero_start: start the weights of the last survival layer at 0, so that a random risk sends no gradient into the
             segmentation branch.
         risk_set: whom the Cox loss compares an event with: the patients of the ``batch``, as published, or all of the
-            training ``fold``, by the risks that the network gave them last.
-        survival_weight: factor of L_sur among the losses.
+            training ``fold``, by the risks that the network gave them last. It needs ``zero_start``. Losses of
+            intervals are those of the batch always.
+        survival_weight: factor of L_sur among the losses, whichever loss that is.
     """
 
     peak_learning_rate: Annotated[float, Field(gt=0)]
@@ -34,6 +35,15 @@ class ShortBudget(Strict):
     zero_start: bool = False
     risk_set: Literal["batch", "fold"] = "batch"
     survival_weight: Annotated[float, Field(gt=0)] = 1.0
+
+    @model_validator(mode="after")
+    def _remembers_from_zero(self) -> ShortBudget:
+        if self.risk_set == "fold" and not self.zero_start:
+            raise ValueError(
+                "risk_set 'fold' takes 0 for the risk of patients that no batch has had yet, so the network must start "
+                "there; give zero_start: true, or risk_set: batch"
+            )
+        return self
 
 
 class Training(Strict):
