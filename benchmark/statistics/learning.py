@@ -24,8 +24,8 @@ IQR_OF_NORMAL = 1.349
 """Standard deviations between the quartiles of a normal distribution."""
 SMALLEST = 1e-7
 """Conditional survival stays this far from 0 and 1: its logit would be infinite."""
-PRECISION = 1e-10
-"""Of the intercepts of intervals, in logits."""
+HALVINGS = 50
+"""Of the range in which the intercept of an interval is searched for, which is as wide as the predictions differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +152,10 @@ def _at_least(counts: NDArray[np.int64], most: int) -> NDArray[np.int64]:
 
 
 def _intercepts(survived: NDArray[np.bool_], failed: NDArray[np.bool_], deviation: Floats) -> Floats:
-    """Return the intercept of each interval that maximises its likelihood, by Newton's method within bounds.
+    """Return the intercept of each interval that maximises its likelihood: as many events are expected as there are.
+
+    It is searched for by halving. Newton's method does not end where predictions tell all patients apart: the expected
+    events are flat there.
 
     Args:
         survived: who survives which interval, shape (n, intervals); in each somebody does.
@@ -167,17 +170,11 @@ def _intercepts(survived: NDArray[np.bool_], failed: NDArray[np.bool_], deviatio
     at_risk, events = survived | failed, failed.sum(axis=0)
     marginal = np.log(events / survived.sum(axis=0))
     low, high = marginal - deviation.max(axis=0), marginal - deviation.min(axis=0)
-    found = np.clip(marginal, low, high)
-    while True:
-        hazard = expit(found + deviation) * at_risk
-        excess, slope = hazard.sum(axis=0) - events, (hazard * (1 - hazard)).sum(axis=0)
-        low, high = np.where(excess < 0, found, low), np.where(excess < 0, high, found)
-        step = np.divide(excess, slope, out=np.full_like(excess, np.inf), where=slope > 0)
-        # a step out of the bounds comes of hazards near 0 and 1
-        better = np.where((found - step >= low) & (found - step <= high), found - step, (low + high) / 2)
-        if np.all(np.abs(better - found) < PRECISION):
-            return better
-        found = better
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        too_low = (expit(middle + deviation) * at_risk).sum(axis=0) < events
+        low, high = np.where(too_low, middle, low), np.where(too_low, high, middle)
+    return (low + high) / 2
 
 
 def _best_slope(values: Floats, loss: Callable[[Floats], float]) -> BestSlope:

@@ -116,6 +116,16 @@ def test_the_slope_of_true_hazards_is_near_one(seed):
     assert found.slope == pytest.approx(1, abs=2 * float(theirs.bse[-1]))
 
 
+def test_curves_that_make_no_mistake_have_a_loss_near_nothing():
+    time = np.repeat(BREAKS[:4], 5) - 1.0
+    event = np.ones(20, dtype=bool)
+    truth = np.clip((time[:, None] >= BREAKS).astype(float), 0.01, 0.99).cumprod(axis=1)
+    found = discrete_time_best_slope(time, event, truth, BREAKS)
+    assert 0 <= found.loss < 1e-3
+    assert np.isfinite(found.slope)
+    assert found.slope > 0
+
+
 def test_without_events_nothing_is_known():
     risk, time, event = simulated(20)
     for found in (
