@@ -75,10 +75,13 @@ class Training(Strict):
     @property
     def words(self) -> str:
         """How far this is from the published training, for a reader of the board."""
-        steps = f"{self.steps:,} steps instead of the published {PUBLISHED_STEPS:,}"
-        if self.short_budget is None:
+        published = self.steps == PUBLISHED_STEPS
+        steps = f"{self.steps:,} steps" + ("" if published else f" instead of the published {PUBLISHED_STEPS:,}")
+        if self.short_budget is not None:
+            return f"{steps}, in one cycle of learning rates up to {self.short_budget.peak_learning_rate:g}"
+        if self.learning_rate_scale != 1:
             return f"{steps}, at {self.learning_rate_scale:g} times the published learning rates"
-        return f"{steps}, in one cycle of learning rates up to {self.short_budget.peak_learning_rate:g}"
+        return f"{steps}, as published" if published else f"{steps}, at the published learning rates"
 
     @model_validator(mode="after")
     def _one_schedule(self) -> Training:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from survbench.evaluation.gather import Gathered, Results
-from survbench.evaluation.learning import verdicts
+from survbench.evaluation.learning import LEAST_GAIN
 from survbench.plan.study import Study
 from survbench.training import PUBLISHED_STEPS, Training
 
@@ -12,18 +14,26 @@ FEW_EVENTS = 10
 """Events below which the C-index of a fold, or of an external cohort, is called a coarse number."""
 
 
-def cautions(study: Study, results: Results, *, excluded: int, excluded_outside: int) -> tuple[str, ...]:
+def cautions(
+    study: Study,
+    results: Results,
+    *,
+    learning: Mapping[str, Mapping[str, int]],
+    excluded: int,
+    excluded_outside: int,
+) -> tuple[str, ...]:
     """Return the sentences.
 
     Args:
         study: what was planned.
         results: what its runs say.
+        learning: by method, how many of its fits have which verdict on whether they have learned.
         excluded: resamples that were left out for all methods.
         excluded_outside: the same for the external cohort.
     """
     return (
         *_of_training(study, results),
-        *_of_learning(results),
+        *_of_learning(study, results, learning),
         *_of_patients(study, results),
         *_of_data(study, results, excluded, excluded_outside),
     )
@@ -38,7 +48,8 @@ def _of_training(study: Study, results: Results) -> list[str]:
     # only networks count parameters
     networks = any("parameters" in run.record["description"] for run in runs)
     on_networks = any(r.runs and r.entry.family == "deep-features" for r in results.methods.values())
-    if training.steps < PUBLISHED_STEPS and (networks or on_networks):
+    otherwise = training.steps < PUBLISHED_STEPS or training.short_budget is not None
+    if otherwise and (networks or on_networks):
         warnings.append(
             f"Profile '{profile['name']}' trains networks for {training.words}: their rows are no statement about the "
             "methods as published."
@@ -58,21 +69,30 @@ def _of_training(study: Study, results: Results) -> list[str]:
     return warnings
 
 
-def _of_learning(results: Results) -> list[str]:
-    """Return which fits of networks have learned nothing, and which have learned nothing that carries over."""
-    found = {name: verdicts(method.learning) for name, method in results.methods.items()}
-    counted = {name: count for name, count in found.items() if count is not None}
-    fits = sum(count["fits"] for count in counted.values())
+def _of_learning(study: Study, results: Results, learning: Mapping[str, Mapping[str, int]]) -> list[str]:
+    """Return which fits were not shown to have learned, and which have learned nothing that carries over."""
+    fits = sum(count["fits"] for count in learning.values())
     warnings: list[str] = []
     for verdict, what, why in (
-        ("not_learned", "have not learned", "on their training patients they cannot be told from untrained ones"),
+        (
+            "not_learned",
+            "were not shown to have learned",
+            f"the C of their training patients is below the least C, or Dice within {LEAST_GAIN} of one constant mask",
+        ),
         ("over_fitted", "are over-fitted", "what they have learned of their training patients fails on test patients"),
     ):
-        concerned = {name: count for name, count in counted.items() if count[verdict]}
+        concerned = {name: count for name, count in learning.items() if count[verdict]}
         if concerned:
             number = sum(count[verdict] for count in concerned.values())
             named = ", ".join(f"{name} {count[verdict]} of {count['fits']}" for name, count in concerned.items())
-            warnings.append(f"{number} of {fits} fits of networks {what}, {why}: {named}.")
+            warnings.append(f"{number} of {fits} fits that were checked {what} ({why}): {named}.")
+    protocol = study.protocol
+    tuned = protocol["tuning"] == "paper" and any(results.methods[name].entry.tunes for name in learning)
+    if learning and (tuned or protocol["selection"] == "paper"):
+        warnings.append(
+            "Test folds chose checkpoints or hyper-parameters ('paper'), so over-fitting of the fits that were checked "
+            "can hardly show."
+        )
     return warnings
 
 

@@ -153,4 +153,4 @@ def test_what_fits_have_learned_is_counted_in_json_and_csv_and_said_beside_the_r
     assert table["m"]["learning_fits"] == ""
     assert notes(rows(made)["net"])[0] == "Learned: 1 of 3 fits (2 not learned)."
     assert "learned 1/3" in html(made)
-    assert "2 of 3 fits of networks have not learned" in markdown(made)
+    assert "2 of 3 fits that were checked were not shown to have learned" in markdown(made)
