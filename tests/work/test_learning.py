@@ -1,4 +1,4 @@
-"""What a fit writes of its own training fold: only where its method declares ``selects``; nothing else changes by it."""
+"""What a fit writes of its own training fold: only where its method declares ``selects``; it changes nothing else."""
 
 from __future__ import annotations
 
