@@ -174,7 +174,8 @@ def _intercepts(survived: NDArray[np.bool_], failed: NDArray[np.bool_], deviatio
         middle = (low + high) / 2
         too_low = (expit(middle + deviation) * at_risk).sum(axis=0) < events
         low, high = np.where(too_low, middle, low), np.where(too_low, high, middle)
-    return (low + high) / 2
+    found: Floats = (low + high) / 2
+    return found
 
 
 def _best_slope(values: Floats, loss: Callable[[Floats], float]) -> BestSlope:

@@ -273,3 +273,19 @@ def test_a_fit_starts_the_last_survival_layer_at_zero_and_nothing_else(tmp_path,
     differing = {name for name, p in states[True].items() if not torch.allclose(p, states[False][name], atol=1e-9)}
     assert differing == {name for name, p in fitted._fitted.network.named_parameters() if p is last}
     assert last.abs().max() < 1e-9
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"steps": 15_000}, "15,000 steps, as published"),
+        ({"steps": 300}, "300 steps instead of the published 15,000, at the published learning rates"),
+        ({"steps": 15_000, "learning_rate_scale": 2}, "15,000 steps, at 2 times the published learning rates"),
+        (
+            {"steps": 300, "short_budget": {"peak_learning_rate": 0.006}},
+            "300 steps instead of the published 15,000, in one cycle of learning rates up to 0.006",
+        ),
+    ],
+)
+def test_how_far_a_training_is_from_the_published_one_is_said_once(settings, expected):
+    assert Training.model_validate({"batch_size": 8, **settings}).words == expected
