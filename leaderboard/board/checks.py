@@ -301,7 +301,9 @@ class TurnedRound(BoardCheck):
     def find(self, of: Measurements) -> Iterator[Finding]:
         """See :class:`BoardCheck`."""
         o = of.results.outcomes
-        for method in of.measured if o is not None else ():
+        for method in of.measured:
+            if o is None or method.risk is None:
+                continue
             how = turned_round(o.time, o.event, o.fold, method.risk)
             if how:
                 yield self.finding(f"{method.entry.name}: {how}")
