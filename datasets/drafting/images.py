@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from survbench.datasets.drafting.paths import Pattern, Places
 from survbench.datasets.readers.errors import ImageError
-from survbench.datasets.readers.nifti import read_header, read_values
+from survbench.datasets.readers.nifti import read_header, read_image
 
 LOOKED_AT = 5
 """Masks of which the labels are read."""
@@ -69,7 +69,7 @@ def _label_lines(mask: Pattern, folder: Path) -> list[str]:
     looked = 0
     for path in list(mask.files.values())[:LOOKED_AT]:
         try:
-            voxels = np.unique(read_values(folder / path))
+            voxels = np.unique(read_image(folder / path))
         except ImageError:
             continue  # 'bench cohort check' names damaged files
         looked += 1

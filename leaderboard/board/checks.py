@@ -294,7 +294,7 @@ class TurnedRound(BoardCheck):
     time or a probability of survival is.
     """
 
-    code = "SB714"
+    code = "SB715"
     severity = "warning"
     title = "Risks seem to be turned round"
 
