@@ -146,6 +146,8 @@ def tokens(text: str) -> list[str]:
     >>> tokens("OSTime_months"), tokens("Überlebenszeit"), tokens("daysToDeath")
     (['os', 'time', 'months'], ['uberlebenszeit'], ['days', 'to', 'death'])
     """
+    # the accent alone tells "censuré" (censored) from "censure" (censoring)
+    text = re.sub(r"(censur)é(?![^\W\d_])", r"\1ee", unicodedata.normalize("NFC", text), flags=re.IGNORECASE)
     parts = re.sub(r"(?<=[a-zß-ÿ])(?=[A-ZÀ-Þ])|(?<=[A-ZÀ-Þ])(?=[A-ZÀ-Þ][a-zß-ÿ]{2})", " ", text)
     return [piece for word in re.findall(r"[^\W\d_]+|\d+", without_accents(parts)) for piece in _pieces(word)]
 
