@@ -100,8 +100,8 @@ def import_risks(
     c = "not known" if row.c_index is None else f"{row.c_index:.3f}"
     say(f"{name} is on the board of {chosen.name}: C {c}, rank {row.rank}.")
     for found in built.findings:
-        if found.cause.startswith(f"{name}: "):
-            say(f"{found.code} {found.severity}: {found.cause}")
+        if found.text.startswith(f"{name}: "):
+            say(f"{found.code} {found.severity}: {found.text}")
     say(f"Leaderboard: {chosen.folder(out) / 'leaderboard.html'} (also .md, .csv, .json)")
 
 

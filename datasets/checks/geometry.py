@@ -50,7 +50,7 @@ class FormsDiffer(PatientCheck):
     code = "SB416"
     severity = "warning"
     part = "images"
-    title = "The sform and qform of a file differ"
+    title = "The sform and the qform of a file differ"
     remedy = "The sform is used. See that image and mask lie on each other by it, and write both alike."
     counts = "files"
 
@@ -59,5 +59,5 @@ class FormsDiffer(PatientCheck):
         for name, file in facts.files.items():
             if file.forms_apart_mm > FORMS_APART * file.voxel_mm:
                 yield self.finding(
-                    "sform and qform of a file differ.", detail=f"{name} by {file.forms_apart_mm:.3g} mm"
+                    "The sform and the qform of a file differ.", detail=f"{name} by {file.forms_apart_mm:.3g} mm"
                 )

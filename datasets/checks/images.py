@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from survbench.datasets.cards.file_pattern import file_of
 from survbench.datasets.checks.evidence import CohortCheck, Evidence
 from survbench.findings import Check, Finding
 
@@ -85,8 +86,9 @@ class LinkedFiles(CohortCheck):
             return
         card, home = evidence.card, evidence.folder.resolve()
         patterns = [c.file for c in card.images.values()] + ([card.mask.file] if card.mask else [])
-        files = [evidence.folder / p.replace("{id}", i) for i in evidence.cohort.ids for p in patterns]
+        files = [evidence.folder / file_of(p, i) for i in evidence.cohort.ids for p in patterns]
         outside = [real for file in files if not (real := file.resolve()).is_relative_to(home)]
         if outside:
             count = f"{len(outside)} of {len(files)} files"
-            yield self.finding(f"{count} are links that lead out of the cohort's folder, the first to {outside[0]}.")
+            cause = f"{count} are links that lead out of the cohort's folder."
+            yield self.finding(cause, detail=f"the first leads to {outside[0]}")

@@ -18,8 +18,8 @@ AIR, SOFT_TISSUE = -400.0, 100.0
 MAX_SUV = 200.0
 DENSE, THIN = 700.0, -850.0
 """HU above which the median of a body cannot lie, nor that of a tumour below."""
-SHARE = 1e-3
-"""Share of an image from which padding is worth a word: noise in air goes below -1024, too."""
+SHARE, NOISE_HU = 1e-3, -1100.0
+"""Share of a CT below -1024, and how far it reaches, from which it is padding: noise in air goes below -1024, too."""
 FACTOR = 3.0
 """How far, as a factor, the typical PET of a group must lie from that of the others."""
 GAP = 1.8
@@ -133,7 +133,7 @@ class PaddedCt(PatientCheck):
     def of_patient(self, _card: CohortCard, facts: PatientFacts) -> Iterator[Finding]:
         """See :class:`PatientCheck`."""
         for name, image in facts.images.items():
-            if image.below >= SHARE:
+            if image.below >= SHARE and image.lowest < NOISE_HU:
                 detail = f"{100 * image.below:.2g} % of the voxels, down to {image.lowest:.0f}"
                 yield self.finding(f"{name} holds numbers below -1024, which are no HU.", detail=detail)
 

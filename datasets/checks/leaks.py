@@ -14,9 +14,9 @@ from survbench.datasets.checks.evidence import CohortCheck, Evidence
 from survbench.findings import Finding
 
 SAME = 0.995
-"""A column whose ``|Spearman's rho|`` with the times or the events reaches this is the outcome in other words."""
+"""A column whose ``|Spearman's rho|`` with the time or the event reaches this is the outcome in other words."""
 CENSORED, EVENTS = 0.7, 0.5
-"""``|rho|`` with the time that the lower confidence bound must reach, among the censored and among the events."""
+"""What the lower confidence bound of ``|rho|`` with the time must reach among the censored, and with events."""
 NAMED = 0.3
 """The same for both, of a column that is called like an outcome."""
 NAMED_EVENT = 0.5

@@ -64,9 +64,7 @@ class OutcomesLost(Check):
 
 
 class NobodyCensored(CohortCheck):
-    """Every patient has the event. That is rare; more often the code of the censored means something else, or their
-    rows are missing.
-    """
+    """Every patient has the event. That is rare: more often the codes are misread, or rows are missing."""
 
     code = "SB212"
     severity = "warning"

@@ -16,7 +16,7 @@ from survbench.volume import FILL, Modality
 
 LOWEST_HU = -1024.0
 """Scanners store nothing lower; what is (-2000, -3024) is padding."""
-CUT_OFF = 0.5
+CUT_OFF = 0.75
 """A missing slice cuts the image off: its neighbours hold at least this share of what a slice usually holds. Where a
 body ends, or two legs part, its slices dwindle before they vanish."""
 

@@ -13,8 +13,8 @@ FEW_LEVELS = 4
 MOST_LABELS = 200
 ALIKE = 0.75
 """Share of neighbours that are equal inside of labels at least; grey values change from voxel to voxel."""
-MUCH, MIDDLE = 0.25, 0.5
-"""A soft mask marks little of the image, or hardly ever a value from a quarter to three quarters of the highest."""
+MUCH, MIDDLE = 0.25, 0.4
+"""A soft mask marks little of the image, or few voxels with a quarter to three quarters of the highest value."""
 WHOLE = 1e-3
 """How far a label may lie from a whole number, by the rounding of a slope."""
 

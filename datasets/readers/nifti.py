@@ -82,7 +82,7 @@ class NiftiFile:
         Raises:
             ImageError: see :func:`read_header`; also damaged data and voxels that are NaN or infinite.
         """
-        values = read_values(self.path)
+        values = read_image(self.path)
         image = read_intensities(
             values if self.order is None else self.order.turn(values), self.modality, self.path.name
         )
@@ -140,7 +140,7 @@ def read_header(path: Path) -> Header:
     return header
 
 
-def read_values(path: Path) -> NDArray[np.float32]:
+def read_image(path: Path) -> NDArray[np.float32]:
     """Read what a file stores, in the unit of the header's slope and intercept.
 
     Raises:

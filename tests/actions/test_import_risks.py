@@ -104,6 +104,16 @@ def test_the_board_says_that_risks_are_imported(put, store):
     assert json_text(board) == json_text(build_board(put(["id,risk", *inside()]), store))
 
 
+def test_the_board_asks_whether_risks_are_turned_round(put, store):
+    def said(board):
+        return [f.text for f in board.findings if f.code == "SB714"]
+
+    (cause,) = said(build_board(put(["id,risk", *inside(TIME)]), store))
+    assert cause.startswith("in-r: C is far below 0.5 (0.")
+    assert "give its negative" in cause
+    assert said(build_board(put(["id,risk", *inside()]), store)) == []
+
+
 @pytest.mark.parametrize(
     ("lines", "said"),
     [

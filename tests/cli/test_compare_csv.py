@@ -44,6 +44,8 @@ def test_json_has_exactly_the_documented_keys_and_the_functions_numbers(bench, c
     ended = bench("compare", "--csv", write(tmp_path / "risks.csv", columns), "--json")
     assert ended.returncode == 0, ended.stderr
     found = json.loads(ended.stdout)
+    assert found.pop("event") == {"column": "event", "observed": ["1"], "censored": ["0"]}
+    assert found.pop("turned_round") == []
     assert set(found) == KEYS
     assert set(found["p"]) == {"bootstrap", "jackknife", "compareC", "permutation"}
     assert set(found["z"]) == {"jackknife", "compareC"}
@@ -58,7 +60,7 @@ def test_text_ends_with_a_sentence_that_names_the_columns(bench, columns, tmp_pa
     ended = bench("compare", "--csv", path, "--time", "months", "--event", "died", "--a", "y", "--b", "x")
     assert ended.returncode == 0, ended.stderr
     lines = ended.stdout.splitlines()
-    assert lines[0] == "The event is 1 in 'died'."
+    assert lines[0] == f"Event: '1' in column 'died' ({columns['event'].sum()} of 40 patients); censored: '0'"
     assert lines[1].startswith("40 patients, ")
     assert "difference (y - x) of Harrell's C-index" in ended.stdout
     for test in ("bootstrap", "jackknife", "compareC", "permutation"):
@@ -75,6 +77,21 @@ def test_data_without_an_answer_give_null_and_reasons(bench, tmp_path):
     ended = bench("compare", "--csv", path)
     assert "no comparable pair" in ended.stdout
     assert ended.stdout.splitlines()[-1].startswith("These data cannot compare a with b")
+
+
+def test_censoring_is_no_event_whatever_its_code_and_turned_risks_are_named(bench, columns, tmp_path):
+    told = {"time": columns["time"], "died": columns["event"], "a": -columns["ours"], "b": columns["theirs"]}
+    turned = {**told, "censored": 1 - columns["event"]}
+    del turned["died"]
+    ended = bench("compare", "--csv", write(tmp_path / "risks.csv", turned), "--event", "censored", "--json")
+    found = json.loads(ended.stdout)
+    assert found["events"] == columns["event"].sum()
+    assert found["event"] == {"column": "censored", "observed": ["0"], "censored": ["1"]}
+    assert found["turned_round"] == ["a"]
+    ended = bench("compare", "--csv", tmp_path / "risks.csv", "--event", "censored", "--event-code", "1")
+    assert ended.stdout.startswith(f"Event: '1' in column 'censored' ({40 - columns['event'].sum()} of 40 patients)")
+    ended = bench("compare", "--csv", write(tmp_path / "plain.csv", told), "--event", "died")
+    assert "Note: a: C is far below 0.5" in ended.stdout
 
 
 @pytest.mark.parametrize(

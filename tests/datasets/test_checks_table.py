@@ -1,0 +1,400 @@
+"""Checks of tables, ids, outcomes and predictors: an input that trips each, and one near it that does not."""
+
+from __future__ import annotations
+
+import unicodedata
+
+import numpy as np
+import pytest
+from cohort_folder import write_cohort
+from survbench.cohort import Cohort, Subject
+from survbench.datasets.cards.card import parse_card
+from survbench.datasets.checks.evidence import Evidence
+from survbench.datasets.checks.leaks import TellsOutcome, called_like_outcome
+from survbench.datasets.checks.missing_codes import codes_for_missing
+from survbench.datasets.cohorts.named import load_source
+from survbench.datasets.cohorts.validate import validate_named
+from survbench.datasets.readers.joining import join
+from survbench.findings import CohortError
+from survbench.plan.profile import load_profile
+from table_cohort import CARD, table_rows, write_table_cohort
+
+
+def codes(folder):
+    """Return the codes that are found, with their causes."""
+    return {f.code: f.what for f in validate_named(str(folder)).findings}
+
+
+def changed(rows, **columns):
+    """Return the rows with columns replaced or added, each a function of the row's number and its cells by name."""
+    names = [*rows[0], *(name for name in columns if name not in rows[0])]
+    table = [names]
+    for n, row in enumerate(rows[1:]):
+        cells = dict(zip(rows[0], row, strict=True))
+        table.append([str(columns[name](n, cells)) if name in columns else cells[name] for name in names])
+    return table
+
+
+@pytest.fixture
+def rows():
+    return table_rows(60)
+
+
+def found(tmp_path, rows, *, card=CARD):
+    return codes(write_table_cohort(tmp_path / "toy", rows, card=card))
+
+
+def test_nothing_is_found_where_all_is_well(tmp_path, rows):
+    assert found(tmp_path, rows) == {}
+
+
+# --- rows of one patient
+
+
+def lesions(rows, names, *, same=True):
+    def days(n, cells):
+        return rows[1 + n - n % 2][1] if same else cells["days"]
+
+    return changed(rows, patient=lambda n, _: names(n), days=days, dead=lambda n, _: n // 2 % 2)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        lambda n: f"P{n // 2:02d}_L{n % 2}",
+        lambda n: f"P{n // 2:02d}{'ab'[n % 2]}",
+        lambda n: f"{['left', 'right'][n % 2]}-{n // 2:02d}",
+        lambda n: f"C1-P{n // 2:02d}-tumour-{n % 2}",
+    ],
+)
+def test_rows_with_one_outcome_and_ids_that_differ_in_a_part_are_one_patient(tmp_path, rows, names):
+    assert "60 rows seem to belong to 30 patients" in found(tmp_path, lesions(rows, names))["SB110"]
+    assert "SB110" not in found(tmp_path, lesions(rows, names, same=False))
+
+
+def test_a_column_of_patients_is_named_as_the_group(tmp_path, rows):
+    table = changed(lesions(rows, lambda n: f"{n:03d}"), subject_id=lambda n, _: f"S{n // 2}")
+    folder = write_table_cohort(tmp_path / "toy", table)
+    (warning,) = [f for f in validate_named(str(folder)).findings if f.code == "SB110"]
+    assert "group: subject_id" in warning.remedy
+    grouped = CARD.replace("id: patient", "id: patient\ngroup: subject_id")
+    assert "60 rows belong to 30 patients" in found(tmp_path, table, card=grouped)["SB603"]
+    table[5][-1] = ""
+    assert "SB109" in found(tmp_path, table, card=grouped)
+
+
+def test_equal_clinical_values_beyond_chance_are_one_patient(tmp_path, rows):
+    table = changed(lesions(rows, lambda n: f"{n:03d}"), age=lambda n, _: 40 + n // 2)
+    assert "the same clinical values" in found(tmp_path, table)["SB110"]
+    apart = changed(table, age=lambda n, _: 40 + n)
+    assert "SB110" not in found(tmp_path, apart)
+
+
+# --- codes and words for missing
+
+
+@pytest.mark.parametrize(
+    ("values", "code", "count"),
+    [
+        ("age", -999, 3),
+        ("age", -1, 1),
+        ("age", 999, 1),
+        ("age", 99, 4),
+        ("z", -9999, 5),
+        ("z", 99, 1),
+        ("stage", 99, 2),
+        ("volume", 9999, 1),
+        ("volume", -1, 2),
+        ("hounsfield", -9999, 1),
+    ],
+)
+def test_codes_that_stand_apart_are_taken_for_missing(values, code, count):
+    column = columns()[values]
+    assert codes_for_missing(column) == {}
+    column[:count] = code
+    assert codes_for_missing(column) == {code: count}
+
+
+def columns():
+    rng = np.random.default_rng(1)
+    return {
+        "age": np.round(rng.normal(60, 8, 60)),
+        "z": rng.normal(size=60),
+        "stage": rng.integers(0, 4, 60).astype(float),
+        "volume": rng.lognormal(3, 1, 60),
+        "hounsfield": -1000 + rng.exponential(200, 60),
+    }
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda rng: np.round(rng.lognormal(4, 2, 120)),
+        lambda rng: rng.poisson(3, 120).astype(float),
+        lambda rng: np.round(rng.standard_cauchy(120) * 10),
+        lambda rng: -1024 + np.round(rng.exponential(100, 120)),
+        lambda rng: np.round(rng.uniform(0, 9999, 120)),
+        lambda rng: np.round(rng.normal(0, 2, 120)),
+    ],
+)
+def test_true_extremes_are_no_codes(draw):
+    rng = np.random.default_rng(2)
+    assert not any(codes_for_missing(draw(rng)) for _ in range(100))
+
+
+def test_codes_are_named_by_column_and_the_card_takes_them_for_missing(tmp_path, rows):
+    table = changed(rows, age=lambda n, c: -999 if n < 3 else c["age"], f00=lambda n, c: 9999 if n < 2 else c["f00"])
+    folder = write_table_cohort(tmp_path / "toy", table)
+    warnings = {f.cause.split()[0]: f for f in validate_named(str(folder)).findings}
+    assert (warnings["-999"].detail, warnings["9999"].detail) == ("age (3 times)", "f00 (2 times)")
+    assert "missing: [-999]" in warnings["-999"].remedy
+    assert found(tmp_path, table, card=CARD + "missing: [-999, 9999]\n") == {}
+
+
+def test_a_time_of_9999_is_named_with_its_patients(tmp_path, rows):
+    table = changed(rows, days=lambda n, c: 99999 if n == 7 else c["days"])
+    assert "SB208" in found(tmp_path, table)
+    assert "SB208" not in found(tmp_path, changed(rows, days=lambda n, c: 9000 if n == 7 else c["days"]))
+
+
+@pytest.mark.parametrize(
+    ("levels", "trips"),
+    [
+        (["I", "II", "Unknown"], True),
+        (["I", "II", "[Not Available]"], True),
+        (["I", "II", "k.A."], True),
+        (["+", "-", "--"], False),
+        (["none", "N0", "no"], False),
+    ],
+)
+def test_levels_that_mean_missing_are_named(tmp_path, rows, levels, trips):
+    listed = ", ".join(f'"{level}"' for level in levels)
+    card = CARD.replace(
+        "clinical:", f"clinical:\n  - {{name: stage, column: stage, kind: categorical, levels: [{listed}]}}"
+    )
+    table = changed(rows, stage=lambda n, _: levels[n % 3])
+    assert ("SB313" in found(tmp_path, table, card=card)) == trips
+
+
+# --- outcomes among predictors
+
+
+def noisy(sd):
+    rng = np.random.default_rng(0)
+    return lambda _, c: float(c["days"]) * np.exp(sd * rng.normal())
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        lambda _, c: np.log(float(c["days"])),
+        lambda _, c: round(float(c["days"]) / 30),
+        lambda _, c: 1 - int(c["dead"]),
+        noisy(0.05),
+    ],
+)
+def test_the_outcome_among_clinical_columns_is_refused_and_can_be_ignored(tmp_path, rows, values):
+    card = CARD.replace("clinical:", "clinical:\n  - {name: x, column: x, kind: numeric, model: true}")
+    folder = write_table_cohort(tmp_path / "toy", changed(rows, x=values), card=card)
+    assert "Clinical column 'x'" in codes(folder)["SB306"]
+    assert "SB306" in {f.code for f in validate_named(str(folder), ignored=["SB306"]).ignored}
+    only_described = card.replace("column: x, kind: numeric, model: true", "column: x, kind: numeric")
+    assert found(tmp_path, changed(rows, x=values), card=only_described) == {}
+
+
+@pytest.mark.parametrize("c", [2.2, 6.0])
+@pytest.mark.parametrize("patients", [60, 120, 300])
+def test_a_strong_marker_is_no_outcome(c, patients):
+    """The markers have a C of 0.92 and 0.97: what they do not know is when patients were censored."""
+    card = parse_card(CARD, source="card")
+    rng = np.random.default_rng(patients)
+    for _ in range(20):
+        marker = rng.normal(size=patients)
+        ended = np.exp(-c * marker + 0.6 * np.log(-np.log(rng.random(patients))))
+        censored = rng.exponential(np.median(ended) * 2, patients)
+        cohort = Cohort(
+            subjects=tuple(Subject(str(n), "", {"age": value}, {}) for n, value in enumerate(marker)),
+            time=np.minimum(ended, censored),
+            event=ended <= censored,
+        )
+        assert list(TellsOutcome().find(Evidence(card, cohort))) == []
+
+
+def test_another_endpoint_is_refused_by_values_or_warned_of_by_name(tmp_path, rows):
+    card = CARD.replace('["f*", volume]', '["f*", volume, "PFS*", note]')
+    earlier = changed(rows, PFS_days=lambda n, c: float(c["days"]) * (1 - 0.1 * (n % 3)), note=lambda n, _: n % 7)
+    assert "'PFS_days' knows the endpoint's time" in found(tmp_path, earlier, card=card)["SB306"]
+    by_name = changed(rows, PFS_days=lambda n, _: (7 * n) % 31, note=lambda n, _: n % 7)
+    report = found(tmp_path, by_name, card=card)
+    assert set(report) == {"SB312"}
+    assert "'PFS_days' is called like an outcome" in report["SB312"]
+
+
+@pytest.mark.parametrize(
+    ("name", "like"),
+    [
+        ("OS", True),
+        ("pfsMonths", True),
+        ("Überlebenszeit", True),
+        ("vital_status", True),
+        ("last_contact_days", True),
+        ("recurrence", True),
+        ("performance_status", False),
+        ("original_glcm_Id", False),
+        ("dose", False),
+        ("smoking_status", False),
+    ],
+)
+def test_names_of_outcomes(name, like):
+    assert called_like_outcome(name) == like
+
+
+def test_text_columns_are_one_error_that_proposes_what_to_exclude(tmp_path, rows):
+    card = CARD.replace('["f*", volume]', '["*"], exclude: [days, dead, age]')
+    table = changed(
+        rows,
+        Image=lambda n, _: f"scan/{n}.nrrd",
+        diagnostics_Versions=lambda _, __: "3.9.13",
+        diagnostics_Spacing=lambda _, __: "(1 1 3)",
+        diagnostics_Voxels=lambda n, _: n,
+    )
+    folder = write_table_cohort(tmp_path / "toy", table, card=card)
+    (error,) = [f for f in validate_named(str(folder)).findings if f.severity == "error"]
+    assert error.code == "SB310"
+    assert error.remedy.endswith('exclude: ["days", "dead", "age", "Image", "diagnostics_*"].')
+    once = changed(rows, f00=lambda n, c: "high" if n == 4 else c["f00"])
+    assert set(found(tmp_path, once)) == {"SB305"}
+
+
+# --- ids
+
+
+def apart(tmp_path, rows, ours, theirs, *, name="features.csv"):
+    """Write features into a table of their own; ``ours`` and ``theirs`` spell the ids."""
+    card = CARD.replace("features: {", f"features: {{table: {name}, ")
+    folder = write_table_cohort(tmp_path / "toy", [[r[0], *r[1:4]] for r in rows], card=card)
+    own = [r[:4] for r in rows]
+    for n, row in enumerate(own[1:]):
+        row[0] = ours(n)
+    write_table_cohort(folder, own, card=card)
+    features = [[rows[0][0], *rows[0][4:]], *([theirs(n), *r[4:]] for n, r in enumerate(rows[1:]))]
+    (folder / name).write_text("\n".join(",".join(r) for r in features) + "\n", encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (lambda n: f"{n}", lambda n: f"{n}.0"),
+        (lambda n: f"{n}.0", lambda n: f"{n:03d}"),
+        (lambda n: f"{n}", lambda n: f"{n:03d}"),
+        (lambda n: f"P{n:04d}", lambda n: f"P{n}"),
+        (lambda n: f"Mü{n}", lambda n: unicodedata.normalize("NFD", f"Mü{n}")),
+    ],
+)
+def test_ids_of_two_tables_join_where_it_is_certain(tmp_path, rows, ours, theirs):
+    folder = apart(tmp_path, rows, ours, theirs)
+    assert codes(folder) == {}
+    cohort = load_source(str(folder), profile=load_profile("smoke")).cohort
+    row = cohort.ids.index(ours(17))
+    assert cohort.features.values[row] == pytest.approx([float(v) for v in rows[18][4:]])
+
+
+@pytest.mark.parametrize(
+    ("theirs", "differ"),
+    [
+        (lambda n: f"p{n:02d}", "upper and lower case"),
+        (lambda n: f"{n:02d}", "what stands around the number"),
+        (lambda n: f"X-{'abcdefgh'[n % 8]}{n // 8}q", ""),
+    ],
+)
+def test_ids_that_do_not_join_are_one_error_with_both_sides(tmp_path, rows, theirs, differ):
+    folder = apart(tmp_path, rows, lambda n: f"P{n:02d}", theirs)
+    (error,) = validate_named(str(folder)).findings
+    assert (error.code, error.subject) == ("SB111", "")
+    assert "P00, P01, P02, ..." in error.cause
+    assert theirs(0) in error.cause
+    assert differ in error.cause
+
+
+def test_ids_that_would_be_the_same_are_never_joined(tmp_path, rows):
+    twins = join(["1", "2", "3"], ["01", "02", "03", "1.0"])
+    assert twins.of == {}
+    assert join(["1", "2"], ["001", "002", "0003"]).of == {}
+    assert join(["1", "2", "12"], ["01", "02", "12"]).of == {"1": "01", "2": "02", "12": "12"}
+    both = {unicodedata.normalize(form, "Mü") for form in ("NFC", "NFD")}
+    assert set(join(["Mü", "x"], [*both, "x"]).of) <= {"Mü", "x"}
+    table = changed(rows, patient=lambda n, _: "1" if n == 0 else "01" if n == 1 else f"{n + 10}")
+    folder = write_table_cohort(tmp_path / "toy", table)
+    assert "SB105" in codes(folder)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [("Mü{0}", unicodedata.normalize("NFD", "Mü{0}")), ("{0}", "{0:03d}"), ("S{0}", "S{0:04d}")],
+)
+def test_files_are_found_under_other_spellings_of_the_ids(tmp_path, ours, theirs):
+    folder = respelled(tmp_path, ours, theirs)
+    report = validate_named(str(folder))
+    assert not {"SB401", "SB108", "SB111"} & {f.code for f in report.findings}
+    assert len(load_source(str(folder), profile=load_profile("smoke")).cohort) == 12
+
+
+def test_files_of_other_ids_are_one_error_by_pattern(tmp_path):
+    folder = respelled(tmp_path, "S{0}", "T{0}")
+    errors = [f for f in validate_named(str(folder)).findings if f.severity == "error"]
+    assert {f.code for f in errors} == {"SB111"}
+    assert len(errors) == 3
+    assert "(S0, S1, S10, ...)" in errors[0].cause
+    assert "(T0, T1, T10, ...)" in errors[0].cause
+
+
+def respelled(tmp_path, ours, theirs):
+    folder = write_cohort(tmp_path / "toy")
+    table = (folder / "clinical.csv").read_text(encoding="utf-8")
+    for n in range(12):
+        table = table.replace(f"P{n:02d}", ours.format(n))
+        for path in sorted((folder / "images").glob(f"P{n:02d}_*")):
+            path.rename(path.with_name(path.name.replace(f"P{n:02d}", theirs.format(n))))
+    (folder / "clinical.csv").write_text(table, encoding="utf-8")
+    return folder
+
+
+# --- outcomes
+
+
+def test_codes_1_and_2_are_one_error_with_what_is_probable(tmp_path, rows):
+    table = changed(rows, dead=lambda n, _: 2 if n % 10 < 7 else 1)
+    folder = write_table_cohort(tmp_path / "toy", table)
+    (error,) = [f for f in validate_named(str(folder)).findings if f.severity == "error"]
+    assert (error.code, error.subject) == ("SB202", "")
+    assert "42 cells are 2, 18 are 1 and none is 0" in error.remedy
+    assert "observed: [2] and censored: [1]" in error.remedy
+    with pytest.raises(CohortError, match="probably 1 is censored and 2 the event"):
+        load_source(str(folder), profile=load_profile("smoke"), skip_bad=True)
+
+
+def test_blank_events_are_patients_problems_unless_one_kind_of_outcome_is_lost(tmp_path, rows):
+    table = changed(rows, dead=lambda n, c: "" if n == 3 else c["dead"])
+    folder = write_table_cohort(tmp_path / "toy", table)
+    assert set(codes(folder)) == {"SB210"}
+    assert len(load_source(str(folder), profile=load_profile("smoke"), skip_bad=True).cohort) == 59
+    lost = changed(rows, days=lambda n, c: c["days"] if n % 2 else "")  # the censored have no time
+    folder = write_table_cohort(tmp_path / "lost", lost)
+    with pytest.raises(CohortError, match="All 30 patients of the table who are censored have problems"):
+        load_source(str(folder), profile=load_profile("smoke"), skip_bad=True)
+
+
+def test_a_cohort_without_censored_patients_is_warned_of(tmp_path, rows):
+    assert set(found(tmp_path, changed(rows, dead=lambda _, __: 1))) == {"SB212"}
+
+
+@pytest.mark.parametrize(
+    ("longest", "trips"), [(1825, True), (1826, True), (1830, False), (1600, False), (1096, False), (1095, True)]
+)
+def test_a_follow_up_that_ends_just_before_a_horizon_is_said(tmp_path, rows, longest, trips):
+    table = changed(rows, days=lambda n, c: min(float(c["days"]), longest) if n > 2 else longest)
+    report = found(tmp_path, table)
+    assert ("SB209" in report) == trips
+    if longest == 1826:
+        assert "59.99 months, so the horizon of 60 months cannot be judged" in report["SB209"]
