@@ -131,7 +131,7 @@ def _by_name(name: str, flags: Mapping[str, str]) -> Coding:
     marks = polarity(name)
     if marks is not None:
         if marks:
-            return Coding(yes, no, f"{_listed(yes)} is the event")
+            return Coding(yes, no, "by the column's name")
         means = "censored" if w.has(w.tokens(name), w.CENSORED) else "free of the event"
         return Coding(no, yes, f"{_listed(no)} is the event: by the column's name, {_listed(yes)} is {means}")
     reason = f"the name does not say what {_listed(yes)} means"

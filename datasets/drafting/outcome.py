@@ -10,12 +10,15 @@ from survbench.datasets.drafting import words as w
 from survbench.datasets.drafting.columns import Column, both_known, same_information, same_quantity
 from survbench.datasets.drafting.events import NOUNS, Coding, Kind, coding, meaning
 from survbench.datasets.drafting.times import (
+    Unit,
     alike,
     called_like_a_time,
     completing,
     date_pair,
+    in_calendar_years,
     of_a_part,
     time_strength,
+    unit_of,
 )
 
 MAX_CODES = 8
@@ -31,6 +34,7 @@ class Endpoint:
     event: Column | None
     coding: Coding
     open: tuple[str, ...] = ()
+    unit: Unit = Unit(None, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +70,8 @@ def find_outcome(columns: Sequence[Column]) -> Outcome:
                 complete.setdefault(found.name, found)
     taken = _without_contradiction(_first(columns, complete) or _rest(columns, times, events), events)
     told = {c.name: why for c in columns if (why := _tells(c, times, events, taken))}
-    others = tuple(e for e in complete.values() if e.name != taken.name)
+    others = tuple(_with_unit(e, columns) for e in complete.values() if e.name != taken.name)
+    taken = _with_unit(taken, columns)
     return Outcome(taken, others, told)
 
 
@@ -95,6 +100,14 @@ def _without_contradiction(end: Endpoint, events: Sequence[Column]) -> Endpoint:
             doubt = f"observed, censored: {either} had the event; {reason}."
             return replace(end, coding=Coding((), (), reason), open=(*end.open, doubt))
     return end
+
+
+def _with_unit(end: Endpoint, columns: Sequence[Column]) -> Endpoint:
+    if end.time is None:
+        return end
+    unit = unit_of(end.time, columns)
+    doubts = () if unit.name else (f"unit: {unit.reason}.",)
+    return replace(end, unit=unit, open=(*end.open, *doubts))
 
 
 def _rest(columns: Sequence[Column], times: Sequence[Column], events: Sequence[Column]) -> Endpoint:
@@ -144,7 +157,7 @@ def _no_time(columns: Sequence[Column], events: Sequence[Column]) -> str:
         return f"time: no column is a duration. {between} hold dates: make a column of the days from one to the other."
     if dates:
         return f"time: no column is a duration. {_and(dates)} hold dates, of which one can be made."
-    unreadable = [c for c in columns if c not in events and called_like_a_time(c.text)]
+    unreadable = [c for c in columns if c not in events and _perhaps_a_time(c)]
     for column in unreadable:
         shown = ", ".join(map(repr, dict.fromkeys(column.known[:3])))
         if any(re.search(r"\d", cell) for cell in column.known):
@@ -275,9 +288,15 @@ def _may_be_event(column: Column) -> bool:
     return len(said) > 1 and all(m.known for m in said) and any(m.dead is not None for m in said)
 
 
+def _perhaps_a_time(column: Column) -> bool:
+    """Whether a column is called like a time, and is not a year such as that of the treatment."""
+    later = w.has(w.tokens(column.text), f"{w.FOLLOW_UP}|{w.TO_CONTACT}")
+    return called_like_a_time(column.text) and (later or not in_calendar_years(column))
+
+
 def _tells(column: Column, times: Sequence[Column], events: Sequence[Column], taken: Endpoint) -> str:
     """Return why a column tells of an outcome, or ``""`` where it does not."""
-    if column in times or called_like_a_time(column.text):
+    if column in times or _perhaps_a_time(column):
         return "called like a time"
     if column in events:
         return "holds or is called like an event"
