@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from survbench.io.numerals import mostly_numerals
+from survbench.io.numerals import is_numeral, mostly_numerals
 from survbench.io.text_records import Record
 
 _FOOTNOTE = re.compile(
@@ -41,7 +41,7 @@ def _is_footnote(record: Record, others: Sequence[Record], width: int) -> bool:
     if _SUMMARY.fullmatch(cells[0].casefold().rstrip(":")):
         return True
     alone = not any(cells[1:])
-    spaced = any(re.search(r"\s", other[0]) for _, other in others)
+    spaced = any(re.search(r"\s", other[0]) for _, other in others if any(other[1:]))
     return alone and (bool(_FOOTNOTE.match(cells[0])) or (not spaced and bool(re.search(r"\s", cells[0]))))
 
 
@@ -72,3 +72,28 @@ def label_row(header: Sequence[str], body: Sequence[Record]) -> dict[str, str]:
     if first[start] and (re.search(r"\d", first[start]) or not all(re.search(r"\d", cell) for cell in ids if cell)):
         return {}
     return {name: first[n] for n, name in enumerate(header) if name and first[n]}
+
+
+def groups_above(records: Sequence[Record]) -> list[tuple[str, str]]:
+    """Return what stands above names of columns in merged cells, each with the first name below it; the first whose
+    names are there more than once comes first. Nothing where there is one line of names.
+
+    There are two where the first line leaves cells blank in which the second has a name, the second has one in every
+    column, none of which is a number, and some columns hold numbers below.
+
+    Args:
+        records: from the first line of names on.
+    """
+    if len(records) < 3:
+        return []
+    (_, above), (_, names), *rest = records
+    body = [cells for _, cells in rest]
+    width = max((n for cells in [above, names, *body] for n, cell in enumerate(cells, 1) if cell), default=0)
+    if len(names) < width or not all(names[:width]) or any(map(is_numeral, names[:width])):
+        return []
+    merged = [n for n in range(1, width) if n >= len(above) or not above[n]]
+    numbers = any(mostly_numerals([cells[n] for cells in body if n < len(cells)]) for n in range(width))
+    if not merged or not above[0] or not numbers:
+        return []
+    groups = [(cell, names[n]) for n, cell in enumerate(above) if cell and n + 1 in merged]
+    return sorted(groups, key=lambda group: names.count(group[1]) == 1)

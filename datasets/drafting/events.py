@@ -18,6 +18,8 @@ _WINDOW = 5
 _PREFIX = re.compile(r"\s*(\d+)\s*[:=.)\-\u2013]+\s*(?=\D)")
 _SUFFIX = re.compile(r"\s*[(\[]\s*\d+\s*[)\]]\s*$")
 _DEFINITION = re.compile(r"(\d+)\s*[=:]\s*([^\d,;/|()\[\]]+)|\b([^\W\d]+)\s*=\s*(\d+)")
+_LISTED = re.compile(r"\s*(\d+)\s+([^\d,;/|()\[\]]+)")
+_BRACKETS = re.compile(r"\(([^()]*)\)|\[([^\[\]]*)\]")
 NOUNS = "disease|krankheit|tumou?rs?|tumore|cancer|krebs|maladie|enfermedad|malattia|ziekte|kanker"
 
 WHAT: dict[Kind, str] = {
@@ -178,9 +180,21 @@ def _counts_censored(name: str) -> bool:
 
 
 def _definitions(name: str) -> dict[str, str]:
-    """Return what a name says of its codes, as ``status (1=dead, 0=alive)`` does."""
+    """Return what a name says of its codes, as ``status (1=dead, 0=alive)`` and ``status (0 alive, 1 dead)`` do."""
     pairs = [(a or d, (b or c).strip()) for a, b, c, d in _DEFINITION.findall(name)]
+    if not pairs:
+        lists = [[_LISTED.fullmatch(part) for part in re.split("[,;/|]", a or b)] for a, b in _BRACKETS.findall(name)]
+        pairs = [(found[1], found[2].strip()) for parts in lists if all(parts) for found in parts if found]
     return {canonical(code): text for code, text in pairs} if len(pairs) > 1 else {}
+
+
+def without_legend(name: str) -> str:
+    """Return a name without what it says of its codes in brackets, as ``died (Y/N)`` does."""
+
+    def only_codes(text: str) -> bool:
+        return all(x.isdigit() or x in w.YES | w.NO for x in w.tokens(text))
+
+    return _BRACKETS.sub(lambda m: " " if _definitions(m[0]) or only_codes(m[0]) else m[0], name)
 
 
 def _without_number(code: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from survbench.datasets.drafting import words as w
 from survbench.datasets.drafting.columns import Column, both_known, same_information, same_quantity
-from survbench.datasets.drafting.events import NOUNS, Coding, Kind, coding, meaning
+from survbench.datasets.drafting.events import NOUNS, Coding, Kind, coding, meaning, without_legend
 from survbench.datasets.drafting.times import (
     Unit,
     alike,
@@ -17,6 +17,7 @@ from survbench.datasets.drafting.times import (
     date_pair,
     in_calendar_years,
     of_a_part,
+    parts_of_one,
     time_strength,
     unit_of,
 )
@@ -143,6 +144,9 @@ def _one_time(
     best = [c for c in with_event if fits[c.name] == max(fits[x.name] for x in with_event)]
     if best and (len(best) == 1 or alike(best)):
         return best[0], []
+    if parts_of_one(best):
+        parts = _and(best)
+        return None, [f"time: {parts} are parts of one duration. Make one column of their sum and name it here."]
     if best:
         return None, [f"time: {_or(best)} may be the time of the endpoint. Name one here."]
     if times:
@@ -257,7 +261,8 @@ def _whole_event(column: Column) -> bool:
 
 def _named_event(column: Column) -> bool:
     """Whether a column is called after an event, with no word beside that makes it something else."""
-    found = w.tokens(column.text)
+    name = without_legend(column.text)
+    found = w.tokens(name)
     allowed = (
         f"{w.EVENT}|{w.CENSORED}|{w.CENSORING}|{w.DEAD}|{w.ALIVE}|{w.DISEASE}|{w.VITAL}|{w.NEGATED_INSIDE}|{w.STATUS}|"
         f"{w.OUTCOME}|{w.FILLERS}|{w.SURVIVAL}|{w.FOLLOW_UP}|{w.NEGATION}|up|right|any|cause|local|distant|regional|loco|"
@@ -267,7 +272,7 @@ def _named_event(column: Column) -> bool:
     named = _strong(column) or w.has(found, f"{w.STATUS}|{w.OUTCOME}") or w.endpoint_of(column.text) is not None
     if w.has(found, NOUNS) and not _strong(column):  # a disease's status is an outcome only where its codes are
         named = all(meaning(code).known for code in set(column.known))
-    return plain and named and not _at_fixed_time(column.text)
+    return plain and named and not _at_fixed_time(name)
 
 
 def _at_fixed_time(text: str) -> bool:

@@ -130,6 +130,15 @@ def of_a_part(column: Column) -> bool:
     return column.filled < FILLED and (says.dead or says.disease or says.event) is True
 
 
+def parts_of_one(times: Sequence[Column]) -> bool:
+    """Return whether two columns hold the years of a duration and the months beyond them."""
+    by_unit = {w.unit_of(c.text): c for c in times}
+    if len(times) != 2 or set(by_unit) != {"years", "months"}:
+        return False
+    years, months = by_unit["years"].numbers, by_unit["months"].numbers
+    return all(value.is_integer() for value in (*years, *months)) and max(months) < _PER_YEAR["months"]
+
+
 def alike(times: Sequence[Column]) -> bool:
     """Return whether columns hold the same times, in whatever units."""
     return all(same_quantity(times[0], other, fewest=2) for other in times[1:])
