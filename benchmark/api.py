@@ -52,6 +52,18 @@ added to one group changes no p of another.
 """
 
 
+def default_group(family: str, tags: Iterable[str]) -> str:
+    """Return the group of a method that declares none, as before there were groups: the paper's rows had a tag, and
+    markers and reference rows are families, too.
+
+    >>> default_group("marker", ["table-2"])
+    'marker'
+    """
+    if "paper" in tags:
+        return "paper"
+    return family if family in GROUPS else "outside"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resources:
     """What one job of a method takes."""
@@ -81,7 +93,8 @@ class MethodInfo:
     Attributes:
         name: kebab case, stable; what ``bench run --methods`` takes.
         family: one of :data:`FAMILIES`.
-        group: one of :data:`GROUPS`: with which rows its p is adjusted. It is a matter of the board and enters no key.
+        group: one of :data:`GROUPS`: with which rows its p is adjusted; by :func:`default_group` where none is given.
+            It is a matter of the board and enters no key.
         pair: it joins a source of features with a learner, one of the many pairs that can be formed; ``--methods all``
             has it only if a publication reports it (``published``).
         target: ``"package.module:Class"``, imported when the method is used.
@@ -103,7 +116,7 @@ class MethodInfo:
     name: str
     title: str
     family: str
-    group: str = "outside"
+    group: str = ""
     pair: bool = False
     target: str
     params: Mapping[str, Any] = field(default_factory=dict)
@@ -127,6 +140,8 @@ class MethodInfo:
     def __post_init__(self) -> None:
         if self.family not in FAMILIES:
             raise ValueError(f"method {self.name!r}: family {self.family!r} is not one of {', '.join(FAMILIES)}")
+        if not self.group:
+            object.__setattr__(self, "group", default_group(self.family, self.tags))
         if self.group not in GROUPS:
             raise ValueError(f"method {self.name!r}: group {self.group!r} is not one of {', '.join(GROUPS)}")
         if (self.family == "reference") != (self.group == "reference"):

@@ -24,8 +24,9 @@ class ShortBudget(Strict):
         zero_start: start the weights of the last survival layer at 0, so that a random risk sends no gradient into the
             segmentation branch.
         risk_set: whom the Cox loss compares an event with: the patients of the ``batch``, as published, or all of the
-            training ``fold``, by the risks that the network gave them last.
-        survival_weight: factor of L_sur among the losses.
+            training ``fold``, by the risks that the network gave them last. It needs ``zero_start``. Losses of
+            intervals are those of the batch always.
+        survival_weight: factor of L_sur among the losses, whichever loss that is.
     """
 
     peak_learning_rate: Annotated[float, Field(gt=0)]
@@ -34,6 +35,15 @@ class ShortBudget(Strict):
     zero_start: bool = False
     risk_set: Literal["batch", "fold"] = "batch"
     survival_weight: Annotated[float, Field(gt=0)] = 1.0
+
+    @model_validator(mode="after")
+    def _remembers_from_zero(self) -> ShortBudget:
+        if self.risk_set == "fold" and not self.zero_start:
+            raise ValueError(
+                "risk_set 'fold' takes 0 for the risk of patients that no batch has had yet, so the network must start "
+                "there; give zero_start: true, or risk_set: batch"
+            )
+        return self
 
 
 class Training(Strict):
@@ -65,10 +75,13 @@ class Training(Strict):
     @property
     def words(self) -> str:
         """How far this is from the published training, for a reader of the board."""
-        steps = f"{self.steps:,} steps instead of the published {PUBLISHED_STEPS:,}"
-        if self.short_budget is None:
+        published = self.steps == PUBLISHED_STEPS
+        steps = f"{self.steps:,} steps" + ("" if published else f" instead of the published {PUBLISHED_STEPS:,}")
+        if self.short_budget is not None:
+            return f"{steps}, in one cycle of learning rates up to {self.short_budget.peak_learning_rate:g}"
+        if self.learning_rate_scale != 1:
             return f"{steps}, at {self.learning_rate_scale:g} times the published learning rates"
-        return f"{steps}, in one cycle of learning rates up to {self.short_budget.peak_learning_rate:g}"
+        return f"{steps}, as published" if published else f"{steps}, at the published learning rates"
 
     @model_validator(mode="after")
     def _one_schedule(self) -> Training:

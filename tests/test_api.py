@@ -16,7 +16,7 @@ def test_only_reference_rows_may_see_the_truth():
     [
         ({"group": "papers"}, "group 'papers' is not one of paper, related, simple, successors, marker, outside, ref"),
         ({"group": "reference"}, "the family and the group of a reference row are both 'reference'"),
-        ({"family": "reference"}, "the family and the group of a reference row are both 'reference'"),
+        ({"family": "reference", "group": "outside"}, "the family and the group of a reference row are both 'ref"),
         (
             {"tags": frozenset({"table-2", "paper"})},
             "tag 'paper' is the name of a group; declare group='paper' instead",
@@ -28,8 +28,11 @@ def test_a_wrong_group_is_refused_with_what_is_allowed(declared, message):
         MethodInfo(**{"name": "x", "title": "x", "family": "radiomics", "target": "a:B", **declared})
 
 
-def test_a_method_is_of_the_group_outside_unless_it_says_otherwise():
-    assert MethodInfo(name="x", title="x", family="radiomics", target="a:B").group == "outside"
+@pytest.mark.parametrize(
+    ("family", "group"), [("radiomics", "outside"), ("marker", "marker"), ("reference", "reference")]
+)
+def test_a_method_that_declares_no_group_is_outside_unless_its_family_is_a_group(family, group):
+    assert MethodInfo(name="x", title="x", family=family, target="a:B").group == group
 
 
 def test_seeds_differ_by_axis_fold_seed_and_method_and_repeat():

@@ -130,7 +130,10 @@ def prepare_cohorts(cohorts: Cohorts, request: Request, watcher: Watcher) -> tup
                 name, chosen = source.card.name, cohorts.features.name
                 log.warning("radiomics %r of %s: %s; 'bench cohort features' lists them", chosen, name, found)
         stated += _checked(cohorts.sources[number], made.facts, request.ignored, about)
-    return tuple(stated)
+    outside = (
+        group.stated("external", ignored=group.first.code in request.ignored) for group in grouped(cohorts.findings)
+    )
+    return (*stated, *outside)
 
 
 def _checked(

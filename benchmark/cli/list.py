@@ -37,7 +37,10 @@ METRICS = {
     "p.compareC": (COMPARE, "compareC (Kang 2015): the difference with a one-shot variance."),
     "p.permutation": (COMPARE, "Exchange of the two ranks of random patients; for small cohorts."),
     "rank_low": (BOARD, "95 % bootstrap interval of a method's rank: its better end; rank_high is the other."),
-    "learning": (BOARD, "How many fits of a network have learned, are over-fitted, or have not learned."),
+    "learning": (
+        BOARD,
+        "How many of the fits that were checked have learned, are over-fitted, or were not shown to have learned.",
+    ),
     "tie_groups": (
         BOARD,
         "Runs of the ranking in which no two methods are told apart (Holm over all pairs of ranked methods).",

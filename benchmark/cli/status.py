@@ -126,16 +126,12 @@ def _show_study(store: Store, study: Study, *, as_json: bool) -> None:
     from dataclasses import asdict
 
     from survbench.evaluation.gather import gather
+    from survbench.evaluation.learning import checked
     from survbench.leaderboard.text.cells import filled
     from survbench.leaderboard.text.learning_cells import learning_cells
 
     rows, methods = _rows(store, study), gather(study, store).methods
-    fits = [
-        (name, run.job, found)
-        for name, result in methods.items()
-        for run, found in zip(result.runs, result.learning, strict=True)
-        if found is not None
-    ]
+    fits = [(name, run.job, found) for name, result in methods.items() for run, found in checked(result.runs)]
     if as_json:
         told = [
             {
@@ -154,7 +150,7 @@ def _show_study(store: Store, study: Study, *, as_json: bool) -> None:
     for row in rows:
         say(_line(row))
     if not fits:
-        say("Whether a fit has learned was not measured: no method trains step by step, or the fits are too old.")
+        say("Whether a fit has learned was not measured: no method declares 'selects', or the fits are too old.")
         return
     shown = filled(
         [

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from survbench.evaluation.learning import Learning, learning_of
 from survbench.evaluation.redaction import without_paths
 from survbench.plan.study import Entry, Study
 from survbench.runs.store import Run, Store
@@ -46,7 +45,6 @@ class Gathered:
         reason: why the method is incomplete, or "".
         coverage: share of the planned jobs that are done.
         runs: the fits that are done.
-        learning: what each of these has made of its patients, None where that was not measured.
     """
 
     entry: Entry
@@ -54,7 +52,6 @@ class Gathered:
     reason: str
     coverage: float
     runs: tuple[Run, ...] = ()
-    learning: tuple[Learning | None, ...] = ()
     risk: Array | None = None
     survival: Array | None = None
     external: Array | None = None
@@ -90,7 +87,6 @@ def gather(study: Study, store: Store) -> Results:
             reason=reason,
             coverage=finished / len(planned) if planned else 0.0,
             runs=tuple(done),
-            learning=tuple(learning_of(run) for run in done),
         )
         if status == "ok":
             inside = [_joined(seed).set_index("id").loc[list(ids)] for seed in fits]

@@ -53,7 +53,7 @@ class Learning:
         loss_uninformed, loss_best: negative log likelihood per event without, and at the best slope of the predictions.
         slope: that slope.
         dice, dice_constant: of the fit, and of the best mask that is the same for all patients; None without masks.
-        c_test, dice_test: of the test fold; None also where it is too small to give one.
+        c_test, dice_test: of the test fold; None also where it is too small to give one, and then there is no verdict.
     """
 
     patients: int
@@ -83,10 +83,14 @@ class Learning:
 
     @property
     def verdict(self) -> Verdict | None:
-        """What is to be said of the fit: by its risks, by its masks where it has no risk, None where it has neither."""
+        """What is to be said of the fit: by its risks, by its masks where it has no risk.
+
+        None where it has neither, where the test fold has no C or no Dice to contradict by, or where the constant mask
+        is so good that no Dice can exceed it by :data:`LEAST_GAIN`.
+        """
         if self.c_index is not None:
             return None if self.least_c is None else _verdict(self.c_index, self.least_c, self.c_test, chance=0.5)
-        if self.dice is not None and self.dice_constant is not None:
+        if self.dice is not None and self.dice_constant is not None and self.dice_constant + LEAST_GAIN <= 1:
             return _verdict(self.dice, self.dice_constant + LEAST_GAIN, self.dice_test, chance=self.dice_constant)
         return None
 
@@ -117,8 +121,8 @@ def learning(
 
 
 def learning_of(run: Run) -> Learning | None:
-    """Return what a fit has made of its patients, None where that was not measured: it does not train step by step, or
-    an earlier version of survbench has fitted it.
+    """Return what a fit has made of its patients, None where that was not measured: its method does not declare
+    ``selects``, an earlier version of survbench has fitted it, or the check failed.
     """
     figures = run.learning()
     if figures is None:
@@ -129,18 +133,26 @@ def learning_of(run: Run) -> Learning | None:
     return learning(figures, time, event, risk, dice)
 
 
-def verdicts(found: Iterable[Learning | None]) -> dict[str, int] | None:
+def checked(runs: Iterable[Run]) -> list[tuple[Run, Learning]]:
+    """Return the fits of which it was checked whether they have learned, and what they have made of their patients."""
+    return [(run, found) for run in runs if (found := learning_of(run)) is not None]
+
+
+def verdicts(runs: Iterable[Run]) -> dict[str, int] | None:
     """Count ``fits`` with a verdict, and how many have which; None without one."""
-    given = [one.verdict for one in found if one is not None and one.verdict is not None]
+    given = [found.verdict for _, found in checked(runs) if found.verdict is not None]
     if not given:
         return None
     return {"fits": len(given), **{key: given.count(verdict) for verdict, key in VERDICTS.items()}}
 
 
-def _verdict(fitted: float, least: float, test: Measure | None, *, chance: float) -> Verdict:
+def _verdict(fitted: float, least: float, test: Measure | None, *, chance: float) -> Verdict | None:
+    # without a test fold that can contradict nothing is counted, or only failures would be
+    if test is None:
+        return None
     if fitted < least:
         return "not learned"
-    lost = test is not None and test.high < fitted and test.low <= chance
+    lost = test.high < fitted and test.low <= chance
     return "over-fitted" if lost else "learned"
 
 

@@ -11,7 +11,7 @@ TUNED = "tuned.json"
 SELECTED = "selected.json"
 """What a fit made of each feature and clinical column; only methods that tell it have this file."""
 LEARNING = "learning.json"
-"""What a fit makes of the patients that it was fitted on; only methods that train step by step have this file."""
+"""What a fit makes of the patients that it was fitted on; only methods that declare ``selects`` have this file."""
 Status = Literal["ok", "skipped", "failed", "timeout", "oom"]
 """What is stored of a run. ``cached``, ``pending`` and ``running`` are words of the planner, never stored."""
 CURVE_SOURCES = ("none", "calibrated", "predicted")

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from survbench.io.numerals import is_numeral, mostly_numerals
-from survbench.io.text_records import Record
+from survbench.io.text_records import Note, Record
 
 _FOOTNOTE = re.compile(
     r"[*\u2020\u2021#(]|(note|source|legend|anmerkung|quelle|nota|remarque|fonte|fuente)\b", re.IGNORECASE
@@ -16,8 +16,8 @@ _SUMMARY = re.compile(
 )
 
 
-def without_footnotes(records: Sequence[Record], width: int) -> tuple[list[Record], list[str]]:
-    """Return the records without footnotes and sums at the end of the file, and a sentence that names them.
+def without_footnotes(records: Sequence[Record], width: int) -> tuple[list[Record], list[Note]]:
+    """Return the records without footnotes and sums at the end of the file, and a note that names them.
 
     Args:
         records: below the names of columns.
@@ -30,7 +30,8 @@ def without_footnotes(records: Sequence[Record], width: int) -> tuple[list[Recor
     if not removed:
         return kept, []
     lines = ", ".join(str(line) for line, _ in reversed(removed))
-    return kept, [f"Not read as patients, but as footnotes: line {lines} ({removed[-1][1][0]!r})."]
+    what = "Lines below the patients were passed over as footnotes."
+    return kept, [Note(what, f"line {lines} ({removed[-1][1][0]!r})")]
 
 
 def _is_footnote(record: Record, others: Sequence[Record], width: int) -> bool:

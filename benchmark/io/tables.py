@@ -12,7 +12,7 @@ from typing import Any
 from survbench.errors import BenchError
 from survbench.io.numerals import ambiguous, decimal_mark, may_be_unsettled, mostly_numerals, with_decimal_points
 from survbench.io.table_edges import groups_above, label_row, without_footnotes
-from survbench.io.text_records import Record, Records, read_records
+from survbench.io.text_records import Note, Record, Records, read_records
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 _TRUTH = {"true": "1", "yes": "1", "false": "0", "no": "0"}
@@ -34,13 +34,13 @@ class Table:
         columns: names of the columns.
         rows: the records below them.
         labels: units or descriptions by column, where a second line of names holds them.
-        notes: what reading the file took for granted, a sentence each.
+        notes: what reading the file took for granted.
     """
 
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
     labels: Mapping[str, str] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
 
     def column(self, name: str) -> list[str]:
         """Return the cells of a column."""
@@ -105,10 +105,10 @@ def _table(path: Path, found: Records) -> Table:
     labels = label_row(header, body)
     if labels:
         line = body.pop(0)[0]
-        notes.append(f"Line {line} was read as units or descriptions of the columns, not as a patient.")
+        notes.append(Note("A line was read as units or descriptions of the columns, not as a patient.", f"line {line}"))
     nameless = [n for n, name in enumerate(header) if not name and any(cells[n] for _, cells in body)]
     if nameless:
-        notes.append(f"Column {', '.join(str(n + 1) for n in nameless)} has no name and was left out.")
+        notes.append(Note("A column without a name was left out.", ", ".join(f"column {n + 1}" for n in nameless)))
     rows = [Row(line, {name: cell for name, cell in zip(header, cells, strict=False) if name}) for line, cells in body]
     return Table(tuple(names), tuple(rows), labels, (*found.notes, *notes))
 
@@ -155,7 +155,7 @@ def _with_numbers(path: Path, table: Table, separator: str) -> Table:
         Row(row.line, {**row.cells, **{name: cells[n] for name, cells in changed.items()}})
         for n, row in enumerate(table.rows)
     ]
-    note = f"Decimal commas or separators of thousands were read as numbers in {', '.join(changed)}."
+    note = Note("Decimal commas or separators of thousands were read as numbers.", ", ".join(changed))
     return Table(table.columns, tuple(rows), table.labels, (*table.notes, note))
 
 

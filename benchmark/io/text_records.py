@@ -25,12 +25,23 @@ Record = tuple[int, list[str]]
 
 
 @dataclass(frozen=True, slots=True)
+class Note:
+    """What reading a file took for granted: a sentence that holds no cell, and where in the file."""
+
+    what: str
+    where: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.what.rstrip('.')}: {self.where}." if self.where else self.what
+
+
+@dataclass(frozen=True, slots=True)
 class Records:
     """The records of a file, the names of columns first; its separator; and what reading it took for granted."""
 
     records: list[Record]
     separator: str
-    notes: tuple[str, ...]
+    notes: tuple[Note, ...]
 
 
 def read_records(path: Path) -> Records:
@@ -56,7 +67,7 @@ def read_records(path: Path) -> Records:
     titles = _titles(path, records)
     if titles:
         shown = "; ".join(f"{line} ({next(filter(None, cells))!r})" for line, cells in records[:titles])
-        notes = (*notes, f"Not read as names of columns, but as a title: line {shown}.")
+        notes = (*notes, Note("Lines above the names of columns were passed over as a title.", f"line {shown}"))
     return Records(records[titles:], separator, notes)
 
 
@@ -67,7 +78,7 @@ def _content(path: Path) -> bytes:
         raise BenchError(f"{path} is damaged: {error}. Copy it again.") from error
 
 
-def _decoded(path: Path, content: bytes) -> tuple[str, tuple[str, ...]]:
+def _decoded(path: Path, content: bytes) -> tuple[str, tuple[Note, ...]]:
     """Return the text, and a note where it is not UTF-8."""
     encoding = _utf16(content) or "utf-8-sig"
     try:
@@ -79,7 +90,7 @@ def _decoded(path: Path, content: bytes) -> tuple[str, tuple[str, ...]]:
                 f"{path} is not UTF-8 text ({error.reason}), nor UTF-16 or Western European (cp1252). "
                 "Save it as CSV in UTF-8."
             ) from error
-        return western, ("The file is not UTF-8; it was read as Western European text (cp1252).",)
+        return western, (Note("The file is not UTF-8; it was read as Western European text (cp1252)."),)
 
 
 def _utf16(content: bytes) -> str | None:

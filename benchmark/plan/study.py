@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from survbench.api import GROUPS, MethodInfo
+from survbench.api import MethodInfo, default_group
 from survbench.errors import BenchError
 from survbench.findings import Stated
 from survbench.io.files import write_json
@@ -141,7 +141,7 @@ def _study(raw: dict[str, Any]) -> Study:
         Entry(
             **{
                 **e,
-                "group": e.get("group") or _group_before(e),
+                "group": e.get("group") or default_group(e["family"], e["tags"]),
                 "gives": tuple(e["gives"]),
                 "tags": tuple(e["tags"]),
                 "fits": tuple(map(tuple, e["fits"])),
@@ -153,15 +153,6 @@ def _study(raw: dict[str, Any]) -> Study:
     )
     findings = tuple(Stated(**finding) for finding in raw.pop("findings", ()))
     return Study(**raw, entries=entries, findings=findings)
-
-
-def _group_before(entry: Mapping[str, Any]) -> str:
-    """Return the group of an entry that was written before methods declared one: the paper's rows had a tag, and
-    markers and reference rows are families, too.
-    """
-    if "paper" in entry["tags"]:
-        return "paper"
-    return str(entry["family"]) if entry["family"] in GROUPS else "outside"
 
 
 def find_studies(out: Path) -> list[Study]:

@@ -17,16 +17,20 @@ from survbench.statistics.pairs import count_by_patient
 
 Floats = NDArray[np.float64]
 STEEPEST = 30.0
-"""Log hazard ratio per standard deviation of the predictions up to which slopes are tried. Predictions that order the
+"""Log hazard ratio per unit of spread of the predictions up to which slopes are tried. Predictions that order the
 patients without a mistake have no best slope; the loss at this one is as good as its limit.
 """
+IQR_OF_NORMAL = 1.349
+"""Standard deviations between the quartiles of a normal distribution."""
 SMALLEST = 1e-7
 """Conditional survival stays this far from 0 and 1: its logit would be infinite."""
+HALVINGS = 50
+"""Of the range in which the intercept of an interval is searched for, which is as wide as the predictions differ."""
 
 
 @dataclass(frozen=True, slots=True)
 class BestSlope:
-    """Predictions times the one number that suits them best.
+    """Predictions times the one number that suits them best; NaN throughout without events.
 
     Attributes:
         slope: that number, per unit of the predictions; 0 for predictions that are all equal.
@@ -37,6 +41,9 @@ class BestSlope:
     slope: float
     loss: float
     uninformed: float
+
+
+NOTHING = BestSlope(float("nan"), float("nan"), float("nan"))
 
 
 def chance_sd(time: ArrayLike, event: ArrayLike) -> float:
@@ -69,31 +76,36 @@ def cox_best_slope(time: ArrayLike, event: ArrayLike, risk: ArrayLike) -> BestSl
 
     Args:
         time: months, shape (n,).
-        event: shape (n,), with at least one event.
+        event: shape (n,).
         risk: shape (n,).
     """
     t, e = outcomes(time, event)
     values = one_risk(risk, len(t))
+    if not e.any():
+        return NOTHING
     return _best_slope(values - values.mean(), lambda scaled: cox_loss(t, e, scaled))
 
 
 def discrete_time_best_slope(time: ArrayLike, event: ArrayLike, survival: ArrayLike, breaks: ArrayLike) -> BestSlope:
     """Maximise the likelihood of intervals (Gensheimer and Narasimhan, PeerJ 7, 2019) of hazards with
-    logit h_ij = logit h_j + slope * d_ij: h_j is the hazard of interval j over all patients, d_ij how far the predicted
-    logit hazard of patient i lies from its mean over patients.
+    logit h_ij = a_j + slope * d_ij: d_ij is how far the predicted logit hazard of patient i in interval j lies from its
+    mean over patients, and the intercept a_j of each interval is the best for the slope. At slope 0 the hazards are
+    those over all patients.
 
     A censored patient counts as having survived an interval from its middle on. An interval in which nobody has an
     event, or nobody survives, says the same at every slope.
 
     Args:
         time: months, shape (n,).
-        event: shape (n,), with at least one event.
+        event: shape (n,).
         survival: predicted at ``breaks``, shape (n, intervals), in [0, 1] and never increasing with time.
         breaks: months at which the intervals end, increasing; the first starts at 0.
     """
     t, e = outcomes(time, event)
     upper = np.asarray(breaks, dtype=np.float64)
     curves = np.asarray(survival, dtype=np.float64)
+    if not e.any():
+        return NOTHING
     lower = np.concatenate([[0.0], upper[:-1]])
     survived = np.where(e[:, None], t[:, None] >= upper, t[:, None] >= (lower + upper) / 2)
     failed = e[:, None] & (t[:, None] >= lower) & (t[:, None] < upper)
@@ -103,12 +115,11 @@ def discrete_time_best_slope(time: ArrayLike, event: ArrayLike, survival: ArrayL
     # nobody is left where the curve has come down to 0, and 0 / 0 is not a number
     conditional = np.divide(curves, before, out=np.zeros_like(curves), where=before > 0)
     conditional = np.clip(conditional[:, telling], SMALLEST, 1 - SMALLEST)
-    marginal = np.log(failed.sum(axis=0) / survived.sum(axis=0))
     logits = np.log((1 - conditional) / conditional)
     events = int(e.sum())
 
     def loss(deviation: Floats) -> float:
-        logit = marginal + deviation
+        logit = _intercepts(survived, failed, deviation) + deviation
         parts = survived * np.logaddexp(0, logit) + failed * np.logaddexp(0, -logit)
         return float(parts.sum()) / events
 
@@ -140,14 +151,43 @@ def _at_least(counts: NDArray[np.int64], most: int) -> NDArray[np.int64]:
     return above[1:]
 
 
+def _intercepts(survived: NDArray[np.bool_], failed: NDArray[np.bool_], deviation: Floats) -> Floats:
+    """Return the intercept of each interval that maximises its likelihood: as many events are expected as there are.
+
+    It is searched for by halving. Newton's method does not end where predictions tell all patients apart: the expected
+    events are flat there.
+
+    Args:
+        survived: who survives which interval, shape (n, intervals); in each somebody does.
+        failed: who has its event in which, alike.
+        deviation: what is added to the intercept, in logits, same shape.
+
+    Returns:
+        Shape (intervals,).
+    """
+    from scipy.special import expit
+
+    at_risk, events = survived | failed, failed.sum(axis=0)
+    marginal = np.log(events / survived.sum(axis=0))
+    low, high = marginal - deviation.max(axis=0), marginal - deviation.min(axis=0)
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        too_low = (expit(middle + deviation) * at_risk).sum(axis=0) < events
+        low, high = np.where(too_low, middle, low), np.where(too_low, high, middle)
+    found: Floats = (low + high) / 2
+    return found
+
+
 def _best_slope(values: Floats, loss: Callable[[Floats], float]) -> BestSlope:
     """Minimise the loss, a convex function, of slope * values; those have mean 0."""
     from scipy.optimize import minimize_scalar
 
     uninformed = loss(np.zeros_like(values))
-    spread = float(values.std()) if values.size else 0.0
     # equal numbers can have a standard deviation of 1e-17, so their range is asked
-    if spread == 0 or float(np.ptp(values)) == 0:
+    if values.size == 0 or float(np.ptp(values)) == 0:
         return BestSlope(0.0, uninformed, uninformed)
+    low, high = np.quantile(values, [0.25, 0.75])
+    # one prediction far from the others would hold the slope of the others down by its part in the standard deviation
+    spread = float(high - low) / IQR_OF_NORMAL or float(values.std())
     found = minimize_scalar(lambda slope: loss(slope * values / spread), bounds=(-STEEPEST, STEEPEST), method="bounded")
     return BestSlope(float(found.x) / spread, min(float(found.fun), uninformed), uninformed)

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from survbench.api import Context, MethodInfo, Seeds
 from survbench.cohort import Cohort, UnlabelledCohort
+from survbench.plan.profile import load_profile
 from survbench.testing.demand import demand
 from survbench.testing.patients import strong_cohort
 from survbench.testing.shared_state import Watched, settings
-from survbench.training import Training
 from survbench.work.construct import construct
 
 PATIENTS, TESTED = 12, 6
@@ -59,7 +59,7 @@ class Bench:
         self._scratch += 1
         scratch = self.folder / f"scratch-{self._scratch}"
         scratch.mkdir()
-        training = Training(steps=steps, batch_size=4, learning_rate_scale=100, batch_norm_momentum=0.1, clip_norm=1.0)
+        training = load_profile("quick").training.model_copy(update={"steps": steps})
         return Context(
             seeds=Seeds(0, 0, self.info.name), training=training, scratch=scratch, deadline=deadline, selection="last"
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,8 @@ from survbench.work.survival_curves import calibrate, with_curves
 
 if TYPE_CHECKING:
     from survbench.plan.job import Job
+
+log = logging.getLogger(__name__)
 
 
 def run_fit(job: Job, out: str) -> dict[str, Any]:
@@ -82,9 +85,7 @@ def run_fit(job: Job, out: str) -> dict[str, Any]:
         manual = None if masks is None else [np.asarray(m.voxels(), dtype=bool) for m in masks]
         curves.extend(score(scratch / "monitor", time_, event, manual))
         curves.write(folder / "curves.parquet")
-        # last, so that it cannot change what was predicted for the test fold
-        write_learning(folder, method, train, job, store, prepared)
-        return finish(
+        record = finish(
             folder,
             job,
             started,
@@ -95,6 +96,19 @@ def run_fit(job: Job, out: str) -> dict[str, Any]:
             survival=survival,
             description=_description(method),
         )
+        # last, so that it cannot change what was predicted for the test fold, nor what the fit took
+        _check_learning(folder, method, train, job, store, prepared)
+        return record
+
+
+def _check_learning(
+    folder: Path, method: Method, train: Cohort, job: Job, store: Store, prepared: PreparedCohort
+) -> None:
+    """Write ``learning.json``, or say in the log why there is none: a check that fails takes no good fit down."""
+    try:
+        write_learning(folder, method, train, job, store, prepared)
+    except Exception:
+        log.exception("Whether this fit has learned could not be checked.")
 
 
 def _description(method: Method) -> dict[str, int]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def write_learning(folder: Path, method: Any, train: Cohort, job: Job, store: Store, prepared: PreparedCohort) -> None:
-    """Write ``learning.json`` of a method that trains step by step. Thresholds are for readers of the file to apply.
+    """Write ``learning.json`` of a method that declares ``selects``. Thresholds are for readers of the file to apply.
 
     Args:
         folder: the run's.

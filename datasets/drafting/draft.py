@@ -73,7 +73,7 @@ def draft_card(folder: Path, table: Path) -> Draft:
     found = roles(list(columns.values()), outcome.told, taken, images=bool(where and where.channels))
     images = image_lines(where, folder, len(content.rows))
     notes = (
-        *content.notes,
+        *map(str, content.notes),
         *images.notes,
         *([] if apart else _id_notes(columns.get(key))),
         *_time_notes(content, end.time),

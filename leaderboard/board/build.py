@@ -54,9 +54,10 @@ def board_of(study: Study, measured: Measured) -> Board:
         rows = _placed(rows, inside, ranked, groups)
     if outside is not None:
         rows.update({n: _with_external(rows[n], outside) for n in outside.names})
+    learning = {name: row.learning for name, row in rows.items() if row.learning is not None}
     excluded = 0 if inside is None else inside.boot.excluded
     excluded_outside = 0 if outside is None else outside.boot.excluded
-    of = Measurements(study, results, excluded, excluded_outside)
+    of = Measurements(study, results, learning, excluded, excluded_outside)
     return Board(
         cohort=study.cohort,
         external=study.external,
@@ -92,7 +93,7 @@ def _bare(result: Gathered) -> Row:
         unsegmented=result.unsegmented,
         survival=_curve_source(result),
         coverage=result.coverage,
-        learning=verdicts(result.learning),
+        learning=verdicts(result.runs),
         seconds=_median(result, "seconds"),
         memory_mb=_median(result, "peak_memory_mb"),
         parameters=next((int(n) for n in sizes if n is not None), None),

@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 from survbench.evaluation.direction import turned_round
 from survbench.evaluation.gather import Gathered, Results
-from survbench.evaluation.learning import verdicts
+from survbench.evaluation.learning import LEAST_GAIN
 from survbench.findings import Check, Finding, Severity
 from survbench.plan.study import Study
 from survbench.training import PUBLISHED_STEPS, Training
@@ -26,12 +26,14 @@ class Measurements:
     Attributes:
         study: what was planned.
         results: what its runs say.
+        learning: by method, how many of its fits have which verdict on whether they have learned.
         excluded: resamples that were left out for all methods.
         excluded_outside: the same for the external cohort.
     """
 
     study: Study
     results: Results
+    learning: Mapping[str, Mapping[str, int]]
     excluded: int
     excluded_outside: int
 
@@ -65,7 +67,8 @@ class ShortTraining(BoardCheck):
         # only networks count parameters
         networks = any("parameters" in run.record["description"] for r in methods for run in r.runs)
         on_networks = any(r.runs and r.entry.family == "deep-features" for r in methods)
-        if training.steps < PUBLISHED_STEPS and (networks or on_networks):
+        otherwise = training.steps < PUBLISHED_STEPS or training.short_budget is not None
+        if otherwise and (networks or on_networks):
             yield self.finding(
                 f"Profile '{of.study.profile['name']}' trains networks for {training.words}: their rows are no "
                 "statement about the methods as published."
@@ -128,11 +131,11 @@ class NotLearned(BoardCheck):
 
     def find(self, of: Measurements) -> Iterator[Finding]:
         """See :class:`BoardCheck`."""
-        said = _share(of.results, "not_learned")
+        said = _share(of, "not_learned")
         if said is not None:
             yield self.finding(
                 f"{said[0]} that were checked were not shown to have learned (the C of their training patients is "
-                f"below the least C, or Dice within 0.05 of one constant mask): {said[1]}."
+                f"below the least C, or Dice within {LEAST_GAIN} of one constant mask): {said[1]}."
             )
 
 
@@ -145,11 +148,28 @@ class OverFitted(BoardCheck):
 
     def find(self, of: Measurements) -> Iterator[Finding]:
         """See :class:`BoardCheck`."""
-        said = _share(of.results, "over_fitted")
+        said = _share(of, "over_fitted")
         if said is not None:
             yield self.finding(
-                f"{said[0]} that were checked are over-fitted: what they have learned of their training patients fails "
-                f"on test patients: {said[1]}."
+                f"{said[0]} that were checked are over-fitted (what they have learned of their training patients fails "
+                f"on test patients): {said[1]}."
+            )
+
+
+class OverFittingHidden(BoardCheck):
+    """``paper`` chose checkpoints or hyper-parameters on the test folds, whose C is then no test of over-fitting."""
+
+    code = "SB714"
+    title = "Over-fitting can hardly show"
+
+    def find(self, of: Measurements) -> Iterator[Finding]:
+        """See :class:`BoardCheck`."""
+        protocol, methods = of.study.protocol, of.results.methods
+        tuned = protocol["tuning"] == "paper" and any(methods[name].entry.tunes for name in of.learning)
+        if of.learning and (tuned or protocol["selection"] == "paper"):
+            yield self.finding(
+                "Test folds chose checkpoints or hyper-parameters ('paper'), so over-fitting of the fits that were "
+                "checked can hardly show."
             )
 
 
@@ -274,14 +294,16 @@ class TurnedRound(BoardCheck):
     time or a probability of survival is.
     """
 
-    code = "SB714"
+    code = "SB715"
     severity = "warning"
     title = "Risks seem to be turned round"
 
     def find(self, of: Measurements) -> Iterator[Finding]:
         """See :class:`BoardCheck`."""
         o = of.results.outcomes
-        for method in of.measured if o is not None else ():
+        for method in of.measured:
+            if o is None or method.risk is None:
+                continue
             how = turned_round(o.time, o.event, o.fold, method.risk)
             if how:
                 yield self.finding(f"{method.entry.name}: {how}")
@@ -294,6 +316,7 @@ BOARD_CHECKS: tuple[type[BoardCheck], ...] = (
     OneSeed,
     NotLearned,
     OverFitted,
+    OverFittingHidden,
     LeftOut,
     FewEventsInFold,
     SomeUseMasks,
@@ -311,15 +334,13 @@ def board_findings(of: Measurements) -> list[Finding]:
     return [finding for check in BOARD_CHECKS for finding in check().find(of)]
 
 
-def _share(results: Results, verdict: str) -> tuple[str, str] | None:
+def _share(of: Measurements, verdict: str) -> tuple[str, str] | None:
     """Return how many fits have a verdict, and whose they are; None where none has."""
-    found = {name: verdicts(method.learning) for name, method in results.methods.items()}
-    counted: Mapping[str, Mapping[str, int]] = {name: count for name, count in found.items() if count is not None}
-    concerned = {name: count for name, count in counted.items() if count[verdict]}
+    concerned = {name: count for name, count in of.learning.items() if count[verdict]}
     if not concerned:
         return None
     number = sum(count[verdict] for count in concerned.values())
-    fits = sum(count["fits"] for count in counted.values())
+    fits = sum(count["fits"] for count in of.learning.values())
     named = ", ".join(f"{name} {count[verdict]} of {count['fits']}" for name, count in concerned.items())
     return f"{number} of {fits} fits", named
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from survbench.evaluation.curves import Curve
 from survbench.evaluation.gather import Gathered, Outcomes, read_checked
+from survbench.evaluation.learning import checked
 from survbench.evaluation.redaction import without_paths
 from survbench.evaluation.scores import calibrations
 from survbench.leaderboard.board.rows import Row
@@ -238,8 +239,7 @@ def _learning(result: Gathered) -> tuple[Mapping[str, str], ...]:
     """Return a row per fit of which it was checked whether it has learned."""
     rows = [
         {"Seed": str(run.job["seed"]), "Fold": str(run.job["fold"]), **learning_cells(found)}
-        for run, found in zip(result.runs, result.learning, strict=True)
-        if found is not None
+        for run, found in checked(result.runs)
     ]
     return filled(rows)
 

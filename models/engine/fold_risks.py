@@ -1,17 +1,18 @@
-"""The Cox loss of a whole training fold, seen through one batch."""
+"""The survival loss of a whole training fold, seen through one batch."""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from survbench.models.engine.losses import cox_loss
-from survbench.models.engine.tensors import Labelled
+from survbench.models.engine.losses import SurvivalLoss
+from survbench.models.engine.tensors import Labelled, Output
 from torch import Tensor
 
 
 class FoldRisks:
-    """Remembers the risk that a network gave each patient of the training fold last; 0 for who was in no batch yet.
+    """Remembers the risk that a network gave each patient of the training fold last; 0 for who was in no batch yet,
+    which is the risk that a network started at zero gives everybody.
 
     A batch holds few events, and a Cox loss within it compares each with the few patients beside it. With the others'
     risks remembered, an event is compared with everybody at risk, and each patient of the batch gets the derivative of
@@ -21,15 +22,18 @@ class FoldRisks:
         risk: shape (n,), on the device of the fit.
     """
 
-    def __init__(self, train: Labelled, device: torch.device) -> None:
+    def __init__(self, train: Labelled, survival: SurvivalLoss, device: torch.device) -> None:
+        self.survival = survival
         self.time, self.event = train.time.to(device), train.event.to(device)
         self.risk = torch.zeros(len(self.time), device=device)
 
     def loss(self, risk: Tensor, rows: NDArray[np.intp]) -> Tensor:
-        """Return the Cox loss of the fold times patients of the fold by patients of the batch, and remember the risks.
+        """Return the loss of the fold times patients of the fold by patients of the batch, and remember the risks.
 
-        The gradient flows through the batch alone. Were the batch drawn evenly, it would on average be the gradient of
-        the fold's loss; the factor is for that. A patient drawn twice has the mean of the two risks.
+        The gradient flows through the batch alone. Were batches drawn evenly, and no patient twice, it would on average
+        be the gradient of the fold's loss; the factor is for that. They are half events, so with a share p of events in
+        the fold an event's derivative counts about 1 / (2 p) times, a censored patient's 1 / (2 (1 - p)) times: the
+        gradient is biased unless p is 1/2. A patient drawn twice has the mean of the two risks.
 
         Args:
             risk: of the batch, shape (B,).
@@ -43,4 +47,4 @@ class FoldRisks:
         total = torch.zeros_like(self.risk).index_add(0, index, risk)
         known = torch.where(count > 0, total / count.clamp_min(1), self.risk)
         self.risk = known.detach()
-        return cox_loss(known, self.time, self.event) * (len(self.risk) / len(risk))
+        return self.survival(Output(risk=known), self.time, self.event) * (len(self.risk) / len(risk))

@@ -11,6 +11,7 @@ from survbench.models.engine.tensors import Labelled, Output
 from torch import Tensor
 
 DiceDenominator = Literal["squared", "linear"]
+SurvivalLoss = Callable[[Output, Tensor, Tensor], Tensor]
 
 EMPTY = 1e-5
 """Smallest Dice denominator: an empty mask with an empty prediction gives loss 0, not 0/0."""
@@ -82,11 +83,14 @@ class Objective:
     Attributes:
         segmentation: L_seg of (probability, mask), a mean over patients.
         survival: L_sur of (output, time, event).
+        over_fold: L_sur reads of the output the risks alone and compares patients with each other, so it can be taken
+            over the whole training fold (``risk_set: fold`` of a short budget).
         penalty: L_2 of the network's weights as they are.
     """
 
     segmentation: Callable[[Tensor, Tensor], Tensor] | None = None
-    survival: Callable[[Output, Tensor, Tensor], Tensor] | None = None
+    survival: SurvivalLoss | None = None
+    over_fold: bool = False
     penalty: Callable[[], Tensor] | None = None
 
     def terms(self, output: Output, patients: Labelled) -> dict[str, Tensor]:

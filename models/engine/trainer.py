@@ -21,7 +21,7 @@ from survbench.models.engine.checkpoint import read_checkpoint, write_checkpoint
 from survbench.models.engine.checkpoint_choice import Best, score, validate
 from survbench.models.engine.fold_risks import FoldRisks
 from survbench.models.engine.inference import apply, exact, predict
-from survbench.models.engine.losses import Objective, cox_term
+from survbench.models.engine.losses import Objective
 from survbench.models.engine.recipe import Recipe, evaluation_steps
 from survbench.models.engine.sampler import balanced_rows
 from survbench.models.engine.seeding import seeded
@@ -82,8 +82,9 @@ class Trainer:
         self.short = ctx.training.short_budget
         beta2 = ADAM_BETA2 if self.short is None else self.short.adam_beta2
         self.optimizer = torch.optim.Adam(network.parameters(), betas=(ADAM_BETA1, beta2), eps=ADAM_EPS)
-        over_fold = self.short is not None and self.short.risk_set == "fold" and objective.survival is cox_term
-        self.fold_risks = FoldRisks(train, self.device) if over_fold else None
+        over_fold = self.short is not None and self.short.risk_set == "fold" and objective.over_fold
+        survival = objective.survival if over_fold else None
+        self.fold_risks = None if survival is None else FoldRisks(train, survival, self.device)
         self.step = 0
         self.bad_gradients = 0
         _refuse_unsafe_precision(ctx, train.inputs)

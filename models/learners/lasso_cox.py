@@ -40,8 +40,8 @@ class LassoCox:
         screening: false-discovery rate (Benjamini and Hochberg) of a univariate Cox test before that; None for no test.
         rule: ``best`` takes the penalty of the highest likelihood (``lambda.min``), ``one-standard-error`` the largest
             one whose likelihood is within a standard error of it (``lambda.1se``). The latter keeps nothing in most
-            folds of tables of 70 to 270 patients (measured in docs/explanation/feature-models.md), so it is not the
-            default of any row.
+            fits of ``hn_petct``, ``nsclc_pet``, DESIGN and the phantom's deep features (measured in
+            docs/explanation/feature-models.md), so it is not the default of any row.
     """
 
     def __init__(self, *, redundancy: float = 0.7, screening: float | None = None, rule: Rule = "best") -> None:

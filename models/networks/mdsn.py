@@ -68,4 +68,4 @@ class MDSN(NetworkMethod[MDSNNetwork]):
 
     def objective(self, network: MDSNNetwork) -> Objective:  # noqa: ARG002
         """Return the Cox loss."""
-        return Objective(survival=cox_term)
+        return Objective(survival=cox_term, over_fold=True)

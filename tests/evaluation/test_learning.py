@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from survbench.evaluation.learning import learning, learning_of, verdicts
+from survbench.evaluation.learning import checked, learning, verdicts
 from survbench.runs.store import Store
 from toy_study import EVENT, TIME, figures, method
 
@@ -52,9 +52,22 @@ def test_a_risk_that_carries_over_was_learned_and_one_that_does_not_was_memorise
 
 def test_a_test_fold_that_cannot_tell_takes_no_verdict_back():
     assert of(figures(0.72), risk=np.random.default_rng(3).permutation(30).astype(float)).verdict == "learned"
-    nobody = learning(figures(0.9), TIME[:5], np.zeros(5, dtype=bool), -TIME[:5], NOTHING[:5])
-    assert nobody.c_test is None
-    assert nobody.verdict == "learned"
+
+
+def test_a_test_fold_without_a_figure_gives_no_verdict_whatever_the_training_fold_says():
+    for c in (0.9, 0.6):
+        nobody = learning(figures(c), TIME[:5], np.zeros(5, dtype=bool), -TIME[:5], NOTHING[:5])
+        assert nobody.c_test is None
+        assert nobody.verdict is None
+    alone = learning(figures(dice=0.9), TIME[:1], EVENT[:1], NOTHING[:1], np.array([0.8]))
+    assert alone.dice_test is None
+    assert alone.verdict is None
+
+
+def test_where_every_patient_has_about_the_same_mask_no_segmentation_can_be_shown_to_have_been_learned():
+    constant = {**figures(dice=0.99), "dice_constant": 0.97}
+    assert of(constant, dice=np.full(30, 0.98)).verdict is None
+    assert of({**constant, "dice_constant": 0.93}, dice=np.full(30, 0.99)).verdict == "learned"
 
 
 def test_with_few_patients_chance_alone_asks_for_more():
@@ -82,11 +95,10 @@ def test_methods_that_only_segment_are_judged_by_their_overlap():
 def test_what_was_not_measured_has_no_verdict(tmp_path):
     store = Store(tmp_path)
     entry = method(store, "some", -TIME, learning=[[figures(0.9), figures(0.6), None]])
-    found = [learning_of(store.read(key)) for key in entry.fits[0]]
-    assert found[2] is None
-    assert verdicts(found) == {"fits": 2, "learned": 1, "over_fitted": 0, "not_learned": 1}
-    assert verdicts([None]) is None
+    runs = [store.read(key) for key in entry.fits[0]]
+    assert [run.key for run, _ in checked(runs)] == ["some-0-0", "some-0-1"]
+    assert verdicts(runs) == {"fits": 2, "learned": 1, "over_fitted": 0, "not_learned": 1}
+    assert verdicts(runs[2:]) is None
     assert of(figures()).verdict is None
     other = {name: value for name, value in figures(0.9).items() if name != "c_index_chance_sd"}
     assert of({**other, "more": 1.0}, risk=-TIME).verdict is None, "a file of another version"
-    assert verdicts([of(figures())]) is None

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from survbench.evaluation.gather import gather
+from survbench.evaluation.learning import verdicts
 from survbench.leaderboard.board.build import build_board
 from survbench.leaderboard.board.checks import Measurements, board_findings
 from survbench.runs.store import Store
@@ -50,7 +51,10 @@ def test_resamples_without_a_comparable_pair_are_counted(store, monkeypatch):
 
 
 def findings(of, store):
-    return board_findings(Measurements(of, gather(of, store), excluded=0, excluded_outside=0))
+    results = gather(of, store)
+    found = {name: verdicts(method.runs) for name, method in results.methods.items()}
+    learning = {name: count for name, count in found.items() if count is not None}
+    return board_findings(Measurements(of, results, learning, excluded=0, excluded_outside=0))
 
 
 def said(of, store):
@@ -110,7 +114,7 @@ def test_the_masks_are_no_caution_where_all_methods_take_them(store):
     assert "manual tumour mask" not in said(study(masked, external=False), store)
 
 
-def test_fits_that_have_not_learned_and_over_fitted_ones_are_counted_and_named_in_one_line_each(store):
+def test_fits_not_shown_to_have_learned_and_over_fitted_ones_are_counted_and_named_in_one_line_each(store):
     lots = np.random.default_rng(0).permutation(30).astype(float)
     entries = [
         method(store, "net", GOOD, learning=[[figures(0.9), figures(0.6), figures(0.55)]]),
@@ -121,10 +125,29 @@ def test_fits_that_have_not_learned_and_over_fitted_ones_are_counted_and_named_i
     by_code = {finding.code: finding.cause for finding in findings(study(entries, external=False), store)}
     assert by_code["SB705"].startswith("3 of 8 fits that were checked were not shown to have learned")
     assert by_code["SB705"].endswith(": net 2 of 3, other 1 of 2.")
-    assert by_code["SB706"].startswith("3 of 8 fits that were checked are over-fitted")
+    assert by_code["SB706"].startswith("3 of 8 fits that were checked are over-fitted (")
     assert by_code["SB706"].endswith(": heart 3 of 3.")
 
 
 def test_fits_that_were_not_checked_are_not_spoken_of(store):
     entries = [method(store, "net", GOOD, learning=[[figures(0.9)] * 3]), method(store, "old", FAIR)]
-    assert "learned" not in said(study(entries, external=False), store)
+    assert "to have learned" not in said(study(entries, external=False), store)
+
+
+@pytest.mark.parametrize(
+    ("selection", "tuning", "warned"), [("paper", "none", 1), ("last", "paper", 1), ("last", "none", 0)]
+)
+def test_where_test_folds_chose_something_over_fitting_can_hardly_show(store, selection, tuning, warned):
+    tuned = replace(method(store, "net", GOOD, learning=[[figures(0.9)] * 3]), tunes=(("search",),))
+    made = study([tuned], external=False, selection=selection)
+    made = replace(made, protocol={**made.protocol, "tuning": tuning})
+    assert said(made, store).count("over-fitting of the fits that were checked can hardly show") == warned
+    plain = study([method(store, "plain", FAIR)], external=False, selection=selection)
+    assert "can hardly show" not in said(plain, store)
+
+
+def test_the_recipe_for_short_budgets_is_not_the_published_training_however_long(store):
+    network = method(store, "net", GOOD, description={"parameters": 5})
+    training = {"steps": 15_000, "batch_size": 8, "short_budget": {"peak_learning_rate": 0.006}}
+    text = said(study([network], external=False, training=training), store)
+    assert "trains networks for 15,000 steps, in one cycle of learning rates up to 0.006: their rows are no" in text

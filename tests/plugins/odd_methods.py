@@ -93,6 +93,20 @@ class Draws(Well):
         return self._rng.normal(size=len(cohort))
 
 
+class AnswersOnce(Well):
+    """Predicts once, and never again."""
+
+    def fit(self, train, *, validation, ctx):
+        self._asked = False
+        return self
+
+    def predict_risk(self, cohort):
+        if self._asked:
+            raise RuntimeError("this method predicts once")
+        self._asked = True
+        return super().predict_risk(cohort)
+
+
 class Raises(Well):
     def fit(self, train, *, validation, ctx):
         raise RuntimeError("this method always fails")
@@ -247,6 +261,7 @@ METHODS = (
     _info("draws", "Draws"),
     _info("draws-and-is-checked", "Draws", selects=True),
     _info("thresholds-checked", "Thresholds", gives=frozenset({"segmentation"}), selects=True),
+    _info("answers-once", "AnswersOnce", selects=True),
     _info("raises", "Raises"),
     _info("hangs", "Hangs"),
     _info("watched", "Watched"),

@@ -65,33 +65,91 @@ def curves(risk, months):
     return np.exp(-0.002 * months[None, :] ** 1.3 * np.exp(0.1 * risk)[:, None])
 
 
-def test_the_slope_of_curves_is_that_of_a_logistic_regression_with_an_offset():
-    """A discrete-time model is a logistic regression with a row per patient and interval."""
-    import statsmodels.api as sm
-
-    risk, time, event = simulated()
-    survival = curves(risk, BREAKS)
-    conditional = survival / np.hstack([np.ones((len(risk), 1)), survival[:, :-1]])
-    logit = np.log((1 - conditional) / conditional)
+def person_intervals(time, event, breaks):
+    """Return a row per patient and interval that it lives to see: whether it died in it, patient, interval."""
     rows = []
     for i, (t, e) in enumerate(zip(time, event, strict=True)):
-        for j, (low, high) in enumerate(zip([0.0, *BREAKS[:-1]], BREAKS, strict=True)):
+        for j, (low, high) in enumerate(zip([0.0, *breaks[:-1]], breaks, strict=True)):
             if e and low <= t < high:
                 rows.append((1.0, i, j))
             elif t >= (high if e else (low + high) / 2):
                 rows.append((0.0, i, j))
     died, patient, interval = (np.array(column) for column in zip(*rows, strict=True))
-    hazard = np.array([died[interval == j].mean() for j in range(len(BREAKS))])
-    open_ = ((hazard > 0) & (hazard < 1))[interval]  # in the others the hazard is certain, and stays so
-    died, patient, interval = died[open_], patient[open_], interval[open_]
-    offset = np.log(hazard / (1 - hazard), where=(hazard > 0) & (hazard < 1), out=np.zeros_like(hazard))[interval]
-    deviation = (logit - logit.mean(axis=0))[patient, interval]
-    theirs = sm.GLM(died, deviation[:, None], family=sm.families.Binomial(), offset=offset).fit(tol=1e-12)
+    share = np.array([died[interval == j].mean() if (interval == j).any() else 0.0 for j in range(len(breaks))])
+    telling = ((share > 0) & (share < 1))[interval]  # in the others the hazard is certain, and stays so
+    return died[telling], patient[telling], interval[telling]
+
+
+def logistic_regression(time, event, survival, breaks):
+    """Fit a discrete-time model as what it is, a logistic regression with an intercept per interval, by statsmodels."""
+    import statsmodels.api as sm
+
+    died, patient, interval = person_intervals(time, event, breaks)
+    conditional = survival / np.hstack([np.ones((len(survival), 1)), survival[:, :-1]])
+    logit = np.log((1 - conditional) / conditional)
+    dummies = (interval[:, None] == np.unique(interval)).astype(float)
+    columns = np.hstack([dummies, (logit - logit.mean(axis=0))[patient, interval][:, None]])
+    family = sm.families.Binomial()
+    return sm.GLM(died, columns, family=family).fit(tol=1e-12), sm.GLM(died, dummies, family=family).fit(tol=1e-12)
+
+
+def test_the_slope_of_curves_is_that_of_a_logistic_regression_with_an_intercept_per_interval():
+    risk, time, event = simulated()
+    survival = curves(risk, BREAKS)
+    theirs, without = logistic_regression(time, event, survival, BREAKS)
     found = discrete_time_best_slope(time, event, survival, BREAKS)
-    assert found.slope == pytest.approx(float(theirs.params[0]), rel=1e-4)
+    assert found.slope == pytest.approx(float(theirs.params[-1]), rel=1e-4)
     assert found.loss == pytest.approx(-theirs.llf / event.sum(), rel=1e-8)
-    flat = -(died * np.log(hazard[interval]) + (1 - died) * np.log(1 - hazard[interval])).sum() / event.sum()
-    assert found.uninformed == pytest.approx(flat, rel=1e-9)
+    assert found.uninformed == pytest.approx(-without.llf / event.sum(), rel=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_slope_of_true_hazards_is_near_one(seed):
+    rng = np.random.default_rng(seed)
+    rate = 0.02 * np.exp(rng.normal(0, 1, 400))
+    death, censored = rng.exponential(1 / rate), rng.uniform(0, 150, 400)
+    time, event = np.minimum(death, censored), death <= censored
+    truth = np.exp(-rate[:, None] * BREAKS)
+    found = discrete_time_best_slope(time, event, truth, BREAKS)
+    theirs, _ = logistic_regression(time, event, truth, BREAKS)
+    assert found.slope == pytest.approx(float(theirs.params[-1]), rel=1e-4)
+    assert found.slope == pytest.approx(1, abs=2 * float(theirs.bse[-1]))
+
+
+def test_curves_that_make_no_mistake_have_a_loss_near_nothing():
+    time = np.repeat(BREAKS[:4], 5) - 1.0
+    event = np.ones(20, dtype=bool)
+    truth = np.clip((time[:, None] >= BREAKS).astype(float), 0.01, 0.99).cumprod(axis=1)
+    found = discrete_time_best_slope(time, event, truth, BREAKS)
+    assert 0 <= found.loss < 1e-3
+    assert np.isfinite(found.slope)
+    assert found.slope > 0
+
+
+def test_without_events_nothing_is_known():
+    risk, time, event = simulated(20)
+    for found in (
+        cox_best_slope(time, np.zeros_like(event), risk),
+        discrete_time_best_slope(time, np.zeros_like(event), curves(risk, BREAKS), BREAKS),
+    ):
+        assert np.isnan([found.slope, found.loss, found.uninformed]).all()
+
+
+def test_one_risk_far_from_the_others_does_not_hold_their_slope_down():
+    risk, time, event = simulated()
+    alone = cox_best_slope(time, event, risk)
+    # the last of all, censored, with by far the lowest risk
+    time, event = np.append(time, time.max() + 1), np.append(event, False)
+    found = cox_best_slope(time, event, np.append(risk, -1e6))
+    assert found.slope == pytest.approx(alone.slope, rel=1e-3)
+    assert found.loss == pytest.approx(alone.loss, rel=1e-6)
+
+
+def test_a_score_that_most_patients_share_has_a_slope():
+    _, time, event = simulated(40)
+    score = np.zeros(40)
+    score[np.argsort(time)[:5]] = 1.0  # the quartiles are equal
+    assert cox_best_slope(time, event, score).slope > 0
 
 
 def test_curves_that_end_at_zero_and_intervals_without_events_are_no_trouble():

@@ -1,4 +1,4 @@
-"""What a fit writes of its own training fold: only where it trains step by step, and nothing else changes by it."""
+"""What a fit writes of its own training fold: only where its method declares ``selects``; it changes nothing else."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from survbench.statistics.metrics import dice
 from survbench.work.fitted import fitted_method
 from survbench.work.prepared import PreparedCohort
 
-METHODS = "volume,mdsn,cnn-survival,remembers,thresholds-checked,draws,draws-and-is-checked"
+METHODS = "volume,mdsn,cnn-survival,remembers,thresholds-checked,draws,draws-and-is-checked,answers-once"
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def runs(finished):
     return {e.name: store.read(e.fits[0][0]) for e in result.study.entries if e.fits}, store
 
 
-def test_only_methods_that_train_step_by_step_are_checked(runs):
+def test_only_methods_that_declare_it_are_checked(runs):
     found, _ = runs
     checked = {name for name, run in found.items() if run.learning() is not None}
     assert checked == {"mdsn", "cnn-survival", "remembers", "thresholds-checked", "draws-and-is-checked"}
@@ -94,6 +94,13 @@ def test_the_check_changes_no_prediction_even_of_a_method_that_remembers_how_oft
     found, _ = runs
     plain, checked = (found[n].folder / "predictions.parquet" for n in ("draws", "draws-and-is-checked"))
     assert plain.read_bytes() == checked.read_bytes()
+
+
+def test_a_check_that_fails_takes_no_good_fit_down_and_says_why_in_the_log(runs):
+    run = runs[0]["answers-once"]
+    assert run.status == "ok"
+    assert run.learning() is None
+    assert "this method predicts once" in (run.folder / "log.txt").read_text()
 
 
 def test_the_board_counts_what_the_files_say(finished):

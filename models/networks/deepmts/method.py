@@ -55,5 +55,6 @@ class DeepMTS(NetworkMethod[DeepMTSNetwork]):
         return Objective(
             segmentation=partial(dice_loss, denominator=self.dice) if network.decoder is not None else None,
             survival=cox_term if head is not None else None,
+            over_fold=True,
             penalty=(lambda: l2_penalty(head.kernels(), self.l2)) if head is not None and self.l2 else None,
         )
