@@ -63,10 +63,11 @@ def draft_card(folder: Path, table: Path) -> Draft:
     paths = [p.relative_to(folder).as_posix() for p in files]
     key = _key(list(columns.values()), paths, folder)
     rest = [c for c in columns.values() if c.name != key]
+    apart = rows_apart(columns[key], rest) if key in columns else None
+    rest = [c for c in rest if c is not apart]
     outcome = find_outcome(rest)
     end = outcome.endpoint
     centre = centre_column(rest, [c.name for c in (end.time, end.event) if c] + list(outcome.told))
-    apart = rows_apart(columns[key], [c for c in rest if c.name not in outcome.told]) if key in columns else None
     choice = _choice(key, apart) if apart else ""
     taken = {c.name for c in (end.time, end.event, centre, apart) if c} | {key}
     where = places(patterns(columns[key].cells, paths)) if paths else None

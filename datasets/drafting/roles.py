@@ -103,7 +103,7 @@ def rows_apart(key: Column, columns: Sequence[Column]) -> Column | None:
 
     Args:
         key: of the ids.
-        columns: those that may tell them apart.
+        columns: the others.
     """
     if len(set(key.cells)) == len(key.cells):
         return None
