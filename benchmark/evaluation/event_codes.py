@@ -35,8 +35,8 @@ def event_codes(column: str, cells: Sequence[str], code: str | None = None) -> C
             f"Column {column!r}: {found.reason} (there {_are(counts)}). "
             "Recode it to 0 (censored) and 1 (event), or name the code of the event with --event-code."
         )
-    there = (tuple(code for code in side if code in counts) for side in (found.observed, found.censored))
-    return Coding(*there, found.reason)
+    observed, censored = (tuple(c for c in side if c in counts) for side in (found.observed, found.censored))
+    return Coding(observed, censored, found.reason)
 
 
 def _are(counts: Counter[str]) -> str:

@@ -10,6 +10,7 @@ from survbench.datasets.drafting import words as w
 from survbench.datasets.drafting.columns import Column, both_known, same_information, same_quantity
 from survbench.datasets.drafting.events import NOUNS, Coding, Kind, coding, meaning, without_legend
 from survbench.datasets.drafting.times import (
+    NOT_KNOWN,
     Unit,
     alike,
     called_like_a_time,
@@ -35,7 +36,7 @@ class Endpoint:
     event: Column | None
     coding: Coding
     open: tuple[str, ...] = ()
-    unit: Unit = Unit(None, "")
+    unit: Unit = NOT_KNOWN
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,10 +19,10 @@ NUMBER_WORDS = (
     "nr|no|n|num|number|nummer|numero|code|codice|codigo|index|name|identifier|identifiant|identificativo|"
     "identificador|study|studie|barcode|bcr|key|kennung|kennziffer|zeichen|lfd|laufende"
 )
-ID_WORDS = (
-    rf"ids?|pid|mrn|nip|ipp|nhc|piz|ur|chart|({_PERSON})({NUMBER_WORDS}|ids?)?|({NUMBER_WORDS})ids?|hospitalid"
+ID_WORDS = rf"ids?|pid|mrn|nip|ipp|nhc|piz|ur|chart|({_PERSON})({NUMBER_WORDS}|ids?)?|({NUMBER_WORDS})ids?|hospitalid"
+_BESIDE_IDS = (
+    "clinic[oa]s?|clinique|klinisch|medical|medizinische?|hospital|internal|interne?|unique|submitter|anon\\w*"
 )
-_BESIDE_IDS = "clinic[oa]s?|clinique|klinisch|medical|medizinische?|hospital|internal|interne?|unique|submitter|anon\\w*"
 """Words that leave a name of ids one."""
 _ROWS_APART = "paramcd|param|parameter|endpoint|event name|visit|timepoint"
 CENTRE_WORDS = (

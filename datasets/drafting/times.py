@@ -79,6 +79,10 @@ class Unit:
     reason: str
 
 
+NOT_KNOWN = Unit(None, "")
+"""The unit of no time."""
+
+
 def unit_of(time: Column, columns: Sequence[Column]) -> Unit:
     """Return the unit of a column of times: one that its name or a column beside it states, or the only possible one.
 

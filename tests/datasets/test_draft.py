@@ -339,8 +339,29 @@ NUMBERS = [1000 + 17 * n for n in range(N)]
 
 @pytest.mark.parametrize(
     "name",
-    "Pat-Nr;patientnummer;N° historia;Nº historia clínica;Hospital ID;Study No;USUBJID;MRN;Fallnummer;Fallnr.;"
-    "Aktenzeichen;numéro de dossier;NIP;n. cartella;codice;dossiernummer;record_id;case;subject;Code;Nr.".split(";"),
+    [
+        "Pat-Nr",
+        "patientnummer",
+        "N° historia",
+        "Nº historia clínica",
+        "Hospital ID",
+        "Study No",
+        "USUBJID",
+        "MRN",
+        "Fallnummer",
+        "Fallnr.",
+        "Aktenzeichen",
+        "numéro de dossier",
+        "NIP",
+        "n. cartella",
+        "codice",
+        "dossiernummer",
+        "record_id",
+        "case",
+        "subject",
+        "Code",
+        "Nr.",
+    ],
 )
 def test_a_column_that_is_called_so_holds_the_ids(tmp_path, name):
     drafted = draft(tmp_path, table(age=AGES, **{name: NUMBERS}, days=DAYS, event=EVENTS))
