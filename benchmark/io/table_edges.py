@@ -69,8 +69,7 @@ def label_row(header: Sequence[str], body: Sequence[Record]) -> dict[str, str]:
     if not words:
         return {}
     start = next(n for n, name in enumerate(header) if name)
-    ids = others[header[start]]
-    if first[start] and (re.search(r"\d", first[start]) or not all(re.search(r"\d", cell) for cell in ids if cell)):
+    if not _unlike_ids(first[start], others[header[start]]):
         return {}
     return {name: first[n] for n, name in enumerate(header) if name and first[n]}
 
@@ -79,22 +78,24 @@ def groups_above(records: Sequence[Record]) -> list[tuple[str, str]]:
     """Return what stands above names of columns in merged cells, each with the first name below it; the first whose
     names are there more than once comes first. Nothing where there is one line of names.
 
-    There are two where the first line leaves cells blank in which the second has a name, the second has one in every
-    column, none of which is a number, and some columns hold numbers below.
+    There are two where cells of the first line are blank to the right of a group and have a name in the second, which
+    is unlike a patient: it holds no number, but words above numbers, and its first cell is blank or unlike an id.
 
     Args:
         records: from the first line of names on.
     """
     if len(records) < 3:
         return []
-    (_, above), (_, names), *rest = records
-    body = [cells for _, cells in rest]
-    width = max((n for cells in [above, names, *body] for n, cell in enumerate(cells, 1) if cell), default=0)
-    if len(names) < width or not all(names[:width]) or any(map(is_numeral, names[:width])):
+    width = max(len(cells) for _, cells in records)
+    above, names, *body = (cells + [""] * (width - len(cells)) for _, cells in records)
+    groups = [(above[n - 1], names[n - 1]) for n in range(1, width) if above[n - 1] and names[n] and not above[n]]
+    if not groups or any(map(is_numeral, [*above, *names])) or not _unlike_ids(names[0], [cells[0] for cells in body]):
         return []
-    merged = [n for n in range(1, width) if n >= len(above) or not above[n]]
-    numbers = any(mostly_numerals([cells[n] for cells in body if n < len(cells)]) for n in range(width))
-    if not merged or not above[0] or not numbers:
-        return []
-    groups = [(cell, names[n]) for n, cell in enumerate(above) if cell and n + 1 in merged]
-    return sorted(groups, key=lambda group: names.count(group[1]) == 1)
+    columns = [[cells[n] for cells in body] for n in range(width)]
+    words_above_numbers = any(names[n] and mostly_numerals(column) for n, column in enumerate(columns) if any(column))
+    return sorted(groups, key=lambda group: names.count(group[1]) == 1) if words_above_numbers else []
+
+
+def _unlike_ids(cell: str, ids: Sequence[str]) -> bool:
+    """Whether a cell is blank, or has no digit where all ids have one."""
+    return not cell or (not re.search(r"\d", cell) and all(re.search(r"\d", other) for other in ids if other))

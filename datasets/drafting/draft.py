@@ -129,7 +129,10 @@ def _id_notes(key: Column | None) -> list[str]:
 def _choice(key: str, apart: Column) -> str:
     """Return what has to be chosen where the rows of a patient are of several endpoints or visits."""
     counts = ", ".join(f"{code!r} ({n} rows)" for code, n in Counter(apart.known).most_common())
-    return f"patients: {key!r} stands in several rows, which {apart.name!r} tells apart. Name one of {counts} here."
+    return (
+        f"patients: {key!r} stands in several rows, which {apart.name!r} tells apart. Name one of {counts} here; "
+        f"where all rows stay, as lesions do, give each an id of its own and name {key!r} under 'group' instead."
+    )
 
 
 def _time_notes(table: Table, time: Column | None) -> list[str]:

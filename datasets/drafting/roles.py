@@ -11,17 +11,22 @@ from survbench.datasets.drafting.paths import patterns
 from survbench.io.tables import number
 
 _PERSON = (
-    "pat|patient|patients|patienten?|patientin|patienten|subject|subj|usubj|case|fall|record|sujet|paciente|paziente|paz|"
+    "pts?|pat|patient|patients|patienten?|patientin|client|klient|subject|subj|usubj|case|fall|record|sujet|paciente|paziente|paz|"
     "proband|probanden|teilnehmer|deelnemer|participant|participante|partecipante|person|individual|sample|pseudonym|"
-    "dossier|akten?|historia|expediente|cartella|kartei"
+    "dossier|akten?|historia|expediente|cartella|kartei|accession"
 )
 NUMBER_WORDS = (
     "nr|no|n|num|number|nummer|numero|code|codice|codigo|index|name|identifier|identifiant|identificativo|"
-    "identificador|study|studie|barcode|bcr|key|kennung|kennziffer|zeichen|lfd|laufende"
+    "identificador|study|studie|barcode|bcr|key|kennung|kennziffer|zeichen|ref|reference|lfd|"
+    r"laufende|\w+(nummer|kennung|kurzel|kuerzel)"
 )
-ID_WORDS = rf"ids?|pid|mrn|nip|ipp|nhc|piz|ur|chart|({_PERSON})({NUMBER_WORDS}|ids?)?|({NUMBER_WORDS})ids?|hospitalid"
+ID_WORDS = (
+    r"ids?|u?uid|guid|pid|mrn|nip|ipp|nhc|piz|ur|uhid|hn|bsn|epd|chart|hospitalid|"
+    rf"({_PERSON})({NUMBER_WORDS}|ids?)?|({NUMBER_WORDS})ids?"
+)
 _BESIDE_IDS = (
-    "clinic[oa]s?|clinique|klinisch|medical|medizinische?|hospital|internal|interne?|unique|submitter|anon\\w*"
+    r"clinic[oa]s?|clinique|klinisch|medical|medizinische?|hosp|hospital|internal|interne?|unique|submitter|anon\w*|"
+    r"pseudonymi\w+|registry|register|trial|research|screening|randomi\w+|enrol\w+|admission|file|ip|opd"
 )
 """Words that leave a name of ids one."""
 _ROWS_APART = "paramcd|param|parameter|endpoint|event name|visit|timepoint"

@@ -24,7 +24,7 @@ FOLLOW_UP = (
     "follow|followup|followed|fu|fup|surv|survival|survie|suivi|recul|delai|supervivencia|sobrevida|seguimiento|"
     "sopravvivenza|overleving|opvolging|observation|observatie|observacion|osservazione|beobachtung|uberleben|"
     "ueberleben|"
-    r"\w*(uberlebens|ueberlebens|nachbeobachtungs|beobachtungs|overlevings|opvolgings?|observations)(zeit|dauer|tijd|duur)|"
+    r"\w*(uberlebens|ueberlebens|beobachtungs|overlevings|opvolgings?|observations)(zeit|dauer|tijd|duur)?|"
     "gesamtuberleben|gesamtueberleben|nachbeobachtung"
 )
 DURATION = "time|times|t|tte|aval|duration|dauer|zeit|zeitraum|temps|duree|tiempo|duracion|tempo|durata|tijd|duur"
@@ -162,7 +162,8 @@ def without_accents(text: str) -> str:
 
 _FUSED = re.compile(
     r"(os|pfs|dfs|rfs|efs|dss|css|dmfs|mfs|lrfs|lrc|ttp|surv|survival|follow|followup|fu|progression|vital|death|dead|"
-    rf"event)(time|status|stat|event|evt|code|up|surv|survival|free|cens|censor|censored|cnsr|{'|'.join(UNITS.values())})"
+    r"event|\w*(?:uberlebens|ueberlebens|beobachtungs))"
+    rf"(time|status|stat|event|evt|code|up|surv|survival|free|cens|censor|censored|cnsr|{'|'.join(UNITS.values())})"
 )
 
 

@@ -179,6 +179,11 @@ def test_two_lines_of_names_are_refused_in_one_message(tmp_path):
         BenchError, match=r"\(lines 1 and 2\): 'Survie globale' stands above 'délai' .* 'Survie globale: délai'"
     ):
         table(tmp_path, MERGED + rows)
+    full_height = "N°;âge;OS;;PFS;\n;;mois;statut;mois;statut\n1;60;30;1;20;1\n2;61;40;0;40;0\n"
+    with pytest.raises(BenchError, match="such as 'OS: mois'"):
+        table(tmp_path, full_height)
+    patient = "id;sex;;months\nP1;m;x;pending\nP2;f;y;3\nP3;f;y;4\n"
+    assert table(tmp_path, patient).column("months") == ["pending", "3", "4"]
     units = "N°;sexe;délai;statut\n;;jours;0/1\n"
     assert table(tmp_path, units + "1;H;30;1\n2;F;40;0\n3;F;41;0\n").labels == {"délai": "jours", "statut": "0/1"}
     assert table(tmp_path, "N°;;délai\n1;H;30\n2;F;40\n3;F;41\n").columns == ("N°", "délai")
