@@ -1,34 +1,19 @@
-"""Which code of a column of events means the event: by its name and its words, or refused."""
+"""Which code of a column of events means the event: as the user says, else by its name and its words, or refused."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from survbench.datasets.drafting import words
-from survbench.datasets.drafting.events import coding, polarity
+from survbench.datasets.drafting.events import Coding, coding
 from survbench.errors import BenchError
 from survbench.io.tables import canonical
 
 SHOWN = 5
-OPTION = "Recode it to 0 (censored) and 1 (event), or name the code of the event with --event-code."
 
 
-@dataclass(frozen=True, slots=True)
-class EventCodes:
-    """Codes of the event and of the censored as the cells spell them, and how that is known."""
-
-    observed: tuple[str, ...]
-    censored: tuple[str, ...]
-    reason: str
-
-
-def event_codes(column: str, cells: Sequence[str], code: str | None = None) -> EventCodes:
-    """Return what the codes of a column mean.
-
-    0 and 1 (or words for no and yes) are read by the column's name: 1 is the event, but 0 where the name is that of
-    censoring or of being alive. Other codes are read by their words, and 1 and 2 as R's survival package has them.
+def event_codes(column: str, cells: Sequence[str], code: str | None = None) -> Coding:
+    """Return what the codes of a column mean; see :func:`~survbench.datasets.drafting.events.coding`.
 
     Args:
         column: the column's name.
@@ -43,45 +28,15 @@ def event_codes(column: str, cells: Sequence[str], code: str | None = None) -> E
         observed = tuple(cell for cell in counts if canonical(cell) == canonical(code))
         if not observed:
             raise BenchError(f"No cell of column {column!r} is {code!r} (--event-code); there {_are(counts)}.")
-        return EventCodes(observed, tuple(cell for cell in counts if cell not in observed), "as --event-code says")
-    flags = {cell: _flag(cell) for cell in counts}
-    if None not in flags.values():
-        event, reason = _by_name(column, counts)
-        return EventCodes(
-            tuple(cell for cell in counts if flags[cell] == event),
-            tuple(cell for cell in counts if flags[cell] != event),
-            reason,
-        )
+        return Coding(observed, tuple(cell for cell in counts if cell not in observed), "as --event-code says")
     found = coding(column, cells, None)
     if not found.clear:
-        raise BenchError(f"Column {column!r}: {found.reason} (there {_are(counts)}). {OPTION}")
-    return EventCodes(found.observed, found.censored, found.reason)
-
-
-def _flag(cell: str) -> str | None:
-    plain = canonical(cell)
-    if plain in {"0", "1"}:
-        return plain
-    word = " ".join(words.tokens(cell))
-    return "1" if word in words.YES else "0" if word in words.NO else None
-
-
-def _by_name(column: str, counts: Counter[str]) -> tuple[str, str]:
-    """Return the flag of the event, 1 or 0, and why."""
-    found = words.tokens(column)
-    means = polarity(column)
-    censoring = words.has(found, f"{words.CENSORING}|{words.CENSORED}")
-    if means is None and censoring:
-        if words.has(found, f"{words.EVENT}|{words.DEAD}|{words.DISEASE}"):
-            reason = "its name speaks of events and of censoring"
-            raise BenchError(f"Column {column!r}: {reason} (there {_are(counts)}). {OPTION}")
-        means = False
-    elif means is None and words.has(found, words.SURVIVAL) and words.endpoint_of(column) is None:
-        reason = "its name does not say whether 1 has survived or had the event"
-        raise BenchError(f"Column {column!r}: {reason} (there {_are(counts)}). {OPTION}")
-    if means is False:
-        return "0", f"by its name, 1 is {'censored' if censoring else 'without the event'}"
-    return "1", ""
+        raise BenchError(
+            f"Column {column!r}: {found.reason} (there {_are(counts)}). "
+            "Recode it to 0 (censored) and 1 (event), or name the code of the event with --event-code."
+        )
+    observed, censored = (tuple(c for c in side if c in counts) for side in (found.observed, found.censored))
+    return Coding(observed, censored, found.reason)
 
 
 def _are(counts: Counter[str]) -> str:

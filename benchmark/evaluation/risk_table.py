@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from survbench.datasets.drafting.events import Coding
 from survbench.errors import BenchError, UnknownNameError
-from survbench.evaluation.event_codes import EventCodes, event_codes
+from survbench.evaluation.event_codes import event_codes
 from survbench.io.tables import Table, canonical, number, read_table
 
 SHOWN = 5
@@ -36,7 +37,7 @@ class RiskTable:
     a: str
     b: str
     event_column: str
-    codes: EventCodes
+    codes: Coding
 
     @property
     def event_sentence(self) -> str:

@@ -18,6 +18,7 @@ _CERTAIN = {
     for mark, other in ((".", ","), (",", "."))
 }
 _UNDECIDED = {mark: re.compile(rf"[+-]?[1-9]\d{{0,2}}{re.escape(mark)}\d{{3}}", re.ASCII) for mark in (".", ",")}
+_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+", re.ASCII)
 _SPACED = re.compile(r"[+-]?\d{1,3}([ ']\d{3})+([.,]\d+)?", re.ASCII)
 
 
@@ -46,10 +47,15 @@ def may_be_unsettled(cells: Sequence[str]) -> bool:
     return "." in text and not any(_proves(cell, ".") for cell in cells)
 
 
+def is_numeral(cell: str) -> bool:
+    """Return whether a cell is written in digits, in whatever convention."""
+    return _NUMERAL.fullmatch(cell.translate(_TIDY)) is not None
+
+
 def mostly_numerals(cells: Sequence[str]) -> bool:
     """Return whether more than half of the cells that are not empty are written in digits, in whatever convention."""
     filled = [cell for cell in cells if cell]
-    return 2 * sum(_NUMERAL.fullmatch(c.translate(_TIDY)) is not None for c in filled) > len(filled)
+    return 2 * sum(map(is_numeral, filled)) > len(filled)
 
 
 def ambiguous(cells: Sequence[str], *, commas_elsewhere: bool) -> list[str]:
@@ -65,18 +71,23 @@ def ambiguous(cells: Sequence[str], *, commas_elsewhere: bool) -> list[str]:
     return dotted if commas_elsewhere or (whole and max(whole) < 1000) else []
 
 
-def with_decimal_points(cells: Sequence[str], *, comma: bool) -> list[str]:
+def with_decimal_points(cells: Sequence[str], *, comma: bool, thousands: bool = False) -> list[str]:
     """Return a column's cells as ``1234.5``, where its convention is certain; other cells stay what they are.
 
     Args:
         cells: a column, mostly of numerals.
         comma: whether a comma may be the decimal mark of this column where it proves nothing itself.
+        thousands: whether ``1,234`` is 1234 where all numbers beside it are whole, and below 1000 without a comma.
 
     >>> with_decimal_points(["12,5", "1.234,5"], comma=True)
     ['12.5', '1234.5']
     >>> with_decimal_points(["1,234", "147"], comma=False)
     ['1,234', '147']
+    >>> with_decimal_points(["1,234", "147"], comma=False, thousands=True)
+    ['1234', '147']
     """
+    if thousands and _in_thousands(cells):
+        return [cell.replace(",", "") for cell in cells]
     mark = decimal_mark(cells) or ("," if comma else "")
     if len(mark) > 1 or (mark == "," and not comma):
         return list(cells)
@@ -84,6 +95,16 @@ def with_decimal_points(cells: Sequence[str], *, comma: bool) -> list[str]:
     numerals = [cell for cell in tidy if _NUMERAL.fullmatch(cell)]
     spaced = any(_SPACED.fullmatch(c) for c in numerals) and not all(_SPACED.fullmatch(c) for c in numerals)
     return [_plain(new, mark, spaced=spaced) if new in numerals else old for old, new in zip(cells, tidy, strict=True)]
+
+
+def _in_thousands(cells: Sequence[str]) -> bool:
+    """Whether some numbers have commas, all before three digits, and the others, of which there are, are whole and
+    below 1000.
+    """
+    numerals = [cell for cell in cells if is_numeral(cell)]
+    plain = [cell for cell in numerals if not _THOUSANDS.fullmatch(cell)]
+    below = all(_PLAIN.fullmatch(cell) and abs(int(cell)) < 1000 for cell in plain)
+    return 0 < len(plain) < len(numerals) and below
 
 
 def _plain(cell: str, mark: str, *, spaced: bool) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from survbench.io.numerals import mostly_numerals
-from survbench.io.text_records import Record
+from survbench.io.numerals import is_numeral, mostly_numerals
+from survbench.io.text_records import Note, Record
 
 _FOOTNOTE = re.compile(
     r"[*\u2020\u2021#(]|(note|source|legend|anmerkung|quelle|nota|remarque|fonte|fuente)\b", re.IGNORECASE
@@ -16,8 +16,8 @@ _SUMMARY = re.compile(
 )
 
 
-def without_footnotes(records: Sequence[Record], width: int) -> tuple[list[Record], list[str]]:
-    """Return the records without footnotes and sums at the end of the file, and a sentence that names them.
+def without_footnotes(records: Sequence[Record], width: int) -> tuple[list[Record], list[Note]]:
+    """Return the records without footnotes and sums at the end of the file, and a note that names them.
 
     Args:
         records: below the names of columns.
@@ -30,7 +30,8 @@ def without_footnotes(records: Sequence[Record], width: int) -> tuple[list[Recor
     if not removed:
         return kept, []
     lines = ", ".join(str(line) for line, _ in reversed(removed))
-    return kept, [f"Not read as patients, but as footnotes: line {lines} ({removed[-1][1][0]!r})."]
+    what = "Lines below the patients were passed over as footnotes."
+    return kept, [Note(what, f"line {lines} ({removed[-1][1][0]!r})")]
 
 
 def _is_footnote(record: Record, others: Sequence[Record], width: int) -> bool:
@@ -41,7 +42,7 @@ def _is_footnote(record: Record, others: Sequence[Record], width: int) -> bool:
     if _SUMMARY.fullmatch(cells[0].casefold().rstrip(":")):
         return True
     alone = not any(cells[1:])
-    spaced = any(re.search(r"\s", other[0]) for _, other in others)
+    spaced = any(re.search(r"\s", other[0]) for _, other in others if any(other[1:]))
     return alone and (bool(_FOOTNOTE.match(cells[0])) or (not spaced and bool(re.search(r"\s", cells[0]))))
 
 
@@ -68,7 +69,33 @@ def label_row(header: Sequence[str], body: Sequence[Record]) -> dict[str, str]:
     if not words:
         return {}
     start = next(n for n, name in enumerate(header) if name)
-    ids = others[header[start]]
-    if first[start] and (re.search(r"\d", first[start]) or not all(re.search(r"\d", cell) for cell in ids if cell)):
+    if not _unlike_ids(first[start], others[header[start]]):
         return {}
     return {name: first[n] for n, name in enumerate(header) if name and first[n]}
+
+
+def groups_above(records: Sequence[Record]) -> list[tuple[str, str]]:
+    """Return what stands above names of columns in merged cells, each with the first name below it; the first whose
+    names are there more than once comes first. Nothing where there is one line of names.
+
+    There are two where cells of the first line are blank to the right of a group and have a name in the second, which
+    is unlike a patient: it holds no number, but words above numbers, and its first cell is blank or unlike an id.
+
+    Args:
+        records: from the first line of names on.
+    """
+    if len(records) < 3:
+        return []
+    width = max(len(cells) for _, cells in records)
+    above, names, *body = (cells + [""] * (width - len(cells)) for _, cells in records)
+    groups = [(above[n - 1], names[n - 1]) for n in range(1, width) if above[n - 1] and names[n] and not above[n]]
+    if not groups or any(map(is_numeral, [*above, *names])) or not _unlike_ids(names[0], [cells[0] for cells in body]):
+        return []
+    columns = [[cells[n] for cells in body] for n in range(width)]
+    words_above_numbers = any(names[n] and mostly_numerals(column) for n, column in enumerate(columns) if any(column))
+    return sorted(groups, key=lambda group: names.count(group[1]) == 1) if words_above_numbers else []
+
+
+def _unlike_ids(cell: str, ids: Sequence[str]) -> bool:
+    """Whether a cell is blank, or has no digit where all ids have one."""
+    return not cell or (not re.search(r"\d", cell) and all(re.search(r"\d", other) for other in ids if other))

@@ -11,8 +11,8 @@ from typing import Any
 
 from survbench.errors import BenchError
 from survbench.io.numerals import ambiguous, decimal_mark, may_be_unsettled, mostly_numerals, with_decimal_points
-from survbench.io.table_edges import label_row, without_footnotes
-from survbench.io.text_records import Record, Records, read_records
+from survbench.io.table_edges import groups_above, label_row, without_footnotes
+from survbench.io.text_records import Note, Record, Records, read_records
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 _TRUTH = {"true": "1", "yes": "1", "false": "0", "no": "0"}
@@ -34,13 +34,13 @@ class Table:
         columns: names of the columns.
         rows: the records below them.
         labels: units or descriptions by column, where a second line of names holds them.
-        notes: what reading the file took for granted, a sentence each.
+        notes: what reading the file took for granted.
     """
 
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
     labels: Mapping[str, str] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
 
     def column(self, name: str) -> list[str]:
         """Return the cells of a column."""
@@ -51,12 +51,12 @@ def read_table(path: Path) -> Table:
     """Read a comma-, semicolon- or tab-separated file, which may be gzipped, or a Parquet file.
 
     Text is UTF-8, UTF-16 or cp1252. Decimal commas in a table of semicolons or tabs and separators of thousands are
-    read where the column proves what they mean; other cells stay as they are, and are no numbers. Footnotes below the
-    patients and a second line of names are not among the rows.
+    read where the column proves what they mean; other cells stay as they are, and are no numbers. A title above the
+    names of columns, footnotes below the patients and a line of units below the names are not among the rows.
 
     Raises:
-        BenchError: no such file, not such a table, two columns of one name, records with too few or too many cells, or
-            a column in which 1.234 may mean 1234.
+        BenchError: no such file, not such a table, two columns of one name, two lines of names, records with too few
+            or too many cells, or a column in which 1.234 may mean 1234.
     """
     kind = Path(path.name.lower().removesuffix(".gz")).suffix
     if kind not in {".csv", ".tsv", ".txt"} and path.suffix.lower() != ".parquet":
@@ -94,6 +94,7 @@ def _table(path: Path, found: Records) -> Table:
     if len(records) < 2:  # names and a patient
         raise BenchError(f"{path} holds no patients: it needs a line of column names and a line per patient.")
     _, header = records[0]
+    _refuse_two_lines_of_names(path, records)
     names = [name for name in header if name]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -104,12 +105,23 @@ def _table(path: Path, found: Records) -> Table:
     labels = label_row(header, body)
     if labels:
         line = body.pop(0)[0]
-        notes.append(f"Line {line} was read as units or descriptions of the columns, not as a patient.")
+        notes.append(Note("A line was read as units or descriptions of the columns, not as a patient.", f"line {line}"))
     nameless = [n for n, name in enumerate(header) if not name and any(cells[n] for _, cells in body)]
     if nameless:
-        notes.append(f"Column {', '.join(str(n + 1) for n in nameless)} has no name and was left out.")
+        notes.append(Note("A column without a name was left out.", ", ".join(f"column {n + 1}" for n in nameless)))
     rows = [Row(line, {name: cell for name, cell in zip(header, cells, strict=False) if name}) for line, cells in body]
     return Table(tuple(names), tuple(rows), labels, (*found.notes, *notes))
+
+
+def _refuse_two_lines_of_names(path: Path, records: list[Record]) -> None:
+    """Refuse names whose first line has merged cells, since it is not certain how far each of them reaches."""
+    groups = groups_above(records)
+    if groups:
+        group, name = groups[0]
+        raise BenchError(
+            f"{path} has two lines of column names (lines {records[0][0]} and {records[1][0]}): {group!r} stands above "
+            f"{name!r} in merged cells. Write them in one line, each name once, such as {f'{group}: {name}'!r}."
+        )
 
 
 def _refuse_ragged(path: Path, header: list[str], body: list[Record]) -> None:
@@ -135,14 +147,15 @@ def _with_numbers(path: Path, table: Table, separator: str) -> Table:
             f"{path} has cells that may be thousands or decimals ({shown}). Export the table without separators of "
             "thousands (1234), and with all decimals (1.2340)."
         )
-    changed = {n: new for n, cells in numeric.items() if (new := with_decimal_points(cells, comma=commas)) != cells}
+    settled = {n: with_decimal_points(cells, comma=commas, thousands=separator == ",") for n, cells in numeric.items()}
+    changed = {n: cells for n, cells in settled.items() if cells != numeric[n]}
     if not changed:
         return table
     rows = [
         Row(row.line, {**row.cells, **{name: cells[n] for name, cells in changed.items()}})
         for n, row in enumerate(table.rows)
     ]
-    note = f"Decimal commas or separators of thousands were read as numbers in {', '.join(changed)}."
+    note = Note("Decimal commas or separators of thousands were read as numbers.", ", ".join(changed))
     return Table(table.columns, tuple(rows), table.labels, (*table.notes, note))
 
 

@@ -12,13 +12,27 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from survbench.errors import BenchError
+from survbench.io.numerals import is_numeral
 
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
 _WESTERN = frozenset("äöüÄÖÜßéèêëÉÈÊËàâáåæãÀÂÁÅÆÃçÇîïìíÎÏÌÍñÑôòóøõœÔÒÓØÕŒùûúÙÛÚÿ€°µ²³±·–—‘’“”„…«»¿¡½¼×§ºª\xa0")
 """What cp1252 makes of the bytes that Western European exports hold; other letters speak for another encoding."""
 _SPACES = str.maketrans(dict.fromkeys("\xa0\u202f\u2007\u2009", " ") | dict.fromkeys("\ufeff\u200b"))
+_LOOKED_AT = 6
+"""Lines at the start of a file that a title and the names of columns take at most."""
 Record = tuple[int, list[str]]
 """The line on which a record ends, and its cells without outer white space."""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What reading a file took for granted: a sentence that holds no cell, and where in the file."""
+
+    what: str
+    where: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.what.rstrip('.')}: {self.where}." if self.where else self.what
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,31 +41,34 @@ class Records:
 
     records: list[Record]
     separator: str
-    notes: tuple[str, ...]
+    notes: tuple[Note, ...]
 
 
 def read_records(path: Path) -> Records:
     """Read a comma-, semicolon- or tab-separated file in UTF-8, UTF-16 or cp1252, which may be gzipped.
 
-    A spreadsheet's line ``sep=;`` and lines of comments (``#``) before the names of columns are passed over.
+    A spreadsheet's line ``sep=;``, lines of comments (``#``) and a title before the names of columns are passed over.
 
     Raises:
-        BenchError: another encoding, a damaged file, or a title above the names of columns.
+        BenchError: another encoding, a damaged file, or a line of one cell above the names that may be no title.
     """
     text, notes = _decoded(path, _content(path))
     lines = io.StringIO(text, newline="").readlines()
     named = _SEPARATOR_LINE.fullmatch(lines[0]) if lines else None
     skipped = 1 if named else _comment_lines(lines)
     lines = lines[skipped:]
-    separator = named[1] if named else _separator(next((line for line in lines if line.strip()), ""))
+    separator = named[1] if named else _separator([line for line in lines if line.strip()][:_LOOKED_AT])
     reader = csv.reader(lines, delimiter=separator, strict=True)
     try:
         records = [(skipped + reader.line_num, [c.translate(_SPACES).strip() for c in record]) for record in reader]
     except csv.Error as error:
         raise BenchError(f"{path} is not a table: {error}. Save it again as CSV in UTF-8.") from error
     records = [record for record in records if any(record[1])]
-    _refuse_title(path, records, lines)
-    return Records(records, separator, notes)
+    titles = _titles(path, records)
+    if titles:
+        shown = "; ".join(f"{line} ({next(filter(None, cells))!r})" for line, cells in records[:titles])
+        notes = (*notes, Note("Lines above the names of columns were passed over as a title.", f"line {shown}"))
+    return Records(records[titles:], separator, notes)
 
 
 def _content(path: Path) -> bytes:
@@ -61,7 +78,7 @@ def _content(path: Path) -> bytes:
         raise BenchError(f"{path} is damaged: {error}. Copy it again.") from error
 
 
-def _decoded(path: Path, content: bytes) -> tuple[str, tuple[str, ...]]:
+def _decoded(path: Path, content: bytes) -> tuple[str, tuple[Note, ...]]:
     """Return the text, and a note where it is not UTF-8."""
     encoding = _utf16(content) or "utf-8-sig"
     try:
@@ -73,7 +90,7 @@ def _decoded(path: Path, content: bytes) -> tuple[str, tuple[str, ...]]:
                 f"{path} is not UTF-8 text ({error.reason}), nor UTF-16 or Western European (cp1252). "
                 "Save it as CSV in UTF-8."
             ) from error
-        return western, ("The file is not UTF-8; it was read as Western European text (cp1252).",)
+        return western, (Note("The file is not UTF-8; it was read as Western European text (cp1252)."),)
 
 
 def _utf16(content: bytes) -> str | None:
@@ -86,8 +103,16 @@ def _utf16(content: bytes) -> str | None:
     return "utf-16-le" if odd > even else "utf-16-be"
 
 
-def _separator(header: str) -> str:
-    return max(",;\t", key=re.sub(r'"[^"]*"', "", header).count)
+def _separator(lines: list[str]) -> str:
+    """Return the mark between cells: that of the first line, unless it is a title and the lines below have another."""
+    counts = [{mark: re.sub(r'"[^"]*"', "", line).count(mark) for mark in ",;\t"} for line in lines] or [{",": 0}]
+    first, *others = counts
+    best = max(first, key=first.__getitem__)
+    if not others or min(count[best] for count in others):
+        return best
+    below = {mark: min(count[mark] for count in others) for mark in first}
+    other = max(below, key=below.__getitem__)
+    return other if below[other] else best
 
 
 def _comment_lines(lines: list[str]) -> int:
@@ -95,20 +120,28 @@ def _comment_lines(lines: list[str]) -> int:
     count = next((n for n, line in enumerate(lines) if not line.startswith("#")), 0)
     if not count:
         return 0
-    names = lines[count].split(_separator(lines[count]))
+    names = lines[count].split(_separator(lines[count : count + 1]))
     return 0 if any(re.fullmatch(r'[\s"\d.,+-]*\d[\s"]*', name) for name in names) else count
 
 
-def _refuse_title(path: Path, records: list[Record], lines: list[str]) -> None:
-    """Refuse a first line that holds one cell above lines of several, as a report's title does."""
-    if len(records) < 3:
-        return
-    filled = [sum(map(bool, cells)) for _, cells in records[:3]]
-    by_separator = max(min(line.count(mark) for line in lines[1:4]) for mark in ",;\t")
-    if filled[0] == 1 and (min(filled[1:]) > 1 or (by_separator and filled == [1, 1, 1])):
-        line, cells = records[0]
-        title = next(c for c in cells if c)
-        raise BenchError(
-            f"Line {line} of {path} holds {title!r} alone, above lines of several cells. Remove the lines above the "
-            "names of columns."
-        )
+def _titles(path: Path, records: list[Record]) -> int:
+    """Return how many records at the start hold a title: one cell alone, above names of columns as wide as the rows.
+
+    Raises:
+        BenchError: one cell stands alone above lines of several cells of which the first may not be one of names.
+    """
+    filled = [sum(map(bool, cells)) for _, cells in records[: _LOOKED_AT + 1]]
+    count = next((n for n, cells in enumerate(filled) if cells > 1), 0)
+    if not count:
+        return 0
+    names = [cell for cell in records[count][1] if cell]
+    below = [cells for _, cells in records[count + 1 :]]
+    widest = max((n for cells in below for n, cell in enumerate(cells, 1) if cell), default=0)
+    certain = below and not any(is_numeral(name) for name in names) and widest <= len(names) and len(names) > 2
+    if certain and all(cells[0] for _, cells in records[:count]):
+        return count
+    line, cells = records[0]
+    raise BenchError(
+        f"Line {line} of {path} holds {next(filter(None, cells))!r} alone, above lines of several cells. Remove the "
+        "lines above the names of columns."
+    )

@@ -99,6 +99,19 @@ class IdsDoNotJoin(Check):
     remedy = "Write the ids on one side as on the other."
 
 
+class ReadOtherwise(Check):
+    """Reading a table took something for granted: its encoding, decimal commas, lines that are no patients.
+
+    That is done only where it is certain; look whether it is so. docs/reference/cohort-card.md says what is read how.
+    """
+
+    code = "SB112"
+    severity = "note"
+    part = "table"
+    title = "A table was not read as it stands"
+    remedy = "Save the table as CSV in UTF-8, with one line of names, a line per patient and decimal points."
+
+
 class RowsOfNobody(Check):
     """The table of features has rows of ids that the table of patients does not have."""
 

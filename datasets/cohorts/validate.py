@@ -13,7 +13,7 @@ from survbench.datasets.checks.catalogue import cohort_checks, input_checks, ref
 from survbench.datasets.checks.evidence import Evidence
 from survbench.datasets.checks.facts import PatientFacts
 from survbench.datasets.checks.predictors import few
-from survbench.datasets.checks.table import FilesOfNobody, RowsOfNobody
+from survbench.datasets.checks.table import FilesOfNobody, ReadOtherwise, RowsOfNobody
 from survbench.datasets.cohorts.measure import measure, read_volumes
 from survbench.datasets.cohorts.named import PHANTOMS, load_source, locate
 from survbench.datasets.readers.feature_table import feature_source
@@ -22,7 +22,7 @@ from survbench.datasets.readers.joining import join
 from survbench.datasets.readers.paths import patient_files
 from survbench.datasets.readers.patients import numbered
 from survbench.findings import Check, Finding
-from survbench.io.tables import read_table
+from survbench.io.tables import Table, read_table
 from survbench.plan.profile import load_profile
 
 
@@ -114,9 +114,16 @@ def findings_of(source: SourceCohort, facts: Mapping[str, PatientFacts]) -> list
     if len(cohort):
         evidence = Evidence(card, cohort, source.table, folder, facts)
         found += [f for check in cohort_checks() for f in check().find(evidence)]
+    if source.table is not None:
+        found += _of_reading(source.table, card.table)
     if folder is not None:
         found += [*_of_feature_rows(card, folder, cohort), *_of_files(card, folder)]
     return found
+
+
+def _of_reading(table: Table, file: str) -> Iterator[Finding]:
+    for note in table.notes:
+        yield ReadOtherwise.finding(f"{file}: {note.what}", detail=note.where)
 
 
 def _of_feature_rows(card: CohortCard, folder: Path, cohort: Cohort) -> Iterator[Finding]:
@@ -124,6 +131,8 @@ def _of_feature_rows(card: CohortCard, folder: Path, cohort: Cohort) -> Iterator
         return
     own = numbered(card, read_table(folder / card.table))
     table, file, key = feature_source(card, card.features, own, folder)
+    if file != card.table:
+        yield from _of_reading(table, file)
     joined = set(join(own.column(card.id), table.column(key)).of.values())
     extra = [name for name in table.column(key) if name not in joined]
     if extra:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +14,7 @@ from survbench.datasets.drafting.columns import Column, columns_of
 from survbench.datasets.drafting.images import image_lines
 from survbench.datasets.drafting.outcome import Endpoint, Outcome, find_outcome
 from survbench.datasets.drafting.paths import near_ids, patterns, places
-from survbench.datasets.drafting.roles import Roles, centre_column, id_column, roles
-from survbench.datasets.drafting.times import unit_of
+from survbench.datasets.drafting.roles import Roles, centre_column, id_column, roles, rows_apart
 from survbench.datasets.drafting.words import without_accents
 from survbench.errors import BenchError
 from survbench.io.tables import Table, number, read_table
@@ -64,13 +63,23 @@ def draft_card(folder: Path, table: Path) -> Draft:
     paths = [p.relative_to(folder).as_posix() for p in files]
     key = _key(list(columns.values()), paths, folder)
     rest = [c for c in columns.values() if c.name != key]
+    apart = rows_apart(columns[key], rest) if key in columns else None
+    rest = [c for c in rest if c is not apart]
     outcome = find_outcome(rest)
     end = outcome.endpoint
     centre = centre_column(rest, [c.name for c in (end.time, end.event) if c] + list(outcome.told))
-    taken = {c.name for c in (end.time, end.event, centre) if c} | {key}
+    choice = _choice(key, apart) if apart else ""
+    taken = {c.name for c in (end.time, end.event, centre, apart) if c} | {key}
     where = places(patterns(columns[key].cells, paths)) if paths else None
     found = roles(list(columns.values()), outcome.told, taken, images=bool(where and where.channels))
-    notes = (*content.notes, *_id_notes(columns.get(key)), *_time_notes(content, end.time), *_sentinel_notes(found))
+    images = image_lines(where, folder, len(content.rows))
+    notes = (
+        *map(str, content.notes),
+        *images.notes,
+        *([] if apart else _id_notes(columns.get(key))),
+        *_time_notes(content, end.time),
+        *_sentinel_notes(found),
+    )
     lines = [
         "# Drafted by 'bench cohort init'. Fill in what is TODO, look at what is GUESS, then run 'bench cohort check'.",
         f"name: {_name(folder)}",
@@ -78,9 +87,10 @@ def draft_card(folder: Path, table: Path) -> Draft:
         f"table: {quoted(relative.as_posix())}",
         f"id: {quoted(key)}" + ("  # GUESS: no column looks like one of ids" if key == ROW_NUMBER else ""),
         *([f"centre: {quoted(centre.name)}  # GUESS"] if centre else []),
+        *([f"patients: {{where: {{{quoted(apart.name)}: [{TODO}]}}}}  # TODO: {choice}"] if apart else []),
         _endpoint_line(end),
         *_missing_lines([*found.clinical, *found.features, *(c for c in (end.time, end.event) if c)], end),
-        *image_lines(where, folder, len(content.rows)),
+        *images.lines,
         *_feature_lines(content, found, key),
         *_clinical_lines(found),
         "licence: unknown  # who may use the data",
@@ -89,7 +99,8 @@ def draft_card(folder: Path, table: Path) -> Draft:
     ]
     left_out = _by_reason(found.left_out)
     lines += [*_left_out_lines(left_out, outcome), ""]
-    return Draft("\n".join(lines), end.open, left_out, notes)
+    todo = (*end.open, *([choice] if choice else []), *images.open)
+    return Draft("\n".join(lines), todo, left_out, notes)
 
 
 def _key(columns: Sequence[Column], paths: Sequence[str], folder: Path) -> str:
@@ -108,8 +119,19 @@ def _id_notes(key: Column | None) -> list[str]:
         return []
     twice = sorted({cell for cell in key.cells if cell and key.cells.count(cell) > 1})
     some = ", ".join(twice[:SHOWN])
+    remedy = (
+        "Keep one row per patient; where rows are lesions or sides of a patient, give each an id of its own and name "
+        "this column under 'group'."
+    )
+    return [f"{len(twice)} ids of {key.name!r} stand in several rows ({some}). {remedy}"] if twice else []
+
+
+def _choice(key: str, apart: Column) -> str:
+    """Return what has to be chosen where the rows of a patient are of several endpoints or visits."""
+    counts = ", ".join(f"{code!r} ({n} rows)" for code, n in Counter(apart.known).most_common())
     return (
-        [f"{len(twice)} ids of {key.name!r} stand in several rows ({some}). Keep one row per patient."] if twice else []
+        f"patients: {key!r} stands in several rows, which {apart.name!r} tells apart. Name one of {counts} here; "
+        f"where all rows stay, as lesions do, give each an id of its own and name {key!r} under 'group' instead."
     )
 
 
@@ -134,12 +156,11 @@ def _sentinel_notes(found: Roles) -> list[str]:
 
 
 def _endpoint_text(end: Endpoint) -> str:
-    unit = unit_of(end.time).name if end.time else TODO
     names = (
         f"time: {quoted(end.time.name) if end.time else TODO}, event: {quoted(end.event.name) if end.event else TODO}"
     )
     observed, censored = (flow(end.coding.observed), flow(end.coding.censored)) if end.coding.clear else (TODO, TODO)
-    return f"{{name: {end.name}, {names}, unit: {unit}, observed: {observed}, censored: {censored}}}"
+    return f"{{name: {end.name}, {names}, unit: {end.unit.name or TODO}, observed: {observed}, censored: {censored}}}"
 
 
 def _endpoint_line(end: Endpoint) -> str:
@@ -147,8 +168,7 @@ def _endpoint_line(end: Endpoint) -> str:
     if end.event and end.coding.clear:
         events = sum(cell in end.coding.observed for cell in end.event.known)
         remarks.append(f"{events} of {len(end.event.cells)} had the event: {end.coding.reason}")
-    doubt = unit_of(end.time).doubt if end.time else ""
-    remarks += [f"GUESS: unit; {doubt}"] if doubt else []
+    remarks += [f"unit: {end.unit.reason}"] if end.unit.name and end.unit.reason else []
     return f"endpoint: {_endpoint_text(end)}  # {'; '.join(remarks)}"
 
 

@@ -18,6 +18,8 @@ _WINDOW = 5
 _PREFIX = re.compile(r"\s*(\d+)\s*[:=.)\-\u2013]+\s*(?=\D)")
 _SUFFIX = re.compile(r"\s*[(\[]\s*\d+\s*[)\]]\s*$")
 _DEFINITION = re.compile(r"(\d+)\s*[=:]\s*([^\d,;/|()\[\]]+)|\b([^\W\d]+)\s*=\s*(\d+)")
+_LISTED = re.compile(r"\s*(\d+)\s+([^\d,;/|()\[\]]+)")
+_BRACKETS = re.compile(r"\(([^()]*)\)|\[([^\[\]]*)\]")
 NOUNS = "disease|krankheit|tumou?rs?|tumore|cancer|krebs|maladie|enfermedad|malattia|ziekte|kanker"
 
 WHAT: dict[Kind, str] = {
@@ -77,13 +79,11 @@ def coding(name: str, cells: Sequence[str], kind: Kind | None) -> Coding:
     meanings = {code: _letter(name, texts, kind).get(code) or meaning(text) for code, text in texts.items()}
     if any(m.known for m in meanings.values()):
         return _by_words(codes, meanings, kind)
-    flags = {_flag(texts[code]) or canonical(code): code for code in codes}
-    if set(flags) == {"0", "1"} or set(by_code) in ({"0"}, {"1"}):
-        return _by_name(name, {"0": "0", "1": "1"} | flags)
-    if set(by_code) == {"1", "2"} and _is_plain_status(name):
-        return Coding(
-            (by_code["2"],), (by_code["1"],), "1 and 2 as R's survival package codes them, where 2 is the event"
-        )
+    flags = {code: _flag(texts[code]) or canonical(code) for code in codes}
+    if set(flags.values()) <= {"0", "1"}:
+        return _by_name(name, flags)
+    if set(by_code) == {"1", "2"}:
+        return _unclear(codes, "1 and 2 stand without a legend (R's survival package has 2 as the event, others 1)")
     if "0" in by_code and len(codes) > 2 and all(c.isdigit() for c in by_code) and _counts_censored(name):
         others = tuple(sorted(c for c in codes if c != by_code["0"]))
         return Coding((by_code["0"],), others, "0 is the event in a column of censoring, other codes are reasons of it")
@@ -128,17 +128,18 @@ def _verdict(m: Meaning, kind: Kind) -> bool | None:
 
 
 def _by_name(name: str, flags: Mapping[str, str]) -> Coding:
-    yes, no = flags["1"], flags["0"]
+    """Read codes that say yes (flag 1) and no (0) by what the column's name asks; one of both need not occur."""
+    yes, no = (tuple(sorted(c for c in flags if flags[c] == flag)) or (flag,) for flag in ("1", "0"))
     marks = polarity(name)
-    if marks is None and w.has(w.tokens(name), w.CENSORING):
-        return _unclear(
-            [yes, no], f"in a column of censoring, {yes} is the event in some tables, the censored in others"
-        )
-    if marks is None:
-        return _unclear([yes, no], f"the name does not say what {yes} means")
-    if marks:
-        return Coding((yes,), (no,), f"{yes} is the event")
-    return Coding((no,), (yes,), f"{no} is the event: by the column's name, {yes} is censored or free of the event")
+    if marks is not None:
+        if marks:
+            return Coding(yes, no, "by the column's name")
+        means = "censored" if w.has(w.tokens(name), w.CENSORED) else "free of the event"
+        return Coding(no, yes, f"{_listed(no)} is the event: by the column's name, {_listed(yes)} is {means}")
+    reason = f"the name does not say what {_listed(yes)} means"
+    if w.has(w.tokens(name), w.CENSORING):
+        reason = f"in a column of censoring, {_listed(yes)} is the event in some tables, the censored in others"
+    return Coding((), (), reason, (yes, no))
 
 
 def polarity(name: str) -> bool | None:
@@ -173,23 +174,27 @@ def polarity(name: str) -> bool | None:
     return True if found and not plain and not spelled else None
 
 
-def _is_plain_status(name: str) -> bool:
-    """Whether a column is called status or event, of whatever endpoint, and nothing that 1 and 2 could answer."""
-    found = [x for x in w.tokens(name) if not x.isdigit()]
-    allowed = f"{w.STATUS}|{w.VITAL}|{w.EVENT}|{w.CENSORING}|{w.SURVIVAL}|{w.FILLERS}"
-    said = w.has(found, f"{w.STATUS}|{w.VITAL}|{w.EVENT}|{w.CENSORING}") or w.endpoint_of(name) is not None
-    return said and all(w.is_word(x, allowed) or w.endpoint_of(x) is not None for x in found)
-
-
 def _counts_censored(name: str) -> bool:
     found = w.tokens(name)
     return w.has(found, f"{w.CENSORED}|{w.CENSORING}") and not w.has(found, f"{w.EVENT}|{w.STATUS}")
 
 
 def _definitions(name: str) -> dict[str, str]:
-    """Return what a name says of its codes, as ``status (1=dead, 0=alive)`` does."""
+    """Return what a name says of its codes, as ``status (1=dead, 0=alive)`` and ``status (0 alive, 1 dead)`` do."""
     pairs = [(a or d, (b or c).strip()) for a, b, c, d in _DEFINITION.findall(name)]
+    if not pairs:
+        lists = [[_LISTED.fullmatch(part) for part in re.split("[,;/|]", a or b)] for a, b in _BRACKETS.findall(name)]
+        pairs = [(found[1], found[2].strip()) for parts in lists if all(parts) for found in parts if found]
     return {canonical(code): text for code, text in pairs} if len(pairs) > 1 else {}
+
+
+def without_legend(name: str) -> str:
+    """Return a name without what it says of its codes in brackets, as ``died (Y/N)`` does."""
+
+    def only_codes(text: str) -> bool:
+        return all(x.isdigit() or x in w.YES | w.NO for x in w.tokens(text))
+
+    return _BRACKETS.sub(lambda m: " " if _definitions(m[0]) or only_codes(m[0]) else m[0], name)
 
 
 def _without_number(code: str) -> str:

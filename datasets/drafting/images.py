@@ -4,34 +4,43 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from survbench.datasets.cards.card import TODO
 from survbench.datasets.drafting.paths import Pattern, Places
 from survbench.datasets.readers.errors import ImageError
-from survbench.datasets.readers.nifti import read_header, read_image
+from survbench.datasets.readers.nifti import Header, read_header, read_image
 
 LOOKED_AT = 5
-"""Masks of which the labels are read."""
+"""Files of one kind that are opened at most."""
 MAX_LABELS = 20
 """A file of more values is an image, not a mask."""
+_REFERENCE = "reference: image-centre"
 
 
-def image_lines(where: Places | None, folder: Path, patients: int) -> list[str]:
-    """Return the lines of a card for the images that lie in a folder.
+@dataclass(frozen=True, slots=True)
+class ImageLines:
+    """Lines of a card; files that could not be read, a sentence each; and what has to be filled in, likewise."""
+
+    lines: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    open: tuple[str, ...] = ()
+
+
+def image_lines(where: Places | None, folder: Path, patients: int) -> ImageLines:
+    """Return the lines of a card for the images that lie in a folder, and what was met on the way.
 
     Args:
         where: what was found, or None for a folder without images.
         folder: of the cohort.
         patients: rows of the table.
-
-    Raises:
-        BenchError: the header of an image is damaged.
     """
     if where is None or not where.channels:
         lines = ["# No images were recognised; methods that need them are skipped. Declare them as", "# images:",
                  '#   pet: {modality: PET, file: "images/{id}_PET.nii.gz"}']  # fmt: skip
-        return [*lines, *_other_lines(where.others if where else (), patients)]
+        return ImageLines((*lines, *_other_lines(where.others if where else (), patients)))
     lines = ["images:"]
     for name, modality, pattern in where.channels:
         lines.append(f'  {name}: {{modality: {modality}, file: "{pattern.text}"}}{_count(pattern, patients)}')
@@ -43,14 +52,34 @@ def image_lines(where: Places | None, folder: Path, patients: int) -> list[str]:
     else:
         lines.append("# mask: no file looks like a tumour mask")
     lines += _other_lines(where.others, patients)
-    headers = [read_header(folder / next(iter(p.files.values()))) for _, _, p in where.channels]
+    headers, damaged = _headers(where, folder)
+    box = _box(headers)
+    if box is None:
+        todo = "field_of_view_mm: no image could be read. Name three sides in mm, such as [160, 160, 160]."
+        return ImageLines((*lines, f"field_of_view_mm: {TODO}  # TODO: {todo}", _REFERENCE), damaged, (todo,))
+    guess = "# GUESS: the extent of one patient's images; one box for all"
+    return ImageLines((*lines, f"field_of_view_mm: [{box}]  {guess}", _REFERENCE), damaged)
+
+
+def _headers(where: Places, folder: Path) -> tuple[list[Header], tuple[str, ...]]:
+    """Return the header of one file of each channel that has a readable one, and the damaged files before it."""
+    headers, damaged = [], list[str]()
+    for _, _, pattern in where.channels:
+        for path in list(pattern.files.values())[:LOOKED_AT]:
+            try:
+                headers.append(read_header(folder / path))
+                break
+            except ImageError as error:
+                damaged.append(f"{path} cannot be read: {error}")
+    return headers, tuple(damaged)
+
+
+def _box(headers: Sequence[Header]) -> str | None:
+    if not headers:
+        return None
     extents = [np.abs(h.affine[:3, :3] @ np.array(h.shape)) for h in headers]
     x, y, z = (float(np.round(v)) for v in np.min(extents, axis=0))
-    return [
-        *lines,
-        f"field_of_view_mm: [{x:g}, {y:g}, {z:g}]  # GUESS: the extent of one patient's images; one box for all",
-        "reference: image-centre",
-    ]
+    return f"{x:g}, {y:g}, {z:g}"
 
 
 def _count(pattern: Pattern, patients: int) -> str:

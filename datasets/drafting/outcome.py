@@ -8,14 +8,19 @@ from dataclasses import dataclass, field, replace
 
 from survbench.datasets.drafting import words as w
 from survbench.datasets.drafting.columns import Column, both_known, same_information, same_quantity
-from survbench.datasets.drafting.events import NOUNS, Coding, Kind, coding, meaning
+from survbench.datasets.drafting.events import NOUNS, Coding, Kind, coding, meaning, without_legend
 from survbench.datasets.drafting.times import (
+    NOT_KNOWN,
+    Unit,
     alike,
     called_like_a_time,
     completing,
     date_pair,
+    in_calendar_years,
     of_a_part,
+    parts_of_one,
     time_strength,
+    unit_of,
 )
 
 MAX_CODES = 8
@@ -31,6 +36,7 @@ class Endpoint:
     event: Column | None
     coding: Coding
     open: tuple[str, ...] = ()
+    unit: Unit = NOT_KNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +72,8 @@ def find_outcome(columns: Sequence[Column]) -> Outcome:
                 complete.setdefault(found.name, found)
     taken = _without_contradiction(_first(columns, complete) or _rest(columns, times, events), events)
     told = {c.name: why for c in columns if (why := _tells(c, times, events, taken))}
-    others = tuple(e for e in complete.values() if e.name != taken.name)
+    others = tuple(_with_unit(e, columns) for e in complete.values() if e.name != taken.name)
+    taken = _with_unit(taken, columns)
     return Outcome(taken, others, told)
 
 
@@ -95,6 +102,14 @@ def _without_contradiction(end: Endpoint, events: Sequence[Column]) -> Endpoint:
             doubt = f"observed, censored: {either} had the event; {reason}."
             return replace(end, coding=Coding((), (), reason), open=(*end.open, doubt))
     return end
+
+
+def _with_unit(end: Endpoint, columns: Sequence[Column]) -> Endpoint:
+    if end.time is None:
+        return end
+    unit = unit_of(end.time, columns)
+    doubts = () if unit.name else (f"unit: {unit.reason}.",)
+    return replace(end, unit=unit, open=(*end.open, *doubts))
 
 
 def _rest(columns: Sequence[Column], times: Sequence[Column], events: Sequence[Column]) -> Endpoint:
@@ -130,6 +145,9 @@ def _one_time(
     best = [c for c in with_event if fits[c.name] == max(fits[x.name] for x in with_event)]
     if best and (len(best) == 1 or alike(best)):
         return best[0], []
+    if parts_of_one(best):
+        parts = _and(best)
+        return None, [f"time: {parts} are parts of one duration. Make one column of their sum and name it here."]
     if best:
         return None, [f"time: {_or(best)} may be the time of the endpoint. Name one here."]
     if times:
@@ -144,7 +162,7 @@ def _no_time(columns: Sequence[Column], events: Sequence[Column]) -> str:
         return f"time: no column is a duration. {between} hold dates: make a column of the days from one to the other."
     if dates:
         return f"time: no column is a duration. {_and(dates)} hold dates, of which one can be made."
-    unreadable = [c for c in columns if c not in events and called_like_a_time(c.text)]
+    unreadable = [c for c in columns if c not in events and _perhaps_a_time(c)]
     for column in unreadable:
         shown = ", ".join(map(repr, dict.fromkeys(column.known[:3])))
         if any(re.search(r"\d", cell) for cell in column.known):
@@ -244,7 +262,8 @@ def _whole_event(column: Column) -> bool:
 
 def _named_event(column: Column) -> bool:
     """Whether a column is called after an event, with no word beside that makes it something else."""
-    found = w.tokens(column.text)
+    name = without_legend(column.text)
+    found = w.tokens(name)
     allowed = (
         f"{w.EVENT}|{w.CENSORED}|{w.CENSORING}|{w.DEAD}|{w.ALIVE}|{w.DISEASE}|{w.VITAL}|{w.NEGATED_INSIDE}|{w.STATUS}|"
         f"{w.OUTCOME}|{w.FILLERS}|{w.SURVIVAL}|{w.FOLLOW_UP}|{w.NEGATION}|up|right|any|cause|local|distant|regional|loco|"
@@ -254,7 +273,7 @@ def _named_event(column: Column) -> bool:
     named = _strong(column) or w.has(found, f"{w.STATUS}|{w.OUTCOME}") or w.endpoint_of(column.text) is not None
     if w.has(found, NOUNS) and not _strong(column):  # a disease's status is an outcome only where its codes are
         named = all(meaning(code).known for code in set(column.known))
-    return plain and named and not _at_fixed_time(column.text)
+    return plain and named and not _at_fixed_time(name)
 
 
 def _at_fixed_time(text: str) -> bool:
@@ -275,9 +294,15 @@ def _may_be_event(column: Column) -> bool:
     return len(said) > 1 and all(m.known for m in said) and any(m.dead is not None for m in said)
 
 
+def _perhaps_a_time(column: Column) -> bool:
+    """Whether a column is called like a time, and is not a year such as that of the treatment."""
+    later = w.has(w.tokens(column.text), f"{w.FOLLOW_UP}|{w.TO_CONTACT}")
+    return called_like_a_time(column.text) and (later or not in_calendar_years(column))
+
+
 def _tells(column: Column, times: Sequence[Column], events: Sequence[Column], taken: Endpoint) -> str:
     """Return why a column tells of an outcome, or ``""`` where it does not."""
-    if column in times or called_like_a_time(column.text):
+    if column in times or _perhaps_a_time(column):
         return "called like a time"
     if column in events:
         return "holds or is called like an event"

@@ -10,11 +10,26 @@ from survbench.datasets.drafting.columns import Column
 from survbench.datasets.drafting.paths import patterns
 from survbench.io.tables import number
 
-ID_WORDS = (
-    "id|ids|patid|pid|mrn|patient|patients|patientid|patienten|patientin|patientennummer|patnr|subject|subjectid|subj|"
-    "case|caseid|fall|fallnummer|sujet|paciente|paziente|pseudonym|participant|record"
+_PERSON = (
+    "pts?|pat|patient|patients|patienten?|patientin|client|klient|subject|subj|usubj|case|fall|record|sujet|paciente|paziente|paz|"
+    "proband|probanden|teilnehmer|deelnemer|participant|participante|partecipante|person|individual|sample|pseudonym|"
+    "dossier|akten?|historia|expediente|cartella|kartei|accession"
 )
-NUMBER_WORDS = "nr|no|number|num|nummer|numero|code|codice|codigo|index|name|identifier|study|barcode|bcr|key"
+NUMBER_WORDS = (
+    "nr|no|n|num|number|nummer|numero|code|codice|codigo|index|name|identifier|identifiant|identificativo|"
+    "identificador|study|studie|barcode|bcr|key|kennung|kennziffer|zeichen|ref|reference|lfd|"
+    r"laufende|\w+(nummer|kennung|kurzel|kuerzel)"
+)
+ID_WORDS = (
+    r"ids?|u?uid|guid|pid|mrn|nip|ipp|nhc|piz|ur|uhid|hn|bsn|epd|chart|hospitalid|"
+    rf"({_PERSON})({NUMBER_WORDS}|ids?)?|({NUMBER_WORDS})ids?"
+)
+_BESIDE_IDS = (
+    r"clinic[oa]s?|clinique|klinisch|medical|medizinische?|hosp|hospital|internal|interne?|unique|submitter|anon\w*|"
+    r"pseudonymi\w+|registry|register|trial|research|screening|randomi\w+|enrol\w+|admission|file|ip|opd"
+)
+"""Words that leave a name of ids one."""
+_ROWS_APART = "paramcd|param|parameter|endpoint|event name|visit|timepoint"
 CENTRE_WORDS = (
     "centre|center|centres|hospital|hospitals|institution|institute|klinik|zentrum|krankenhaus|hopital|centro|hospitalid|"
     "ospedale|ziekenhuis|centrum|clinic"
@@ -37,13 +52,32 @@ class Roles:
 def called_id(name: str) -> bool:
     """Return whether a column is called like one of ids."""
     found = w.tokens(name)
-    plain = all(w.is_word(x, f"{ID_WORDS}|{NUMBER_WORDS}|{w.FILLERS}|#") or x.isdigit() for x in found)
-    return plain and w.has(found, ID_WORDS)
+    return _plain_id(found) and w.has(found, ID_WORDS)
+
+
+def _plain_id(found: Sequence[str]) -> bool:
+    allowed = f"{ID_WORDS}|{NUMBER_WORDS}|{_BESIDE_IDS}|{w.FILLERS}|#"
+    return all(w.is_word(x, allowed) or x.isdigit() for x in found)
+
+
+def _numbered(column: Column) -> bool:
+    """Whether a column that differs in each row is called a number or a code, or has numbers with leading zeros."""
+    found = w.tokens(column.name)
+    called = _plain_id(found) and w.has(found, NUMBER_WORDS)
+    return called and all(v.is_integer() for v in column.numbers)
+
+
+def _zeros(column: Column) -> bool:
+    """Whether a column holds numbers of one length, some with zeros before them."""
+    same_length = len({len(cell) for cell in column.cells}) == 1
+    return same_length and all(c.isdigit() for c in column.cells) and any(c[0] == "0" for c in column.cells)
 
 
 def id_column(columns: Sequence[Column], paths: Sequence[str]) -> str | None:
     """Return the column of ids: with files the one by which most patients have one, else one that is called so, else
     the first with a text of its own in every row; None where there is none.
+
+    A column that is called after ids beats others even where an id stands in several rows.
 
     Args:
         columns: of the table.
@@ -52,8 +86,11 @@ def id_column(columns: Sequence[Column], paths: Sequence[str]) -> str | None:
     single = [c for c in columns if len(set(c.cells)) == len(c.cells) and c.filled == 1]
     named = sorted((c for c in columns if called_id(c.name) and c.filled > _HALF), key=lambda c: c not in single)
     if not paths:
+        own = [c for c in named if c in single]
+        numbers = [c for c in single if _numbered(c) or (c is columns[0] and _zeros(c))]
+        repeated = [c for c in named if len(c.codes) > MAX_LEVELS and not w.has(w.tokens(c.name), CENTRE_WORDS)]
         texts = [c for c in single if not c.mostly_numeric and not c.dated and not any(" " in x for x in c.cells)]
-        return next((c.name for c in [*[n for n in named if n in single], *texts, *named]), None)
+        return next((c.name for c in [*own, *numbers, *repeated, *texts]), None)
     best, most = None, 0
     for column in dict.fromkeys([*named, *single]):
         found = patterns(column.cells, paths)
@@ -63,6 +100,27 @@ def id_column(columns: Sequence[Column], paths: Sequence[str]) -> str | None:
         if patients > most and (column in named or most_of_both):
             best, most = column.name, patients
     return best
+
+
+def rows_apart(key: Column, columns: Sequence[Column]) -> Column | None:
+    """Return the column that tells the rows of each id apart, such as ``PARAMCD``: the one that is called so, or the
+    only one; None where ids stand in one row each, or where nothing or several columns tell them apart.
+
+    Args:
+        key: of the ids.
+        columns: the others.
+    """
+    if len(set(key.cells)) == len(key.cells):
+        return None
+    apart = [
+        c
+        for c in columns
+        if 1 < len(c.codes) <= MAX_LEVELS
+        and c.filled == 1
+        and len(set(zip(key.cells, c.cells, strict=True))) == len(key.cells)
+    ]
+    called = [c for c in apart if w.is_word(" ".join(w.tokens(c.name)), _ROWS_APART)]
+    return called[0] if called else apart[0] if len(apart) == 1 else None
 
 
 def centre_column(columns: Sequence[Column], taken: Collection[str]) -> Column | None:

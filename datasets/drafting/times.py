@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from survbench.datasets.cards.card import TimeUnit
 from survbench.datasets.drafting import words as w
 from survbench.datasets.drafting.columns import Column, both_known, same_quantity
 from survbench.datasets.drafting.events import meaning
@@ -13,7 +15,9 @@ MAX_YEARS = 40
 """No cohort is followed longer; a unit by which it were is wrong."""
 FILLED = 0.9
 """Share of the rows that a column of times fills at least."""
-_PER_YEAR = {"days": 365.25, "weeks": 52.2, "months": 12.0, "years": 1.0}
+_PER_YEAR: dict[TimeUnit, float] = {"years": 1.0, "months": 12.0, "weeks": 52.2, "days": 365.25}
+_ONLY_DAYS = 1560
+"""Longer times can only be days: so many weeks are 30 years."""
 _NEVER = ("an age", "about birth", "a date", "an id")
 _NO_DURATION = "status|probability|prob|risk|score|predicted|prediction|hazard|count|visits?|group|class"
 
@@ -59,29 +63,51 @@ def is_duration(column: Column) -> bool:
         return False
     if w.tokens(column.name) == ["t"] and different <= 8:
         return False
-    years = all(value.is_integer() and 1900 <= value <= 2100 for value in values)
-    return min(values) >= 0 and not years and max(values) <= MAX_YEARS * _PER_YEAR["days"]
+    return min(values) >= 0 and not in_calendar_years(column) and max(values) <= MAX_YEARS * _PER_YEAR["days"]
+
+
+def in_calendar_years(column: Column) -> bool:
+    """Return whether a column holds years such as 2014."""
+    return column.numeric and all(value.is_integer() and 1900 <= value <= 2100 for value in column.numbers)
 
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """A unit of time, and why it is doubtful: ``""`` where the name states a possible one."""
+    """A unit of time and how it is known; without a name, why it is not known."""
 
-    name: str
-    doubt: str
+    name: TimeUnit | None
+    reason: str
 
 
-def unit_of(column: Column) -> Unit:
-    """Return the unit that a column's name states, else one by the longest time."""
-    longest = max(column.numbers)
-    named = w.unit_of(column.text)
-    if named is not None:
-        years = longest / _PER_YEAR[named]
-        doubt = f"the longest time would be {years:.0f} years" if years > MAX_YEARS else ""
-        return Unit(named, doubt)
-    unit = "days" if longest > 400 else "months" if longest > 25 else "years"
-    years = longest / _PER_YEAR[unit]
-    return Unit(unit, f"no name states the unit; the longest time is {longest:g}, by this {years:.2g} years")
+NOT_KNOWN = Unit(None, "")
+"""The unit of no time."""
+
+
+def unit_of(time: Column, columns: Sequence[Column]) -> Unit:
+    """Return the unit of a column of times: one that its name or a column beside it states, or the only possible one.
+
+    Args:
+        time: the column.
+        columns: all columns; that of the unit is called like the time, as CDISC's ``AVALU`` is like ``AVAL``.
+    """
+    longest = max(time.numbers)
+    years = {unit: longest / per_year for unit, per_year in _PER_YEAR.items()}
+    named = w.unit_of(time.text) or _unit_beside(time, columns)
+    if named is not None and years[named] <= MAX_YEARS:
+        return Unit(named, "")
+    if named is None and longest > _ONLY_DAYS:
+        return Unit("days", f"a time of {longest:g} can only be days")
+    whole = all(value.is_integer() for value in time.numbers)
+    possible = [u for u in _PER_YEAR if u != named and years[u] <= MAX_YEARS and (whole or u != "days")]
+    readings = "; ".join(f"{unit}: up to {years[unit]:.2g} years" for unit in possible)
+    says = "no name states it" if named is None else f"{years[named]:.0f} years are too long for {named}"
+    return Unit(None, f"{says} ({readings})")
+
+
+def _unit_beside(time: Column, columns: Sequence[Column]) -> TimeUnit | None:
+    called = re.compile(rf"{re.escape(time.name)}[ _.]?(u|units?)", re.IGNORECASE)
+    beside = [c for c in columns if called.fullmatch(c.name) and len(c.codes) == 1]
+    return w.unit_of(beside[0].known[0]) if beside else None
 
 
 def completing(times: Sequence[Column]) -> tuple[Column, Column] | None:
@@ -106,6 +132,15 @@ def of_a_part(column: Column) -> bool:
     """Return whether a column of times until an event is filled for a part of the patients alone."""
     says = meaning(column.text)
     return column.filled < FILLED and (says.dead or says.disease or says.event) is True
+
+
+def parts_of_one(times: Sequence[Column]) -> bool:
+    """Return whether two columns hold the years of a duration and the months beyond them."""
+    by_unit = {w.unit_of(c.text): c for c in times}
+    if len(times) != 2 or set(by_unit) != {"years", "months"}:
+        return False
+    years, months = by_unit["years"].numbers, by_unit["months"].numbers
+    return all(value.is_integer() for value in (*years, *months)) and max(months) < _PER_YEAR["months"]
 
 
 def alike(times: Sequence[Column]) -> bool:

@@ -9,19 +9,22 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-UNITS = {
+from survbench.datasets.cards.card import TimeUnit
+
+UNITS: dict[TimeUnit, str] = {
     "days": "days?|tagen?|tage?|jours?|dias?|giorn[oi]|dag(en)?",
     "weeks": "wks?|weeks?|wochen?|semaines?|semanas?|settiman[ae]|weken",
     "months": "mos?|mths?|mon|months?|monat(en?)?|mois|mes(es)?|mes[ei]|maand(en)?",
     "years": "yrs?|years?|jahr(en?)?|ans?|annees?|anos?|ann[oi]|jaar|jaren",
 }
-UNIT_LETTERS = {"d": "days", "w": "weeks", "m": "months", "y": "years"}
+UNIT_LETTERS: dict[str, TimeUnit] = {"d": "days", "w": "weeks", "m": "months", "y": "years"}
 """What a single last letter means."""
 
 FOLLOW_UP = (
     "follow|followup|followed|fu|fup|surv|survival|survie|suivi|recul|delai|supervivencia|sobrevida|seguimiento|"
-    "sopravvivenza|overleving|opvolging|observation|beobachtung|uberleben|ueberleben|"
-    r"\w*(uberlebens|ueberlebens|nachbeobachtungs|beobachtungs|overlevings|opvolgings?|observations)(zeit|dauer|tijd|duur)|"
+    "sopravvivenza|overleving|opvolging|observation|observatie|observacion|osservazione|beobachtung|uberleben|"
+    "ueberleben|"
+    r"\w*(uberlebens|ueberlebens|beobachtungs|overlevings|opvolgings?|observations)(zeit|dauer|tijd|duur)?|"
     "gesamtuberleben|gesamtueberleben|nachbeobachtung"
 )
 DURATION = "time|times|t|tte|aval|duration|dauer|zeit|zeitraum|temps|duree|tiempo|duracion|tempo|durata|tijd|duur"
@@ -31,7 +34,7 @@ SURVIVAL = (
 )
 TO_CONTACT = "last|letzter?|letzte[ns]?|dernier|dernieres?|ultim[oa]|laatste|contact|kontakt|news|nouvelles|visit|seen"
 FILLERS = (
-    "to|until|till|since|from|of|the|in|at|or|and|bis|seit|von|der|des|de|du|la|le|a|al|da|tot|sinds|van|het|i|x|n|"
+    "to|until|till|since|from|of|the|in|at|or|and|bis|seit|von|der|des|de|di|du|del|della|la|le|a|al|da|tot|sinds|van|het|i|x|n|"
     "overall|total|global|globale|complessiva|totale|patient|patients|months?|final|raw|calc|calculated|status|code|"
     "indicator|flag|is|has|had|ind|bin|binary|endpoint|outcome|primary|value|free|last|diagnosis|dx"
 )
@@ -146,6 +149,8 @@ def tokens(text: str) -> list[str]:
     >>> tokens("OSTime_months"), tokens("Überlebenszeit"), tokens("daysToDeath")
     (['os', 'time', 'months'], ['uberlebenszeit'], ['days', 'to', 'death'])
     """
+    # the accent alone tells "censuré" (censored) from "censure" (censoring)
+    text = re.sub(r"(censur)é(?![^\W\d_])", r"\1ee", unicodedata.normalize("NFC", text), flags=re.IGNORECASE)
     parts = re.sub(r"(?<=[a-zß-ÿ])(?=[A-ZÀ-Þ])|(?<=[A-ZÀ-Þ])(?=[A-ZÀ-Þ][a-zß-ÿ]{2})", " ", text)
     return [piece for word in re.findall(r"[^\W\d_]+|\d+", without_accents(parts)) for piece in _pieces(word)]
 
@@ -156,8 +161,9 @@ def without_accents(text: str) -> str:
 
 
 _FUSED = re.compile(
-    rf"(os|pfs|dfs|rfs|efs|dss|css|dmfs|mfs|surv|survival|follow|fu|progression|vital|death|dead|event)"
-    rf"(time|status|stat|event|code|up|months?|days?|years?|surv|survival|free|cens|censor|censored|{UNITS['days']})"
+    r"(os|pfs|dfs|rfs|efs|dss|css|dmfs|mfs|lrfs|lrc|ttp|surv|survival|follow|followup|fu|progression|vital|death|dead|"
+    r"event|\w*(?:uberlebens|ueberlebens|beobachtungs))"
+    rf"(time|status|stat|event|evt|code|up|surv|survival|free|cens|censor|censored|cnsr|{'|'.join(UNITS.values())})"
 )
 
 
@@ -179,17 +185,17 @@ def has(words: Sequence[str], pattern: str) -> bool:
 def means_missing(cell: str) -> bool:
     """Return whether a cell says in words or marks that its value is not known.
 
-    >>> [means_missing(c) for c in ("[Not Available]", "--", "k.A.", "#N/A", "no", "NED")]
+    >>> [means_missing(c) for c in ("[Not Available]", "'--", "k.A.", "#N/A", "no", "NED")]
     [True, True, True, True, False, False]
     """
     return (
         cell.casefold() in _ERRORS
-        or re.fullmatch(r"[-\u2013\u2014?*._/\\ ]+", cell) is not None
+        or re.fullmatch(r"[-\u2013\u2014?*._/\\ '\"]+", cell) is not None
         or (not cell.startswith("#") and " ".join(tokens(cell)) in _MISSING)
     )
 
 
-def unit_of(text: str) -> str | None:
+def unit_of(text: str) -> TimeUnit | None:
     """Return the unit of time that a name states: days, weeks, months or years."""
     words = tokens(text)
     for unit, pattern in UNITS.items():

@@ -60,7 +60,8 @@ def test_text_ends_with_a_sentence_that_names_the_columns(bench, columns, tmp_pa
     ended = bench("compare", "--csv", path, "--time", "months", "--event", "died", "--a", "y", "--b", "x")
     assert ended.returncode == 0, ended.stderr
     lines = ended.stdout.splitlines()
-    assert lines[0] == f"Event: '1' in column 'died' ({columns['event'].sum()} of 40 patients); censored: '0'"
+    counted = f"({columns['event'].sum()} of 40 patients)"
+    assert lines[0] == f"Event: '1' in column 'died' {counted}; censored: '0' (by the column's name)"
     assert lines[1].startswith("40 patients, ")
     assert "difference (y - x) of Harrell's C-index" in ended.stdout
     for test in ("bootstrap", "jackknife", "compareC", "permutation"):

@@ -398,3 +398,25 @@ def test_a_follow_up_that_ends_just_before_a_horizon_is_said(tmp_path, rows, lon
     assert ("SB209" in report) == trips
     if longest == 1826:
         assert "59.99 months, so the horizon of 60 months cannot be judged" in report["SB209"]
+
+
+# --- reading
+
+
+def test_what_reading_the_tables_took_for_granted_is_a_note_each(tmp_path, rows):
+    names, *patients = (";".join(row).replace(".", ",") for row in rows)
+    apart = CARD.replace('columns: ["f*", volume]', 'table: features.csv, columns: ["f*", volume]')
+    folder = write_table_cohort(tmp_path / "toy", rows, card=apart)
+    (folder / "features.csv").write_text("\n".join([names, *patients, "* aus dem Register"]) + "\n", encoding="utf-8")
+    table = "\n".join([",".join([*rows[0], "Größe"]), *(",".join([*row, "1"]) for row in rows[1:])])
+    (folder / "patients.csv").write_text(f"Unsere Studie\n{table}\n", encoding="cp1252")
+    report = validate_named(str(folder)).findings
+    assert {(f.code, f.severity) for f in report} == {("SB112", "note")}
+    assert [f.what for f in report][:3] == [
+        "patients.csv: The file is not UTF-8; it was read as Western European text (cp1252).",
+        "patients.csv: Lines above the names of columns were passed over as a title: line 1 ('Unsere Studie').",
+        "features.csv: Lines below the patients were passed over as footnotes: line 62 ('* aus dem Register').",
+    ]
+    read = "features.csv: Decimal commas or separators of thousands were read as numbers: f00, f01"
+    assert report[3].what.startswith(read)
+    assert len(report) == 4

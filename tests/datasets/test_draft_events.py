@@ -13,8 +13,13 @@ from survbench.errors import BenchError
     ("column", "event", "censored"),
     [
         ("event", 1, 0),
-        ("status", 2, 1),  # as R's survival package codes it
-        ("vital_status", 2, 1),
+        ("censuré", "NON", "OUI"),
+        ("Censurée", 0, 1),
+        ("PFSCENSORED", 0, 1),
+        ("Died (Y/N)", "Y", "N"),
+        ("OSSTAT", 1, 0),
+        ("status (0 alive / 1 dead)", 1, 0),
+        ("status [1 dead; 2 alive]", 1, 2),
         ("CNSR", 0, 1),
         ("censored", 0, 1),
         ("censorship", 0, 1),
@@ -50,7 +55,7 @@ from survbench.errors import BenchError
     ],
 )
 def test_codes_are_read_by_meaning(tmp_path, column, event, censored):
-    drafted = draft(tmp_path, table(id=IDS, time=MONTHS, **{column: coded(event, censored)}))
+    drafted = draft(tmp_path, table(id=IDS, months=MONTHS, **{column: coded(event, censored)}))
     card = parse_card(drafted.text, source="draft")
     assert (card.endpoint.event, card.endpoint.observed, card.endpoint.censored) == (
         column,
@@ -69,13 +74,17 @@ def test_codes_are_read_by_meaning(tmp_path, column, event, censored):
         ("overall_survival", 1, 0),
         ("survival_status", 1, 0),
         ("progression_free_survival", 1, 0),
-        ("death", 1, 2),  # yes and no of a questionnaire, or as R codes it
+        ("death", 1, 2),  # yes and no of a questionnaire
+        ("status", 2, 1),  # 2 is the event in R's survival package, 1 in other tables
+        ("vital_status", 2, 1),
+        ("censure", 1, 0),  # censoring, not censored
+        ("PFSCENS", 1, 0),
         ("cens", 1, 0),  # 1 is the event in GBSG2, the censored elsewhere
         ("status", 3, 7),
     ],
 )
 def test_codes_that_do_not_say_are_left_open_with_both_counts(tmp_path, column, first, second):
-    drafted = draft(tmp_path, table(id=IDS, time=MONTHS, **{column: coded(first, second)}))
+    drafted = draft(tmp_path, table(id=IDS, months=MONTHS, **{column: coded(first, second)}))
     found = endpoint(drafted)
     assert (found["event"], found["observed"], found["censored"]) == (column, "TODO", "TODO")
     assert f"'{first}' {sum(EVENTS)} of {N}" in drafted.text
@@ -119,10 +128,23 @@ def test_reasons_of_censoring_are_censored():
 
 def test_unknown_cells_are_missing_and_no_code(tmp_path):
     cells = ["Unknown", *coded(1, 0)[1:]]
-    card = parse_card(draft(tmp_path, table(id=IDS, time=MONTHS, event=cells)).text, source="draft")
+    card = parse_card(draft(tmp_path, table(id=IDS, months=MONTHS, event=cells)).text, source="draft")
     assert (card.endpoint.observed, card.endpoint.censored, card.missing) == (("1",), ("0",), ("Unknown",))
 
 
 def test_a_column_of_one_code_is_read_by_its_name(tmp_path):
-    card = parse_card(draft(tmp_path, table(id=IDS, time=MONTHS, dead=[1] * N)).text, source="draft")
+    card = parse_card(draft(tmp_path, table(id=IDS, months=MONTHS, dead=[1] * N)).text, source="draft")
     assert (card.endpoint.observed, card.endpoint.censored) == (("1",), ("0",))
+
+
+def test_bare_1_and_2_are_open_with_the_counts_and_the_convention_of_r(tmp_path):
+    drafted = draft(tmp_path, table(id=IDS, months=MONTHS, status=coded(2, 1)))
+    assert f"'1' {N - sum(EVENTS)} of {N} or '2' {sum(EVENTS)} of {N} had the event" in drafted.todo[0]
+    assert "R's survival package has 2 as the event" in drafted.todo[0]
+
+
+def test_deaths_of_other_causes_are_censored_where_the_legend_says_so(tmp_path):
+    name = "CSS status (0 alive; 1 dead of cancer; 2 dead of other cause)"
+    status = [2 if e and n % 3 else e for n, e in enumerate(EVENTS)]
+    card = parse_card(draft(tmp_path, table(id=IDS, CSS_months=MONTHS, **{name: status})).text, source="draft")
+    assert (card.endpoint.observed, card.endpoint.censored) == (("1",), ("0", "2"))

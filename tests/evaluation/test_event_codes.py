@@ -14,11 +14,10 @@ from survbench.evaluation.event_codes import event_codes
         ("status", "0 1", "1"),
         ("died", "no yes", "yes"),
         ("event", "FALSE TRUE", "TRUE"),
-        ("case", "1 1", "1"),
         ("censorship", "0 1", "0"),
         ("CNSR", "0 1", "0"),
-        ("cens", "0 1", "0"),
         ("censored", "true false", "false"),
+        ("dead", "1 1", "1"),
         ("alive", "1 0", "0"),
         ("lebt", "ja nein", "nein"),
         ("vivant", "oui non", "non"),
@@ -26,7 +25,6 @@ from survbench.evaluation.event_codes import event_codes
         ("progression_free", "1 0", "0"),
         ("not_censored", "0 1", "1"),
         ("uncensored", "0 1", "1"),
-        ("status", "1 2", "2"),
         ("status", "alive dead", "dead"),
         ("vital_status", "0:LIVING 1:DECEASED", "1:DECEASED"),
     ],
@@ -45,6 +43,9 @@ def test_codes_are_read_by_name_and_by_words(column, cells, observed):
         ("alive", "1 2"),
         ("survival", "0 1"),
         ("censored_event", "0 1"),
+        ("cens", "0 1"),  # 1 is the event in GBSG2, the censored elsewhere
+        ("status", "1 2"),  # 2 is the event in R's survival package alone
+        ("case", "0 1"),
         ("event", "0 1 2"),
     ],
 )

@@ -56,7 +56,7 @@ def test_numbers_of_patients_are_no_risk_and_no_patient_counts_twice(tmp_path):
 def test_a_column_that_is_named_by_option_is_no_id(tmp_path):
     path = tmp_path / "risks.csv"
     path.write_text("time,case,a,b\n1,1,2,3\n2,1,2.5,1\n", encoding="utf-8")
-    assert read_risks(path, event="case", a=None, b=None, fold=None).event.all()
+    assert read_risks(path, event="case", event_code="1", a=None, b=None, fold=None).event.all()
 
 
 @pytest.mark.parametrize(("name", "code"), [("event", "1"), ("censorship", "0"), ("CNSR", "0"), ("alive", "0")])
@@ -65,7 +65,7 @@ def test_a_column_of_the_censored_is_turned_round(name, code, tmp_path):
     path.write_text(f"time,{name},a,b\n1,0,2,3\n2,1,2.5,1\n", encoding="utf-8")
     found = read_risks(path, event=name, a=None, b=None, fold=None)
     assert found.event.tolist() == [code == "0", code == "1"]
-    assert found.observed == f"{code} in {name!r}"
+    assert f"'{code}' in column '{name}'" in found.event_sentence
 
 
 def test_columns_are_chosen_by_name_and_the_rest_by_type(tmp_path):

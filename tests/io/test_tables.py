@@ -80,6 +80,8 @@ def test_exports_in_other_encodings_are_read(tmp_path, encoding):
         ("id;a;b\np;1,234;0,5\nq;2,345;1,5\n", ["1.234", "2.345"]),  # b proves that the comma is decimal
         ('id,a\np,"1,234.5"\nq,7\n', ["1234.5", "7"]),
         ('id,a\np,"1,234,567"\nq,7\n', ["1234567", "7"]),
+        ('id,a\np,"1,323"\nq,147\nr,\n', ["1323", "147", ""]),
+        ('id,a\np,"1,323"\nq,"21,047"\nr,999\ns,unknown\n', ["1323", "21047", "999", "unknown"]),
         ("id,a\np,1\u202f234\nq,7\n", ["1234", "7"]),
         ("id,a\np,1\u2019234\nq,7\n", ["1234", "7"]),
         ("id,a\np,\u22121.5\nq,7\n", ["-1.5", "7"]),
@@ -95,7 +97,10 @@ def test_numbers_are_read_where_the_column_proves_what_they_mean(tmp_path, text,
 @pytest.mark.parametrize(
     "text",
     [
-        'id,a\np,"1,234"\nq,147\n',  # thousands, or decimals that a comma separates
+        'id,a\np,"1,234"\nq,"2,345"\n',  # thousands, or decimals that a comma separates
+        'id,a\np,"1,234"\nq,1470\n',
+        'id,a\np,"1,234"\nq,"0,147"\nr,3\n',
+        'id,a\np,"1,23"\nq,"2,345"\nr,3\n',
         'id,a\np,"12,5"\nq,147\n',
         "id;a\np;12,5\nq;7.5\n",
         "id;a\np;1,234\nq;147\n",
@@ -142,6 +147,43 @@ def test_comments_of_a_portal_are_passed_over_and_a_title_is_named(tmp_path):
     found = table(tmp_path, "#Patient\tMonths\n#STRING\tNUMBER\nid\ttime\nP1\t3\nP2\t4\n")
     assert (found.columns, found.rows[0].line) == (("id", "time"), 4)
     assert table(tmp_path, "#id,time\nP1,3\nP2,4\n").columns == ("#id", "time")
-    for title in ("Our study", "Our study,,"):
-        with pytest.raises(BenchError, match="Line 1 of .* holds 'Our study' alone"):
-            table(tmp_path, f"{title}\nid,time,event\nP1,3,1\nP2,4,0\n")
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize(
+    "title", ["Our study", "Our study||", '"Our study, 2020; final"|', "Our study||\n\nExported by us"]
+)
+def test_a_title_above_and_footnotes_below_are_passed_over_and_named(tmp_path, separator, title):
+    names = "id|time|event\nP1|3|1\nP2|4|0\n\n* from the registry||\nn = 2||\n"
+    found = table(tmp_path, f"{title}\n{names}".replace("|", separator))
+    assert (found.columns, found.column("id")) == (("id", "time", "event"), ["P1", "P2"])
+    above, below = map(str, found.notes)
+    assert above.startswith("Lines above the names of columns were passed over as a title: line 1 ('Our study")
+    assert "passed over as footnotes: line " in below
+
+
+@pytest.mark.parametrize(
+    "text", ["id,,\nP1,3,1\nP2,4,0\n", "Our study\nid,time\nP1,3\n", "T\nid,time,event\nP1,3,1,x\n"]
+)
+def test_a_line_of_one_cell_that_may_be_no_title_is_refused(tmp_path, text):
+    with pytest.raises(BenchError, match="Line 1 of .* alone, above lines of several cells"):
+        table(tmp_path, text)
+
+
+MERGED = "Patient;;Survie globale;;Survie sans progression;\nN°;sexe;délai;statut;délai;statut\n"
+
+
+def test_two_lines_of_names_are_refused_in_one_message(tmp_path):
+    rows = "1;H;30;1;20;1\n2;F;40;0;40;0\n"
+    with pytest.raises(
+        BenchError, match=r"\(lines 1 and 2\): 'Survie globale' stands above 'délai' .* 'Survie globale: délai'"
+    ):
+        table(tmp_path, MERGED + rows)
+    full_height = "N°;âge;OS;;PFS;\n;;mois;statut;mois;statut\n1;60;30;1;20;1\n2;61;40;0;40;0\n"
+    with pytest.raises(BenchError, match="such as 'OS: mois'"):
+        table(tmp_path, full_height)
+    patient = "id;sex;;months\nP1;m;x;pending\nP2;f;y;3\nP3;f;y;4\n"
+    assert table(tmp_path, patient).column("months") == ["pending", "3", "4"]
+    units = "N°;sexe;délai;statut\n;;jours;0/1\n"
+    assert table(tmp_path, units + "1;H;30;1\n2;F;40;0\n3;F;41;0\n").labels == {"délai": "jours", "statut": "0/1"}
+    assert table(tmp_path, "N°;;délai\n1;H;30\n2;F;40\n3;F;41\n").columns == ("N°", "délai")
