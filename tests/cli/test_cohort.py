@@ -50,7 +50,7 @@ def test_a_cohort_without_problems_says_so(bench, monkeypatch):
 
 
 def test_all_problems_of_a_cohort_are_told_and_end_with_1(bench, tmp_path):
-    folder = write_cohort(tmp_path / "toy", 4)
+    folder = write_cohort(tmp_path / "toy", 12)
     for name in ("P00_pet", "P01_ct"):
         (folder / "images" / f"{name}.nii.gz").unlink()
     ended = bench("cohort", "check", folder)
