@@ -143,7 +143,8 @@ def _shifted(image: ImageFacts) -> str:
     if image.modality == "CT" and image.typical is not None and image.typical > DENSE:
         return "high"
     thin = image.in_mask is not None and image.in_mask < THIN
-    return "low" if image.modality == "CT" and thin and image.below > SHARE else ""
+    below_hu = image.below > SHARE and image.lowest < NOISE_HU
+    return "low" if image.modality == "CT" and thin and below_hu else ""
 
 
 class PaddedCt(PatientCheck):

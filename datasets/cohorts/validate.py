@@ -12,6 +12,7 @@ from survbench.datasets.cards.source import SourceCohort
 from survbench.datasets.checks.catalogue import cohort_checks, input_checks, refuse_ignored
 from survbench.datasets.checks.evidence import Evidence
 from survbench.datasets.checks.facts import PatientFacts
+from survbench.datasets.checks.images import NotPrepared
 from survbench.datasets.checks.predictors import few
 from survbench.datasets.checks.table import FilesOfNobody, ReadOtherwise, RowsOfNobody
 from survbench.datasets.cohorts.measure import measure, read_volumes
@@ -23,7 +24,11 @@ from survbench.datasets.readers.paths import patient_files
 from survbench.datasets.readers.patients import numbered
 from survbench.findings import Check, Finding
 from survbench.io.tables import Table, read_table
+from survbench.plan.checks import SplitsDoNotFit, TooFewForFolds
 from survbench.plan.profile import load_profile
+
+OF_RUNS: tuple[type[Check], ...] = (NotPrepared, SplitsDoNotFit, TooFewForFolds)
+"""Checks that only a run makes: they need its profile and its folds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +39,7 @@ class Report:
         findings: what was found, and is not ignored.
         ignored: what was found, and is.
         passed: checks that found nothing.
-        not_applicable: checks of what the cohort does not have, such as masks.
+        not_applicable: checks of what the cohort does not have, such as masks, and those that only a run makes.
     """
 
     findings: tuple[Finding, ...]
@@ -85,7 +90,7 @@ def _applies(check: type[Check], card: CohortCard) -> bool:
         "mask": card.mask is not None,
         "predictors": card.features is not None or bool(card.clinical),
     }
-    return has.get(check.part, True)
+    return check not in OF_RUNS and has.get(check.part, True)
 
 
 def facts_of(source: SourceCohort) -> tuple[dict[str, PatientFacts], list[Finding]]:

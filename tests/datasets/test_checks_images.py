@@ -12,7 +12,18 @@ import zipfile
 import nibabel as nib
 import numpy as np
 import pytest
-from cohort_folder import AFFINE, CARD, SHAPE, lines, read, write_cohort, write_image, write_lines
+from cohort_folder import (
+    AFFINE,
+    SHAPE,
+    change,
+    path_of,
+    put,
+    read,
+    scale_pet,
+    with_centres,
+    write_cohort,
+    write_image,
+)
 from survbench.datasets.cohorts.validate import validate_named
 from survbench.datasets.readers.axis_order import order_of
 from survbench.findings import CohortError
@@ -30,38 +41,6 @@ def folder(tmp_path):
 def found(folder, code):
     """Return the findings of a code, by patient."""
     return {f.subject: f.what for f in validate_named(str(folder)).findings if f.code == code}
-
-
-def path_of(folder, file):
-    return folder / "images" / f"{file}.nii.gz"
-
-
-def change(folder, file, function, dtype=np.float32):
-    """Replace a file's voxels by a function of them, which may change them in place."""
-    path = path_of(folder, file)
-    voxels = nib.load(path).get_fdata()
-    changed = function(voxels)
-    write_image(path, (voxels if changed is None else changed).astype(dtype))
-
-
-def put(where, value):
-    """Return a function that writes a value into voxels."""
-
-    def write(voxels):
-        voxels[where] = value
-
-    return write
-
-
-def with_centres(folder, centres="ABABAB"):
-    write_cohort(folder, len(centres), card=CARD + "centre: hospital\n")
-    head, *rows = lines(folder)
-    write_lines(folder, [f"{head},hospital", *(f"{row},{c}" for row, c in zip(rows, centres, strict=True))])
-
-
-def scale_pet(folder, numbers, factor):
-    for n in numbers:
-        change(folder, f"P{n:02d}_pet", lambda v: v * factor)
 
 
 # --- the unit of a PET
@@ -184,6 +163,8 @@ def test_noise_in_air_is_no_padding(folder):
     change(folder, "P01_ct", lambda v: v + np.random.default_rng(1).normal(0, 15, SHAPE).clip(-60, 60))
     assert (nib.load(path_of(folder, "P01_ct")).get_fdata() < -1024).mean() > 0.01
     assert found(folder, "SB412") == {}
+    change(folder, "P01_mask", lambda v: np.roll(v, 8, axis=0), np.uint8)
+    assert found(folder, "SB413") == {}, "a mask in air does not make it a shifted CT"
 
 
 # --- NaN and infinity

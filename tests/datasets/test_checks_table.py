@@ -17,22 +17,12 @@ from survbench.datasets.cohorts.validate import validate_named
 from survbench.datasets.readers.joining import join
 from survbench.findings import CohortError
 from survbench.plan.profile import load_profile
-from table_cohort import CARD, table_rows, write_table_cohort
+from table_cohort import CARD, apart, changed, lesions, table_rows, write_table_cohort
 
 
 def codes(folder):
     """Return the codes that are found, with their causes."""
     return {f.code: f.what for f in validate_named(str(folder)).findings}
-
-
-def changed(rows, **columns):
-    """Return the rows with columns replaced or added, each a function of the row's number and its cells by name."""
-    names = [*rows[0], *(name for name in columns if name not in rows[0])]
-    table = [names]
-    for n, row in enumerate(rows[1:]):
-        cells = dict(zip(rows[0], row, strict=True))
-        table.append([str(columns[name](n, cells)) if name in columns else cells[name] for name in names])
-    return table
 
 
 @pytest.fixture
@@ -49,13 +39,6 @@ def test_nothing_is_found_where_all_is_well(tmp_path, rows):
 
 
 # --- rows of one patient
-
-
-def lesions(rows, names, *, same=True):
-    def days(n, cells):
-        return rows[1 + n - n % 2][1] if same else cells["days"]
-
-    return changed(rows, patient=lambda n, _: names(n), days=days, dead=lambda n, _: n // 2 % 2)
 
 
 @pytest.mark.parametrize(
@@ -149,12 +132,6 @@ def test_codes_are_named_by_column_and_the_card_takes_them_for_missing(tmp_path,
     assert (warnings["-999"].detail, warnings["9999"].detail) == ("age (3 times)", "f00 (2 times)")
     assert "missing: [-999]" in warnings["-999"].remedy
     assert found(tmp_path, table, card=CARD + "missing: [-999, 9999]\n") == {}
-
-
-def test_a_time_of_9999_is_named_with_its_patients(tmp_path, rows):
-    table = changed(rows, days=lambda n, c: 99999 if n == 7 else c["days"])
-    assert "SB208" in found(tmp_path, table)
-    assert "SB208" not in found(tmp_path, changed(rows, days=lambda n, c: 9000 if n == 7 else c["days"]))
 
 
 @pytest.mark.parametrize(
@@ -269,19 +246,6 @@ def test_text_columns_are_one_error_that_proposes_what_to_exclude(tmp_path, rows
 # --- ids
 
 
-def apart(tmp_path, rows, ours, theirs, *, name="features.csv"):
-    """Write features into a table of their own; ``ours`` and ``theirs`` spell the ids."""
-    card = CARD.replace("features: {", f"features: {{table: {name}, ")
-    folder = write_table_cohort(tmp_path / "toy", [[r[0], *r[1:4]] for r in rows], card=card)
-    own = [r[:4] for r in rows]
-    for n, row in enumerate(own[1:]):
-        row[0] = ours(n)
-    write_table_cohort(folder, own, card=card)
-    features = [[rows[0][0], *rows[0][4:]], *([theirs(n), *r[4:]] for n, r in enumerate(rows[1:]))]
-    (folder / name).write_text("\n".join(",".join(r) for r in features) + "\n", encoding="utf-8")
-    return folder
-
-
 @pytest.mark.parametrize(
     ("ours", "theirs"),
     [
@@ -293,7 +257,7 @@ def apart(tmp_path, rows, ours, theirs, *, name="features.csv"):
     ],
 )
 def test_ids_of_two_tables_join_where_it_is_certain(tmp_path, rows, ours, theirs):
-    folder = apart(tmp_path, rows, ours, theirs)
+    folder = apart(tmp_path / "toy", rows, ours, theirs)
     assert codes(folder) == {}
     cohort = load_source(str(folder), profile=load_profile("smoke")).cohort
     row = cohort.ids.index(ours(17))
@@ -309,7 +273,7 @@ def test_ids_of_two_tables_join_where_it_is_certain(tmp_path, rows, ours, theirs
     ],
 )
 def test_ids_that_do_not_join_are_one_error_with_both_sides(tmp_path, rows, theirs, differ):
-    folder = apart(tmp_path, rows, lambda n: f"P{n:02d}", theirs)
+    folder = apart(tmp_path / "toy", rows, lambda n: f"P{n:02d}", theirs)
     (error,) = validate_named(str(folder)).findings
     assert (error.code, error.subject) == ("SB111", "")
     assert "P00, P01, P02, ..." in error.cause
@@ -383,10 +347,6 @@ def test_blank_events_are_patients_problems_unless_one_kind_of_outcome_is_lost(t
     folder = write_table_cohort(tmp_path / "lost", lost)
     with pytest.raises(CohortError, match="All 30 patients of the table who are censored have problems"):
         load_source(str(folder), profile=load_profile("smoke"), skip_bad=True)
-
-
-def test_a_cohort_without_censored_patients_is_warned_of(tmp_path, rows):
-    assert set(found(tmp_path, changed(rows, dead=lambda _, __: 1))) == {"SB212"}
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 import pytest
 from cohort_folder import SHAPE, lines, write_cohort, write_image, write_lines
@@ -59,28 +58,6 @@ def test_validate_warns_of_what_may_mislead(folder):
     whole = " ".join(p.what for p in validate_named(str(folder)).findings if p.severity == "warning")
     assert "Files belong to no patient of the table: images/extra_pet.nii.gz" in whole
     assert "Column 'age' is missing in 12 of 12" in whole
-
-
-def test_a_file_without_orientation_is_named(folder):
-    path = folder / "images" / "P03_ct.nii.gz"
-    image = nib.load(path)
-    image.set_sform(image.affine, code=0)
-    image.set_qform(image.affine, code=0)
-    nib.save(image, path)
-    assert any("state no orientation" in p.what and p.subject == "P03" for p in validate_named(str(folder)).findings)
-
-
-def test_padding_that_follows_the_patient_is_named(folder):
-    for n in range(0, 12, 2):
-        path = folder / "images" / f"P{n:02d}_pet.nii.gz"
-        voxels = nib.load(path).get_fdata().astype(np.float32)
-        voxels[10:] = 0
-        write_image(path, voxels)
-        ct = folder / "images" / f"P{n:02d}_ct.nii.gz"
-        voxels = nib.load(ct).get_fdata().astype(np.int16)
-        voxels[10:] = -1000
-        write_image(ct, voxels)
-    assert any("scanned share of the field of view" in p.what for p in validate_named(str(folder)).findings)
 
 
 def test_a_misspelt_column_is_the_only_finding_about_ids(folder):

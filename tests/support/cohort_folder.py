@@ -69,3 +69,38 @@ def lines(folder: Path):
 def write_lines(folder: Path, rows):
     """Replace the folder's table."""
     (folder / "clinical.csv").write_text("\n".join(rows) + "\n")
+
+
+def path_of(folder, file):
+    """Return the path of an image, such as that of ``P01_pet``."""
+    return folder / "images" / f"{file}.nii.gz"
+
+
+def change(folder, file, function, dtype=np.float32):
+    """Replace a file's voxels by a function of them, which may change them in place."""
+    path = path_of(folder, file)
+    voxels = nib.load(path).get_fdata()
+    changed = function(voxels)
+    write_image(path, (voxels if changed is None else changed).astype(dtype))
+
+
+def put(where, value):
+    """Return a function that writes a value into voxels."""
+
+    def write(voxels):
+        voxels[where] = value
+
+    return write
+
+
+def with_centres(folder, centres="ABABAB"):
+    """Write the cohort with a patient of each of these centres."""
+    write_cohort(folder, len(centres), card=CARD + "centre: hospital\n")
+    head, *rows = lines(folder)
+    write_lines(folder, [f"{head},hospital", *(f"{row},{c}" for row, c in zip(rows, centres, strict=True))])
+
+
+def scale_pet(folder, numbers, factor):
+    """Multiply the PET of some patients."""
+    for n in numbers:
+        change(folder, f"P{n:02d}_pet", lambda v: v * factor)

@@ -1,0 +1,102 @@
+"""Codes of masks."""
+
+from __future__ import annotations
+
+import nibabel as nib
+import numpy as np
+from codes.pair import Pairs
+from cohort_folder import CARD, SHAPE, change, path_of, write_cohort
+
+PAIRS = Pairs()
+PATIENTS = 6
+DISTANCE = np.linalg.norm(np.stack(np.indices(SHAPE), axis=-1) - 7.5, axis=-1)
+HALVES = np.where(np.indices(SHAPE)[0] < 8, 1, 2)
+CHOSEN = CARD.replace('_mask.nii.gz"}', '_mask.nii.gz", label: 1}')
+NARROW = CARD.replace("[64, 64, 64]", "[32, 32, 32]")
+"""The field of view holds voxels 4 to 11 of each axis."""
+
+
+def of_masks(code, card=CARD):
+    """Add the pair of a function that returns P01's mask, of its ball."""
+
+    def add(mask):
+        @PAIRS.of_cohort(code)
+        def write(folder, wrong):
+            write_cohort(folder, PATIENTS, card=card)
+            change(folder, "P01_mask", lambda ball: mask(ball, wrong))
+
+        return mask
+
+    return add
+
+
+def box(*sides):
+    """Return a mask between two indices of each axis."""
+    mask = np.zeros(SHAPE)
+    mask[tuple(slice(*side) for side in sides)] = 1
+    return mask
+
+
+@of_masks("SB501")
+def empty(_, wrong):
+    return box((8, 8 if wrong else 9), (8, 9), (8, 9))
+
+
+@of_masks("SB502")
+def tiny(_, wrong):
+    return box((7, 10), (7, 10), (8, 9)) if wrong else box((7, 9), (6, 11), (8, 9))
+
+
+@of_masks("SB503", NARROW)
+def outside(_, wrong):
+    return box((0, 3 if wrong else 6), (6, 10), (6, 10))
+
+
+@of_masks("SB504", NARROW)
+def cut(_, wrong):
+    return box((2 if wrong else 5, 9), (6, 10), (6, 10))
+
+
+@PAIRS.of_cohort("SB505")
+def image(folder, wrong):
+    write_cohort(folder, PATIENTS)
+    pet = nib.load(path_of(folder, "P01_pet")).get_fdata()
+    change(folder, "P01_mask", lambda ball: ball * (pet if wrong else 255))
+
+
+@of_masks("SB506")
+def everything(_, wrong):
+    mask = np.zeros(SHAPE).ravel()
+    mask[: round((0.97 if wrong else 0.92) * mask.size)] = 1
+    return mask.reshape(SHAPE)
+
+
+@of_masks("SB507")
+def labels(ball, wrong):
+    return ball * (HALVES if wrong else 1)
+
+
+@of_masks("SB508", CHOSEN)
+def label(ball, wrong):
+    return ball * (2 if wrong else HALVES)
+
+
+@of_masks("SB509")
+def soft(_, wrong):
+    shares = np.clip(4 - DISTANCE, 0, 1)
+    return shares if wrong else shares >= 0.5
+
+
+@of_masks("SB510")
+def body(_, wrong):
+    return (6.5 if wrong else 5.0) >= DISTANCE  # of a body of 7
+
+
+@of_masks("SB511")
+def off_uptake(ball, wrong):
+    return np.roll(ball, 6 if wrong else 1, axis=0)
+
+
+@of_masks("SB512", CHOSEN)
+def further(ball, wrong):
+    return ball * (HALVES if wrong else 1)
