@@ -111,7 +111,8 @@ class Group:
         patients = list(dict.fromkeys(subject for subject, _ in self.places if subject))
         if not patients:
             details = [detail for _, detail in self.places if detail]
-            return _some(details)
+            number = f"{len(details)} {self.first.counts}: " if len(details) > 1 else ""
+            return number + _some(details)
         shown = _some(list(dict.fromkeys(f"{s} ({d})" if d else s for s, d in self.places)))
         if len(self.places) == 1:
             return shown

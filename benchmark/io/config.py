@@ -39,7 +39,9 @@ def _explain(model: type[BaseModel], problem: dict[str, Any]) -> str:
     if problem["type"] == "missing":
         return f"{where}: is missing"
     if problem["type"] != "extra_forbidden":
-        return f"{where or '(card)'}: {problem['msg']}, given {problem.get('input')!r}"
+        # a rule over several keys has no key of its own, and its input is the whole file
+        said = str(problem["msg"]).removeprefix("Value error, ")
+        return f"{where}: {said}, given {problem.get('input')!r}" if where else said
     fields = _fields_at(model, problem["loc"][:-1])
     near = difflib.get_close_matches(str(problem["loc"][-1]), fields, n=1)
     hint = f"Did you mean {near[0]!r}?" if near else f"Known keys: {', '.join(sorted(fields))}."

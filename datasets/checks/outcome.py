@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 
 import numpy as np
 from survbench.datasets.checks.evidence import CohortCheck, Evidence
 from survbench.findings import Check, Finding
+from survbench.io.tables import number
 from survbench.plan.horizons import HORIZONS
 from survbench.statistics.metrics import concordance_index
 
 FEW_EVENTS = 20
+FEWEST_TIMES = 8
+"""Times that are needed to say that they are years, or count rows."""
+FIRST_YEAR, LAST_YEAR = 1900, 2100
+_AGE = re.compile(r"\b(age|alter|âge|edad|età|leeftijd|year of|birth|geburt\w*|geboren|naissance|nacimiento)\b")
+_DATE = re.compile(r"\b(date|datum|fecha)\b")
+_UNIT = re.compile(
+    r"days?|weeks?|months?|years?|tage|wochen|monate|jahre|jours|mois|ans|días|meses|años|giorni|mesi|anni"
+)
 JUST_BEYOND = 0.95
 """Share of a horizon from which the longest follow-up counts as meant to reach it."""
 LONGEST_MONTHS, SHORTEST_MONTHS = 360.0, 2.0
@@ -87,6 +97,37 @@ class AmbiguousEventCode(Check):
     part = "outcome"
     title = "A code means both an event and censoring"
     remedy = "Correct endpoint.observed and endpoint.censored in the card."
+
+
+class NoDuration(CohortCheck):
+    """The column of times does not hold durations: whole numbers that are all calendar years, the numbers of the rows
+    in the table's order, or a column that is called after an age or a date.
+    """
+
+    code = "SB213"
+    severity = "error"
+    part = "outcome"
+    title = "The times are no durations"
+    remedy = "Name the column of durations under endpoint.time: from the start of follow-up to the event or its end."
+    ignorable = True
+
+    def find(self, evidence: Evidence) -> Iterator[Finding]:
+        """See :class:`CohortCheck`."""
+        column = evidence.card.endpoint.time
+        name = column.casefold()
+        if _AGE.search(name) or (_DATE.search(name) and not _UNIT.search(name)):
+            yield self.finding(f"The time is column {column!r}, which is called like an age or a date.")
+        if evidence.table is None or column not in evidence.table.columns:
+            return
+        cells = [number(cell) for cell in evidence.table.column(column)]
+        times = np.array([cell for cell in cells if cell is not None])
+        if len(times) < FEWEST_TIMES or (times != np.round(times)).any():
+            return
+        if times.min() >= FIRST_YEAR and times.max() <= LAST_YEAR:
+            years = f"{times.min():.0f} to {times.max():.0f}"
+            yield self.finding(f"The times in column {column!r} are calendar years ({years}).")
+        elif np.array_equal(np.diff(times), np.ones(len(times) - 1)):
+            yield self.finding(f"The times in column {column!r} count the rows of the table.")
 
 
 class ImplausibleFollowUp(CohortCheck):

@@ -129,4 +129,5 @@ class FilesOfNobody(Check):
     severity = "warning"
     part = "table"
     title = "Files belong to no patient"
+    counts = "files"
     remedy = "Add the rows, or move the files away."

@@ -146,5 +146,5 @@ def _of_files(card: CohortCard, folder: Path) -> Iterator[Finding]:
     for pattern in card.patterns:
         found = patient_files(folder, pattern, table.column(card.id), table=card.table)
         if found.strangers and not found.findings:
-            cause = f"{len(found.strangers)} files belong to no patient of the table: {few(found.strangers)}."
-            yield FilesOfNobody.finding(cause)
+            for path in found.strangers:
+                yield FilesOfNobody.finding("Files belong to no patient of the table.", detail=path)

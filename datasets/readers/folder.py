@@ -150,9 +150,16 @@ def _of_path(path: Path, relative: str, name: str) -> Iterator[Finding]:
         cause, remedy = "Links lead to files that do not exist.", "Restore the files, or correct the links."
         yield MissingFile.finding(cause, subject=name, detail=f"{relative} leads to {path.readlink()}", remedy=remedy)
     elif not path.exists():
-        near = sorted(p.name for p in path.parent.glob(f"*{name}*"))[:5] if path.parent.is_dir() else []
+        near = _called_alike(path.parent, name)
         detail = f"{relative}; there is {', '.join(near)}" if near else relative
         yield MissingFile.finding("Files are missing.", subject=name, detail=detail)
+
+
+def _called_alike(folder: Path, name: str) -> list[str]:
+    """Return some files of a folder that have an id in their names, in whatever case."""
+    if not folder.is_dir():
+        return []
+    return sorted(p.name for p in folder.iterdir() if name.casefold() in p.name.casefold())[:5]
 
 
 def _placed(

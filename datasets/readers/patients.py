@@ -35,6 +35,7 @@ MISSING = frozenset({"", "na", "n/a", "#n/a", "nan", "null", "none", "."})
 MAX_ID_LENGTH = 100
 _WHOLE = re.compile(r"\d{1,15}(\.0+)?", re.ASCII)
 SHOWN_CODES = 5
+_DATE = re.compile(r"(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/. ](\d{1,2}|[A-Za-z]{3,9})[-/. ]\d{2,4})(\D|$)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,8 +240,7 @@ def _of_row(card: CohortCard, row: Row, shown: str) -> list[Finding]:
     if end.time in cells:
         months = number(cells[end.time])
         if months is None or months <= 0:
-            cause = f"Times in column {end.time!r} must be numbers above 0."
-            found.append(UnusableTime.finding(cause, subject=shown, detail=repr(cells[end.time])))
+            found.append(_unusable_time(end.time, cells[end.time], shown))
     if end.event in cells and _is_blank_event(end, cells[end.event]):
         found.append(BlankEvent.finding(f"The event is blank in column {end.event!r}.", subject=shown))
     if card.centre is not None and cells.get(card.centre) == "":
@@ -256,6 +256,18 @@ def _of_row(card: CohortCard, row: Row, shown: str) -> list[Finding]:
 def _codes(endpoint: Endpoint) -> str:
     observed, censored = (" or ".join(map(str, v)) for v in (endpoint.observed, endpoint.censored))
     return f"{observed} (observed) and {censored} (censored)"
+
+
+def _unusable_time(column: str, cell: str, shown: str) -> Finding:
+    if _DATE.match(cell):
+        cause = f"Column {column!r} holds dates; a time is the duration up to them."
+        remedy = (
+            "Make a column of the days from the start of follow-up to these dates, and name it under endpoint.time."
+        )
+        return UnusableTime.finding(cause, subject=shown, detail=repr(cell), remedy=remedy)
+    return UnusableTime.finding(
+        f"Times in column {column!r} must be numbers above 0.", subject=shown, detail=repr(cell)
+    )
 
 
 def _of_clinical(column: Clinical, cell: str, shown: str) -> list[Finding]:

@@ -57,7 +57,7 @@ def test_validate_warns_of_what_may_mislead(folder):
     rows = lines(folder)
     write_lines(folder, [rows[0], *(",".join([*r.split(",")[:3], "", r.split(",")[4]]) for r in rows[1:])])
     whole = " ".join(p.what for p in validate_named(str(folder)).findings if p.severity == "warning")
-    assert "1 files belong to no patient of the table: images/extra_pet.nii.gz" in whole
+    assert "Files belong to no patient of the table: images/extra_pet.nii.gz" in whole
     assert "Column 'age' is missing in 12 of 12" in whole
 
 
