@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from survbench.datasets.drafting.events import Coding, coding
+from survbench.datasets.vocabulary.events import Coding, coding
 from survbench.errors import BenchError
 from survbench.io.tables import canonical
 
@@ -13,7 +13,7 @@ SHOWN = 5
 
 
 def event_codes(column: str, cells: Sequence[str], code: str | None = None) -> Coding:
-    """Return what the codes of a column mean; see :func:`~survbench.datasets.drafting.events.coding`.
+    """Return what the codes of a column mean; see :func:`~survbench.datasets.vocabulary.events.coding`.
 
     Args:
         column: the column's name.

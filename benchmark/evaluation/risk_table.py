@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from survbench.datasets.drafting.events import Coding
+from survbench.datasets.vocabulary.events import Coding
 from survbench.errors import BenchError, UnknownNameError
 from survbench.evaluation.event_codes import event_codes
 from survbench.io.tables import Table, canonical, number, read_table

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 
 import numpy as np
 from survbench.datasets.checks.evidence import CohortCheck, Evidence
+from survbench.datasets.vocabulary.events import coding
 from survbench.findings import Check, Finding
-from survbench.io.tables import number
+from survbench.io.tables import canonical, number
 from survbench.plan.horizons import HORIZONS
 from survbench.statistics.metrics import concordance_index
 
@@ -97,6 +98,34 @@ class AmbiguousEventCode(Check):
     part = "outcome"
     title = "A code means both an event and censoring"
     remedy = "Correct endpoint.observed and endpoint.censored in the card."
+
+
+class ReversedCodes(CohortCheck):
+    """The card takes for an event what the column's name and codes say is none: ``alive`` 1, ``CNSR`` 1, or the word
+    *alive*. A board of the outcome turned round looks like any other.
+    """
+
+    code = "SB214"
+    severity = "error"
+    part = "outcome"
+    title = "The codes of the event seem to be the wrong way round"
+    ignorable = True
+
+    def find(self, evidence: Evidence) -> Iterator[Finding]:
+        """See :class:`CohortCheck`."""
+        end = evidence.card.endpoint
+        if evidence.table is None or end.event not in evidence.table.columns:
+            return
+        cells = [cell for cell in evidence.table.column(end.event) if cell]
+        found = coding(end.event, cells, None)
+        declared, meant = ({canonical(c) for c in codes} for codes in (end.observed, found.observed))
+        if found.clear and not declared & meant:
+            observed, censored = (", ".join(sorted(set(codes))) for codes in (found.observed, found.censored))
+            yield self.finding(
+                f"By its name and codes, {observed} in column {end.event!r} is the event, and {censored} the censored; "
+                "the card has them the other way round.",
+                remedy=f"Write observed: [{observed}], censored: [{censored}] under endpoint of the card.",
+            )
 
 
 class NoDuration(CohortCheck):

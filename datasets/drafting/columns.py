@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 
-from survbench.datasets.drafting import words as w
 from survbench.datasets.readers.patients import MISSING
+from survbench.datasets.vocabulary import words as w
 from survbench.io.tables import Table, canonical, number
 
 _DATE = re.compile(

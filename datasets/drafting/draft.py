@@ -15,7 +15,7 @@ from survbench.datasets.drafting.images import image_lines
 from survbench.datasets.drafting.outcome import Endpoint, Outcome, find_outcome
 from survbench.datasets.drafting.paths import near_ids, patterns, places
 from survbench.datasets.drafting.roles import Roles, centre_column, id_column, roles, rows_apart
-from survbench.datasets.drafting.words import without_accents
+from survbench.datasets.vocabulary.words import without_accents
 from survbench.errors import BenchError
 from survbench.io.tables import Table, number, read_table
 

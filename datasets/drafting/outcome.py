@@ -6,9 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from survbench.datasets.drafting import words as w
 from survbench.datasets.drafting.columns import Column, both_known, same_information, same_quantity
-from survbench.datasets.drafting.events import NOUNS, Coding, Kind, coding, meaning, without_legend
 from survbench.datasets.drafting.times import (
     NOT_KNOWN,
     Unit,
@@ -22,6 +20,8 @@ from survbench.datasets.drafting.times import (
     time_strength,
     unit_of,
 )
+from survbench.datasets.vocabulary import words as w
+from survbench.datasets.vocabulary.events import NOUNS, Coding, Kind, coding, meaning, without_legend
 
 MAX_CODES = 8
 """A column of events has at most so many codes."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from survbench.datasets.cards.file_pattern import PLACE
-from survbench.datasets.drafting.words import tokens
+from survbench.datasets.vocabulary.words import tokens
 
 MASK_WORDS = ("mask", "masks", "seg", "label", "labels", "labelstr", "gtv", "roi", "tumor", "tumour", "contour")
 CHANNEL_WORDS = (

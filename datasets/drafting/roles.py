@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from survbench.datasets.drafting import words as w
 from survbench.datasets.drafting.columns import Column
 from survbench.datasets.drafting.paths import patterns
+from survbench.datasets.vocabulary import words as w
 from survbench.io.tables import number
 
 _PERSON = (

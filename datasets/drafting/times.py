@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from survbench.datasets.cards.card import TimeUnit
-from survbench.datasets.drafting import words as w
 from survbench.datasets.drafting.columns import Column, both_known, same_quantity
-from survbench.datasets.drafting.events import meaning
+from survbench.datasets.vocabulary import words as w
+from survbench.datasets.vocabulary.events import meaning
 
 MAX_YEARS = 40
 """No cohort is followed longer; a unit by which it were is wrong."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from draft_tables import EVENTS, IDS, MONTHS, N, coded, draft, endpoint, table
 from survbench.datasets.cards.card import parse_card
-from survbench.datasets.drafting.events import coding
+from survbench.datasets.vocabulary.events import coding
 from survbench.errors import BenchError
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from survbench.datasets.drafting import words as w
+from survbench.datasets.vocabulary import words as w
 from survbench.io.tables import canonical
 
 Kind = Literal["death", "composite", "disease", "specific"]

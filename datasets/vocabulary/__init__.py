@@ -1,0 +1,1 @@
+"""What words and codes in clinical tables mean, in the languages of clinics."""
