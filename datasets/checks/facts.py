@@ -42,8 +42,11 @@ class ImageFacts:
         absent: share of the voxels that are NaN and were read as not scanned.
         absent_in_mask: voxels of the mask among them.
         below: share of the voxels of a CT below -1024, read as not scanned.
-        typical: the median inside the body; None where there is nothing of it.
+        typical: the median inside the body; None where there is nothing of it, or no telling where it is.
         in_mask: the median inside the mask; None without one.
+        hot: the 90th percentile inside the mask; None without one.
+        turned: of a PET that is hardly higher inside the mask than in the body, the median inside the mask as it would
+            lie with its axes in another order or direction, by what is turned, the simplest first.
     """
 
     modality: Modality
@@ -55,6 +58,8 @@ class ImageFacts:
     below: float
     typical: float | None
     in_mask: float | None
+    hot: float | None
+    turned: tuple[tuple[str, float], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,9 @@ class MaskFacts:
         low, high: the lowest and the highest of the numbers other than 0; 0 where there are none.
         voxels: how many are tumour.
         share: of the image that is tumour.
+        of_body: share of the body, as far as it lies in the field of view, that is tumour; None where there is no
+            telling where the body is.
+        ml: the volume of the tumour.
         outside: share of the tumour outside the field of view.
         absent: share of the voxels that are NaN and were read as 0.
         equals: the image channel whose values it holds, or "".
@@ -80,6 +88,8 @@ class MaskFacts:
     high: float
     voxels: int
     share: float
+    of_body: float | None
+    ml: float
     outside: float
     absent: float
     equals: str
@@ -114,7 +124,11 @@ class PatientFacts:
             mask = MaskFacts(**{**mask, "levels": levels})
         return cls(
             files={name: FileFacts(**facts) for name, facts in raw["files"].items()},
-            images={name: ImageFacts(**facts) for name, facts in raw["images"].items()},
+            images={name: _image(facts) for name, facts in raw["images"].items()},
             mask=mask,
             scanned=raw["scanned"],
         )
+
+
+def _image(raw: Mapping[str, Any]) -> ImageFacts:
+    return ImageFacts(**{**raw, "turned": tuple((str(turn), float(value)) for turn, value in raw["turned"])})

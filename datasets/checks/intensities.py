@@ -18,6 +18,9 @@ AIR, SOFT_TISSUE = -400.0, 100.0
 MAX_SUV = 200.0
 DENSE, THIN = 700.0, -850.0
 """HU above which the median of a body cannot lie, nor that of a tumour below."""
+MAX_HU, MAX_TYPICAL_HU = 31000.0, 2000.0
+"""Numbers that are no HU: what scanners with an extended scale (up to 30710) do not reach, and what the median of a
+body does not reach in a CT that is 1024 too high."""
 SHARE, NOISE_HU = 1e-3, -1100.0
 """Share of a CT below -1024, and how far it reaches, from which it is padding: noise in air goes below -1024, too."""
 FACTOR = 3.0
@@ -64,7 +67,11 @@ class NotSuv(PatientCheck):
 
 
 class NotHounsfield(PatientCheck):
-    """A CT that does not reach from air (-400 HU) to soft tissue (100 HU) is not in HU, or is no CT."""
+    """A CT that does not reach from air (-400 HU) to soft tissue (100 HU) is not in HU, or is no CT; nor is one in HU
+    that goes beyond 31000, or whose body has a median beyond 2000.
+
+    Numbers below 0 that were stored without a sign come back as 65536 (or 4096) more than they are: air is 64536.
+    """
 
     code = "SB408"
     severity = "warning"
@@ -77,10 +84,24 @@ class NotHounsfield(PatientCheck):
         for name, image in facts.images.items():
             if image.modality != "CT" or image.low == image.high or _shifted(image):
                 continue
+            if not may_be_hounsfield(image.high, image.typical):
+                yield self._of_no_hu(name, image)
+                continue
             no_air = image.low > AIR and not image.absent
             if no_air or image.high < SOFT_TISSUE:
                 detail = f"{image.low:.0f} to {image.high:.0f}"
                 yield self.finding(f"{name} is unlike HU. Is it a PET?", detail=detail)
+
+    def _of_no_hu(self, name: str, image: ImageFacts) -> Finding:
+        """Return the finding of numbers that are too high for HU."""
+        detail = f"{image.low:.0f} to {image.high:.0f}"
+        lost = 65536 if image.high > 60000 else 4096
+        if image.low >= 0 and (image.high > 60000 or image.high < 4096):
+            cause = f"{name} holds numbers that are no HU: those below 0 were stored without a sign."
+            remedy = f"Subtract {lost} from the numbers above {lost // 2 - 1}, or convert from DICOM again."
+            return self.finding(cause, detail=detail, remedy=remedy)
+        remedy = "Rescale to HU, or convert from DICOM again."
+        return self.finding(f"{name} holds numbers that are no HU.", detail=detail, remedy=remedy)
 
 
 class ShiftedHounsfield(PatientCheck):
@@ -110,8 +131,15 @@ class ShiftedHounsfield(PatientCheck):
                 yield self.finding(cause, detail=f"the median inside the mask is {image.in_mask:.0f}", remedy=remedy)
 
 
+def may_be_hounsfield(high: float, typical: float | None) -> bool:
+    """Say whether a CT with this highest number and this median inside the body may be in HU, if shifted."""
+    return high <= MAX_HU and (typical is None or typical <= MAX_TYPICAL_HU)
+
+
 def _shifted(image: ImageFacts) -> str:
     """Return whether a CT lies too high or too low, or ""."""
+    if image.modality == "CT" and not may_be_hounsfield(image.high, image.typical):
+        return ""
     if image.modality == "CT" and image.typical is not None and image.typical > DENSE:
         return "high"
     thin = image.in_mask is not None and image.in_mask < THIN

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
+import numpy as np
 from survbench.datasets.cards.card import CohortCard
 from survbench.datasets.checks.evidence import CohortCheck, Evidence, PatientCheck
-from survbench.datasets.checks.facts import FULL_SCALES, MaskFacts, PatientFacts
+from survbench.datasets.checks.facts import FULL_SCALES, ImageFacts, MaskFacts, PatientFacts
 from survbench.findings import Finding
 
 FEW_VOXELS = 10
@@ -15,6 +16,16 @@ OUTSIDE_SHARE = 0.02
 """Share of a tumour outside the field of view from which it is worth a warning."""
 EVERYTHING = 0.95
 """Share of an image that no tumour fills, even in a tight crop (the digital phantom of IBSI: 0.93)."""
+MOST_OF_BODY, LARGEST_ML = 0.5, 5000.0
+"""Share of the body that is in view, and millilitres, from which a mask is hardly that of a tumour (the largest of 51
+sarcomas of the limbs: 0.31, and 2200 ml)."""
+NOT_HIGHER, BARELY_HIGHER, NOT_HOT = 1.2, 1.5, 1.5
+"""Median of a PET inside a mask, and its 90th percentile, as parts of the body's median, that a tumour exceeds; of 51
+sarcomas two have a median below 1.2, and none a 90th percentile below 2.9."""
+TURNED_HIGHER = 2.0
+"""Factor to which a mask in another order must lie on more uptake, and on more than the body's."""
+NEARLY_ALL = 0.9
+"""Share of the patients whose masks hold a label, from which that is the rule."""
 SHOWN = 8
 """Labels that a sentence names at most."""
 
@@ -124,6 +135,97 @@ class MaskIsEverything(PatientCheck):
             yield self.finding("The mask marks nearly the whole image.", detail=f"{100 * mask.share:.3g} % of it")
 
 
+class MaskOfBody(PatientCheck):
+    """The mask marks more than half of the body that is in view, or more than five litres: it may be the contour of the
+    body, or of an organ, in place of the tumour's.
+    """
+
+    code = "SB510"
+    severity = "warning"
+    part = "mask"
+    title = "A mask marks a large part of the body"
+    remedy = "Is it the body's outline? Export the segmentation of the tumour, or correct mask.label."
+
+    def of_patient(self, _card: CohortCard, facts: PatientFacts) -> Iterator[Finding]:
+        """See :class:`PatientCheck`."""
+        mask = facts.mask
+        if mask is None or not _is_mask(mask) or mask.share >= EVERYTHING:
+            return
+        if _is_large(mask):
+            of_body = "" if mask.of_body is None else f"{100 * mask.of_body:.0f} % of what is in view, "
+            yield self.finding("The mask marks a large part of the body.", detail=f"{of_body}{mask.ml:,.0f} ml")
+
+
+class MaskOffUptake(CohortCheck):
+    """The PET inside the mask is no higher than in the rest of the body: the mask may not lie on the tumour.
+
+    A mask whose axes were reversed or exchanged on the way to NIfTI, with the header of the image, lies beside it.
+    Named are patients whose PET has a median inside the mask below 1.2 times that of the body and a 90th percentile
+    below 1.5 times, and those below 1.5 times where the mask, with its axes turned, would lie on at least twice the
+    uptake.
+    """
+
+    code = "SB511"
+    severity = "warning"
+    part = "mask"
+    title = "A mask does not lie on uptake"
+    remedy = "Look at the mask on the PET: axes may be reversed or exchanged, or the tumour takes up little."
+
+    def find(self, evidence: Evidence) -> Iterator[Finding]:
+        """See :class:`CohortCheck`."""
+        low: dict[str, tuple[str, ImageFacts]] = {}
+        for name, facts in evidence.facts.items():
+            if facts.mask is None or not _is_mask(facts.mask) or _is_large(facts.mask):
+                continue
+            pets = [(channel, image) for channel, image in facts.images.items() if image.modality == "PET"]
+            if pets and all(_not_on_uptake(image) for _, image in pets):
+                low[name] = pets[0]
+        turns = _turns({name: image for name, (_, image) in low.items()})
+        remedy = self.remedy
+        if turns:
+            turn = f"{turns[0]}, for instance," if len(turns) > 1 else f"{turns[0]},"
+            remedy = f"With {turn} the mask would lie on uptake. Look at it on the PET, and export it again."
+        for name, (channel, image) in low.items():
+            if image.in_mask is not None and image.typical is not None:
+                cause = f"{channel} is hardly higher inside the mask than in the body."
+                detail = f"{image.in_mask / image.typical:.2g} times"
+                yield self.finding(cause, subject=name, detail=detail, remedy=remedy)
+
+
+def _is_large(mask: MaskFacts) -> bool:
+    """Say whether a mask is too large for a tumour's."""
+    return (mask.of_body is not None and mask.of_body > MOST_OF_BODY) or mask.ml > LARGEST_ML
+
+
+def _not_on_uptake(image: ImageFacts) -> bool:
+    if image.low < -1 or image.in_mask is None or image.hot is None or not image.typical or image.typical < 0:
+        return False
+    if image.in_mask < NOT_HIGHER * image.typical and image.hot < NOT_HOT * image.typical:
+        return True
+    return any(_lifts(image, value) for _, value in image.turned)
+
+
+def _lifts(image: ImageFacts, value: float) -> bool:
+    """Say whether this median, inside a turned mask, lies well above that inside the mask as it is, and the body's."""
+    return value >= TURNED_HIGHER * max(image.in_mask or 0.0, image.typical or 0.0)
+
+
+def _turns(images: Mapping[str, ImageFacts]) -> list[str]:
+    """Return which turn of the axes puts the masks of all on the most uptake, and its equals, the simplest first; none
+    where none does for most of them.
+    """
+    heights: dict[str, list[float]] = {}
+    for image in images.values():
+        for turn, value in image.turned:
+            heights.setdefault(turn, []).append(
+                value / image.typical if _lifts(image, value) and image.typical else 1.0
+            )
+    most = {turn: own for turn, own in heights.items() if 2 * sum(h > 1 for h in own) > len(images)}
+    means = {turn: float(np.mean(np.log(own))) for turn, own in most.items()}
+    highest = max(means.values(), default=0.0)
+    return [turn for turn, mean in means.items() if mean >= 0.95 * highest]
+
+
 class SeveralLabels(CohortCheck):
     """The masks hold several labels, and the card does not say which of them is the tumour.
 
@@ -146,6 +248,40 @@ class SeveralLabels(CohortCheck):
             shown = [f"{value:g} in {n} patient{'s' if n > 1 else ''}" for value, n in sorted(patients.items())]
             more = f" and {len(shown) - SHOWN} more" if len(shown) > SHOWN else ""
             yield self.finding(f"The masks hold {len(patients)} labels: {', '.join(shown[:SHOWN])}{more}.")
+
+
+class FurtherLabels(CohortCheck):
+    """The masks of some patients, or of one centre, hold a label beside the card's that those of the others lack.
+
+    The card's label alone is read: what the others count to the tumour may be a label of its own there.
+    """
+
+    code = "SB512"
+    severity = "note"
+    part = "mask"
+    title = "Some masks hold a further label"
+    remedy = "It is not read. See that the card's label means the same in all."
+
+    def find(self, evidence: Evidence) -> Iterator[Finding]:
+        """See :class:`CohortCheck`."""
+        if evidence.card.mask is None or (label := evidence.card.mask.label) is None:
+            return
+        centres = {s.id: s.centre for s in evidence.cohort.subjects}
+        holders: dict[float, list[str]] = {}
+        read = {i: f.mask for i, f in evidence.facts.items() if f.mask and f.mask.meaning == "labels" and f.mask.voxels}
+        for name, mask in read.items():
+            for value in _labels(mask) if mask.different > 1 else ():
+                if value != label:
+                    holders.setdefault(value, []).append(name)
+        shown = []
+        for value, names in sorted(holders.items()):
+            if len(names) < NEARLY_ALL * len(read):
+                of = {centres.get(name, "") for name in names}
+                where = f", all of centre {min(of)}" if len(of) == 1 and len(set(centres.values())) > 1 else ""
+                shown.append(f"{value:g} in {len(names)} of {len(read)} patients{where}")
+        if shown:
+            more = f"; and {len(shown) - SHOWN} more" if len(shown) > SHOWN else ""
+            yield self.finding(f"Some masks hold labels beside {label}: {'; '.join(shown[:SHOWN])}{more}.")
 
 
 class LabelMissing(PatientCheck):

@@ -248,6 +248,13 @@ class HorizonJustBeyond(CohortCheck):
     def find(self, evidence: Evidence) -> Iterator[Finding]:
         """See :class:`CohortCheck`."""
         time = evidence.cohort.time
+        if float(time.max()) < JUST_BEYOND * HORIZONS[0]:
+            horizons = ", ".join(f"{h:g}" for h in HORIZONS)
+            remedy = "Nothing is wrong with the C-index; AUC, Brier score and calibration are not given."
+            yield self.finding(
+                f"The longest follow-up is {time.max():.2f} months, so no horizon ({horizons} months) can be judged.",
+                remedy=remedy,
+            )
         for horizon in HORIZONS:
             beyond, longest = int((time > horizon).sum()), float(time.max())
             judged = f"so the horizon of {horizon:g} months cannot be judged"

@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 from survbench.cohort import Subject
 from survbench.datasets.cards.card import CohortCard
 from survbench.datasets.checks.facts import KEPT_LEVELS, FileFacts, ImageFacts, MaskFacts, PatientFacts
-from survbench.datasets.checks.intensities import AIR
+from survbench.datasets.checks.intensities import AIR, may_be_hounsfield
+from survbench.datasets.checks.masks import BARELY_HIGHER
 from survbench.datasets.preprocessing.grid import plan_grid, reference_point
+from survbench.datasets.readers.axis_order import ORDERS
 from survbench.datasets.readers.errors import ImageError
 from survbench.datasets.readers.folder import unreadable
 from survbench.datasets.readers.intensities import ImageReading
@@ -25,6 +27,8 @@ COARSE_GRID = 32
 """Voxels, along the longest side, of the grid on which padding and typical values are looked for."""
 NO_HU = 300.0
 """HU that cannot lie midway between the thin and the dense parts of a body: beyond it a CT is shifted."""
+TURNED_VOXELS = 2000
+"""Voxels of a mask, at most, that are looked up in other orders of its axes."""
 SAME_VALUES = 0.99
 """Share of a mask's numbers that are an image's where it was made from the image."""
 
@@ -59,13 +63,19 @@ def measure(card: CohortCard, subject: Subject, readings: Readings) -> PatientFa
     values = {name: _sample(subject.volumes[name], reading.voxels, points) for name, reading in images.items()}
     scanned = [np.isfinite(v) & (v != FILL[card.images[name].modality]) for name, v in values.items()]
     bodies = _bodies(card, values)
+    facts = {
+        name: _of_image(subject.volumes[name], reading, values[name][bodies[name]], world)
+        for name, reading in images.items()
+    }
+    for name, image in facts.items():
+        if isinstance(mask, MaskReading) and _barely_higher(image):
+            turned = _turned(subject.volumes["mask"], mask.voxels, subject.volumes[name], images[name].voxels)
+            facts[name] = replace(image, turned=turned)
+    body = points[next(iter(bodies.values()))]
     return PatientFacts(
         files={name: _of_file(volume) for name, volume in subject.volumes.items()},
-        images={
-            name: _of_image(subject.volumes[name], reading, values[name][bodies[name]], world)
-            for name, reading in images.items()
-        },
-        mask=_of_mask(card, subject, mask, images, world) if isinstance(mask, MaskReading) else None,
+        images=facts,
+        mask=_of_mask(card, subject, mask, images, world, body) if isinstance(mask, MaskReading) else None,
         scanned=float(np.any(scanned, axis=0).mean()),
     )
 
@@ -92,6 +102,7 @@ def _of_image(
     volume: Volume, image: ImageReading, body: NDArray[np.float64], world: NDArray[np.float64] | None
 ) -> ImageFacts:
     """Return the facts of an image, with its values inside the body and the places of the mask's voxels."""
+    inside = None if world is None else _sample(volume, image.voxels, world)
     absent, known = image.absent, image.voxels if image.absent is None else image.voxels[~image.absent]
     return ImageFacts(
         modality=volume.modality,
@@ -102,8 +113,33 @@ def _of_image(
         absent_in_mask=0 if absent is None or world is None else int(np.nansum(_sample(volume, absent, world))),
         below=image.below,
         typical=_median(body),
-        in_mask=None if world is None else _median(_sample(volume, image.voxels, world)),
+        in_mask=None if inside is None else _median(inside),
+        hot=None if inside is None else _percentile(inside, 90),
+        turned=(),
     )
+
+
+def _barely_higher(image: ImageFacts) -> bool:
+    """Say whether a PET is hardly higher inside the mask than in the body."""
+    if image.modality != "PET" or image.in_mask is None or image.typical is None:
+        return False
+    return image.in_mask < BARELY_HIGHER * image.typical
+
+
+def _turned(
+    mask: Volume, marked: NDArray[np.bool_], image: Volume, voxels: NDArray[np.float32]
+) -> tuple[tuple[str, float], ...]:
+    """Return the median of an image inside a mask whose axes are turned in each way that keeps its shape."""
+    index = np.argwhere(marked)
+    index = index[:: -(-len(index) // TURNED_VOXELS)]
+    found = []
+    for order in ORDERS:
+        if order.shape(mask.shape) == mask.shape:
+            world = order.index(index, mask.shape) @ mask.affine[:3, :3].T + mask.affine[:3, 3]
+            median = _median(_sample(image, voxels, world))
+            if median is not None:
+                found.append((order.words, median))
+    return tuple(found)
 
 
 def _of_mask(
@@ -112,7 +148,9 @@ def _of_mask(
     mask: MaskReading,
     images: Mapping[str, ImageReading],
     world: NDArray[np.float64] | None,
+    body: NDArray[np.float64],
 ) -> MaskFacts:
+    volume = subject.volumes["mask"]
     levels = [(float(value), int(count)) for value, count in zip(mask.levels, mask.counts, strict=True)]
     return MaskFacts(
         meaning=mask.meaning,
@@ -122,6 +160,8 @@ def _of_mask(
         high=levels[-1][0] if levels else 0.0,
         voxels=0 if world is None else len(world),
         share=0.0 if world is None else len(world) / mask.voxels.size,
+        of_body=float(np.mean(_sample(volume, mask.voxels, body) > 0)) if len(body) else None,
+        ml=0.0 if world is None else len(world) * float(np.prod(volume.spacing)) / 1000,
         outside=_outside(card, subject, world),
         absent=0.0 if mask.absent is None else float(mask.absent.mean()),
         equals=next((name for name, image in images.items() if _same_values(mask, image)), ""),
@@ -147,13 +187,18 @@ def _outside(card: CohortCard, subject: Subject, world: NDArray[np.float64] | No
 
 def _bodies(card: CohortCard, values: Mapping[str, NDArray[np.float64]]) -> dict[str, NDArray[np.bool_]]:
     """Return which points lie inside the body, for each channel: by the CT where there is one, otherwise those above
-    half of what is usual, whatever the unit.
+    half of what is usual, whatever the unit. A CT that is not in HU tells of no other channel.
     """
     ct = next((name for name, channel in card.images.items() if channel.modality == "CT"), None)
+    dense = None if ct is None else _dense(values[ct])
+    known = True
+    if ct is not None and dense is not None:
+        highest = values[ct][np.isfinite(values[ct])].max(initial=0.0)
+        known = may_be_hounsfield(float(highest), _median(values[ct][dense]))
     bodies = {}
     for name, value in values.items():
-        if ct is not None:
-            bodies[name] = _dense(values[ct]) & np.isfinite(value)
+        if dense is not None:
+            bodies[name] = dense & np.isfinite(value) & (known or name == ct)
         else:
             positive = value[value > 0]
             bodies[name] = value > (positive.mean() / 2 if len(positive) else np.inf)
@@ -195,5 +240,9 @@ def _sample(volume: Volume, voxels: NDArray[np.generic], world: NDArray[np.float
 
 
 def _median(values: NDArray[np.float64]) -> float | None:
+    return _percentile(values, 50)
+
+
+def _percentile(values: NDArray[np.float64], percent: float) -> float | None:
     known = values[np.isfinite(values)]
-    return float(np.median(known)) if len(known) else None
+    return float(np.percentile(known, percent)) if len(known) else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import permutations, product
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,21 @@ class AxisOrder:
         turned = voxels.transpose([axis for axis, _ in self.axes])
         return np.ascontiguousarray(turned[tuple(slice(None, None, -1 if back else 1) for _, back in self.axes)])
 
+    def index(self, index: NDArray[np.intp], shape: tuple[int, int, int]) -> NDArray[np.intp]:
+        """Return where voxels of an array of this shape, by index, shape (n, 3), stand in the new order."""
+        columns = [shape[axis] - 1 - index[:, axis] if back else index[:, axis] for axis, back in self.axes]
+        return np.stack(columns, axis=1)
+
+    @property
+    def words(self) -> str:
+        """What is turned, after "with"; empty for the array as it is stored."""
+        axes = [axis for axis, _ in self.axes]
+        back = [str(new + 1) for new, (_, back) in enumerate(self.axes) if back]
+        found = [] if axes == [0, 1, 2] else [f"its axes in the order {', '.join(str(axis + 1) for axis in axes)}"]
+        if back:
+            found.append(f"{'axis' if len(back) == 1 else 'axes'} {', '.join(back)} reversed")
+        return " and then ".join(found)
+
     def affine(self, affine: NDArray[np.float64], shape: tuple[int, int, int]) -> NDArray[np.float64]:
         """Return the affine of the turned array of an array of this shape."""
         turn = np.zeros((4, 4))
@@ -46,6 +62,17 @@ class AxisOrder:
 
 
 AS_STORED = AxisOrder(((0, False), (1, False), (2, False)))
+ORDERS = tuple(
+    sorted(
+        (
+            AxisOrder(tuple(zip(axes, back, strict=True)))
+            for axes in permutations(range(3))
+            for back in product((False, True), repeat=3)
+        ),
+        key=lambda order: sum((axis != new) + back for new, (axis, back) in enumerate(order.axes)),
+    )
+)[1:]
+"""All other orders of three axes, the simplest first."""
 
 
 def corners(shape: tuple[int, int, int], affine: NDArray[Any]) -> NDArray[np.float64]:
@@ -59,22 +86,30 @@ def order_of(mask: Volume, image: Volume) -> AxisOrder | None:
     """Return how to turn a mask so that each voxel lies where the image has the voxel of the same index, or None where
     no order does.
     """
-    step = np.linalg.inv(image.affine[:3, :3]) @ mask.affine[:3, :3]  # image index per step of the mask's
-    signs = np.rint(step)
-    if (np.abs(signs).sum(axis=0) != 1).any() or (np.abs(signs).sum(axis=1) != 1).any():
-        return None
-    order = AxisOrder(tuple((int(np.argmax(np.abs(row))), bool(row.sum() < 0)) for row in signs))
-    if order.shape(mask.shape) != image.shape:
+    order = _axes_along(mask, image)
+    if order is None or order.shape(mask.shape) != image.shape:
         return None
     places = corners(image.shape, order.affine(mask.affine, mask.shape))
     apart = np.abs(places - corners(image.shape, image.affine)).max()
     return order if apart <= TOLERANCE_MM else None
 
 
+def _axes_along(mask: Volume, image: Volume) -> AxisOrder | None:
+    """Return how to turn a mask so that its axes run along the image's, whatever its shape, or None where a step of one
+    is no step of the other.
+    """
+    step = np.linalg.inv(image.affine[:3, :3]) @ mask.affine[:3, :3]  # image index per step of the mask's
+    signs = np.rint(step)
+    if (np.abs(signs).sum(axis=0) != 1).any() or (np.abs(signs).sum(axis=1) != 1).any():
+        return None
+    return AxisOrder(tuple((int(np.argmax(np.abs(row))), bool(row.sum() < 0)) for row in signs))
+
+
 def difference(mask: Volume, image: Volume) -> str:
     """Return what differs between the grids of a mask and an image that are not the same, for a message."""
-    if sorted(mask.shape) != sorted(image.shape):
-        return f"{_by(mask.shape)} voxels, not {_by(image.shape)}"
+    order = _axes_along(mask, image)
+    if (mask.shape if order is None else order.shape(mask.shape)) != image.shape:
+        return _voxels(mask, image)
     found = []
     axes = [[_direction(volume.affine[:3, axis]) for axis in range(3)] for volume in (mask, image)]
     if axes[0] != axes[1]:
@@ -89,6 +124,19 @@ def difference(mask: Volume, image: Volume) -> str:
     between = corners(mask.shape, mask.affine)[:, None] - corners(image.shape, image.affine)[None]
     apart = float(np.linalg.norm(between, axis=2).min(axis=1).max())
     return f"{', '.join(found)}; corners up to {apart:.3g} mm apart"
+
+
+def _voxels(mask: Volume, image: Volume) -> str:
+    """Return the voxels of a mask and an image of different shapes, with their sizes where those differ, too."""
+    if not np.allclose(mask.spacing, image.spacing, rtol=0, atol=SAME_DIGITS):
+        return f"{_by(mask.shape)} voxels of {_size(mask)}, not {_by(image.shape)} of {_size(image)}"
+    turned = "; are its axes in another order?" if sorted(mask.shape) == sorted(image.shape) else ""
+    return f"{_by(mask.shape)} voxels, not {_by(image.shape)}{turned}"
+
+
+def _size(volume: Volume) -> str:
+    sides = tuple(dict.fromkeys(f"{mm:.7g}" for mm in volume.spacing))
+    return f"{sides[0] if len(sides) == 1 else _by(volume.spacing)} mm"
 
 
 def _direction(column: NDArray[np.float64]) -> str:

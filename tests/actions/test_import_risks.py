@@ -106,7 +106,7 @@ def test_the_board_says_that_risks_are_imported(put, store):
 
 def test_the_board_asks_whether_risks_are_turned_round(put, store):
     def said(board):
-        return [f.text for f in board.findings if f.code == "SB714"]
+        return [f.text for f in board.findings if f.code == "SB715"]
 
     (cause,) = said(build_board(put(["id,risk", *inside(TIME)]), store))
     assert cause.startswith("in-r: C is far below 0.5 (0.")

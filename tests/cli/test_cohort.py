@@ -50,17 +50,17 @@ def test_a_cohort_without_problems_says_so(bench, monkeypatch):
 
 
 def test_all_problems_of_a_cohort_are_told_and_end_with_1(bench, tmp_path):
-    folder = write_cohort(tmp_path / "toy", 4)
-    for name in ("P00_pet", "P02_ct"):
+    folder = write_cohort(tmp_path / "toy", 12)
+    for name in ("P00_pet", "P01_ct"):
         (folder / "images" / f"{name}.nii.gz").unlink()
     ended = bench("cohort", "check", folder)
     assert ended.returncode == 1
     told = json.loads(bench("cohort", "check", folder, "--json").stdout)
     assert ended.stdout.startswith("SB401 error: Files are missing. 2 patients: P00 (images/P00_pet.nii.gz;")
     assert f"{folder}: 1 error, " in ended.stdout
-    assert [p["subject"] for p in told["findings"] if p["severity"] == "error"] == ["P00", "P02"]
+    assert [p["subject"] for p in told["findings"] if p["severity"] == "error"] == ["P00", "P01"]
     every = bench("cohort", "check", folder, "--verbose").stdout
-    assert "    P02: images/P02_ct.nii.gz" in every
+    assert "    P01: images/P01_ct.nii.gz" in every
     assert "Passed          SB101  " in every
 
 

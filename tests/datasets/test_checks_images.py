@@ -19,6 +19,7 @@ from survbench.findings import CohortError
 from survbench.volume import Volume
 
 PATIENTS = 6
+BODY = np.linalg.norm(np.stack(np.indices(SHAPE), axis=-1) - 7.5, axis=-1) < 7
 
 
 @pytest.fixture
@@ -133,6 +134,44 @@ def test_a_ct_whose_intercept_was_lost_is_named(folder, shift, padding):
 def test_a_ct_whose_intercept_was_subtracted_twice_is_named(folder):
     change(folder, "P01_ct", lambda v: v - 1024)
     assert "below HU" in found(folder, "SB413")["P01"]
+
+
+def unsigned(bits):
+    """Return a function that stores numbers below 0 without a sign."""
+    return lambda voxels: np.round(voxels) % 2**bits
+
+
+@pytest.mark.parametrize("bits", [16, 12])
+def test_a_ct_stored_without_its_sign_is_named_and_does_not_tell_where_the_body_is(folder, bits):
+    for n in range(PATIENTS):
+        # beyond the body there is little uptake: a PET measured there would seem to have another unit
+        change(folder, f"P{n:02d}_pet", lambda v: v * np.where(BODY, 1, 0.1))
+    assert found(folder, "SB411") == {}
+    for n in (1, 4):
+        change(folder, f"P{n:02d}_ct", unsigned(bits), np.uint16)
+    named = {name: what for name, what in found(folder, "SB408").items() if "no HU" in what}
+    assert named.keys() == {"P01", "P04"}
+    assert "those below 0 were stored without a sign: 0 to " in named["P01"]
+    remedies = {
+        f.remedy for f in validate_named(str(folder)).findings if f.code == "SB408" and f.what in named.values()
+    }
+    assert remedies == {
+        f"Subtract {2**bits} from the numbers above {2 ** (bits - 1) - 1}, or convert from DICOM again."
+    }
+    for code in ("SB411", "SB413", "SB510", "SB511"):
+        assert found(folder, code) == {}
+
+
+@pytest.mark.parametrize("function", [lambda v: v + 32768, lambda v: v * 100], ids=["offset", "scaled"])
+def test_a_ct_far_above_hu_is_no_hu(folder, function):
+    change(folder, "P01_ct", lambda v: function(v).clip(-1024))
+    assert found(folder, "SB408")["P01"].startswith("ct holds numbers that are no HU: ")
+    assert found(folder, "SB413") == {}
+
+
+def test_metal_in_an_extended_scale_is_hu(folder):
+    change(folder, "P01_ct", put(np.s_[8, 8, 8], 30710))
+    assert "P01" not in found(folder, "SB408")
 
 
 def test_a_ct_without_air_and_one_with_much_bone_are_not_shifted(folder):
@@ -256,6 +295,33 @@ def test_what_differs_between_the_grids_of_mask_and_images_is_said(folder):
     assert "spacing 4.008 x 4 x 4 mm, not 4 x 4 x 4 mm; corners up to 0.12 mm apart" in named["P01"]
     assert "axes of another direction" in named["P02"]
     assert "16 x 16 x 15 voxels, not 16 x 16 x 16" in named["P03"]
+
+
+@pytest.mark.parametrize(
+    ("shape", "spacing", "what"),
+    [
+        ((20, 18, 16), 4, "20 x 18 x 16 voxels, not 16 x 18 x 20; are its axes in another order? (pet, ct)"),
+        ((32, 36, 40), 2, "32 x 36 x 40 voxels of 2 mm, not 16 x 18 x 20 of 4 mm (pet, ct)"),
+        ((16, 18, 20), 2, "spacing 2 x 2 x 2 mm, not 4 x 4 x 4 mm; corners up to"),
+    ],
+    ids=["permuted", "finer", "spacing alone"],
+)
+def test_shapes_that_differ_are_said_with_both(folder, shape, spacing, what):
+    for kind in ("pet", "ct"):
+        write_image(path_of(folder, f"P01_{kind}"), np.indices((16, 18, 20)).sum(axis=0).astype(np.float32))
+    write_image(path_of(folder, "P01_mask"), np.ones(shape, np.uint8), np.diag([spacing, spacing, spacing, 1.0]))
+    assert f"mask has {what}" in found(folder, "SB403")["P01"]
+
+
+def test_a_mask_in_another_order_that_is_moved_has_no_other_shape(folder):
+    for kind in ("pet", "ct"):
+        write_image(path_of(folder, f"P01_{kind}"), np.indices((16, 18, 20)).sum(axis=0).astype(np.float32))
+    moved = AFFINE.copy()
+    moved[:3, 3] = 0, 12, 0
+    nib.save(turned(nib.Nifti1Image(np.ones((16, 18, 20), np.uint8), moved)), path_of(folder, "P01_mask"))
+    what = found(folder, "SB403")["P01"]
+    assert "voxels" not in what
+    assert "12 mm apart" in what
 
 
 @pytest.mark.parametrize(("apart", "named"), [(30.0, True), (1.5, True), (0.05, False)])

@@ -5,12 +5,12 @@ from __future__ import annotations
 import nibabel as nib
 import numpy as np
 import pytest
-from cohort_folder import CARD, SHAPE, read, write_cohort, write_image
+from cohort_folder import CARD, SHAPE, lines, read, write_cohort, write_image, write_lines
 from scipy.ndimage import gaussian_filter, zoom
 from survbench.datasets.cohorts.validate import validate_named
 
 PATIENTS = 5
-CODES = ("SB501", "SB502", "SB505", "SB506", "SB507", "SB508", "SB509")
+CODES = ("SB501", "SB502", "SB505", "SB506", "SB507", "SB508", "SB509", "SB510", "SB511", "SB512")
 DISTANCE = np.linalg.norm(np.stack(np.indices(SHAPE), axis=-1) - 7.5, axis=-1)
 BALL = DISTANCE <= 4.5
 SHARES = np.clip(5.0 - DISTANCE, 0, 1)
@@ -86,7 +86,7 @@ def test_a_mask_of_the_whole_image_is_an_error(folder, share, error):
 @pytest.mark.parametrize(("voxels", "code"), [(0, "SB501"), (1, "SB502"), (2, "SB502"), (9, "SB502"), (10, None)])
 def test_masks_of_a_few_voxels_are_named(folder, voxels, code):
     mask = np.zeros(SHAPE, np.uint8)
-    mask[8, 8, 3 : 3 + min(voxels, 5)] = mask[8, 9, 3 : 3 + max(voxels - 5, 0)] = 1
+    mask[8, 8, 5 : 5 + min(voxels, 5)] = mask[8, 9, 5 : 5 + max(voxels - 5, 0)] = 1
     assert mask.sum() == voxels
     write_mask(folder, mask)
     assert set(findings(folder)) == ({code} if code else set())
@@ -102,7 +102,7 @@ def test_several_labels_and_none_chosen_are_counted_by_patient(folder):
     assert findings(folder) == {"SB507": "The masks hold 2 labels: 1 in 4 patients, 2 in 5 patients."}
     assert np.array_equal(mask_of(folder), BALL)
     with_label(folder, 2)
-    assert findings(folder) == {}
+    assert findings(folder) == {"SB512": "Some masks hold labels beside 2: 1 in 4 of 5 patients."}
     assert np.array_equal(mask_of(folder), BALL & (HALVES == 2))
 
 
@@ -116,7 +116,7 @@ def test_many_lesions_with_a_label_each_are_labels(folder):
     lesions = np.where((np.stack(np.indices(SHAPE)) % 5 < 3).all(axis=0), 1 + x + 4 * y + 16 * z, 0)
     assert len(np.unique(lesions)) > 50
     write_mask(folder, lesions, dtype=np.uint8)
-    assert findings(folder).keys() == {"SB507"}
+    assert findings(folder).keys() == {"SB507", "SB511"}  # they lie anywhere, not on uptake
     assert np.array_equal(mask_of(folder), lesions > 0)
 
 
@@ -190,3 +190,128 @@ def test_nan_at_the_border_of_a_mask_is_no_tumour(folder):
     (finding,) = (f for f in validate_named(str(folder)).findings if f.code == "SB414")
     assert (finding.subject, finding.cause) == ("P01", "mask holds NaN outside of what was scanned.")
     assert np.array_equal(mask_of(folder), BALL)
+
+
+# --- masks of something else
+
+
+@pytest.mark.parametrize(("radius", "named"), [(6.5, True), (5.0, False)])
+def test_a_mask_of_the_body_is_named(folder, radius, named):
+    """The body is a ball with a radius of 7 voxels."""
+    body = np.less_equal(DISTANCE, radius)
+    write_mask(folder, body, dtype=np.uint8)
+    found = findings(folder)
+    assert set(found) == ({"SB510"} if named else set())
+    if named:
+        assert f"{100 * body.sum() / (DISTANCE < 7).sum():.0f} % of what is in view" in found["SB510"]
+        assert f"{body.sum() * 0.064:.0f} ml" in found["SB510"]
+
+
+def test_a_mask_of_the_body_is_named_without_a_ct(folder):
+    card = folder / "cohort.yaml"
+    card.write_text("\n".join(line for line in card.read_text().splitlines() if "modality: CT" not in line))
+    for number in range(PATIENTS):
+        write_pet(folder, number, np.where(DISTANCE < 7, 1, 0) + 6 * (DISTANCE < 3))
+    assert findings(folder) == {}
+    write_mask(folder, DISTANCE <= 6.5, dtype=np.uint8)
+    assert findings(folder).keys() == {"SB510"}
+
+
+def test_a_mask_of_litres_is_named_however_small_it_is_in_the_body(folder):
+    card = folder / "cohort.yaml"
+    card.write_text(card.read_text().replace("[64, 64, 64]", "[640, 640, 640]"))
+    wide = np.diag([40.0, 40.0, 40.0, 1.0])
+    for kind in ("pet", "ct", "mask"):
+        write_image(folder / "images" / f"P01_{kind}.nii.gz", channel(folder, kind).astype(np.float32), wide)
+    voxels = int(channel(folder, "mask").sum())
+    found = findings(folder, "P01")
+    assert f"{voxels * 64:,} ml" in found["SB510"]
+    assert voxels < 0.2 * (DISTANCE < 7).sum()
+
+
+# --- masks beside the tumour
+
+
+def write_pet(folder, number, voxels):
+    write_image(folder / "images" / f"P{number:02d}_pet.nii.gz", voxels.astype(np.float32))
+
+
+def with_tumours_off_the_middle(folder, turn, numbers=range(PATIENTS), uptake=6.0):
+    for n in range(PATIENTS):
+        place = 2.5, 6 + n % 2, 11 + n % 2 / 2
+        ball = np.linalg.norm(np.stack(np.indices(SHAPE), axis=-1) - place, axis=-1) <= 1.8
+        write_pet(folder, n, 0.5 + uptake * ball + 0.1 * NOISE.random(SHAPE))
+        write_mask(folder, turn(ball) if n in numbers else ball, n, np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("turn", "words"),
+    [
+        (lambda v: v[::-1], "axis 1 reversed"),
+        (lambda v: v[:, :, ::-1], "axis 3 reversed"),
+        (lambda v: v[::-1, ::-1], "axes 1, 2 reversed"),
+        (lambda v: v.transpose(2, 1, 0), "its axes in the order 3, 2, 1"),
+        (lambda v: v.transpose(1, 2, 0), "its axes in the order 3, 1, 2"),
+    ],
+    ids=["x", "z", "x and y", "exchanged", "rotated"],
+)
+@pytest.mark.parametrize("numbers", [(0, 2, 4), range(PATIENTS)], ids=["some", "all"])
+def test_masks_that_lie_beside_the_tumours_are_named_with_how_they_are_turned(folder, turn, words, numbers):
+    with_tumours_off_the_middle(folder, turn, numbers)
+    found = [f for f in validate_named(str(folder)).findings if f.code == "SB511"]
+    assert {f.subject for f in found} == {f"P{n:02d}" for n in numbers}
+    (remedy,) = {f.remedy for f in found}
+    assert f"With {words}, the mask would lie on uptake." in remedy
+    assert len({f.cause for f in found}) == 1
+    assert all(0.9 < float(f.detail.removesuffix(" times")) < 1.1 for f in found)
+
+
+def test_a_mask_that_is_moved_is_named_without_a_turn(folder):
+    with_tumours_off_the_middle(folder, lambda v: np.roll(v, (6, 3, 3), (0, 1, 2)), (1,))
+    (finding,) = (f for f in validate_named(str(folder)).findings if f.code == "SB511")
+    assert finding.subject == "P01"
+    assert "With " not in finding.remedy
+
+
+@pytest.mark.parametrize("uptake", [6.0, 1.0, 0.3])
+def test_masks_that_lie_on_uptake_are_not_named(folder, uptake):
+    with_tumours_off_the_middle(folder, lambda v: v, uptake=uptake)
+    assert findings(folder) == {}
+
+
+def test_a_tumour_that_is_dark_within_is_not_named(folder):
+    """Necrosis: most of the tumour takes up nothing, its rim does."""
+    for n in range(PATIENTS):
+        write_pet(folder, n, 0.5 + 3.0 * ((DISTANCE < 4.5) & (DISTANCE > 3.8)) - 0.3 * (DISTANCE <= 3.8))
+        write_mask(folder, BALL, n, np.uint8)
+    assert findings(folder) == {}
+
+
+# --- labels beside the card's
+
+
+@pytest.mark.parametrize(("holders", "named"), [((0, 2), True), (range(PATIENTS), False), ((), False)])
+def test_a_label_that_some_masks_have_and_others_lack_is_noted(folder, holders, named):
+    with_label(folder, 1)
+    assert findings(folder) == {}
+    for n in holders:
+        write_mask(folder, np.where(BALL & (HALVES == 2), 3, BALL), n, np.uint8)
+    expected = {"SB512": f"Some masks hold labels beside 1: 3 in 2 of {PATIENTS} patients."} if named else {}
+    assert findings(folder) == expected
+
+
+def test_a_centre_with_a_label_of_its_own_is_named(folder):
+    write_cohort(
+        folder, PATIENTS, card=CARD.replace('_mask.nii.gz"}', '_mask.nii.gz", label: 1}') + "centre: hospital\n"
+    )
+    head, *rows = lines(folder)
+    write_lines(folder, [f"{head},hospital", *(f"{row},{c}" for row, c in zip(rows, "ABABA", strict=True))])
+    for n in (1, 3):
+        write_mask(folder, BALL * HALVES, n, np.uint8)
+    assert findings(folder) == {"SB512": "Some masks hold labels beside 1: 2 in 2 of 5 patients, all of centre B."}
+
+
+def test_a_mask_at_full_scale_has_no_further_label(folder):
+    with_label(folder, 1)
+    write_mask(folder, 255 * BALL, dtype=np.uint8)
+    assert findings(folder) == {}

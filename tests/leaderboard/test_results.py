@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 from survbench.leaderboard.writers.board_files import read_board
+from survbench.plan.profile import Profile, builtin_profiles
+from survbench.plan.study import read_study
 from survbench.runs.store import Store
 from toy_study import mixed_study
 
@@ -70,6 +72,13 @@ def test_committed_boards_are_what_follows_from_committed_predictions(tmp_path):
     assert built.keys() == committed.keys()
     assert [str(name) for name in built if built[name] != committed[name]] == []
     assert sum(map(len, committed.values())) < 5_000_000
+
+
+@pytest.mark.parametrize("folder", sorted(p.parent for p in RESULTS.glob("*/study.json")), ids=lambda p: p.name)
+def test_committed_boards_are_of_the_built_in_profiles_as_they_are_now(folder):
+    profile = read_study(folder).profile
+    built_in = builtin_profiles()[profile["name"]]
+    assert Profile.model_validate({**profile, "description": built_in.description}) == built_in
 
 
 def test_the_readmes_table_is_the_committed_board():
