@@ -10,7 +10,7 @@ from survbench.cohort import Cohort
 from survbench.datasets.cards.card import CohortCard
 from survbench.datasets.cards.source import SourceCohort
 from survbench.datasets.checks.catalogue import cohort_checks, input_checks, refuse_ignored
-from survbench.datasets.checks.evidence import Evidence
+from survbench.datasets.checks.evidence import CohortCheck, Evidence
 from survbench.datasets.checks.facts import PatientFacts
 from survbench.datasets.checks.predictors import few
 from survbench.datasets.checks.table import FilesOfNobody, ReadOtherwise, RowsOfNobody
@@ -34,6 +34,7 @@ class Report:
         findings: what was found, and is not ignored.
         ignored: what was found, and is.
         passed: checks that found nothing.
+        not_run: checks that need patients without errors, where there is none.
         not_applicable: checks of what the cohort does not have, such as masks.
     """
 
@@ -41,6 +42,7 @@ class Report:
     ignored: tuple[Finding, ...]
     passed: tuple[type[Check], ...]
     not_applicable: tuple[type[Check], ...]
+    not_run: tuple[type[Check], ...] = ()
 
     @property
     def errors(self) -> int:
@@ -70,11 +72,13 @@ def validate_named(cohort: str, *, data: Path | None = None, ignored: Sequence[s
     card = source.card
     tripped = {f.code for f in found}
     applies = [check for check in input_checks() if _applies(check, card)]
+    waiting = [] if len(source.cohort) else [c for c in applies if issubclass(c, CohortCheck) and c.code not in tripped]
     return Report(
         findings=tuple(f for f in found if f.code not in ignored),
         ignored=tuple(f for f in found if f.code in ignored),
-        passed=tuple(check for check in applies if check.code not in tripped),
+        passed=tuple(check for check in applies if check.code not in tripped and check not in waiting),
         not_applicable=tuple(check for check in input_checks() if check not in applies and check.code not in tripped),
+        not_run=tuple(waiting),
     )
 
 
