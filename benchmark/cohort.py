@@ -49,6 +49,10 @@ class Subject:
     volumes: Mapping[str, Volume]
     group: str = ""
 
+    def is_patient_of(self, other: Subject) -> bool:
+        """Say whether another row is of the same patient: the same row, or one of the same group."""
+        return self.id == other.id or (self.group != "" and self.group == other.group)
+
 
 @dataclass(frozen=True, kw_only=True)
 class UnlabelledCohort:

@@ -11,7 +11,7 @@ from typing import Protocol as Interface
 from survbench.cohort import Subject
 from survbench.datasets.cards.source import SourceCohort
 from survbench.datasets.checks.facts import PatientFacts
-from survbench.datasets.cohorts.facts_store import facts_key, has_facts, read_facts
+from survbench.datasets.cohorts.facts_store import facts_key, read_facts
 from survbench.datasets.cohorts.opened import Cohorts, centre_of, volume_names
 from survbench.datasets.preprocessing.cache import volume_store
 from survbench.datasets.readers.feature_table import table_rows
@@ -116,7 +116,7 @@ def unprepared(cohorts: Cohorts, source: SourceCohort, out: Path) -> list[Subjec
     for subject in source.cohort.subjects:
         volumes = cohorts.volume_keys(source, subject)
         features = cohorts.radiomics_key(source, volumes)
-        whole = all(map(store.has, volumes.values())) and has_facts(out, facts_key(source.card, subject))
+        whole = all(map(store.has, volumes.values())) and read_facts(out, facts_key(source.card, subject)) is not None
         if not whole or (features is not None and not radiomics_path(out, features).is_file()):
             absent.append(subject)
     return absent
@@ -148,5 +148,7 @@ def without(source: SourceCohort, problems: Mapping[str, Sequence[Finding]], *, 
     for group in grouped(found):
         log.warning("left out: %s", group.text)
     kept = [i for i in source.cohort.ids if i not in problems]
+    if not kept:
+        raise CohortError(f"Cohort {source.card.name!r} has no usable patient:", found)
     left_out = tuple(sorted({*source.left_out, *problems}))
     return replace(source, cohort=source.cohort.select(kept), left_out=left_out)

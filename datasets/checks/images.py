@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from survbench.cohort import Subject
 from survbench.datasets.cards.file_pattern import file_of
 from survbench.datasets.checks.evidence import CohortCheck, Evidence
 from survbench.findings import Check, Finding
@@ -48,13 +49,13 @@ class SameImage(CohortCheck):
 
     def find(self, evidence: Evidence) -> Iterator[Finding]:
         """See :class:`CohortCheck`."""
-        seen: dict[str, str] = {}
+        seen: dict[str, Subject] = {}
         for subject in evidence.cohort.subjects:
             for name in evidence.cohort.channels:
-                first = seen.setdefault(subject.volumes[name].fingerprint(), subject.id)
-                if first != subject.id:
+                first = seen.setdefault(subject.volumes[name].fingerprint(), subject)
+                if not first.is_patient_of(subject):
                     cause = f"{name} is the same image as another patient's."
-                    yield self.finding(cause, subject=subject.id, detail=f"as {first}")
+                    yield self.finding(cause, subject=subject.id, detail=f"as {first.id}")
 
 
 class NotPrepared(Check):

@@ -53,6 +53,7 @@ class NotSuv(PatientCheck):
     severity = "error"
     part = "images"
     title = "A PET is not in SUV"
+    ignorable = True
 
     def of_patient(self, _card: CohortCard, facts: PatientFacts) -> Iterator[Finding]:
         """See :class:`PatientCheck`."""

@@ -25,6 +25,8 @@ BLANK = 0.9
 """``|rho|`` with the event from which a column's blank cells tell it."""
 DEVIATIONS = 3.3
 """Of a correlation after Fisher's transformation, for the lower confidence bound."""
+FEWEST_OF_A_KIND = 5
+"""Events, and censored patients, below which a column that separates them may do so by chance."""
 FEWEST = 8
 """Patients below which a correlation may be chance."""
 
@@ -32,7 +34,7 @@ Floats = NDArray[np.float64]
 
 _ENDPOINTS = "os|pfs|dfs|rfs|efs|dss|css|mfs|dmfs|lrfs|lrc|ttp|tte"
 _WORDS = (
-    r"surviv\w*|death|dead|died|deceas\w*|mortality|alive|censor\w*|cens|cnsr|relaps\w*|recurr\w*|progress(ed|ion)|"
+    r"surviv(al|ed|or|ors|ing)|death|dead|died|deceas\w*|mortality|alive|censor\w*|cens|cnsr|relaps\w*|recurr\w*|progress(ed|ion)|"
     r"follow|followup|event|events|outcome|"
     r"tod|tot|todes\w*|verstorben|gestorben|lebt|lebend|\w*uberleben\w*|\w*ueberleben\w*|nachbeobachtung\w*|rezidiv\w*|"
     r"deces|decede\w*|vivant\w*|survie|recidiv\w*|suivi|muert\w*|fallec\w*|supervivencia|seguimiento|decedut\w*|"
@@ -149,7 +151,8 @@ def _tells(values: Floats, cohort: Cohort, *, named: bool) -> str:
         return ""
     with_time, with_event = _rho(x, time), _rho(x, event.astype(np.float64))
     two = len(np.unique(x)) == 2
-    if abs(with_event) >= (NAMED_EVENT if named and two else SAME):
+    enough = named or min(int(event.sum()), int((~event).sum())) >= FEWEST_OF_A_KIND
+    if enough and abs(with_event) >= (NAMED_EVENT if named and two else SAME):
         how = "the event the other way round" if with_event < 0 else "the event"
         return f"tells {how} (Spearman's rho {with_event:.3f})"
     if abs(with_time) >= SAME:
@@ -173,8 +176,8 @@ def _knows_time(censored: float, of_censored: int, ended: float, of_ended: int, 
     if of_censored < FEWEST:
         return named and of_ended >= FEWEST and _lower(ended, of_ended) >= CENSORED
     apart = _lower(censored, of_censored)
-    if of_ended < FEWEST:  # too few to be asked apart
-        return apart >= (NAMED if named else CENSORED) and abs(whole) >= 0.9
+    if of_ended < FEWEST:  # too few to be asked apart: the year of diagnosis, too, says when patients were censored
+        return named and apart >= NAMED and abs(whole) >= 0.9
     both = censored * ended > 0
     return both and apart >= (NAMED if named else CENSORED) and _lower(ended, of_ended) >= (NAMED if named else EVENTS)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator
 
 import numpy as np
 from survbench.datasets.checks.evidence import CohortCheck, Evidence
+from survbench.datasets.vocabulary import words as w
 from survbench.datasets.vocabulary.events import coding
 from survbench.findings import Check, Finding
 from survbench.io.tables import canonical, number
@@ -18,11 +18,15 @@ FEW_EVENTS = 20
 FEWEST_TIMES = 8
 """Times that are needed to say that they are years, or count rows."""
 FIRST_YEAR, LAST_YEAR = 1900, 2100
-_AGE = re.compile(r"\b(age|alter|âge|edad|età|leeftijd|year of|birth|geburt\w*|geboren|naissance|nacimiento)\b")
-_DATE = re.compile(r"\b(date|datum|fecha)\b")
-_UNIT = re.compile(
-    r"days?|weeks?|months?|years?|tage|wochen|monate|jahre|jours|mois|ans|días|meses|años|giorni|mesi|anni"
+_AGE = "age|alter|âge|edad|età|leeftijd|birth|born|geburt\\w*|geboren|naissance|nacimiento|nascita"
+_DATE = "date|datum|fecha"
+_DURATION = (
+    "survival|survie|follow|followup|os|pfs|dfs|rfs|efs|time|from|since|ab|depuis|desde|dal|"
+    "days?|d|weeks?|months?|mo|mths|years?|yrs|tage|wochen|monate|jahre|jours|mois|ans|meses|giorni|mesi|anni|"
+    "\\w*zeit|\\w*dauer|duration|durée|duree"
 )
+"""Words of a column's name that say what it holds; a duration is called like one, even if it starts from a date."""
+_OF_LIFE = f"{w.ALIVE}|{w.DEAD}|{w.CENSORED}|{w.CENSORING}"
 JUST_BEYOND = 0.95
 """Share of a horizon from which the longest follow-up counts as meant to reach it."""
 LONGEST_MONTHS, SHORTEST_MONTHS = 360.0, 2.0
@@ -117,7 +121,12 @@ class ReversedCodes(CohortCheck):
         end = evidence.card.endpoint
         if evidence.table is None or end.event not in evidence.table.columns:
             return
-        cells = [cell for cell in evidence.table.column(end.event) if cell]
+        known = {canonical(code) for code in (*end.observed, *end.censored)}
+        cells = [cell for cell in evidence.table.column(end.event) if canonical(cell) in known]
+        said = " ".join([end.event, *set(cells)])
+        # a remission, a discharge or local control may be the event of a study
+        if not w.has(w.tokens(said), _OF_LIFE) or not cells:
+            return
         found = coding(end.event, cells, None)
         declared, meant = ({canonical(c) for c in codes} for codes in (end.observed, found.observed))
         if found.clear and not declared & meant:
@@ -144,8 +153,8 @@ class NoDuration(CohortCheck):
     def find(self, evidence: Evidence) -> Iterator[Finding]:
         """See :class:`CohortCheck`."""
         column = evidence.card.endpoint.time
-        name = column.casefold()
-        if _AGE.search(name) or (_DATE.search(name) and not _UNIT.search(name)):
+        name = w.tokens(column)
+        if w.has(name, f"{_AGE}|{_DATE}") and not w.has(name, _DURATION):
             yield self.finding(f"The time is column {column!r}, which is called like an age or a date.")
         if evidence.table is None or column not in evidence.table.columns:
             return
@@ -153,7 +162,7 @@ class NoDuration(CohortCheck):
         times = np.array([cell for cell in cells if cell is not None])
         if len(times) < FEWEST_TIMES or (times != np.round(times)).any():
             return
-        if times.min() >= FIRST_YEAR and times.max() <= LAST_YEAR:
+        if times.min() >= FIRST_YEAR and times.max() <= LAST_YEAR and w.unit_of(column) != "days":
             years = f"{times.min():.0f} to {times.max():.0f}"
             yield self.finding(f"The times in column {column!r} are calendar years ({years}).")
         elif np.array_equal(np.diff(times), np.ones(len(times) - 1)):

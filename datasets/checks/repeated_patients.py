@@ -55,8 +55,8 @@ class RowsOfOnePatient(CohortCheck):
         rows = sum(map(len, groups))
         shown = "; ".join(", ".join(group[:3]) for group in list(groups)[:3])
         return self.finding(
-            f"{rows} rows seem to belong to {len(groups)} patients: they have the same time and event, and {how} "
-            f"({shown}{'; ...' if len(groups) > 3 else ''}).",
+            f"{rows} rows seem to belong to {len(groups)} patients: they have the same time and event, and {how}.",
+            detail=f"{shown}{'; ...' if len(groups) > 3 else ''}",
             remedy=f"{remedy} Then they stay in one fold.",
         )
 

@@ -22,15 +22,15 @@ def refuse_duplicates(sources: Sequence[SourceCohort]) -> None:
     Raises:
         CohortError: all pairs.
     """
-    seen: dict[str, tuple[int, str]] = {}
+    seen: dict[str, tuple[int, Subject]] = {}
     findings: list[Finding] = []
     for number, source in enumerate(sources):
         rows = table_rows(source)
         for subject in source.cohort.subjects:
             for what, content in _contents(source, subject, rows):
-                first = seen.setdefault(content, (number, subject.id))
-                if first != (number, subject.id):
-                    owner = f"{sources[first[0]].card.name}/{first[1]}"
+                where, first = seen.setdefault(content, (number, subject))
+                if where != number or not first.is_patient_of(subject):
+                    owner = f"{sources[where].card.name}/{first.id}"
                     cause = f"{what} as another patient's."
                     findings.append(SameImage.finding(cause, subject=subject.id, detail=f"as {owner}"))
     if findings:

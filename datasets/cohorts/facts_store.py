@@ -22,11 +22,6 @@ def facts_key(card: CohortCard, subject: Subject) -> str:
     return digest([FACTS_VERSION, volumes, modalities, card.field_of_view_mm, card.reference])
 
 
-def has_facts(out: Path, key: str) -> bool:
-    """Say whether facts are stored."""
-    return _path(out, key).is_file()
-
-
 def read_facts(out: Path, key: str) -> PatientFacts | None:
     """Return stored facts, or None where there are none or they are damaged."""
     try:

@@ -21,6 +21,7 @@ from survbench.datasets.readers.folder import inspect_cohort
 from survbench.datasets.readers.joining import join
 from survbench.datasets.readers.paths import patient_files
 from survbench.datasets.readers.patients import numbered
+from survbench.errors import BenchError
 from survbench.findings import Check, Finding
 from survbench.io.tables import Table, read_table
 from survbench.plan.profile import load_profile
@@ -84,7 +85,9 @@ def validate_named(cohort: str, *, data: Path | None = None, ignored: Sequence[s
 
 def _applies(check: type[Check], card: CohortCard) -> bool:
     has = {
-        "external": False,  # two cohorts are needed
+        # checks of two cohorts, and of folds
+        "external": False,
+        "protocol": False,
         "images": bool(card.images),
         "mask": card.mask is not None,
         "predictors": card.features is not None or bool(card.clinical),
@@ -117,7 +120,7 @@ def findings_of(source: SourceCohort, facts: Mapping[str, PatientFacts]) -> list
     # the findings that left no patient are listed
     if len(cohort):
         evidence = Evidence(card, cohort, source.table, folder, facts)
-        found += [f for check in cohort_checks() for f in check().find(evidence)]
+        found += [f for check in cohort_checks() for f in _found_by(check, evidence)]
     if source.table is not None:
         found += _of_reading(source.table, card.table)
     if folder is not None:
@@ -130,6 +133,16 @@ def _of_reading(table: Table, file: str) -> Iterator[Finding]:
         yield ReadOtherwise.finding(f"{file}: {note.what}", detail=note.where)
 
 
+def _found_by(check: type[CohortCheck], evidence: Evidence) -> list[Finding]:
+    try:
+        return list(check().find(evidence))
+    except Exception as error:
+        if check.__module__.startswith("survbench."):
+            raise
+        message = f"The check {check.code} of {check.__module__} failed: {type(error).__name__}: {error}. Correct it."
+        raise BenchError(message) from error
+
+
 def _of_feature_rows(card: CohortCard, folder: Path, cohort: Cohort) -> Iterator[Finding]:
     if card.features is None or cohort.features is None or not cohort.subjects:
         return
@@ -140,7 +153,8 @@ def _of_feature_rows(card: CohortCard, folder: Path, cohort: Cohort) -> Iterator
     joined = set(join(own.column(card.id), table.column(key)).of.values())
     extra = [name for name in table.column(key) if name not in joined]
     if extra:
-        yield RowsOfNobody.finding(f"{len(extra)} rows of {file} belong to no patient of {card.table}: {few(extra)}.")
+        cause = f"{len(extra)} rows of {file} belong to no patient of {card.table}."
+        yield RowsOfNobody.finding(cause, detail=few(extra))
 
 
 def _of_files(card: CohortCard, folder: Path) -> Iterator[Finding]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -34,7 +35,8 @@ def join(ours: Sequence[str], theirs: Sequence[str]) -> Joined:
     are equally long. Each such rule holds for all ids or for none, and never where two ids become the same.
     """
     mine, others = list(dict.fromkeys(ours)), list(dict.fromkeys(theirs))
-    best = Joined({name: name for name in mine if name in set(others)})
+    there = set(others)
+    best = Joined({name: name for name in mine if name in there})
     spellings: list[tuple[list[str], list[str]]] = [_plain(mine, others)]
     spellings.append((_whole(spellings[0][0]), _whole(spellings[0][1])))
     spellings.append(_without_zeros(*spellings[1]))
@@ -105,8 +107,6 @@ def _without(parts: Sequence[tuple[str, str, str]]) -> bool:
 
 def _collision(names: Sequence[str], keys: Sequence[str]) -> tuple[str, ...]:
     """Return the ids of the first key that several have."""
-    return next((twins for key in keys if len(twins := _of_key(names, keys, key)) > 1), ())
-
-
-def _of_key(names: Sequence[str], keys: Sequence[str], key: str) -> tuple[str, ...]:
-    return tuple(name for name, other in zip(names, keys, strict=True) if other == key)
+    counts = Counter(keys)
+    first = next((key for key in keys if counts[key] > 1), None)
+    return tuple(name for name, key in zip(names, keys, strict=True) if key == first)

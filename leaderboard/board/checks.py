@@ -48,6 +48,7 @@ class BoardCheck(Check, ABC):
 
     severity: ClassVar[Severity] = "note"
     part = "board"
+    ignorable = False
 
     @abstractmethod
     def find(self, of: Measurements) -> Iterable[Finding]:
@@ -184,8 +185,8 @@ class LeftOut(BoardCheck):
         """See :class:`BoardCheck`."""
         for name, cohort in (("cohort", of.study.cohort), ("external cohort", of.study.external or {})):
             if cohort.get("left_out"):
-                ids = ", ".join(cohort["left_out"])
-                yield self.finding(f"Patients of the {name} with problems were left out (--skip-bad): {ids}.")
+                number = len(cohort["left_out"])
+                yield self.finding(f"Patients of the {name} with problems were left out (--skip-bad): {number}.")
 
 
 class FewEventsInFold(BoardCheck):

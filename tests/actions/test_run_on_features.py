@@ -75,7 +75,7 @@ def test_an_external_table_needs_the_same_features(tmp_path, rows):
 def test_where_there_are_images_too_the_table_goes_before_radiomics_of_them(tmp_path):
     card = IMAGES.replace("clinical:", "features: {table: features.csv}\nclinical:")
     folder = write_cohort(tmp_path / "toy", 24, card=card)
-    rows = [["patient", "texture", "size"], *([f"P{n:02d}", str(n * 7 % 24), str(n % 10)] for n in range(24))]
+    rows = [["patient", "texture", "size"], *([f"P{n:02d}", str(n * 7 % 24), str(n * 5 % 11)] for n in range(24))]
     (folder / "features.csv").write_text("\n".join(",".join(row) for row in rows))
     result = run_study(request_for(folder, tmp_path / "out", "radiomics-lasso-cox,tlg"), Silent())
     assert {row.status for row in result.board.rows} == {"ok"}

@@ -134,7 +134,7 @@ def test_other_patients_are_refused(bench, store):
         (["good@nowhere", "fair"], f"Unknown study 'nowhere'. Known: {ONE}, {TWO}. See 'bench status'."),
         (["good@", "fair"], "'good@' names no method of a study. Give METHOD or METHOD@STUDY; see 'bench status'."),
         (["good"], "Give two methods of a study ('bench status' lists them), or a file with --csv FILE."),
-        (["good", "fair", "--a", "x"], "--a name columns of a file. Add --csv FILE."),
+        (["good", "fair", "--a", "x"], "--a belong to a table of risks. Add --csv FILE."),
     ],
     ids=lambda v: " ".join(v) if isinstance(v, list) else "",
 )

@@ -68,7 +68,7 @@ def test_cells_that_the_card_calls_missing_are_missing_and_never_an_outcome(tmp_
         "a": {"age": None, "sex": None},
         "77": {"age": 50.0, "sex": None},
     }
-    assert {p.subject for p in parsed.problems} == {"b", "c"}
+    assert {p.subject for p in parsed.findings} == {"b", "c"}
 
 
 def test_a_level_or_a_code_that_the_card_names_is_not_missing(tmp_path):

@@ -90,13 +90,13 @@ def test_a_method_without_opinion_in_one_fold_of_one_seed_is_named(store):
     assert "flat: every patient of a fold got the same risk" in said(study(entries, external=False), store)
 
 
-def test_patients_who_were_left_out_are_named(store):
+def test_patients_who_were_left_out_are_counted(store):
     chosen = study([method(store, "m", GOOD)])
     chosen = replace(chosen, cohort={**chosen.cohort, "left_out": ["P77"]})
     chosen = replace(chosen, external={**chosen.external, "left_out": ["E8", "E9"]})
     text = said(chosen, store)
-    assert "Patients of the cohort with problems were left out (--skip-bad): P77." in text
-    assert "Patients of the external cohort with problems were left out (--skip-bad): E8, E9." in text
+    assert "Patients of the cohort with problems were left out (--skip-bad): 1." in text
+    assert "Patients of the external cohort with problems were left out (--skip-bad): 2." in text
 
 
 def test_few_events_outside_are_counted(store, monkeypatch):

@@ -504,8 +504,8 @@ def test_a_grid_that_does_not_suit_is_refused(context, shape):
 
 
 def test_different_grids_are_refused(context):
-    first, second = toy_cohort(2), toy_cohort(2, shape=(32, 32, 48))
-    mixed = dataclasses.replace(first, subjects=(first.subjects[0], second.subjects[1]))
+    first, second = toy_cohort(4), toy_cohort(4, shape=(32, 32, 48))
+    mixed = dataclasses.replace(first, subjects=(*first.subjects[:3], second.subjects[3]))
     with pytest.raises(BenchError, match="one grid for all"):
         DeepMTS().fit(mixed, validation=None, ctx=context())
 
@@ -527,7 +527,7 @@ def test_training_patients_without_an_event_are_refused(context):
 
 
 def test_voxels_that_are_not_finite_are_refused(context):
-    cohort = toy_cohort(2)
+    cohort = toy_cohort(4)
     cohort.subjects[1].volumes["ct"].voxels()[3, 3, 3] = np.nan
     with pytest.raises(BenchError, match="P001 hold NaN or infinity"):
         DeepMTS().fit(cohort, validation=None, ctx=context())

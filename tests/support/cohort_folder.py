@@ -50,7 +50,7 @@ def write_cohort(folder: Path, patients: int = 12, *, card: str = CARD) -> Path:
         ct = (-1000.0 + 1040.0 * (np.linalg.norm(grid - 7.5, axis=-1) < 7) + rng.normal(0, 10, SHAPE)).astype(np.int16)
         for kind, voxels in (("pet", pet), ("ct", ct), ("mask", ball.astype(np.uint8))):
             write_image(folder / "images" / f"{name}_{kind}.nii.gz", voxels)
-        rows.append(f"{name},{60 - 3 * (n % 10) + n / 10:.1f},{n % 2},{50 + n},{'fm'[n % 2]}")
+        rows.append(f"{name},{60 - 3 * (n % 10) + n / 10:.1f},{n % 2},{50 + n},{'fm'[n // 2 % 2]}")
     (folder / "clinical.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
     (folder / "cohort.yaml").write_text(card, encoding="utf-8")
     return folder

@@ -396,7 +396,7 @@ def test_a_folder_that_was_copied_with_its_database_keeps_its_artifacts_to_itsel
 
 
 def test_a_study_of_skipped_methods_alone_is_projected(tmp_path):
-    rows = "id,months,event,f1\n" + "".join(f"P{n},{n + 1},{n % 2},{n * 7 % 5}\n" for n in range(16))
+    rows = "id,months,event,f1\n" + "".join(f"P{n},{n * 5 % 17 + 1},{n % 2},{n * 7 % 5}\n" for n in range(16))
     (tmp_path / "t.csv").write_text(rows)
     (tmp_path / "cohort.yaml").write_text(
         "name: toy\ntitle: Toy\ntable: t.csv\nid: id\nlicence: none\ncitation: none\n"
