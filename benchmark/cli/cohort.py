@@ -104,6 +104,7 @@ def check(
                 "ignored": [f.to_json() for f in report.ignored],
                 "passed": [c.code for c in report.passed],
                 "not_applicable": [c.code for c in report.not_applicable],
+                "not_run": [c.code for c in report.not_run],
             }
         )
     else:
@@ -124,8 +125,14 @@ def _show_report(cohort: str, report: Report, *, verbose: bool) -> None:
     named = [f"{n} {name}{'s' if n > 1 else ''}" for name in SEVERITIES if (n := counts[name])]
     passed = f"{len(report.passed)} checks passed, {len(report.not_applicable)} do not apply"
     say(f"{cohort}: {', '.join(named) or 'no problems'}; {passed}.")
+    if report.not_run:
+        say(f"{len(report.not_run)} checks need patients without errors, and wait until there are some.")
     if verbose:
-        for title, checks in (("Passed", report.passed), ("Does not apply", report.not_applicable)):
+        for title, checks in (
+            ("Passed", report.passed),
+            ("Does not apply", report.not_applicable),
+            ("Not run", report.not_run),
+        ):
             for one in checks:
                 say(f"{title:<15} {one.code}  {one.title}")
 

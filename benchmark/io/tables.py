@@ -15,6 +15,8 @@ from survbench.io.table_edges import groups_above, label_row, without_footnotes
 from survbench.io.text_records import Note, Record, Records, read_records
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
+_SHOWN = 5
+"""Columns that a message lists."""
 _TRUTH = {"true": "1", "yes": "1", "false": "0", "no": "0"}
 
 
@@ -142,7 +144,7 @@ def _with_numbers(path: Path, table: Table, separator: str) -> Table:
     commas = separator != "," and any(decimal_mark(cells) == "," for cells in numeric.values())
     unclear = {n: found for n, cells in numeric.items() if (found := ambiguous(cells, commas_elsewhere=commas))}
     if unclear:
-        shown = "; ".join(f"{name}: {', '.join(cells[:3])}" for name, cells in list(unclear.items())[:5])
+        shown = "; ".join(f"{name}: {', '.join(cells[:3])}" for name, cells in list(unclear.items())[:_SHOWN])
         raise BenchError(
             f"{path} has cells that may be thousands or decimals ({shown}). Export the table without separators of "
             "thousands (1234), and with all decimals (1.2340)."
@@ -155,7 +157,10 @@ def _with_numbers(path: Path, table: Table, separator: str) -> Table:
         Row(row.line, {**row.cells, **{name: cells[n] for name, cells in changed.items()}})
         for n, row in enumerate(table.rows)
     ]
-    note = Note("Decimal commas or separators of thousands were read as numbers.", ", ".join(changed))
+    pairs = {n: next((o, c) for o, c in zip(numeric[n], cells, strict=True) if o != c) for n, cells in changed.items()}
+    shown = ", ".join(f"{name} ({old!r} is {new})" for name, (old, new) in list(pairs.items())[:_SHOWN])
+    more = f" and {len(pairs) - _SHOWN} more columns" if len(pairs) > _SHOWN else ""
+    note = Note("Decimal commas or separators of thousands were read as numbers.", shown + more)
     return Table(table.columns, tuple(rows), table.labels, (*table.notes, note))
 
 

@@ -58,7 +58,7 @@ def of_predictors(first: SourceCohort, other: SourceCohort) -> Iterator[Finding]
             unlike.setdefault(found, []).append(name)
     for (how, remedy), names in sorted(unlike.items()):
         who = few(sorted(names)) if len(names) == 1 else f"{len(names)} predictors ({few(sorted(names))})"
-        yield OtherUnit.finding(f"In the external cohort {other.card.name!r}, {who}: {how}.", remedy=remedy)
+        yield OtherUnit.finding(f"{who}: {how}.", remedy=remedy)
 
 
 def _difference(training: Floats, external: Floats) -> tuple[str, str] | None:

@@ -8,6 +8,7 @@ import numpy as np
 from survbench.datasets.cards.card import CohortCard
 from survbench.datasets.checks.evidence import CohortCheck, Evidence, PatientCheck
 from survbench.datasets.checks.facts import ImageFacts, PatientFacts
+from survbench.datasets.checks.masks import EVERYTHING
 from survbench.findings import Finding
 from survbench.statistics.metrics import concordance_index
 
@@ -83,7 +84,7 @@ class NotHounsfield(PatientCheck):
     def of_patient(self, _card: CohortCard, facts: PatientFacts) -> Iterator[Finding]:
         """See :class:`PatientCheck`."""
         for name, image in facts.images.items():
-            if image.modality != "CT" or image.low == image.high or _shifted(image):
+            if image.modality != "CT" or image.low == image.high or _shifted(image, facts):
                 continue
             if not may_be_hounsfield(image.high, image.typical):
                 yield self._of_no_hu(name, image)
@@ -91,7 +92,8 @@ class NotHounsfield(PatientCheck):
             no_air = image.low > AIR and not image.absent
             if no_air or image.high < SOFT_TISSUE:
                 detail = f"{image.low:.0f} to {image.high:.0f}"
-                yield self.finding(f"{name} is unlike HU. Is it a PET?", detail=detail)
+                cause = f"{name} does not reach from air ({AIR:.0f} HU) to soft tissue ({SOFT_TISSUE:.0f} HU)."
+                yield self.finding(f"{cause} Is it a PET?" if image.low >= 0 else cause, detail=detail)
 
     def _of_no_hu(self, name: str, image: ImageFacts) -> Finding:
         """Return the finding of numbers that are too high for HU."""
@@ -121,7 +123,7 @@ class ShiftedHounsfield(PatientCheck):
     def of_patient(self, _card: CohortCard, facts: PatientFacts) -> Iterator[Finding]:
         """See :class:`PatientCheck`."""
         for name, image in facts.images.items():
-            where = _shifted(image)
+            where = _shifted(image, facts)
             if where == "high":
                 cause = f"{name} lies 1024 or 1000 above HU: the intercept was lost."
                 remedy = "Subtract 1024 if air is 24 in the file, 1000 if it is 0; or convert from DICOM again."
@@ -137,13 +139,14 @@ def may_be_hounsfield(high: float, typical: float | None) -> bool:
     return high <= MAX_HU and (typical is None or typical <= MAX_TYPICAL_HU)
 
 
-def _shifted(image: ImageFacts) -> str:
+def _shifted(image: ImageFacts, facts: PatientFacts) -> str:
     """Return whether a CT lies too high or too low, or ""."""
     if image.modality == "CT" and not may_be_hounsfield(image.high, image.typical):
         return ""
     if image.modality == "CT" and image.typical is not None and image.typical > DENSE:
         return "high"
-    thin = image.in_mask is not None and image.in_mask < THIN
+    of_tumour = facts.mask is not None and facts.mask.share < EVERYTHING
+    thin = of_tumour and image.in_mask is not None and image.in_mask < THIN
     below_hu = image.below > SHARE and image.lowest < NOISE_HU
     return "low" if image.modality == "CT" and thin and below_hu else ""
 

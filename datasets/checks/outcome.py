@@ -68,7 +68,8 @@ class BlankEvent(Check):
 
 class OutcomesLost(Check):
     """All patients with an event, or all who are censored, have problems, so that leaving them out would leave one kind
-    of outcome. ``--skip-bad`` does not go on with that.
+    of outcome. ``--skip-bad`` does not go on with that. Often all censored patients have no time, because the card
+    names the column of the days to death.
     """
 
     code = "SB211"

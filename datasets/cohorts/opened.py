@@ -98,7 +98,8 @@ def open_cohorts(
     for other in sources[1:]:
         found += refuse_different(sources[0], other)
     for group in grouped(found):
-        log.warning("%s %s", group.text, group.first.remedy)
+        name = sources[-1].card.name
+        log.warning("External cohort %r: %s %s %s", name, group.first.code, group.text, group.first.remedy)
     card = sources[0].card
     grid = None
     if card.images and card.field_of_view_mm is not None:

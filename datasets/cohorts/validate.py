@@ -40,6 +40,7 @@ class Report:
         findings: what was found, and is not ignored.
         ignored: what was found, and is.
         passed: checks that found nothing.
+        not_run: checks that need patients without errors, where there is none.
         not_applicable: checks of what the cohort does not have, such as masks, and those that only a run makes.
     """
 
@@ -47,6 +48,7 @@ class Report:
     ignored: tuple[Finding, ...]
     passed: tuple[type[Check], ...]
     not_applicable: tuple[type[Check], ...]
+    not_run: tuple[type[Check], ...] = ()
 
     @property
     def errors(self) -> int:
@@ -76,11 +78,13 @@ def validate_named(cohort: str, *, data: Path | None = None, ignored: Sequence[s
     card = source.card
     tripped = {f.code for f in found}
     applies = [check for check in input_checks() if _applies(check, card)]
+    waiting = [] if len(source.cohort) else [c for c in applies if issubclass(c, CohortCheck) and c.code not in tripped]
     return Report(
         findings=tuple(f for f in found if f.code not in ignored),
         ignored=tuple(f for f in found if f.code in ignored),
-        passed=tuple(check for check in applies if check.code not in tripped),
+        passed=tuple(check for check in applies if check.code not in tripped and check not in waiting),
         not_applicable=tuple(check for check in input_checks() if check not in applies and check.code not in tripped),
+        not_run=tuple(waiting),
     )
 
 

@@ -87,8 +87,10 @@ def parse_features(
         remedy = f"Columns are: {', '.join(table.columns[:30])}."
         return ParsedFeatures((), {}, (MissingColumn.finding(cause, remedy=remedy),))
     names, findings = _columns(card, features, table.columns, file, key)
-    findings += _of_text(table, names, file, features.exclude)
-    if findings:
+    text, of_text = _of_text(table, names, file, features.exclude)
+    findings += of_text
+    names = tuple(n for n in names if n not in text)
+    if not names:
         return ParsedFeatures(names, {}, tuple(findings))
     rows = {row.cells[key]: row for row in table.rows}
     count = Counter(row.cells[key] for row in table.rows)
@@ -122,7 +124,7 @@ def _unjoined(card: CohortCard, file: str, ids: Sequence[str], theirs: Sequence[
 def _columns(
     card: CohortCard, features: Features, columns: Sequence[str], file: str, key: str
 ) -> tuple[tuple[str, ...], list[Finding]]:
-    """Return the columns that the card's patterns name, and what is wrong with them."""
+    """Return the columns that the card's patterns name and that may be features, and what is wrong with the others."""
     findings = [
         UnknownFeatureColumn.finding(
             f"{file} has no column {pattern!r} (features.{where} in the card).{nearest(pattern, columns)}"
@@ -154,21 +156,22 @@ def _columns(
         for name in names
         if name in clinical
     ]
-    return names, findings
+    return tuple(name for name in names if name not in declared and name not in clinical), findings
 
 
-def _of_text(table: Table, names: Sequence[str], file: str, exclude: Sequence[str]) -> list[Finding]:
-    """Return one finding for the columns that hold text instead of numbers."""
+def _of_text(table: Table, names: Sequence[str], file: str, exclude: Sequence[str]) -> tuple[list[str], list[Finding]]:
+    """Return the columns that hold text instead of numbers, and one finding for all of them."""
     cells = {n: [c for c in table.column(n) if c.casefold() not in MISSING] for n in names}
     text = [n for n, known in cells.items() if sum(number(c) is None for c in known) > len(known) / 2]
     if not text:
-        return []
+        return [], []
     shown = few([f"{n} ({cells[n][0]!r})" for n in text])
     cause = f"{len(text)} column{'s' if len(text) > 1 else ''} of {file} hold{'' if len(text) > 1 else 's'} no numbers"
     if all(_COMMA.fullmatch(c) for n in text for c in cells[n]):
-        return [TextColumns.finding(f"{cause}: {shown}.", remedy="Write a decimal point in place of the comma.")]
+        return text, [TextColumns.finding(f"{cause}: {shown}.", remedy="Write a decimal point in place of the comma.")]
     patterns = ", ".join(f'"{p}"' for p in (*exclude, *_patterns(text, [n for n in names if n not in text])))
-    return [TextColumns.finding(f"{cause}: {shown}.", remedy=f"Leave them out: features.exclude: [{patterns}].")]
+    remedy = f"Leave {'them' if len(text) > 1 else 'it'} out: features.exclude: [{patterns}]."
+    return text, [TextColumns.finding(f"{cause}: {shown}.", remedy=remedy)]
 
 
 def _patterns(text: Sequence[str], others: Sequence[str]) -> list[str]:

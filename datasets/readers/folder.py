@@ -151,7 +151,7 @@ def _of_path(path: Path, relative: str, name: str) -> Iterator[Finding]:
         yield MissingFile.finding(cause, subject=name, detail=f"{relative} leads to {path.readlink()}", remedy=remedy)
     elif not path.exists():
         near = _called_alike(path.parent, name)
-        detail = f"{relative}; there is {', '.join(near)}" if near else relative
+        detail = f"{relative}; the folder has {', '.join(near)}" if near else relative
         yield MissingFile.finding("Files are missing.", subject=name, detail=detail)
 
 

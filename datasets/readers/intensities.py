@@ -72,7 +72,7 @@ def _outside(values: NDArray[np.float32], name: str) -> NDArray[np.bool_]:
     absent = np.isnan(values)
     infinite = int(np.count_nonzero(np.isinf(values)))
     if infinite:
-        raise ImageError(f"{name} has {infinite:,} voxels that are infinite.", "Export it again.")
+        raise ImageError(f"{name} has {_voxels(infinite)} infinite.", "Export it again.")
     if absent.all():
         raise ImageError(f"{name} holds NaN and nothing else.", "Export it again.")
     for axis in range(3):
@@ -82,9 +82,13 @@ def _outside(values: NDArray[np.float32], name: str) -> NDArray[np.bool_]:
             raise ImageError(what, "Export it again.")
     enclosed = int(np.count_nonzero(absent & ~_joined_to_border(absent)))
     if enclosed:
-        what = f"{name} has {enclosed:,} voxels that are NaN inside of what was scanned."
+        what = f"{name} has {_voxels(enclosed)} NaN inside of what was scanned."
         raise ImageError(what, "Export it again.")
     return absent
+
+
+def _voxels(count: int) -> str:
+    return f"{count:,} voxels that are" if count > 1 else "1 voxel that is"
 
 
 def _missing_slice(absent: NDArray[np.bool_], axis: int) -> int | None:

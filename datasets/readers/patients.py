@@ -33,6 +33,10 @@ from survbench.io.tables import Row, Table, canonical, nearest, number
 MISSING = frozenset({"", "na", "n/a", "#n/a", "nan", "null", "none", "."})
 """Cells (in any case) that mean that a value is not known; a declared level of the same name goes first."""
 MAX_ID_LENGTH = 100
+_ONE_COLUMN = (
+    "Make one column of times, until the event where there was one and else until the last contact, and name it under "
+    "endpoint.time."
+)
 _WHOLE = re.compile(r"\d{1,15}(\.0+)?", re.ASCII)
 SHOWN_CODES = 5
 _DATE = re.compile(r"(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/. ](\d{1,2}|[A-Za-z]{3,9})[-/. ]\d{2,4})(\D|$)")
@@ -67,6 +71,8 @@ def parse_patients(card: CohortCard, table: Table) -> Parsed:
     table, of_choice = _chosen(card, table)
     findings += of_choice
     findings += _unknown_codes(card.endpoint, table)
+    timeless = _without_time(card.endpoint, table)
+    findings += timeless.findings
     usable = not findings
     ids: list[str] = []
     patients: list[Patient] = []
@@ -74,7 +80,7 @@ def parse_patients(card: CohortCard, table: Table) -> Parsed:
     for row in table.rows:
         name = row.cells[card.id]
         shown = _shown(name) or f"line {row.line}"
-        of_id, of_row = _of_id(name, shown, twins), _of_row(card, row, shown)
+        of_id, of_row = _of_id(name, shown, twins), _of_row(card, row, shown, time=row.line not in timeless.lines)
         findings += of_id + of_row
         if not of_id:
             ids.append(name)
@@ -150,6 +156,32 @@ def _unknown_codes(endpoint: Endpoint, table: Table) -> list[Finding]:
     more = f", and {len(counts) - SHOWN_CODES} more" if len(counts) > SHOWN_CODES else ""
     cause = f"Column {endpoint.event!r} holds {shown}{more}; the card knows {_codes(endpoint)}."
     return [UnknownEventCode.finding(cause, remedy=_probably(Counter(map(canonical, cells))))]
+
+
+@dataclass(frozen=True, slots=True)
+class _Timeless:
+    """Findings of one kind of outcome that has no time at all, and the lines of its patients."""
+
+    findings: tuple[Finding, ...] = ()
+    lines: frozenset[int] = frozenset()
+
+
+def _without_time(endpoint: Endpoint, table: Table) -> _Timeless:
+    """Return one finding if all who are censored, or all who had the event, have a blank time and others have one.
+
+    To remove these rows would leave one kind of outcome, so their cells are not reported one by one.
+    """
+    if not {endpoint.time, endpoint.event} <= set(table.columns):
+        return _Timeless()
+    blank = frozenset(row.line for row in table.rows if row.cells[endpoint.time].casefold() in MISSING)
+    for who, codes in (("who are censored", endpoint.censored), ("who had the event", endpoint.observed)):
+        known = {canonical(code) for code in codes}
+        kind = frozenset(row.line for row in table.rows if canonical(row.cells[endpoint.event]) in known)
+        if len(kind) > 1 and kind <= blank < {row.line for row in table.rows}:
+            only = ", and only they," if kind == blank else ""
+            cause = f"All {len(kind)} patients {who}{only} have no time in column {endpoint.time!r}."
+            return _Timeless((OutcomesLost.finding(cause, remedy=_ONE_COLUMN),), kind)
+    return _Timeless()
 
 
 def _probably(counts: Counter[str]) -> str:
@@ -234,10 +266,11 @@ def _of_id(name: str, shown: str, twins: Mapping[str, list[str]]) -> list[Findin
     return found
 
 
-def _of_row(card: CohortCard, row: Row, shown: str) -> list[Finding]:
+def _of_row(card: CohortCard, row: Row, shown: str, *, time: bool) -> list[Finding]:
+    """Return the findings of a row's cells; ``time`` is False where its time is reported elsewhere."""
     end, cells = card.endpoint, row.cells
     found: list[Finding] = []
-    if end.time in cells:
+    if time and end.time in cells:
         months = number(cells[end.time])
         if months is None or months <= 0:
             found.append(_unusable_time(end.time, cells[end.time], shown))

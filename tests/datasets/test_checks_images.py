@@ -200,11 +200,11 @@ def test_nan_around_a_body_that_dwindles_reads_as_not_scanned(folder):
 @pytest.mark.parametrize(
     ("where", "value", "what"),
     [
-        (np.s_[8, 8, 8], np.nan, "1 voxels that are NaN inside"),
+        (np.s_[8, 8, 8], np.nan, "1 voxel that is NaN inside"),
         (np.s_[:, :, 5], np.nan, "a slice of NaN between good ones (index 5 of axis 3)"),
         (np.s_[6:8], np.nan, "a slice of NaN between good ones (index 6 of axis 1)"),
         (np.s_[0, 0, :3], np.inf, "3 voxels that are infinite"),
-        (np.s_[0, 0, 0], -np.inf, "1 voxels that are infinite"),
+        (np.s_[0, 0, 0], -np.inf, "1 voxel that is infinite"),
         (np.s_[:], np.nan, "NaN and nothing else"),
     ],
     ids=["enclosed", "slice", "slab", "infinite", "minus infinite", "all"],

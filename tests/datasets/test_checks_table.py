@@ -343,10 +343,30 @@ def test_blank_events_are_patients_problems_unless_one_kind_of_outcome_is_lost(t
     folder = write_table_cohort(tmp_path / "toy", table)
     assert set(codes(folder)) == {"SB210"}
     assert len(load_source(str(folder), profile=load_profile("smoke"), skip_bad=True).cohort) == 59
-    lost = changed(rows, days=lambda n, c: c["days"] if n % 2 else "")  # the censored have no time
+    lost = changed(rows, days=lambda n, c: c["days"] if n % 2 else "0")
     folder = write_table_cohort(tmp_path / "lost", lost)
     with pytest.raises(CohortError, match="All 30 patients of the table who are censored have problems"):
         load_source(str(folder), profile=load_profile("smoke"), skip_bad=True)
+
+
+@pytest.mark.parametrize(
+    ("blank", "said"),
+    [
+        (lambda n: n % 2 == 0, "All 30 patients who are censored, and only they, have no time in column 'days'."),
+        (lambda n: n % 2 == 1, "All 30 patients who had the event, and only they, have no time in column 'days'."),
+        (lambda n: n % 2 == 0 or n == 7, "All 30 patients who are censored have no time in column 'days'."),
+        (lambda n: n % 2 == 0 and n > 0, ""),
+        (lambda _: True, ""),
+    ],
+)
+def test_a_kind_of_outcome_without_times_is_one_error(tmp_path, rows, blank, said):
+    folder = write_table_cohort(tmp_path / "toy", changed(rows, days=lambda n, c: "" if blank(n) else c["days"]))
+    found = validate_named(str(folder)).findings
+    whole = [f for f in found if (f.code, f.subject) == ("SB211", "")]
+    assert [f.cause for f in whole if "no time" in f.cause] == ([said] if said else [])
+    if said:
+        assert "Make one column of times" in whole[0].remedy
+        assert {f.subject for f in found if f.code == "SB201"} == ({"P07"} if blank(7) and blank(0) else set())
 
 
 @pytest.mark.parametrize(
@@ -377,6 +397,7 @@ def test_what_reading_the_tables_took_for_granted_is_a_note_each(tmp_path, rows)
         "patients.csv: Lines above the names of columns were passed over as a title: line 1 ('Unsere Studie').",
         "features.csv: Lines below the patients were passed over as footnotes: line 62 ('* aus dem Register').",
     ]
-    read = "features.csv: Decimal commas or separators of thousands were read as numbers: f00, f01"
-    assert report[3].what.startswith(read)
+    read = f"were read as numbers: f00 ('{rows[1][4].replace('.', ',')}' is {rows[1][4]}), f01 ("
+    assert read in report[3].what
+    assert report[3].what.endswith(" and 8 more columns.")
     assert len(report) == 4

@@ -46,7 +46,7 @@ def test_validate_reads_the_voxels(folder):
     assert "the same image as another patient's: as P02" in found["P03", "error"]
     assert "ct is constant: 7" in found["P04", "error"]
     assert "SUV is not negative. Is it a CT?: down to" in found["P05", "error"]
-    assert "is unlike HU" in found["P05", "warning"]
+    assert "does not reach from air" in found["P05", "warning"]
 
 
 def test_validate_warns_of_what_may_mislead(folder):

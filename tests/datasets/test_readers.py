@@ -130,7 +130,7 @@ def test_all_problems_come_in_one_message_and_skip_bad_goes_on(folder, caplog):
         read(folder)
     text = str(caught.value)
     for part in (
-        "SB401 Files are missing. P01 (images/P01_ct.nii.gz; there is P01_mask.nii.gz, P01_pet.nii.gz)",
+        "SB401 Files are missing. P01 (images/P01_ct.nii.gz; the folder has P01_mask.nii.gz, P01_pet.nii.gz)",
         "SB403 The mask lies on the grid of none of the images. P02 (mask has 8 x 8 x 8 voxels",
         "SB201 Times in column 'months' must be numbers above 0. P03 ('-5')",
         "SB301 Column 'age' must hold numbers. P05 ('old')",
