@@ -90,9 +90,7 @@ def validate_named(cohort: str, *, data: Path | None = None, ignored: Sequence[s
 
 def _applies(check: type[Check], card: CohortCard) -> bool:
     has = {
-        # checks of two cohorts, and of folds
-        "external": False,
-        "protocol": False,
+        "external": False,  # two cohorts are needed
         "images": bool(card.images),
         "mask": card.mask is not None,
         "predictors": card.features is not None or bool(card.clinical),
