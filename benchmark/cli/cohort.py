@@ -126,7 +126,7 @@ def _show_report(cohort: str, report: Report, *, verbose: bool) -> None:
     passed = f"{len(report.passed)} checks passed, {len(report.not_applicable)} do not apply"
     say(f"{cohort}: {', '.join(named) or 'no problems'}; {passed}.")
     if report.not_run:
-        say(f"{len(report.not_run)} checks need patients without errors, and wait until there are some.")
+        say(f"{len(report.not_run)} checks were not run: no patient is left without an error.")
     if verbose:
         for title, checks in (
             ("Passed", report.passed),
