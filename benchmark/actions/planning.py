@@ -14,7 +14,7 @@ from survbench.actions.watcher import Silent, Watcher
 from survbench.api import MethodInfo
 from survbench.datasets.cards.source import SourceCohort, offers
 from survbench.datasets.checks.facts import PatientFacts
-from survbench.datasets.checks.outcome import FewEvents, NoEvents
+from survbench.datasets.checks.outcome import NoEvents
 from survbench.datasets.cohorts.compatible import refuse_duplicates
 from survbench.datasets.cohorts.named import default_external
 from survbench.datasets.cohorts.opened import Cohorts, open_cohorts
@@ -147,8 +147,8 @@ def _checked(
     """
     kept = {i: known for i, known in facts.items() if i in set(source.cohort.ids)}
     found = findings_of(source, kept)
-    if about == "external":  # which is in no fold; few events there are said on the board
-        found = [f for f in found if f.code not in {NoEvents.code, FewEvents.code}]
+    if about == "external":  # which is in no fold
+        found = [f for f in found if f.code != NoEvents.code]
     errors = [f for f in found if f.severity == "error" and f.code not in ignored]
     if errors:
         raise CohortError(f"Cohort {source.card.name!r} cannot be used:", errors)
