@@ -49,9 +49,10 @@ class Subject:
     volumes: Mapping[str, Volume]
     group: str = ""
 
-    def is_patient_of(self, other: Subject) -> bool:
-        """Say whether another row is of the same patient: the same row, or one of the same group."""
-        return self.id == other.id or (self.group != "" and self.group == other.group)
+    @property
+    def patient(self) -> tuple[bool, str]:
+        """What rows of one patient share: their group, or the id; a group may be called like the id of another row."""
+        return bool(self.group), self.group or self.id
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -39,10 +39,9 @@ class _Unit:
 
 def _units(cohort: Cohort) -> list[_Unit]:
     """Return what is dealt as one, in the order of the first rows."""
-    # a group may be called like the id of a row outside of it
     rows: dict[tuple[bool, str], list[int]] = defaultdict(list)
     for n, s in enumerate(cohort.subjects):
-        rows[bool(s.group), s.group or s.id].append(n)
+        rows[s.patient].append(n)
     return [
         _Unit(
             name=name,

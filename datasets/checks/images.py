@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from survbench.cohort import Subject
+from survbench.cohort import Cohort, Subject
 from survbench.datasets.cards.file_pattern import file_of
 from survbench.datasets.checks.evidence import CohortCheck, Evidence
 from survbench.findings import Check, Finding
+
+MANY_FEATURES = 10
+"""Number of identical feature values from which two patients are reported as duplicates."""
 
 
 class MissingFile(Check):
@@ -49,13 +52,33 @@ class SameImage(CohortCheck):
 
     def find(self, evidence: Evidence) -> Iterator[Finding]:
         """See :class:`CohortCheck`."""
-        seen: dict[str, Subject] = {}
-        for subject in evidence.cohort.subjects:
-            for name in evidence.cohort.channels:
-                first = seen.setdefault(subject.volumes[name].fingerprint(), subject)
-                if not first.is_patient_of(subject):
-                    cause = f"{name} is the same image as another patient's."
-                    yield self.finding(cause, subject=subject.id, detail=f"as {first.id}")
+        return same_data([("", evidence.cohort)])
+
+
+def same_data(cohorts: Sequence[tuple[str, Cohort]]) -> Iterator[Finding]:
+    """Yield the patients of some cohorts who have an image, or a row of many features, of another patient.
+
+    Args:
+        cohorts: each with what stands before its ids.
+    """
+    seen: dict[str, tuple[int, Subject]] = {}
+    for number, (_, cohort) in enumerate(cohorts):
+        for row, subject in enumerate(cohort.subjects):
+            for what, content in _contents(cohort, row):
+                where, first = seen.setdefault(content, (number, subject))
+                if (where, first.patient) != (number, subject.patient):
+                    cause = f"{what} as another patient's."
+                    yield SameImage.finding(cause, subject=subject.id, detail=f"as {cohorts[where][0]}{first.id}")
+
+
+def _contents(cohort: Cohort, row: int) -> Iterator[tuple[str, str]]:
+    subject = cohort.subjects[row]
+    for name in cohort.channels:
+        yield f"{name} is the same image", subject.volumes[name].fingerprint()
+    # rows of a few coarse features may be equal by chance
+    if cohort.features is not None and len(cohort.features.names) >= MANY_FEATURES:
+        values = cohort.features.values[row].tolist()
+        yield "All features are the same", repr(sorted(zip(cohort.features.names, values, strict=True)))
 
 
 class NotPrepared(Check):

@@ -111,16 +111,11 @@ class TellsOutcome(CohortCheck):
 
     def find(self, evidence: Evidence) -> Iterator[Finding]:
         """See :class:`CohortCheck`."""
-        blanks: set[str] = set()
-        for p in predictors(evidence):
-            reason = _tells(p.values, evidence.cohort, named=called_like_outcome(p.name))
-            if not reason and p.name not in blanks and _blank_tells(p.values, evidence.cohort):
-                blanks.add(p.name)
-                reason = "has a value almost only where the event was seen, or almost only where it was not"
-            if reason:
-                yield self.finding(
-                    f"{p.kind} {p.name!r} {reason}.", remedy=f"It is the outcome, not a predictor. {p.remedy}"
-                )
+        # the blank cells of a column are those of each of its levels
+        for kind, name, reason, remedy in dict.fromkeys(
+            (p.kind, p.name, reason, p.remedy) for p in predictors(evidence) if (reason := _reason(p, evidence.cohort))
+        ):
+            yield self.finding(f"{kind} {name!r} {reason}.", remedy=f"It is the outcome, not a predictor. {remedy}")
 
 
 class CalledLikeOutcome(CohortCheck):
@@ -135,12 +130,20 @@ class CalledLikeOutcome(CohortCheck):
 
     def find(self, evidence: Evidence) -> Iterator[Finding]:
         """See :class:`CohortCheck`."""
-        known = {f.cause.split("'")[1] for f in TellsOutcome().find(evidence)}
-        named = {p.name: p for p in predictors(evidence) if called_like_outcome(p.name) and p.name not in known}
-        for p in named.values():
+        named = [p for p in predictors(evidence) if called_like_outcome(p.name)]
+        told = {p.name for p in named if _reason(p, evidence.cohort)}
+        for p in {p.name: p for p in named if p.name not in told}.values():
             yield self.finding(
                 f"{p.kind} {p.name!r} is called like an outcome.", remedy=f"Is it known at baseline? If not: {p.remedy}"
             )
+
+
+def _reason(p: Predictor, cohort: Cohort) -> str:
+    """Return how a predictor tells the outcome, by its values or by where it has none; "" where it does not."""
+    by_values = _tells(p.values, cohort, named=called_like_outcome(p.name))
+    if by_values or not _blank_tells(p.values, cohort):
+        return by_values
+    return "has a value almost only where the event was seen, or almost only where it was not"
 
 
 def _tells(values: Floats, cohort: Cohort, *, named: bool) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from survbench.datasets.cards.card import MONTHS_PER_UNIT
 from survbench.datasets.checks.evidence import CohortCheck, Evidence
+from survbench.datasets.vocabulary.words import means_missing
 from survbench.findings import Finding
 
 _CODE = re.compile(r"-?(9{2,9}(\.9+)?|8{3,9}|7{3,9})|-1|-8|-9|-88|-77|-32768|-?1e\+?30|-?1e\+?38")
@@ -20,13 +21,6 @@ APART_ONCE, APART_REPEATED, APART_OFTEN = 3.0, 1.0, 0.2
 """How far a code must lie outside the other values, in their range, if it occurs once, twice, or more often."""
 FEWEST = 5
 """Other values that are needed to say what lies far outside of them."""
-_MISSING_WORDS = re.compile(
-    r"[-–—?*._/ ]*|unk(nown)?|n/?a|nan|null|missing|undetermined|indeterminate|unspecified|"
-    r"not (available|reported|applicable|evaluated|assessed|known|done|specified|determined)|"
-    r"unbekannt|keine angaben?|k\.? ?a\.?|fehlt|fehlend|nicht (bekannt|erhoben|verfügbar)|"
-    r"inconnue?|non (renseigné|disponible|connu|noto|disponibile)e?|manquant|nsp|desconocid[oa]|no (disponible|consta)|"
-    r"sconosciut[oa]|onbekend|niet bekend"
-)
 _HINT = "If it means that a value is missing, leave the cells blank, or say so on the card: missing: [{}]."
 
 Floats = NDArray[np.float64]
@@ -137,19 +131,10 @@ class WordsForMissing(CohortCheck):
         for column in evidence.card.clinical:
             # beside a plus, a minus is negative
             minus = {"-", "--"} if any(set(level) == {"+"} for level in column.levels) else set[str]()
-            words = [level for level in column.levels if says_missing(level) and level not in minus]
+            words = [level for level in column.levels if means_missing(level) and level not in minus]
             if words:
                 listed = ", ".join(f'"{word}"' for word in words)
                 yield self.finding(
                     f"Column {column.column!r} has levels that mean a missing value: {listed}.",
                     remedy=f"Remove them from its levels, and say what they mean: missing: [{listed}].",
                 )
-
-
-def says_missing(level: str) -> bool:
-    """Return whether a level is a word or a mark for a value that is not known.
-
-    >>> [says_missing(v) for v in ("Unknown", "[Not Available]", "--", "k.A.", "none of these", "N0", "no")]
-    [True, True, True, True, False, False, False]
-    """
-    return _MISSING_WORDS.fullmatch(level.strip("[]()<> ").casefold()) is not None

@@ -18,8 +18,7 @@ FEW_EVENTS = 20
 FEWEST_TIMES = 8
 """Times that are needed to say that they are years, or count rows."""
 FIRST_YEAR, LAST_YEAR = 1900, 2100
-_AGE = "age|alter|âge|edad|età|leeftijd|birth|born|geburt\\w*|geboren|naissance|nacimiento|nascita"
-_DATE = "date|datum|fecha"
+_NO_DURATION = "|".join(w.NEVER_A_TIME[kind] for kind in ("an age", "about birth", "a date"))
 _DURATION = (
     "survival|survie|follow|followup|os|pfs|dfs|rfs|efs|time|from|since|ab|depuis|desde|dal|"
     "days?|d|weeks?|months?|mo|mths|years?|yrs|tage|wochen|monate|jahre|jours|mois|ans|meses|giorni|mesi|anni|"
@@ -154,7 +153,7 @@ class NoDuration(CohortCheck):
         """See :class:`CohortCheck`."""
         column = evidence.card.endpoint.time
         name = w.tokens(column)
-        if w.has(name, f"{_AGE}|{_DATE}") and not w.has(name, _DURATION):
+        if w.has(name, _NO_DURATION) and not w.has(name, _DURATION):
             yield self.finding(f"The time is column {column!r}, which is called like an age or a date.")
         if evidence.table is None or column not in evidence.table.columns:
             return

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 
-from survbench.cohort import Subject
 from survbench.datasets.cards.source import SourceCohort, offers
 from survbench.datasets.checks.external import OtherEndpoint, of_predictors
-from survbench.datasets.checks.images import SameImage
-from survbench.datasets.readers.feature_table import FeatureRow, table_rows
+from survbench.datasets.checks.images import same_data
 from survbench.errors import BenchError
 from survbench.findings import CohortError, Finding
-
-MANY_FEATURES = 10
-"""Number of identical feature values from which two patients are reported as duplicates."""
 
 
 def refuse_duplicates(sources: Sequence[SourceCohort]) -> None:
@@ -22,17 +17,7 @@ def refuse_duplicates(sources: Sequence[SourceCohort]) -> None:
     Raises:
         CohortError: all pairs.
     """
-    seen: dict[str, tuple[int, Subject]] = {}
-    findings: list[Finding] = []
-    for number, source in enumerate(sources):
-        rows = table_rows(source)
-        for subject in source.cohort.subjects:
-            for what, content in _contents(source, subject, rows):
-                where, first = seen.setdefault(content, (number, subject))
-                if where != number or not first.is_patient_of(subject):
-                    owner = f"{sources[where].card.name}/{first.id}"
-                    cause = f"{what} as another patient's."
-                    findings.append(SameImage.finding(cause, subject=subject.id, detail=f"as {owner}"))
+    findings = list(same_data([(f"{source.card.name}/", source.cohort) for source in sources]))
     if findings:
         raise CohortError("The same data stand for two patients:", findings)
 
@@ -88,11 +73,3 @@ def refuse_different(first: SourceCohort, other: SourceCohort) -> list[Finding]:
 def _declared(column: tuple[str, str, tuple[str, ...]]) -> str:
     name, kind, levels = column
     return f"{name} ({kind}{': ' if levels else ''}{', '.join(levels)})"
-
-
-def _contents(source: SourceCohort, subject: Subject, rows: Mapping[str, FeatureRow]) -> Iterator[tuple[str, str]]:
-    for name in source.cohort.channels:
-        yield f"{name} is the same image", subject.volumes[name].fingerprint()
-    # rows of a few coarse features may be equal by chance
-    if subject.id in rows and len(rows[subject.id].values) >= MANY_FEATURES:
-        yield "All features are the same", rows[subject.id].key

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,7 +49,7 @@ def read_volumes(subject: Subject) -> tuple[Readings, list[Finding]]:
 def in_memory(subject: Subject, readings: Readings) -> Subject:
     """Return a patient whose volumes give the voxels that were read."""
     volumes = {
-        name: replace(volume, loader=lambda voxels=readings[name].voxels: voxels)  # type: ignore[misc]
+        name: replace(volume, loader=partial(np.asarray, readings[name].voxels))
         for name, volume in subject.volumes.items()
     }
     return replace(subject, volumes=volumes)

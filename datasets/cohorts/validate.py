@@ -21,10 +21,9 @@ from survbench.datasets.readers.feature_table import feature_source
 from survbench.datasets.readers.folder import inspect_cohort
 from survbench.datasets.readers.joining import join
 from survbench.datasets.readers.paths import patient_files
-from survbench.datasets.readers.patients import numbered
 from survbench.errors import BenchError
 from survbench.findings import Check, Finding
-from survbench.io.tables import Table, read_table
+from survbench.io.tables import Table
 from survbench.plan.checks import SplitsDoNotFit, TooFewForFolds
 from survbench.plan.profile import load_profile
 
@@ -124,10 +123,12 @@ def findings_of(source: SourceCohort, facts: Mapping[str, PatientFacts]) -> list
     if len(cohort):
         evidence = Evidence(card, cohort, source.table, folder, facts)
         found += [f for check in cohort_checks() for f in _found_by(check, evidence)]
-    if source.table is not None:
-        found += _of_reading(source.table, card.table)
-    if folder is not None:
-        found += [*_of_feature_rows(card, folder, cohort), *_of_files(card, folder)]
+    if source.table is not None and folder is not None:
+        found += [
+            *_of_reading(source.table, card.table),
+            *_of_feature_rows(card, folder, source.table, cohort),
+            *_of_files(card, folder, source.table),
+        ]
     return found
 
 
@@ -146,10 +147,9 @@ def _found_by(check: type[CohortCheck], evidence: Evidence) -> list[Finding]:
         raise BenchError(message) from error
 
 
-def _of_feature_rows(card: CohortCard, folder: Path, cohort: Cohort) -> Iterator[Finding]:
+def _of_feature_rows(card: CohortCard, folder: Path, own: Table, cohort: Cohort) -> Iterator[Finding]:
     if card.features is None or cohort.features is None or not cohort.subjects:
         return
-    own = numbered(card, read_table(folder / card.table))
     table, file, key = feature_source(card, card.features, own, folder)
     if file != card.table:
         yield from _of_reading(table, file)
@@ -160,8 +160,7 @@ def _of_feature_rows(card: CohortCard, folder: Path, cohort: Cohort) -> Iterator
         yield RowsOfNobody.finding(cause, detail=few(extra))
 
 
-def _of_files(card: CohortCard, folder: Path) -> Iterator[Finding]:
-    table = numbered(card, read_table(folder / card.table))
+def _of_files(card: CohortCard, folder: Path, table: Table) -> Iterator[Finding]:
     if card.id not in table.columns:
         return  # that is a finding of its own
     for pattern in card.patterns:

@@ -10,12 +10,6 @@ from survbench.datasets.readers.patients import MISSING
 from survbench.datasets.vocabulary import words as w
 from survbench.io.tables import Table, canonical, number
 
-_DATE = re.compile(
-    r"(19|20)\d\d[-/.](\d{1,2}|[a-z]{3})[-/.]\d{1,2}([ t]\d\d:\d\d.*)?"
-    r"|\d{1,2}[-/. ](\d{1,2}|[^\W\d]{3,})[-/. ](\d{4}|\d\d)( \d\d:\d\d.*)?"
-    r"|[^\W\d]{3,} \d{1,2},? \d{4}",
-    re.IGNORECASE,
-)
 _FAR = 3.0
 """A code for missing lies beyond so many times the largest other value."""
 _FEW_LEVELS = 10
@@ -66,7 +60,7 @@ class Column:
         """Whether the known cells are dates: as text, as 20190312, or as a spreadsheet's day where the name says so."""
         if not self.known:
             return False
-        if 2 * sum(_DATE.fullmatch(cell) is not None for cell in self.known) > len(self.known):
+        if 2 * sum(w.is_date(cell) for cell in self.known) > len(self.known):
             return True
         if all(re.fullmatch(r"(19|20)\d\d(0[1-9]|1[0-2])[0-3]\d", cell) for cell in self.known):
             return True

@@ -27,6 +27,7 @@ from survbench.datasets.checks.table import (
     UnusableId,
 )
 from survbench.datasets.readers.missing_cells import blank_missing
+from survbench.datasets.vocabulary.words import is_date
 from survbench.findings import Finding
 from survbench.io.tables import Row, Table, canonical, nearest, number
 
@@ -39,7 +40,6 @@ _ONE_COLUMN = (
 )
 _WHOLE = re.compile(r"\d{1,15}(\.0+)?", re.ASCII)
 SHOWN_CODES = 5
-_DATE = re.compile(r"(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/. ](\d{1,2}|[A-Za-z]{3,9})[-/. ]\d{2,4})(\D|$)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,7 +292,7 @@ def _codes(endpoint: Endpoint) -> str:
 
 
 def _unusable_time(column: str, cell: str, shown: str) -> Finding:
-    if _DATE.match(cell):
+    if is_date(cell):
         cause = f"Column {column!r} holds dates; a time is the duration up to them."
         remedy = (
             "Make a column of the days from the start of follow-up to these dates, and name it under endpoint.time."

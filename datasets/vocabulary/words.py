@@ -130,6 +130,7 @@ of the disease), and what columns call them.
 _MISSING = frozenset(
     """unknown|unk|not known|unkn|not available|not avail|not applicable|not reported|not recorded|not evaluated|
     not assessed|not done|not specified|not stated|not determined|not tested|unspecified|missing|no data|no information|
+    undetermined|indeterminate|nsp|
     n a|na|n d|n k|unbekannt|nicht bekannt|k a|ka|keine angabe|keine angaben|keine daten|fehlend|fehlt|nicht verfugbar|
     nicht erhoben|n b|inconnu|inconnue|non connu|non renseigne|non renseignee|non disponible|manquant|manquante|
     donnee manquante|desconocido|desconocida|sin dato|sin datos|no disponible|no consta|no informado|ns nc|
@@ -137,6 +138,12 @@ _MISSING = frozenset(
     ontbreekt|discrepancy|nan|null|nil""".replace("\n", "")
     .replace("    ", "")
     .split("|")
+)
+_DATE = re.compile(
+    r"(19|20)\d\d[-/.](\d{1,2}|[a-z]{3})[-/.]\d{1,2}([ t]\d\d:\d\d.*)?"
+    r"|\d{1,2}[-/. ](\d{1,2}|[^\W\d]{3,})[-/. ](\d{4}|\d\d)( \d\d:\d\d.*)?"
+    r"|[^\W\d]{3,} \d{1,2},? \d{4}",
+    re.IGNORECASE,
 )
 _ERRORS = frozenset({"#n/a", "#value!", "#ref!", "#div/0!", "#num!", "#name?", "#null!", "#nv", "#wert!", "#bezug!"})
 SENTINELS = (-9999.0, -999.0, -99.0, -9.0, 9.0, 99.0, 999.0, 9999.0, 99999.0, 888.0, 8888.0, 777.0, 7777.0)
@@ -185,14 +192,25 @@ def has(words: Sequence[str], pattern: str) -> bool:
 def means_missing(cell: str) -> bool:
     """Return whether a cell says in words or marks that its value is not known.
 
-    >>> [means_missing(c) for c in ("[Not Available]", "'--", "k.A.", "#N/A", "no", "NED")]
-    [True, True, True, True, False, False]
+    >>> [means_missing(c) for c in ("[Not Available]", "'--", "k.A.", "#N/A", "<unknown>")]
+    [True, True, True, True, True]
+    >>> [means_missing(c) for c in ("no", "NED", "N0", "none of these")]
+    [False, False, False, False]
     """
     return (
         cell.casefold() in _ERRORS
         or re.fullmatch(r"[-\u2013\u2014?*._/\\ '\"]+", cell) is not None
         or (not cell.startswith("#") and " ".join(tokens(cell)) in _MISSING)
     )
+
+
+def is_date(cell: str) -> bool:
+    """Return whether a cell is a date, with or without a time of day.
+
+    >>> [is_date(c) for c in ("2019-03-12", "12.03.2019", "12-Mar-19", "12", "1,5")]
+    [True, True, True, False, False]
+    """
+    return _DATE.fullmatch(cell) is not None
 
 
 def unit_of(text: str) -> TimeUnit | None:

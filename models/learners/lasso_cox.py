@@ -56,7 +56,7 @@ class LassoCox:
         design = Design.fit(train, redundancy=self.redundancy, screening=self.screening)
         matrix = design.matrix(train)
         spread = np.where(matrix.std(axis=0) > 0, matrix.std(axis=0), 1.0)
-        groups = [s.group or s.id for s in train.subjects]
+        groups = [s.patient for s in train.subjects]
         coefficients = lasso(matrix / spread, train.time, train.event, rule=self.rule, groups=groups) / spread
         # features that the Lasso left out need no place in the model
         count = len(design.features)
@@ -100,7 +100,7 @@ def lasso(
     event: NDArray[np.bool_],
     *,
     rule: Rule = "best",
-    groups: Sequence[str] | None = None,
+    groups: Sequence[Hashable] | None = None,
 ) -> NDArray[np.float64]:
     """Return the Lasso-Cox coefficients at the penalty that cross-validation chooses.
 
