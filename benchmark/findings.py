@@ -110,10 +110,14 @@ class Group:
         """Who is concerned: "" for the whole, else how many and some of them."""
         patients = list(dict.fromkeys(subject for subject, _ in self.places if subject))
         if not patients:
-            details = [detail for _, detail in self.places if detail]
-            number = f"{len(details)} {self.first.counts}: " if len(details) > 1 else ""
-            return number + _some(details)
-        shown = _some(list(dict.fromkeys(f"{s} ({d})" if d else s for s, d in self.places)))
+            told = [detail for _, detail in self.places if detail]
+            number = f"{len(told)} {self.first.counts}: " if len(told) > 1 else ""
+            return number + _some(told)
+        details: dict[str, list[str]] = {patient: [] for patient in patients}
+        for subject, detail in self.places:
+            if subject and detail and detail not in details[subject]:
+                details[subject].append(detail)
+        shown = _some([f"{s} ({_first(d)})" if d else s for s, d in details.items()])
         if len(self.places) == 1:
             return shown
         number = f"{len(patients)} patient{'s' if len(patients) > 1 else ''}"
@@ -167,6 +171,10 @@ def grouped(findings: Iterable[Finding]) -> list[Group]:
         groups.setdefault((SEVERITIES.index(f.severity), f.code, f.cause, f.remedy), []).append(f)
     ordered = [groups[key] for key in sorted(groups, key=lambda k: k[:2])]
     return [Group(members[0], tuple((f.subject, f.detail) for f in members)) for members in ordered]
+
+
+def _first(details: Sequence[str]) -> str:
+    return details[0] + (f", and {len(details) - 1} more" if len(details) > 1 else "")
 
 
 def _some(names: Sequence[str]) -> str:

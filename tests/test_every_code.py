@@ -6,7 +6,7 @@ import pytest
 from codes import board, images, masks, outcome, predictors, protocol, table
 from cohort_folder import write_cohort
 from survbench.actions.checks import all_checks
-from survbench.datasets.checks.evidence import PatientCheck
+from survbench.datasets.checks.kinds import PatientCheck
 from survbench.datasets.cohorts.validate import validate_named
 
 PARTS = (table, outcome, predictors, images, masks, protocol, board)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,6 +57,7 @@ def extract_cohort(
     workers: int,
     skip_bad: bool,
     watcher: PreparationWatcher,
+    ignored: Collection[str] = (),
 ) -> Extracted:
     """Preprocess a cohort on the profile's grid and extract what is not in the cache.
 
@@ -69,12 +70,13 @@ def extract_cohort(
         workers: processes at once.
         skip_bad: leave out patients whose row or files have problems.
         watcher: is told the progress.
+        ignored: codes of findings in spite of which to go on.
 
     Raises:
         BenchError: the cohort or the set cannot be used, or no patient could be extracted.
     """
     with Store(out).lock():
-        cohorts = open_cohorts([(cohort, data)], profile=profile, skip_bad=skip_bad)
+        cohorts = open_cohorts([(cohort, data)], profile=profile, skip_bad=skip_bad, ignored=ignored, folds=False)
         (source,) = cohorts.sources
         if "radiomics" not in offers(source):
             raise BenchError(
@@ -89,7 +91,13 @@ def extract_cohort(
         chosen = cohorts.ask_for_radiomics(set_name)
         started = time.perf_counter()
         made = prepare_source(
-            cohorts, source, out=out, workers=workers, timeout_s=profile.job_timeout_s, watcher=watcher
+            cohorts,
+            source,
+            out=out,
+            workers=workers,
+            timeout_s=profile.job_timeout_s,
+            watcher=watcher,
+            ignored=ignored,
         )
         seconds = time.perf_counter() - started
     if not made.extractions:

@@ -13,15 +13,13 @@ from survbench.actions.study_description import described_study
 from survbench.actions.watcher import Silent, Watcher
 from survbench.api import MethodInfo
 from survbench.datasets.cards.source import SourceCohort, offers
-from survbench.datasets.checks.facts import PatientFacts
-from survbench.datasets.checks.outcome import NoEvents
+from survbench.datasets.checks.catalogue import of_voxels
 from survbench.datasets.cohorts.compatible import refuse_duplicates
 from survbench.datasets.cohorts.named import default_external
-from survbench.datasets.cohorts.opened import Cohorts, open_cohorts
-from survbench.datasets.cohorts.validate import findings_of
+from survbench.datasets.cohorts.opened import OF_FOLDS, Cohorts, open_cohorts
 from survbench.datasets.readers.feature_table import table_rows
 from survbench.features.report import report, summary
-from survbench.findings import About, CohortError, Stated, grouped
+from survbench.findings import About, CohortError, Finding, Stated, grouped
 from survbench.jobs.preparation import prepare_source, unprepared, without
 from survbench.jobs.prepared_files import subject_rows, write_prepared
 from survbench.plan.folds import stratified_folds
@@ -35,6 +33,7 @@ from survbench.plan.study import Entry
 from survbench.runs.store import Store
 
 log = logging.getLogger(__name__)
+ABOUTS: tuple[About, ...] = ("cohort", "external")
 
 
 def entries_still_valid(cohorts: Cohorts, request: Request, planned: Planned, earlier: Sequence[Entry]) -> list[Entry]:
@@ -88,7 +87,7 @@ def count_unprepared(cohorts: Cohorts, request: Request) -> int:
 
 
 def open_request(request: Request) -> tuple[Cohorts, Sequence[MethodInfo]]:
-    """Open a request's cohorts and methods."""
+    """Open a request's cohorts and methods, and log what the checks find before any voxel is read."""
     infos = registry().select(request.methods)
     names = [(request.cohort, request.data)]
     outside = request.external or default_external(request.cohort)
@@ -96,6 +95,8 @@ def open_request(request: Request) -> tuple[Cohorts, Sequence[MethodInfo]]:
         names.append((outside, request.data if outside == default_external(request.cohort) else None))
     cohorts = open_cohorts(names, profile=request.profile, skip_bad=request.skip_bad, ignored=request.ignored)
     refuse_duplicates(cohorts.sources)
+    for source in cohorts.sources:
+        _log(source, source.findings, request.ignored)
     _ask_for_radiomics(cohorts, infos)
     return cohorts, infos
 
@@ -106,15 +107,16 @@ def _ask_for_radiomics(cohorts: Cohorts, infos: Sequence[MethodInfo]) -> None:
 
 
 def prepare_cohorts(cohorts: Cohorts, request: Request, watcher: Watcher) -> tuple[Stated, ...]:
-    """Prepare what is not in the cache, and return what the checks find in the cohorts; it is logged, too.
+    """Prepare what is not in the cache, and return what the checks find in the cohorts; what they find in the voxels is
+    logged, too.
 
     Raises:
         CohortError: patients that cannot be prepared, unless the request skips bad ones (they are then dropped), or an
             error of a cohort as a whole.
     """
     stated: list[Stated] = []
-    abouts: tuple[About, ...] = ("cohort", "external")
-    for number, (about, source) in enumerate(zip(abouts, cohorts.sources, strict=False)):
+    for number, (about, source) in enumerate(zip(ABOUTS, cohorts.sources, strict=False)):
+        passed = request.ignored if about == "cohort" else (*request.ignored, *OF_FOLDS)
         made = prepare_source(
             cohorts,
             source,
@@ -122,39 +124,38 @@ def prepare_cohorts(cohorts: Cohorts, request: Request, watcher: Watcher) -> tup
             workers=request.workers,
             timeout_s=request.profile.job_timeout_s,
             watcher=watcher,
+            ignored=passed,
         )
+        left = source
         if made.problems:
-            cohorts.sources[number] = without(source, made.problems, skip_bad=request.skip_bad)
+            left = without(source, made.problems, skip_bad=request.skip_bad, ignored=passed)
+            cohorts.sources[number] = left
         if cohorts.features is not None:
-            found = summary(report(made.extractions))
-            if found:
+            doubts = summary(report(made.extractions))
+            if doubts:
                 name, chosen = source.card.name, cohorts.features.name
-                log.warning("radiomics %r of %s: %s; 'bench cohort features' lists them", chosen, name, found)
-        stated += _checked(cohorts.sources[number], made.facts, request.ignored, about)
-    outside = (
-        group.stated("external", ignored=group.first.code in request.ignored) for group in grouped(cohorts.findings)
-    )
-    return (*stated, *outside)
+                log.warning("radiomics %r of %s: %s; 'bench cohort features' lists them", chosen, name, doubts)
+        of_left = [f for f in left.findings if about == "cohort" or f.code not in OF_FOLDS]
+        found = of_voxels(left, made.facts)
+        _log(left, [*(f for f in of_left if f not in source.findings), *found], request.ignored)
+        stated += [
+            group.stated(about, ignored=group.first.code in request.ignored) for group in grouped([*of_left, *found])
+        ]
+    return tuple(stated)
 
 
-def _checked(
-    source: SourceCohort, facts: Mapping[str, PatientFacts], ignored: Collection[str], about: About
-) -> list[Stated]:
-    """Return what the checks find in a prepared cohort, and log what is not ignored.
+def _log(source: SourceCohort, findings: Sequence[Finding], ignored: Collection[str]) -> None:
+    """Log what is not ignored.
 
     Raises:
-        CohortError: an error that is not ignored.
+        CohortError: it holds errors.
     """
-    kept = {i: known for i, known in facts.items() if i in set(source.cohort.ids)}
-    found = findings_of(source, kept)
-    if about == "external":  # which is in no fold
-        found = [f for f in found if f.code != NoEvents.code]
-    errors = [f for f in found if f.severity == "error" and f.code not in ignored]
+    told = [f for f in findings if f.code not in ignored]
+    errors = [f for f in told if f.severity == "error"]
     if errors:
         raise CohortError(f"Cohort {source.card.name!r} cannot be used:", errors)
-    for group in grouped(f for f in found if f.code not in ignored):
+    for group in grouped(told):
         log.warning("%s: %s %s %s", source.card.name, group.first.code, group.text, group.first.remedy)
-    return [group.stated(about, ignored=group.first.code in ignored) for group in grouped(found)]
 
 
 def plan_study(

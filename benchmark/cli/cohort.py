@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -52,7 +53,7 @@ def register(app: typer.Typer) -> None:
 
 def init(
     folder: Annotated[Path, typer.Argument(help="Folder with images and tables.", exists=True, file_okay=False)],
-    table: Annotated[Path, typer.Option(help="CSV, TSV or Parquet, a row per patient.", exists=True, dir_okay=False)],
+    table: Annotated[Path, typer.Option(help="CSV, TSV or Parquet, a row per patient; a path, or a name in FOLDER.")],
     *,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing card.")] = False,
 ) -> None:
@@ -66,9 +67,9 @@ def init(
     target = folder / "cohort.yaml"
     if target.exists() and not force:
         raise BenchError(f"{target} exists. Give --force to replace it.")
-    draft = draft_card(folder, table)
+    draft = draft_card(folder, table if table.exists() else folder / table)
     target.write_text(draft.text, encoding="utf-8")
-    then = f"then run 'bench cohort check {folder}'"
+    then = f"then run 'bench cohort check {shlex.quote(str(folder))}'"
     say(f"Wrote {target}. {'Fill in what is TODO there' if draft.todo else 'Look at what is GUESS there'}, {then}.")
     for line in draft.todo:
         say(f"TODO      {line}")
@@ -148,6 +149,7 @@ def features(
     ] = None,
     out: Out = DEFAULT_OUT,
     workers: Workers = None,
+    ignore: Ignore = None,
     *,
     skip_bad: SkipBad = False,
     as_json: AsJson = False,
@@ -175,6 +177,7 @@ def features(
             workers=workers,
             skip_bad=skip_bad,
             watcher=watcher,
+            ignored=ignore or (),
         )
     table = to or Path(f"{found.cohort}-{found.chosen.name}.parquet")
     beside = write_table(found, table)

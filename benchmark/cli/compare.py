@@ -187,6 +187,8 @@ def _compare_columns(path: Path, columns: dict[str, str | None], *, as_json: boo
         say(line)
     for name, how in turned.items():
         say(f"Note: {name}: {how}")
+    if not turned and max(result.c_index_a, result.c_index_b) < 0.5:
+        say("Note: Neither C-index reaches 0.5. Is a higher risk the worse, and is the event the code named above?")
 
 
 def to_json(result: Comparison) -> dict[str, Any]:

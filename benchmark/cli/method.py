@@ -176,13 +176,21 @@ def _write_masks(
 ) -> None:
     from survbench.actions.masks import export_masks
     from survbench.datasets.cohorts.named import load_source
+    from survbench.datasets.cohorts.opened import OF_FOLDS
     from survbench.errors import BenchError, UnknownNameError
     from survbench.plan.profile import Profile
     from survbench.runs.store import Store
 
     profile = Profile.model_validate(dict(study.profile))
+    described = [study.cohort, *([study.external] if study.external else [])]
     try:
-        source = load_source(cohort or study.cohort["name"], profile=profile, data=data)
+        source = load_source(
+            cohort or study.cohort["name"],
+            profile=profile,
+            data=data,
+            skip_bad=any(each.get("left_out") for each in described),
+            ignored={*OF_FOLDS, *(finding.code for finding in study.findings if finding.ignored)},
+        )
     except UnknownNameError as error:
         if cohort is not None:
             raise

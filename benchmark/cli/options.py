@@ -23,8 +23,23 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text
 Data = Annotated[Path | None, typer.Option(help="Folder of a named cohort's data.", file_okay=False)]
 Workers = Annotated[int | None, typer.Option(min=1, help="Processes at once (default: one per core).")]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Go on without patients that have problems.")]
+
+
+def _codes(given: list[str] | None) -> list[str]:
+    """Split what --ignore was given at commas."""
+    codes = [code.strip() for part in given or () for code in part.split(",")]
+    if not all(codes):
+        raise typer.BadParameter("a code is missing; give one such as SB306, or several with commas.")
+    return codes
+
+
 Ignore = Annotated[
-    list[str] | None, typer.Option(help="Code of a finding to go on in spite of; the board says so. May be repeated.")
+    list[str] | None,
+    typer.Option(
+        help="Codes of findings to go on in spite of, with commas; the board says so.",
+        metavar="CODES",
+        callback=_codes,
+    ),
 ]
 StudyName = Annotated[str | None, typer.Option("--study", help="A study under --out (default: the latest).")]
 TrackingUri = Annotated[str | None, typer.Option(help="MLflow server (default: a file in --out).")]

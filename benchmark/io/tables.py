@@ -129,11 +129,13 @@ def _refuse_two_lines_of_names(path: Path, records: list[Record]) -> None:
 def _refuse_ragged(path: Path, header: list[str], body: list[Record]) -> None:
     """Refuse records of another width; blank names and blank cells at the end do not count."""
     width = max(n for n, name in enumerate(header) if name) + 1
-    ragged = [line for line, cells in body if len(cells) < width or any(cells[len(header) :])]
+    ragged = [(line, len(cells)) for line, cells in body if len(cells) < width or any(cells[len(header) :])]
     if ragged:
-        lines = ", ".join(map(str, ragged[:10])) + (", ..." if len(ragged) > 10 else "")
+        shown = ", ".join(f"line {line} has {cells}" for line, cells in ragged[:5])
+        more = f", and {len(ragged) - 5} more lines" if len(ragged) > 5 else ""
         raise BenchError(
-            f"{path} has {len(header)} columns, but not in line {lines}. Quote cells that hold a separator."
+            f"{path} has {len(header)} names of columns, but {shown}{more}. Quote cells that hold a separator, such as "
+            "decimal commas."
         )
 
 

@@ -124,14 +124,23 @@ def _comment_lines(lines: list[str]) -> int:
     return 0 if any(re.fullmatch(r'[\s"\d.,+-]*\d[\s"]*', name) for name in names) else count
 
 
+def _may_be_title(cells: list[str], width: int) -> bool:
+    filled = [cell for cell in cells if cell]
+    if len(filled) < 2:
+        return True
+    return 2 * len(filled) <= width and cells[: len(filled)] == filled and any(" " in cell for cell in filled)
+
+
 def _titles(path: Path, records: list[Record]) -> int:
-    """Return how many records at the start hold a title: one cell alone, above names of columns as wide as the rows.
+    """Return how many records at the start hold a title, above names of columns as wide as the rows: one cell alone,
+    or a few from the first on, where the title itself has separators.
 
     Raises:
         BenchError: one cell stands alone above lines of several cells of which the first may not be one of names.
     """
-    filled = [sum(map(bool, cells)) for _, cells in records[: _LOOKED_AT + 1]]
-    count = next((n for n, cells in enumerate(filled) if cells > 1), 0)
+    first = [cells for _, cells in records[: _LOOKED_AT + 1]]
+    width = max((sum(map(bool, cells)) for cells in first), default=0)
+    count = next((n for n, cells in enumerate(first) if not _may_be_title(cells, width)), 0)
     if not count:
         return 0
     names = [cell for cell in records[count][1] if cell]
@@ -141,6 +150,8 @@ def _titles(path: Path, records: list[Record]) -> int:
     if certain and all(cells[0] for _, cells in records[:count]):
         return count
     line, cells = records[0]
+    if sum(map(bool, cells)) > 1:
+        return 0
     raise BenchError(
         f"Line {line} of {path} holds {next(filter(None, cells))!r} alone, above lines of several cells. Remove the "
         "lines above the names of columns."

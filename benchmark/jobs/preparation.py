@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol as Interface
 
 from survbench.cohort import Subject
 from survbench.datasets.cards.source import SourceCohort
+from survbench.datasets.checks.catalogue import cohort_codes, patient_errors
 from survbench.datasets.checks.facts import PatientFacts
 from survbench.datasets.cohorts.facts_store import facts_key, read_facts
 from survbench.datasets.cohorts.opened import Cohorts, centre_of, volume_names
 from survbench.datasets.preprocessing.cache import volume_store
 from survbench.datasets.readers.feature_table import table_rows
+from survbench.datasets.readers.folder import findings_of
 from survbench.errors import BenchError
 from survbench.features.extraction import Extraction, radiomics_path, read_radiomics, write_radiomics
 from survbench.findings import CohortError, Finding, grouped
@@ -44,7 +46,7 @@ class Preparation:
     Attributes:
         extractions: features, by patient.
         problems: what is wrong with patients that cannot be used.
-        facts: what the voxels of the others say; see ``datasets.cohorts.validate.findings_of``.
+        facts: what the voxels of the others say; see ``datasets.checks.catalogue.of_voxels``.
         cached: how many patients were there before.
     """
 
@@ -55,11 +57,27 @@ class Preparation:
 
 
 def prepare_source(
-    cohorts: Cohorts, source: SourceCohort, *, out: Path, workers: int, timeout_s: float, watcher: PreparationWatcher
+    cohorts: Cohorts,
+    source: SourceCohort,
+    *,
+    out: Path,
+    workers: int,
+    timeout_s: float,
+    watcher: PreparationWatcher,
+    ignored: Collection[str] = (),
 ) -> Preparation:
     """Prepare what is not in the cache of one of the cohorts, in parallel over patients.
 
-    A patient that cannot be prepared is among the problems; the others are prepared.
+    A patient that cannot be prepared, or used, is among the problems; the others are prepared.
+
+    Args:
+        cohorts: both cohorts.
+        source: one of them.
+        out: the output folder.
+        workers: processes at once.
+        timeout_s: for a task of some patients.
+        watcher: is told the progress.
+        ignored: codes of findings in spite of which to go on.
 
     Raises:
         BenchError: a process died or took too long; what is done is kept.
@@ -87,6 +105,7 @@ def prepare_source(
                 grid,
                 cohorts.features,
                 {s.id: features[s.id] for s in chunk if s.id in features},
+                tuple(ignored),
                 str(out),
             ),
             timeout_s=timeout_s,
@@ -101,11 +120,15 @@ def prepare_source(
         problems |= _problems(ended)
         done += len(ended.task.arguments[1])
         watcher.preparing(source.card.name, done, len(source.cohort))
+    stored = {s.id: read_facts(out, facts_key(source.card, s)) for s in source.cohort.subjects if s.id not in problems}
+    facts = {i: read for i, read in stored.items() if read is not None}
+    # those of the cache were perhaps prepared when an error was ignored
+    judged = {i: tuple(patient_errors(source.card, i, known, ignored)) for i, known in facts.items()}
+    problems |= {i: wrong for i, wrong in judged.items() if wrong}
     made = {s.id: read_radiomics(out, features[s.id]) for s in work if s.id in features and s.id not in problems}
     known |= {i: found for i, found in made.items() if found is not None}
     in_order = {i: known[i] for i in source.cohort.ids if i in known and i not in problems}
-    stored = {s.id: read_facts(out, facts_key(source.card, s)) for s in source.cohort.subjects if s.id not in problems}
-    return Preparation(in_order, problems, {i: facts for i, facts in stored.items() if facts is not None}, cached)
+    return Preparation(in_order, problems, {i: known for i, known in facts.items() if i not in problems}, cached)
 
 
 def unprepared(cohorts: Cohorts, source: SourceCohort, out: Path) -> list[Subject]:
@@ -135,11 +158,13 @@ def _problems(ended: Ended) -> dict[str, tuple[Finding, ...]]:
     return found
 
 
-def without(source: SourceCohort, problems: Mapping[str, Sequence[Finding]], *, skip_bad: bool) -> SourceCohort:
+def without(
+    source: SourceCohort, problems: Mapping[str, Sequence[Finding]], *, skip_bad: bool, ignored: Collection[str] = ()
+) -> SourceCohort:
     """Return a cohort without the patients that could not be prepared.
 
     Raises:
-        CohortError: all of them, unless ``skip_bad``.
+        CohortError: all of them, unless ``skip_bad``; or errors of the cohort that is left.
     """
     found = [finding for _, of_patient in sorted(problems.items()) for finding in of_patient]
     if not skip_bad:
@@ -151,4 +176,10 @@ def without(source: SourceCohort, problems: Mapping[str, Sequence[Finding]], *, 
     if not kept:
         raise CohortError(f"Cohort {source.card.name!r} has no usable patient:", found)
     left_out = tuple(sorted({*source.left_out, *problems}))
-    return replace(source, cohort=source.cohort.select(kept), left_out=left_out)
+    left = replace(source, cohort=source.cohort.select(kept), left_out=left_out)
+    of_left = findings_of(left)
+    errors = [f for f in of_left if f.severity == "error" and f.code not in ignored]
+    if errors:
+        raise CohortError(f"Cohort {source.card.name!r} cannot be used without {len(problems)} patients:", errors)
+    of_reading = [f for f in source.findings if f.code not in cohort_codes()]
+    return replace(left, findings=(*of_reading, *of_left))

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from survbench.findings import Check
 
+TRAINING_MIN_EVENTS = 2
+"""Events without which no model can be fitted to the patients outside a fold."""
+
 
 class TooFewForFolds(Check):
-    """Every fold needs an event, and a patient who is known to have lived longer."""
+    """Every fold needs an event, and a patient who is known to have lived longer; all others together need two."""
 
     code = "SB601"
     severity = "error"
@@ -16,7 +19,9 @@ class TooFewForFolds(Check):
 
 
 class SplitsDoNotFit(Check):
-    """``--splits`` deals each patient of the cohort into one fold. Each fold has two patients whose order is known."""
+    """``--splits`` deals each patient of the cohort into one fold. Each fold has two patients whose order is known, and
+    all others together have two events.
+    """
 
     code = "SB602"
     severity = "error"

@@ -12,7 +12,7 @@ from survbench.cohort import Cohort
 from survbench.errors import BenchError
 from survbench.findings import CohortError
 from survbench.io.hashing import digest
-from survbench.plan.checks import TooFewForFolds
+from survbench.plan.checks import TRAINING_MIN_EVENTS, TooFewForFolds
 from survbench.statistics.pairs import comparable_pairs
 
 INNER_PARTS = 5
@@ -59,7 +59,7 @@ def stratified_folds(cohort: Cohort, folds: int) -> tuple[tuple[str, ...], ...]:
     Rows of one group are one patient, who has an event if one of them has.
 
     Raises:
-        CohortError: fewer patients with events, or fewer censored patients, than folds.
+        CohortError: fewer patients with events, or fewer censored patients, than folds, or too few events to train on.
     """
     units = _units(cohort)
     events = sum(unit.event for unit in units)
@@ -67,6 +67,11 @@ def stratified_folds(cohort: Cohort, folds: int) -> tuple[tuple[str, ...], ...]:
         if count < folds and (name == "events" or count > 0):
             finding = TooFewForFolds.finding(f"{count} {name} cannot be dealt into {folds} folds.")
             raise CohortError("The cohort is too small for this protocol:", [finding])
+    fewest = events - -(-events // folds)
+    if fewest < TRAINING_MIN_EVENTS:
+        cause = f"Of {events} events in {folds} folds, {fewest} is left to train on where the others are tested."
+        finding = TooFewForFolds.finding(cause, remedy=f"At least {TRAINING_MIN_EVENTS} are needed.")
+        raise CohortError("The cohort is too small for this protocol:", [finding])
     strata = _strata(units, folds)
     dealt: list[list[str]] = [[] for _ in range(folds)]
     position = 0

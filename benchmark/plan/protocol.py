@@ -17,7 +17,7 @@ from survbench.io.files import write_json
 from survbench.io.hashing import digest
 from survbench.io.layout import SCHEMA
 from survbench.io.tables import read_table
-from survbench.plan.checks import SplitsDoNotFit
+from survbench.plan.checks import TRAINING_MIN_EVENTS, SplitsDoNotFit
 from survbench.plan.horizons import HORIZONS
 from survbench.statistics.pairs import comparable_pairs
 
@@ -92,12 +92,7 @@ def read_splits(path: Path, cohort: Cohort) -> tuple[tuple[str, ...], ...]:
     listed = [subject for fold in folds for subject in fold]
     findings = [*_of_membership(listed, list(event))]
     row = {subject: n for n, subject in enumerate(cohort.ids)}
-    for number, fold in enumerate(folds):
-        rows = [row[s] for s in fold if s in row]
-        if not comparable_pairs(cohort.time[rows], cohort.event[rows]).any():
-            cause = f"Fold {number} has no two patients whose order is known, so no C-index."
-            remedy = "Every fold needs an event and a patient who lived longer."
-            findings.append(SplitsDoNotFit.finding(cause, remedy=remedy))
+    findings += _of_outcomes([[row[s] for s in fold if s in row] for fold in folds], cohort)
     findings += _of_groups(folds, cohort)
     if len(folds) < 2:
         cause, remedy = f"{len(folds)} fold is given.", "Cross-validation needs at least two."
@@ -105,6 +100,21 @@ def read_splits(path: Path, cohort: Cohort) -> tuple[tuple[str, ...], ...]:
     if findings:
         raise CohortError(f"{path} does not fit the cohort:", findings)
     return tuple(tuple(sorted(fold)) for fold in folds)
+
+
+def _of_outcomes(folds: Sequence[Sequence[int]], cohort: Cohort) -> Iterator[Finding]:
+    """Yield the folds, as rows of the cohort, that cannot be tested or without which no model can be trained."""
+    remedy = "Every fold needs an event and a patient who lived longer."
+    for number, rows in enumerate(folds):
+        events = int(cohort.event[rows].sum())
+        if not comparable_pairs(cohort.time[rows], cohort.event[rows]).any():
+            what = "two patients whose order is known" if events else "event"
+            cause = f"Folds have no {what}, so no C-index."
+            yield SplitsDoNotFit.finding(cause, detail=f"fold {number}", remedy=remedy)
+        left = int(cohort.event.sum()) - events
+        if left < TRAINING_MIN_EVENTS:
+            cause = f"Without a fold, fewer than {TRAINING_MIN_EVENTS} events are left to train on."
+            yield SplitsDoNotFit.finding(cause, detail=f"fold {number} has {events}, the others {left}", remedy=remedy)
 
 
 def _of_groups(folds: Sequence[Sequence[str]], cohort: Cohort) -> Iterator[Finding]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +27,7 @@ def prepare(
     grid: Grid,
     feature_set: FeatureSet | None,
     radiomics: Mapping[str, str],
+    ignored: Collection[str],
     out: str,
 ) -> dict[str, tuple[Finding, ...]]:
     """Measure and preprocess some patients' volumes and extract radiomics where asked for.
@@ -38,6 +39,7 @@ def prepare(
         grid: the common grid.
         feature_set: which radiomics to extract.
         radiomics: key under which to store a patient's features, by id; patients without one get none.
+        ignored: codes of findings in spite of which to go on.
         out: the output folder.
 
     Returns:
@@ -54,7 +56,7 @@ def prepare(
     store = volume_store(root)
     for subject, centre in subjects:
         try:
-            read, wrong = _measured(card, subject, root)
+            read, wrong = _measured(card, subject, ignored, root)
             if wrong:
                 problems[subject.id] = tuple(wrong)
                 continue
@@ -73,7 +75,7 @@ def prepare(
     return problems
 
 
-def _measured(card: CohortCard, subject: Subject, out: Path) -> tuple[Subject, list[Finding]]:
+def _measured(card: CohortCard, subject: Subject, ignored: Collection[str], out: Path) -> tuple[Subject, list[Finding]]:
     """Read a patient's volumes and store their facts; return the patient with the voxels in memory, and what keeps it
     from being used.
     """
@@ -85,4 +87,4 @@ def _measured(card: CohortCard, subject: Subject, out: Path) -> tuple[Subject, l
         return subject, unreadable
     facts = measure(card, subject, readings)
     write_facts(out, facts_key(card, subject), facts)
-    return in_memory(subject, readings), patient_errors(card, subject.id, facts)
+    return in_memory(subject, readings), patient_errors(card, subject.id, facts, ignored)

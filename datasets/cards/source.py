@@ -7,6 +7,7 @@ from pathlib import Path
 
 from survbench.cohort import Cohort, Need
 from survbench.datasets.cards.card import CohortCard
+from survbench.findings import Finding
 from survbench.io.tables import Table
 
 
@@ -18,7 +19,8 @@ class SourceCohort:
     never get; ``Cohort.restrict`` drops them. ``cohort.features`` are those of the table that the card declares, and
     ``cohort.truth`` is set for simulated cohorts alone. ``left_out`` are the ids of patients with problems, without
     whom the user goes on. ``table``, with row numbers where the card asks for them, and ``folder`` are where the cohort
-    was read; simulated cohorts have neither.
+    was read; simulated cohorts have neither. ``findings`` are what the checks say of it that does not keep it from
+    being used, or is ignored; what they say of its voxels comes with preparing.
     """
 
     card: CohortCard
@@ -26,6 +28,7 @@ class SourceCohort:
     left_out: tuple[str, ...] = ()
     table: Table | None = None
     folder: Path | None = None
+    findings: tuple[Finding, ...] = ()
 
 
 def offers(source: SourceCohort) -> frozenset[Need]:

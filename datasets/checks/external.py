@@ -7,7 +7,6 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 from survbench.datasets.cards.source import SourceCohort
-from survbench.datasets.checks.evidence import Evidence
 from survbench.datasets.checks.leaks import predictors
 from survbench.datasets.checks.predictors import few
 from survbench.findings import Check, Finding
@@ -49,8 +48,8 @@ class OtherEndpoint(Check):
 
 def of_predictors(first: SourceCohort, other: SourceCohort) -> Iterator[Finding]:
     """Yield how predictors of an external cohort differ from the cohort's, a finding for each kind of difference."""
-    mine = {p.name: p.values for p in predictors(Evidence(first.card, first.cohort))}
-    theirs = {p.name: p.values for p in predictors(Evidence(other.card, other.cohort))}
+    mine = {p.name: p.values for p in predictors(first)}
+    theirs = {p.name: p.values for p in predictors(other)}
     unlike: dict[tuple[str, str], list[str]] = {}
     for name in mine.keys() & theirs.keys():
         found = _difference(mine[name], theirs[name])

@@ -23,12 +23,14 @@ class FileFacts:
     Attributes:
         oriented: false where the codes of sform and qform are 0.
         forms_apart_mm: 0 unless both are stated.
+        axes: where the axes of the voxels lead by the sform and by the qform, such as RAS.
         voxel_mm: the smallest distance between voxels.
     """
 
     oriented: bool = True
     forms_apart_mm: float = 0.0
     voxel_mm: float = 1.0
+    axes: tuple[str, str] = ("", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +125,7 @@ class PatientFacts:
             levels = tuple((float(value), int(count)) for value, count in mask["levels"])
             mask = MaskFacts(**{**mask, "levels": levels})
         return cls(
-            files={name: FileFacts(**facts) for name, facts in raw["files"].items()},
+            files={name: FileFacts(**{**of, "axes": tuple(of["axes"])}) for name, of in raw["files"].items()},
             images={name: _image(facts) for name, facts in raw["images"].items()},
             mask=mask,
             scanned=raw["scanned"],

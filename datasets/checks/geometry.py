@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from survbench.datasets.cards.card import CohortCard
-from survbench.datasets.checks.evidence import PatientCheck
 from survbench.datasets.checks.facts import PatientFacts
+from survbench.datasets.checks.kinds import PatientCheck
 from survbench.findings import Check, Finding
 
 FORMS_APART = 0.25
@@ -37,8 +37,10 @@ class NoOrientation(PatientCheck):
 
     def of_patient(self, _card: CohortCard, facts: PatientFacts) -> Iterator[Finding]:
         """See :class:`PatientCheck`."""
-        if not all(facts.files[name].oriented for name in facts.images):
-            yield self.finding("Files state no orientation (sform and qform codes are 0).")
+        names = [name for name in facts.images if not facts.files[name].oriented]
+        if names:
+            cause = "Files state no orientation (sform and qform codes are 0)."
+            yield self.finding(cause, detail=", ".join(names))
 
 
 class FormsDiffer(PatientCheck):
@@ -58,6 +60,7 @@ class FormsDiffer(PatientCheck):
         """See :class:`PatientCheck`."""
         for name, file in facts.files.items():
             if file.forms_apart_mm > FORMS_APART * file.voxel_mm:
-                yield self.finding(
-                    "The sform and the qform of a file differ.", detail=f"{name} by {file.forms_apart_mm:.3g} mm"
-                )
+                sform, qform = file.axes
+                turned = f", {sform} against {qform}" if sform != qform else ""
+                detail = f"{name} by {file.forms_apart_mm:.3g} mm{turned}"
+                yield self.finding("The sform and the qform of a file differ.", detail=detail)

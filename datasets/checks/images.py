@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from survbench.cohort import Cohort, Subject
 from survbench.datasets.cards.file_pattern import file_of
-from survbench.datasets.checks.evidence import CohortCheck, Evidence
+from survbench.datasets.cards.source import SourceCohort
+from survbench.datasets.checks.kinds import CohortCheck
 from survbench.findings import Check, Finding
 
 MANY_FEATURES = 10
@@ -50,9 +51,9 @@ class SameImage(CohortCheck):
     title = "Two patients have the same data"
     remedy = "Keep one."
 
-    def find(self, evidence: Evidence) -> Iterator[Finding]:
+    def find(self, source: SourceCohort) -> Iterator[Finding]:
         """See :class:`CohortCheck`."""
-        return same_data([("", evidence.cohort)])
+        return same_data([("", source.cohort)])
 
 
 def same_data(cohorts: Sequence[tuple[str, Cohort]]) -> Iterator[Finding]:
@@ -104,13 +105,13 @@ class LinkedFiles(CohortCheck):
     title = "Files are links that lead out of the folder"
     remedy = "They are followed. Copy the folder with 'cp -L' or 'tar -h' to take the files along."
 
-    def find(self, evidence: Evidence) -> Iterator[Finding]:
+    def find(self, source: SourceCohort) -> Iterator[Finding]:
         """See :class:`CohortCheck`."""
-        if evidence.folder is None:
+        if source.folder is None:
             return
-        card, home = evidence.card, evidence.folder.resolve()
+        card, home = source.card, source.folder.resolve()
         patterns = [c.file for c in card.images.values()] + ([card.mask.file] if card.mask else [])
-        files = [evidence.folder / file_of(p, i) for i in evidence.cohort.ids for p in patterns]
+        files = [source.folder / file_of(p, i) for i in source.cohort.ids for p in patterns]
         outside = [real for file in files if not (real := file.resolve()).is_relative_to(home)]
         if outside:
             count = f"{len(outside)} of {len(files)} files"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 from survbench.datasets.cards.card import CohortCard
-from survbench.datasets.checks.evidence import CohortCheck, Evidence, PatientCheck
+from survbench.datasets.cards.source import SourceCohort
 from survbench.datasets.checks.facts import ImageFacts, PatientFacts
+from survbench.datasets.checks.kinds import PatientCheck, VoxelCheck
 from survbench.datasets.checks.masks import EVERYTHING
 from survbench.findings import Finding
 from survbench.statistics.metrics import concordance_index
@@ -211,7 +212,7 @@ class AbsentInMask(PatientCheck):
                 yield self.finding(f"{name} is NaN inside the mask.", detail=f"{image.absent_in_mask:,} voxels")
 
 
-class PaddingRanksPatients(CohortCheck):
+class PaddingRanksPatients(VoxelCheck):
     """The share of the field of view that was scanned differs between patients: a network can learn the tumour's size,
     or the scanner, from the padding.
     """
@@ -222,11 +223,11 @@ class PaddingRanksPatients(CohortCheck):
     title = "The scanned share differs between patients"
     remedy = "Networks may learn the padding; compare with the reference row 'padding'."
 
-    def find(self, evidence: Evidence) -> Iterator[Finding]:
-        """See :class:`CohortCheck`."""
-        cohort = evidence.cohort
-        rows = [n for n, i in enumerate(cohort.ids) if i in evidence.facts]
-        shares = np.array([evidence.facts[cohort.ids[n]].scanned for n in rows])
+    def find(self, source: SourceCohort, facts: Mapping[str, PatientFacts]) -> Iterator[Finding]:
+        """See :class:`VoxelCheck`."""
+        cohort = source.cohort
+        rows = [n for n, i in enumerate(cohort.ids) if i in facts]
+        shares = np.array([facts[cohort.ids[n]].scanned for n in rows])
         if len(shares) < 2 or np.ptp(shares) < PADDING_SPREAD:
             return
         c = concordance_index(cohort.time[rows], cohort.event[rows], shares).value
@@ -235,7 +236,7 @@ class PaddingRanksPatients(CohortCheck):
         yield self.finding(what)
 
 
-class PetOfAnotherUnit(CohortCheck):
+class PetOfAnotherUnit(VoxelCheck):
     """The PET of one centre, or of some patients, is typically three times that of the others or more: one of the two
     may not be in SUV, but in SUV by another norm, in kBq/ml, or scaled.
 
@@ -249,13 +250,13 @@ class PetOfAnotherUnit(CohortCheck):
     title = "The PET of some patients may have another unit"
     remedy = "Is one of them not in SUV? Convert all to SUV by body weight."
 
-    def find(self, evidence: Evidence) -> Iterator[Finding]:
-        """See :class:`CohortCheck`."""
-        for channel in evidence.cohort.channels:
+    def find(self, source: SourceCohort, facts: Mapping[str, PatientFacts]) -> Iterator[Finding]:
+        """See :class:`VoxelCheck`."""
+        for channel in source.cohort.channels:
             typical: dict[str, dict[str, float]] = {}
-            for subject in evidence.cohort.subjects:
-                facts = evidence.facts.get(subject.id)
-                image = facts and facts.images[channel]
+            for subject in source.cohort.subjects:
+                known = facts.get(subject.id)
+                image = known and known.images[channel]
                 if image and image.modality == "PET" and image.typical is not None and image.typical > 0:
                     typical.setdefault(subject.centre, {})[subject.id] = float(np.log(image.typical))
             yield from self._of_channel(channel, typical)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from survbench.cohort import Cohort
-from survbench.datasets.checks.evidence import CohortCheck, Evidence
+from survbench.datasets.cards.source import SourceCohort
+from survbench.datasets.checks.kinds import CohortCheck
+from survbench.datasets.vocabulary.outcomes import called_like_outcome
 from survbench.findings import Finding
 
 SAME = 0.995
@@ -29,33 +29,12 @@ FEWEST_OF_A_KIND = 5
 """Events, and censored patients, below which a column that separates them may do so by chance."""
 FEWEST = 8
 """Patients below which a correlation may be chance."""
+MOST_LEVELS = 6
+"""Different values of a column that may be codes."""
+MORE_THAN_LEVELS = 10
+"""Patients beyond their number that must agree."""
 
 Floats = NDArray[np.float64]
-
-_ENDPOINTS = "os|pfs|dfs|rfs|efs|dss|css|mfs|dmfs|lrfs|lrc|ttp|tte"
-_WORDS = (
-    r"surviv(al|ed|or|ors|ing)|death|dead|died|deceas\w*|mortality|alive|censor\w*|cens|cnsr|relaps\w*|recurr\w*|progress(ed|ion)|"
-    r"follow|followup|event|events|outcome|"
-    r"tod|tot|todes\w*|verstorben|gestorben|lebt|lebend|\w*uberleben\w*|\w*ueberleben\w*|nachbeobachtung\w*|rezidiv\w*|"
-    r"deces|decede\w*|vivant\w*|survie|recidiv\w*|suivi|muert\w*|fallec\w*|supervivencia|seguimiento|decedut\w*|"
-    r"sopravvivenza|overleden|overleving"
-)
-_OUTCOME = re.compile(f"{_ENDPOINTS}|{_WORDS}")
-_WHOLE = re.compile(
-    r"time|times|days|months|(vital|disease|survival|patient) status|status|days to .*|last (contact|visit|seen).*"
-)
-
-
-def called_like_outcome(name: str) -> bool:
-    """Return whether a column's name says that it holds what became of the patients.
-
-    >>> [called_like_outcome(n) for n in ("PFS_days", "vitalStatus", "os_event", "smoking_status", "glcm_Id")]
-    [True, True, True, False, False]
-    """
-    split = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
-    plain = "".join(c for c in unicodedata.normalize("NFKD", split) if not unicodedata.combining(c)).casefold()
-    words = re.findall(r"[a-z]+", plain)
-    return any(_OUTCOME.fullmatch(word) for word in words) or _WHOLE.fullmatch(" ".join(words)) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +47,14 @@ class Predictor:
     remedy: str
 
 
-def predictors(evidence: Evidence) -> Iterator[Predictor]:
+def predictors(source: SourceCohort) -> Iterator[Predictor]:
     """Yield the features and the clinical columns that methods get, each level of a categorical column on its own."""
-    cohort = evidence.cohort
+    cohort = source.cohort
     if cohort.features is not None:
         remedy = "Name it in features.exclude."
         for name, column in zip(cohort.features.names, cohort.features.values.T, strict=True):
             yield Predictor("Feature", name, column, remedy)
-    for declared in evidence.card.clinical:
+    for declared in source.card.clinical:
         if not declared.model:
             continue
         cells = [s.clinical.get(declared.name) for s in cohort.subjects]
@@ -99,8 +78,9 @@ class TellsOutcome(CohortCheck):
     correlation with the time is taken among the censored and among those with events apart, and both must be high
     with the same sign: their lower confidence bounds (Fisher, 3.3 standard errors) above 0.7 and 0.5. Of 28,000
     simulated cohorts of 60 to 300 patients with an honest marker of C 0.90 to 0.98, 5 reached that, and of 3,000 with
-    the year of diagnosis none. A column that is called like an outcome needs 0.3 for both. A column that has a value
-    only where the event was seen, as a cause of death has, tells it by its blank cells.
+    the year of diagnosis none. A column that is called like an outcome needs 0.3 for both. A column of a few codes,
+    such as causes of death with 0 for the living, tells the event if each code stands for one kind of patient; one that
+    has a value only where the event was seen tells it by its blank cells.
     """
 
     code = "SB306"
@@ -109,11 +89,11 @@ class TellsOutcome(CohortCheck):
     title = "A predictor is the outcome in other words"
     ignorable = True
 
-    def find(self, evidence: Evidence) -> Iterator[Finding]:
+    def find(self, source: SourceCohort) -> Iterator[Finding]:
         """See :class:`CohortCheck`."""
         # the blank cells of a column are those of each of its levels
         for kind, name, reason, remedy in dict.fromkeys(
-            (p.kind, p.name, reason, p.remedy) for p in predictors(evidence) if (reason := _reason(p, evidence.cohort))
+            (p.kind, p.name, reason, p.remedy) for p in predictors(source) if (reason := _reason(p, source.cohort))
         ):
             yield self.finding(f"{kind} {name!r} {reason}.", remedy=f"It is the outcome, not a predictor. {remedy}")
 
@@ -128,10 +108,10 @@ class CalledLikeOutcome(CohortCheck):
     part = "predictors"
     title = "A predictor is called like an outcome"
 
-    def find(self, evidence: Evidence) -> Iterator[Finding]:
+    def find(self, source: SourceCohort) -> Iterator[Finding]:
         """See :class:`CohortCheck`."""
-        named = [p for p in predictors(evidence) if called_like_outcome(p.name)]
-        told = {p.name for p in named if _reason(p, evidence.cohort)}
+        named = [p for p in predictors(source) if called_like_outcome(p.name)]
+        told = {p.name for p in named if _reason(p, source.cohort)}
         for p in {p.name: p for p in named if p.name not in told}.values():
             yield self.finding(
                 f"{p.kind} {p.name!r} is called like an outcome.", remedy=f"Is it known at baseline? If not: {p.remedy}"
@@ -158,6 +138,8 @@ def _tells(values: Floats, cohort: Cohort, *, named: bool) -> str:
     if enough and abs(with_event) >= (NAMED_EVENT if named and two else SAME):
         how = "the event the other way round" if with_event < 0 else "the event"
         return f"tells {how} (Spearman's rho {with_event:.3f})"
+    if enough and _codes_tell(x, event):
+        return "tells the event: each of its values stands for patients with it alone, or for censored patients alone"
     if abs(with_time) >= SAME:
         return f"orders patients as the endpoint's time does (Spearman's rho {with_time:.3f})"
     censored, ended = _rho(x[~event], time[~event]), _rho(x[event], time[event])
@@ -167,6 +149,16 @@ def _tells(values: Floats, cohort: Cohort, *, named: bool) -> str:
             f"censored {censored:.2f})"
         )
     return ""
+
+
+def _codes_tell(x: Floats, event: NDArray[np.bool_]) -> bool:
+    """Say whether a column holds codes, such as causes of death, each of which is found with the event alone or without
+    it alone, in more patients than chance allows.
+    """
+    levels = np.unique(x)
+    if len(levels) > MOST_LEVELS or len(x) - len(levels) < MORE_THAN_LEVELS:
+        return False
+    return all(len(np.unique(event[x == level])) == 1 for level in levels)
 
 
 def _blank_tells(values: Floats, cohort: Cohort) -> bool:

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 from survbench.datasets.cards.card import CohortCard
-from survbench.datasets.checks.evidence import CohortCheck, Evidence, PatientCheck
+from survbench.datasets.cards.source import SourceCohort
 from survbench.datasets.checks.facts import FULL_SCALES, ImageFacts, MaskFacts, PatientFacts
+from survbench.datasets.checks.kinds import PatientCheck, VoxelCheck
 from survbench.findings import Finding
 
 FEW_VOXELS = 10
@@ -156,7 +157,7 @@ class MaskOfBody(PatientCheck):
             yield self.finding("The mask marks a large part of the body.", detail=f"{of_body}{mask.ml:,.0f} ml")
 
 
-class MaskOffUptake(CohortCheck):
+class MaskOffUptake(VoxelCheck):
     """The PET inside the mask is no higher than in the rest of the body: the mask may not lie on the tumour.
 
     A mask whose axes were reversed or exchanged on the way to NIfTI, with the header of the image, lies beside it.
@@ -171,13 +172,13 @@ class MaskOffUptake(CohortCheck):
     title = "A mask does not lie on uptake"
     remedy = "Look at the mask on the PET: axes may be reversed or exchanged, or the tumour takes up little."
 
-    def find(self, evidence: Evidence) -> Iterator[Finding]:
-        """See :class:`CohortCheck`."""
+    def find(self, _source: SourceCohort, facts: Mapping[str, PatientFacts]) -> Iterator[Finding]:
+        """See :class:`VoxelCheck`."""
         low: dict[str, tuple[str, ImageFacts]] = {}
-        for name, facts in evidence.facts.items():
-            if facts.mask is None or not _is_mask(facts.mask) or _is_large(facts.mask):
+        for name, known in facts.items():
+            if known.mask is None or not _is_mask(known.mask) or _is_large(known.mask):
                 continue
-            pets = [(channel, image) for channel, image in facts.images.items() if image.modality == "PET"]
+            pets = [(channel, image) for channel, image in known.images.items() if image.modality == "PET"]
             if pets and all(_not_on_uptake(image) for _, image in pets):
                 low[name] = pets[0]
         turns = _turns({name: image for name, (_, image) in low.items()})
@@ -226,7 +227,7 @@ def _turns(images: Mapping[str, ImageFacts]) -> list[str]:
     return [turn for turn, mean in means.items() if mean >= 0.95 * highest]
 
 
-class SeveralLabels(CohortCheck):
+class SeveralLabels(VoxelCheck):
     """The masks hold several labels, and the card does not say which of them is the tumour.
 
     Without ``mask.label`` all of them are: the tumour is their union.
@@ -238,11 +239,11 @@ class SeveralLabels(CohortCheck):
     title = "Masks hold several labels"
     remedy = "Without mask.label the tumour is all of them together; mask.label in the card chooses one."
 
-    def find(self, evidence: Evidence) -> Iterator[Finding]:
-        """See :class:`CohortCheck`."""
-        if evidence.card.mask is None or evidence.card.mask.label is not None:
+    def find(self, source: SourceCohort, facts: Mapping[str, PatientFacts]) -> Iterator[Finding]:
+        """See :class:`VoxelCheck`."""
+        if source.card.mask is None or source.card.mask.label is not None:
             return
-        masks = [f.mask for f in evidence.facts.values() if f.mask is not None and _is_mask(f.mask)]
+        masks = [f.mask for f in facts.values() if f.mask is not None and _is_mask(f.mask)]
         patients = Counter(value for mask in masks if mask.meaning == "labels" for value in _labels(mask))
         if len(patients) > 1:
             shown = [f"{value:g} in {n} patient{'s' if n > 1 else ''}" for value, n in sorted(patients.items())]
@@ -250,7 +251,7 @@ class SeveralLabels(CohortCheck):
             yield self.finding(f"The masks hold {len(patients)} labels: {', '.join(shown[:SHOWN])}{more}.")
 
 
-class FurtherLabels(CohortCheck):
+class FurtherLabels(VoxelCheck):
     """The masks of some patients, or of one centre, hold a label beside the card's that those of the others lack.
 
     The card's label alone is read: what the others count to the tumour may be a label of its own there.
@@ -262,13 +263,13 @@ class FurtherLabels(CohortCheck):
     title = "Some masks hold a further label"
     remedy = "It is not read. See that the card's label means the same in all."
 
-    def find(self, evidence: Evidence) -> Iterator[Finding]:
-        """See :class:`CohortCheck`."""
-        if evidence.card.mask is None or (label := evidence.card.mask.label) is None:
+    def find(self, source: SourceCohort, facts: Mapping[str, PatientFacts]) -> Iterator[Finding]:
+        """See :class:`VoxelCheck`."""
+        if source.card.mask is None or (label := source.card.mask.label) is None:
             return
-        centres = {s.id: s.centre for s in evidence.cohort.subjects}
+        centres = {s.id: s.centre for s in source.cohort.subjects}
         holders: dict[float, list[str]] = {}
-        read = {i: f.mask for i, f in evidence.facts.items() if f.mask and f.mask.meaning == "labels" and f.mask.voxels}
+        read = {i: f.mask for i, f in facts.items() if f.mask and f.mask.meaning == "labels" and f.mask.voxels}
         for name, mask in read.items():
             for value in _labels(mask) if mask.different > 1 else ():
                 if value != label:

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 from survbench.datasets.cards.card import MONTHS_PER_UNIT
-from survbench.datasets.checks.evidence import CohortCheck, Evidence
+from survbench.datasets.cards.source import SourceCohort
+from survbench.datasets.checks.kinds import CohortCheck
 from survbench.datasets.vocabulary.words import means_missing
 from survbench.findings import Finding
 
@@ -74,11 +75,11 @@ class CodesForMissing(CohortCheck):
     title = "A number looks like a code for missing"
     counts = "columns"
 
-    def find(self, evidence: Evidence) -> Iterator[Finding]:
+    def find(self, source: SourceCohort) -> Iterator[Finding]:
         """See :class:`CohortCheck`."""
-        cohort = evidence.cohort
+        cohort = source.cohort
         columns: list[tuple[str, Floats]] = []
-        for c in evidence.card.clinical:
+        for c in source.card.clinical:
             if c.kind == "numeric":
                 cells = [s.clinical.get(c.name) for s in cohort.subjects]
                 columns.append((c.column, np.array([np.nan if v is None else v for v in cells], dtype=np.float64)))
@@ -103,9 +104,9 @@ class CodeForMissingTime(CohortCheck):
     title = "A time looks like a code for missing"
     remedy = "If the time is not known, leave these patients out (patients.without on the card)."
 
-    def find(self, evidence: Evidence) -> Iterator[Finding]:
+    def find(self, source: SourceCohort) -> Iterator[Finding]:
         """See :class:`CohortCheck`."""
-        cohort, end = evidence.cohort, evidence.card.endpoint
+        cohort, end = source.cohort, source.card.endpoint
         times = np.round(cohort.time / MONTHS_PER_UNIT[end.unit], 6)
         for code in codes_for_missing(times):
             for subject, time in zip(cohort.ids, times, strict=True):
@@ -126,9 +127,9 @@ class WordsForMissing(CohortCheck):
     part = "predictors"
     title = "A level means that a value is missing"
 
-    def find(self, evidence: Evidence) -> Iterator[Finding]:
+    def find(self, source: SourceCohort) -> Iterator[Finding]:
         """See :class:`CohortCheck`."""
-        for column in evidence.card.clinical:
+        for column in source.card.clinical:
             # beside a plus, a minus is negative
             minus = {"-", "--"} if any(set(level) == {"+"} for level in column.levels) else set[str]()
             words = [level for level in column.levels if means_missing(level) and level not in minus]

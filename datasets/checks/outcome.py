@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from datetime import datetime
 
 import numpy as np
-from survbench.datasets.checks.evidence import CohortCheck, Evidence
+from survbench.datasets.cards.card import MONTHS_PER_UNIT
+from survbench.datasets.cards.source import SourceCohort
+from survbench.datasets.checks.kinds import CohortCheck
 from survbench.datasets.vocabulary import words as w
 from survbench.datasets.vocabulary.events import coding
 from survbench.findings import Check, Finding
@@ -14,10 +17,13 @@ from survbench.io.tables import canonical, number
 from survbench.plan.horizons import HORIZONS
 from survbench.statistics.metrics import concordance_index
 
-FEW_EVENTS = 20
+FEW_EVENTS, TOO_FEW_EVENTS = 20, 10
+SHOWN_CODES = 5
 FEWEST_TIMES = 8
 """Times that are needed to say that they are years, or count rows."""
 FIRST_YEAR, LAST_YEAR = 1900, 2100
+FIRST_DAY, LAST_DAY = 25569, 54788
+"""The days from 1970 to 2049 as spreadsheets count them; as durations they are 70 years and more."""
 _NO_DURATION = "|".join(w.NEVER_A_TIME[kind] for kind in ("an age", "about birth", "a date"))
 _DURATION = (
     "survival|survie|follow|followup|os|pfs|dfs|rfs|efs|time|from|since|ab|depuis|desde|dal|"
@@ -26,10 +32,10 @@ _DURATION = (
 )
 """Words of a column's name that say what it holds; a duration is called like one, even if it starts from a date."""
 _OF_LIFE = f"{w.ALIVE}|{w.DEAD}|{w.CENSORED}|{w.CENSORING}"
-JUST_BEYOND = 0.95
-"""Share of a horizon from which the longest follow-up counts as meant to reach it."""
 LONGEST_MONTHS, SHORTEST_MONTHS = 360.0, 2.0
 """A longest follow-up beyond 30 years or below two months speaks for a wrong unit."""
+USUAL_MONTHS = (12.0, 240.0)
+"""Between them the longest follow-up of a cohort usually lies."""
 
 
 class UnusableTime(Check):
@@ -87,9 +93,9 @@ class NobodyCensored(CohortCheck):
     title = "Nobody is censored"
     remedy = "Were patients without the event left out of the table? Check endpoint.observed and endpoint.censored."
 
-    def find(self, evidence: Evidence) -> Iterator[Finding]:
+    def find(self, source: SourceCohort) -> Iterator[Finding]:
         """See :class:`CohortCheck`."""
-        event = evidence.cohort.event
+        event = source.cohort.event
         if event.all():
             yield self.finding(f"All {len(event)} patients have the event; nobody is censored.")
 
@@ -115,13 +121,13 @@ class ReversedCodes(CohortCheck):
     title = "The codes of the event seem to be the wrong way round"
     ignorable = True
 
-    def find(self, evidence: Evidence) -> Iterator[Finding]:
+    def find(self, source: SourceCohort) -> Iterator[Finding]:
         """See :class:`CohortCheck`."""
-        end = evidence.card.endpoint
-        if evidence.table is None or end.event not in evidence.table.columns:
+        end = source.card.endpoint
+        if source.table is None or end.event not in source.table.columns:
             return
         known = {canonical(code) for code in (*end.observed, *end.censored)}
-        cells = [cell for cell in evidence.table.column(end.event) if canonical(cell) in known]
+        cells = [cell for cell in source.table.column(end.event) if canonical(cell) in known]
         said = " ".join([end.event, *set(cells)])
         # a remission, a discharge or local control may be the event of a study
         if not w.has(w.tokens(said), _OF_LIFE) or not cells:
@@ -138,8 +144,9 @@ class ReversedCodes(CohortCheck):
 
 
 class NoDuration(CohortCheck):
-    """The column of times does not hold durations: whole numbers that are all calendar years, the numbers of the rows
-    in the table's order, or a column that is called after an age or a date.
+    """The column of times does not hold durations: whole numbers that are all calendar years, dates as spreadsheets
+    count them (days since 1900) or as 20190312, the numbers of the rows in the table's order, or a column that is
+    called after an age or a date.
     """
 
     code = "SB213"
@@ -149,23 +156,36 @@ class NoDuration(CohortCheck):
     remedy = "Name the column of durations under endpoint.time: from the start of follow-up to the event or its end."
     ignorable = True
 
-    def find(self, evidence: Evidence) -> Iterator[Finding]:
+    def find(self, source: SourceCohort) -> Iterator[Finding]:
         """See :class:`CohortCheck`."""
-        column = evidence.card.endpoint.time
+        column = source.card.endpoint.time
         name = w.tokens(column)
         if w.has(name, _NO_DURATION) and not w.has(name, _DURATION):
             yield self.finding(f"The time is column {column!r}, which is called like an age or a date.")
-        if evidence.table is None or column not in evidence.table.columns:
+        if source.table is None or column not in source.table.columns:
             return
-        cells = [number(cell) for cell in evidence.table.column(column)]
+        cells = [number(cell) for cell in source.table.column(column)]
         times = np.array([cell for cell in cells if cell is not None])
         if len(times) < FEWEST_TIMES or (times != np.round(times)).any():
             return
         if times.min() >= FIRST_YEAR and times.max() <= LAST_YEAR and w.unit_of(column) != "days":
             years = f"{times.min():.0f} to {times.max():.0f}"
             yield self.finding(f"The times in column {column!r} are calendar years ({years}).")
+        elif times.min() >= FIRST_DAY and times.max() <= LAST_DAY:
+            days = f"{times.min():.0f} to {times.max():.0f}"
+            yield self.finding(f"The times in column {column!r} are dates as spreadsheets count them ({days}).")
+        elif all(_is_day(time) for time in times):
+            yield self.finding(f"The times in column {column!r} are dates ({times.min():.0f} to {times.max():.0f}).")
         elif np.array_equal(np.diff(times), np.ones(len(times) - 1)):
             yield self.finding(f"The times in column {column!r} count the rows of the table.")
+
+
+def _is_day(number: float) -> bool:
+    """Say whether a number is a date such as 20190312."""
+    try:
+        return FIRST_YEAR <= datetime.strptime(f"{number:.0f}", "%Y%m%d").year <= LAST_YEAR  # noqa: DTZ007 - no clock
+    except ValueError:
+        return False
 
 
 class ImplausibleFollowUp(CohortCheck):
@@ -179,11 +199,18 @@ class ImplausibleFollowUp(CohortCheck):
     title = "The longest time suggests another unit"
     remedy = "Is endpoint.unit on the card the unit of the table's times?"
 
-    def find(self, evidence: Evidence) -> Iterator[Finding]:
+    def find(self, source: SourceCohort) -> Iterator[Finding]:
         """See :class:`CohortCheck`."""
-        longest = float(evidence.cohort.time.max())
+        longest = float(source.cohort.time.max())
         if longest > LONGEST_MONTHS or longest < SHORTEST_MONTHS:
-            yield self.finding(f"The longest time is {longest:.3g} months ({longest / 12:.2g} years).")
+            unit = source.card.endpoint.unit
+            in_unit = longest / MONTHS_PER_UNIT[unit]
+            other = [u for u, m in MONTHS_PER_UNIT.items() if USUAL_MONTHS[0] <= in_unit * m <= USUAL_MONTHS[1]]
+            like = f" As {' or '.join(other)} it would be plausible." if other else ""
+            yield self.finding(
+                f"The longest time is {in_unit:,.0f} {unit}, as the card has it: {longest / 12:,.3g} years.",
+                remedy=f"{self.remedy}{like}",
+            )
 
 
 class NoEvents(CohortCheck):
@@ -195,11 +222,18 @@ class NoEvents(CohortCheck):
     title = "Fewer than two events"
     remedy = "Survival models need events in every fold; at least two."
 
-    def find(self, evidence: Evidence) -> Iterator[Finding]:
+    def find(self, source: SourceCohort) -> Iterator[Finding]:
         """See :class:`CohortCheck`."""
-        events = int(evidence.cohort.event.sum())
+        events = int(source.cohort.event.sum())
         if events < 2:
-            yield self.finding(f"There {'is' if events == 1 else 'are'} {events} event{'' if events == 1 else 's'}.")
+            end = source.card.endpoint
+            held = ""
+            if source.table is not None and end.event in source.table.columns:
+                cells = Counter(source.table.column(end.event)).most_common(SHOWN_CODES)
+                held = f" Column {end.event!r} holds {', '.join(f'{cell!r} ({n} times)' for cell, n in cells)}."
+            cause = f"There {'is' if events == 1 else 'are'} {events} event{'' if events == 1 else 's'}."
+            asked = f"Is the event {' or '.join(map(repr, end.observed))}, as endpoint.observed of the card says?"
+            yield self.finding(cause, remedy=f"{asked}{held} {self.remedy}")
 
 
 class FewEvents(CohortCheck):
@@ -209,13 +243,15 @@ class FewEvents(CohortCheck):
     severity = "warning"
     part = "outcome"
     title = "Few events"
-    remedy = "Intervals will be wide; give fewer folds by a profile of your own."
+    remedy = "Intervals will be wide, and differences between methods hardly seen."
 
-    def find(self, evidence: Evidence) -> Iterator[Finding]:
+    def find(self, source: SourceCohort) -> Iterator[Finding]:
         """See :class:`CohortCheck`."""
-        events = int(evidence.cohort.event.sum())
+        events = int(source.cohort.event.sum())
         if 2 <= events < FEW_EVENTS:
-            yield self.finding(f"There are only {events} events.")
+            remedy = "They are too few to compare methods by." if events < TOO_FEW_EVENTS else self.remedy
+            cause = f"There are only {events} events in {len(source.cohort)} patients."
+            yield self.finding(cause, remedy=remedy)
 
 
 class CentreTellsOutcome(CohortCheck):
@@ -229,9 +265,9 @@ class CentreTellsOutcome(CohortCheck):
     title = "The centre alone ranks patients"
     remedy = "A model may learn the scanner instead of the disease; consider one centre as --external."
 
-    def find(self, evidence: Evidence) -> Iterator[Finding]:
+    def find(self, source: SourceCohort) -> Iterator[Finding]:
         """See :class:`CohortCheck`."""
-        cohort = evidence.cohort
+        cohort = source.cohort
         centres = Counter(s.centre for s in cohort.subjects)
         if len(centres) != 2 or cohort.event.sum() < 2:
             return
@@ -239,11 +275,20 @@ class CentreTellsOutcome(CohortCheck):
         by_centre = np.array([label[s.centre] for s in cohort.subjects])
         c = concordance_index(cohort.time, cohort.event, by_centre).value
         if abs(c - 0.5) > 0.1:
-            yield self.finding(f"The centre alone ranks patients with C = {max(c, 1 - c):.2f}.")
+            sizes = Counter(s.centre for s in cohort.subjects)
+            events = Counter(s.centre for s, event in zip(cohort.subjects, cohort.event, strict=True) if event)
+            shares = ", ".join(f"{centre} has {events[centre]} events in {sizes[centre]}" for centre in sorted(sizes))
+            neither = (
+                "A model may learn the scanner instead of the disease, and no model can be fitted to the one alone."
+            )
+            yield self.finding(
+                f"The centre alone ranks patients with C = {max(c, 1 - c):.2f}: {shares}.",
+                remedy=self.remedy if all(events[centre] > 1 for centre in sizes) else neither,
+            )
 
 
-class HorizonJustBeyond(CohortCheck):
-    """The follow-up ends just before one of the months at which boards give AUC, Brier score and calibration.
+class HorizonBeyond(CohortCheck):
+    """The follow-up ends before one of the months at which boards give AUC, Brier score and calibration.
 
     Five years of 365 days are 59.96 months. What comes after the last patient is not known, so nothing is judged there.
     """
@@ -251,23 +296,21 @@ class HorizonJustBeyond(CohortCheck):
     code = "SB209"
     severity = "note"
     part = "outcome"
-    title = "The follow-up ends just before a horizon"
+    title = "The follow-up ends before a horizon"
     remedy = "Nothing is wrong; AUC, Brier score and calibration are given at the earlier horizons."
 
-    def find(self, evidence: Evidence) -> Iterator[Finding]:
+    def find(self, source: SourceCohort) -> Iterator[Finding]:
         """See :class:`CohortCheck`."""
-        time = evidence.cohort.time
-        if float(time.max()) < JUST_BEYOND * HORIZONS[0]:
-            horizons = ", ".join(f"{h:g}" for h in HORIZONS)
-            remedy = "Nothing is wrong with the C-index; AUC, Brier score and calibration are not given."
-            yield self.finding(
-                f"The longest follow-up is {time.max():.2f} months, so no horizon ({horizons} months) can be judged.",
-                remedy=remedy,
-            )
+        time = source.cohort.time
+        later = [f"{horizon:g}" for horizon in HORIZONS if not (time > horizon).any()]
+        if later:
+            what = f"horizon{'s' if len(later) > 1 else ''} of {' and '.join(later)} months"
+            remedy = self.remedy
+            if len(later) == len(HORIZONS):
+                remedy = "Nothing is wrong with the C-index; AUC, Brier score and calibration are not given."
+            longest = f"The longest follow-up is {time.max():.2f} months"
+            yield self.finding(f"{longest}, so the {what} cannot be judged.", remedy=remedy)
         for horizon in HORIZONS:
-            beyond, longest = int((time > horizon).sum()), float(time.max())
-            judged = f"so the horizon of {horizon:g} months cannot be judged"
-            if beyond == 0 and longest >= JUST_BEYOND * horizon:
-                yield self.finding(f"The longest follow-up is {longest:.2f} months, {judged}.")
-            elif beyond == 1:
-                yield self.finding(f"One patient alone is followed beyond {horizon:g} months, {judged} in every fold.")
+            if (time > horizon).sum() == 1:
+                judged = f"so the horizon of {horizon:g} months cannot be judged in every fold"
+                yield self.finding(f"One patient alone is followed beyond {horizon:g} months, {judged}.")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from survbench.datasets.checks.evidence import CohortCheck, Evidence
+from survbench.datasets.cards.source import SourceCohort
+from survbench.datasets.checks.kinds import CohortCheck
 from survbench.errors import BenchError
 from survbench.features.feature_sets import feature_set
 from survbench.findings import Check, Finding
@@ -87,10 +88,10 @@ class MissingValues(CohortCheck):
     title = "Many values are missing"
     remedy = "Fill them in, or leave them to imputation in the training fold."
 
-    def find(self, evidence: Evidence) -> Iterator[Finding]:
+    def find(self, source: SourceCohort) -> Iterator[Finding]:
         """See :class:`CohortCheck`."""
-        cohort = evidence.cohort
-        for column in evidence.card.clinical:
+        cohort = source.cohort
+        for column in source.card.clinical:
             values = [s.clinical.get(column.name) for s in cohort.subjects]
             missing = sum(v is None for v in values)
             if missing > MISSING_SHARE * len(values):
@@ -113,10 +114,10 @@ class ConstantColumn(CohortCheck):
     title = "A clinical column has one value"
     remedy = "It carries no information; set model: false."
 
-    def find(self, evidence: Evidence) -> Iterator[Finding]:
+    def find(self, source: SourceCohort) -> Iterator[Finding]:
         """See :class:`CohortCheck`."""
-        for column in evidence.card.clinical:
-            values = {s.clinical.get(column.name) for s in evidence.cohort.subjects} - {None}
+        for column in source.card.clinical:
+            values = {s.clinical.get(column.name) for s in source.cohort.subjects} - {None}
             if column.model and len(values) == 1:
                 yield self.finding(f"Column {column.column!r} has one value only ({next(iter(values))!r}).")
 
@@ -130,9 +131,9 @@ class UnusableFeatureSet(CohortCheck):
     title = "The feature set of the card cannot be used"
     remedy = "Correct 'radiomics' on the card."
 
-    def find(self, evidence: Evidence) -> Iterator[Finding]:
+    def find(self, source: SourceCohort) -> Iterator[Finding]:
         """See :class:`CohortCheck`."""
         try:
-            feature_set(evidence.card.radiomics, [channel.modality for channel in evidence.card.images.values()])
+            feature_set(source.card.radiomics, [channel.modality for channel in source.card.images.values()])
         except BenchError as error:
             yield self.finding(str(error))

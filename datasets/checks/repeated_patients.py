@@ -7,7 +7,8 @@ from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 
 import numpy as np
-from survbench.datasets.checks.evidence import CohortCheck, Evidence
+from survbench.datasets.cards.source import SourceCohort
+from survbench.datasets.checks.kinds import CohortCheck
 from survbench.findings import Finding
 
 AGREE = 0.9
@@ -35,18 +36,18 @@ class RowsOfOnePatient(CohortCheck):
     title = "Rows seem to belong to one patient"
     counts = "rows"
 
-    def find(self, evidence: Evidence) -> Iterator[Finding]:
+    def find(self, source: SourceCohort) -> Iterator[Finding]:
         """See :class:`CohortCheck`."""
-        if evidence.card.group is not None:
+        if source.card.group is not None:
             return
-        cohort = evidence.cohort
+        cohort = source.cohort
         outcome = dict(zip(cohort.ids, zip(cohort.time.tolist(), cohort.event.tolist(), strict=True), strict=True))
-        for how, remedy, key in _candidates(evidence):
+        for how, remedy, key in _candidates(source):
             groups = _groups(key)
             if _share_outcomes(groups, outcome):
                 yield self._of(how, groups, remedy)
                 return
-        groups = _equal_clinical(evidence, outcome)
+        groups = _equal_clinical(source, outcome)
         if groups:
             how = "the same clinical values"
             yield self._of(how, groups, "If they do, add a column that names the patient: group: COLUMN on the card.")
@@ -72,18 +73,18 @@ class GroupedRows(CohortCheck):
     title = "Tests and intervals count rows, not patients"
     remedy = "Read intervals and p with that in mind, or keep one row per patient."
 
-    def find(self, evidence: Evidence) -> Iterator[Finding]:
+    def find(self, source: SourceCohort) -> Iterator[Finding]:
         """See :class:`CohortCheck`."""
-        sizes = Counter(s.group for s in evidence.cohort.subjects if s.group)
+        sizes = Counter(s.group for s in source.cohort.subjects if s.group)
         if any(size > 1 for size in sizes.values()):
             yield self.finding(
                 f"{sum(sizes.values())} rows belong to {len(sizes)} patients; tests and intervals count the rows."
             )
 
 
-def _candidates(evidence: Evidence) -> Iterator[tuple[str, str, dict[str, str]]]:
+def _candidates(source: SourceCohort) -> Iterator[tuple[str, str, dict[str, str]]]:
     """Yield what may name the patient of each row, by id: columns that are called so, and parts of the ids."""
-    ids, card, table = evidence.cohort.ids, evidence.card, evidence.table
+    ids, card, table = source.cohort.ids, source.card, source.table
     if table is not None and card.id in table.columns:
         used = {card.id, card.centre, card.endpoint.time, card.endpoint.event}
         for column in table.columns:
@@ -123,9 +124,9 @@ def _share_outcomes(groups: Sequence[Sequence[str]], outcome: dict[str, Outcome]
     return len({outcome[group[0]] for group in agreeing}) > len(agreeing) / 2
 
 
-def _equal_clinical(evidence: Evidence, outcome: dict[str, Outcome]) -> list[list[str]]:
+def _equal_clinical(source: SourceCohort, outcome: dict[str, Outcome]) -> list[list[str]]:
     """Return rows with the same outcome and clinical values, where far more are so than by chance."""
-    subjects, names = evidence.cohort.subjects, [c.name for c in evidence.card.clinical]
+    subjects, names = source.cohort.subjects, [c.name for c in source.card.clinical]
     if not names:
         return []
     values = {s.id: tuple(s.clinical.get(n) for n in names) for s in subjects}

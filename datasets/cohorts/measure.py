@@ -96,7 +96,7 @@ def _of_file(volume: Volume) -> FileFacts:
     if not isinstance(volume.loader, NiftiFile):
         return FileFacts()
     header = read_header(volume.loader.path)
-    return FileFacts(header.oriented, header.forms_apart_mm, min(volume.spacing))
+    return FileFacts(header.oriented, header.forms_apart_mm, min(volume.spacing), header.axes)
 
 
 def _of_image(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 from survbench.datasets.cards.card import CohortCard, parse_card, read_card
 from survbench.datasets.cards.source import SourceCohort
+from survbench.datasets.checks.catalogue import of_cohort
 from survbench.errors import BenchError, UnknownNameError
 from survbench.plan.profile import PhantomSize, Profile
 
@@ -121,4 +123,5 @@ def _packaged_card(name: str) -> CohortCard:
 def _phantoms(size: PhantomSize, voxels: int) -> tuple[SourceCohort, SourceCohort]:
     from survbench.datasets.phantom.cohort import phantom_cohorts
 
-    return phantom_cohorts(size, voxels)
+    first, second = (replace(s, findings=tuple(of_cohort(s))) for s in phantom_cohorts(size, voxels))
+    return first, second

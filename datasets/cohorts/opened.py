@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from survbench.cohort import Subject
 from survbench.datasets.cards.source import SourceCohort, offers
 from survbench.datasets.checks.catalogue import refuse_ignored
+from survbench.datasets.checks.outcome import NoEvents
 from survbench.datasets.cohorts.compatible import refuse_different
 from survbench.datasets.cohorts.named import load_source
 from survbench.datasets.preprocessing.grid import Grid, Point, plan_grid, reference_point
 from survbench.datasets.preprocessing.resample import volume_key
 from survbench.errors import BenchError
 from survbench.features.feature_sets import FeatureSet, feature_set, settings_fingerprint
-from survbench.findings import Finding, grouped
 from survbench.io.hashing import digest
 from survbench.plan.profile import Profile
 
-log = logging.getLogger(__name__)
+OF_FOLDS = frozenset({NoEvents.code})
+"""Errors that are none where a cohort is not dealt into folds: of an external one, or where features are extracted."""
 
 
 @dataclass(slots=True)
@@ -31,13 +31,11 @@ class Cohorts:
         sources: the cohorts as their owners gave them.
         grid: None for cohorts without images.
         features: the radiomics to extract; None where nobody asks for any.
-        findings: how the external cohort differs, and can be used all the same.
     """
 
     sources: list[SourceCohort]
     grid: Grid | None
     features: FeatureSet | None = None
-    findings: tuple[Finding, ...] = ()
 
     def ask_for_radiomics(self, name: str | None = None) -> FeatureSet:
         """Have radiomics extracted, of the named set or of the cards', and return the set.
@@ -78,6 +76,7 @@ def open_cohorts(
     profile: Profile,
     skip_bad: bool = False,
     ignored: Collection[str] = (),
+    folds: bool = True,
 ) -> Cohorts:
     """Open a cohort, and after it an external one, given as names or paths with the folder of their data.
 
@@ -86,25 +85,25 @@ def open_cohorts(
         profile: tells the grid, and the phantom's size.
         skip_bad: go on without patients that have problems.
         ignored: codes of findings in spite of which to go on.
+        folds: whether the cohort is to be dealt into folds.
 
     Raises:
         BenchError: a cohort cannot be used, a code cannot be ignored, or the two do not fit each other.
     """
     refuse_ignored(ignored)
-    sources = [
-        load_source(name, profile=profile, data=data, skip_bad=skip_bad, ignored=ignored) for name, data in names
-    ]
-    found: list[Finding] = []
-    for other in sources[1:]:
-        found += refuse_different(sources[0], other)
-    for group in grouped(found):
-        name = sources[-1].card.name
-        log.warning("External cohort %r: %s %s %s", name, group.first.code, group.text, group.first.remedy)
+    sources: list[SourceCohort] = []
+    for name, data in names:
+        dealt = folds and not sources
+        passed = ignored if dealt else {*ignored, *OF_FOLDS}
+        source = load_source(name, profile=profile, data=data, skip_bad=skip_bad, ignored=passed)
+        differs = refuse_different(sources[0], source) if sources else []
+        kept = [f for f in source.findings if dealt or f.code not in OF_FOLDS]
+        sources.append(replace(source, findings=(*kept, *differs)))
     card = sources[0].card
     grid = None
     if card.images and card.field_of_view_mm is not None:
         grid = plan_grid(card.field_of_view_mm, profile.voxels)
-    return Cohorts(sources, grid, findings=tuple(found))
+    return Cohorts(sources, grid)
 
 
 def volume_names(source: SourceCohort) -> list[str]:

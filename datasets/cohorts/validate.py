@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from survbench.cohort import Cohort
 from survbench.datasets.cards.card import CohortCard
 from survbench.datasets.cards.source import SourceCohort
-from survbench.datasets.checks.catalogue import cohort_checks, input_checks, refuse_ignored
-from survbench.datasets.checks.evidence import CohortCheck, Evidence
+from survbench.datasets.checks.catalogue import input_checks, of_voxels, refuse_ignored
 from survbench.datasets.checks.facts import PatientFacts
 from survbench.datasets.checks.images import NotPrepared
-from survbench.datasets.checks.predictors import few
-from survbench.datasets.checks.table import FilesOfNobody, ReadOtherwise, RowsOfNobody
+from survbench.datasets.checks.kinds import CohortCheck, VoxelCheck
 from survbench.datasets.cohorts.measure import measure, read_volumes
 from survbench.datasets.cohorts.named import PHANTOMS, load_source, locate
-from survbench.datasets.readers.feature_table import feature_source
 from survbench.datasets.readers.folder import inspect_cohort
-from survbench.datasets.readers.joining import join
-from survbench.datasets.readers.paths import patient_files
-from survbench.errors import BenchError
 from survbench.findings import Check, Finding
-from survbench.io.tables import Table
 from survbench.plan.checks import SplitsDoNotFit, TooFewForFolds
 from survbench.plan.profile import load_profile
 
@@ -68,16 +60,18 @@ def validate_named(cohort: str, *, data: Path | None = None, ignored: Sequence[s
     """
     refuse_ignored(ignored)
     if cohort in PHANTOMS:
-        source, found = load_source(cohort, profile=load_profile("smoke")), list[Finding]()
+        source = load_source(cohort, profile=load_profile("smoke"))
+        of_reading = source.findings
     else:
         inspection = inspect_cohort(*locate(cohort, data=data))
-        source, found = inspection.source, list(inspection.findings)
-    facts, unreadable = facts_of(source)
-    found = list(dict.fromkeys([*found, *unreadable, *findings_of(source, facts)]))
+        source, of_reading = inspection.source, inspection.findings
     card = source.card
+    facts, unreadable = facts_of(source)
+    found = [*of_reading, *unreadable, *of_voxels(source, facts)]
     tripped = {f.code for f in found}
     applies = [check for check in input_checks() if _applies(check, card)]
-    waiting = [] if len(source.cohort) else [c for c in applies if issubclass(c, CohortCheck) and c.code not in tripped]
+    of_the_usable = [] if len(source.cohort) else [c for c in applies if issubclass(c, CohortCheck | VoxelCheck)]
+    waiting = [check for check in of_the_usable if check.code not in tripped]
     return Report(
         findings=tuple(f for f in found if f.code not in ignored),
         ignored=tuple(f for f in found if f.code in ignored),
@@ -108,63 +102,3 @@ def facts_of(source: SourceCohort) -> tuple[dict[str, PatientFacts], list[Findin
             if not unreadable:
                 facts[subject.id] = measure(source.card, subject, readings)
     return facts, found
-
-
-def findings_of(source: SourceCohort, facts: Mapping[str, PatientFacts]) -> list[Finding]:
-    """Return what the checks find in a cohort that was read.
-
-    Args:
-        source: the cohort.
-        facts: of its patients, by id; empty for a cohort without images.
-    """
-    card, cohort, folder = source.card, source.cohort, source.folder
-    found: list[Finding] = []
-    # the findings that left no patient are listed
-    if len(cohort):
-        evidence = Evidence(card, cohort, source.table, folder, facts)
-        found += [f for check in cohort_checks() for f in _found_by(check, evidence)]
-    if source.table is not None and folder is not None:
-        found += [
-            *_of_reading(source.table, card.table),
-            *_of_feature_rows(card, folder, source.table, cohort),
-            *_of_files(card, folder, source.table),
-        ]
-    return found
-
-
-def _of_reading(table: Table, file: str) -> Iterator[Finding]:
-    for note in table.notes:
-        yield ReadOtherwise.finding(f"{file}: {note.what}", detail=note.where)
-
-
-def _found_by(check: type[CohortCheck], evidence: Evidence) -> list[Finding]:
-    try:
-        return list(check().find(evidence))
-    except Exception as error:
-        if check.__module__.startswith("survbench."):
-            raise
-        message = f"The check {check.code} of {check.__module__} failed: {type(error).__name__}: {error}. Correct it."
-        raise BenchError(message) from error
-
-
-def _of_feature_rows(card: CohortCard, folder: Path, own: Table, cohort: Cohort) -> Iterator[Finding]:
-    if card.features is None or cohort.features is None or not cohort.subjects:
-        return
-    table, file, key = feature_source(card, card.features, own, folder)
-    if file != card.table:
-        yield from _of_reading(table, file)
-    joined = set(join(own.column(card.id), table.column(key)).of.values())
-    extra = [name for name in table.column(key) if name not in joined]
-    if extra:
-        cause = f"{len(extra)} rows of {file} belong to no patient of {card.table}."
-        yield RowsOfNobody.finding(cause, detail=few(extra))
-
-
-def _of_files(card: CohortCard, folder: Path, table: Table) -> Iterator[Finding]:
-    if card.id not in table.columns:
-        return  # that is a finding of its own
-    for pattern in card.patterns:
-        found = patient_files(folder, pattern, table.column(card.id), table=card.table)
-        if found.strangers and not found.findings:
-            for path in found.strangers:
-                yield FilesOfNobody.finding("Files belong to no patient of the table.", detail=path)

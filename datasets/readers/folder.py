@@ -11,13 +11,13 @@ import numpy as np
 from survbench.cohort import Cohort, Subject
 from survbench.datasets.cards.card import CohortCard
 from survbench.datasets.cards.source import SourceCohort
-from survbench.datasets.checks.evidence import Evidence
+from survbench.datasets.checks.catalogue import of_cohort
 from survbench.datasets.checks.geometry import Misplaced
 from survbench.datasets.checks.images import MissingFile, UnreadableFile
-from survbench.datasets.checks.leaks import TellsOutcome
 from survbench.datasets.readers.axis_order import AS_STORED, corners, difference, order_of
 from survbench.datasets.readers.errors import ImageError
 from survbench.datasets.readers.feature_table import feature_source, parse_features
+from survbench.datasets.readers.leftovers import of_files, of_reading, of_rows
 from survbench.datasets.readers.nifti import in_order, nifti_volume
 from survbench.datasets.readers.paths import PatientFiles, patient_files
 from survbench.datasets.readers.patients import Patient, numbered, outcomes_lost, parse_patients
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """What lies in a folder: the patients without a problem, and what is wrong with the others and with the whole."""
+    """What lies in a folder: the patients without a problem, and all findings of them, of others and of the whole."""
 
     source: SourceCohort
     findings: tuple[Finding, ...]
@@ -52,7 +52,7 @@ def read_cohort(
         CohortError: problems; with ``skip_bad`` those of the cohort as a whole, or no patient left.
     """
     inspection = inspect_cohort(card, folder)
-    found = [f for f in inspection.findings if f.code not in ignored]
+    found = [f for f in inspection.findings if f.severity == "error" and f.code not in ignored]
     whole = [f for f in found if not f.subject]
     if found and (whole or not skip_bad):
         count = len({f.subject for f in found if f.subject})
@@ -62,35 +62,40 @@ def read_cohort(
         log.warning("left out: %s", group.text)
     if not len(inspection.source.cohort):
         raise CohortError(f"Cohort {card.name!r} in {folder} has no usable patient:", found)
-    return replace(inspection.source, left_out=tuple(sorted({f.subject for f in found})))
+    kept = tuple(f for f in inspection.findings if f not in set(found))
+    return replace(inspection.source, left_out=tuple(sorted({f.subject for f in found})), findings=kept)
 
 
 def inspect_cohort(card: CohortCard, folder: Path) -> Inspection:
-    """Read what can be read and collect every finding of the table, the files and their headers.
+    """Read what can be read and collect every finding of the table, the files and their headers; voxels are not read.
 
     Raises:
         BenchError: the table cannot be read at all.
     """
     table = numbered(card, read_table(folder / card.table))
     parsed = parse_patients(card, table)
-    findings = list(parsed.findings)
+    findings = [*parsed.findings, *of_reading(table, card.table)]
     features = None
     if card.features is not None:
         source = feature_source(card, card.features, table, folder)
         features = parse_features(card, card.features, source, parsed.ids)
         findings += features.findings
+        if source[1] != card.table:
+            findings += of_reading(*source[:2])
+        if card.id in table.columns:
+            findings += of_rows(card, table.column(card.id), source)
     patients = {p.id: p for p in parsed.patients}
     kept: list[Patient] = []
     subjects: list[Subject] = []
     # files are looked at for every patient with a usable id, so that one report names all that has to be fixed
     files = {pattern: patient_files(folder, pattern, parsed.ids, table=card.table) for pattern in card.patterns}
     lost = [finding for of_pattern in files.values() for finding in of_pattern.findings]
-    findings += lost
+    findings += [*lost, *of_files(files)]
     for name in parsed.ids:
-        volumes, of_files = _volumes(card, folder, name, files)
-        findings += of_files
+        volumes, of_volumes = _volumes(card, folder, name, files)
+        findings += of_volumes
         patient = patients.get(name)
-        if patient is not None and not of_files and not lost and (features is None or name in features.values):
+        if patient is not None and not of_volumes and not lost and (features is None or name in features.values):
             kept.append(patient)
             subjects.append(Subject(name, patient.centre, patient.clinical, volumes, patient.group))
     cohort = Cohort(
@@ -101,10 +106,15 @@ def inspect_cohort(card: CohortCard, folder: Path) -> Inspection:
         time=np.array([p.time for p in kept], dtype=np.float64),
         event=np.array([p.event for p in kept], dtype=bool),
     )
-    findings += outcomes_lost(card, table, cohort.event.tolist())
-    if len(cohort):
-        findings += TellsOutcome().find(Evidence(card, cohort, table, folder))
-    return Inspection(SourceCohort(card, cohort, table=table, folder=folder), tuple(findings))
+    found = SourceCohort(card, cohort, table=table, folder=folder)
+    return Inspection(found, (*findings, *findings_of(found)))
+
+
+def findings_of(source: SourceCohort) -> list[Finding]:
+    """Return what the checks find in a cohort as it was read, of the patients that are left of it."""
+    events = source.cohort.event.tolist()
+    lost = [] if source.table is None else outcomes_lost(source.card, source.table, events)
+    return [*lost, *of_cohort(source)]
 
 
 def _volumes(
@@ -151,8 +161,14 @@ def _of_path(path: Path, relative: str, name: str) -> Iterator[Finding]:
         yield MissingFile.finding(cause, subject=name, detail=f"{relative} leads to {path.readlink()}", remedy=remedy)
     elif not path.exists():
         near = _called_alike(path.parent, name)
-        detail = f"{relative}; the folder has {', '.join(near)}" if near else relative
-        yield MissingFile.finding("Files are missing.", subject=name, detail=detail)
+        if near and not any(name in other for other in near):
+            cause = "Files are missing under the id's spelling; there are others of nearly the same name."
+            detail = f"{relative}; the folder has {', '.join(near)}"
+            remedy = "Correct the id in the table, the file's name, or the pattern in the card."
+            yield MissingFile.finding(cause, subject=name, detail=detail, remedy=remedy)
+        else:
+            detail = f"{relative}; the folder has {', '.join(near)}" if near else relative
+            yield MissingFile.finding("Files are missing.", subject=name, detail=detail)
 
 
 def _called_alike(folder: Path, name: str) -> list[str]:

@@ -41,14 +41,15 @@ class Header:
 
     ``affine`` maps array indices to world millimetres (RAS+); ``oriented`` is false where the file does not state an
     orientation and nibabel's default was taken; ``forms_apart_mm`` is how far the sform (which is used) and the qform
-    place the same corner apart, where the file states both; ``offset`` and ``bytes`` locate the voxels in the unpacked
-    file.
+    place the same corner apart, where the file states both, and ``axes`` where the axes of the voxels lead by each;
+    ``offset`` and ``bytes`` locate the voxels in the unpacked file.
     """
 
     shape: tuple[int, int, int]
     affine: NDArray[np.float64]
     oriented: bool
     forms_apart_mm: float
+    axes: tuple[str, str]
     dtype: np.dtype[Any]
     offset: int
     bytes: int
@@ -248,6 +249,7 @@ def _checked(path: Path, raw: Any) -> Header:
         affine=_affine(path, raw),
         oriented=bool(raw["sform_code"] > 0 or raw["qform_code"] > 0),
         forms_apart_mm=_forms_apart(raw, shape),
+        axes=(_axes(raw.get_sform()), _axes(raw.get_qform())),
         dtype=dtype,
         offset=offset,
         bytes=size,
@@ -282,6 +284,14 @@ def _affine(path: Path, raw: Any) -> NDArray[np.float64]:
         what = f"{path.name} has voxels of {shown} mm, or axes that span no volume."
         raise ImageError(what, "Correct the header's affine.")
     return affine
+
+
+def _axes(affine: NDArray[np.float64]) -> str:
+    """Return where the axes of the voxels lead, such as RAS (right, anterior, superior)."""
+    from nibabel.orientations import aff2axcodes
+
+    singular = not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9
+    return "" if singular else "".join(str(code) for code in aff2axcodes(affine))  # type: ignore[no-untyped-call]
 
 
 def _forms_apart(raw: Any, shape: tuple[int, int, int]) -> float:

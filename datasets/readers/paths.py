@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from survbench.datasets.cards.file_pattern import PLACE, file_of
@@ -27,11 +27,13 @@ class PatientFiles:
         paths: of each patient, relative to the cohort's folder; that of the pattern where there is no file.
         findings: why the pattern leads to no patient's file.
         strangers: files of ids that no patient has.
+        respelled: ids that the names of files spell otherwise, and how.
     """
 
     paths: Mapping[str, str]
     findings: tuple[Finding, ...] = ()
-    strangers: tuple[str, ...] = field(default=())
+    strangers: tuple[str, ...] = ()
+    respelled: tuple[tuple[str, str], ...] = ()
 
 
 def patient_files(folder: Path, pattern: str, ids: Sequence[str], *, table: str) -> PatientFiles:
@@ -53,7 +55,8 @@ def patient_files(folder: Path, pattern: str, ids: Sequence[str], *, table: str)
     there = {name: found[joined.of[own]] for name, own in spelled.items() if own in joined.of}
     strangers = tuple(sorted(path for name, path in found.items() if name not in set(joined.of.values())))
     findings = _unjoined(folder, pattern, paths, found, joined, table)
-    return PatientFiles({**paths, **there}, tuple(findings), strangers)
+    respelled = tuple((own, joined.of[own]) for own in spelled.values() if joined.of.get(own, own) != own)
+    return PatientFiles({**paths, **there}, tuple(findings), strangers, respelled)
 
 
 def _unjoined(

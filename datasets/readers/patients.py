@@ -39,7 +39,10 @@ _ONE_COLUMN = (
     "endpoint.time."
 )
 _WHOLE = re.compile(r"\d{1,15}(\.0+)?", re.ASCII)
-SHOWN_CODES = 5
+SHOWN_CODES, SHOWN_ROWS = 5, 3
+_UNKNOWN = (
+    "Where the value is not known, leave the cell blank or write NA; or declare the word: missing: [...] on the card."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,7 @@ def parse_patients(card: CohortCard, table: Table) -> Parsed:
         return Parsed((), (), tuple(findings))
     table, of_choice = _chosen(card, table)
     findings += of_choice
-    findings += _unknown_codes(card.endpoint, table)
+    findings += _unknown_codes(card.endpoint, table, card.id)
     timeless = _without_time(card.endpoint, table)
     findings += timeless.findings
     usable = not findings
@@ -143,7 +146,7 @@ def _of_codes(endpoint: Endpoint) -> list[Finding]:
     return [AmbiguousEventCode.finding(f"Code {', '.join(both)} means both an event and censoring.")] if both else []
 
 
-def _unknown_codes(endpoint: Endpoint, table: Table) -> list[Finding]:
+def _unknown_codes(endpoint: Endpoint, table: Table, id_column: str) -> list[Finding]:
     """Return one finding for the codes in the column of events that the card does not know."""
     if endpoint.event not in table.columns:
         return []
@@ -152,7 +155,11 @@ def _unknown_codes(endpoint: Endpoint, table: Table) -> list[Finding]:
     counts = Counter(cell for cell in cells if canonical(cell) not in codes)
     if not counts:
         return []
-    shown = ", ".join(f"{code!r} ({n} rows)" for code, n in counts.most_common(SHOWN_CODES))
+    rows: dict[str, list[str]] = {code: [] for code in counts}
+    for row in table.rows:
+        if (code := row.cells[endpoint.event]) in rows:
+            rows[code].append(_shown(row.cells.get(id_column, "")) or f"line {row.line}")
+    shown = ", ".join(f"{code!r} ({_rows(rows[code])})" for code, _ in counts.most_common(SHOWN_CODES))
     more = f", and {len(counts) - SHOWN_CODES} more" if len(counts) > SHOWN_CODES else ""
     cause = f"Column {endpoint.event!r} holds {shown}{more}; the card knows {_codes(endpoint)}."
     return [UnknownEventCode.finding(cause, remedy=_probably(Counter(map(canonical, cells))))]
@@ -184,6 +191,12 @@ def _without_time(endpoint: Endpoint, table: Table) -> _Timeless:
     return _Timeless()
 
 
+def _rows(names: Sequence[str]) -> str:
+    """Return how many rows there are, and whose where they are few."""
+    few = f": {', '.join(names)}" if len(names) <= SHOWN_ROWS else ""
+    return f"{len(names)} row{'s' if len(names) > 1 else ''}{few}"
+
+
 def _probably(counts: Counter[str]) -> str:
     """Return what the card should say, from how often each code occurs."""
     name = "Name each code under endpoint.observed or endpoint.censored of the card."
@@ -193,7 +206,10 @@ def _probably(counts: Counter[str]) -> str:
             "R codes them. Then write observed: [2] and censored: [1] under endpoint of the card."
         )
     if {"0", "1"} < set(counts):
-        return f"{name} A further code may stand for another event, such as a death of another cause."
+        return (
+            f"{name} A further code may stand for another event, such as a death of another cause. patients.without "
+            "leaves rows out."
+        )
     return f"{name} 'bench cohort init' reads codes by their meaning."
 
 
@@ -309,10 +325,10 @@ def _of_clinical(column: Clinical, cell: str, shown: str) -> list[Finding]:
     if column.kind == "numeric":
         if number(cell) is not None:
             return []
-        cause, remedy = f"Column {column.column!r} must hold numbers.", "Correct the cells; leave unknown ones blank."
+        cause, remedy = f"Column {column.column!r} must hold numbers.", f"Correct the cells. {_UNKNOWN}"
     else:
         cause = f"Column {column.column!r} must hold one of its levels ({', '.join(column.levels)})."
-        remedy = "Correct the cells, leave unknown ones blank, or add the level to the card."
+        remedy = f"Correct the cells, or add the level to the card. {_UNKNOWN}"
     detail = f"{cell!r}{nearest(cell, column.levels)}"
     return [UnusableClinicalCell.finding(cause, subject=shown, detail=detail, remedy=remedy)]
 

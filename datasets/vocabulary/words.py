@@ -63,12 +63,14 @@ ALIVE = (
     "uberlebend\\w*|ueberlebt\\w*|ueberlebend\\w*|vivante?s?|vie|survivante?s?|viv[oaie]s?|vivente|viventi|vita|vida|"
     "sopravvissut\\w*|sobrevivi\\w*|levend\\w*|leven|leeft|ned|awd|aned|awod|anwd|ner"
 )
-DISEASE = (
+RECURRENCE = (
     "progress|progressed|progression|progressions|progressing|progressive|progressiv|progressief|progressie|progredient"
-    "|progresion|progreso|progressione|progredit\\w*|evolution|relaps\\w*|recurr?\\w*|recid\\w*|rezidiv\\w*|\\w+rezidiv\\w*|rechut\\w*|"
-    "recaida\\w*|recay\\w*|ricadut\\w*|metasta\\w*|\\w+metasta\\w*|terugke\\w*|terugval|pd|awd|dod|docd|dotd|failure|failed|"
-    "disease|diseased|krankheit\\w*|erkrankung|tumou?rs?|tumore|tumoral|cancer|krebs|maladie|enfermedad|malattia|ziekte|"
-    "kanker|lesions?"
+    "|progresion|progreso|progressione|progredit\\w*|relaps\\w*|recurr?\\w*|recid\\w*|rezidiv\\w*|\\w+rezidiv\\w*|"
+    "rechut\\w*|recaida\\w*|recay\\w*|ricadut\\w*|terugke\\w*|terugval"
+)
+DISEASE = (
+    f"{RECURRENCE}|evolution|metasta\\w*|\\w+metasta\\w*|pd|awd|dod|docd|dotd|failure|failed|disease|diseased|"
+    "krankheit\\w*|erkrankung|tumou?rs?|tumore|tumoral|cancer|krebs|maladie|enfermedad|malattia|ziekte|kanker|lesions?"
 )
 FREE_OF_DISEASE = (
     "ned|aned|awod|anwd|ner|cr|pr|sd|remission|stable|stabil|estable|stabile|stabiel|cured|geheilt|gueri|curado|"

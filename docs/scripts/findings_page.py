@@ -32,7 +32,8 @@ are one line with a count and examples; `--verbose` and `--json` name each.
 - A **note** is to be known by whoever reads the board.
 
 `bench list checks` lists the codes, `bench list SB201` explains one. A plugin adds a check of its own with an entry
-point of the group `survbench.checks` that names a subclass of `survbench.datasets.checks.evidence.CohortCheck`.
+point of the group `survbench.checks` that names a subclass of `CohortCheck`, `VoxelCheck` or `PatientCheck` of
+`survbench.datasets.checks.kinds`.
 
 This page is written by `docs/scripts/findings_page.py` from the classes of the checks.
 """

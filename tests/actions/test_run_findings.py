@@ -1,48 +1,98 @@
-"""What the checks find stands in the study and on its board, whether it was ignored or not."""
+"""What a run does with findings: errors of tables before a voxel is read, those of voxels in spite of the cache."""
 
 from __future__ import annotations
 
-import json
-
+import nibabel as nib
+import numpy as np
 import pytest
+from cohort_folder import change, lines, path_of, write_cohort, write_image, write_lines
+from survbench.actions.planning import dry_run
 from survbench.actions.request import Request
 from survbench.actions.run import run_study
 from survbench.actions.watcher import Silent
+from survbench.datasets.readers import nifti
 from survbench.findings import CohortError
-from survbench.leaderboard.writers.board_files import read_board
 from survbench.plan.profile import load_profile
-from survbench.plan.study import read_study
-from table_cohort import CARD, table_rows, write_table_cohort
+from table_cohort import CARD as TABLE_CARD
+from table_cohort import table_rows, write_table_cohort
+from typer.testing import CliRunner
 
 SMOKE = load_profile("smoke")
 
 
-def request_for(folder, out, **more):
-    return Request(profile=SMOKE, cohort=str(folder), methods="random,clinical-cox", out=out, **more)
+@pytest.fixture
+def folder(tmp_path):
+    return write_cohort(tmp_path / "toy", 24)
 
 
-def test_findings_of_both_cohorts_stand_on_the_board_and_ignored_ones_leave_a_trace(tmp_path):
-    rows = table_rows()
-    for row in rows[1:]:
-        row[3] = "60"  # one age for all
-    folder = write_table_cohort(tmp_path / "toy", rows)
-    other = write_table_cohort(tmp_path / "other", table_rows(16, seed=1), card=CARD.replace("toy-", "other-"))
-    result = run_study(request_for(folder, tmp_path / "out", external=str(other), ignored=("SB308",)), Silent())
-    study_folder = result.study.folder(tmp_path / "out")
-    for found in (read_study(study_folder).findings, read_board(study_folder / "leaderboard.json").findings):
-        said = {(f.code, f.about): f for f in found}
-        assert said["SB308", "cohort"].ignored
-        assert said["SB308", "cohort"].sentence == "Column 'age' has one value only (60.0). (SB308, ignored)"
-        assert not said["SB206", "external"].ignored
-    assert "External cohort: There are only 8 events. (SB206)" in (study_folder / "leaderboard.md").read_text()
-    again = json.loads((study_folder / "leaderboard.json").read_text())["findings"]
-    assert {"code", "severity", "text", "remedy", "about", "ignored"} == set(again[0])
+def request_for(folder, tmp_path, **more):
+    return Request(profile=SMOKE, methods="volume", cohort=str(folder), out=tmp_path / "out", workers=1, **more)
 
 
-def test_an_outcome_among_the_features_stops_unless_it_is_ignored(tmp_path):
-    rows = [[*row, cell] for row, cell in zip(table_rows(), ["f_days", *(r[1] for r in table_rows()[1:])], strict=True)]
-    folder = write_table_cohort(tmp_path / "toy", rows)
-    with pytest.raises(CohortError, match="SB306"):
-        run_study(request_for(folder, tmp_path / "out"), Silent())
-    board = run_study(request_for(folder, tmp_path / "out", ignored=("SB306",)), Silent()).board
-    assert [f.ignored for f in board.findings if f.code == "SB306"] == [True]
+def with_column(folder, name, value):
+    """Add a predictor, a function of the row's cells."""
+    head, *rows = lines(folder)
+    write_lines(folder, [f"{head},{name}", *(f"{row},{value(row.split(','))}" for row in rows)])
+    card = folder / "cohort.yaml"
+    column = f"clinical:\n  - {{name: {name}, column: {name}, kind: numeric, model: true}}"
+    card.write_text(card.read_text().replace("clinical:", column))
+
+
+@pytest.mark.parametrize("act", [dry_run, lambda request: run_study(request, Silent())])
+def test_an_error_of_the_table_stops_before_a_voxel_is_read(folder, tmp_path, monkeypatch, act):
+    with_column(folder, "answer", lambda cells: cells[1])
+    monkeypatch.setattr(nifti, "read_image", lambda path: pytest.fail(f"{path} is read"))
+    with pytest.raises(CohortError, match=r"SB306 .*'answer' orders patients as the endpoint's time does"):
+        act(request_for(folder, tmp_path))
+
+
+def test_a_dry_run_says_what_a_run_will_say_of_the_table(folder, tmp_path, caplog):
+    with_column(folder, "PFS_grade", lambda cells: int(cells[0][1:]) * 7 % 5)
+    planned = dry_run(request_for(folder, tmp_path))
+    assert planned.to_prepare == 24
+    assert "SB312 Clinical column 'PFS_grade' is called like an outcome" in caplog.text
+    caplog.clear()
+    run_study(request_for(folder, tmp_path), Silent())
+    assert caplog.text.count("SB312") == 1
+
+
+def test_how_an_external_cohort_differs_is_said_before_a_run(tmp_path, caplog):
+    for name, endpoint in (("toy", "PFS"), ("other", "OS")):
+        card = TABLE_CARD.replace("toy-table", name).replace("OS", endpoint)
+        write_table_cohort(tmp_path / name, table_rows(40, seed=len(name)), card=card)
+    dry_run(request_for(tmp_path / "toy", tmp_path, external=str(tmp_path / "other")))
+    assert "other: SB605 The external cohort's endpoint is OS, the cohort's PFS." in caplog.text
+
+
+def test_leaving_out_patients_must_leave_both_kinds_of_outcome(folder, tmp_path):
+    for n in range(0, 24, 2):
+        shape = nib.load(path_of(folder, f"P{n:02d}_pet")).shape
+        write_image(path_of(folder, f"P{n:02d}_pet"), np.full(shape, 1 + n, dtype=np.float32))
+    with pytest.raises(CohortError, match="SB211 All 12 patients of the table who are censored have problems"):
+        run_study(request_for(folder, tmp_path, skip_bad=True), Silent())
+
+
+def test_an_ignored_error_of_voxels_is_one_again_when_it_is_not_ignored(folder, tmp_path):
+    for n in range(24):
+        change(folder, f"P{n:02d}_pet", lambda voxels: voxels * 5000)
+    with pytest.raises(CohortError, match="SB407"):
+        run_study(request_for(folder, tmp_path), Silent())
+    made = run_study(request_for(folder, tmp_path, ignored=("SB407",)), Silent())
+    assert [(f.code, f.ignored) for f in made.study.findings if f.severity == "error"] == [("SB407", True)]
+    with pytest.raises(CohortError, match="SB407"):
+        run_study(request_for(folder, tmp_path), Silent())
+
+
+def test_features_are_extracted_in_spite_of_ignored_findings(folder, tmp_path, monkeypatch):
+    from survbench.cli import app
+
+    monkeypatch.chdir(tmp_path)
+    change(folder, "P00_pet", lambda voxels: voxels * 5000)
+    with_column(folder, "answer", lambda cells: cells[1])
+    command = ["cohort", "features", str(folder), "--profile", "smoke", "--out", "out", "--workers", "1"]
+    assert "SB306" in str(CliRunner().invoke(app, command).exception)
+    both = CliRunner().invoke(app, [*command, "--ignore", "SB306, SB407"])
+    assert both.exit_code == 0
+    assert "24 patients" in both.output
+    empty = CliRunner().invoke(app, [*command, "--ignore", ""])
+    assert "a code is missing" in empty.output

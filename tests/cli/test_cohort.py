@@ -68,7 +68,7 @@ def test_a_finding_that_is_ignored_is_set_apart(bench, tmp_path):
     folder = write_cohort(tmp_path / "toy", 4)
     ended = bench("cohort", "check", folder, "--ignore", "SB206")
     assert "SB206 warning" not in ended.stdout
-    assert "Ignored   SB206: There are only 2 events." in ended.stdout
+    assert "Ignored   SB206: There are only 2 events in 4 patients." in ended.stdout
     refused = bench("cohort", "check", folder, "--ignore", "SB401")
     assert refused.returncode == 2
     assert refused.stderr.startswith("Error: SB401 (A file is missing) cannot be ignored")

@@ -8,7 +8,7 @@ import pytest
 from cohort_folder import write_cohort
 from survbench.actions.checks import all_checks
 from survbench.datasets.checks import catalogue
-from survbench.datasets.checks.evidence import CohortCheck
+from survbench.datasets.checks.kinds import CohortCheck
 from survbench.datasets.cohorts.validate import validate_named
 
 
@@ -21,9 +21,9 @@ class OddNumber(CohortCheck):
     title = "The number of patients is odd"
     remedy = "Look for the missing one."
 
-    def find(self, evidence):
-        if len(evidence.cohort) % 2:
-            yield self.finding(f"There are {len(evidence.cohort)} patients.")
+    def find(self, source):
+        if len(source.cohort) % 2:
+            yield self.finding(f"There are {len(source.cohort)} patients.")
 
 
 @pytest.fixture

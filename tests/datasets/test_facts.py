@@ -6,10 +6,11 @@ import nibabel as nib
 import numpy as np
 import pytest
 from cohort_folder import SHAPE, read, write_cohort, write_image
+from survbench.datasets.checks.catalogue import of_voxels
 from survbench.datasets.checks.facts import PatientFacts
 from survbench.datasets.cohorts.facts_store import facts_key, read_facts
 from survbench.datasets.cohorts.opened import centre_of, open_cohorts
-from survbench.datasets.cohorts.validate import facts_of, findings_of, validate_named
+from survbench.datasets.cohorts.validate import facts_of, validate_named
 from survbench.datasets.preprocessing.cache import volume_store
 from survbench.datasets.readers import nifti
 from survbench.features.extraction import read_radiomics
@@ -44,7 +45,7 @@ def prepare_here(folder, out, radiomics=None, subjects=slice(None)):
     cohorts, source = opened(folder)
     work = [(s, centre_of(source, s)) for s in source.cohort.subjects[subjects]]
     chosen = feature_set("paper", ["PET", "CT"]) if radiomics else None
-    return prepare(source.card, work, ["pet", "ct", "mask"], cohorts.grid, chosen, radiomics or {}, str(out))
+    return prepare(source.card, work, ["pet", "ct", "mask"], cohorts.grid, chosen, radiomics or {}, (), str(out))
 
 
 def test_a_prepared_cohort_says_what_a_check_says_without_reading_its_images(folder, tmp_path, monkeypatch):
@@ -53,11 +54,11 @@ def test_a_prepared_cohort_says_what_a_check_says_without_reading_its_images(fol
     write_image(path, (nib.load(path).get_fdata() * np.where(lower, 0.3, 1.0)).astype(np.float32))
     assert prepare_here(folder, tmp_path / "out") == {}
     cohorts, source = opened(folder)
-    expected = findings_of(source, facts_of(source)[0])
+    expected = of_voxels(source, facts_of(source)[0])
     monkeypatch.setattr(nifti, "read_image", lambda path: pytest.fail(f"{path} is read again"))
     made = prepare_source(cohorts, source, out=tmp_path / "out", workers=1, timeout_s=60, watcher=Silent())
-    assert findings_of(source, made.facts) == expected
-    assert {f.code for f in expected} >= {"SB206", "SB509"}
+    assert of_voxels(source, made.facts) == expected
+    assert {f.code for f in expected} >= {"SB408", "SB509"}
     monkeypatch.undo()
     assert set(expected) <= set(validate_named(str(folder)).findings)
 

@@ -27,8 +27,8 @@ def test_separators_quotes_marks_and_empty_lines(tmp_path, separator):
     ("text", "message"),
     [
         ("id,a,a\n1,2,3\n", "more than one column 'a'"),
-        ("id,a\n1\n", "2 columns, but not in line 2"),
-        ("id,a\n1,2,3\n", "2 columns, but not in line 2"),
+        ("id,a\n1\n", "2 names of columns, but line 2 has"),
+        ("id,a\n1,2,3\n", "2 names of columns, but line 2 has"),
         ("id,a\n", "holds no patients"),
     ],
 )

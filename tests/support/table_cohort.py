@@ -74,7 +74,7 @@ def apart(folder, rows, ours, theirs, *, name="features.csv"):
 
 
 def with_external(folder, change, *, endpoint="OS", base=float):
-    """Open a cohort and an external one in which values of f02, as ``base`` makes them, are changed."""
+    """Return how an external cohort differs in which values of f02, as ``base`` makes them, are changed."""
     feature = 4 + FEATURES.index("f02")
     for name, seed in (("main", 0), ("other", 1)):
         rows = table_rows(40, seed=seed)
@@ -84,4 +84,5 @@ def with_external(folder, change, *, endpoint="OS", base=float):
         card = CARD.replace("toy-table", name)
         write_table_cohort(folder / name, rows, card=card.replace("OS", endpoint) if name == "other" else card)
     names = [(str(folder / name), None) for name in ("main", "other")]
-    return open_cohorts(names, profile=load_profile("smoke"))
+    external = open_cohorts(names, profile=load_profile("smoke")).sources[1]
+    return [f for f in external.findings if f.code.startswith("SB6")]

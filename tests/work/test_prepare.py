@@ -19,4 +19,4 @@ def test_a_full_disk_is_not_the_patients_fault(tmp_path, monkeypatch):
     full = OSError(28, "No space left on device")
     monkeypatch.setattr(VolumeStore, "put", lambda *_, **__: (_ for _ in ()).throw(full))
     with pytest.raises(OSError, match="No space left"):
-        prepare(source.card, work, ["pet", "ct", "mask"], grid, None, {}, str(tmp_path))
+        prepare(source.card, work, ["pet", "ct", "mask"], grid, None, {}, (), str(tmp_path))

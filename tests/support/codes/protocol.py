@@ -30,7 +30,7 @@ def planned(folder, rows, **more):
 
 @PAIRS.of("SB601")
 def too_few(folder, wrong):
-    events = 1 if wrong else 2  # for two folds
+    events = 3 if wrong else 4  # for two folds
     return planned(folder, changed(ROWS, dead=lambda n, _: int(n < events)))
 
 
@@ -51,9 +51,9 @@ def grouped(folder, wrong):
 
 @PAIRS.of("SB604")
 def other_unit(folder, wrong):
-    return with_external(folder, lambda v: 1000 * v if wrong else 1.5 * v).findings
+    return with_external(folder, lambda v: 1000 * v if wrong else 1.5 * v)
 
 
 @PAIRS.of("SB605")
 def other_endpoint(folder, wrong):
-    return with_external(folder, lambda v: v, endpoint="PFS" if wrong else "os").findings
+    return with_external(folder, lambda v: v, endpoint="PFS" if wrong else "os")

@@ -1,0 +1,56 @@
+"""What a cohort's folder holds beside its patients, and what was read otherwise than it stands there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from unicodedata import normalize
+
+from survbench.datasets.cards.card import CohortCard
+from survbench.datasets.checks.predictors import few
+from survbench.datasets.checks.table import FilesOfNobody, ReadOtherwise, RowsOfNobody
+from survbench.datasets.readers.joining import join
+from survbench.datasets.readers.paths import PatientFiles
+from survbench.findings import Finding
+from survbench.io.tables import Table
+
+
+def of_reading(table: Table, file: str) -> Iterator[Finding]:
+    """Yield what was corrected on the way, such as decimal commas."""
+    for note in table.notes:
+        yield ReadOtherwise.finding(f"{file}: {note.what}", detail=note.where)
+
+
+def of_rows(card: CohortCard, ids: Sequence[str], source: tuple[Table, str, str]) -> Iterator[Finding]:
+    """Yield a finding of rows of features that belong to no patient.
+
+    Args:
+        card: the cohort's card.
+        ids: of the cohort's table.
+        source: of the features; see ``feature_table.feature_source``.
+    """
+    table, file, key = source
+    if key not in table.columns:
+        return  # that is a finding of its own
+    of = join(ids, table.column(key)).of
+    joined = set(of.values())
+    yield from _respelled(f"the rows of {file}", [(ours, theirs) for ours, theirs in of.items() if ours != theirs])
+    extra = [name for name in table.column(key) if name not in joined]
+    if joined and extra:
+        cause = f"{len(extra)} rows of {file} belong to no patient of {card.table}."
+        yield RowsOfNobody.finding(cause, detail=few(extra))
+
+
+def _respelled(what: str, pairs: Sequence[tuple[str, str]]) -> Iterator[Finding]:
+    seen = [(ours, theirs) for ours, theirs in pairs if normalize("NFC", ours) != normalize("NFC", theirs)]
+    if seen:
+        number = f"{len(seen)} patient{'s' if len(seen) > 1 else ''}"
+        cause = f"The ids of {number} are spelled otherwise in {what}; they were taken for the same."
+        yield ReadOtherwise.finding(cause, detail=few([f"{ours} is {theirs}" for ours, theirs in seen]))
+
+
+def of_files(patterns: Mapping[str, PatientFiles]) -> Iterator[Finding]:
+    """Yield the files of ids that no patient has, and whose names spell an id otherwise."""
+    for pattern, found in patterns.items():
+        yield from _respelled(f"the files of {pattern!r}", found.respelled)
+        for path in found.strangers if not found.findings else ():
+            yield FilesOfNobody.finding("Files belong to no patient of the table.", detail=path)

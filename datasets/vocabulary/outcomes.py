@@ -1,0 +1,60 @@
+"""Whether a column is called after what became of the patients."""
+
+from __future__ import annotations
+
+from survbench.datasets.vocabulary import words as w
+
+_BEFORE = (
+    "prior|previous\\w*|prev|history|hx|past|before|family|familial|baseline|vorher\\w*|fruher\\w*|anamnes\\w*|"
+    "antecedent\\w*|anterior\\w*|precedent\\w*|programmed|ligand|risk|score|predicted|expected|estimated|probability|"
+    "heart|renal|liver|cardiac|kidney|respiratory|laryngeal|gene|mutation|expression"
+)
+"""Words beside which another is known at baseline: ``prior_relapse``, ``programmed_death_ligand``, ``death_risk``."""
+_OTHERWISE = "tot|die|dod|doc|duc|dotd|dooc|live|living|lives|leben|leven|viva|vivo|vita|vida|delai|recul|e"
+"""Words of outcomes that are as often of something else: ``mtv_tot``, ``living_alone``; they count as a whole name."""
+_ENDED = f"{w.DEAD}|{w.RECURRENCE}|{w.EVENT}|{w.CENSORING}|{w.FOLLOW_UP}|{w.OUTCOME}"
+_SHORT = 3
+"""Letters of words for being alive that are as often something else."""
+_CENSORED = "(un|right|ge)?(cens|zens)(?!us)\\w*|cnsr|ltfu"
+_CODES = "os|pfs|pfi|dfs|dfi|rfs|efs|ffs|dss|css|pcss|mfs|dmfs|lrfs|lrrfs|lrc|ttp|ttr|tte"
+_UNITS = "|".join(w.UNITS.values())
+
+
+def called_like_outcome(name: str) -> bool:
+    """Return whether a column's name says that it holds what became of the patients.
+
+    >>> [called_like_outcome(n) for n in ("PFS_days", "vitalStatus", "exitus", "Monate", "Rezidiv", "local_failure")]
+    [True, True, True, True, True, True]
+    >>> [called_like_outcome(n) for n in ("smoking_status", "mtv_tot", "programmed_death_ligand", "prior_relapse", "T")]
+    [False, False, False, False, False]
+    """
+    found = w.tokens(name)
+    if w.has(found, _BEFORE):
+        return False
+    if len(found) == 1 and w.is_word(found[0], f"{w.DEAD}|{w.ALIVE}|failure"):
+        return True
+    plain = [word for word in found if not w.is_word(word, _OTHERWISE)]
+    of_life = any(len(word) > _SHORT and w.is_word(word, w.ALIVE) for word in plain)
+    if of_life or w.has(plain, f"{_ENDED}|{_CENSORED}|{_CODES}"):
+        return True
+    spelled = w.endpoint_of(name)
+    if spelled is not None and spelled[0] != "LC":  # as often the lung cancer
+        return True
+    return _time_alone(found) or _status_alone(found) or _failure(found)
+
+
+def _time_alone(found: list[str]) -> bool:
+    """Say whether a name has words for time, and none that says of what, as ``days_to_last_contact``."""
+    words = [word for word in found if len(word) > 1 and not word.isdigit()]
+    lasting = f"{w.DURATION}|{_UNITS}|{w.TO_CONTACT}"
+    return w.has(words, lasting) and all(w.is_word(word, f"{lasting}|{w.FILLERS}") for word in words)
+
+
+def _status_alone(found: list[str]) -> bool:
+    allowed = f"{w.STATUS}|{w.VITAL}|{w.FILLERS}|{w.DISEASE}"
+    return w.has(found, w.STATUS) and all(w.is_word(word, allowed) for word in found)
+
+
+def _failure(found: list[str]) -> bool:
+    """Say whether a treatment failed; a heart does before it."""
+    return "failure" in found and w.has(found, "treatment|local|regional|locoregional|loco|distant|time|event")
