@@ -104,17 +104,18 @@ def read_splits(path: Path, cohort: Cohort) -> tuple[tuple[str, ...], ...]:
 
 def _of_outcomes(folds: Sequence[Sequence[int]], cohort: Cohort) -> Iterator[Finding]:
     """Yield the folds, as rows of the cohort, that cannot be tested or without which no model can be trained."""
+    events = [int(cohort.event[rows].sum()) for rows in folds]
+    ordered = [bool(comparable_pairs(cohort.time[rows], cohort.event[rows]).any()) for rows in folds]
+    left = [int(cohort.event.sum()) - count for count in events]
     remedy = "Every fold needs an event and a patient who lived longer."
-    for number, rows in enumerate(folds):
-        events = int(cohort.event[rows].sum())
-        if not comparable_pairs(cohort.time[rows], cohort.event[rows]).any():
-            what = "two patients whose order is known" if events else "event"
-            cause = f"Folds have no {what}, so no C-index."
-            yield SplitsDoNotFit.finding(cause, detail=f"fold {number}", remedy=remedy)
-        left = int(cohort.event.sum()) - events
-        if left < TRAINING_MIN_EVENTS:
-            cause = f"Without a fold, fewer than {TRAINING_MIN_EVENTS} events are left to train on."
-            yield SplitsDoNotFit.finding(cause, detail=f"fold {number} has {events}, the others {left}", remedy=remedy)
+    for names, what in (
+        ([n for n, count in enumerate(events) if not count], "no event, so no C-index"),
+        ([n for n, fine in enumerate(ordered) if events[n] and not fine], "no two patients whose order is known"),
+        ([n for n, count in enumerate(left) if count < TRAINING_MIN_EVENTS], "too few events outside to train on"),
+    ):
+        if names:
+            folds_have = f"Fold {names[0]} has" if len(names) == 1 else f"Folds {', '.join(map(str, names))} have"
+            yield SplitsDoNotFit.finding(f"{folds_have} {what}.", remedy=remedy)
 
 
 def _of_groups(folds: Sequence[Sequence[str]], cohort: Cohort) -> Iterator[Finding]:

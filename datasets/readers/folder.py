@@ -90,7 +90,7 @@ def inspect_cohort(card: CohortCard, folder: Path) -> Inspection:
     # files are looked at for every patient with a usable id, so that one report names all that has to be fixed
     files = {pattern: patient_files(folder, pattern, parsed.ids, table=card.table) for pattern in card.patterns}
     lost = [finding for of_pattern in files.values() for finding in of_pattern.findings]
-    findings += [*lost, *of_files(files)]
+    findings += [*lost, *of_files(files.values())]
     for name in parsed.ids:
         volumes, of_volumes = _volumes(card, folder, name, files)
         findings += of_volumes
@@ -160,7 +160,7 @@ def _of_path(path: Path, relative: str, name: str) -> Iterator[Finding]:
         cause, remedy = "Links lead to files that do not exist.", "Restore the files, or correct the links."
         yield MissingFile.finding(cause, subject=name, detail=f"{relative} leads to {path.readlink()}", remedy=remedy)
     elif not path.exists():
-        near = _called_alike(path.parent, name)
+        near = _called_alike(path, name)
         if near and not any(name in other for other in near):
             cause = "Files are missing under the id's spelling; there are others of nearly the same name."
             detail = f"{relative}; the folder has {', '.join(near)}"
@@ -171,11 +171,15 @@ def _of_path(path: Path, relative: str, name: str) -> Iterator[Finding]:
             yield MissingFile.finding("Files are missing.", subject=name, detail=detail)
 
 
-def _called_alike(folder: Path, name: str) -> list[str]:
-    """Return some files of a folder that have an id in their names, in whatever case."""
-    if not folder.is_dir():
+def _called_alike(path: Path, name: str) -> list[str]:
+    """Return the files beside a path that are called alike but for case, or else some that have the id in their names
+    in whatever case.
+    """
+    if not path.parent.is_dir():
         return []
-    return sorted(p.name for p in folder.iterdir() if name.casefold() in p.name.casefold())[:5]
+    near = sorted(p.name for p in path.parent.iterdir() if name.casefold() in p.name.casefold())
+    same = [other for other in near if other.casefold() == path.name.casefold()]
+    return (same or near)[:5]
 
 
 def _placed(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from unicodedata import normalize
 
 from survbench.datasets.cards.card import CohortCard
@@ -40,17 +40,17 @@ def of_rows(card: CohortCard, ids: Sequence[str], source: tuple[Table, str, str]
         yield RowsOfNobody.finding(cause, detail=few(extra))
 
 
-def _respelled(what: str, pairs: Sequence[tuple[str, str]]) -> Iterator[Finding]:
-    seen = [(ours, theirs) for ours, theirs in pairs if normalize("NFC", ours) != normalize("NFC", theirs)]
+def _respelled(what: str, pairs: Iterable[tuple[str, str]]) -> Iterator[Finding]:
+    seen = [f"{ours} is {theirs}" for ours, theirs in pairs if normalize("NFC", ours) != normalize("NFC", theirs)]
     if seen:
         number = f"{len(seen)} patient{'s' if len(seen) > 1 else ''}"
         cause = f"The ids of {number} are spelled otherwise in {what}; they were taken for the same."
-        yield ReadOtherwise.finding(cause, detail=few([f"{ours} is {theirs}" for ours, theirs in seen]))
+        yield ReadOtherwise.finding(cause, detail=few(seen), remedy="Nothing is wrong if these are the same patients.")
 
 
-def of_files(patterns: Mapping[str, PatientFiles]) -> Iterator[Finding]:
-    """Yield the files of ids that no patient has, and whose names spell an id otherwise."""
-    for pattern, found in patterns.items():
-        yield from _respelled(f"the files of {pattern!r}", found.respelled)
+def of_files(patterns: Collection[PatientFiles]) -> Iterator[Finding]:
+    """Yield the files of ids that no patient has, and the ids that names of files spell otherwise."""
+    yield from _respelled("the names of files", {pair: None for found in patterns for pair in found.respelled})
+    for found in patterns:
         for path in found.strangers if not found.findings else ():
             yield FilesOfNobody.finding("Files belong to no patient of the table.", detail=path)

@@ -40,9 +40,7 @@ _ONE_COLUMN = (
 )
 _WHOLE = re.compile(r"\d{1,15}(\.0+)?", re.ASCII)
 SHOWN_CODES, SHOWN_ROWS = 5, 3
-_UNKNOWN = (
-    "Where the value is not known, leave the cell blank or write NA; or declare the word: missing: [...] on the card."
-)
+_UNKNOWN = "A value that is not known is a blank cell, NA, or a word that the card declares (missing: [...])."
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ def test_a_card_is_drafted_and_never_replaced_unasked(bench, tmp_path):
     ended = bench("cohort", "init", folder, "--table", table, "--force")
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.startswith(f"Wrote {card}. Look at what is GUESS there, ")
-    assert f"'bench cohort check {folder}'" in ended.stdout
+    assert f"then run: bench cohort check {folder}\n" in ended.stdout
     assert card.read_text() != mine
 
 

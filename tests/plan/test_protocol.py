@@ -84,9 +84,9 @@ def test_all_faults_of_given_splits_are_listed_at_once(tmp_path):
         "are not in the cohort. 2 patients: p999, stranger.",
         "stand in no fold",
         "stand in several folds",
-        "Folds have no two patients whose order is known, so no C-index. fold 1",
-        "Folds have no event, so no C-index. fold 2",
-        "Without a fold, fewer than 2 events are left to train on. fold 0 has 3, the others 0",
+        "Fold 1 has no two patients whose order is known.",
+        "Fold 2 has no event, so no C-index.",
+        "Fold 0 has too few events outside to train on.",
     ):
         assert part in text
 
