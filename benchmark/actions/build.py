@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from survbench.io.files import write_text
@@ -66,4 +65,4 @@ def _origin(study: Study, store: Store) -> str:
         for path in (store.folder(key) / "run.json", store.folder(key) / "DONE")
         if path.is_file()
     }
-    return digest([json.loads(json.dumps(asdict(study))), runs, code_and_data_fingerprint(__name__)])
+    return digest([study.to_json(), runs, code_and_data_fingerprint(__name__)])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -10,13 +9,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from survbench.errors import BenchError
-from survbench.plan.job import label, required_keys
+from survbench.plan.job import Job
 from survbench.plan.registry import registry
 from survbench.plan.study import Study, read_study
-from survbench.runs.store import PART, Store
+from survbench.runs.store import PART, Store, read_job
 
 KEY = re.compile(r"[0-9a-f]{32}")
 """What the key of a job looks like; a folder of another name is not ours unless it holds a job."""
@@ -55,7 +53,7 @@ class _Output:
         unsure: jobs that have not run yet may need others, and only stored jobs say which.
     """
 
-    jobs: Mapping[str, Mapping[str, Any] | None]
+    jobs: Mapping[str, Job | None]
     needed: frozenset[str]
     unsure: bool
 
@@ -88,20 +86,19 @@ def clean(store: Store) -> tuple[Removed, ...]:
 
 
 def _read(store: Store) -> _Output:
-    jobs = {folder.name: _job(folder) for folder in _folders(store.root / "runs") if PART not in folder.name}
+    jobs = {folder.name: read_job(folder) for folder in _folders(store.root / "runs") if PART not in folder.name}
     needed: set[str] = set()
     upstream: set[str] = set()
     for study in _studies(store):
         needed.update(study.run_keys())
         upstream |= _upstream_of_unstarted(study, jobs)
-    needed |= {key for key, job in jobs.items() if job is not None and job["method"] in upstream}
+    needed |= {key for key, job in jobs.items() if job is not None and job.method in upstream}
     waiting = list(needed)
     while waiting:
         job = jobs.get(waiting.pop())
-        if job is not None and job["kind"] != "import":
-            more = required_keys(job) - needed
-            needed |= more
-            waiting += more
+        more = (job.required_keys if job is not None else frozenset()) - needed
+        needed |= more
+        waiting += more
     return _Output(jobs, frozenset(needed), unsure=bool(upstream))
 
 
@@ -124,7 +121,7 @@ def _studies(store: Store) -> Iterator[Study]:
             ) from error
 
 
-def _upstream_of_unstarted(study: Study, jobs: Mapping[str, Mapping[str, Any] | None]) -> set[str]:
+def _upstream_of_unstarted(study: Study, jobs: Mapping[str, Job | None]) -> set[str]:
     """Return the methods on which those methods of a study build that have a job without a stored run."""
     methods, upstream = registry().methods, set()
     for entry in study.entries:
@@ -143,7 +140,7 @@ def _upstream_of_unstarted(study: Study, jobs: Mapping[str, Mapping[str, Any] | 
 def _runs(store: Store, output: _Output) -> Iterator[tuple[Path, str]]:
     for key, job in output.jobs.items():
         if key not in output.needed and (job is not None or KEY.fullmatch(key)):
-            yield store.folder(key), "a run that cannot be read" if job is None else label(job)
+            yield store.folder(key), "a run that cannot be read" if job is None else job.label
 
 
 def _scratch(store: Store, output: _Output) -> Iterator[tuple[Path, str]]:
@@ -164,17 +161,6 @@ def _folders(parent: Path) -> list[Path]:
     if not parent.is_dir():
         return []
     return sorted(path for path in parent.iterdir() if path.is_dir() and not path.is_symlink())
-
-
-def _job(folder: Path) -> Mapping[str, Any] | None:
-    """Return the job of a run, or None where it cannot be read."""
-    try:
-        job: Mapping[str, Any] = json.loads((folder / "job.json").read_text(encoding="utf-8"))
-        if job["method"] and job["kind"] != "import":
-            required_keys(job)
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return job
 
 
 def _size(folder: Path) -> int:

@@ -15,14 +15,16 @@ from typing import Any
 import numpy as np
 from survbench.errors import BenchError
 from survbench.evaluation.gather import Outcomes, gather
-from survbench.io.files import write_json
 from survbench.io.hashing import digest
-from survbench.io.layout import SCHEMA
+from survbench.io.layout import SCHEMA, Role
 from survbench.io.tables import number, read_table
+from survbench.plan.job import ImportJob, JobKind
 from survbench.plan.registry import registry
 from survbench.plan.study import Entry, Study
+from survbench.runs.predictions import Predictions
 from survbench.runs.provenance import provenance
-from survbench.runs.store import Store, no_curves
+from survbench.runs.record import RunRecord
+from survbench.runs.store import CURVES, Store, no_curves, write_run
 
 COLUMNS = ("id", "risk", "fold", "cohort")
 NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -61,18 +63,18 @@ def import_risks(study: Study, store: Store, path: Path, *, name: str, title: st
             f"{study.name} has no complete method yet. Run one, such as 'bench run --methods clinical-cox'."
         )
     if study.external is not None and results.external is None and any(e.predicts for e in study.entries):
-        raise BenchError(
-            f"No method of {study.name} has predicted {study.external['name']} yet. Run 'bench run' again."
-        )
+        raise BenchError(f"No method of {study.name} has predicted {study.external.name} yet. Run 'bench run' again.")
     risks = read_imported(path, study, results.outcomes, results.external)
     o = results.outcomes
     fits = tuple(
-        _put(store, name, [i for i in range(len(o.ids)) if o.fold[i] == k], risks.inside, o, fold=int(k), role="test")
+        _put(
+            store, name, [i for i in range(len(o.ids)) if o.fold[i] == k], risks.inside, o, fold=int(k), role=Role.TEST
+        )
         for k in np.unique(o.fold)
     )
     predicts: tuple[tuple[str, ...], ...] = ()
     if risks.outside and results.external is not None and study.external is not None:
-        e, role = results.external, f"external:{study.external['name']}"
+        e, role = results.external, Role.EXTERNAL.of(study.external.name)
         predicts = ((_put(store, name, list(range(len(e.ids))), risks.outside, e, fold=0, role=role),),)
     entry = Entry(
         name=name,
@@ -112,9 +114,9 @@ def read_imported(path: Path, study: Study, inside: Outcomes, outside: Outcomes 
             f"{path} has the columns {', '.join(columns)}; it needs id and risk, and may have fold and cohort. "
             + (f"Rename or drop {', '.join(unknown)}." if unknown else f"Add {', '.join(missing)}.")
         )
-    cohorts = {study.cohort["name"]: set(inside.ids)}
+    cohorts = {study.cohort.name: set(inside.ids)}
     if study.external is not None and outside is not None:
-        cohorts[study.external["name"]] = set(outside.ids)
+        cohorts[study.external.name] = set(outside.ids)
     where = _cohort_of_rows(columns, cohorts)
     problems = list(_problems(columns, where, cohorts, inside))
     if problems:
@@ -126,8 +128,8 @@ def read_imported(path: Path, study: Study, inside: Outcomes, outside: Outcomes 
     of: dict[str, dict[str, float]] = {name: {} for name in cohorts}
     for patient, risk, cohort in zip(columns["id"], columns["risk"], where, strict=True):
         of[cohort][patient] = float(risk)
-    external = study.external["name"] if study.external is not None else ""
-    return ImportedRisks(inside=of[study.cohort["name"]], outside=of.get(external, {}))
+    external = study.external.name if study.external is not None else ""
+    return ImportedRisks(inside=of[study.cohort.name], outside=of.get(external, {}))
 
 
 def _check_name(name: str, study: Study) -> None:
@@ -199,36 +201,25 @@ def _put(
     store: Store, name: str, rows: Sequence[int], risks: Mapping[str, float], o: Outcomes, *, fold: int, role: str
 ) -> str:
     """Store the risks of some patients as a run, if they are not there, and return its key."""
-    import pandas as pd
-
     ids = [o.ids[n] for n in rows]
     outcome = [[float(o.time[n]), bool(o.event[n]), o.centre[n]] for n in rows]
-    spec: dict[str, Any] = {"kind": "import", "schema": SCHEMA, "method": name, "fold": fold, "role": role}
+    spec: dict[str, Any] = {"kind": JobKind.IMPORT, "schema": SCHEMA, "method": name, "fold": fold, "role": role}
     spec |= {"risks": digest([[i, risks[i]] for i in ids]), "patients": digest([ids, outcome])}
     key = digest(spec)[:32]
     if store.is_done(key):
         return key
-    job = {"kind": "import", "key": key, "spec": spec, "method": name, "seed": 0, "fold": fold, "test": ids}
-    record: dict[str, Any] = {"schema": SCHEMA, "status": "ok", "error": None, "params": {}, "survival": "none"}
-    record |= {"description": {}, "provenance": provenance()}
-    table = pd.DataFrame(
-        {
-            "id": pd.array(ids, dtype="string"),
-            "fold": np.int64(fold),
-            "seed": np.int64(0),
-            "role": pd.array([role] * len(ids), dtype="string"),
-            "time": o.time[list(rows)],
-            "event": o.event[list(rows)],
-            "centre": pd.array([centre for *_, centre in outcome], dtype="string"),
-            "risk": np.array([risks[i] for i in ids]),
-            "dice": np.nan,
-            "hd95": np.nan,
-            "survival": [None] * len(ids),
-        }
-    )
+    job = ImportJob(key=key, spec=spec, method=name, seed=0, fold=fold, test=tuple(ids))
     with store.writing(key) as folder:
-        write_json(folder / "job.json", job)
-        write_json(folder / "run.json", record)
-        table.to_parquet(folder / "predictions.parquet")
-        no_curves().to_parquet(folder / "curves.parquet")
+        write_run(folder, job, RunRecord(status="ok", provenance=provenance()))
+        Predictions(
+            ids=ids,
+            fold=fold,
+            seed=0,
+            role=role,
+            time=o.time[list(rows)],
+            event=o.event[list(rows)],
+            centres=[o.centre[n] for n in rows],
+            risk=np.array([risks[i] for i in ids]),
+        ).write(folder)
+        no_curves().to_parquet(folder / CURVES)
     return key

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from survbench.datasets.cards.source import SourceCohort
 from survbench.errors import BenchError, UnknownNameError
+from survbench.plan.job import FitJob, PredictJob
 from survbench.plan.study import Entry, Study
-from survbench.runs.store import Run, Store
+from survbench.runs.store import Store
 from survbench.volume import Volume
 from survbench.work.fitted import fitted_method
 from survbench.work.prepared import PreparedCohort
@@ -35,8 +36,8 @@ def export_masks(study: Study, store: Store, name: str, source: SourceCohort, ta
         BenchError: the method does not segment or is not complete, or the study has no such cohort.
     """
     entry = _entry(study, name)
-    external = study.external is not None and source.card.name == study.external["name"]
-    if not external and source.card.name != study.cohort["name"]:
+    external = study.external is not None and source.card.name == study.external.name
+    if not external and source.card.name != study.cohort.name:
         raise BenchError(f"Study {study.name} has no cohort {source.card.name!r}. 'bench status' lists studies.")
     keys = [key for seed in entry.fits for key in seed]
     runs = [run for key in keys if (run := store.read(key)) is not None and store.is_done(key, with_model=True)]
@@ -47,8 +48,11 @@ def export_masks(study: Study, store: Store, name: str, source: SourceCohort, ta
     counts: dict[str, int] = {}
     grids: dict[str, NDArray[np.float64]] = {}
     for run in runs:
-        ids = [i for i in (source.cohort.ids if external else run.job["test"]) if i in set(source.cohort.ids)]
-        for patient, (probability, affine) in _segmented(run, store, ids, _fingerprint(store, entry, run, external)):
+        fit = run.job
+        if not isinstance(fit, FitJob):
+            raise BenchError(f"{name} was imported; nothing here can segment with it.")
+        ids = [i for i in (source.cohort.ids if external else fit.test) if i in set(source.cohort.ids)]
+        for patient, (probability, affine) in _segmented(fit, store, ids, _fingerprint(store, entry, fit, external)):
             sums[patient] = sums.get(patient, 0.0) + probability.astype(np.float64)
             counts[patient] = counts.get(patient, 0) + 1
             grids[patient] = affine
@@ -65,23 +69,22 @@ def _entry(study: Study, name: str) -> Entry:
     return entries[name]
 
 
-def _fingerprint(store: Store, entry: Entry, run: Run, external: bool) -> str:  # noqa: FBT001
+def _fingerprint(store: Store, entry: Entry, fit: FitJob, external: bool) -> str:  # noqa: FBT001
     """Return which prepared cohort the patients are in."""
     if not external:
-        return str(run.job["cohort"])
+        return fit.cohort
     for key in (key for seed in entry.predicts for key in seed):
         predicted = store.read(key)
-        if predicted is not None:
-            return str(predicted.job["cohort"])
+        if predicted is not None and isinstance(predicted.job, PredictJob):
+            return predicted.job.cohort
     raise BenchError(f"{entry.name} has not predicted the external cohort. Run 'bench run' again first.")
 
 
 def _segmented(
-    run: Run, store: Store, ids: list[str], fingerprint: str
+    fit: FitJob, store: Store, ids: list[str], fingerprint: str
 ) -> list[tuple[str, tuple[NDArray[np.float32], NDArray[np.float64]]]]:
-    job = run.job
-    inputs = PreparedCohort(store.root, fingerprint).inputs(ids, job["needs_predict"])
-    method = fitted_method(store, run.key, device="cpu")
+    inputs = PreparedCohort(store.root, fingerprint).inputs(ids, fit.needs_predict)
+    method = fitted_method(store, fit.key, device="cpu")
     affines = [s.volumes[inputs.channels[0]].affine for s in inputs.subjects]
     return list(zip(ids, zip(method.segment(inputs), affines, strict=True), strict=True))
 

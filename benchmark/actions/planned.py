@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from survbench.api import MethodInfo
 from survbench.datasets.preprocessing.grid import Grid
 from survbench.plan.estimate import Forecast
-from survbench.plan.job import Job
+from survbench.plan.job import PlannedJob
 from survbench.plan.planner import Plan
 from survbench.plan.profile import Profile
 from survbench.plan.protocol import Protocol
@@ -30,9 +30,9 @@ class Planned:
     """Patients that are not in the cache."""
 
     @property
-    def to_do(self) -> tuple[Job, ...]:
+    def to_do(self) -> tuple[PlannedJob, ...]:
         """Jobs that have to run."""
-        return tuple(j for j in self.plan.jobs if j["key"] not in self.cached)
+        return tuple(job for job in self.plan.jobs if job.key not in self.cached)
 
     def forecast(self, workers: int) -> Forecast:
         """Return how long this will take with so many jobs at once, to be corrected as it goes on."""

@@ -24,7 +24,6 @@ from survbench.jobs.preparation import prepare_source, unprepared, without
 from survbench.jobs.prepared_files import subject_rows, write_prepared
 from survbench.plan.folds import stratified_folds
 from survbench.plan.horizons import truncation_time
-from survbench.plan.job import required_keys
 from survbench.plan.planner import Plan, plan
 from survbench.plan.protocol import Protocol, read_splits
 from survbench.plan.registry import registry
@@ -206,8 +205,8 @@ def _plan_of(
 
 def _cached(made: Plan, store: Store) -> frozenset[str]:
     """Return the jobs that are done; a fit whose model another job needs must have it intact."""
-    done = {j["key"] for j in made.jobs if store.is_done(j["key"])}
-    needed = {key for j in made.jobs if j["key"] not in done for key in required_keys(j)}
+    done = {job.key for job in made.jobs if store.is_done(job.key)}
+    needed = {key for job in made.jobs if job.key not in done for key in job.required_keys}
     return frozenset(done - {key for key in needed & done if not store.is_done(key, with_model=True)})
 
 

@@ -20,13 +20,13 @@ from survbench.actions.study_description import described_patients
 from survbench.actions.watcher import Watcher
 from survbench.api import MethodInfo
 from survbench.datasets.cohorts.opened import Cohorts
-from survbench.io.layout import SCHEMA
 from survbench.jobs.executor import Task, execute
-from survbench.plan.job import Job, required_keys
+from survbench.plan.job import JobKind, PlannedJob
 from survbench.plan.protocol import write_splits
-from survbench.plan.study import Study, read_study
+from survbench.plan.study import STUDY, Study, read_study
 from survbench.runs.provenance import provenance
-from survbench.runs.store import Store
+from survbench.runs.record import RunError, RunRecord
+from survbench.runs.store import LOG, Store
 from survbench.work.fit import run_fit
 from survbench.work.predict import run_predict
 from survbench.work.process_limits import log_tail
@@ -42,7 +42,7 @@ class Result:
 
     study: Study
     board: Board
-    failed: tuple[Job, ...]
+    failed: tuple[PlannedJob, ...]
 
 
 def run_study(request: Request, watcher: Watcher) -> Result:
@@ -57,7 +57,7 @@ def run_study(request: Request, watcher: Watcher) -> Result:
         cohorts, infos = open_request(request)
         planned = _prepared_plan(cohorts, infos, request, store, watcher)
         folder = planned.study.folder(request.out)
-        earlier = read_study(folder) if (folder / "study.json").is_file() else None
+        earlier = read_study(folder) if (folder / STUDY).is_file() else None
         study = replace(
             planned.study,
             entries=(
@@ -67,9 +67,9 @@ def run_study(request: Request, watcher: Watcher) -> Result:
             patients=described_patients(cohorts, earlier),
         )
         study.write(request.out)
-        write_splits(folder / "splits.json", study.protocol["folds"])
+        write_splits(folder / "splits.json", study.protocol.folds)
         if request.fresh:
-            store.clear_scratch(job["key"] for job in planned.to_do)
+            store.clear_scratch(job.key for job in planned.to_do)
         failed = _execute(planned, store, request, watcher)
         board = board_if_unchanged(study, store, checked=planned.cached) if not planned.to_do else None
         return Result(study=study, board=board or build_and_write(study, store), failed=tuple(failed))
@@ -93,35 +93,34 @@ def _prepared_plan(
     return planned
 
 
-def _execute(planned: Planned, store: Store, request: Request, watcher: Watcher) -> list[Job]:
-    to_do = {j["key"]: j for j in planned.to_do}
-    functions: Mapping[str, Callable[..., Any]] = {"tune": run_tune, "fit": run_fit, "predict": run_predict}
+def _execute(planned: Planned, store: Store, request: Request, watcher: Watcher) -> list[PlannedJob]:
+    to_do = {job.key: job for job in planned.to_do}
+    functions: Mapping[JobKind, Callable[..., Any]] = {
+        JobKind.TUNE: run_tune,
+        JobKind.FIT: run_fit,
+        JobKind.PREDICT: run_predict,
+    }
     tasks = [
         Task(
-            key=job["key"],
-            function=functions[job["kind"]],
-            arguments=(dict(job), str(request.out)),
-            requires=frozenset(required_keys(job) & to_do.keys()),
-            cpus=job["threads"],
-            gpu=planned.infos[job["method"]].resources.gpu and request.device != "cpu",
-            timeout_s=job["timeout_s"],
+            key=job.key,
+            function=functions[job.kind],
+            arguments=(job, str(request.out)),
+            requires=job.required_keys & to_do.keys(),
+            cpus=job.threads,
+            gpu=planned.infos[job.method].resources.gpu and request.device != "cpu",
+            timeout_s=job.timeout_s,
         )
         for job in to_do.values()
     ]
-    failed: list[Job] = []
+    failed: list[PlannedJob] = []
     for ended in execute(
         tasks, workers=request.workers, on_start=lambda t: watcher.started(to_do[t.key]), on_poll=watcher.poll
     ):
         job = to_do[ended.task.key]
         if ended.status != "ok":
             failed.append(job)
-            record = {
-                "schema": SCHEMA,
-                "status": ended.status,
-                "error": ended.error,
-                "description": {},
-                "provenance": provenance(),
-            }
-            store.record_failure(job["key"], job, record, log_tail(store.root / "scratch" / job["key"] / "log.txt"))
+            error = None if ended.error is None else RunError.model_validate(ended.error)
+            record = RunRecord(status=ended.status, error=error, provenance=provenance())
+            store.record_failure(job, record, log_tail(store.root / "scratch" / job.key / LOG))
         watcher.ended(job, ended)
     return failed

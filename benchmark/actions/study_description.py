@@ -16,7 +16,7 @@ from survbench.plan.planner import Plan
 from survbench.plan.profile import Profile
 from survbench.plan.protocol import Protocol
 from survbench.plan.requirements import PlannedCohort
-from survbench.plan.study import Study
+from survbench.plan.study import CohortDescription, Study
 from survbench.runs.provenance import provenance
 
 
@@ -25,15 +25,17 @@ def described_study(
 ) -> Study:
     """Return the study of a plan; the same cohorts, protocol and profile give the same name."""
     described = [_describe(s, p) for s, p in zip(cohorts.sources, planned, strict=True)]
-    profile = chosen.model_dump(mode="json")
     external = described[1] if len(described) > 1 else None
-    content = digest([SCHEMA, described[0], external, protocol.to_json(), profile])
+    # a setting at its default is not in the name: one that is added later makes no other study
+    budget = chosen.model_dump(mode="json", exclude_defaults=True)
+    both = [each and each.model_dump(mode="json") for each in (described[0], external)]
+    content = digest([SCHEMA, *both, protocol.to_json(), budget])
     return Study(
-        name=f"{planned[0].name}-{profile['name']}-{content[:8]}",
+        name=f"{planned[0].name}-{chosen.name}-{content[:8]}",
         cohort=described[0],
         external=external,
-        protocol=protocol.to_json(),
-        profile=profile,
+        protocol=protocol,
+        profile=chosen,
         provenance=provenance(),
         entries=made.entries,
     )
@@ -53,31 +55,31 @@ def described_patients(cohorts: Cohorts, earlier: Study | None) -> dict[str, Any
     return described
 
 
-def _describe(source: SourceCohort, planned: PlannedCohort) -> dict[str, Any]:
+def _describe(source: SourceCohort, planned: PlannedCohort) -> CohortDescription:
     card, cohort = source.card, source.cohort
     # without extracted radiomics: a study is the same whichever methods were asked for first
     extracted = {"radiomics"} if cohort.features is None else set()
-    return {
-        "name": card.name,
-        "title": card.title,
-        "endpoint": card.endpoint.name,
-        "patients": len(cohort),
-        "events": int(cohort.event.sum()),
-        "longest_months": float(cohort.time.max()),
-        "left_out": list(source.left_out),
-        "centres": len({s.centre for s in cohort.subjects}),
-        "channels": list(cohort.channels),
-        "grid": list(planned.grid) if planned.grid else None,
-        "licence": card.licence,
-        "citation": card.citation,
-        "fingerprint": digest(
+    return CohortDescription(
+        name=card.name,
+        title=card.title,
+        endpoint=card.endpoint.name,
+        patients=len(cohort),
+        events=int(cohort.event.sum()),
+        longest_months=float(cohort.time.max()),
+        left_out=source.left_out,
+        centres=len({s.centre for s in cohort.subjects}),
+        channels=cohort.channels,
+        grid=planned.grid,
+        licence=card.licence,
+        citation=card.citation,
+        fingerprint=digest(
             [
                 {i: {k: v for k, v in row.items() if k not in extracted} for i, row in planned.rows.items()},
                 planned.declared,
                 sorted(map(list, _sorted_outcomes(cohort))),
             ]
         ),
-    }
+    )
 
 
 def _sorted_outcomes(cohort: Cohort) -> list[tuple[str, float, bool]]:

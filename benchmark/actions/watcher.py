@@ -7,7 +7,7 @@ from typing import Protocol as Interface
 from survbench.actions.planned import Planned
 from survbench.jobs.executor import Ended
 from survbench.jobs.preparation import PreparationWatcher
-from survbench.plan.job import Job
+from survbench.plan.job import PlannedJob
 
 
 class Watcher(PreparationWatcher, Interface):
@@ -16,10 +16,10 @@ class Watcher(PreparationWatcher, Interface):
     def planned(self, planned: Planned) -> None:
         """The plan stands."""
 
-    def started(self, job: Job) -> None:
+    def started(self, job: PlannedJob) -> None:
         """A job has been handed to a process."""
 
-    def ended(self, job: Job, ended: Ended) -> None:
+    def ended(self, job: PlannedJob, ended: Ended) -> None:
         """A job has ended."""
 
 
@@ -32,11 +32,11 @@ class Silent:
     def planned(self, planned: Planned) -> None:
         """Show nothing."""
 
-    def started(self, job: Job) -> None:
+    def started(self, job: PlannedJob) -> None:
         """Show nothing."""
 
     def poll(self) -> None:
         """Show nothing."""
 
-    def ended(self, job: Job, ended: Ended) -> None:
+    def ended(self, job: PlannedJob, ended: Ended) -> None:
         """Show nothing."""

@@ -108,7 +108,7 @@ def _compare_methods(a: str, b: str, out: Path, study: str | None, *, as_json: b
 
     (name_a, study_a), (name_b, study_b) = (_located(text, out, study) for text in (a, b))
     _refuse_missing(out, (name_a, study_a), (name_b, study_b))
-    resamples = int(study_a.profile["resamples"])
+    resamples = study_a.profile.resamples
     result = compare_methods(study_a, Store(out), name_a, name_b, resamples=resamples, study_b=study_b)
     if as_json:
         say_json(methods_json(result))

@@ -178,24 +178,22 @@ def _write_masks(
     from survbench.datasets.cohorts.named import load_source
     from survbench.datasets.cohorts.opened import OF_FOLDS
     from survbench.errors import BenchError, UnknownNameError
-    from survbench.plan.profile import Profile
     from survbench.runs.store import Store
 
-    profile = Profile.model_validate(dict(study.profile))
     described = [study.cohort, *([study.external] if study.external else [])]
     try:
         source = load_source(
-            cohort or study.cohort["name"],
-            profile=profile,
+            cohort or study.cohort.name,
+            profile=study.profile,
             data=data,
-            skip_bad=any(each.get("left_out") for each in described),
+            skip_bad=any(each.left_out for each in described),
             ignored={*OF_FOLDS, *(finding.code for finding in study.findings if finding.ignored)},
         )
     except UnknownNameError as error:
         if cohort is not None:
             raise
         raise BenchError(
-            f"The study's cohort {study.cohort['name']!r} does not come with survbench. Give its folder or card with "
+            f"The study's cohort {study.cohort.name!r} does not come with survbench. Give its folder or card with "
             "--cohort."
         ) from error
     files = export_masks(study, Store(out), method, source, target)

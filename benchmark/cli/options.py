@@ -133,4 +133,4 @@ def find_study(out: Path, name: str | None) -> Study:
 
 def study_line(study: Study) -> str:
     """Return which study an answer is from."""
-    return f"Study {study.name} (selection {study.protocol['selection']}, tuning {study.protocol['tuning']})"
+    return f"Study {study.name} (selection {study.protocol.selection}, tuning {study.protocol.tuning})"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from survbench.actions.planned import Planned
     from survbench.actions.watcher import Watcher
     from survbench.jobs.executor import Ended
-    from survbench.plan.job import Job
+    from survbench.plan.job import PlannedJob
 
 EVERY_S = 60.0
 """Seconds between two lines of progress where there is no terminal."""
@@ -26,21 +26,20 @@ def plan_lines(planned: Planned, workers: int) -> list[str]:
     """Return what a run is about to do: cohort, protocol, cached, to do, skipped and why, and how long it will take."""
     study = planned.study
     cohort, protocol = study.cohort, study.protocol
-    grid = " x ".join(map(str, cohort["grid"])) if cohort["grid"] else "no images"
+    grid = f"grid {' x '.join(map(str, cohort.grid))}" if cohort.grid else "no images"
     outcome = (
-        f"{cohort['patients']} patients, {cohort['events']} events ({cohort['endpoint']}), "
-        f"followed for up to {cohort['longest_months']:.0f} months"
+        f"{cohort.patients} patients, {cohort.events} events ({cohort.endpoint}), "
+        f"followed for up to {cohort.longest_months:.0f} months"
     )
-    lines = [f"Study     {study.name}", f"Cohort    {cohort['title']}: {outcome}, grid {grid}"]
+    lines = [f"Study     {study.name}", f"Cohort    {cohort.title}: {outcome}, {grid}"]
     if study.external:
-        lines.append(
-            f"External  {study.external['title']}: {study.external['patients']} patients, "
-            f"{study.external['events']} events"
-        )
+        outside = study.external
+        lines.append(f"External  {outside.title}: {outside.patients} patients, {outside.events} events")
+    seeds = f"{protocol.seeds} seed{'s' if protocol.seeds > 1 else ''}"
     lines.append(
-        f"Protocol  {len(protocol['folds'])} folds, {protocol['seeds']} seed(s), selection '{protocol['selection']}', "
-        f"tuning '{protocol['tuning']}', "
-        f"profile '{study.profile['name']}' ({study.profile['training']['steps']} training steps)"
+        f"Protocol  {len(protocol.folds)} folds, {seeds}, selection '{protocol.selection}', "
+        f"tuning '{protocol.tuning}', "
+        f"profile '{study.profile.name}' ({study.profile.training.steps} training steps)"
     )
     lines.append(_plan_line(planned, workers))
     lines += [f"Skipped   {e.name}: {e.skipped}" for e in study.entries if e.skipped]
@@ -76,14 +75,16 @@ def cost_lines(planned: Planned, workers: int) -> list[str]:
 
 
 def _plan_line(planned: Planned, workers: int) -> str:
-    kinds = Counter(j["kind"] for j in planned.to_do)
+    from survbench.plan.job import JobKind
+
+    kinds = Counter(job.kind for job in planned.to_do)
     patients = f"{planned.to_prepare} patients to prepare, " if planned.to_prepare else ""
-    tuning = f"{kinds['tune']} to tune, " if kinds["tune"] else ""
+    tuning = f"{kinds[JobKind.TUNE]} to tune, " if kinds[JobKind.TUNE] else ""
     seconds = planned.forecast(workers).remaining_s(0.0)
     estimate = f"; roughly {duration(seconds)}" if planned.to_do or planned.to_prepare else ""
     return (
-        f"Plan      {len(planned.plan.jobs)} jobs: {len(planned.cached)} cached, {patients}{tuning}{kinds['fit']} to "
-        f"fit, {kinds['predict']} to predict, {workers} at once{estimate}"
+        f"Plan      {len(planned.plan.jobs)} jobs: {len(planned.cached)} cached, {patients}{tuning}"
+        f"{kinds[JobKind.FIT]} to fit, {kinds[JobKind.PREDICT]} to predict, {workers} at once{estimate}"
     )
 
 
@@ -110,7 +111,7 @@ class PlainWatcher:
         self.forecast = Forecast(workers)
         self.jobs = 0
         self.ended_jobs = 0
-        self.running: dict[str, tuple[Job, float]] = {}
+        self.running: dict[str, tuple[PlannedJob, float]] = {}
         self._preparing = ""
         self._prepared: tuple[str, int, float] | None = None
         self._began = self._last = time.monotonic()
@@ -137,11 +138,11 @@ class PlainWatcher:
         self._preparing = f"preparing {name}, {done} of {total} patients" if done < total else ""
         self.poll()
 
-    def started(self, job: Job) -> None:
+    def started(self, job: PlannedJob) -> None:
         """Account for a job that was started."""
         now = time.monotonic()
-        self.running[job["key"]] = (job, now)
-        self.forecast.started(job["key"], now)
+        self.running[job.key] = (job, now)
+        self.forecast.started(job.key, now)
 
     def poll(self) -> None:
         """Tell the progress, once a minute."""
@@ -149,23 +150,19 @@ class PlainWatcher:
             self._last = time.monotonic()
             self.line(f"Progress  {self.progress()}")
 
-    def ended(self, job: Job, ended: Ended) -> None:
+    def ended(self, job: PlannedJob, ended: Ended) -> None:
         """Account for a job that ended, and tell how one that failed did."""
-        from survbench.plan.job import label
-
         self.ended_jobs += 1
-        self.running.pop(job["key"], None)
-        self.forecast.ended(job["key"], time.monotonic(), ok=ended.status == "ok")
+        self.running.pop(job.key, None)
+        self.forecast.ended(job.key, time.monotonic(), ok=ended.status == "ok")
         if ended.error:
             first = (ended.error["message"].splitlines() or [""])[0][:200]
-            self.line(f"{ended.status:<9} {label(job)}: {ended.error['type']}: {first}")
+            self.line(f"{ended.status:<9} {job.label}: {ended.error['type']}: {first}")
 
     def progress(self) -> str:
         """Return how long the run has gone on, how much of it is done, and how long the rest will take."""
-        from survbench.plan.job import label
-
         now = time.monotonic()
-        running = [f"{label(job)}{_step(self.out, job)}" for job, _ in self.running.values()]
+        running = [f"{job.label}{_step(self.out, job)}" for job, _ in self.running.values()]
         doing = "; ".join(filter(None, [self._preparing, *running]))
         text = f"after {duration(now - self._began)}: "
         if not self.jobs:  # radiomics alone: nothing was planned
@@ -182,7 +179,6 @@ def _live(workers: int, out: Path, *, to_stderr: bool) -> Iterator[PlainWatcher]
     from rich.live import Live
     from rich.table import Table
     from rich.text import Text
-    from survbench.plan.job import label
 
     console = Console(stderr=to_stderr)
 
@@ -195,7 +191,7 @@ def _live(workers: int, out: Path, *, to_stderr: bool) -> Iterator[PlainWatcher]
         def poll(self) -> None:
             table = Table.grid(padding=(0, 2))
             for job, started in self.running.values():
-                table.add_row(label(job), _step(self.out, job).strip(), f"{time.monotonic() - started:.0f} s")
+                table.add_row(job.label, _step(self.out, job).strip(), f"{time.monotonic() - started:.0f} s")
             if self._preparing:
                 table.add_row(Text(self._preparing))
             if self.jobs:
@@ -207,9 +203,9 @@ def _live(workers: int, out: Path, *, to_stderr: bool) -> Iterator[PlainWatcher]
         yield LiveWatcher(workers, out, sys.stdout)
 
 
-def _step(out: Path, job: Job) -> str:
+def _step(out: Path, job: PlannedJob) -> str:
     try:
-        text: str = (out / "scratch" / job["key"] / "progress.txt").read_text(encoding="utf-8")
+        text: str = (out / "scratch" / job.key / "progress.txt").read_text(encoding="utf-8")
     except OSError:
         return ""
     return f" step {text}"

@@ -134,7 +134,7 @@ def _show_dry_run(planned: Planned, request: Request, *, as_json: bool) -> None:
                 "forecast_seconds": rounded(forecast.remaining_s(0.0)),
                 "costs": [{**rounded(asdict(cost)), "method": cost.method or None} for cost in forecast.costs(0.0)],
                 "cached": sorted(planned.cached),
-                "to_do": [j["key"] for j in planned.to_do],
+                "to_do": [job.key for job in planned.to_do],
                 "skipped": {e.name: e.skipped for e in planned.study.entries if e.skipped},
                 "skipped_external": {e.name: e.skipped_external for e in planned.study.entries if e.skipped_external},
                 "to_prepare": planned.to_prepare,
@@ -162,14 +162,13 @@ def _show_result(result: Result, request: Request, *, as_json: bool) -> None:
         return
     from rich.console import Console
     from survbench.leaderboard.writers.board_files import WIDEST, terminal_table
-    from survbench.plan.job import label
 
     console = Console(width=None if sys.stdout.isatty() else WIDEST)
     console.print(terminal_table(result.board, width=console.width))
     for note in result.board.notes:
         say(f"Note: {note}")
     for job in result.failed:
-        say(f"Failed: {label(job)}; see 'bench status {job['key'][:8]}'")
+        say(f"Failed: {job.label}; see 'bench status {job.key[:8]}'")
     say(f"Leaderboard: {folder / 'leaderboard.html'} (also .md, .csv, .json)")
     say(f"Site:        {folder / 'site' / 'index.html'}")
     if (folder / "site" / "tuning.html").is_file():

@@ -136,8 +136,8 @@ def _show_study(store: Store, study: Study, *, as_json: bool) -> None:
         told = [
             {
                 "method": name,
-                "seed": job["seed"],
-                "fold": job["fold"],
+                "seed": job.seed,
+                "fold": job.fold,
                 "verdict": found.verdict,
                 "least_c": found.least_c,
                 **asdict(found),
@@ -154,7 +154,7 @@ def _show_study(store: Store, study: Study, *, as_json: bool) -> None:
         return
     shown = filled(
         [
-            {"Method": name, "Seed": str(job["seed"]), "Fold": str(job["fold"]), **learning_cells(found)}
+            {"Method": name, "Seed": str(job.seed), "Fold": str(job.fold), **learning_cells(found)}
             for name, job, found in fits
         ]
     )
@@ -183,15 +183,14 @@ def _disk_line(disk: DiskUse) -> str:
 
 
 def _show_jobs(store: Store, job: str, *, as_json: bool) -> None:
-    from survbench.plan.job import label
 
     runs = _runs_of(store, job)
     if as_json:
-        say_json([{"key": run.key, "job": label(run.job), "status": run.status, **_said(run)} for run in runs])
+        say_json([{"key": run.key, "job": run.job.label, "status": run.status, **_said(run)} for run in runs])
         return
     for run in runs:
         said = _said(run)
-        say(f"{run.key}  {label(run.job)}: {run.status}")
+        say(f"{run.key}  {run.job.label}: {run.status}")
         if said["error"]:
             say(f"{said['error']['type']}: {said['error']['message']}")
             say(said["error"]["traceback"])
@@ -204,7 +203,7 @@ def _runs_of(store: Store, job: str) -> list[Run]:
 
     folders = sorted(p.parent for p in (store.root / "runs").glob("*/run.json"))
     runs = [run for folder in folders if (run := store.read(folder.name)) is not None]
-    chosen = [run for run in runs if run.key.startswith(job) or run.job.get("method") == job]
+    chosen = [run for run in runs if run.key.startswith(job) or run.job.method == job]
     if not chosen:
         raise BenchError(
             f"No job and no study under {store.root} is called {job!r}. 'bench status' shows what has run."
@@ -216,7 +215,7 @@ def _said(run: Run) -> dict[str, Any]:
     """Return the error of a run, or None, and what it printed."""
     path = run.folder / "log.txt"
     text = path.read_text(encoding="utf-8", errors="replace").rstrip() if path.is_file() else ""
-    return {"error": run.record.get("error"), "log": text}
+    return {"error": run.record.error and run.record.error.model_dump(), "log": text}
 
 
 def _clean(store: Store, *, as_json: bool) -> None:

@@ -11,17 +11,20 @@ import numpy as np
 from survbench.errors import BenchError
 from survbench.evaluation.redaction import without_paths
 from survbench.io.files import write_json
-from survbench.io.layout import LEARNING, SCHEMA, SELECTED
+from survbench.io.layout import LEARNING, SELECTED
+from survbench.plan.job import JobKind, job_from_json
 from survbench.plan.study import Study, read_study
-from survbench.runs.store import Run, Store, no_curves
+from survbench.runs.predictions import PREDICTIONS
+from survbench.runs.record import RunRecord
+from survbench.runs.store import CURVES, Run, Store, no_curves, write_run
 
 if TYPE_CHECKING:
     import pandas as pd
 
-BULKY = ("spec", "splits", "test", "train", "training")
+BULKY = {"spec", "splits", "test", "train", "training"}
 """Job fields that no leaderboard uses; a bundle leaves them out."""
 KEY = "run"
-PREDICTIONS, CURVES, WEIGHTS = "predictions.parquet", "curves.parquet", "selected.parquet"
+WEIGHTS = "selected.parquet"
 
 
 def pack(study: Study, store: Store, folder: Path) -> None:
@@ -56,15 +59,15 @@ def unpack(folder: Path, store: Store) -> Study:
     told: Mapping[str, Mapping[str, Any]] = json.loads((folder / "runs.json").read_text(encoding="utf-8"))
     predictions, curves, weights = (_read(folder / name) for name in (PREDICTIONS, CURVES, WEIGHTS))
     for key, run in told.items():
-        job, record = run["job"], {**run["record"], "schema": SCHEMA}
-        if record["status"] != "ok":
-            store.record_failure(key, job, record, "")
+        job = job_from_json({**run["job"], "training": study.profile.training})
+        record = RunRecord.model_validate(run["record"])
+        if record.status != "ok":
+            store.record_failure(job, record, "")
             continue
         with store.writing(key) as part:
-            write_json(part / "job.json", job)
-            write_json(part / "run.json", record)
+            write_run(part, job, record)
             predictions[key].to_parquet(part / PREDICTIONS)
-            if job["kind"] != "predict":
+            if job.kind != JobKind.PREDICT:
                 curves.get(key, no_curves()).to_parquet(part / CURVES)
             if "learning" in run:
                 write_json(part / LEARNING, run["learning"])
@@ -105,10 +108,9 @@ def _keys(study: Study) -> list[str]:
 
 def _told(run: Run) -> dict[str, Any]:
     """Return what boards read of a run: an error without its traceback and without paths, which name a machine."""
-    record = {key: value for key, value in run.record.items() if key not in {"provenance", "schema"}}
-    if record.get("error"):
-        message = without_paths(record["error"].get("message", ""))
-        record["error"] = {**record["error"], "message": message, "traceback": ""}
-    job = {key: value for key, value in run.job.items() if key not in BULKY}
+    record = run.record.model_dump(mode="json", exclude={"provenance"})
+    if run.record.error is not None:
+        record["error"] = {"type": run.record.error.type, "message": without_paths(run.record.error.message)}
+    job = run.job.model_dump(mode="json", exclude=BULKY)
     learned = run.learning() if run.status == "ok" else None
     return {"job": job, "record": record, **({} if learned is None else {"learning": learned})}

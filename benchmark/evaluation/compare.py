@@ -91,7 +91,7 @@ def compare_methods(
     o = _known(first.outcomes)
     if second is not first:
         _refuse_other_patients(store, study, o, of_b, _known(second.outcomes))
-    seed = int(study.protocol["fingerprint"][:8], 16)
+    seed = study.protocol.seed
     tested = compare(o.time, o.event, risks[0], risks[1], o.fold, resamples=resamples, seed=seed)
     influences = [influence(o.time, o.event, o.fold, risk) for risk in risks]
     return MethodComparison(

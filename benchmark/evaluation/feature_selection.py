@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from survbench.errors import BenchError, UnknownNameError
 from survbench.io.files import finite
 from survbench.io.layout import SELECTED
+from survbench.plan.job import FitJob
 from survbench.plan.study import Entry, Study
 from survbench.runs.store import Run, Store
 
@@ -140,7 +141,7 @@ def _runs(entry: Entry, store: Store) -> Sequence[Run]:
     if not keys or len(done) < len(keys):
         why = entry.skipped or f"{len(done)} of {len(keys)} fits are done"
         raise NoSelectionError(f"{entry.name} is not complete: {why}. 'bench status' shows what is missing.")
-    if done[0].job.get("upstream"):
+    if isinstance(done[0].job, FitJob) and done[0].job.upstream:
         raise NoSelectionError(
             f"{entry.name} takes its features from another network in every fold, so that no two folds have one in "
             f"common. What each fit kept stands in its run folder, in {SELECTED}."

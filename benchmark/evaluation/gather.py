@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from survbench.evaluation.redaction import without_paths
 from survbench.plan.study import Entry, Study
+from survbench.runs.record import RunError
 from survbench.runs.store import Run, Store
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class Results:
 
 def gather(study: Study, store: Store) -> Results:
     """Read the stored predictions of all methods of a study."""
-    ids = tuple(sorted(i for fold in study.protocol["folds"] for i in fold))
+    ids = tuple(sorted(i for fold in study.protocol.folds for i in fold))
     methods: dict[str, Gathered] = {}
     outcomes = external = None
     for entry in study.entries:
@@ -107,7 +108,8 @@ def read_checked(store: Store, key: str) -> Run | None:
     if run is None or run.status != "ok" or store.is_done(key):
         return run
     message = f"files of {run.folder.name[:12]} are missing or were changed; 'bench run' makes them again"
-    return replace(run, record={**run.record, "status": "failed", "error": {"type": "Damaged", "message": message}})
+    error = RunError(type="Damaged", message=message)
+    return replace(run, record=run.record.model_copy(update={"status": "failed", "error": error}))
 
 
 def _status(entry: Entry, runs: list[Run | None]) -> tuple[str, str]:
@@ -120,10 +122,10 @@ def _status(entry: Entry, runs: list[Run | None]) -> tuple[str, str]:
     states = {"pending" if run is None else run.status for run in bad}
     worst = next(s for s in WORST_FIRST if s in states)
     for run in bad:
-        if run is not None and run.status == worst and run.record.get("error"):
-            error: Mapping[str, Any] = run.record["error"]
-            first = str(error["message"]).strip().splitlines()[:1]
-            return worst, without_paths(f"{error['type']}: {first[0] if first else ''}")[:300]
+        error = None if run is None or run.status != worst else run.record.error
+        if error is not None:
+            first = error.message.strip().splitlines()[:1]
+            return worst, without_paths(f"{error.type}: {first[0] if first else ''}")[:300]
     return worst, "has not run yet" if worst == "pending" else ""
 
 
@@ -157,7 +159,7 @@ def _ensemble(own: list[Run | None], outside: list[Run | None], study: Study) ->
     for run, table in zip(own, tables, strict=True):
         risk = table["risk"].to_numpy(dtype=np.float64)
         scale = risk
-        if study.protocol["standardisation"] == "out-of-fold" and run is not None:
+        if study.protocol.standardisation == "out-of-fold" and run is not None:
             scale = run.predictions()["risk"].to_numpy(dtype=np.float64)
         # equal numbers can have a standard deviation of 1e-17, so their range is asked
         risks.append((risk - scale.mean()) / scale.std() if np.ptp(scale) > 0 else np.zeros_like(risk))

@@ -147,7 +147,7 @@ class Measured:
 def measure(study: Study, store: Store) -> Measured:
     """Read the runs of a study, and resample its patients once for all methods."""
     results = gather(study, store)
-    resamples, seed = int(study.profile["resamples"]), int(study.protocol["fingerprint"][:8], 16)
+    resamples, seed = study.profile.resamples, study.protocol.seed
 
     def sample(outcomes: Outcomes | None, risks: Mapping[str, Floats | None]) -> Sample | None:
         known = {name: risk for name, risk in risks.items() if risk is not None}

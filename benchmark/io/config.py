@@ -17,6 +17,12 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class Stored(BaseModel):
+    """A frozen model of what a file holds; keys that a later version has added are passed over."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
 def parse_model(model: type[Model], raw: dict[str, Any], *, source: str, see: str) -> Model:
     """Validate ``raw`` against a pydantic model and turn its complaints into one message with suggestions.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Literal
 
 SCHEMA = 4
@@ -14,5 +15,22 @@ LEARNING = "learning.json"
 """What a fit makes of the patients that it was fitted on; only methods that declare ``selects`` have this file."""
 Status = Literal["ok", "skipped", "failed", "timeout", "oom"]
 """What is stored of a run. ``cached``, ``pending`` and ``running`` are words of the planner, never stored."""
-CURVE_SOURCES = ("none", "calibrated", "predicted")
-"""Where the survival curves of a run are from, the worst first."""
+
+
+class CurveSource(StrEnum):
+    """Where the survival curves of a run are from, the worst first."""
+
+    NONE = "none"
+    CALIBRATED = "calibrated"
+    PREDICTED = "predicted"
+
+
+class Role(StrEnum):
+    """Who was predicted: patients of the test fold, or an external cohort, which is named behind it."""
+
+    TEST = "test"
+    EXTERNAL = "external"
+
+    def of(self, cohort: str) -> str:
+        """Return the role with the cohort's name."""
+        return f"{self}:{cohort}"

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from survbench.api import MethodInfo
-from survbench.plan.job import Job, required_keys
+from survbench.plan.job import PlannedJob, PredictJob, TuneJob
 from survbench.plan.profile import Profile
 
 QUICK_STEPS, QUICK_VOXELS, QUICK_TESTED = 120 * 4, 32**3, 40
@@ -26,7 +26,7 @@ MOST = 2.0
 """Factor by which the work of other families corrects at the most."""
 
 
-def declared_s(job: Job, info: MethodInfo, profile: Profile, grid: tuple[int, int, int] | None) -> float:
+def declared_s(job: PlannedJob, info: MethodInfo, profile: Profile, grid: tuple[int, int, int] | None) -> float:
     """Return the CPU seconds that a job should take.
 
     A network's fit grows with steps, batch and voxels, its predictions with patients and voxels.
@@ -39,11 +39,11 @@ def declared_s(job: Job, info: MethodInfo, profile: Profile, grid: tuple[int, in
     """
     voxels = _voxels(grid)
     seconds = info.resources.quick_seconds
-    if job["kind"] == "predict":
-        return PROCESS_S + PREDICTING * seconds * len(job["test"]) / QUICK_TESTED * voxels
+    if isinstance(job, PredictJob):
+        return PROCESS_S + PREDICTING * seconds * len(job.test) / QUICK_TESTED * voxels
     if info.trains:
         seconds *= profile.training.steps * profile.training.batch_size / QUICK_STEPS * voxels
-    fits = job["spec"]["trials"] * len(job["splits"]) if job["kind"] == "tune" else 1
+    fits = job.trials * len(job.splits) if isinstance(job, TuneJob) else 1
     return PROCESS_S + seconds * fits
 
 
@@ -113,20 +113,20 @@ class Forecast:
 
     def expect(
         self,
-        jobs: Iterable[Job],
+        jobs: Iterable[PlannedJob],
         infos: Mapping[str, MethodInfo],
         profile: Profile,
         grid: tuple[int, int, int] | None,
     ) -> None:
         """Replace what is still to do by the jobs of a plan."""
         self._work = {
-            job["key"]: _Work(
-                job["method"],
-                declared_s(job, infos[job["method"]], profile, grid),
-                (job["kind"], infos[job["method"]].family),
-                cpus=min(job.get("threads", 1), self.workers),
-                gpu=job.get("device", job["spec"].get("device")) == "cuda",
-                waits_for=frozenset(required_keys(job)),
+            job.key: _Work(
+                job.method,
+                declared_s(job, infos[job.method], profile, grid),
+                (job.kind, infos[job.method].family),
+                cpus=min(job.threads, self.workers),
+                gpu=job.device == "cuda",
+                waits_for=job.required_keys,
             )
             for job in jobs
         }

@@ -8,7 +8,8 @@ from typing import Any
 
 from survbench.api import MethodInfo
 from survbench.plan.folds import inner_folds, inner_split
-from survbench.plan.job import Job, Split, fit_job, predict_job, tune_job
+from survbench.plan.job import FitJob, PlannedJob, PredictJob, TuneJob
+from survbench.plan.job_keys import Split, fit_job, predict_job, tune_job
 from survbench.plan.profile import Profile
 from survbench.plan.protocol import Protocol
 from survbench.plan.requirements import PlannedCohort, missing_for, missing_to_predict
@@ -19,7 +20,7 @@ from survbench.plan.study import Entry
 class Plan:
     """Jobs in the order in which they should start, and the entries of the board that they belong to."""
 
-    jobs: tuple[Job, ...]
+    jobs: tuple[PlannedJob, ...]
     entries: tuple[Entry, ...]
 
 
@@ -53,7 +54,7 @@ def plan(
             inner_split(train.cohort.select(i for i in sorted(train.rows) if i not in set(fold)))
     fits = _Fits(train, protocol, profile, device, upstreams)
     outside_patients = external.patients() if external else None
-    predicts: list[Job] = []
+    predicts: list[PredictJob] = []
     entries: list[Entry] = []
     for info in infos:
         entry = Entry.of(info)
@@ -64,7 +65,7 @@ def plan(
             entries.append(replace(entry, skipped="; ".join(missing)))
             continue
         seeds = range(protocol.seeds if info.stochastic else 1)
-        keys = [tuple(job["key"] for job in fits.of(info, seed)) for seed in seeds]
+        keys = [tuple(job.key for job in fits.of(info, seed)) for seed in seeds]
         outside: list[tuple[str, ...]] = []
         if external is not None and outside_patients is not None:
             absent = missing_to_predict(info, external, upstreams)
@@ -74,7 +75,7 @@ def plan(
                     predict_job(job, outside_patients, cohort_name=external.name) for job in fits.of(info, seed)
                 ]
                 predicts += of_external
-                outside.append(tuple(job["key"] for job in of_external))
+                outside.append(tuple(job.key for job in of_external))
         tunes = [fits.searches(info, seed) for seed in seeds]
         entries.append(
             replace(entry, fits=tuple(keys), predicts=tuple(outside), tunes=tuple(tunes) if any(tunes) else ())
@@ -98,8 +99,8 @@ class _Fits:
         self.profile = profile
         self.device = device
         self.upstreams = upstreams
-        self._planned: dict[str, Job] = {}
-        self._made: dict[tuple[str, int], list[Job]] = {}
+        self._planned: dict[str, PlannedJob] = {}
+        self._made: dict[tuple[str, int], list[FitJob]] = {}
         ids = sorted(train.rows)
         self._folds = [([i for i in ids if i not in set(test)], sorted(test)) for test in protocol.folds]
         self._patients = train.patients()
@@ -110,22 +111,22 @@ class _Fits:
         }
 
     @property
-    def jobs(self) -> tuple[Job, ...]:
+    def jobs(self) -> tuple[PlannedJob, ...]:
         """The jobs planned so far, each after those that it requires."""
         return tuple(self._planned.values())
 
-    def _add(self, *jobs: Job) -> None:
-        self._planned.update({job["key"]: job for job in jobs if job["key"] not in self._planned})
+    def _add(self, *jobs: PlannedJob) -> None:
+        self._planned.update({job.key: job for job in jobs if job.key not in self._planned})
 
-    def of(self, info: MethodInfo, seed: int) -> list[Job]:
+    def of(self, info: MethodInfo, seed: int) -> list[FitJob]:
         """Return a method's fits of all folds."""
         if (info.name, seed) in self._made:
             return self._made[info.name, seed]
-        upstream: list[Job | None] = [None] * len(self._folds)
+        upstream: list[FitJob | None] = [None] * len(self._folds)
         if info.upstream:
             upstream = [*self.of(self.upstreams[info.upstream], seed)]
         tunes = self._tunes(info, seed, upstream)
-        made: list[Job] = [
+        made = [
             fit_job(
                 info,
                 self._patients,
@@ -135,7 +136,7 @@ class _Fits:
                 fold=fold,
                 selection=self.protocol.selection,
                 upstream=upstream[fold],
-                tune_key=key_of(tunes[fold]),
+                tune_key=tune.key if (tune := tunes[fold]) else None,
                 **self._budget,
             )
             for fold, (train, test) in enumerate(self._folds)
@@ -148,9 +149,9 @@ class _Fits:
         """Return the keys of the searches behind a method's fits, those for its upstream method included."""
         above = self.searches(self.upstreams[info.upstream], seed) if info.upstream else ()
         # of several folds tuned at once there is one
-        return tuple(dict.fromkeys([*above, *(j["tune"] for j in self.of(info, seed) if j["tune"])]))
+        return tuple(dict.fromkeys([*above, *(job.tune for job in self.of(info, seed) if job.tune)]))
 
-    def _tunes(self, info: MethodInfo, seed: int, upstream: Sequence[Job | None]) -> list[Job | None]:
+    def _tunes(self, info: MethodInfo, seed: int, upstream: Sequence[FitJob | None]) -> list[TuneJob | None]:
         """Return the job that tunes for each fold: one of its own (``nested``), one for all (``paper``), or none."""
         mode, budget = self.protocol.tuning, self.profile.tuning
         if mode == "none" or not info.space:
@@ -169,7 +170,9 @@ class _Fits:
             for fold, (train, _) in enumerate(self._folds)
         ]
 
-    def _inner(self, info: MethodInfo, ids: Sequence[str], seed: int, fold: int, upstream: Job | None) -> list[Split]:
+    def _inner(
+        self, info: MethodInfo, ids: Sequence[str], seed: int, fold: int, upstream: FitJob | None
+    ) -> list[Split]:
         """Return the inner folds of a training fold, those of a method with an upstream with fits of that on each:
         features by the fold's own upstream would be over-fitted to the patients that trials are scored on.
         """
@@ -186,14 +189,9 @@ class _Fits:
                     seed=seed,
                     fold=fold,
                     selection="last",
-                    tune_key=upstream["tune"],
+                    tune_key=upstream.tune,
                     **self._budget,
                 )
                 self._add(above)
             splits.append(Split(train=train, validation=held_out, upstream=above))
         return splits
-
-
-def key_of(job: Job | None) -> str | None:
-    """Return a job's key, None without one."""
-    return None if job is None else str(job["key"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from survbench.api import Selection, Tuning
 from survbench.cohort import Cohort
 from survbench.errors import BenchError
 from survbench.findings import CohortError, Finding
+from survbench.io.config import Stored
 from survbench.io.files import write_json
 from survbench.io.hashing import digest
 from survbench.io.layout import SCHEMA
@@ -25,8 +25,7 @@ REFERENCE_METHOD = "radiomics-lasso-cox"
 """The paper's traditional benchmark, against which every method is tested (Table II)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Protocol:
+class Protocol(Stored):
     """One protocol for all methods.
 
     Attributes:
@@ -69,6 +68,16 @@ class Protocol:
             "horizons": list(self.horizons),
         }
         return {**fields, "fingerprint": digest(fields)}
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of all of it."""
+        return str(self.to_json()["fingerprint"])
+
+    @property
+    def seed(self) -> int:
+        """Of resamples and permutations, so that a board is the same whenever it is built."""
+        return int(self.fingerprint[:8], 16)
 
 
 def write_splits(path: Path, folds: Sequence[Sequence[str]]) -> None:

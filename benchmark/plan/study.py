@@ -11,8 +11,13 @@ from typing import Any, Self
 from survbench.api import MethodInfo, default_group
 from survbench.errors import BenchError
 from survbench.findings import Stated
+from survbench.io.config import Stored
 from survbench.io.files import write_json
 from survbench.io.layout import SCHEMA
+from survbench.plan.profile import Profile
+from survbench.plan.protocol import Protocol
+
+STUDY = "study.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,17 +75,43 @@ class Entry:
         )
 
 
+class CohortDescription(Stored):
+    """What a study and its board say of a cohort.
+
+    Attributes:
+        name, title, endpoint, licence, citation: of the card.
+        patients, events, centres: how many.
+        longest_months: of follow-up.
+        left_out: ids of patients with problems, without whom the user went on.
+        channels: of images.
+        grid: voxels of the common grid; None without images.
+        fingerprint: of everything that a method could see, and the outcomes.
+    """
+
+    name: str
+    title: str
+    endpoint: str
+    patients: int
+    events: int
+    longest_months: float
+    left_out: tuple[str, ...] = ()
+    centres: int
+    channels: tuple[str, ...] = ()
+    grid: tuple[int, int, int] | None = None
+    licence: str
+    citation: str
+    fingerprint: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Study:
     """Everything that a board needs beside the runs.
 
     Attributes:
         name: folder name, ``<cohort>-<profile>-<8 digits of the content>``.
-        cohort, external: description and fingerprint of the cohorts (``name title endpoint patients events centres
-            fingerprint licence citation``); ``external`` is None without one.
-        protocol: ``folds`` (lists of ids), ``fingerprint``, ``seeds``, ``selection``, ``tuning``, ``reference``,
-            ``standardisation``.
-        profile: the profile's fields.
+        cohort, external: description of the cohorts; ``external`` is None without one.
+        protocol: folds, seeds, selection, tuning.
+        profile: the budget.
         provenance: versions and hardware.
         entries: the methods, in the registry's order.
         patients: :func:`survbench.datasets.cohorts.description.describe_patients` of ``cohort`` and, if there is one,
@@ -89,10 +120,10 @@ class Study:
     """
 
     name: str
-    cohort: Mapping[str, Any]
-    external: Mapping[str, Any] | None
-    protocol: Mapping[str, Any]
-    profile: Mapping[str, Any]
+    cohort: CohortDescription
+    external: CohortDescription | None
+    protocol: Protocol
+    profile: Profile
     provenance: Mapping[str, Any]
     entries: tuple[Entry, ...]
     patients: Mapping[str, Any] = field(default_factory=dict)
@@ -114,7 +145,22 @@ class Study:
 
     def write_to(self, folder: Path) -> None:
         """Write ``study.json`` into a folder."""
-        write_json(folder / "study.json", {"schema": SCHEMA, **asdict(self)})
+        write_json(folder / STUDY, self.to_json())
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what stands in ``study.json``."""
+        return {
+            "schema": SCHEMA,
+            "name": self.name,
+            "cohort": self.cohort.model_dump(mode="json"),
+            "external": None if self.external is None else self.external.model_dump(mode="json"),
+            "protocol": self.protocol.to_json(),
+            "profile": self.profile.model_dump(mode="json"),
+            "provenance": self.provenance,
+            "entries": [asdict(entry) for entry in self.entries],
+            "patients": self.patients,
+            "findings": [asdict(finding) for finding in self.findings],
+        }
 
 
 def read_study(folder: Path) -> Study:
@@ -123,7 +169,7 @@ def read_study(folder: Path) -> Study:
     Raises:
         BenchError: another version of survbench has written it, or it is damaged.
     """
-    path = folder / "study.json"
+    path = folder / STUDY
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
         if raw.pop("schema") == SCHEMA:
@@ -149,15 +195,25 @@ def _study(raw: dict[str, Any]) -> Study:
                 "tunes": tuple(map(tuple, e["tunes"])),
             }
         )
-        for e in raw.pop("entries")
+        for e in raw["entries"]
     )
-    findings = tuple(Stated(**finding) for finding in raw.pop("findings", ()))
-    return Study(**raw, entries=entries, findings=findings)
+    external = raw["external"]
+    return Study(
+        name=raw["name"],
+        cohort=CohortDescription.model_validate(raw["cohort"]),
+        external=None if external is None else CohortDescription.model_validate(external),
+        protocol=Protocol.model_validate(raw["protocol"]),
+        profile=Profile.model_validate(raw["profile"]),
+        provenance=raw["provenance"],
+        patients=raw.get("patients", {}),
+        entries=entries,
+        findings=tuple(Stated(**finding) for finding in raw.get("findings", ())),
+    )
 
 
 def find_studies(out: Path) -> list[Study]:
     """Return all studies under an output folder, by name."""
-    return [read_study(p.parent) for p in sorted((out / "studies").glob("*/study.json"))]
+    return [read_study(p.parent) for p in sorted((out / "studies").glob(f"*/{STUDY}"))]
 
 
 def latest_study(out: Path) -> Study:
@@ -166,7 +222,7 @@ def latest_study(out: Path) -> Study:
     Raises:
         BenchError: there is none.
     """
-    files = sorted((out / "studies").glob("*/study.json"), key=lambda p: (p.stat().st_mtime_ns, p.parent.name))
+    files = sorted((out / "studies").glob(f"*/{STUDY}"), key=lambda p: (p.stat().st_mtime_ns, p.parent.name))
     if not files:
         raise BenchError(f"There is no study under {out}. Start one with 'bench run', or give its folder with --out.")
     return read_study(files[-1].parent)

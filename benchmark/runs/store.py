@@ -28,10 +28,14 @@ from survbench.errors import BenchError
 from survbench.io.files import flush, write_json
 from survbench.io.hashing import file_digest
 from survbench.io.layout import LEARNING, SCHEMA, SELECTED, Status
+from survbench.plan.job import Job, job_from_json
+from survbench.runs.predictions import read_predictions
+from survbench.runs.record import RunRecord
 
 if TYPE_CHECKING:
     import pandas as pd
 
+JOB, RECORD, CURVES, LOG, DONE = "job.json", "run.json", "curves.parquet", "log.txt", "DONE"
 PART = ".part-"
 """Between a run's key and a random word: a folder that is being written, or that a killed process was writing."""
 
@@ -44,31 +48,28 @@ class Run:
 
     key: str
     folder: Path
-    job: Mapping[str, Any]
-    record: Mapping[str, Any]
+    job: Job
+    record: RunRecord
 
     @property
     def status(self) -> Status:
         """How the job ended."""
-        status: Status = self.record["status"]
-        return status
+        return self.record.status
 
     @property
     def settings(self) -> Mapping[str, Any]:
         """All arguments that the method was made with; what its training fold decided stands in their place."""
-        return {**self.record.get("params", {}), **self.record.get("settings", {})}
+        return {**self.record.params, **self.record.settings}
 
     def predictions(self) -> pd.DataFrame:
-        """Return the predictions: ``id fold seed role time event centre risk dice hd95 survival``."""
-        import pandas as pd
-
-        return pd.read_parquet(self.folder / "predictions.parquet")
+        """Return the predictions; see :func:`survbench.runs.predictions.read_predictions`."""
+        return read_predictions(self.folder)
 
     def curves(self) -> pd.DataFrame:
         """Return the curves: ``step split metric value``, ``split`` being ``train`` or ``test``."""
         import pandas as pd
 
-        return pd.read_parquet(self.folder / "curves.parquet")
+        return pd.read_parquet(self.folder / CURVES)
 
     def selected(self) -> Mapping[str, float] | None:
         """Return the weight of every feature and clinical column by name (0 where it was left out), or None."""
@@ -85,6 +86,20 @@ class Run:
             return None
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return content
+
+
+def write_run(folder: Path, job: Job, record: RunRecord) -> None:
+    """Write ``job.json`` and ``run.json``."""
+    write_json(folder / JOB, job.model_dump(mode="json"))
+    write_json(folder / RECORD, record.to_json())
+
+
+def read_job(folder: Path) -> Job | None:
+    """Return the job of a run's folder, or None where there is none that can be read."""
+    try:
+        return job_from_json(json.loads((folder / JOB).read_bytes()))
+    except (OSError, ValueError):
+        return None
 
 
 class Store:
@@ -106,13 +121,12 @@ class Store:
     def read(self, key: str) -> Run | None:
         """Return a run, done or failed, or None."""
         folder = self.folder(key)
+        job = read_job(folder)
         try:
-            job = json.loads((folder / "job.json").read_text(encoding="utf-8"))
-            record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-        except (FileNotFoundError, json.JSONDecodeError, UnicodeDecodeError):
+            record = RunRecord.model_validate_json((folder / RECORD).read_bytes())
+        except (OSError, ValueError):
             return None
-        whole = isinstance(job, dict) and isinstance(record, dict) and "status" in record
-        return Run(key, folder, job, record) if whole else None
+        return None if job is None else Run(key, folder, job, record)
 
     def is_done(self, key: str, *, with_model: bool = False) -> bool:
         """Say whether a run is complete and its files are as they were written.
@@ -121,12 +135,12 @@ class Store:
         because it can be large.
         """
         folder = self.folder(key)
-        if not (folder / "DONE").is_file():
+        if not (folder / DONE).is_file():
             return False
         try:
-            files = dict[str, str](json.loads((folder / "DONE").read_text(encoding="utf-8"))["files"])
+            files = dict[str, str](json.loads((folder / DONE).read_text(encoding="utf-8"))["files"])
         except (ValueError, KeyError, TypeError):
-            log.warning("%s is damaged; the job runs again", folder / "DONE")
+            log.warning("%s is damaged; the job runs again", folder / DONE)
             return False
         for name, checksum in files.items():
             if name.startswith("model/") and not with_model:
@@ -150,14 +164,13 @@ class Store:
             shutil.rmtree(part, ignore_errors=True)
         shutil.rmtree(self.root / "scratch" / key, ignore_errors=True)
 
-    def record_failure(self, key: str, job: Mapping[str, Any], record: Mapping[str, Any], log_text: str) -> None:
+    def record_failure(self, job: Job, record: RunRecord, log_text: str) -> None:
         """Store how a job failed. Such a run is never taken for done: the next run tries it again."""
         (self.root / "runs").mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(prefix=f"{key}{PART}", dir=self.root / "runs"))
-        write_json(part / "job.json", job)
-        write_json(part / "run.json", record)
-        (part / "log.txt").write_text(log_text, encoding="utf-8")
-        self._replace(part, key)
+        part = Path(tempfile.mkdtemp(prefix=f"{job.key}{PART}", dir=self.root / "runs"))
+        write_run(part, job, record)
+        (part / LOG).write_text(log_text, encoding="utf-8")
+        self._replace(part, job.key)
 
     def clear_leftovers(self) -> None:
         """Remove what killed writers left behind; call it under :meth:`lock`."""
@@ -203,8 +216,8 @@ class Store:
         checksums = {p.relative_to(part).as_posix(): file_digest(p) for p in files}
         for path in files:
             flush(path)
-        write_json(part / "DONE", {"schema": SCHEMA, "files": checksums})
-        flush(part / "DONE")
+        write_json(part / DONE, {"schema": SCHEMA, "files": checksums})
+        flush(part / DONE)
 
     def _replace(self, part: Path, key: str) -> None:
         target = self.folder(key)

@@ -8,7 +8,7 @@ import json
 import posixpath
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
@@ -17,8 +17,9 @@ import numpy as np
 from survbench.evaluation.learning import VERDICTS, learning_of
 from survbench.io.hashing import digest, file_digest
 from survbench.io.layout import LEARNING, TUNED
-from survbench.plan.job import label
+from survbench.plan.job import JobKind
 from survbench.plan.study import Entry, Study
+from survbench.runs.record import RunError, RunRecord
 from survbench.runs.store import Run, Store
 from survbench.work.fitted import read_tuned
 
@@ -92,7 +93,7 @@ def state(study: Study, store: Store, folder: Path) -> str:
     """Hash all that the records of a study are made of, in less time than making them takes."""
     of_runs = (store.folder(key) / name for key in study.run_keys() for name in ("run.json", "log.txt", "DONE"))
     files = {str(path): file_digest(path) for path in chain(of_runs, folder.rglob("*")) if path.is_file()}
-    return digest([PROJECTION, asdict(study), files])
+    return digest([PROJECTION, study.to_json(), files])
 
 
 def records(study: Study, store: Store, folder: Path) -> Iterator[Record]:
@@ -121,7 +122,7 @@ def records(study: Study, store: Store, folder: Path) -> Iterator[Record]:
             if owners[run.key] != entry.name:
                 continue
             yield children[run.key]
-            if run.job["kind"] == "tune" and run.status == "ok":
+            if run.job.kind == JobKind.TUNE and run.status == "ok":
                 yield from _trials(entry, run, children[run.key])
     if board.is_file():
         yield _board(study, folder, starts, raw.get("findings", ()))
@@ -143,7 +144,7 @@ def _owners(runs: Mapping[str, Sequence[Run]]) -> dict[str, str]:
     owners: dict[str, str] = {}
     for name, of_method in runs.items():
         for run in of_method:
-            if run.key not in owners or run.job["method"] == name:
+            if run.key not in owners or run.job.method == name:
                 owners[run.key] = name
     return owners
 
@@ -156,12 +157,12 @@ def _board(study: Study, folder: Path, starts: list[int], findings: Sequence[Map
     files = [path for pattern in BOARD_FILES for path in sorted(folder.glob(pattern)) if path.is_file()]
     params = {
         **_setting(study),
-        "cohort.patients": study.cohort["patients"],
-        "cohort.events": study.cohort["events"],
-        "cohort.fingerprint": study.cohort["fingerprint"],
-        "external": study.external["name"] if study.external else "none",
-        "folds.fingerprint": study.protocol["fingerprint"],
-        "reference": study.protocol["reference"],
+        "cohort.patients": study.cohort.patients,
+        "cohort.events": study.cohort.events,
+        "cohort.fingerprint": study.cohort.fingerprint,
+        "external": study.external.name if study.external else "none",
+        "folds.fingerprint": study.protocol.fingerprint,
+        "reference": study.protocol.reference,
     }
     said: dict[str, str] = {}
     for finding in findings:
@@ -240,13 +241,13 @@ def _in_all(fits: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 def _setting(study: Study) -> dict[str, Any]:
     return {
-        "cohort": study.cohort["name"],
-        "profile": study.profile["name"],
-        "seeds": study.protocol["seeds"],
-        "folds": len(study.protocol["folds"]),
-        "selection": study.protocol["selection"],
-        "tuning": study.protocol["tuning"],
-        **dict(_flat("training", study.profile["training"])),
+        "cohort": study.cohort.name,
+        "profile": study.profile.name,
+        "seeds": study.protocol.seeds,
+        "folds": len(study.protocol.folds),
+        "selection": study.protocol.selection,
+        "tuning": study.protocol.tuning,
+        **dict(_flat("training", study.profile.training.model_dump(mode="json"))),
     }
 
 
@@ -273,16 +274,16 @@ def _job(study: Study, entry: Entry, run: Run, parent: str) -> Record:
     tags = {
         "survbench.study": study.name,
         METHOD: entry.name,
-        KIND: run.job["kind"],
+        KIND: str(run.job.kind),
         "survbench.run": run.key,
         "survbench.status": run.status,
     }
-    params: dict[str, Any] = {"method": entry.name, "seed": run.job["seed"], "fold": run.job["fold"]}
+    params: dict[str, Any] = {"method": entry.name, "seed": run.job.seed, "fold": run.job.fold}
     metrics: Metrics = ()
     if run.status != "ok":
-        error = run.record["error"] or {}
-        tags |= {"survbench.error": error.get("type", ""), "survbench.message": error.get("message", "")[:500]}
-    elif run.job["kind"] == "tune":
+        error = run.record.error or RunError(type="", message="")
+        tags |= {"survbench.error": error.type, "survbench.message": error.message[:500]}
+    elif run.job.kind == JobKind.TUNE:
         tuned = read_tuned(run.folder)
         params, metrics = params | tuned["best_params"], _search_metrics(tuned)
     else:
@@ -294,8 +295,8 @@ def _job(study: Study, entry: Entry, run: Run, parent: str) -> Record:
     end = _milliseconds(run.folder / "run.json")
     return Record(
         key=digest([study.name, run.key])[:32],
-        name=label(run.job),  # of a method that builds on another, also the searches for that one
-        start=end - round(1000 * (run.record.get("seconds") or 0)),
+        name=run.job.label,  # of a method that builds on another, also the searches for that one
+        start=end - round(1000 * (run.record.seconds or 0)),
         end=end,
         parent=parent,
         status="FINISHED" if run.status == "ok" else "FAILED",
@@ -356,18 +357,18 @@ def _metric_name(name: str) -> str:
     return posixpath.normpath(re.sub(r"[^\w./ :-]", "_", name))[:250]
 
 
-def _costs(record: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+def _costs(record: RunRecord) -> Iterator[tuple[str, float]]:
     """Yield what a fit took of the machine, as far as it is known: nobody knows what imported risks have cost. MLflow
     shows what is named ``system/`` on a page of its own.
     """
-    seconds, processor = record.get("seconds"), record.get("cpu_seconds")
+    seconds, processor = record.seconds, record.cpu_seconds
     if seconds is not None:
         yield "seconds", float(seconds)
     if seconds and processor is not None:
         yield "system/cpu_utilization_percentage", 100 * processor / seconds
-    for name, of in (("peak_memory_mb", "system/"), ("gpu_peak_memory_mb", "system/gpu_")):
-        if record.get(name) is not None:
-            yield f"{of}peak_memory_megabytes", float(record[name])
+    for memory, of in ((record.peak_memory_mb, "system/"), (record.gpu_peak_memory_mb, "system/gpu_")):
+        if memory is not None:
+            yield f"{of}peak_memory_megabytes", float(memory)
 
 
 def _milliseconds(path: Path) -> int:

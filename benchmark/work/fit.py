@@ -5,16 +5,15 @@ from __future__ import annotations
 import logging
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from survbench.api import Context, Method, Seeds
 from survbench.cohort import Cohort
 from survbench.io.files import write_json
-from survbench.io.layout import SELECTED
+from survbench.io.layout import SELECTED, Role
 from survbench.plan.folds import inner_split
-from survbench.runs.store import Store
-from survbench.training import Training
+from survbench.runs.store import CURVES, LOG, Store
 from survbench.work.construct import construct, settings
 from survbench.work.convergence import Curves, FileMonitor, score
 from survbench.work.example_slices import watched_examples
@@ -29,62 +28,63 @@ from survbench.work.record import finish
 from survbench.work.survival_curves import calibrate, with_curves
 
 if TYPE_CHECKING:
-    from survbench.plan.job import Job
+    from survbench.plan.job import FitJob
+    from survbench.runs.record import RunRecord
 
 log = logging.getLogger(__name__)
 
 
-def run_fit(job: Job, out: str) -> dict[str, Any]:
+def run_fit(job: FitJob, out: str) -> RunRecord:
     """Fit a method on a training fold, predict its test fold, and seal the run.
 
     Returns:
         The run's record (also in ``run.json``).
     """
-    store, spec = Store(Path(out)), job["spec"]
-    prepared = PreparedCohort(store.root, job["cohort"])
-    scratch = store.scratch(job["key"])
-    with store.writing(job["key"]) as folder, logged(scratch / "log.txt", folder / "log.txt"):
-        limit_threads(job["threads"])
-        train = labelled(job["train"], job, job["upstream"], store, prepared)
-        test = inputs(job["test"], job, job["upstream"], store, prepared)
-        params = {**spec["params"], **tuned_params(store, job["tune"])}
+    store = Store(Path(out))
+    prepared = PreparedCohort(store.root, job.cohort)
+    scratch = store.scratch(job.key)
+    with store.writing(job.key) as folder, logged(scratch / LOG, folder / LOG):
+        limit_threads(job.threads)
+        train = labelled(job.train, job, job.upstream, store, prepared)
+        test = inputs(job.test, job, job.upstream, store, prepared)
+        params = {**job.params, **tuned_params(store, job.tune)}
         validation = None
-        if spec["selection"] == "paper":
-            validation = labelled(job["test"], job, job["upstream"], store, prepared)
-        elif spec["selection"] == "inner":
+        if job.selection == "paper":
+            validation = labelled(job.test, job, job.upstream, store, prepared)
+        elif job.selection == "inner":
             kept, held_out = inner_split(train)
             train, validation = train.take(kept), train.take(held_out)
-        curves = Curves(scratch / "progress.txt", total=job["training"]["steps"])
+        curves = Curves(scratch / "progress.txt", total=job.training.steps)
         ctx = Context(
-            seeds=Seeds(spec["seed"], spec["fold"], spec["method"]),
-            training=Training.model_validate(job["training"]),
-            device=spec["device"],
-            threads=job["threads"],
-            selection=spec["selection"],
+            seeds=Seeds(job.seed, job.fold, job.method),
+            training=job.training,
+            device=job.device,
+            threads=job.threads,
+            selection=job.selection,
             scratch=scratch,
-            deadline=time.monotonic() + job["timeout_s"],
+            deadline=time.monotonic() + job.timeout_s,
             monitor=FileMonitor(test, scratch / "monitor"),
             report=curves.report,
         )
         started = time.perf_counter()
-        method = construct(spec["target"], params).fit(train, validation=validation, ctx=ctx)
+        method = construct(job.target, params).fit(train, validation=validation, ctx=ctx)
         fitted = time.perf_counter()
-        predicted = predict(method, test, job["gives"])
+        predicted = predict(method, test, job.gives)
         finished = time.perf_counter()
-        unseen = validation.ids if spec["selection"] == "inner" and validation is not None else ()
-        calibrate(method, unseen if job["needs_fit"] else job["train"], job, store, prepared, folder)
+        unseen = validation.ids if job.selection == "inner" and validation is not None else ()
+        calibrate(method, unseen if job.needs_fit else job.train, job, store, prepared, folder)
         survival = with_curves(predicted, folder)
         (folder / "model").mkdir()
         method.save(folder / "model")
         _write_selected(folder, method, train)
-        masks = masks_of(prepared, job["test"]) if "segmentation" in job["gives"] else None
-        examples = watched_examples(predicted, masks, prepared, job["test"])
-        write_predictions(folder, job, prepared, predicted, masks, role="test")
+        masks = masks_of(prepared, job.test) if "segmentation" in job.gives else None
+        examples = watched_examples(predicted, masks, prepared, job.test)
+        write_predictions(folder, job, prepared, predicted, masks, role=Role.TEST)
         examples.write(folder)
-        time_, event = prepared.outcomes(job["test"])
+        time_, event = prepared.outcomes(job.test)
         manual = None if masks is None else [np.asarray(m.voxels(), dtype=bool) for m in masks]
         curves.extend(score(scratch / "monitor", time_, event, manual))
-        curves.write(folder / "curves.parquet")
+        curves.write(folder / CURVES)
         record = finish(
             folder,
             job,
@@ -102,7 +102,7 @@ def run_fit(job: Job, out: str) -> dict[str, Any]:
 
 
 def _check_learning(
-    folder: Path, method: Method, train: Cohort, job: Job, store: Store, prepared: PreparedCohort
+    folder: Path, method: Method, train: Cohort, job: FitJob, store: Store, prepared: PreparedCohort
 ) -> None:
     """Write ``learning.json``, or say in the log why there is none: a check that fails takes no good fit down."""
     try:

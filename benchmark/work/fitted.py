@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from survbench.io.layout import TUNED
+from survbench.plan.job import FitJob
 from survbench.runs.store import Store
 from survbench.work.construct import construct
 
@@ -18,10 +19,10 @@ def fitted_method(store: Store, key: str, *, device: str) -> Any:
         OSError: the run is not there, or its model is not as it was written.
     """
     run = store.read(key) if store.is_done(key, with_model=True) else None
-    if run is None:
+    if run is None or not isinstance(run.job, FitJob):
         message = f"the model in {store.folder(key)} is damaged; remove that folder and run 'bench run' again"
         raise OSError(message)
-    return construct(run.job["spec"]["target"], run.record["params"]).load(run.folder / "model", device=device)
+    return construct(run.job.target, run.record.params).load(run.folder / "model", device=device)
 
 
 def read_tuned(folder: Path) -> dict[str, Any]:

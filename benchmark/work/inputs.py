@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,28 +15,28 @@ from survbench.work.predictions import BadPredictionError
 from survbench.work.prepared import PreparedCohort
 
 if TYPE_CHECKING:
-    from survbench.plan.job import Job
+    from survbench.plan.job import FitJob, PlannedJob, TuneJob, Upstream
 
 
 def labelled(
-    ids: Sequence[str], job: Job, upstream: Mapping[str, Any] | None, store: Store, prepared: PreparedCohort
+    ids: Sequence[str], job: FitJob | TuneJob, upstream: Upstream | None, store: Store, prepared: PreparedCohort
 ) -> Cohort:
     """Return patients with outcomes and what the method needs to fit, upstream features included."""
-    cohort = prepared.labelled(ids, job["needs_fit"])
+    cohort = prepared.labelled(ids, job.needs_fit)
     return cohort if upstream is None else replace(cohort, features=_above(ids, upstream, store, prepared))
 
 
 def inputs(
-    ids: Sequence[str], job: Job, upstream: Mapping[str, Any] | None, store: Store, prepared: PreparedCohort
+    ids: Sequence[str], job: PlannedJob, upstream: Upstream | None, store: Store, prepared: PreparedCohort
 ) -> UnlabelledCohort:
     """Return patients with what the method needs to predict, upstream features included."""
-    cohort = prepared.inputs(ids, job["needs_predict"])
+    cohort = prepared.inputs(ids, job.needs_predict)
     return cohort if upstream is None else replace(cohort, features=_above(ids, upstream, store, prepared))
 
 
-def _above(ids: Sequence[str], upstream: Mapping[str, Any], store: Store, prepared: PreparedCohort) -> FeatureTable:
-    method = fitted_method(store, upstream["key"], device="cpu")
-    return deep_features(method, prepared.inputs(ids, upstream["needs_predict"]))
+def _above(ids: Sequence[str], upstream: Upstream, store: Store, prepared: PreparedCohort) -> FeatureTable:
+    method = fitted_method(store, upstream.key, device="cpu")
+    return deep_features(method, prepared.inputs(ids, upstream.needs_predict))
 
 
 def deep_features(method: Any, cohort: UnlabelledCohort) -> FeatureTable:

@@ -19,10 +19,12 @@ from survbench.work.predictions import Predicted, predict
 from survbench.work.prepared import PreparedCohort
 
 if TYPE_CHECKING:
-    from survbench.plan.job import Job
+    from survbench.plan.job import FitJob
 
 
-def write_learning(folder: Path, method: Any, train: Cohort, job: Job, store: Store, prepared: PreparedCohort) -> None:
+def write_learning(
+    folder: Path, method: Any, train: Cohort, job: FitJob, store: Store, prepared: PreparedCohort
+) -> None:
     """Write ``learning.json`` of a method that declares ``selects``. Thresholds are for readers of the file to apply.
 
     Args:
@@ -36,10 +38,10 @@ def write_learning(folder: Path, method: Any, train: Cohort, job: Job, store: St
     Raises:
         BadPredictionError: the method predicts something for these patients that is no risk, survival curve or mask.
     """
-    if not job["spec"]["selects"]:
+    if not job.selects:
         return
-    predicted = predict(method, inputs(train.ids, job, job["upstream"], store, prepared), job["gives"])
-    masks = masks_of(prepared, train.ids) if "segmentation" in job["gives"] else None
+    predicted = predict(method, inputs(train.ids, job, job.upstream, store, prepared), job.gives)
+    masks = masks_of(prepared, train.ids) if "segmentation" in job.gives else None
     manual = None if masks is None else [np.asarray(m.voxels(), dtype=bool) for m in masks]
     overlaps = None
     if predicted.probability is not None and manual is not None:

@@ -8,18 +8,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+from survbench.runs.predictions import Predictions
 from survbench.statistics.metrics import dice, hd95
 from survbench.volume import Volume
 from survbench.work.predictions import BadPredictionError, Predicted
 from survbench.work.prepared import PreparedCohort
 
 if TYPE_CHECKING:
-    from survbench.plan.job import Job
+    from survbench.plan.job import FitJob, PredictJob
 
 
 def write_predictions(
     folder: Path,
-    job: Job,
+    job: FitJob | PredictJob,
     prepared: PreparedCohort,
     predicted: Predicted,
     masks: list[Volume] | None,
@@ -34,35 +35,29 @@ def write_predictions(
         prepared: their cohort.
         predicted: what the method said; its probabilities are scored here, and used up.
         masks: manual masks, or None where there are none.
-        role: ``test``, or ``external:<cohort>``.
+        role: see :class:`survbench.io.layout.Role`.
 
     Raises:
         BadPredictionError: probabilities of another shape or number, or not finite.
     """
-    import pandas as pd
-
-    ids = list(job["test"])
+    ids = list(job.test)
     scores = [(np.nan, np.nan)] * len(ids)
     if predicted.probability is not None:
         scores = _segmentation_scores(predicted.probability, masks, ids)
-    time_, event = prepared.outcomes(ids)
-    survival = predicted.survival
-    table = pd.DataFrame(
-        {
-            "id": pd.array(ids, dtype="string"),
-            "fold": np.int64(job["fold"]),
-            "seed": np.int64(job["seed"]),
-            "role": pd.array([role] * len(ids), dtype="string"),
-            "time": time_,
-            "event": event,
-            "centre": pd.array(prepared.centres(ids), dtype="string"),
-            "risk": np.full(len(ids), np.nan) if predicted.risk is None else predicted.risk,
-            "dice": np.array([dice_ for dice_, _ in scores], dtype=np.float64),
-            "hd95": np.array([distance for _, distance in scores], dtype=np.float64),
-            "survival": [None] * len(ids) if survival is None else list(survival),
-        }
-    )
-    table.to_parquet(folder / "predictions.parquet")
+    time, event = prepared.outcomes(ids)
+    Predictions(
+        ids=ids,
+        fold=job.fold,
+        seed=job.seed,
+        role=role,
+        time=time,
+        event=event,
+        centres=prepared.centres(ids),
+        risk=predicted.risk,
+        dice=np.array([overlap for overlap, _ in scores], dtype=np.float64),
+        hd95=np.array([distance for _, distance in scores], dtype=np.float64),
+        survival=predicted.survival,
+    ).write(folder)
 
 
 def _segmentation_scores(

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from survbench.io.files import write_json
-from survbench.io.layout import SCHEMA
+from survbench.io.layout import CurveSource
 from survbench.runs.provenance import provenance
+from survbench.runs.record import RunRecord
+from survbench.runs.store import write_run
 
 if TYPE_CHECKING:
     from survbench.plan.job import Job
@@ -24,31 +25,28 @@ def finish(
     *,
     params: Mapping[str, Any] | None = None,
     settings: Mapping[str, Any] | None = None,
-    survival: str = "none",
+    survival: CurveSource = CurveSource.NONE,
     description: Mapping[str, int] | None = None,
-) -> dict[str, Any]:
+) -> RunRecord:
     """Write ``job.json`` and ``run.json`` of a job that went well; return the latter."""
     import resource
 
     used = resource.getrusage(resource.RUSAGE_SELF)
-    record = {
-        "schema": SCHEMA,
-        "status": "ok",
-        "error": None,
-        "seconds": round(finished - started, 3),
-        "seconds_fit": round(fitted - started, 3),
-        "seconds_predict": round(finished - fitted, 3),
-        "cpu_seconds": round(used.ru_utime + used.ru_stime, 3),
-        "peak_memory_mb": round(used.ru_maxrss / 1024),
-        "gpu_peak_memory_mb": _gpu_memory(),
-        "params": dict(params or {}),
-        "settings": dict(settings or {}),
-        "survival": survival,
-        "description": dict(description or {}),
-        "provenance": provenance(),
-    }
-    write_json(folder / "job.json", dict(job))
-    write_json(folder / "run.json", record)
+    record = RunRecord(
+        status="ok",
+        seconds=round(finished - started, 3),
+        seconds_fit=round(fitted - started, 3),
+        seconds_predict=round(finished - fitted, 3),
+        cpu_seconds=round(used.ru_utime + used.ru_stime, 3),
+        peak_memory_mb=round(used.ru_maxrss / 1024),
+        gpu_peak_memory_mb=_gpu_memory(),
+        params=params or {},
+        settings=settings or {},
+        survival=survival,
+        description=description or {},
+        provenance=provenance(),
+    )
+    write_run(folder, job, record)
     return record
 
 

@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 from survbench.api import SURVIVAL_MONTHS
 from survbench.io.files import write_json
+from survbench.io.layout import CurveSource
 from survbench.runs.store import Store
 from survbench.work.inputs import inputs
 from survbench.work.predictions import Predicted, predict
 from survbench.work.prepared import PreparedCohort
 
 if TYPE_CHECKING:
-    from survbench.plan.job import Job
+    from survbench.plan.job import FitJob
 
 FILE = "calibration.json"
 RIDGE = 1e-3
@@ -97,27 +98,25 @@ def read_calibration(folder: Path) -> RiskCalibration | None:
 
 
 def calibrate(
-    method: Any, unseen: Sequence[str], job: Job, store: Store, prepared: PreparedCohort, folder: Path
+    method: Any, unseen: Sequence[str], job: FitJob, store: Store, prepared: PreparedCohort, folder: Path
 ) -> None:
     """Keep what turns risks into survival curves, where the method gives none and there are patients whom it has not
     seen: those held out to select, or, of a method that learns nothing, the training fold.
     """
-    if "survival" in job["gives"] or "risk" not in job["gives"] or not unseen:
+    if "survival" in job.gives or "risk" not in job.gives or not unseen:
         return
-    risk = predict(method, inputs(unseen, job, job["upstream"], store, prepared), ("risk",)).risk
+    risk = predict(method, inputs(unseen, job, job.upstream, store, prepared), ("risk",)).risk
     calibration = None if risk is None else RiskCalibration.fit(risk, *prepared.outcomes(unseen))
     if calibration is not None:
         calibration.write(folder)
 
 
-def with_curves(predicted: Predicted, fit: Path) -> str:
-    """Add calibrated curves to risks without curves, where the fit in ``fit`` has kept how; say where curves are from:
-    ``predicted``, ``calibrated`` or ``none``.
-    """
+def with_curves(predicted: Predicted, fit: Path) -> CurveSource:
+    """Add calibrated curves to risks without curves, where the fit in ``fit`` has kept how; say where they are from."""
     if predicted.survival is not None:
-        return "predicted"
+        return CurveSource.PREDICTED
     calibration = read_calibration(fit)
     if calibration is None or predicted.risk is None:
-        return "none"
+        return CurveSource.NONE
     predicted.survival = calibration.survival(predicted.risk, SURVIVAL_MONTHS)
-    return "calibrated"
+    return CurveSource.CALIBRATED

@@ -15,10 +15,9 @@ import numpy as np
 from survbench.api import Context, Seeds
 from survbench.io.files import write_json
 from survbench.io.layout import TUNED
-from survbench.runs.store import Store
+from survbench.runs.store import LOG, Store
 from survbench.space import space_from_json
 from survbench.statistics.metrics import concordance_index
-from survbench.training import Training
 from survbench.work.construct import construct
 from survbench.work.inputs import inputs, labelled
 from survbench.work.predictions import predict
@@ -28,12 +27,13 @@ from survbench.work.record import finish
 from survbench.work.search import Tuned, tune
 
 if TYPE_CHECKING:
-    from survbench.plan.job import Job
+    from survbench.plan.job import TuneJob
+    from survbench.runs.record import RunRecord
 
 JOURNAL = "journal.log"
 
 
-def run_tune(job: Job, out: str) -> dict[str, Any]:
+def run_tune(job: TuneJob, out: str) -> RunRecord:
     """Choose hyper-parameters by the mean C-index over the job's splits, and seal the run.
 
     A job that is cut off goes on where it was, from the journal in its scratch folder.
@@ -41,34 +41,34 @@ def run_tune(job: Job, out: str) -> dict[str, Any]:
     Returns:
         The run's record (also in ``run.json``).
     """
-    store, spec = Store(Path(out)), job["spec"]
-    prepared = PreparedCohort(store.root, job["cohort"])
-    scratch = store.scratch(job["key"])
-    with store.writing(job["key"]) as folder, logged(scratch / "log.txt", folder / "log.txt"):
-        limit_threads(job["threads"])
+    store = Store(Path(out))
+    prepared = PreparedCohort(store.root, job.cohort)
+    scratch = store.scratch(job.key)
+    with store.writing(job.key) as folder, logged(scratch / LOG, folder / LOG):
+        limit_threads(job.threads)
         parts = [
             (
-                labelled(split["train"], job, split["upstream"], store, prepared),
-                inputs(split["validation"], job, split["upstream"], store, prepared),
-                prepared.outcomes(split["validation"]),
+                labelled(split.train, job, split.upstream, store, prepared),
+                inputs(split.validation, job, split.upstream, store, prepared),
+                prepared.outcomes(split.validation),
             )
-            for split in job["splits"]
+            for split in job.splits
         ]
 
         def score(params: Mapping[str, Any], report: Callable[[int, float], None]) -> float:
             values: list[float] = []
             for number, (train, validation, outcomes) in enumerate(parts):
-                with tempfile.TemporaryDirectory(dir=scratch) as folder_of_fit, _watchdog(job["fit_timeout_s"]):
+                with tempfile.TemporaryDirectory(dir=scratch) as folder_of_fit, _watchdog(job.fit_timeout_s):
                     ctx = Context(
                         # the same seeds in every trial, so that trials differ by their params alone
-                        seeds=Seeds(spec["seed"], number, f"{spec['method']} tuned for fold {spec['fold']}"),
-                        training=Training.model_validate(job["training"]),
-                        device=spec["device"],
-                        threads=job["threads"],
+                        seeds=Seeds(job.seed, number, f"{job.method} tuned for fold {job.fold}"),
+                        training=job.training,
+                        device=job.device,
+                        threads=job.threads,
                         scratch=Path(folder_of_fit),
-                        deadline=time.monotonic() + job["fit_timeout_s"],
+                        deadline=time.monotonic() + job.fit_timeout_s,
                     )
-                    method = construct(spec["target"], {**spec["params"], **params})
+                    method = construct(job.target, {**job.params, **params})
                     method = method.fit(train, validation=None, ctx=ctx)
                 risk = predict(method, validation, ("risk",)).risk
                 values.append(concordance_index(*outcomes, risk if risk is not None else ()).value)
@@ -79,9 +79,9 @@ def run_tune(job: Job, out: str) -> dict[str, Any]:
         started = time.perf_counter()
         tuned = tune(
             score,
-            space_from_json(spec["space"]),
-            trials=spec["trials"],
-            seed=Seeds(spec["seed"], -1 if spec["fold"] is None else spec["fold"], spec["method"]).of("tuning"),
+            space_from_json(job.space),
+            trials=job.trials,
+            seed=Seeds(job.seed, -1 if job.fold is None else job.fold, job.method).of("tuning"),
             journal=scratch / JOURNAL,
             steps=len(parts) - 1,
         )

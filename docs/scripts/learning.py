@@ -220,7 +220,7 @@ def second_table(fits: int) -> None:
         study = run_study(Request(profile=profile, methods="volume", out=Path(out), workers=1), Silent()).study
         store = Store(Path(out))
         job = next(run.job for key in study.entries[0].fits[0] if (run := store.read(key)) is not None)
-        prepared, ids = PreparedCohort(Path(out), job["cohort"]), sorted([*job["train"], *job["test"]])
+        prepared, ids = PreparedCohort(Path(out), job.cohort), sorted([*job.train, *job.test])
         for name in NETWORKS:
             info = registry().get(name)
             cohort = prepared.labelled(ids, info.needs_fit)

@@ -32,8 +32,8 @@ def publish(out: Path, results: Path) -> None:
         SystemExit: two studies have one profile, or a method of one is not complete; nothing is packed then.
     """
     store, chosen = Store(out), [study for study in find_studies(out) if _is_default(study)]
-    names = [study.profile["name"] for study in chosen]
-    twice = [study.name for study in chosen if names.count(study.profile["name"]) > 1]
+    names = [study.profile.name for study in chosen]
+    twice = [study.name for study in chosen if names.count(study.profile.name) > 1]
     if twice:
         raise SystemExit(f"{', '.join(twice)} have one profile. Publish from a folder that holds one of them.")
     for study in chosen:
@@ -41,7 +41,7 @@ def publish(out: Path, results: Path) -> None:
         if bad:
             raise SystemExit(f"{', '.join(bad)} of {study.name} are not complete. Run 'bench run' again.")
     for study in chosen:
-        folder = results / f"{COHORT}-{study.profile['name']}"
+        folder = results / f"{COHORT}-{study.profile.name}"
         shutil.rmtree(folder, ignore_errors=True)
         pack(study, store, folder)
         sys.stdout.write(f"{study.name}: {_kilobytes(folder)} kB in {folder}\n")
@@ -49,8 +49,8 @@ def publish(out: Path, results: Path) -> None:
 
 def _is_default(study: Study) -> bool:
     protocol = study.protocol
-    plain = (protocol["tuning"], protocol["selection"], int(protocol["seeds"])) == ("none", "last", 1)
-    return study.cohort["name"] == COHORT and plain
+    plain = (protocol.tuning, protocol.selection, protocol.seeds) == ("none", "last", 1)
+    return study.cohort.name == COHORT and plain
 
 
 def rebuild(results: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -13,7 +13,7 @@ from survbench.evaluation.sample import Measured, Sample, fold_concordance, meas
 from survbench.evaluation.scores import scores
 from survbench.findings import grouped
 from survbench.io.files import finite
-from survbench.io.layout import CURVE_SOURCES
+from survbench.io.layout import CurveSource
 from survbench.leaderboard.board.checks import Measurements, board_findings
 from survbench.leaderboard.board.contrast_rows import contrast_rows
 from survbench.leaderboard.board.rows import Board, Row
@@ -49,7 +49,7 @@ def board_of(study: Study, measured: Measured) -> Board:
     if inside is not None:
         rows.update({n: _measured(rows[n], inside, results.methods[n], study) for n in inside.names})
         ranked = [n for n in inside.names if not rows[n].is_reference and inside.known(n)]
-        rows = _tested(rows, inside, ranked, study.protocol["reference"])
+        rows = _tested(rows, inside, ranked, study.protocol.reference)
         pairs, groups = _all_pairs(inside, ranked)
         rows = _placed(rows, inside, ranked, groups)
     if outside is not None:
@@ -59,12 +59,12 @@ def board_of(study: Study, measured: Measured) -> Board:
     excluded_outside = 0 if outside is None else outside.boot.excluded
     of = Measurements(study, results, learning, excluded, excluded_outside)
     return Board(
-        cohort=study.cohort,
-        external=study.external,
-        protocol=study.protocol,
-        profile=study.profile,
+        cohort=study.cohort.model_dump(mode="json"),
+        external=None if study.external is None else study.external.model_dump(mode="json"),
+        protocol=study.protocol.to_json(),
+        profile=study.profile.model_dump(mode="json"),
         provenance=study.provenance,
-        resamples=int(study.profile["resamples"]),
+        resamples=study.profile.resamples,
         excluded_resamples=excluded,
         external_excluded_resamples=excluded_outside,
         p_bootstrap_floor=_floor(inside),
@@ -80,7 +80,7 @@ def board_of(study: Study, measured: Measured) -> Board:
 
 def _bare(result: Gathered) -> Row:
     entry = result.entry
-    sizes = [run.record.get("description", {}).get("parameters") for run in result.runs]
+    sizes = [run.record.description.get("parameters") for run in result.runs]
     return Row(
         method=entry.name,
         title=entry.title,
@@ -94,8 +94,8 @@ def _bare(result: Gathered) -> Row:
         survival=_curve_source(result),
         coverage=result.coverage,
         learning=verdicts(result.runs),
-        seconds=_median(result, "seconds"),
-        memory_mb=_median(result, "peak_memory_mb"),
+        seconds=_median(run.record.seconds for run in result.runs),
+        memory_mb=_median(run.record.peak_memory_mb for run in result.runs),
         parameters=next((int(n) for n in sizes if n is not None), None),
         needs_mask=entry.needs_mask,
         published=entry.published,
@@ -107,13 +107,13 @@ def _bare(result: Gathered) -> Row:
 
 def _curve_source(result: Gathered) -> str:
     """Return where a method's survival curves are from: that of the fit that stands worst."""
-    sources = {run.record.get("survival", "none") for run in result.runs}
-    return next((source for source in CURVE_SOURCES if source in sources), "none")
+    sources = {run.record.survival for run in result.runs}
+    return str(next((source for source in CurveSource if source in sources), CurveSource.NONE))
 
 
-def _median(result: Gathered, cost: str) -> float | None:
+def _median(costs: Iterable[float | None]) -> float | None:
     """Return what a method's fits took, in the middle; None for imported risks, whose cost nobody knows."""
-    known = [float(run.record[cost]) for run in result.runs if run.record.get(cost) is not None]
+    known = [float(cost) for cost in costs if cost is not None]
     return float(np.median(known)) if known else None
 
 
@@ -126,7 +126,7 @@ def _measured(row: Row, inside: Sample, result: Gathered, study: Study) -> Row:
     per_seed = by_fold.mean(axis=1)
     low, high = inside.boot.interval(i)
     pooled_low, pooled_high = inside.pooled.interval(i)
-    tau, horizons = study.protocol["tau"], study.protocol["horizons"]
+    tau, horizons = study.protocol.tau, study.protocol.horizons
     measured = asdict(scores(o, risk, result.survival, tau=tau, horizons=horizons))
     row = replace(
         row,

@@ -13,7 +13,7 @@ from survbench.evaluation.gather import Gathered, Results
 from survbench.evaluation.learning import LEAST_GAIN
 from survbench.findings import Check, Finding, Severity
 from survbench.plan.study import Study
-from survbench.training import PUBLISHED_STEPS, Training
+from survbench.training import PUBLISHED_STEPS
 
 FEW_EVENTS = 10
 """Events below which the C-index of a fold, or of an external cohort, is called a coarse number."""
@@ -63,15 +63,15 @@ class ShortTraining(BoardCheck):
 
     def find(self, of: Measurements) -> Iterator[Finding]:
         """See :class:`BoardCheck`."""
-        training = Training.model_validate(of.study.profile["training"])
+        training = of.study.profile.training
         methods = of.results.methods.values()
         # only networks count parameters
-        networks = any("parameters" in run.record["description"] for r in methods for run in r.runs)
+        networks = any("parameters" in run.record.description for r in methods for run in r.runs)
         on_networks = any(r.runs and r.entry.family == "deep-features" for r in methods)
         otherwise = training.steps < PUBLISHED_STEPS or training.short_budget is not None
         if otherwise and (networks or on_networks):
             yield self.finding(
-                f"Profile '{of.study.profile['name']}' trains networks for {training.words}: their rows are no "
+                f"Profile '{of.study.profile.name}' trains networks for {training.words}: their rows are no "
                 "statement about the methods as published."
             )
 
@@ -85,7 +85,7 @@ class SelectedOnTest(BoardCheck):
 
     def find(self, of: Measurements) -> Iterator[Finding]:
         """See :class:`BoardCheck`."""
-        if of.study.protocol["selection"] == "paper":
+        if of.study.protocol.selection == "paper":
             yield self.finding(
                 "Selection 'paper' chooses checkpoints on the test folds, as published: the C-index of networks is "
                 "optimistic."
@@ -101,7 +101,7 @@ class TunedOnTest(BoardCheck):
 
     def find(self, of: Measurements) -> Iterator[Finding]:
         """See :class:`BoardCheck`."""
-        if of.study.protocol["tuning"] == "paper" and any(r.entry.tunes for r in of.results.methods.values()):
+        if of.study.protocol.tuning == "paper" and any(r.entry.tunes for r in of.results.methods.values()):
             yield self.finding(
                 "Tuning 'paper' chooses hyper-parameters on the test folds, as published: C-indices of tuned methods "
                 "are optimistic; the external cohort's are not touched."
@@ -117,7 +117,7 @@ class OneSeed(BoardCheck):
     def find(self, of: Measurements) -> Iterator[Finding]:
         """See :class:`BoardCheck`."""
         entries = [r.entry for r in of.results.methods.values()]
-        if int(of.study.protocol["seeds"]) == 1 and any(e.stochastic and e.family != "reference" for e in entries):
+        if of.study.protocol.seeds == 1 and any(e.stochastic and e.family != "reference" for e in entries):
             yield self.finding(
                 "One seed per method: intervals do not include the variance between training runs (--seeds 3 shows it)."
             )
@@ -166,8 +166,8 @@ class OverFittingHidden(BoardCheck):
     def find(self, of: Measurements) -> Iterator[Finding]:
         """See :class:`BoardCheck`."""
         protocol, methods = of.study.protocol, of.results.methods
-        tuned = protocol["tuning"] == "paper" and any(methods[name].entry.tunes for name in of.learning)
-        if of.learning and (tuned or protocol["selection"] == "paper"):
+        tuned = protocol.tuning == "paper" and any(methods[name].entry.tunes for name in of.learning)
+        if of.learning and (tuned or protocol.selection == "paper"):
             yield self.finding(
                 "Test folds chose checkpoints or hyper-parameters ('paper'), so over-fitting of the fits that were "
                 "checked can hardly show."
@@ -183,9 +183,9 @@ class LeftOut(BoardCheck):
 
     def find(self, of: Measurements) -> Iterator[Finding]:
         """See :class:`BoardCheck`."""
-        for name, cohort in (("cohort", of.study.cohort), ("external cohort", of.study.external or {})):
-            if cohort.get("left_out"):
-                number = len(cohort["left_out"])
+        for name, cohort in (("cohort", of.study.cohort), ("external cohort", of.study.external)):
+            if cohort is not None and cohort.left_out:
+                number = len(cohort.left_out)
                 yield self.finding(f"Patients of the {name} with problems were left out (--skip-bad): {number}.")
 
 
@@ -284,7 +284,7 @@ class NoReference(BoardCheck):
 
     def find(self, of: Measurements) -> Iterator[Finding]:
         """See :class:`BoardCheck`."""
-        name = of.study.protocol["reference"]
+        name = of.study.protocol.reference
         reference = of.results.methods.get(name)
         if reference is None or reference.risk is None:
             yield self.finding(f"The reference method {name} is not complete: no differences are tested.")

@@ -21,8 +21,9 @@ from survbench.leaderboard.site.paper_figures import convergence_lines
 from survbench.leaderboard.text.cells import NONE, cells, filled, interval, number, p_value, seconds
 from survbench.leaderboard.text.learning_cells import learning_cells
 from survbench.leaderboard.text.notes import notes
+from survbench.plan.job import FitJob
 from survbench.plan.study import Entry, Study
-from survbench.runs.store import Run, Store
+from survbench.runs.store import LOG, Run, Store
 from survbench.statistics.metrics import concordance_index
 from survbench.statistics.risk_groups import Curve as KaplanMeier
 from survbench.statistics.risk_groups import RiskGroups, risk_groups
@@ -124,7 +125,7 @@ def method_page(
         groups=None if first is None else _groups(study, first),
         calibration=None
         if first is None or outcomes is None
-        else _calibration(outcomes, result, study.protocol["horizons"]),
+        else _calibration(outcomes, result, study.protocol.horizons),
         failures=tuple(_failures(entry, store)),
     )
 
@@ -158,12 +159,13 @@ def _first_seed(entry: Entry, store: Store) -> pd.DataFrame:
 
 
 def _declared(entry: Entry, runs: Sequence[Run]) -> dict[str, str]:
-    job: Mapping[str, Any] = runs[0].job if runs else {}
+    job = runs[0].job if runs else None
+    fit = job if isinstance(job, FitJob) else None
     shown = {
         "Gives": ", ".join(entry.gives),
-        "Fits on": ", ".join(job.get("needs_fit") or ()),
-        "Predicts from": ", ".join(job.get("needs_predict") or ()),
-        "Features from": str((job.get("upstream") or {}).get("method", "")),
+        "Fits on": ", ".join(fit.needs_fit) if fit else "",
+        "Predicts from": ", ".join(fit.needs_predict) if fit else "",
+        "Features from": fit.upstream.method if fit and fit.upstream else "",
         "Depends on the seed": "yes" if entry.stochastic else "no",
         "Reference": entry.reference,
         "Published": _published(entry.published),
@@ -189,7 +191,7 @@ def _params(entry: Entry, runs: Sequence[Run]) -> tuple[tuple[str, ...], tuple[t
     used: list[Mapping[str, Any]] = [{**entry.params, **run.settings} for run in runs]
     columns: list[tuple[str, Sequence[Mapping[str, Any]]]] = [("Value", used or [entry.params])]
     if entry.tunes and used:
-        columns = [(_where(run.job), [params]) for run, params in zip(runs, used, strict=True)]
+        columns = [(run.job.place, [params]) for run, params in zip(runs, used, strict=True)]
     names = sorted({name for _, fits in columns for params in fits for name in params})
     rows = tuple((name, *(_values(name, fits) for _, fits in columns)) for name in names)
     return ("Hyper-parameter", *(head for head, _ in columns)), rows
@@ -206,11 +208,6 @@ def _value(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, sort_keys=True, default=str)
 
 
-def _where(job: Mapping[str, Any]) -> str:
-    fold = "all folds" if job.get("fold") is None else f"fold {job['fold']}"
-    return f"seed {job['seed']}, {fold}"
-
-
 def _fits(runs: Sequence[Run]) -> tuple[Mapping[str, str], ...]:
     """Return a row per fit, without the columns in which none has anything."""
     return filled([_fit(run) for run in runs])
@@ -222,23 +219,23 @@ def _fit(run: Run) -> dict[str, str]:
     if table["risk"].notna().all():
         c = concordance_index(table["time"], table["event"], table["risk"]).value
     return {
-        "Seed": str(run.job["seed"]),
-        "Fold": str(run.job["fold"]),
+        "Seed": str(run.job.seed),
+        "Fold": str(run.job.fold),
         "Patients": str(len(table)),
         "Events": str(int(table["event"].sum())),
         "C": _number(c),
         "Dice": _number(table["dice"].mean() if table["dice"].notna().all() else np.nan),
         "HD95 (mm)": _number(table["hd95"].mean(), "{:.1f}"),
-        "Fit": seconds(record.get("seconds_fit", record.get("seconds"))),
-        "Predict": seconds(record.get("seconds_predict")),
-        "Memory": f"{record['peak_memory_mb']:,} MB" if "peak_memory_mb" in record else NONE,
+        "Fit": seconds(record.seconds if record.seconds_fit is None else record.seconds_fit),
+        "Predict": seconds(record.seconds_predict),
+        "Memory": NONE if record.peak_memory_mb is None else f"{record.peak_memory_mb:,} MB",
     }
 
 
 def _learning(result: Gathered) -> tuple[Mapping[str, str], ...]:
     """Return a row per fit of which it was checked whether it has learned."""
     rows = [
-        {"Seed": str(run.job["seed"]), "Fold": str(run.job["fold"]), **learning_cells(found)}
+        {"Seed": str(run.job.seed), "Fold": str(run.job.fold), **learning_cells(found)}
         for run, found in checked(result.runs)
     ]
     return filled(rows)
@@ -266,9 +263,7 @@ def _charts(known: Sequence[Curve]) -> Iterator[tuple[str, Chart]]:
 
 
 def _groups(study: Study, first: pd.DataFrame) -> Picture:
-    found = risk_groups(
-        first["time"], first["event"], first["fold"], first["risk"], seed=int(study.protocol["fingerprint"][:8], 16)
-    )
+    found = risk_groups(first["time"], first["event"], first["fold"], first["risk"], seed=study.protocol.seed)
     high = int(found.is_high.sum())
     lines = (
         _survival(found.low_risk, f"lower risk ({len(first) - high})", 1),
@@ -277,7 +272,7 @@ def _groups(study: Study, first: pd.DataFrame) -> Picture:
     chart = Chart(
         title="Kaplan-Meier curves of patients below and above the median risk of their fold",
         x_label="months",
-        y_label=f"free of the event ({study.cohort['endpoint']})",
+        y_label=f"free of the event ({study.cohort.endpoint})",
         lines=lines,
         y_range=(0.0, 1.0),
     )
@@ -294,7 +289,7 @@ def _survival(curve: KaplanMeier, label: str, colour: int) -> Line:
 
 def _caption(found: RiskGroups, study: Study) -> str:
     text = "Split at the median out-of-fold risk of each fold; 95 % bands."
-    if int(study.protocol["seeds"]) > 1:
+    if study.protocol.seeds > 1:
         text += " First seed."
     if np.isfinite(found.p):
         text += f" Log-rank test stratified by fold, by permutation: p {p_value(found.p)}."
@@ -351,7 +346,7 @@ def _failures(entry: Entry, store: Store) -> Iterator[Failure]:
         for seed, of_seed in enumerate(keys):
             for number_, key in enumerate(of_seed):
                 run = read_checked(store, key)
-                job = f"{kind}, {_where({'seed': seed, 'fold': number_} if run is None else run.job)}"
+                job = f"{kind}, {f'seed {seed} fold {number_}' if run is None else run.job.place}"
                 if run is None:
                     yield Failure(job=job, status="pending", reason="has not run yet", log="")
                 elif run.status != "ok":
@@ -359,13 +354,13 @@ def _failures(entry: Entry, store: Store) -> Iterator[Failure]:
 
 
 def _reason(run: Run) -> str:
-    error = run.record.get("error") or {}
-    return without_paths(f"{error.get('type', '')}: {error.get('message', '')}".strip(": "))
+    error = run.record.error
+    return "" if error is None else without_paths(f"{error.type}: {error.message}".strip(": "))
 
 
 def _log(run: Run) -> str:
     """Return the end of a run's log."""
-    path = run.folder / "log.txt"
+    path = run.folder / LOG
     if not path.is_file():
         return ""
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_LINES:]

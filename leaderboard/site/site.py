@@ -26,9 +26,8 @@ from survbench.leaderboard.site.method_page import method_page
 from survbench.leaderboard.site.pages import Site, method_file, method_folder
 from survbench.leaderboard.text.cells import facts
 from survbench.leaderboard.text.csv_text import csv_text
-from survbench.plan.study import Study
+from survbench.plan.study import STUDY, Study
 from survbench.runs.store import Store
-from survbench.training import Training
 from survbench.work.example_slices import Example, read_examples
 
 FOLDER = "site"
@@ -79,7 +78,7 @@ def write_site(
 def _downloads(folder: Path) -> list[str]:
     """Return the files that the site takes along, relative to the study's folder."""
     found = [p.relative_to(folder) for p in folder.rglob("*") if p.is_file() and p.suffix in DOWNLOADS]
-    return [p.as_posix() for p in found if not p.parts[0].startswith(FOLDER) and p.name != "study.json"]
+    return [p.as_posix() for p in found if not p.parts[0].startswith(FOLDER) and p.name != STUDY]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +128,7 @@ class _Pages:
         self, results: Results, known: Mapping[str, Sequence[Curve]], compared: frozenset[str]
     ) -> dict[str, str]:
         """Return the pages of methods and their files; ``compared`` are the methods that the comparison knows."""
-        against = self.study.protocol["reference"]
+        against = self.study.protocol.reference
         kept = {s.method: kept_view(s) for s in self.chosen}
         made = {}
         for row in self.board.rows:
@@ -159,7 +158,7 @@ class _Pages:
 
     def _figures(self, results: Results, known: Mapping[str, Sequence[Curve]]) -> dict[str, str]:
         """Return the page of the paper's figures and its files."""
-        titles, training = _titles(results), Training.model_validate(self.study.profile["training"])
+        titles, training = _titles(results), self.study.profile.training
         drawn = {f: paper_figures.draw(f, known, titles) for f in paper_figures.FIGURES}
         onsets = {f: paper_figures.onsets(f, known, titles) for f in paper_figures.FIGURES}
         here = "figures.html"
@@ -198,7 +197,7 @@ class _Pages:
     def _compare(self, compared: all_pairs.Compared, matrix: Sequence[str]) -> str:
         ranked = [row.method for row in self.board.rows if row.rank is not None]
         names = [method["name"] for method in compared.methods]
-        against = self.study.protocol["reference"]
+        against = self.study.protocol.reference
         second = against if against in names else next(iter(names[1:]), "")
         first = next((name for name in (*ranked, *names) if name in names and name != second), "")
         return self._page(
@@ -225,8 +224,8 @@ class _Pages:
         return self._page(
             "protocol.html",
             facts=facts(self.board),
-            sizes=[len(fold) for fold in protocol["folds"]],
-            rest={k: v for k, v in sorted(protocol.items()) if k not in {"folds", "fingerprint"}},
+            sizes=[len(fold) for fold in protocol.folds],
+            rest={k: v for k, v in sorted(protocol.to_json().items()) if k not in {"folds", "fingerprint"}},
             families=sorted(families.items()),
             page_of=method_file,
             files=files,

@@ -10,7 +10,7 @@ from typing import Any
 from survbench.evaluation.redaction import without_paths
 from survbench.leaderboard.site.charts import Chart, Line
 from survbench.leaderboard.site.pages import method_folder
-from survbench.plan.job import place
+from survbench.plan.job import TuneJob
 from survbench.plan.study import Study
 from survbench.runs.store import Store
 from survbench.space import Choice, Dimension, Space, space_from_json
@@ -70,7 +70,7 @@ def searches(study: Study, store: Store) -> tuple[Search, ...]:
     for entry in study.entries:
         for key in (key for seed in entry.tunes for key in seed):
             run = store.read(key)
-            if run is None or not store.is_done(key):
+            if run is None or not isinstance(run.job, TuneJob) or not store.is_done(key):
                 continue
             tuned = read_tuned(run.folder)
             found.setdefault(
@@ -78,10 +78,10 @@ def searches(study: Study, store: Store) -> tuple[Search, ...]:
                 Search(
                     key=key,
                     # of a method that builds on another, also the searches for that one
-                    method=run.job["method"],
-                    title=entry.title if run.job["method"] == entry.name else run.job["method"],
-                    where=place(run.job),
-                    space=space_from_json(run.job["spec"]["space"]),
+                    method=run.job.method,
+                    title=entry.title if run.job.method == entry.name else run.job.method,
+                    where=run.job.place,
+                    space=space_from_json(run.job.space),
                     trials=tuple(tuned["trials"]),
                     best_params=tuned["best_params"],
                     best_value=tuned["best_value"],

@@ -50,7 +50,7 @@ def examples_are_kept(study, store):
         run = store.read(key)
         assert FILE in json.loads((run.folder / "DONE").read_text())["files"]
         kept = read_examples(run.folder)
-        assert [e.id for e in kept] == run.job["test"][:2]
+        assert tuple(e.id for e in kept) == run.job.test[:2]
         for example in kept:
             predicted = example.probability > 127
             assert (example.manual > 127).any()

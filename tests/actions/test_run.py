@@ -65,10 +65,10 @@ def test_predictions_hold_every_patient_once_in_the_fold_that_tests_it(cheap):
     request, result = cheap
     entry = next(e for e in result.study.entries if e.name == "volume")
     table = pd.concat([Store(request.out).read(key).predictions() for key in entry.fits[0]])
-    folds = {i: k for k, fold in enumerate(result.study.protocol["folds"]) for i in fold}
+    folds = {i: k for k, fold in enumerate(result.study.protocol.folds) for i in fold}
     assert dict(zip(table["id"], table["fold"], strict=True)) == folds
     assert (table["role"] == "test").all()
-    assert len(table) == result.study.cohort["patients"]
+    assert len(table) == result.study.cohort.patients
     outside = Store(request.out).read(entry.predicts[0][0]).predictions()
     assert set(outside["role"]) == {"external:phantom-external"}
 
@@ -134,7 +134,7 @@ def test_a_method_whose_code_has_changed_leaves_the_board(odd_plugins, tmp_path,
 def test_imported_risks_stay_on_the_board_when_other_methods_run(tmp_path):
     request = request_for(tmp_path, "volume")
     first = run_study(request, Silent())
-    ids = sorted(i for fold in first.study.protocol["folds"] for i in fold)
+    ids = sorted(i for fold in first.study.protocol.folds for i in fold)
     path = tmp_path / "risks.csv"
     path.write_text("id,risk\n" + "".join(f"{i},{n}\n" for n, i in enumerate(ids)))
     import_risks(first.study, Store(tmp_path), path, name="in-r")
@@ -339,6 +339,6 @@ def test_patients_that_cannot_be_prepared_are_left_out_before_the_plan_is_told(t
     first = run_study(request, Told())
     splits = first.study.folder(request.out) / "splits.json"
     again = run_study(replace(request, splits=splits), Told())
-    assert first.study.cohort["left_out"] == ["P03"]
+    assert first.study.cohort.left_out == ("P03",)
     assert again.study.name == first.study.name
     assert seen == [(first.study.name, 0, 2), (first.study.name, 2, 0)]

@@ -54,24 +54,22 @@ def test_a_fold_is_fitted_with_what_its_training_patients_chose(nested):
     for tune_key, fit_key in zip(entry.tunes[0], entry.fits[0], strict=True):
         tuned, fit = read_tuned(store.folder(tune_key)), store.read(fit_key)
         assert len(tuned["trials"]) == 6
-        assert fit.record["params"] == tuned["best_params"]
+        assert fit.record.params == tuned["best_params"]
         # a weight only turns the ranking round, so one of the two directions is at least as good as chance
         assert tuned["best_value"] == max(t["value"] for t in tuned["trials"] if t["value"] is not None) >= 0.5
-        ids = {
-            i for split in store.read(tune_key).job["splits"] for part in ("train", "validation") for i in split[part]
-        }
-        assert ids == set(fit.job["train"])
-        assert not ids & set(fit.job["test"])
-        plain = store.read(entry_of(result, "well").fits[0][fit.job["fold"]]).predictions()
-        weight = fit.record["params"].get("weight", -1.0)
+        ids = {i for split in store.read(tune_key).job.splits for i in (*split.train, *split.validation)}
+        assert ids == set(fit.job.train)
+        assert not ids & set(fit.job.test)
+        plain = store.read(entry_of(result, "well").fits[0][fit.job.fold]).predictions()
+        weight = fit.record.params.get("weight", -1.0)
         assert np.allclose(fit.predictions()["risk"], weight * plain["risk"])
     assert entry_of(result, "well").tunes == ()
 
 
 def test_tuning_the_published_way_is_one_search_on_the_test_folds_and_called_optimistic(nested, tmp_path):
     planned = dry_run(request_for(tmp_path, "paper"))
-    (job,) = [j for j in planned.to_do if j["kind"] == "tune"]
-    assert [split["validation"] for split in job["splits"]] == [sorted(f) for f in planned.study.protocol["folds"]]
+    (job,) = [j for j in planned.to_do if j.kind == "tune"]
+    assert [split.validation for split in job.splits] == [tuple(sorted(f)) for f in planned.study.protocol.folds]
     result = run_study(request_for(tmp_path, "paper"), Silent())
     assert any("optimistic" in note for note in result.board.notes)
     assert not any("optimistic" in note for note in nested[1].board.notes)
@@ -82,21 +80,21 @@ def test_tuning_the_published_way_is_one_search_on_the_test_folds_and_called_opt
 def test_deep_features_are_tuned_on_networks_that_have_not_seen_the_inner_patients(tmp_path):
     request = replace(request_for(tmp_path, "nested"), methods="deepfeat-lasso-cox")
     planned = dry_run(request)
-    jobs = {j["key"]: j for j in planned.to_do}
+    jobs = {j.key: j for j in planned.to_do}
     order = list(jobs)
-    searches = [j for j in jobs.values() if j["kind"] == "tune" and j["method"] == "deepfeat-lasso-cox"]
+    searches = [j for j in jobs.values() if j.kind == "tune" and j.method == "deepfeat-lasso-cox"]
     assert len(searches) == 2
     for search in searches:
-        for split in search["splits"]:
-            upstream = jobs[split["upstream"]["key"]]
-            assert set(upstream["train"]) == set(split["train"])
-            assert not set(upstream["train"]) & set(split["validation"])
-            assert order.index(upstream["key"]) < order.index(search["key"])
+        for split in search.splits:
+            upstream = jobs[split.upstream.key]
+            assert set(upstream.train) == set(split.train)
+            assert not set(upstream.train) & set(split.validation)
+            assert order.index(upstream.key) < order.index(search.key)
     (entry,) = planned.study.entries
     assert entry.name == "deepfeat-lasso-cox"
     assert {jobs[key]["method"] for key in entry.tunes[0]} == {"deepfeat-lasso-cox", "deepmts"}, "all of them are shown"
     more = dry_run(replace(request, methods="deepfeat-lasso-cox,deepfeat-rsf"))
-    assert len(more.plan.jobs) == len({j["key"] for j in more.plan.jobs}), "every job is planned once"
+    assert len(more.plan.jobs) == len({j.key for j in more.plan.jobs}), "every job is planned once"
 
 
 def test_inner_folds_that_cannot_be_scored_are_refused_before_anything_is_fitted(tmp_path):
@@ -109,8 +107,8 @@ def test_inner_folds_that_cannot_be_scored_are_refused_before_anything_is_fitted
 
 def test_fresh_forgets_a_search_that_is_under_way(odd_plugins, tmp_path):
     request = request_for(tmp_path, "nested")
-    (job,) = [j for j in dry_run(request).to_do if j["kind"] == "tune" and j["fold"] == 0]
-    journal = Store(tmp_path).scratch(job["key"]) / "journal.log"
+    (job,) = [j for j in dry_run(request).to_do if j.kind == "tune" and j.fold == 0]
+    journal = Store(tmp_path).scratch(job.key) / "journal.log"
     journal.write_text("what an earlier attempt has left\n")
     assert not run_study(replace(request, fresh=True), Silent()).failed
     assert not journal.exists()

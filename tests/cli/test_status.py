@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from jobs import a_search
 from survbench.actions.clean import clean, disk_use
 from survbench.errors import BenchError
 from survbench.io.files import write_json
@@ -157,7 +158,8 @@ def test_what_a_job_needs_stays_with_all_that_this_needs(store, written):
     change_job(store, "good-0-0", upstream={"key": "up", "needs_predict": []})
     change_job(store, "up", tune="search")
     inner = {"train": [], "validation": [], "upstream": {"key": "inner", "needs_predict": []}}
-    change_job(store, "search", kind="tune", splits=[inner, {**inner, "upstream": None}])
+    search = a_search("search").model_dump(mode="json")
+    change_job(store, **{**search, "splits": [inner, {**inner, "upstream": None}]})
     change_job(store, "inner", kind="predict", fit="of-inner", upstream=None)
     assert [one.path for one in clean(store)] == ["runs/stray"]
     assert {"up", "search", "inner", "of-inner"} <= set(runs(store))

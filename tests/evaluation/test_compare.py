@@ -13,7 +13,7 @@ from survbench.plan.study import Entry
 from survbench.runs.store import Store
 from survbench.statistics import significance
 from toy_board import FAIR, GOOD, five_methods, rows
-from toy_study import EVENT, FOLD, IDS, TIME, folds, method, put, study, table
+from toy_study import EVENT, FOLD, IDS, SEED, TIME, folds, method, put, study, table
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def test_a_comparison_equals_the_boards_and_names_who_drives_it(board, store):
     entries = [method(store, n, r) for n, r in (("radiomics-lasso-cox", FAIR), ("good", GOOD))]
     result = compare_methods(study(entries, external=False), store, "good", "radiomics-lasso-cox", resamples=200)
     row = rows(board)["good"]
-    arrays = significance.compare(TIME, EVENT, GOOD, FAIR, FOLD, resamples=200, seed=0x01234567)
+    arrays = significance.compare(TIME, EVENT, GOOD, FAIR, FOLD, resamples=200, seed=SEED)
     assert result.tested == arrays
     assert (result.tested.difference, result.tested.p["jackknife"]) == pytest.approx((row.difference, row.p))
     assert len(result.folds) == 3

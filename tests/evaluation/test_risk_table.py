@@ -17,7 +17,7 @@ from survbench.evaluation.risk_table import read_risks
         ("time,event,a,b\n1,2,2,3\n", r"Column 'event': the codes do not say .* \(there is '2' \(1\)\). Recode it"),
         ("time,event,a,b\n1,1,2,3\n0,1,2,3\n-1,0,1,1\n", r"must be positive \(line 3: '0', line 4: '-1'\)"),
         ("time,event,a,b\nsoon,1,2,3\n", r"'time' .* must be a finite number \(line 2: 'soon'\)"),
-        ("time,event,a,b\n1,1,2,3\n1,1,2\n", "has 4 columns, but not in line 3"),
+        ("time,event,a,b\n1,1,2,3\n1,1,2\n", "has 4 names of columns, but line 3 has 3"),
         ("time,event,a,a\n1,1,2,3\n", "more than one column 'a'"),
         ("time,event,a,b\n1,1,2,3\n2,,2,3\n", r"'event' .* is empty \(line 3: ''\)"),
         ("time,event,a,b,fold\n1,1,2,3,\n", "'fold' .* is empty"),

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from survbench.io.files import write_json
+from survbench.io.layout import CurveSource
 from survbench.leaderboard.board.build import build_board
 from survbench.leaderboard.site.board_page import html
 from survbench.leaderboard.writers.board_files import board_csv, json_text, markdown
 from survbench.metrics import concordance_index, fold_mean_concordance
 from survbench.plan.study import Entry
-from survbench.runs.store import Store
+from survbench.runs.store import Store, write_run
 from survbench.significance import holm, influence, paired_jackknife
 from toy_board import BAD, FAIR, GOOD, RNG, five_methods, rows
 from toy_study import EVENT, FOLD, IDS, OUTSIDE, TIME, folds, method, outcomes, put, study, table
@@ -176,7 +176,6 @@ def test_survival_curves_are_from_the_worst_of_the_folds_sources(store, sources,
         predictions = run.predictions()
         with store.writing(key) as folder:
             predictions.to_parquet(folder / "predictions.parquet")
-            write_json(folder / "job.json", run.job)
-            write_json(folder / "run.json", {**run.record, "survival": source})
+            write_run(folder, run.job, run.record.model_copy(update={"survival": CurveSource(source)}))
     (row,) = build_board(study([entry], external=False), store).rows
     assert row.survival == worst

@@ -76,7 +76,7 @@ def test_published_tuning_is_called_optimistic_where_something_was_tuned(store):
     tuned = replace(method(store, "tuned", GOOD), tunes=(("search",),))
     for entries, optimistic in (([tuned], True), ([method(store, "plain", FAIR)], False)):
         chosen = study(entries, external=False)
-        chosen = replace(chosen, protocol={**chosen.protocol, "tuning": "paper"})
+        chosen = replace(chosen, protocol=chosen.protocol.model_copy(update={"tuning": "paper"}))
         assert ("C-indices of tuned methods are optimistic" in said(chosen, store)) == optimistic
 
 
@@ -92,8 +92,8 @@ def test_a_method_without_opinion_in_one_fold_of_one_seed_is_named(store):
 
 def test_patients_who_were_left_out_are_counted(store):
     chosen = study([method(store, "m", GOOD)])
-    chosen = replace(chosen, cohort={**chosen.cohort, "left_out": ["P77"]})
-    chosen = replace(chosen, external={**chosen.external, "left_out": ["E8", "E9"]})
+    chosen = replace(chosen, cohort=chosen.cohort.model_copy(update={"left_out": ("P77",)}))
+    chosen = replace(chosen, external=chosen.external.model_copy(update={"left_out": ("E8", "E9")}))
     text = said(chosen, store)
     assert "Patients of the cohort with problems were left out (--skip-bad): 1." in text
     assert "Patients of the external cohort with problems were left out (--skip-bad): 2." in text
@@ -140,7 +140,7 @@ def test_fits_that_were_not_checked_are_not_spoken_of(store):
 def test_where_test_folds_chose_something_over_fitting_can_hardly_show(store, selection, tuning, warned):
     tuned = replace(method(store, "net", GOOD, learning=[[figures(0.9)] * 3]), tunes=(("search",),))
     made = study([tuned], external=False, selection=selection)
-    made = replace(made, protocol={**made.protocol, "tuning": tuning})
+    made = replace(made, protocol=made.protocol.model_copy(update={"tuning": tuning}))
     assert said(made, store).count("over-fitting of the fits that were checked can hardly show") == warned
     plain = study([method(store, "plain", FAIR)], external=False, selection=selection)
     assert "can hardly show" not in said(plain, store)

@@ -11,7 +11,7 @@ from survbench.leaderboard.writers.table_files import latex, markdown
 from survbench.runs.store import Store
 from survbench.significance import benjamini_hochberg, holm
 from survbench.statistics import significance
-from toy_study import EVENT, FOLD, OUTSIDE, TIME, method, outcomes, study
+from toy_study import EVENT, FOLD, OUTSIDE, SEED, TIME, method, outcomes, study
 
 RNG = np.random.default_rng(5)
 NAMES = ("deepmts", "mt-hs", "mt-casnet", "sur-hs")
@@ -49,7 +49,7 @@ def test_a_contrast_is_the_paired_test_adjusted_within_its_table(board):
     tested = [r for r in rows if r.p is not None]
     assert [(r.a, r.b) for r in tested] == [("deepmts", "mt-hs"), ("deepmts", "mt-casnet"), ("mt-hs", "sur-hs")]
     for row in tested:
-        found = significance.compare(TIME, EVENT, RISKS[row.a], RISKS[row.b], FOLD, resamples=200, seed=0x01234567)
+        found = significance.compare(TIME, EVENT, RISKS[row.a], RISKS[row.b], FOLD, resamples=200, seed=SEED)
         assert (row.difference, row.p) == pytest.approx((found.difference, found.p["jackknife"]))
         assert (row.p_bootstrap, row.p_permutation) == (found.p["bootstrap"], found.p["permutation"])
         assert row.difference_low <= row.difference <= row.difference_high

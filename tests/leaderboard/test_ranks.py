@@ -8,7 +8,7 @@ from survbench.leaderboard.board.build import build_board
 from survbench.leaderboard.text.cells import cells
 from survbench.runs.store import Store
 from survbench.significance import benjamini_hochberg, bootstrap
-from toy_study import EVENT, FOLD, TIME, method, study
+from toy_study import EVENT, FOLD, SEED, TIME, method, study
 
 RNG = np.random.default_rng(11)
 RISKS = {"radiomics-lasso-cox": -TIME + 25 * RNG.normal(size=30), "good": -TIME + 5 * RNG.normal(size=30)}
@@ -27,9 +27,7 @@ def of(board, name):
 
 
 def test_pooled_c_has_the_interval_of_its_own_resamples(board):
-    boot = bootstrap(
-        TIME, EVENT, FOLD, list(RISKS.values()), resamples=200, seed=int("01234567", 16), estimand="pooled"
-    )
+    boot = bootstrap(TIME, EVENT, FOLD, list(RISKS.values()), resamples=200, seed=SEED, estimand="pooled")
     row = of(board, "bad")
     assert (row.c_index_pooled_low, row.c_index_pooled_high) == pytest.approx(boot.interval(2))
     assert row.c_index_pooled == pytest.approx(boot.point[2])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from survbench.leaderboard.writers.board_files import read_board
-from survbench.plan.profile import Profile, builtin_profiles
+from survbench.plan.profile import builtin_profiles
 from survbench.plan.study import read_study
 from survbench.runs.store import Store
 from toy_study import mixed_study
@@ -38,7 +38,7 @@ def chosen(store):
 
 def test_publishing_fills_a_folder_per_profile_and_building_again_changes_nothing(store, chosen, tmp_path):
     publish_results, results = script("publish_results"), tmp_path / "results"
-    phantom = replace(chosen, name="phantom-smoke-1", cohort={**chosen.cohort, "name": "phantom"})
+    phantom = replace(chosen, name="phantom-smoke-1", cohort=chosen.cohort.model_copy(update={"name": "phantom"}))
     phantom.write(store.root)
     with pytest.raises(SystemExit, match="are not complete"):
         publish_results.main([str(store.root)], results)
@@ -51,7 +51,8 @@ def test_publishing_fills_a_folder_per_profile_and_building_again_changes_nothin
     assert {"leaderboard.md", "leaderboard.csv", "leaderboard.json"} <= {p.name for p in before}
     publish_results.main([], results)
     assert {p: p.read_bytes() for p in results.rglob("*") if p.is_file()} == before
-    replace(phantom, name="phantom-smoke-2", protocol={**phantom.protocol, "tuning": "nested"}).write(store.root)
+    nested = phantom.protocol.model_copy(update={"tuning": "nested"})
+    replace(phantom, name="phantom-smoke-2", protocol=nested).write(store.root)
     publish_results.main([str(store.root)], results)
     assert {p: p.read_bytes() for p in results.rglob("*") if p.is_file()} == before, "a tuned study is another"
     replace(phantom, name="phantom-smoke-3").write(store.root)
@@ -77,8 +78,8 @@ def test_committed_boards_are_what_follows_from_committed_predictions(tmp_path):
 @pytest.mark.parametrize("folder", sorted(p.parent for p in RESULTS.glob("*/study.json")), ids=lambda p: p.name)
 def test_committed_boards_are_of_the_built_in_profiles_as_they_are_now(folder):
     profile = read_study(folder).profile
-    built_in = builtin_profiles()[profile["name"]]
-    assert Profile.model_validate({**profile, "description": built_in.description}) == built_in
+    built_in = builtin_profiles()[profile.name]
+    assert profile.model_copy(update={"description": built_in.description}) == built_in
 
 
 def test_the_readmes_table_is_the_committed_board():

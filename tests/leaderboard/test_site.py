@@ -26,7 +26,7 @@ from survbench.statistics.risk_groups import risk_groups
 from survbench.statistics.survival_metrics import Outcome, calibration
 from survbench.work.example_slices import Examples, read_examples
 from toy_site import EVIL, FAIR, POOR, build, enrich, fill, mask, patient
-from toy_study import EVENT, FOLD, IDS, TIME, folds, method, study
+from toy_study import EVENT, FOLD, IDS, SEED, TIME, folds, method, study
 
 
 @pytest.fixture(scope="module")
@@ -187,7 +187,7 @@ def test_a_name_that_is_no_file_name_gets_one():
 
 def test_a_failure_shows_its_reason_and_the_end_of_its_log_without_paths(site):
     page = Page(site / "methods/fails.html")
-    assert "fit, seed 0, fold 0: failed RuntimeError: no …" in " ".join(page.words.split())
+    assert "fit, seed 0 fold 0: failed RuntimeError: no …" in " ".join(page.words.split())
     assert 'File "…/fit.py", line 3' in page.words
     for path in site.rglob("*"):
         if path.is_file():
@@ -211,7 +211,7 @@ def test_the_page_of_a_method_holds_its_folds_groups_and_calibration(site):
     pooled = [row[f"c_index_pooled{end}"] for end in ("", "_low", "_high")]
     assert "Pooled C (95 % CI) {:.3f} ({:.3f}–{:.3f})".format(*pooled) in words
     assert f"Spread over folds (SD) {row['c_index_fold_sd']:.3f}" in words
-    groups = risk_groups(TIME, EVENT, FOLD, FAIR, seed=0x01234567)
+    groups = risk_groups(TIME, EVENT, FOLD, FAIR, seed=SEED)
     assert f"by permutation: p {groups.p:.3f}" in words
     assert f"Hazard ratio {groups.hazard_ratio:.2f}" in words
     hazard = np.exp((FAIR - FAIR.mean()) / FAIR.std()) / 60
@@ -256,7 +256,7 @@ def test_the_charts_of_a_method_are_files_with_their_numbers(site):
     folder = site / "methods/radiomics-lasso-cox"
     assert "<svg" in (folder / "risk-groups.svg").read_text()
     table = pd.read_csv(folder / "risk-groups.csv")
-    groups = risk_groups(TIME, EVENT, FOLD, FAIR, seed=0x01234567)
+    groups = risk_groups(TIME, EVENT, FOLD, FAIR, seed=SEED)
     low = table[table["line"].str.startswith("lower risk")]
     assert low["y"].iloc[-1] == pytest.approx(groups.low_risk.survival[-1], abs=1e-5)
     dots = pd.read_csv(folder / "calibration.csv")
@@ -304,7 +304,7 @@ def test_tuned_hyper_parameters_have_a_column_for_each_fit(tmp_path):
     entry = replace(entry, params={"penalty": 1.0, "depth": 3}, tunes=(("t0", "t1", "t2"),))
     words = Page(build(study([entry], external=False), store) / "methods/volume.html").words.split()
     assert " ".join(words).count("penalty 0.125 0.25 0.375") == 1
-    assert "tuning, seed 0, fold 1: pending" in " ".join(words)
+    assert "tuning, seed 0 fold 1: pending" in " ".join(words)
     assert "Tuning" not in words, "no search is finished, so there is no page of them"
 
 
@@ -317,7 +317,7 @@ def test_all_pairs_equal_the_comparison_of_two(site):
     assert len(raw["pairs"]) == len(table) == 4 * 5 / 2 + 0
     pair = next(p for p in raw["pairs"] if {p["a"], p["b"]} == {"radiomics-lasso-cox", "sur-hs"})
     risks = {"radiomics-lasso-cox": FAIR, "sur-hs": POOR}
-    direct = significance.compare(TIME, EVENT, risks[pair["a"]], risks[pair["b"]], FOLD, resamples=200, seed=0x01234567)
+    direct = significance.compare(TIME, EVENT, risks[pair["a"]], risks[pair["b"]], FOLD, resamples=200, seed=SEED)
     for key, value in (
         ("difference", direct.difference),
         ("low", direct.ci_low),

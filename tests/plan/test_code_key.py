@@ -130,14 +130,14 @@ cohorts, infos = open_request(request)
 if sys.argv[3] == "plan":
     prepare_cohorts(cohorts, request, Silent())
     jobs = plan_study(cohorts, infos, request, Store(request.out)).plan.jobs
-    print(json.dumps([dict(job) for job in jobs if job["kind"] == "fit"][0]))
+    print(next(job for job in jobs if job.kind == "fit").model_dump_json())
 """
 WORKS = """
 import json, sys
+from survbench.plan.job import job_from_json
 from survbench.work.fit import run_fit
 
-job = json.loads(sys.argv[2])
-run_fit(job, sys.argv[1])
+run_fit(job_from_json(json.loads(sys.argv[2])), sys.argv[1])
 print(json.dumps(sorted(name for name in sys.modules if name.partition(".")[0] == "survbench")))
 """
 

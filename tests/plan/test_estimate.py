@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from jobs import a_fit, a_prediction, a_search
 from survbench.api import MethodInfo, Resources
 from survbench.plan.estimate import PREPARING_S, PROCESS_S, Forecast, declared_s
 from survbench.plan.profile import load_profile
@@ -17,9 +18,7 @@ INFOS = {info.name: info for info in (NETWORK, OTHER, LEARNER)}
 
 
 def fit(method, number=0, **more):
-    return {
-        "key": f"{method}-{number}", "kind": "fit", "method": method, "spec": {}, "upstream": None, "tune": None, **more
-    }  # fmt: skip
+    return a_fit(f"{method}-{number}", method=method, **more)
 
 
 def forecast(*jobs, workers=1):
@@ -42,7 +41,7 @@ def test_predicting_takes_a_part_of_a_fit_whatever_the_steps_and_grows_with_pati
     longer = QUICK.model_copy(
         update={"training": QUICK.training.model_copy(update={"steps": 2 * QUICK.training.steps})}
     )
-    few, many = ({"key": "p", "kind": "predict", "method": "net", "test": ["p"] * n} for n in (20, 40))
+    few, many = (a_prediction("p", method="net", test=("p",) * n) for n in (20, 40))
     seconds = declared_s(many, NETWORK, QUICK, GRID) - PROCESS_S
     assert 1 < seconds < 15
     assert declared_s(many, NETWORK, longer, GRID) - PROCESS_S == pytest.approx(seconds)
@@ -50,7 +49,7 @@ def test_predicting_takes_a_part_of_a_fit_whatever_the_steps_and_grows_with_pati
 
 
 def test_a_search_takes_all_its_fits():
-    job = {"key": "t", "kind": "tune", "method": "learner", "spec": {"trials": 20}, "splits": [1, 2, 3]}
+    job = a_search("t", method="learner", trials=20, splits=(1, 2, 3))
     assert declared_s(job, LEARNER, QUICK, GRID) == pytest.approx(120 + PROCESS_S)
 
 
@@ -107,7 +106,7 @@ def test_jobs_that_fail_at_once_say_nothing_of_those_that_are_to_come():
 def test_a_job_with_two_threads_takes_two_workers_and_the_gpu_one_job_at_a_time():
     wide = forecast(fit("net", threads=2), fit("net", 1, threads=2), workers=2)
     assert wide.remaining_s(0.0) == pytest.approx(2 * (60 + PROCESS_S))
-    on_gpu = forecast(*(fit("net", n, spec={"device": "cuda"}) for n in range(3)), workers=4)
+    on_gpu = forecast(*(fit("net", n, device="cuda") for n in range(3)), workers=4)
     assert on_gpu.remaining_s(0.0) == pytest.approx(3 * (60 + PROCESS_S))
 
 
@@ -125,7 +124,7 @@ def test_costs_are_those_of_what_is_to_do_by_method_and_add_up_to_the_whole():
 def test_a_fit_whose_features_others_take_counts_once_and_names_them():
     above = {"key": "net-0", "needs_predict": []}
     users = [fit(name, upstream=above) for name in ("learner", "other")]
-    predicts = {**fit("other", 1, upstream=above), "kind": "predict", "fit": "other-0", "test": ["p"] * 40}
+    predicts = a_prediction("other-1", method="other", fit="other-0", test=("p",) * 40)
     costs = {c.method: c for c in forecast(fit("net"), *users, predicts).costs(0.0)}
     assert (costs["net"].jobs, costs["net"].seconds) == (1, pytest.approx(60 + PROCESS_S))
     assert costs["net"].used_by == ("learner", "other")

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from survbench.cohort import Cohort, Subject
 from survbench.errors import BenchError
-from survbench.plan.job import required_keys
 from survbench.plan.planner import plan
 from survbench.plan.profile import load_profile
 from survbench.plan.protocol import Protocol
@@ -63,33 +62,33 @@ def planned(*names, train=None, external=None, profile=SMOKE, **protocol):
 
 
 def of_kind(made, kind, method=None):
-    return [job for job in made.jobs if job["kind"] == kind and method in {None, job["method"]}]
+    return [job for job in made.jobs if job.kind == kind and method in {None, job.method}]
 
 
 def test_every_patient_is_predicted_once_by_a_fit_that_has_not_seen_it():
     fits = of_kind(planned("clinical-cox"), "fit")
-    assert sorted(i for fit in fits for i in fit["test"]) == sorted(prepared().rows)
+    assert sorted(i for fit in fits for i in fit.test) == sorted(prepared().rows)
     for fit in fits:
-        assert set(fit["train"]) == set(prepared().rows) - set(fit["test"])
+        assert set(fit.train) == set(prepared().rows) - set(fit.test)
 
 
 def test_what_has_no_chance_in_it_is_fitted_with_one_seed():
     made = planned("clinical-cox", "mdsn", seeds=3)
     seeds = {e.name: len(e.fits) for e in made.entries}
     assert seeds == {"clinical-cox": 1, "mdsn": 3}
-    assert len(of_kind(made, "fit", "mdsn")) == len({j["key"] for j in of_kind(made, "fit", "mdsn")}) == 3 * FOLDS
+    assert len(of_kind(made, "fit", "mdsn")) == len({j.key for j in of_kind(made, "fit", "mdsn")}) == 3 * FOLDS
 
 
 def test_deep_features_come_from_the_network_of_their_own_fold_and_seed():
     made = planned("deepfeat-lasso-cox", "deepfeat-rsf", seeds=2)
-    networks = {job["key"]: job for job in of_kind(made, "fit", "deepmts")}
+    networks = {job.key: job for job in of_kind(made, "fit", "deepmts")}
     assert len(networks) == 2 * FOLDS, "two methods share them"
-    order = [job["key"] for job in made.jobs]
+    order = [job.key for job in made.jobs]
     for name in ("deepfeat-lasso-cox", "deepfeat-rsf"):
         for fit in of_kind(made, "fit", name):
-            above = networks[fit["upstream"]["key"]]
-            assert (above["seed"], above["fold"], above["train"]) == (fit["seed"], fit["fold"], fit["train"])
-            assert order.index(above["key"]) < order.index(fit["key"])
+            above = networks[fit.upstream.key]
+            assert (above.seed, above.fold, above.train) == (fit.seed, fit.fold, fit.train)
+            assert order.index(above.key) < order.index(fit.key)
     assert [e.name for e in made.entries] == ["deepfeat-lasso-cox", "deepfeat-rsf"], "nobody asked for a row of it"
 
 
@@ -99,9 +98,9 @@ def test_every_job_stands_after_all_that_it_requires_and_stands_once(tuning, ext
     made = planned("deepfeat-rsf", "deepmts", "radiomics-rsf", tuning=tuning, external=external)
     done = set()
     for job in made.jobs:
-        assert job["key"] not in done
-        assert required_keys(job) <= done, job["kind"]
-        done.add(job["key"])
+        assert job.key not in done
+        assert job.required_keys <= done, job.kind
+        done.add(job.key)
     in_entries = {k for e in made.entries for part in (e.fits, e.predicts, e.tunes) for keys in part for k in keys}
     assert in_entries <= done
 
@@ -109,37 +108,37 @@ def test_every_job_stands_after_all_that_it_requires_and_stands_once(tuning, ext
 def test_nested_tuning_sees_no_patient_of_the_test_fold():
     made = planned("radiomics-lasso-cox", "volume", tuning="nested")
     fits = of_kind(made, "fit", "radiomics-lasso-cox")
-    searches = {job["key"]: job for job in of_kind(made, "tune")}
+    searches = {job.key: job for job in of_kind(made, "tune")}
     assert len(searches) == len(fits) == FOLDS
     for fit in fits:
-        splits = searches[fit["tune"]]["splits"]
-        assert sorted(i for split in splits for i in split["validation"]) == fit["train"]
+        splits = searches[fit.tune].splits
+        assert tuple(sorted(i for split in splits for i in split.validation)) == fit.train
         for split in splits:
-            assert not set(split["train"]) & set(split["validation"])
-            assert set(split["train"]) | set(split["validation"]) == set(fit["train"])
-    assert of_kind(made, "fit", "volume")[0]["tune"] is None, "it has no space to search"
+            assert not set(split.train) & set(split.validation)
+            assert set(split.train) | set(split.validation) == set(fit.train)
+    assert of_kind(made, "fit", "volume")[0].tune is None, "it has no space to search"
 
 
 def test_features_of_inner_folds_come_from_networks_that_have_not_seen_their_patients():
     made = planned("deepfeat-lasso-cox", tuning="nested")
-    by_key = {job["key"]: job for job in made.jobs}
+    by_key = {job.key: job for job in made.jobs}
     for search in of_kind(made, "tune", "deepfeat-lasso-cox"):
-        tunes = {by_key[split["upstream"]["key"]]["tune"] for split in search["splits"]}
+        tunes = {by_key[split.upstream.key].tune for split in search.splits}
         assert len(tunes) == 1, "tuned as the fold's network is"
-        assert by_key[tunes.pop()]["fold"] == search["fold"]
-        for split in search["splits"]:
-            assert not set(by_key[split["upstream"]["key"]]["train"]) & set(split["validation"])
+        assert by_key[tunes.pop()].fold == search.fold
+        for split in search.splits:
+            assert not set(by_key[split.upstream.key].train) & set(split.validation)
 
 
 def test_published_tuning_is_one_search_scored_on_the_test_folds():
     made = planned("radiomics-lasso-cox", tuning="paper")
     (search,) = of_kind(made, "tune")
     fits = of_kind(made, "fit")
-    assert search["fold"] is None
-    assert {fit["tune"] for fit in fits} == {search["key"]}
-    assert [split["validation"] for split in search["splits"]] == [fit["test"] for fit in fits]
+    assert search.fold is None
+    assert {fit.tune for fit in fits} == {search.key}
+    assert [split.validation for split in search.splits] == [fit.test for fit in fits]
     (entry,) = made.entries
-    assert entry.tunes == ((search["key"],),), "of several folds tuned at once there is one"
+    assert entry.tunes == ((search.key,),), "of several folds tuned at once there is one"
 
 
 @pytest.mark.parametrize(
@@ -174,8 +173,8 @@ def test_an_external_cohort_without_masks_leaves_out_predictions_that_take_one_a
     assert len(volume.fits[0]) == FOLDS
     assert len(deepmts.predicts[0]) == FOLDS
     for job in of_kind(made, "predict"):
-        assert job["test"] == sorted(prepared("outside").rows)
-        assert job["fit"] in deepmts.fits[0]
+        assert job.test == tuple(sorted(prepared("outside").rows))
+        assert job.fit in deepmts.fits[0]
 
 
 def test_what_is_asked_for_beside_a_method_changes_none_of_its_keys():
@@ -193,7 +192,7 @@ def test_what_a_method_is_called_and_grouped_by_changes_none_of_its_keys(monkeyp
         monkeypatch.setitem(METHODS, name, other)
     after = planned(*names, tuning="nested", external=prepared("outside"))
     assert [entry.group for entry in after.entries] == ["successors"] * 3
-    assert [job["key"] for job in after.jobs] == [job["key"] for job in before.jobs]
+    assert [job.key for job in after.jobs] == [job.key for job in before.jobs]
 
 
 def test_another_image_of_a_patient_makes_other_jobs_where_it_is_seen_and_nowhere_else():

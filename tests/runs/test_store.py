@@ -6,8 +6,9 @@ import subprocess
 import sys
 
 import pytest
-from survbench.io.files import write_json
-from survbench.runs.store import Store
+from jobs import a_fit
+from survbench.runs.record import RunRecord
+from survbench.runs.store import Store, write_run
 
 
 @pytest.fixture
@@ -17,8 +18,7 @@ def store(tmp_path):
 
 def fill(store, key="k1", text="truth"):
     with store.writing(key) as folder:
-        write_json(folder / "job.json", {"method": "m"})
-        write_json(folder / "run.json", {"status": "ok"})
+        write_run(folder, a_fit(key), RunRecord(status="ok"))
         (folder / "predictions.parquet").write_text(text)
         (folder / "model").mkdir()
         (folder / "model" / "weights").write_text("weights")
@@ -72,13 +72,13 @@ def test_a_damaged_model_is_noticed_when_it_is_needed(store):
 
 
 def test_a_failed_run_is_recorded_but_never_done_and_gives_way_to_a_good_one(store):
-    record = {"status": "failed", "error": {"type": "E", "message": "m", "traceback": ""}}
-    store.record_failure("k1", {"method": "m"}, record, "what it printed")
+    record = RunRecord(status="failed", error={"type": "E", "message": "m"})
+    store.record_failure(a_fit("k1"), record, "what it printed")
     assert not store.is_done("k1")
     assert store.read("k1").status == "failed"
     fill(store)
     assert store.is_done("k1")
-    store.record_failure("k1", {"method": "m"}, record, "")
+    store.record_failure(a_fit("k1"), record, "")
     assert not store.is_done("k1"), "a later failure must not leave the seal of the earlier success"
 
 

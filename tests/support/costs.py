@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 
 from survbench.actions.build import BUILT, build_and_write
-from survbench.io.files import write_json
+from survbench.runs.store import write_run
 
 COSTS = ("seconds", "seconds_fit", "seconds_predict", "cpu_seconds", "peak_memory_mb")
 
@@ -19,7 +19,7 @@ def files_at_equal_costs(study, store):
                 if path.is_file() and path.name != "DONE":
                     (part / path.relative_to(run.folder)).parent.mkdir(parents=True, exist_ok=True)
                     shutil.copyfile(path, part / path.relative_to(run.folder))
-            write_json(part / "run.json", {**run.record, **dict.fromkeys(COSTS, 1)})
+            write_run(part, run.job, run.record.model_copy(update=dict.fromkeys(COSTS, 1)))
     build_and_write(study, store)
     folder = study.folder(store.root)
     files = {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}

@@ -6,19 +6,21 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+from jobs import a_fit, a_search
 from survbench.api import SURVIVAL_MONTHS
 from survbench.cohort import Subject
 from survbench.evaluation.feature_selection import selections
 from survbench.evaluation.sample import measure
 from survbench.io.files import write_json
-from survbench.io.layout import LEARNING, SCHEMA, SELECTED
+from survbench.io.layout import LEARNING, SELECTED
 from survbench.leaderboard.board.build import board_of
 from survbench.leaderboard.paper.tables import tables
 from survbench.leaderboard.site.site import write_site
 from survbench.leaderboard.writers.board_files import write_board
 from survbench.leaderboard.writers.selection_files import write_selections
 from survbench.leaderboard.writers.table_files import write_tables
-from survbench.runs.store import Store
+from survbench.runs.record import RunRecord
+from survbench.runs.store import Store, write_run
 from survbench.space import Choice, Real, Whole, space_to_json
 from survbench.volume import Volume
 from survbench.work.example_slices import Examples
@@ -44,8 +46,8 @@ def enrich(store, key, *, rows=(), survival=False, examples=False, params=None, 
         hazard = np.exp((table["risk"] - FAIR.mean()) / FAIR.std())
         table["survival"] = list(np.exp(-np.outer(hazard, SURVIVAL_MONTHS / 60)))
     with store.writing(key) as folder:
-        write_json(folder / "job.json", {**old.job, "fold": int(key[-1])})
-        write_json(folder / "run.json", {**old.record, "params": params or {}, "settings": settings or {}})
+        job = old.job.model_copy(update={"fold": int(key[-1])})
+        write_run(folder, job, old.record.model_copy(update={"params": params or {}, "settings": settings or {}}))
         if old.selected() is not None:
             write_json(folder / SELECTED, old.selected())
         if old.learning() is not None:
@@ -66,17 +68,8 @@ def tuned(store, key):
         params = {"rate": rate, "depth": 1 + number % 3, "kind": EVIL if number == 2 else "a"}
         state, error = ("complete", "") if value else ("fail", f"OSError: no /home/ada/scans/Ada_Lovelace.nii {EVIL}")
         trials.append(Trial(number=number, params=params, state=state, value=value, steps={}, error=error))
-    job = {
-        "key": key,
-        "kind": "tune",
-        "method": "mt-hs",
-        "seed": 0,
-        "fold": None,
-        "spec": {"space": space_to_json(space)},
-    }
     with store.writing(key) as folder:
-        write_json(folder / "job.json", job)
-        write_json(folder / "run.json", {"schema": SCHEMA, "status": "ok", "error": None, "provenance": {}})
+        write_run(folder, a_search(key, method="mt-hs", space=space_to_json(space)), RunRecord(status="ok"))
         write_tuned(folder, Tuned(trials=tuple(trials)))
 
 
@@ -125,16 +118,16 @@ def fill(root, order=(0, 1, 2, 3, 4, 5)):
     tuned(store, "search00-mt-hs")
     entries = [replace(entry, tunes=(("search00-mt-hs",),)) if entry.name == "mt-hs" else entry for entry in entries]
     error = {"type": "RuntimeError", "message": "no /home/ada/scans/Ada_Lovelace.nii", "traceback": ""}
-    job = {"key": "fails-0-0", "kind": "fit", "method": "fails", "seed": 0, "fold": 0}
-    record = {"schema": SCHEMA, "status": "failed", "error": error, "description": {}, "provenance": {}}
-    store.record_failure("fails-0-0", job, record, f'first\nFile "/home/ada/my code/fit.py", line 3\n{EVIL}\n')
+    record = RunRecord(status="failed", error=error)
+    text = f'first\nFile "/home/ada/my code/fit.py", line 3\n{EVIL}\n'
+    store.record_failure(a_fit("fails-0-0", method="fails"), record, text)
     return build(study(entries, external=False), store)
 
 
 def build(of, store):
     of.write(store.root)
     folder = of.folder(store.root)
-    write_json(folder / "splits.json", {"folds": of.protocol["folds"]})
+    write_json(folder / "splits.json", {"folds": of.protocol.folds})
     measured, chosen = measure(of, store), selections(of, store)
     board = board_of(of, measured)
     write_board(board, folder, chosen)

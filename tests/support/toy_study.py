@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from jobs import a_fit
 from survbench.api import SURVIVAL_MONTHS
 from survbench.io.files import write_json
-from survbench.io.layout import LEARNING, SCHEMA, SELECTED
-from survbench.plan.study import Entry, Study
+from survbench.io.layout import LEARNING, SELECTED
+from survbench.plan.profile import Profile, load_profile
+from survbench.plan.protocol import Protocol
+from survbench.plan.study import CohortDescription, Entry, Study
+from survbench.runs.record import RunRecord
+from survbench.runs.store import write_run
 
 IDS = [f"P{n:02d}" for n in range(30)]
 OUTSIDE = [f"E{n:02d}" for n in range(20)]
@@ -52,24 +57,15 @@ def put(
     upstream=None,
 ):
     """Write a run."""
-    job = {"key": key, "kind": "fit", "method": "m", "seed": 0, "fold": 0, "upstream": upstream, "tune": None}
-    record = {
-        "schema": SCHEMA,
-        "status": status,
-        "error": error,
-        "seconds": seconds,
-        "params": {},
-        "description": description or {},
-        "provenance": {},
-    }
+    job = a_fit(key, upstream=upstream)
+    record = RunRecord(status=status, error=error, seconds=seconds, description=description or {})
     if status != "ok":
-        store.record_failure(key, job, record, "")
+        store.record_failure(job, record, "")
         return
     with store.writing(key) as folder:
         predictions.to_parquet(folder / "predictions.parquet")
         pd.DataFrame({"step": [], "split": [], "metric": [], "value": []}).to_parquet(folder / "curves.parquet")
-        write_json(folder / "job.json", job)
-        write_json(folder / "run.json", record)
+        write_run(folder, job, record)
         if selected is not None:
             write_json(folder / SELECTED, selected)
         if learning is not None:
@@ -98,6 +94,7 @@ def study(entries, *, external=True, selection="last", **profile):
         "endpoint": "PFS",
         "patients": 30,
         "events": 18,
+        "longest_months": 60.0,
         "centres": 1,
         "channels": ["pet"],
         "grid": [32, 32, 32],
@@ -105,29 +102,16 @@ def study(entries, *, external=True, selection="last", **profile):
         "citation": "nobody",
         "fingerprint": "f",
     }
-    standardisation = "external" if selection == "paper" else "out-of-fold"
+    outside = {**described, "name": "outside", "title": "Outside", "patients": 20}
+    smoke = load_profile("smoke").model_dump()
+    training = {"steps": 6, "batch_size": 4, "learning_rate_scale": 100.0}
+    budget = {"resamples": 200, "training": training, "tuning": {"trials": 3, "inner_folds": 2}}
     return Study(
         name="toy-smoke-00000000",
-        cohort=described,
-        external={**described, "name": "outside", "title": "Outside", "patients": 20} if external else None,
-        protocol={
-            "folds": folds(),
-            "seeds": 1,
-            "selection": selection,
-            "tuning": "none",
-            "reference": "radiomics-lasso-cox",
-            "standardisation": standardisation,
-            "tau": 21.0,
-            "horizons": [12.0, 36.0, 60.0],
-            "fingerprint": "0123456789abcdef",
-        },
-        profile={
-            "name": "smoke",
-            "resamples": 200,
-            "training": {"steps": 6, "batch_size": 4, "learning_rate_scale": 100.0},
-            "tuning": {"trials": 3, "inner_folds": 2},
-            **profile,
-        },
+        cohort=CohortDescription.model_validate(described),
+        external=CohortDescription.model_validate(outside) if external else None,
+        protocol=Protocol(folds=folds(), selection=selection, tau=21.0),
+        profile=Profile.model_validate({**smoke, **budget, **profile}),
         provenance={"survbench": "0.1.0"},
         entries=tuple(entries),
     )
@@ -222,3 +206,7 @@ def mixed_study(store):
     made = study(entries)
     made.write(store.root)
     return made
+
+
+SEED = study([]).protocol.seed
+"""Of resamples and permutations of the toy study."""

@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from jobs import a_search
 from survbench.actions.build import build_and_write
 from survbench.actions.request import Request
 from survbench.actions.run import run_study
 from survbench.actions.watcher import Silent
 from survbench.plan.profile import load_profile
+from survbench.runs.record import RunRecord
 from survbench.runs.store import Store
 from survbench.tracking.mlflow_writer import LEDGER, TrackingError, default_uri, track
 
@@ -268,8 +270,7 @@ def test_a_fit_that_failed_is_there_until_it_succeeds(copied):
     good, kept = store.read(key), out / "kept"
     shutil.copytree(good.folder, kept)
     error = {"type": "Timeout", "message": "killed " * 1_000, "traceback": "Traceback of a secret place"}
-    record = {"schema": 4, "status": "timeout", "error": error, "description": {}, "provenance": {}}
-    store.record_failure(key, good.job, record, "the last words\n")
+    store.record_failure(good.job, RunRecord(status="timeout", error=error), "the last words\n")
     build_and_write(study, store)
     track(study, store, out)
     client = client_of(out, study)
@@ -301,8 +302,8 @@ def test_an_external_prediction_that_failed_is_there(copied):
     out, study = copied
     store = Store(out)
     key = study.entries[0].predicts[0][0]
-    record = {"schema": 4, "status": "failed", "error": {"type": "OSError", "message": "no"}, "provenance": {}}
-    store.record_failure(key, store.read(key).job, record, "")
+    record = RunRecord(status="failed", error={"type": "OSError", "message": "no"})
+    store.record_failure(store.read(key).job, record, "")
     track(study, store, out)
     client = client_of(out, study)
     (failed,) = runs(client, "predict")
@@ -313,9 +314,8 @@ def test_an_external_prediction_that_failed_is_there(copied):
 def test_a_search_that_methods_share_is_there_once_below_the_method_it_is_for(copied):
     out, study = copied
     store, key = Store(out), "5ea2c4" * 5
-    job = {"key": key, "kind": "tune", "method": "deepmts", "seed": 0, "fold": 1}
-    record = {"schema": 4, "status": "failed", "error": {"type": "BenchError", "message": "no"}, "provenance": {}}
-    store.record_failure(key, job, record, "")
+    job = a_search(key, method="deepmts", fold=1)
+    store.record_failure(job, RunRecord(status="failed", error={"type": "BenchError", "message": "no"}), "")
     tuned = replace(study, entries=tuple(replace(e, tunes=((key,),)) for e in study.entries))
     without = replace(tuned, entries=tuple(e for e in tuned.entries if e.name != "deepmts"))
     for shown, below in ((without, without.entries[0].name), (tuned, "deepmts")):

@@ -47,11 +47,11 @@ def test_only_methods_that_declare_it_are_checked(runs):
 def test_the_figures_of_a_network_are_those_of_its_stored_model(runs, name):
     found, store = runs
     run = found[name]
-    prepared = PreparedCohort(store.root, run.job["cohort"])
-    ids = run.job["train"]
+    prepared = PreparedCohort(store.root, run.job.cohort)
+    ids = run.job.train
     time, event = prepared.outcomes(ids)
     method = fitted_method(store, run.key, device="cpu")
-    cohort = prepared.inputs(ids, run.job["needs_predict"])
+    cohort = prepared.inputs(ids, run.job.needs_predict)
     risk, written = method.predict_risk(cohort), run.learning()
     assert (written["patients"], written["events"]) == (len(ids), event.sum())
     assert written["c_index"] == pytest.approx(concordance_index_censored(event, time, risk)[0], abs=1e-12)
@@ -79,7 +79,7 @@ def test_a_method_that_knows_its_patients_by_heart_orders_them_without_a_mistake
 def test_a_method_that_only_segments_has_its_overlap_and_that_of_the_best_constant_mask(runs):
     found, store = runs
     run = found["thresholds-checked"]
-    subjects = PreparedCohort(store.root, run.job["cohort"]).inputs(run.job["train"], ["images", "mask"]).subjects
+    subjects = PreparedCohort(store.root, run.job.cohort).inputs(run.job.train, ["images", "mask"]).subjects
     masks = [np.asarray(s.volumes["mask"].voxels(), dtype=bool) for s in subjects]
     hot = [s.volumes["pet"].voxels() > 4.0 for s in subjects]
     written, count = run.learning(), np.sum(masks, axis=0)
@@ -123,6 +123,6 @@ def test_patients_held_out_to_choose_a_checkpoint_are_not_counted(odd_plugins, t
     store = Store(request.out)
     run = store.read(run_study(request, Silent()).study.entries[0].fits[0][0])
     remembered = json.loads((run.folder / "model" / "state.json").read_text())
-    assert 0.75 * len(run.job["train"]) < len(remembered) < 0.85 * len(run.job["train"])
+    assert 0.75 * len(run.job.train) < len(remembered) < 0.85 * len(run.job.train)
     assert run.learning()["patients"] == len(remembered)
     assert run.learning()["c_index"] == 1.0

@@ -69,4 +69,4 @@ def test_a_marker_is_calibrated_and_a_network_that_saw_everybody_is_not(finished
         assert (np.diff(curves, axis=1) <= 0).all()
     assert Store(request.out).read(network.fits[0][0]).predictions()["survival"].isna().all()
     kept = json.loads((Store(request.out).folder(volume.fits[0][0]) / "calibration.json").read_text())
-    assert kept["patients"] == len(Store(request.out).read(volume.fits[0][0]).job["train"])
+    assert kept["patients"] == len(Store(request.out).read(volume.fits[0][0]).job.train)

@@ -45,7 +45,7 @@ def with_events(event):
 
 
 def with_protocol(made, **fields):
-    return replace(made, protocol={**made.protocol, **fields})
+    return replace(made, protocol=made.protocol.model_copy(update=fields))
 
 
 def with_learning(store, train):
@@ -89,7 +89,7 @@ def over_fitted(store, wrong):
 @of_board("SB707")
 def left_out(store, wrong):
     made = of_entries(method(store, "m", GOOD))
-    return replace(made, cohort={**made.cohort, "left_out": ["P77"] if wrong else []})
+    return replace(made, cohort=made.cohort.model_copy(update={"left_out": ("P77",) if wrong else ()}))
 
 
 @of_board("SB708")
