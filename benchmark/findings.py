@@ -120,7 +120,7 @@ class Group:
         shown = _some([f"{s} ({_first(d)})" if d else s for s, d in details.items()])
         if len(self.places) == 1:
             return shown
-        number = f"{len(patients)} patient{'s' if len(patients) > 1 else ''}"
+        number = things(len(patients), "patient")
         if len(self.places) > len(patients):
             number = f"{len(self.places)} {self.first.counts} of {number}"
         return f"{number}: {shown}"
@@ -134,7 +134,7 @@ class Group:
     def stated(self, about: About, *, ignored: bool = False) -> Stated:
         """Return what boards and studies keep of the group: how many are concerned, but not who."""
         patients = len({subject for subject, _ in self.places if subject})
-        number = f" {patients} patient{'s' if patients > 1 else ''}." if patients else ""
+        number = f" {things(patients, 'patient')}." if patients else ""
         first = self.first
         return Stated(first.code, first.severity, f"{first.cause}{number}", first.remedy, about, ignored)
 
@@ -162,6 +162,15 @@ class Stated:
         """The finding in a line."""
         whose = "External cohort: " if self.about == "external" else ""
         return f"{whose}{self.text} ({self.code}{', ignored' if self.ignored else ''})"
+
+
+def things(count: int, name: str) -> str:
+    """Return how many things there are, in a number that agrees.
+
+    >>> things(1, "patient"), things(1200, "row")
+    ('1 patient', '1,200 rows')
+    """
+    return f"{count:,} {name}{'' if count == 1 else 's'}"
 
 
 def grouped(findings: Iterable[Finding]) -> list[Group]:

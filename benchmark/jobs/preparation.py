@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol as Interface
 
 from survbench.cohort import Subject
 from survbench.datasets.cards.source import SourceCohort
-from survbench.datasets.checks.catalogue import cohort_codes, patient_errors
+from survbench.datasets.checks.catalogue import patient_errors
 from survbench.datasets.checks.facts import PatientFacts
 from survbench.datasets.cohorts.facts_store import facts_key, read_facts
 from survbench.datasets.cohorts.opened import Cohorts, centre_of, volume_names
 from survbench.datasets.preprocessing.cache import volume_store
 from survbench.datasets.readers.feature_table import table_rows
-from survbench.datasets.readers.folder import findings_of
+from survbench.datasets.readers.folder import without_patients
 from survbench.errors import BenchError
 from survbench.features.extraction import Extraction, radiomics_path, read_radiomics, write_radiomics
-from survbench.findings import CohortError, Finding, grouped
+from survbench.findings import CohortError, Finding, grouped, things
 from survbench.jobs.executor import Ended, Task, execute
 from survbench.work.prepare import prepare
 
@@ -168,18 +168,16 @@ def without(
     """
     found = [finding for _, of_patient in sorted(problems.items()) for finding in of_patient]
     if not skip_bad:
-        title = f"{len(problems)} patients of {source.card.name} cannot be prepared (--skip-bad goes on without them):"
+        count = things(len(problems), "patient")
+        title = f"{count} of {source.card.name} cannot be prepared (--skip-bad goes on without them):"
         raise CohortError(title, found)
     for group in grouped(found):
-        log.warning("left out: %s", group.text)
-    kept = [i for i in source.cohort.ids if i not in problems]
-    if not kept:
+        log.warning("left out: %s %s", group.first.code, group.text)
+    if problems.keys() >= set(source.cohort.ids):
         raise CohortError(f"Cohort {source.card.name!r} has no usable patient:", found)
-    left_out = tuple(sorted({*source.left_out, *problems}))
-    left = replace(source, cohort=source.cohort.select(kept), left_out=left_out)
-    of_left = findings_of(left)
-    errors = [f for f in of_left if f.severity == "error" and f.code not in ignored]
+    left = without_patients(source, problems)
+    errors = [f for f in left.findings if f.severity == "error" and f.code not in ignored]
     if errors:
-        raise CohortError(f"Cohort {source.card.name!r} cannot be used without {len(problems)} patients:", errors)
-    of_reading = [f for f in source.findings if f.code not in cohort_codes()]
-    return replace(left, findings=(*of_reading, *of_left))
+        count = things(len(problems), "patient")
+        raise CohortError(f"Cohort {source.card.name!r} cannot be used without {count}:", errors)
+    return left

@@ -42,14 +42,14 @@ class UnreadableFile(Check):
 
 class SameImage(CohortCheck):
     """The same image, or the same row of ten features or more, stands for two patients: one of them would be trained on
-    and the other tested with.
+    and the other tested with. ``--skip-bad`` keeps the first of them.
     """
 
     code = "SB405"
     severity = "error"
     part = "images"
     title = "Two patients have the same data"
-    remedy = "Keep one."
+    remedy = "Keep one, and name the other under patients.without of the card."
 
     def find(self, source: SourceCohort) -> Iterator[Finding]:
         """See :class:`CohortCheck`."""
@@ -60,26 +60,30 @@ def same_data(cohorts: Sequence[tuple[str, Cohort]]) -> Iterator[Finding]:
     """Yield the patients of some cohorts who have an image, or a row of many features, of another patient.
 
     Args:
-        cohorts: each with what stands before its ids.
+        cohorts: each with its name, or "" where there is but one.
     """
     seen: dict[str, tuple[int, Subject]] = {}
     for number, (_, cohort) in enumerate(cohorts):
         for row, subject in enumerate(cohort.subjects):
+            same: dict[str, list[str]] = {}
             for what, content in _contents(cohort, row):
                 where, first = seen.setdefault(content, (number, subject))
                 if (where, first.patient) != (number, subject.patient):
-                    cause = f"{what} as another patient's."
-                    yield SameImage.finding(cause, subject=subject.id, detail=f"as {cohorts[where][0]}{first.id}")
+                    name = cohorts[where][0]
+                    same.setdefault(f"as {first.id}{f' of {name}' if name else ''}", []).append(what)
+            for other, shared in same.items():
+                cause = f"Another patient has the same {' and '.join(shared)}."
+                yield SameImage.finding(cause, subject=subject.id, detail=other)
 
 
 def _contents(cohort: Cohort, row: int) -> Iterator[tuple[str, str]]:
     subject = cohort.subjects[row]
     for name in cohort.channels:
-        yield f"{name} is the same image", subject.volumes[name].fingerprint()
+        yield name, subject.volumes[name].fingerprint()
     # rows of a few coarse features may be equal by chance
     if cohort.features is not None and len(cohort.features.names) >= MANY_FEATURES:
         values = cohort.features.values[row].tolist()
-        yield "All features are the same", repr(sorted(zip(cohort.features.names, values, strict=True)))
+        yield "features", repr(sorted(zip(cohort.features.names, values, strict=True)))
 
 
 class NotPrepared(Check):

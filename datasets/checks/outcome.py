@@ -12,7 +12,7 @@ from survbench.datasets.cards.source import SourceCohort
 from survbench.datasets.checks.kinds import CohortCheck
 from survbench.datasets.vocabulary import words as w
 from survbench.datasets.vocabulary.events import coding
-from survbench.findings import Check, Finding
+from survbench.findings import Check, Finding, things
 from survbench.io.tables import canonical, number
 from survbench.plan.horizons import HORIZONS
 from survbench.statistics.metrics import concordance_index
@@ -231,7 +231,7 @@ class NoEvents(CohortCheck):
             if source.table is not None and end.event in source.table.columns:
                 cells = Counter(source.table.column(end.event)).most_common(SHOWN_CODES)
                 held = f" Column {end.event!r} holds {', '.join(f'{cell!r} ({n} times)' for cell, n in cells)}."
-            cause = f"There {'is' if events == 1 else 'are'} {events} event{'' if events == 1 else 's'}."
+            cause = f"There {'is' if events == 1 else 'are'} {things(events, 'event')}."
             asked = f"Is the event {' or '.join(map(repr, end.observed))}, as endpoint.observed of the card says?"
             yield self.finding(cause, remedy=f"{asked}{held} {self.remedy}")
 

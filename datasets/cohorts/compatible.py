@@ -17,9 +17,10 @@ def refuse_duplicates(sources: Sequence[SourceCohort]) -> None:
     Raises:
         CohortError: all pairs.
     """
-    findings = list(same_data([(f"{source.card.name}/", source.cohort) for source in sources]))
+    several = len(sources) > 1
+    findings = list(same_data([(source.card.name if several else "", source.cohort) for source in sources]))
     if findings:
-        raise CohortError("The same data stand for two patients:", findings)
+        raise CohortError("Two patients have identical data:", findings)
 
 
 def refuse_different(first: SourceCohort, other: SourceCohort) -> list[Finding]:

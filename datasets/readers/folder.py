@@ -11,7 +11,7 @@ import numpy as np
 from survbench.cohort import Cohort, Subject
 from survbench.datasets.cards.card import CohortCard
 from survbench.datasets.cards.source import SourceCohort
-from survbench.datasets.checks.catalogue import of_cohort
+from survbench.datasets.checks.catalogue import cohort_codes, of_cohort
 from survbench.datasets.checks.geometry import Misplaced
 from survbench.datasets.checks.images import MissingFile, UnreadableFile
 from survbench.datasets.readers.axis_order import AS_STORED, corners, difference, order_of
@@ -21,7 +21,7 @@ from survbench.datasets.readers.leftovers import of_files, of_reading, of_rows
 from survbench.datasets.readers.nifti import in_order, nifti_volume
 from survbench.datasets.readers.paths import PatientFiles, patient_files
 from survbench.datasets.readers.patients import Patient, numbered, outcomes_lost, parse_patients
-from survbench.findings import CohortError, Finding, grouped
+from survbench.findings import CohortError, Finding, grouped, things
 from survbench.io.tables import read_table
 from survbench.volume import Modality, Volume
 
@@ -56,14 +56,18 @@ def read_cohort(
     whole = [f for f in found if not f.subject]
     if found and (whole or not skip_bad):
         count = len({f.subject for f in found if f.subject})
-        hint = "" if whole or not count else f" in {count} patients (--skip-bad goes on without them)"
+        hint = "" if whole or not count else f" in {things(count, 'patient')} (--skip-bad goes on without them)"
         raise CohortError(f"Cohort {card.name!r} in {folder} has problems{hint}:", found)
     for group in grouped(found):
-        log.warning("left out: %s", group.text)
+        log.warning("left out: %s %s", group.first.code, group.text)
     if not len(inspection.source.cohort):
         raise CohortError(f"Cohort {card.name!r} in {folder} has no usable patient:", found)
     kept = tuple(f for f in inspection.findings if f not in set(found))
-    return replace(inspection.source, left_out=tuple(sorted({f.subject for f in found})), findings=kept)
+    source = without_patients(replace(inspection.source, findings=kept), {f.subject for f in found})
+    of_rest = [f for f in source.findings if f.severity == "error" and f.code not in ignored]
+    if of_rest:
+        raise CohortError(f"Cohort {card.name!r} in {folder} has problems:", of_rest)
+    return source
 
 
 def inspect_cohort(card: CohortCard, folder: Path) -> Inspection:
@@ -115,6 +119,17 @@ def findings_of(source: SourceCohort) -> list[Finding]:
     events = source.cohort.event.tolist()
     lost = [] if source.table is None else outcomes_lost(source.card, source.table, events)
     return [*lost, *of_cohort(source)]
+
+
+def without_patients(source: SourceCohort, patients: Collection[str]) -> SourceCohort:
+    """Return a cohort without some patients, and with what the checks say of those that are left."""
+    kept = [i for i in source.cohort.ids if i not in patients]
+    left_out = tuple(sorted({*source.left_out, *patients}))
+    if len(kept) == len(source.cohort):
+        return replace(source, left_out=left_out)
+    left = replace(source, cohort=source.cohort.select(kept), left_out=left_out)
+    of_reading = [f for f in source.findings if f.code not in cohort_codes()]
+    return replace(left, findings=(*of_reading, *findings_of(left)))
 
 
 def _volumes(

@@ -10,7 +10,7 @@ from survbench.datasets.checks.predictors import few
 from survbench.datasets.checks.table import FilesOfNobody, ReadOtherwise, RowsOfNobody
 from survbench.datasets.readers.joining import join
 from survbench.datasets.readers.paths import PatientFiles
-from survbench.findings import Finding
+from survbench.findings import Finding, things
 from survbench.io.tables import Table
 
 
@@ -36,15 +36,16 @@ def of_rows(card: CohortCard, ids: Sequence[str], source: tuple[Table, str, str]
     yield from _respelled(f"the rows of {file}", [(ours, theirs) for ours, theirs in of.items() if ours != theirs])
     extra = [name for name in table.column(key) if name not in joined]
     if joined and extra:
-        cause = f"{len(extra)} rows of {file} belong to no patient of {card.table}."
+        cause = f"{file} has {things(len(extra), 'row')} of no patient of {card.table}."
         yield RowsOfNobody.finding(cause, detail=few(extra))
 
 
 def _respelled(what: str, pairs: Iterable[tuple[str, str]]) -> Iterator[Finding]:
     seen = [f"{ours} is {theirs}" for ours, theirs in pairs if normalize("NFC", ours) != normalize("NFC", theirs)]
     if seen:
-        number = f"{len(seen)} patient{'s' if len(seen) > 1 else ''}"
-        cause = f"The ids of {number} are spelled otherwise in {what}; they were taken for the same."
+        cause = (
+            f"The ids of {things(len(seen), 'patient')} are spelled otherwise in {what}; they were taken for the same."
+        )
         yield ReadOtherwise.finding(cause, detail=few(seen), remedy="Nothing is wrong if these are the same patients.")
 
 

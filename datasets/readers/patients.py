@@ -28,7 +28,7 @@ from survbench.datasets.checks.table import (
 )
 from survbench.datasets.readers.missing_cells import blank_missing
 from survbench.datasets.vocabulary.words import is_date
-from survbench.findings import Finding
+from survbench.findings import Finding, things
 from survbench.io.tables import Row, Table, canonical, nearest, number
 
 MISSING = frozenset({"", "na", "n/a", "#n/a", "nan", "null", "none", "."})
@@ -192,7 +192,7 @@ def _without_time(endpoint: Endpoint, table: Table) -> _Timeless:
 def _rows(names: Sequence[str]) -> str:
     """Return how many rows there are, and whose where they are few."""
     few = f": {', '.join(names)}" if len(names) <= SHOWN_ROWS else ""
-    return f"{len(names)} row{'s' if len(names) > 1 else ''}{few}"
+    return f"{things(len(names), 'row')}{few}"
 
 
 def _probably(counts: Counter[str]) -> str:

@@ -56,6 +56,22 @@ def test_rows_with_one_outcome_and_ids_that_differ_in_a_part_are_one_patient(tmp
     assert "SB110" not in found(tmp_path, lesions(rows, names, same=False))
 
 
+@pytest.mark.parametrize("copied", [True, False])
+def test_one_row_that_stands_twice_under_two_ids_is_named(tmp_path, rows, copied):
+    card = CARD.replace('["f*", volume]', '["f0[0-7]"]')
+    twin = [*(rows[5] if copied else [*rows[5][:-7], "0.5", *rows[5][-6:]])]
+    table = [*rows, ["P99", *twin[1:]]]
+    assert ("as P04" in found(tmp_path, table, card=card).get("SB110", "")) == copied
+
+
+def test_equal_rows_of_a_few_coarse_values_are_chance(tmp_path, rows):
+    coarse = {f"c{n}": (lambda n, _: n % 2) for n in range(6)}
+    columns = "".join(f"  - {{name: {c}, column: {c}, kind: numeric, model: true}}\n" for c in coarse)
+    card = CARD.replace('features: {columns: ["f*", volume]}\n', "").replace("licence", f"{columns}licence")
+    table = changed(rows, age=lambda n, _: n % 2, days=lambda n, c: 20 * (n + 1) if n != 8 else 20 * 3, **coarse)
+    assert "SB110" not in found(tmp_path, table, card=card)
+
+
 def test_a_column_of_patients_is_named_as_the_group(tmp_path, rows):
     table = changed(lesions(rows, lambda n: f"{n:03d}"), subject_id=lambda n, _: f"S{n // 2}")
     folder = write_table_cohort(tmp_path / "toy", table)

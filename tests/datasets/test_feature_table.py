@@ -113,7 +113,7 @@ def test_all_problems_of_cells_and_rows_come_at_once_and_skip_bad_goes_on(tmp_pa
         ("P05", "features.csv has no row of features."),
     }
     warnings = [p.what for p in validate_named(str(folder)).findings if p.severity == "warning"]
-    assert "1 rows of features.csv belong to no patient of patients.csv: P77." in warnings
+    assert "features.csv has 1 row of no patient of patients.csv: P77." in warnings
     with pytest.raises(CohortError, match="problems in 4 patients"):
         load_source(str(folder), profile=SMOKE)
     assert len(load_source(str(folder), profile=SMOKE, skip_bad=True).cohort) == 20
