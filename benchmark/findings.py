@@ -47,7 +47,8 @@ class Finding:
     @property
     def what(self) -> str:
         """The cause, with what is particular to this place."""
-        return f"{self.cause.rstrip('.')}: {self.detail}." if self.detail else self.cause
+        end = "" if self.detail.endswith("...") else "."
+        return f"{self.cause.rstrip('.')}: {self.detail}{end}" if self.detail else self.cause
 
     @property
     def see(self) -> str:
@@ -81,10 +82,12 @@ class Check:
     ignorable: ClassVar[bool] = True
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Errors cannot be ignored unless the check says so: there is nothing to go on with."""
+        """A check that declares a severity cannot be ignored if it is an error, unless the check says so: there is
+        nothing to go on with. One that inherits its severity inherits this, too.
+        """
         super().__init_subclass__(**kwargs)
-        if getattr(cls, "severity", None) == "error" and "ignorable" not in vars(cls):
-            cls.ignorable = False
+        if "severity" in vars(cls) and "ignorable" not in vars(cls):
+            cls.ignorable = cls.severity != "error"
 
     @classmethod
     def finding(cls, cause: str, *, subject: str = "", detail: str = "", remedy: str | None = None) -> Finding:

@@ -7,14 +7,14 @@ from collections.abc import Iterator, Sequence
 from survbench.cohort import Cohort, Subject
 from survbench.datasets.cards.file_pattern import file_of
 from survbench.datasets.cards.source import SourceCohort
-from survbench.datasets.checks.kinds import CohortCheck
+from survbench.datasets.checks.kinds import CohortCheck, InputCheck
 from survbench.findings import Check, Finding
 
 MANY_FEATURES = 10
 """Number of identical feature values from which two patients are reported as duplicates."""
 
 
-class MissingFile(Check):
+class MissingFile(InputCheck):
     """The card's pattern leads to no file for a patient, or out of the cohort's folder by ``..``.
 
     A symbolic link in the folder may lead anywhere; see SB417.
@@ -28,7 +28,7 @@ class MissingFile(Check):
     counts = "files"
 
 
-class UnreadableFile(Check):
+class UnreadableFile(InputCheck):
     """A file is damaged, truncated, of another format, or has a header that makes no sense; or its voxels are infinite,
     or NaN inside of what was scanned.
     """
@@ -37,6 +37,7 @@ class UnreadableFile(Check):
     severity = "error"
     part = "images"
     title = "A file cannot be read"
+    needs = "files"
     counts = "files"
 
 
@@ -49,6 +50,7 @@ class SameImage(CohortCheck):
     severity = "error"
     part = "images"
     title = "Two patients have the same data"
+    sections = ("images", "features")
     remedy = "Keep one, and name the other under patients.without of the card."
 
     def find(self, source: SourceCohort) -> Iterator[Finding]:

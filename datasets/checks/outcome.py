@@ -9,10 +9,10 @@ from datetime import datetime
 import numpy as np
 from survbench.datasets.cards.card import MONTHS_PER_UNIT
 from survbench.datasets.cards.source import SourceCohort
-from survbench.datasets.checks.kinds import CohortCheck
+from survbench.datasets.checks.kinds import CohortCheck, InputCheck
 from survbench.datasets.vocabulary import words as w
 from survbench.datasets.vocabulary.events import coding
-from survbench.findings import Check, Finding, things
+from survbench.findings import Finding, things
 from survbench.io.tables import canonical, number
 from survbench.plan.horizons import HORIZONS
 from survbench.statistics.metrics import concordance_index
@@ -38,17 +38,18 @@ USUAL_MONTHS = (12.0, 240.0)
 """Between them the longest follow-up of a cohort usually lies."""
 
 
-class UnusableTime(Check):
+class UnusableTime(InputCheck):
     """A time is a positive number: the months (or days, weeks, years) to the event or to the end of follow-up."""
 
     code = "SB201"
     severity = "error"
     part = "outcome"
     title = "A time is not a number above 0"
+    needs = "columns"
     remedy = "Correct the cells (decimal point, not comma), or remove the rows."
 
 
-class UnknownEventCode(Check):
+class UnknownEventCode(InputCheck):
     """The column of events holds a code that the card names neither as observed nor as censored.
 
     That is a mistake of the card and not of patients: to leave out those with the code would leave out, say, all who
@@ -59,19 +60,21 @@ class UnknownEventCode(Check):
     severity = "error"
     part = "outcome"
     title = "The card does not know a code of the event"
+    needs = "columns"
 
 
-class BlankEvent(Check):
+class BlankEvent(InputCheck):
     """A patient's cell of the event is blank, so whether the time ended in one is not known."""
 
     code = "SB210"
     severity = "error"
     part = "outcome"
     title = "A patient has no code of the event"
+    needs = "columns"
     remedy = "Fill the cells in, or leave these patients out."
 
 
-class OutcomesLost(Check):
+class OutcomesLost(CohortCheck):
     """All patients with an event, or all who are censored, have problems, so that leaving them out would leave one kind
     of outcome. ``--skip-bad`` does not go on with that. Often all censored patients have no time, because the card
     names the column of the days to death.
@@ -82,6 +85,21 @@ class OutcomesLost(Check):
     part = "outcome"
     title = "One kind of outcome would be left"
     remedy = "Correct the problems of some of them."
+
+    def find(self, source: SourceCohort) -> Iterator[Finding]:
+        """See :class:`CohortCheck`."""
+        end, event = source.card.endpoint, source.cohort.event
+        if source.table is None or end.event not in source.table.columns:
+            return
+        cells = [canonical(cell) for cell in source.table.column(end.event)]
+        for what, codes, left in (
+            ("had the event", end.observed, event.any()),
+            ("are censored", end.censored, not event.all()),
+        ):
+            count = sum(cell in {canonical(code) for code in codes} for cell in cells)
+            if count and not left:
+                who = f"All {count} patients of the table who {what}"
+                yield self.finding(f"{who} have problems; without them the outcome is one-sided.")
 
 
 class NobodyCensored(CohortCheck):
@@ -100,13 +118,14 @@ class NobodyCensored(CohortCheck):
             yield self.finding(f"All {len(event)} patients have the event; nobody is censored.")
 
 
-class AmbiguousEventCode(Check):
+class AmbiguousEventCode(InputCheck):
     """One code stands under ``observed`` and under ``censored``."""
 
     code = "SB203"
     severity = "error"
     part = "outcome"
     title = "A code means both an event and censoring"
+    needs = "table"
     remedy = "Correct endpoint.observed and endpoint.censored in the card."
 
 
@@ -225,7 +244,7 @@ class NoEvents(CohortCheck):
     def find(self, source: SourceCohort) -> Iterator[Finding]:
         """See :class:`CohortCheck`."""
         events = int(source.cohort.event.sum())
-        if events < 2:
+        if source.in_folds and events < 2:
             end = source.card.endpoint
             held = ""
             if source.table is not None and end.event in source.table.columns:

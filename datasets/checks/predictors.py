@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 from survbench.datasets.cards.source import SourceCohort
-from survbench.datasets.checks.kinds import CohortCheck
+from survbench.datasets.checks.kinds import CohortCheck, InputCheck
 from survbench.errors import BenchError
 from survbench.features.feature_sets import feature_set
-from survbench.findings import Check, Finding
+from survbench.findings import Finding
 
 SHOWN = 5
 """Columns that a sentence names at most."""
@@ -21,60 +21,72 @@ def few(names: Sequence[str]) -> str:
     return ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
 
 
-class UnusableClinicalCell(Check):
+class UnusableClinicalCell(InputCheck):
     """A cell of a clinical column is not a number, or not one of the levels that the card lists."""
 
     code = "SB301"
     severity = "error"
     part = "predictors"
     title = "A clinical cell does not fit its column"
+    needs = "columns"
+    sections = ("clinical",)
     counts = "cells"
 
 
-class UnknownFeatureColumn(Check):
+class UnknownFeatureColumn(InputCheck):
     """A name or pattern under ``features`` fits no column of the table, or none is left to be a feature."""
 
     code = "SB302"
     severity = "error"
     part = "predictors"
     title = "A name or pattern of features fits no column"
+    needs = "features"
+    sections = ("features",)
     remedy = "Correct the name or the pattern."
 
 
-class DeclaredTwice(Check):
+class DeclaredTwice(InputCheck):
     """A feature is at the same time the id, the outcome or a clinical column, or has the name of one."""
 
     code = "SB303"
     severity = "error"
     part = "predictors"
     title = "A feature is something else, too"
+    needs = "features"
+    sections = ("features",)
 
 
-class NoFeatureRow(Check):
+class NoFeatureRow(InputCheck):
     """A patient has no row in the table of features, more than one, or one without a value."""
 
     code = "SB304"
     severity = "error"
     part = "predictors"
     title = "A patient has no row of features"
+    needs = "features"
+    sections = ("features",)
 
 
-class TextColumns(Check):
+class TextColumns(InputCheck):
     """Columns that are declared as features hold text: the exports of pyradiomics begin with some."""
 
     code = "SB310"
     severity = "error"
     part = "predictors"
     title = "Columns of features hold no numbers"
+    needs = "features"
+    sections = ("features",)
 
 
-class FeatureNotNumber(Check):
+class FeatureNotNumber(InputCheck):
     """A cell of a feature is neither a number nor missing."""
 
     code = "SB305"
     severity = "error"
     part = "predictors"
     title = "A feature is not a number"
+    needs = "features"
+    sections = ("features",)
     remedy = "Correct the cells; leave them blank where the value is missing."
     counts = "cells"
 

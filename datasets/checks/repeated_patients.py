@@ -85,6 +85,7 @@ class GroupedRows(CohortCheck):
     severity = "warning"
     part = "protocol"
     title = "Tests and intervals count rows, not patients"
+    sections = ("group",)
     remedy = "Read intervals and p with that in mind, or keep one row per patient."
 
     def find(self, source: SourceCohort) -> Iterator[Finding]:

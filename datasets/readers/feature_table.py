@@ -27,7 +27,7 @@ from survbench.datasets.readers.joining import Joined, alike, join, shown
 from survbench.datasets.readers.missing_cells import blank_missing
 from survbench.datasets.readers.patients import MISSING
 from survbench.errors import BenchError
-from survbench.features.extraction import _finite
+from survbench.features.extraction import json_values
 from survbench.findings import Finding
 from survbench.io.hashing import digest
 from survbench.io.tables import Row, Table, nearest, number, read_table
@@ -38,12 +38,29 @@ _COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
+class FeatureFile:
+    """The table that holds the features, the name of its file, and its column of ids."""
+
+    table: Table
+    name: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
 class ParsedFeatures:
-    """Names of the features, the values of patients without a problem by id (NaN: missing), and the findings."""
+    """The features of the patients without a problem.
+
+    Attributes:
+        names: of the features.
+        values: by patient, shape (features,), NaN where missing.
+        findings: of columns, rows and cells.
+        joined: the ids of the patients, as the features' table spells them; None where that was not looked at.
+    """
 
     names: tuple[str, ...]
     values: Mapping[str, NDArray[np.float64]]
     findings: tuple[Finding, ...]
+    joined: Joined | None = None
 
     def table(self, ids: Iterable[str]) -> FeatureTable:
         """Return the features of patients, in the order of ``ids``."""
@@ -51,8 +68,8 @@ class ParsedFeatures:
         return FeatureTable(self.names, np.array(rows, dtype=np.float64).reshape(len(rows), len(self.names)))
 
 
-def feature_source(card: CohortCard, features: Features, table: Table, folder: Path) -> tuple[Table, str, str]:
-    """Return the table that holds the features, its name, and its column of ids.
+def feature_file(card: CohortCard, features: Features, table: Table, folder: Path) -> FeatureFile:
+    """Return the table that holds the features.
 
     Args:
         card: the cohort's card.
@@ -67,21 +84,20 @@ def feature_source(card: CohortCard, features: Features, table: Table, folder: P
     if Path(name).is_absolute() or ".." in Path(name).parts:
         raise BenchError(f"features.table {name!r} lies outside the cohort's folder {folder}. Put the file into it.")
     key = features.id or card.id
-    return (table if name == card.table else blank_missing(card, read_table(folder / name), key)), name, key
+    held = table if name == card.table else blank_missing(card, read_table(folder / name), key)
+    return FeatureFile(held, name, key)
 
 
-def parse_features(
-    card: CohortCard, features: Features, source: tuple[Table, str, str], ids: Sequence[str]
-) -> ParsedFeatures:
+def parse_features(card: CohortCard, features: Features, held: FeatureFile, ids: Sequence[str]) -> ParsedFeatures:
     """Read the features of the patients ``ids`` and collect every finding of columns, rows and cells.
 
     Args:
         card: the cohort's card.
         features: the card's section.
-        source: see :func:`feature_source`.
+        held: see :func:`feature_file`.
         ids: the patients of the cohort that have a usable id.
     """
-    table, file, key = source
+    table, file, key = held.table, held.name, held.key
     if key not in table.columns:
         cause = f"{file} has no column {key!r} (features.id in the card).{nearest(key, table.columns)}"
         remedy = f"Columns are: {', '.join(table.columns[:30])}."
@@ -106,7 +122,7 @@ def parse_features(
         if not found:
             cells = rows[theirs].cells
             values[name] = np.array([np.nan if (v := number(cells[n])) is None else v for n in names])
-    return ParsedFeatures(names, values, tuple(findings))
+    return ParsedFeatures(names, values, tuple(findings), joined)
 
 
 def _unjoined(card: CohortCard, file: str, ids: Sequence[str], theirs: Sequence[str], joined: Joined) -> list[Finding]:
@@ -220,7 +236,7 @@ class FeatureRow:
 def feature_rows(features: FeatureTable, ids: Iterable[str]) -> dict[str, FeatureRow]:
     """Return each patient's row of a table, by id; equal values have equal keys."""
     named = (dict(zip(features.names, row, strict=True)) for row in features.values.tolist())
-    return {i: FeatureRow(digest(["table", _finite(row)]), row) for i, row in zip(ids, named, strict=True)}
+    return {i: FeatureRow(digest(["table", json_values(row)]), row) for i, row in zip(ids, named, strict=True)}
 
 
 def table_rows(source: SourceCohort) -> Mapping[str, FeatureRow]:

@@ -57,18 +57,26 @@ class Patient:
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """What a card finds in a table: the ids that can be used, patients without a problem (both sorted), findings."""
+    """What a card finds in a table.
+
+    Attributes:
+        ids: those that can be used, sorted.
+        patients: those without a problem, sorted.
+        findings: of columns and rows.
+        table: the rows that the card chooses.
+    """
 
     ids: tuple[str, ...]
     patients: tuple[Patient, ...]
     findings: tuple[Finding, ...]
+    table: Table
 
 
 def parse_patients(card: CohortCard, table: Table) -> Parsed:
     """Read the patients that the card describes, and collect every finding of columns and rows."""
     findings = [*_of_columns(card, table), *_of_codes(card.endpoint)]
     if card.id not in table.columns:
-        return Parsed((), (), tuple(findings))
+        return Parsed((), (), tuple(findings), table)
     table, of_choice = _chosen(card, table)
     findings += of_choice
     findings += _unknown_codes(card.endpoint, table, card.id)
@@ -87,7 +95,7 @@ def parse_patients(card: CohortCard, table: Table) -> Parsed:
             ids.append(name)
         if usable and not of_id and not of_row:
             patients.append(_patient(card, row))
-    return Parsed(tuple(sorted(ids)), tuple(sorted(patients, key=lambda p: p.id)), tuple(findings))
+    return Parsed(tuple(sorted(ids)), tuple(sorted(patients, key=lambda p: p.id)), tuple(findings), table)
 
 
 def numbered(card: CohortCard, table: Table) -> Table:
@@ -214,31 +222,6 @@ def _probably(counts: Counter[str]) -> str:
 def _is_blank_event(endpoint: Endpoint, cell: str) -> bool:
     codes = {canonical(v) for v in (*endpoint.observed, *endpoint.censored)}
     return cell.casefold() in MISSING and canonical(cell) not in codes
-
-
-def outcomes_lost(card: CohortCard, table: Table, events: Sequence[bool]) -> list[Finding]:
-    """Return a finding if nobody usable has an event, or nobody is censored, though somebody of the table is.
-
-    Args:
-        card: the cohort's card.
-        table: the cohort's table.
-        events: of the patients without a problem.
-    """
-    if not events or card.endpoint.event not in table.columns:
-        return []
-    cells = [canonical(row.cells[card.endpoint.event]) for row in _chosen(card, table)[0].rows]
-    lost: list[Finding] = []
-    for what, codes, there in (
-        ("had the event", card.endpoint.observed, any(events)),
-        ("are censored", card.endpoint.censored, not all(events)),
-    ):
-        count = sum(cell in {canonical(code) for code in codes} for cell in cells)
-        if count and not there:
-            cause = (
-                f"All {count} patients of the table who {what} have problems; without them the outcome is one-sided."
-            )
-            lost.append(OutcomesLost.finding(cause))
-    return lost
 
 
 def _twins(names: list[str]) -> dict[str, list[str]]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from survbench.datasets.cards.card import parse_card, read_card
+from survbench.datasets.checks.catalogue import of_cohort
 from survbench.datasets.cohorts.named import load_source
 from survbench.datasets.cohorts.validate import validate_named
 from survbench.datasets.drafting.draft import draft_card
@@ -24,7 +27,8 @@ def rows():
 
 
 def inspect(folder):
-    return inspect_cohort(read_card(folder / "cohort.yaml"), folder)
+    found = inspect_cohort(read_card(folder / "cohort.yaml"), folder)
+    return replace(found, findings=(*found.findings, *of_cohort(found.source)))
 
 
 def problems(folder):
