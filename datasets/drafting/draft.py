@@ -88,7 +88,7 @@ def draft_card(folder: Path, table: Path) -> Draft:
         f"id: {quoted(key)}" + ("  # GUESS: no column looks like one of ids" if key == ROW_NUMBER else ""),
         *([f"centre: {quoted(centre.name)}  # GUESS"] if centre else []),
         *([f"patients: {{where: {{{quoted(apart.name)}: [{TODO}]}}}}  # TODO: {choice}"] if apart else []),
-        _endpoint_line(end),
+        *_endpoint_lines(outcome),
         *_missing_lines([*found.clinical, *found.features, *(c for c in (end.time, end.event) if c)], end),
         *images.lines,
         *_feature_lines(content, found, key),
@@ -99,7 +99,8 @@ def draft_card(folder: Path, table: Path) -> Draft:
     ]
     left_out = _by_reason(found.left_out)
     lines += [*_left_out_lines(left_out, outcome), ""]
-    todo = (*end.open, *([choice] if choice else []), *images.open)
+    several = [_which_endpoint(outcome)] if outcome.others else []
+    todo = (*several, *end.open, *([choice] if choice else []), *images.open)
     return Draft("\n".join(lines), todo, left_out, notes)
 
 
@@ -163,11 +164,31 @@ def _endpoint_text(end: Endpoint) -> str:
     return f"{{name: {end.name}, {names}, unit: {end.unit.name or TODO}, observed: {observed}, censored: {censored}}}"
 
 
+def _endpoint_lines(outcome: Outcome) -> list[str]:
+    """Return the endpoint's line; where several are as complete, those of all as comments to choose from."""
+    if not outcome.others:
+        return [_endpoint_line(outcome.endpoint)]
+    lines = [f"# {_endpoint_line(end)}" for end in (outcome.endpoint, *outcome.others)]
+    return [f"endpoint: {TODO}  # TODO: {_which_endpoint(outcome)}", *lines]
+
+
+def _which_endpoint(outcome: Outcome) -> str:
+    first, *others = [f"{end.name} ({_events(end)}" for end in (outcome.endpoint, *outcome.others)]
+    listed = ", ".join([f"{first} patients had the event)", *(f"{other})" for other in others)])
+    return f"endpoint: the table holds {listed}. Put one of the lines below this one in its place."
+
+
+def _events(end: Endpoint) -> str:
+    event = end.event
+    return f"{sum(x in end.coding.observed for x in event.known)} of {len(event.cells)}" if event else "nobody"
+
+
 def _endpoint_line(end: Endpoint) -> str:
     remarks = [f"TODO: {' '.join(end.open).rstrip('.')}"] if end.open else []
     if end.event and end.coding.clear:
-        events = sum(cell in end.coding.observed for cell in end.event.known)
-        remarks.append(f"{events} of {len(end.event.cells)} had the event: {end.coding.reason}")
+        reason = end.coding.reason
+        why = f", judging {reason}" if reason.startswith("by ") else f": {reason}"
+        remarks.append(f"{_events(end)} patients had the event{why}")
     remarks += [f"unit: {end.unit.reason}"] if end.unit.name and end.unit.reason else []
     return f"endpoint: {_endpoint_text(end)}  # {'; '.join(remarks)}"
 
@@ -213,11 +234,8 @@ def _left_out_lines(left_out: Mapping[str, tuple[str, ...]], outcome: Outcome) -
     lines = ["# Columns left out, and why:", *lines] if lines else []
     if set(left_out) & set(outcome.told.values()):
         lines.append(
-            "# Columns of an outcome are no predictors; to choose another endpoint, name its columns in 'endpoint'."
+            "# Columns of an outcome are no predictors; to take another endpoint, name its columns in 'endpoint'."
         )
-    lines += [
-        f"# {end.name} in place of {outcome.endpoint.name}: endpoint: {_endpoint_text(end)}" for end in outcome.others
-    ]
     return lines
 
 
