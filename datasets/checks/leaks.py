@@ -25,7 +25,7 @@ NAMED_EVENT = 0.5
 """``|rho|`` with the event from which a column of two values that is called like an outcome is taken for one."""
 BLANK = 0.9
 """``|rho|`` with the event from which a column's blank cells tell it."""
-AFTERWARDS = 0.7
+AFTERWARDS = 0.65
 """``|rho|`` of a column of two values with an event from which it seems to be known afterwards."""
 DEVIATIONS = 3.3
 """Of a correlation after Fisher's transformation, for the lower confidence bound."""
