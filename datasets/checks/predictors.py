@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from survbench.datasets.cards.source import SourceCohort
+from survbench.datasets.cards.source import SourceCohort, offers
 from survbench.datasets.checks.kinds import CohortCheck
 from survbench.datasets.checks.leaks import blank_by_events
 from survbench.errors import BenchError
@@ -127,6 +127,21 @@ class ConstantColumn(CohortCheck):
             values = {s.clinical.get(column.name) for s in source.cohort.subjects} - {None}
             if column.model and len(values) == 1:
                 yield self.finding(f"Column {column.column!r} has one value only ({next(iter(values))!r}).")
+
+
+class NothingToPredictFrom(CohortCheck):
+    """The card declares no images, no features and no clinical column with ``model: true``: all methods are skipped."""
+
+    code = "SB315"
+    severity = "warning"
+    part = "predictors"
+    title = "Methods are given nothing to predict from"
+    remedy = "Set model: true for the clinical columns that are known at baseline, or declare 'features' or 'images'."
+
+    def find(self, source: SourceCohort) -> Iterator[Finding]:
+        """See :class:`CohortCheck`."""
+        if not offers(source) & {"images", "radiomics", "clinical"}:
+            yield self.finding("No method can run: no images, no features, and no clinical column with model: true.")
 
 
 class UnusableFeatureSet(CohortCheck):

@@ -8,13 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
 from survbench.datasets.cards.card import ROW_NUMBER, TODO
 from survbench.datasets.drafting.columns import Column, columns_of
+from survbench.datasets.drafting.features import other_features, own_features
 from survbench.datasets.drafting.images import image_lines
 from survbench.datasets.drafting.outcome import Endpoint, Outcome, find_outcome
 from survbench.datasets.drafting.paths import near_ids, patterns, places
 from survbench.datasets.drafting.roles import Roles, centre_column, id_column, roles, rows_apart
+from survbench.datasets.drafting.yaml_text import flow, quoted, quoted_key
 from survbench.datasets.vocabulary.words import without_accents
 from survbench.errors import BenchError
 from survbench.io.tables import Table, number, read_table
@@ -73,6 +74,9 @@ def draft_card(folder: Path, table: Path) -> Draft:
     where = places(patterns(columns[key].cells, paths)) if paths else None
     found = roles(list(columns.values()), outcome.told, taken, images=bool(where and where.channels))
     images = image_lines(where, folder, len(content.rows))
+    features = own_features(content, found, key)
+    if not features and not (where and where.channels) and key in columns:
+        features = other_features(folder, table, columns[key].cells)
     notes = (
         *map(str, content.notes),
         *images.notes,
@@ -91,7 +95,7 @@ def draft_card(folder: Path, table: Path) -> Draft:
         *_endpoint_lines(outcome),
         *_missing_lines([*found.clinical, *found.features, *(c for c in (end.time, end.event) if c)], end),
         *images.lines,
-        *_feature_lines(content, found, key),
+        *features,
         *_clinical_lines(found),
         "licence: unknown  # who may use the data",
         "citation: unpublished",
@@ -101,6 +105,8 @@ def draft_card(folder: Path, table: Path) -> Draft:
     lines += [*_left_out_lines(left_out, outcome), ""]
     several = [_which_endpoint(outcome)] if outcome.others else []
     todo = (*several, *end.open, *([choice] if choice else []), *images.open)
+    if not features and not (where and where.channels):
+        notes = (*notes, "No images were recognised; methods that need them will be skipped.")
     return Draft("\n".join(lines), todo, left_out, notes)
 
 
@@ -199,15 +205,6 @@ def _missing_lines(columns: Sequence[Column], end: Endpoint) -> list[str]:
     return [f"missing: {flow(cells)}  # cells that mean that a value is not known"] if cells else []
 
 
-def _feature_lines(table: Table, found: Roles, key: str) -> list[str]:
-    if not found.features:
-        return []
-    names = {c.name for c in found.features}
-    others = [c for c in table.columns if c not in names and c != key]
-    guess = f"# GUESS: {len(names)} columns; see that none tells the outcome"
-    return [f'features: {{columns: ["*"], exclude: {flow(others)}}}  {guess}']
-
-
 def _clinical_lines(found: Roles) -> list[str]:
     lines = ["# Methods see a column only with 'model: true'. Order the levels of an ordinal column from low to high."]
     columns: list[str] = []
@@ -237,21 +234,6 @@ def _left_out_lines(left_out: Mapping[str, tuple[str, ...]], outcome: Outcome) -
             "# Columns of an outcome are no predictors; to take another endpoint, name its columns in 'endpoint'."
         )
     return lines
-
-
-def flow(values: Sequence[str]) -> str:
-    """Return texts as a YAML list in one line."""
-    return "[" + ", ".join(quoted(v) for v in values) + "]"
-
-
-def quoted(text: str) -> str:
-    """Return text as a YAML string that means itself; a number as code or level stays text."""
-    return yaml.safe_dump(text, default_style='"', width=10_000, allow_unicode=True).strip()
-
-
-def quoted_key(name: str) -> str:
-    """Return a clinical name, quoted where YAML would read something else, as ``no`` or ``1``."""
-    return name if isinstance(yaml.safe_load(name), str) else quoted(name)
 
 
 def _name(folder: Path) -> str:

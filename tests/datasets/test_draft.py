@@ -434,3 +434,29 @@ def test_a_damaged_image_does_not_stop_a_draft(folder):
     assert drafted.todo[-1].startswith("field_of_view_mm: no image could be read.")
     with pytest.raises(BenchError, match="not finished: field_of_view_mm"):
         parse_card(drafted.text, source="draft")
+
+
+def test_columns_that_are_called_like_others_are_features_and_need_not_be_many(tmp_path):
+    numbers = {
+        f"{what}_{n}": [f"{(k * (n + 3)) % 7.7:.4f}" for k in range(N)] for what in ("PET", "CT") for n in range(5)
+    }
+    text = table(id=IDS, days=DAYS, event=EVENTS, age=AGES, **numbers)
+    card = parse_card(draft(tmp_path, text).text, source="draft")
+    assert [c.column for c in card.clinical] == ["age"]
+    assert set(card.features.exclude) == {"days", "event", "age"}
+    few = table(id=IDS, days=DAYS, event=EVENTS, age=AGES, **dict(list(numbers.items())[:6]))
+    assert parse_card(draft(tmp_path, few).text, source="draft").features is None
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_a_second_table_of_the_same_patients_is_drafted_as_their_features(tmp_path, shared):
+    numbers = {f"f{n}": [f"{(k * (n + 3)) % 7.7:.4f}" for k in range(N)] for n in range(4)}
+    ids = IDS if shared else [f"other{i}" for i in IDS]
+    other = table(case=ids, scanner=["A", "B"] * (N // 2), PFS_days=DAYS, **numbers)
+    (tmp_path / "radiomics.csv").write_text(other, encoding="utf-8")
+    (tmp_path / "folds.csv").write_text(table(id=IDS, fold=[n % 3 for n in range(N)]), encoding="utf-8")
+    card = parse_card(draft(tmp_path, table(id=IDS, days=DAYS, event=EVENTS, age=AGES)).text, source="draft")
+    assert (card.features is not None) == shared
+    if shared:
+        assert (card.features.table, card.features.id) == ("radiomics.csv", "case")
+        assert set(card.features.exclude) == {"scanner", "PFS_days"}

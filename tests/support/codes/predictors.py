@@ -100,3 +100,9 @@ def known_afterwards(folder, wrong):
     )
     column = "  - {name: salvage, column: salvage, kind: numeric, model: true}\n"
     write_table_cohort(folder, rows, card=CARD.replace("licence", f"{column}licence"))
+
+
+@PAIRS.of_cohort("SB315")
+def nothing_to_predict_from(folder, wrong):
+    card = CARD.replace('features: {columns: ["f*", volume]}\n', "")
+    write_table_cohort(folder, ROWS, card=card.replace("model: true", "model: false") if wrong else card)
