@@ -70,7 +70,8 @@ def init(
     draft = draft_card(folder, table if table.exists() else folder / table)
     target.write_text(draft.text, encoding="utf-8")
     then = f"then run: bench cohort check {shlex.quote(str(folder))}"
-    say(f"Wrote {target}. {'Fill in what is TODO there' if draft.todo else 'Look at what is GUESS there'}, {then}")
+    fill = "Fill in what is TODO and look" if draft.todo else "Look"
+    say(f"Wrote {target}. {fill} at what is GUESS there, {then}")
     for line in draft.todo:
         say(f"TODO      {line}")
     for line in draft.notes:

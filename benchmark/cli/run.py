@@ -143,6 +143,8 @@ def _show_dry_run(planned: Planned, request: Request, *, as_json: bool) -> None:
         return
     for line in (*plan_lines(planned, request.workers), *cost_lines(planned, request.workers)):
         say(line)
+    if planned.to_prepare:
+        say("Voxels were not read; 'bench cohort check' reads them.")
 
 
 def _track(result: Result, request: Request, uri: str | None) -> None:

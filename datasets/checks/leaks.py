@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from survbench.cohort import Cohort
 from survbench.datasets.cards.source import SourceCohort
 from survbench.datasets.checks.kinds import CohortCheck
+from survbench.datasets.vocabulary.events import coding
 from survbench.datasets.vocabulary.outcomes import called_like_outcome
+from survbench.datasets.vocabulary.words import means_missing
 from survbench.findings import Finding
 
 SAME = 0.995
@@ -23,6 +25,8 @@ NAMED_EVENT = 0.5
 """``|rho|`` with the event from which a column of two values that is called like an outcome is taken for one."""
 BLANK = 0.9
 """``|rho|`` with the event from which a column's blank cells tell it."""
+AFTERWARDS = 0.65
+"""``|rho|`` of a column of two values with an event from which it seems to be known afterwards."""
 DEVIATIONS = 3.3
 """Of a correlation after Fisher's transformation, for the lower confidence bound."""
 FEWEST_OF_A_KIND = 5
@@ -113,17 +117,82 @@ class CalledLikeOutcome(CohortCheck):
         named = [p for p in predictors(source) if called_like_outcome(p.name)]
         told = {p.name for p in named if _reason(p, source.cohort)}
         for p in {p.name: p for p in named if p.name not in told}.values():
-            yield self.finding(
-                f"{p.kind} {p.name!r} is called like an outcome.", remedy=f"Is it known at baseline? If not: {p.remedy}"
-            )
+            yield self.finding(f"{p.kind} {p.name!r} is called like an outcome.", remedy=_at_baseline(p))
+
+
+class KnownAfterwards(CohortCheck):
+    """A feature or a clinical column that methods get follows an event: it has a value almost only where the event was
+    seen, or one of its values does, as palliative care does that begins near the end.
+
+    The event is that of the endpoint or of another endpoint in the table: a column that is called like one and whose
+    codes say who had it. A salvage operation that is blank unless the tumour came back tells of survival, too.
+    """
+
+    code = "SB314"
+    severity = "warning"
+    part = "predictors"
+    title = "A predictor seems to be known only after an event"
+
+    def find(self, source: SourceCohort) -> Iterator[Finding]:
+        """See :class:`CohortCheck`."""
+        events = _events(source)
+        told: set[str] = set()
+        for p in predictors(source):
+            if p.name in told or called_like_outcome(p.name) or _reason(p, source.cohort):
+                continue
+            if found := next((what for name, event in events.items() if (what := _follows(p.values, name, event))), ""):
+                told.add(p.name)
+                yield self.finding(f"{p.kind} {p.name!r} {found}.", remedy=_at_baseline(p))
+
+
+def blank_by_events(source: SourceCohort) -> set[str]:
+    """Return the predictors that have a value almost only where an event was seen, or where it was not."""
+    events = _events(source).values()
+    return {p.name for p in predictors(source) if any(_known(p.values, event) for event in events)}
+
+
+def _at_baseline(p: Predictor) -> str:
+    return f"Is it known at baseline? If not, {p.remedy[0].lower()}{p.remedy[1:]}"
+
+
+def _events(source: SourceCohort) -> dict[str, Floats]:
+    """Return who had the event of each endpoint that the table has, by its column; NaN where that is not known."""
+    card, table, ids = source.card, source.table, source.cohort.ids
+    events = {card.endpoint.event: source.cohort.event.astype(np.float64)}
+    if table is None or card.id not in table.columns:
+        return events
+    for column in table.columns:
+        if column in card.told or not called_like_outcome(column):
+            continue
+        cells = {row.cells[card.id]: row.cells[column] for row in table.rows}
+        known = [cell for cell in cells.values() if cell and not means_missing(cell)]
+        codes = coding(column, known, None) if 1 < len(set(known)) <= MOST_LEVELS else None
+        if codes is not None and codes.clear:
+            value = dict.fromkeys(codes.observed, 1.0) | dict.fromkeys(codes.censored, 0.0)
+            events[column] = np.array([value.get(cells.get(i, ""), np.nan) for i in ids])
+    return events
+
+
+def _follows(values: Floats, name: str, event: Floats) -> str:
+    """Return how a predictor follows an event, or ""."""
+    if who := _known(values, event):
+        return f"has a value almost only in patients {who} the event of {name!r}"
+    both = np.isfinite(values) & np.isfinite(event)
+    x, seen = values[both], event[both]
+    if len(np.unique(x)) == 2 and min(seen.sum(), (1 - seen).sum()) >= FEWEST_OF_A_KIND:
+        rho = _rho(x, seen)
+        if abs(rho) >= AFTERWARDS:
+            return f"follows the event of {name!r} (Spearman's rho {rho:.2f})"
+    return ""
 
 
 def _reason(p: Predictor, cohort: Cohort) -> str:
     """Return how a predictor tells the outcome, by its values or by where it has none; "" where it does not."""
     by_values = _tells(p.values, cohort, named=called_like_outcome(p.name))
-    if by_values or not _blank_tells(p.values, cohort):
+    who = _known(p.values, cohort.event.astype(np.float64))
+    if by_values or not who:
         return by_values
-    return "has a value almost only where the event was seen, or almost only where it was not"
+    return f"has a value almost only in patients {who} the event"
 
 
 def _tells(values: Floats, cohort: Cohort, *, named: bool) -> str:
@@ -161,10 +230,11 @@ def _codes_tell(x: Floats, event: NDArray[np.bool_]) -> bool:
     return all(len(np.unique(event[x == level])) == 1 for level in levels)
 
 
-def _blank_tells(values: Floats, cohort: Cohort) -> bool:
-    """Say whether it is the event that decides in whom a value is known, as it does for a cause of death."""
-    known = np.isfinite(values).astype(np.float64)
-    return abs(_rho(known, cohort.event.astype(np.float64))) >= BLANK
+def _known(values: Floats, event: Floats) -> str:
+    """Return in which patients alone a value is known, if the event decides that, as for a cause of death; else ""."""
+    there = np.isfinite(event)
+    rho = _rho(np.isfinite(values[there]).astype(np.float64), event[there])
+    return "" if abs(rho) < BLANK else "with" if rho > 0 else "without"
 
 
 def _knows_time(censored: float, of_censored: int, ended: float, of_ended: int, whole: float, *, named: bool) -> bool:

@@ -208,28 +208,35 @@ def _is_day(number: float) -> bool:
 
 
 class ImplausibleFollowUp(CohortCheck):
-    """The longest time lies beyond 30 years or below two months, as it does where the unit of the card is not the
-    table's.
+    """The longest time lies beyond 30 years or below two months, or the column of times is called after another unit
+    than that of the card.
     """
 
     code = "SB204"
     severity = "warning"
     part = "outcome"
-    title = "The longest time suggests another unit"
+    title = "The times suggest another unit"
     remedy = "Is endpoint.unit on the card the unit of the table's times?"
 
     def find(self, source: SourceCohort) -> Iterator[Finding]:
         """See :class:`CohortCheck`."""
+        column, unit = source.card.endpoint.time, source.card.endpoint.unit
+        named = w.unit_of(column)
+        if named not in {None, unit}:
+            yield self.finding(f"The column of times, {column!r}, is called after {named}; the card says {unit}.")
         longest = float(source.cohort.time.max())
         if longest > LONGEST_MONTHS or longest < SHORTEST_MONTHS:
-            unit = source.card.endpoint.unit
             in_unit = longest / MONTHS_PER_UNIT[unit]
             other = [u for u, m in MONTHS_PER_UNIT.items() if USUAL_MONTHS[0] <= in_unit * m <= USUAL_MONTHS[1]]
             like = f" As {' or '.join(other)} it would be plausible." if other else ""
             yield self.finding(
-                f"The longest time is {in_unit:,.0f} {unit}, as the card has it: {longest / 12:,.3g} years.",
+                f"With the card's unit the longest time is {_in_years(longest)}.",
                 remedy=f"{self.remedy}{like}",
             )
+
+
+def _in_years(months: float) -> str:
+    return f"{months / 12:,.1f} years" if months >= 12 else f"{months:.2g} months"
 
 
 class NoEvents(CohortCheck):

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from survbench.datasets.cards.source import SourceCohort
+from survbench.datasets.cards.source import SourceCohort, offers
 from survbench.datasets.checks.kinds import CohortCheck, InputCheck
+from survbench.datasets.checks.leaks import blank_by_events
 from survbench.errors import BenchError
 from survbench.features.feature_sets import feature_set
-from survbench.findings import Finding
+from survbench.findings import Finding, things
 
 SHOWN = 5
 """Columns that a sentence names at most."""
@@ -92,7 +93,10 @@ class FeatureNotNumber(InputCheck):
 
 
 class MissingValues(CohortCheck):
-    """A clinical column or a feature is missing in more than a fifth of the patients."""
+    """A clinical column that methods get, or a feature, is missing in more than a fifth of the patients.
+
+    Not where an event decides in whom it is known: see SB306 and SB314.
+    """
 
     code = "SB307"
     severity = "warning"
@@ -103,7 +107,10 @@ class MissingValues(CohortCheck):
     def find(self, source: SourceCohort) -> Iterator[Finding]:
         """See :class:`CohortCheck`."""
         cohort = source.cohort
+        afterwards = blank_by_events(source)
         for column in source.card.clinical:
+            if not column.model or column.column in afterwards:
+                continue
             values = [s.clinical.get(column.name) for s in cohort.subjects]
             missing = sum(v is None for v in values)
             if missing > MISSING_SHARE * len(values):
@@ -111,10 +118,10 @@ class MissingValues(CohortCheck):
         if cohort.features is not None:
             share = (~np.isfinite(cohort.features.values)).mean(axis=0)
             gaps = [name for name, s in zip(cohort.features.names, share, strict=True) if s > MISSING_SHARE]
+            gaps = [name for name in gaps if name not in afterwards]
             if gaps:
-                yield self.finding(
-                    f"{len(gaps)} features are missing in more than {MISSING_SHARE:.0%} of patients: {few(gaps)}."
-                )
+                many = f"missing in more than {MISSING_SHARE:.0%} of patients: {few(gaps)}"
+                yield self.finding(f"{things(len(gaps), 'feature')} {'is' if len(gaps) == 1 else 'are'} {many}.")
 
 
 class ConstantColumn(CohortCheck):
@@ -132,6 +139,21 @@ class ConstantColumn(CohortCheck):
             values = {s.clinical.get(column.name) for s in source.cohort.subjects} - {None}
             if column.model and len(values) == 1:
                 yield self.finding(f"Column {column.column!r} has one value only ({next(iter(values))!r}).")
+
+
+class NothingToPredictFrom(CohortCheck):
+    """The card declares no images, no features and no clinical column with ``model: true``: all methods are skipped."""
+
+    code = "SB315"
+    severity = "warning"
+    part = "predictors"
+    title = "Methods are given nothing to predict from"
+    remedy = "Set model: true for the clinical columns that are known at baseline, or declare 'features' or 'images'."
+
+    def find(self, source: SourceCohort) -> Iterator[Finding]:
+        """See :class:`CohortCheck`."""
+        if not offers(source) & {"images", "radiomics", "clinical"}:
+            yield self.finding("No method can run: no images, no features, and no clinical column with model: true.")
 
 
 class UnusableFeatureSet(CohortCheck):

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from survbench.datasets.checks.kinds import InputCheck
+from collections.abc import Iterator
+
+from survbench.datasets.cards.source import SourceCohort
+from survbench.datasets.checks.kinds import CohortCheck, InputCheck
+from survbench.datasets.vocabulary.words import means_missing
+from survbench.findings import Finding
+from survbench.io.tables import canonical
 
 
 class MissingColumn(InputCheck):
@@ -77,6 +83,25 @@ class BlankCentre(InputCheck):
     needs = "columns"
     sections = ("centre",)
     remedy = "Fill it in, or remove 'centre' from the card."
+
+
+class UnknownCentre(CohortCheck):
+    """The name of a centre says that it is not known. Such patients are dealt into folds as a hospital of their own."""
+
+    code = "SB113"
+    severity = "warning"
+    part = "table"
+    title = "A centre means that it is not known"
+    remedy = "Fill the cells in, or remove 'centre' from the card."
+    sections = ("centre",)
+
+    def find(self, source: SourceCohort) -> Iterator[Finding]:
+        """See :class:`CohortCheck`."""
+        unknown = {canonical(cell) for cell in source.card.missing}
+        for subject in source.cohort.subjects if source.card.centre is not None else ():
+            centre = subject.centre
+            if canonical(centre) in unknown or means_missing(centre):
+                yield self.finding(f"The centre {centre!r} is taken for one of its own.", subject=subject.id)
 
 
 class BlankGroup(InputCheck):

@@ -28,12 +28,13 @@ from survbench.datasets.readers.missing_cells import blank_missing
 from survbench.datasets.readers.patients import MISSING
 from survbench.errors import BenchError
 from survbench.features.extraction import json_values
-from survbench.findings import Finding
+from survbench.findings import Finding, things
 from survbench.io.hashing import digest
 from survbench.io.tables import Row, Table, nearest, number, read_table
 
 DIAGNOSTICS = "diagnostics"
 """What pyradiomics writes before columns that describe the extraction; some of them hold numbers."""
+_EITHER = "Delete them from 'clinical' to use them as features, or name them in features.exclude to keep them clinical."
 _COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?", re.ASCII)
 
 
@@ -159,20 +160,25 @@ def _columns(
     if not names:
         cause, remedy = f"No column of {file} is a feature.", "Correct features.columns in the card."
         findings.append(UnknownFeatureColumn.finding(cause, remedy=remedy))
-    declared = card.told | {c.column: f"the clinical column {c.name!r}" for c in card.clinical}
+    declared = card.told
+    twice = [name for name in names if name in {c.column for c in card.clinical} - declared.keys()]
+    if twice:
+        verb = "is" if len(twice) == 1 else "are"
+        cause = f"{things(len(twice), 'column')} {verb} declared both under 'clinical' and as features: {few(twice)}."
+        findings.append(DeclaredTwice.finding(cause, remedy=_EITHER))
     exclude, rename = "Name it in features.exclude.", "Give the clinical column another 'name'."
     findings += [
         DeclaredTwice.finding(f"Column {name!r} is {declared[name]} and cannot be a feature.", remedy=exclude)
         for name in names
         if name in declared
     ]
-    clinical = {c.name for c in card.clinical} - declared.keys()
+    clinical = {c.name for c in card.clinical} - {*declared, *twice}
     findings += [
         DeclaredTwice.finding(f"Feature {name!r} has the name of a clinical column.", remedy=rename)
         for name in names
         if name in clinical
     ]
-    return tuple(name for name in names if name not in declared and name not in clinical), findings
+    return tuple(name for name in names if name not in {*declared, *twice, *clinical}), findings
 
 
 def _of_text(table: Table, names: Sequence[str], file: str, exclude: Sequence[str]) -> tuple[list[str], list[Finding]]:

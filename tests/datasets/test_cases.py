@@ -88,7 +88,7 @@ def test_reasons_of_censoring_are_no_event_and_no_feature(tmp_path):
     drafted = draft(tmp_path, table(id=IDS, time_days=DAYS, CNSR=reasons, **features))
     card = parse_card(drafted.text, source="draft")
     assert (card.endpoint.event, card.endpoint.observed, card.endpoint.censored) == ("CNSR", ("0",), ("1", "2", "3"))
-    assert f"{sum(EVENTS)} of {N} had the event" in drafted.text
+    assert f"{sum(EVENTS)} of {N} patients had the event" in drafted.text
     assert card.features.exclude == ("time_days", "CNSR")
 
 

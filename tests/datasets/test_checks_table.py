@@ -496,3 +496,18 @@ def test_what_reading_the_tables_took_for_granted_is_a_note_each(tmp_path, rows)
     assert read in report[3].what
     assert report[3].what.endswith(" and 8 more columns.")
     assert len(report) == 4
+
+
+def test_a_unit_that_the_name_of_the_time_contradicts_is_named(tmp_path, rows):
+    short = changed(rows, days=lambda n, _: 5 + n * 7 % 60)
+    what = found(tmp_path, short, card=CARD.replace("unit: days", "unit: weeks"))["SB204"]
+    assert what == "The column of times, 'days', is called after days; the card says weeks."
+
+
+def test_a_column_whose_code_follows_the_event_is_named(tmp_path, rows):
+    column = "  - {name: care, column: care, kind: categorical, levels: [ja, nein], model: true}\n"
+    card = CARD.replace("licence", f"{column}licence")
+    late = changed(rows, care=lambda n, c: "ja" if c["dead"] == "1" and n % 10 != 1 else "nein")
+    assert "'care' follows the event of 'dead'" in found(tmp_path, late, card=card)["SB314"]
+    honest = changed(rows, care=lambda n, c: "ja" if (c["dead"] == "1") == (n % 4 < 3) else "nein")
+    assert "SB314" not in found(tmp_path, honest, card=card)

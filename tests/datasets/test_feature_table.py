@@ -154,7 +154,7 @@ def test_outcomes_and_clinical_columns_among_the_features_are_refused_by_name(tm
     assert found == {
         "Column 'days' is the endpoint's time and cannot be a feature.",
         "Column 'dead' is the endpoint's event and cannot be a feature.",
-        "Column 'age' is the clinical column 'age' and cannot be a feature.",
+        "1 column is declared both under 'clinical' and as features: age.",
     }
 
 
