@@ -13,6 +13,7 @@ from survbench.actions.study_description import described_study
 from survbench.actions.watcher import Silent, Watcher
 from survbench.api import MethodInfo
 from survbench.datasets.cards.source import SourceCohort, offers
+from survbench.datasets.cohorts.compatible import refuse_duplicates
 from survbench.datasets.cohorts.named import default_external
 from survbench.datasets.cohorts.opened import Cohorts, open_cohorts
 from survbench.datasets.cohorts.usable import log_findings
@@ -93,6 +94,8 @@ def open_request(request: Request) -> tuple[Cohorts, Sequence[MethodInfo]]:
     if outside is not None:
         names.append((outside, request.data if outside == default_external(request.cohort) else None))
     cohorts = open_cohorts(names, profile=request.profile, skip_bad=request.skip_bad, ignored=request.ignored)
+    if len(cohorts.sources) > 1:
+        refuse_duplicates(*cohorts.sources)
     for source in cohorts.sources:
         log_findings(source, source.findings, request.ignored)
     log_findings(cohorts.sources[-1], cohorts.differences(), request.ignored)

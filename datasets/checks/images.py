@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from survbench.cohort import Cohort, Subject
-from survbench.datasets.cards.file_pattern import file_of
 from survbench.datasets.cards.source import SourceCohort
 from survbench.datasets.checks.kinds import CohortCheck, InputCheck
 from survbench.findings import Check, Finding
@@ -115,9 +115,9 @@ class LinkedFiles(CohortCheck):
         """See :class:`CohortCheck`."""
         if source.folder is None:
             return
-        card, home = source.card, source.folder.resolve()
-        patterns = [c.file for c in card.images.values()] + ([card.mask.file] if card.mask else [])
-        files = [source.folder / file_of(p, i) for i in source.cohort.ids for p in patterns]
+        home = source.folder.resolve()
+        loaders = [volume.loader for subject in source.cohort.subjects for volume in subject.volumes.values()]
+        files = [path for loader in loaders if isinstance(path := getattr(loader, "path", None), Path)]
         outside = [real for file in files if not (real := file.resolve()).is_relative_to(home)]
         if outside:
             count = f"{len(outside)} of {len(files)} files"

@@ -25,12 +25,8 @@ FIRST_YEAR, LAST_YEAR = 1900, 2100
 FIRST_DAY, LAST_DAY = 25569, 54788
 """The days from 1970 to 2049 as spreadsheets count them; as durations they are 70 years and more."""
 _NO_DURATION = "|".join(w.NEVER_A_TIME[kind] for kind in ("an age", "about birth", "a date"))
-_DURATION = (
-    "survival|survie|follow|followup|os|pfs|dfs|rfs|efs|time|from|since|ab|depuis|desde|dal|"
-    "days?|d|weeks?|months?|mo|mths|years?|yrs|tage|wochen|monate|jahre|jours|mois|ans|meses|giorni|mesi|anni|"
-    "\\w*zeit|\\w*dauer|duration|durée|duree"
-)
-"""Words of a column's name that say what it holds; a duration is called like one, even if it starts from a date."""
+_DURATION = "|".join((w.DURATION, w.FOLLOW_UP, *w.UNITS.values(), "\\w*(zeit|dauer|tijd|duur)", w.SINCE))
+"""Words of a column's name that say that it holds a duration, even if that starts from a date."""
 _OF_LIFE = f"{w.ALIVE}|{w.DEAD}|{w.CENSORED}|{w.CENSORING}"
 LONGEST_MONTHS, SHORTEST_MONTHS = 360.0, 2.0
 """A longest follow-up beyond 30 years or below two months speaks for a wrong unit."""
@@ -179,7 +175,8 @@ class NoDuration(CohortCheck):
         """See :class:`CohortCheck`."""
         column = source.card.endpoint.time
         name = w.tokens(column)
-        if w.has(name, _NO_DURATION) and not w.has(name, _DURATION):
+        lasts = w.has(name, _DURATION) or w.endpoint_of(column) is not None
+        if w.has(name, _NO_DURATION) and not lasts:
             yield self.finding(f"The time is column {column!r}, which is called like an age or a date.")
         if source.table is None or column not in source.table.columns:
             return

@@ -9,7 +9,7 @@ from pathlib import Path
 from survbench.cohort import Subject
 from survbench.datasets.cards.source import SourceCohort, offers
 from survbench.datasets.checks.catalogue import refuse_ignored
-from survbench.datasets.cohorts.compatible import differences, refuse_different, refuse_duplicates
+from survbench.datasets.cohorts.compatible import differences, refuse_different
 from survbench.datasets.cohorts.named import load_source
 from survbench.datasets.preprocessing.grid import Grid, Point, plan_grid, reference_point
 from survbench.datasets.preprocessing.resample import volume_key
@@ -99,7 +99,6 @@ def open_cohorts(
         source = load_source(name, profile=profile, data=data, in_folds=dealt, skip_bad=skip_bad, ignored=ignored)
         if sources:
             refuse_different(sources[0], source)
-            refuse_duplicates(sources[0], source)
         sources.append(source)
     card = sources[0].card
     grid = None
