@@ -145,7 +145,7 @@ def prepare_cohorts(cohorts: Cohorts, request: Request, watcher: Watcher) -> tup
 
 
 def _log(source: SourceCohort, findings: Sequence[Finding], ignored: Collection[str]) -> None:
-    """Log what is not ignored.
+    """Log what is not ignored; notes stand on the board.
 
     Raises:
         CohortError: it holds errors.
@@ -154,7 +154,7 @@ def _log(source: SourceCohort, findings: Sequence[Finding], ignored: Collection[
     errors = [f for f in told if f.severity == "error"]
     if errors:
         raise CohortError(f"Cohort {source.card.name!r} cannot be used:", errors)
-    for group in grouped(told):
+    for group in grouped(f for f in told if f.severity != "note"):
         log.warning("%s: %s %s %s", source.card.name, group.first.code, group.text, group.first.remedy)
 
 

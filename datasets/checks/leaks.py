@@ -205,12 +205,12 @@ def _tells(values: Floats, cohort: Cohort, *, named: bool) -> str:
     two = len(np.unique(x)) == 2
     enough = named or min(int(event.sum()), int((~event).sum())) >= FEWEST_OF_A_KIND
     if enough and abs(with_event) >= (NAMED_EVENT if named and two else SAME):
-        how = "the event the other way round" if with_event < 0 else "the event"
+        how = "the event with the codes reversed" if with_event < 0 else "the event"
         return f"tells {how} (Spearman's rho {with_event:.3f})"
     if enough and _codes_tell(x, event):
         return "tells the event: each of its values stands for patients with it alone, or for censored patients alone"
     if abs(with_time) >= SAME:
-        return f"orders patients as the endpoint's time does (Spearman's rho {with_time:.3f})"
+        return f"ranks patients in the same order as the survival time (Spearman's rho {with_time:.3f})"
     censored, ended = _rho(x[~event], time[~event]), _rho(x[event], time[event])
     if _knows_time(censored, int((~event).sum()), ended, int(event.sum()), with_time, named=named):
         return (

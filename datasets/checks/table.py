@@ -133,7 +133,7 @@ class ReadOtherwise(Check):
     severity = "note"
     part = "table"
     title = "A table was not read as it stands"
-    remedy = "Save the table as CSV in UTF-8, with one line of names, a line per patient and decimal points."
+    remedy = "Check that this was read as you meant it."
 
 
 class RowsOfNobody(Check):

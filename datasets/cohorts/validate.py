@@ -32,6 +32,7 @@ class Report:
         ignored: what was found, and is.
         passed: checks that found nothing.
         not_run: checks that need patients without errors, where there is none.
+        judged: patients without an error of table, files and headers.
         not_applicable: checks of what the cohort does not have, such as masks, and those that only a run makes.
     """
 
@@ -39,6 +40,7 @@ class Report:
     ignored: tuple[Finding, ...]
     passed: tuple[type[Check], ...]
     not_applicable: tuple[type[Check], ...]
+    judged: int
     not_run: tuple[type[Check], ...] = ()
 
     @property
@@ -77,6 +79,7 @@ def validate_named(cohort: str, *, data: Path | None = None, ignored: Sequence[s
         ignored=tuple(f for f in found if f.code in ignored),
         passed=tuple(check for check in applies if check.code not in tripped and check not in waiting),
         not_applicable=tuple(check for check in input_checks() if check not in applies and check.code not in tripped),
+        judged=len(source.cohort),
         not_run=tuple(waiting),
     )
 

@@ -56,6 +56,11 @@ def read_cohort(
     whole = [f for f in found if not f.subject]
     if found and (whole or not skip_bad):
         count = len({f.subject for f in found if f.subject})
+        if whole and skip_bad:
+            codes = ", ".join(sorted({f.code for f in whole}))
+            raise CohortError(
+                f"Cohort {card.name!r} in {folder} has problems that --skip-bad does not skip ({codes}):", whole
+            )
         hint = "" if whole or not count else f" in {things(count, 'patient')} (--skip-bad goes on without them)"
         raise CohortError(f"Cohort {card.name!r} in {folder} has problems{hint}:", found)
     for group in grouped(found):
@@ -92,7 +97,10 @@ def inspect_cohort(card: CohortCard, folder: Path) -> Inspection:
     kept: list[Patient] = []
     subjects: list[Subject] = []
     # files are looked at for every patient with a usable id, so that one report names all that has to be fixed
-    files = {pattern: patient_files(folder, pattern, parsed.ids, table=card.table) for pattern in card.patterns}
+    aside = set(table.column(card.id)) - set(parsed.ids) if card.id in table.columns else set[str]()
+    files = {
+        pattern: patient_files(folder, pattern, parsed.ids, table=card.table, others=aside) for pattern in card.patterns
+    }
     lost = [finding for of_pattern in files.values() for finding in of_pattern.findings]
     findings += [*lost, *of_files(files.values())]
     for name in parsed.ids:

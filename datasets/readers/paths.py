@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,7 +36,9 @@ class PatientFiles:
     respelled: tuple[tuple[str, str], ...] = ()
 
 
-def patient_files(folder: Path, pattern: str, ids: Sequence[str], *, table: str) -> PatientFiles:
+def patient_files(
+    folder: Path, pattern: str, ids: Sequence[str], *, table: str, others: Collection[str] = ()
+) -> PatientFiles:
     """Find each patient's file.
 
     Args:
@@ -44,6 +46,7 @@ def patient_files(folder: Path, pattern: str, ids: Sequence[str], *, table: str)
         pattern: of the card, with a place for the id.
         ids: of the patients.
         table: name of the table that has the ids.
+        others: ids of rows that the card sets aside, whose files belong to somebody.
     """
     paths = {name: file_of(pattern, name) for name in ids}
     if Path(pattern).is_absolute() or ".." in Path(pattern).parts or not ids:
@@ -53,7 +56,8 @@ def patient_files(folder: Path, pattern: str, ids: Sequence[str], *, table: str)
     spelled = {name: file_of(place[0], name) if place else name for name in ids}
     joined = join(list(spelled.values()), list(found))
     there = {name: found[joined.of[own]] for name, own in spelled.items() if own in joined.of}
-    strangers = tuple(sorted(path for name, path in found.items() if name not in set(joined.of.values())))
+    known = {*joined.of.values(), *(file_of(place[0], name) if place else name for name in others)}
+    strangers = tuple(sorted(path for name, path in found.items() if name not in known))
     findings = _unjoined(folder, pattern, paths, found, joined, table)
     respelled = tuple((own, joined.of[own]) for own in spelled.values() if joined.of.get(own, own) != own)
     return PatientFiles({**paths, **there}, tuple(findings), strangers, respelled)
