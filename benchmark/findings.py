@@ -34,6 +34,7 @@ class Finding:
         subject: id of the patient, or "" for the whole.
         detail: what is particular to this place: the cell, the file, the value.
         counts: what findings of this cause are, where they are not patients, such as files.
+        ignorable: whether ``--ignore`` may go on in spite of it.
     """
 
     code: str
@@ -43,6 +44,13 @@ class Finding:
     subject: str = ""
     detail: str = ""
     counts: str = "patients"
+    ignorable: bool = True
+
+    @property
+    def advice(self) -> str:
+        """What to do, and how to go on in spite of an error where that is allowed."""
+        passed = self.severity == "error" and self.ignorable
+        return f"{self.remedy} (--ignore {self.code} goes on in spite of it.)".strip() if passed else self.remedy
 
     @property
     def what(self) -> str:
@@ -55,7 +63,7 @@ class Finding:
         """Where the documentation explains the code."""
         return f"{REFERENCE}#{self.code.lower()}"
 
-    def to_json(self) -> dict[str, str]:
+    def to_json(self) -> dict[str, str | bool]:
         """Return the finding as it is printed by ``--json``."""
         return {**asdict(self), "what": self.what, "see": self.see}
 
@@ -93,7 +101,7 @@ class Check:
     def finding(cls, cause: str, *, subject: str = "", detail: str = "", remedy: str | None = None) -> Finding:
         """Return a finding of this check; see :class:`Finding`."""
         remedy = cls.remedy if remedy is None else remedy
-        return Finding(cls.code, cls.severity, cause, remedy, subject, detail, cls.counts)
+        return Finding(cls.code, cls.severity, cause, remedy, subject, detail, cls.counts, cls.ignorable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +122,7 @@ class Group:
         patients = list(dict.fromkeys(subject for subject, _ in self.places if subject))
         if not patients:
             told = [detail for _, detail in self.places if detail]
-            number = f"{len(told)} {self.first.counts}: " if len(told) > 1 else ""
+            number = f"{len(told):,} {self.first.counts}: " if len(told) > 1 else ""
             return number + _some(told)
         details: dict[str, list[str]] = {patient: [] for patient in patients}
         for subject, detail in self.places:
@@ -198,5 +206,5 @@ class CohortError(BenchError):
 
     def __init__(self, title: str, findings: Iterable[Finding]) -> None:
         self.findings = tuple(findings)
-        lines = [f"  {g.first.code} {g.text} {g.first.remedy}".rstrip() for g in grouped(self.findings)]
+        lines = [f"  {g.first.code} {g.text} {g.first.advice}".rstrip() for g in grouped(self.findings)]
         super().__init__("\n".join([title, *lines]))

@@ -117,7 +117,7 @@ def check(
 
 def _show_report(cohort: str, report: Report, *, verbose: bool) -> None:
     from survbench.cli.findings import show_findings
-    from survbench.findings import grouped
+    from survbench.findings import grouped, things
 
     groups, ignored = grouped(report.findings), grouped(report.ignored)
     show_findings(groups, verbose=verbose)
@@ -127,11 +127,13 @@ def _show_report(cohort: str, report: Report, *, verbose: bool) -> None:
     named = [f"{n} {name}{'s' if n > 1 else ''}" for name in SEVERITIES if (n := counts[name])]
     passed = f"{len(report.passed)} checks passed, {len(report.not_applicable)} do not apply"
     say(f"{cohort}: {', '.join(named) or 'no problems'}; {passed}.")
+    if report.errors and report.judged:
+        say(f"Columns and outcomes were judged in the {things(report.judged, 'patient')} without an error.")
     if report.not_run:
         say(f"{len(report.not_run)} checks were not run: no patient is left without an error.")
     if verbose:
         for title, checks in (
-            ("Passed", report.passed),
+            ("Not found", report.passed),
             ("Does not apply", report.not_applicable),
             ("Not run", report.not_run),
         ):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from survbench.cli.options import aligned, duration
+from survbench.findings import things
 
 if TYPE_CHECKING:
     from survbench.actions.planned import Planned
@@ -26,20 +27,20 @@ def plan_lines(planned: Planned, workers: int) -> list[str]:
     """Return what a run is about to do: cohort, protocol, cached, to do, skipped and why, and how long it will take."""
     study = planned.study
     cohort, protocol = study.cohort, study.protocol
-    grid = " x ".join(map(str, cohort["grid"])) if cohort["grid"] else "no images"
+    grid = f"grid {' x '.join(map(str, cohort['grid']))}" if cohort["grid"] else "no images"
     outcome = (
         f"{cohort['patients']} patients, {cohort['events']} events ({cohort['endpoint']}), "
         f"followed for up to {cohort['longest_months']:.0f} months"
     )
-    lines = [f"Study     {study.name}", f"Cohort    {cohort['title']}: {outcome}, grid {grid}"]
+    lines = [f"Study     {study.name}", f"Cohort    {cohort['title']}: {outcome}, {grid}"]
     if study.external:
         lines.append(
             f"External  {study.external['title']}: {study.external['patients']} patients, "
             f"{study.external['events']} events"
         )
     lines.append(
-        f"Protocol  {len(protocol['folds'])} folds, {protocol['seeds']} seed(s), selection '{protocol['selection']}', "
-        f"tuning '{protocol['tuning']}', "
+        f"Protocol  {len(protocol['folds'])} folds, {things(protocol['seeds'], 'seed')}, "
+        f"selection '{protocol['selection']}', tuning '{protocol['tuning']}', "
         f"profile '{study.profile['name']}' ({study.profile['training']['steps']} training steps)"
     )
     lines.append(_plan_line(planned, workers))
@@ -61,7 +62,7 @@ def cost_lines(planned: Planned, workers: int) -> list[str]:
         return []
     cells = [
         (
-            cost.method or f"{cost.jobs} patients to prepare",
+            cost.method or f"{things(cost.jobs, 'patient')} to prepare",
             duration(cost.seconds) if cost.seconds >= 1 else "<1 s",
             f"{100 * cost.share:.0f} %" if cost.share >= 0.01 else "<1 %",
             f"with the features of {', '.join(cost.used_by)}" if cost.used_by else "",
@@ -77,7 +78,7 @@ def cost_lines(planned: Planned, workers: int) -> list[str]:
 
 def _plan_line(planned: Planned, workers: int) -> str:
     kinds = Counter(j["kind"] for j in planned.to_do)
-    patients = f"{planned.to_prepare} patients to prepare, " if planned.to_prepare else ""
+    patients = f"{things(planned.to_prepare, 'patient')} to prepare, " if planned.to_prepare else ""
     tuning = f"{kinds['tune']} to tune, " if kinds["tune"] else ""
     seconds = planned.forecast(workers).remaining_s(0.0)
     estimate = f"; roughly {duration(seconds)}" if planned.to_do or planned.to_prepare else ""

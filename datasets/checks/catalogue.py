@@ -28,8 +28,9 @@ from survbench.datasets.checks import (
 )
 from survbench.datasets.checks.facts import PatientFacts
 from survbench.datasets.checks.kinds import CohortCheck, PatientCheck, VoxelCheck
-from survbench.errors import BenchError, UnknownNameError
+from survbench.errors import BenchError
 from survbench.findings import SEVERITIES, Check, Finding, Part
+from survbench.io.tables import nearest
 from survbench.plan import checks as protocol
 from survbench.plan.registry import Broken
 
@@ -170,8 +171,10 @@ def refuse_ignored(codes: Iterable[str]) -> None:
     """
     known = {check.code: check for check in input_checks()}
     for code in codes:
+        if code.startswith("SB7"):
+            raise BenchError(f"{code} is found in a board, and keeps nobody from a run: there is nothing to ignore.")
         if code not in known:
-            raise UnknownNameError("code of a finding", code, known, see="docs/reference/findings.md")
+            raise BenchError(f"There is no check {code}.{nearest(code, known)} See 'bench list checks'.")
         if not known[code].ignorable:
             raise BenchError(
                 f"{code} ({known[code].title}) cannot be ignored: the data cannot be used as they are. Correct them, "

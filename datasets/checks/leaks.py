@@ -250,12 +250,12 @@ def _tells(values: Floats, cohort: Cohort, rho: _Rhos, *, named: bool) -> str:
     of_ended, of_censored = int(event.sum()), int((~event).sum())
     enough = named or min(of_ended, of_censored) >= FEWEST_OF_A_KIND
     if enough and abs(rho.event) >= (NAMED_EVENT if named and len(np.unique(x)) == 2 else SAME):
-        how = "the event the other way round" if rho.event < 0 else "the event"
+        how = "the event with the codes reversed" if rho.event < 0 else "the event"
         return f"tells {how} (Spearman's rho {rho.event:.3f})"
     if enough and _codes_tell(x, event):
         return "tells the event: each of its values stands for patients with it alone, or for censored patients alone"
     if abs(rho.time) >= SAME:
-        return f"orders patients as the endpoint's time does (Spearman's rho {rho.time:.3f})"
+        return f"ranks patients in the same order as the survival time (Spearman's rho {rho.time:.3f})"
     if _knows_time(rho.censored, of_censored, rho.ended, of_ended, rho.time, named=named):
         return (
             f"knows the endpoint's time, even when patients were censored (Spearman's rho {rho.time:.2f}, among the "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 import numpy as np
@@ -42,7 +42,7 @@ class UnusableTime(InputCheck):
     part = "outcome"
     title = "A time is not a number above 0"
     needs = "columns"
-    remedy = "Correct the cells (decimal point, not comma), or remove the rows."
+    remedy = "Correct the cells, or leave the patients out (patients.without)."
 
 
 class UnknownEventCode(InputCheck):
@@ -60,7 +60,7 @@ class UnknownEventCode(InputCheck):
 
 
 class BlankEvent(InputCheck):
-    """A patient's cell of the event is blank, so whether the time ended in one is not known."""
+    """A patient's cell of the event is blank or a word for missing, so whether the time ended in one is not known."""
 
     code = "SB210"
     severity = "error"
@@ -152,10 +152,14 @@ class ReversedCodes(CohortCheck):
         if found.clear and not declared & meant:
             observed, censored = (", ".join(sorted(set(codes))) for codes in (found.observed, found.censored))
             yield self.finding(
-                f"By its name and codes, {observed} in column {end.event!r} is the event, and {censored} the censored; "
-                "the card has them the other way round.",
+                f"In column {end.event!r}, {_codes(found.observed)} looks like the event and {_codes(found.censored)} "
+                "like censoring; the card has them reversed.",
                 remedy=f"Write observed: [{observed}], censored: [{censored}] under endpoint of the card.",
             )
+
+
+def _codes(codes: Sequence[str]) -> str:
+    return " or ".join(map(repr, sorted(set(codes))))
 
 
 class NoDuration(CohortCheck):
@@ -327,13 +331,14 @@ class HorizonBeyond(CohortCheck):
         time = source.cohort.time
         later = [f"{horizon:g}" for horizon in HORIZONS if not (time > horizon).any()]
         if later:
-            what = f"horizon{'s' if len(later) > 1 else ''} of {' and '.join(later)} months"
+            listed = " and ".join(filter(None, [", ".join(later[:-1]), later[-1]]))
             remedy = self.remedy
             if len(later) == len(HORIZONS):
                 remedy = "Nothing is wrong with the C-index; AUC, Brier score and calibration are not given."
             longest = f"The longest follow-up is {time.max():.2f} months"
-            yield self.finding(f"{longest}, so the {what} cannot be judged.", remedy=remedy)
+            cause = f"{longest}: AUC, Brier score and calibration at {listed} months cannot be computed."
+            yield self.finding(cause, remedy=remedy)
         for horizon in HORIZONS:
             if (time > horizon).sum() == 1:
-                judged = f"so the horizon of {horizon:g} months cannot be judged in every fold"
-                yield self.finding(f"One patient alone is followed beyond {horizon:g} months, {judged}.")
+                lost = f"AUC, Brier score and calibration at {horizon:g} months cannot be computed in every fold"
+                yield self.finding(f"Only one patient was followed beyond {horizon:g} months: {lost}.")

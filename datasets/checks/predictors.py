@@ -156,6 +156,28 @@ class NothingToPredictFrom(CohortCheck):
             yield self.finding("No method can run: no images, no features, and no clinical column with model: true.")
 
 
+class LevelsAlike(CohortCheck):
+    """Levels of a column differ in upper and lower case, or in spaces, only: methods take them for two categories."""
+
+    code = "SB316"
+    severity = "note"
+    part = "predictors"
+    title = "Levels differ in their spelling only"
+    remedy = "If they mean the same, write them alike in the table and on the card."
+
+    def find(self, source: SourceCohort) -> Iterator[Finding]:
+        """See :class:`CohortCheck`."""
+        for column in source.card.clinical:
+            alike: dict[str, list[str]] = {}
+            for level in column.levels:
+                alike.setdefault("".join(level.casefold().split()), []).append(level)
+            for levels in alike.values():
+                if column.model and len(levels) > 1:
+                    yield self.finding(
+                        f"Levels of column {column.column!r} differ in their spelling only: {few(levels)}."
+                    )
+
+
 class UnusableFeatureSet(CohortCheck):
     """``radiomics`` of the card names no feature set, or one without grey levels for a modality of the card."""
 

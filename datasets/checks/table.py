@@ -142,7 +142,7 @@ class ReadOtherwise(InputCheck):
     part = "table"
     title = "A table was not read as it stands"
     needs = "table"
-    remedy = "Save the table as CSV in UTF-8, with one line of names, a line per patient and decimal points."
+    remedy = "Check that this was read as you meant it."
 
 
 class RowsOfNobody(InputCheck):

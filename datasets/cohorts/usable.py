@@ -11,10 +11,9 @@ from survbench.datasets.cards.card import CohortCard
 from survbench.datasets.cards.source import SourceCohort
 from survbench.datasets.checks.catalogue import of_cohort
 from survbench.datasets.readers.folder import inspect_cohort
-from survbench.findings import CohortError, Finding, Severity, grouped, things
+from survbench.findings import CohortError, Finding, grouped, things
 
 log = logging.getLogger(__name__)
-LEVELS: dict[Severity, int] = {"error": logging.WARNING, "warning": logging.WARNING, "note": logging.INFO}
 Judge = Callable[[SourceCohort], Sequence[Finding]]
 """Gives what the checks find in a cohort; nothing in one without patients."""
 
@@ -59,6 +58,9 @@ def usable(
     name = f"Cohort {source.card.name!r}{f' in {source.folder}' if source.folder else ''}"
     whole = [f for f in errors if not f.subject]
     if errors and (whole or not skip_bad):
+        if skip_bad:
+            codes = ", ".join(sorted({f.code for f in whole}))
+            raise CohortError(f"{name} has problems that --skip-bad does not skip ({codes}):", whole)
         count = len({f.subject for f in errors if f.subject})
         hint = "" if whole or not count else f" in {things(count, 'patient')} (--skip-bad goes on without them)"
         raise CohortError(f"{name} has problems{hint}:", errors)
@@ -95,10 +97,9 @@ def sifted(
 
 
 def log_findings(source: SourceCohort, findings: Iterable[Finding], ignored: Collection[str]) -> None:
-    """Log what is found in a cohort and not ignored."""
-    for group in grouped(f for f in findings if f.code not in ignored):
-        first = group.first
-        log.log(LEVELS[first.severity], "%s: %s %s %s", source.card.name, first.code, group.text, first.remedy)
+    """Log what is found in a cohort and not ignored; notes stand on the board."""
+    for group in grouped(f for f in findings if f.severity != "note" and f.code not in ignored):
+        log.warning("%s: %s %s %s", source.card.name, group.first.code, group.text, group.first.remedy)
 
 
 def _without(source: SourceCohort, patients: Collection[str]) -> SourceCohort:

@@ -28,6 +28,7 @@ class Report:
         passed: checks that found nothing.
         not_run: checks of what could not be read: of voxels where all files are damaged, of patients where all have
             errors.
+        judged: patients without an error of table, files and headers.
         not_applicable: checks of what the cohort does not have, such as masks, and those that only a run makes.
     """
 
@@ -35,6 +36,7 @@ class Report:
     ignored: tuple[Finding, ...]
     passed: tuple[type[Check], ...]
     not_applicable: tuple[type[Check], ...]
+    judged: int
     not_run: tuple[type[Check], ...] = ()
 
     @property
@@ -74,6 +76,7 @@ def validate_named(cohort: str, *, data: Path | None = None, ignored: Sequence[s
         ignored=tuple(f for f in found if f.code in ignored),
         passed=tuple(check for check in applies if check.needs in reached),
         not_applicable=tuple(check for check in silent if check not in applies),
+        judged=len(source.cohort),
         not_run=tuple(check for check in applies if check.needs not in reached),
     )
 

@@ -70,7 +70,8 @@ def draft_card(folder: Path, table: Path) -> Draft:
     end = outcome.endpoint
     centre = centre_column(rest, [c.name for c in (end.time, end.event) if c] + list(outcome.told))
     choice = _choice(key, apart) if apart else ""
-    taken = {c.name for c in (end.time, end.event, centre, apart) if c} | {key}
+    of_ends = [c for each in (end, *outcome.others) for c in (each.time, each.event) if c]
+    taken = {c.name for c in (*of_ends, centre, apart) if c} | {key}
     where = places(patterns(columns[key].cells, paths)) if paths else None
     found = roles(list(columns.values()), outcome.told, taken, images=bool(where and where.channels))
     images = image_lines(where, folder, len(content.rows))
@@ -93,7 +94,7 @@ def draft_card(folder: Path, table: Path) -> Draft:
         *([f"centre: {quoted(centre.name)}  # GUESS"] if centre else []),
         *([f"patients: {{where: {{{quoted(apart.name)}: [{TODO}]}}}}  # TODO: {choice}"] if apart else []),
         *_endpoint_lines(outcome),
-        *_missing_lines([*found.clinical, *found.features, *(c for c in (end.time, end.event) if c)], end),
+        *_missing_lines([*found.clinical, *found.features, *of_ends], (end, *outcome.others)),
         *images.lines,
         *features,
         *_clinical_lines(found),
@@ -147,10 +148,10 @@ def _time_notes(table: Table, time: Column | None) -> list[str]:
     if time is None:
         return []
     odd = [row for row in table.rows if number(row.cells[time.name]) is None or row.cells[time.name] in time.missing]
-    shown = ", ".join(f"line {row.line} {row.cells[time.name]!r}" for row in odd[:SHOWN])
+    shown = ", ".join(f"line {row.line}{f' {cell!r}' if (cell := row.cells[time.name]) else ''}" for row in odd[:SHOWN])
     more = f" and {len(odd) - SHOWN} more" if len(odd) > SHOWN else ""
-    what = f"{len(odd)} cells of {time.name!r} are not times: {shown}{more}. Correct them"
-    return [f"{what} (numbers without separators of thousands), or leave the patients out."] if odd else []
+    remedy = "Write a number there (without separators of thousands), or leave the patients out."
+    return [f"No time in {time.name!r}: {shown}{more}. {remedy}"] if odd else []
 
 
 def _sentinel_notes(found: Roles) -> list[str]:
@@ -199,8 +200,8 @@ def _endpoint_line(end: Endpoint) -> str:
     return f"endpoint: {_endpoint_text(end)}  # {'; '.join(remarks)}"
 
 
-def _missing_lines(columns: Sequence[Column], end: Endpoint) -> list[str]:
-    codes = {*end.coding.observed, *end.coding.censored}
+def _missing_lines(columns: Sequence[Column], ends: Sequence[Endpoint]) -> list[str]:
+    codes = {code for end in ends for code in (*end.coding.observed, *end.coding.censored)}
     cells = sorted({cell for column in columns for cell in column.missing} - codes)
     return [f"missing: {flow(cells)}  # cells that mean that a value is not known"] if cells else []
 

@@ -326,7 +326,7 @@ def _tells(column: Column, times: Sequence[Column], events: Sequence[Column], ta
     if column in times or _perhaps_a_time(column):
         return "called like a time"
     if column in events:
-        return "holds or is called like an event"
+        return "looks like an event"
     if w.endpoint_of(column.text) is not None or _strong(column):
         return "called like an outcome"
     if taken.event and len(column.codes) <= MAX_CODES and same_information(column, taken.event):

@@ -118,7 +118,8 @@ def parse_features(card: CohortCard, features: Features, held: FeatureFile, ids:
     values: dict[str, NDArray[np.float64]] = {}
     for name in ids:
         theirs = joined.of.get(name, name)
-        found = _of_row(rows.get(theirs), count[theirs], names, file, name)
+        row = rows.get(theirs)
+        found = [_no_row(file, name, rows)] if row is None else _of_row(row, count[theirs], names, file, name)
         findings += found
         if not found:
             cells = rows[theirs].cells
@@ -211,10 +212,14 @@ def _matches(column: str, pattern: str) -> bool:
     return column == pattern or fnmatchcase(column, pattern)
 
 
-def _of_row(row: Row | None, count: int, names: Sequence[str], file: str, subject: str) -> list[Finding]:
-    if row is None:
-        remedy = "Add it, or name the patient in patients.without of the card."
-        return [NoFeatureRow.finding(f"{file} has no row of features.", subject=subject, remedy=remedy)]
+def _no_row(file: str, subject: str, rows: Iterable[str]) -> Finding:
+    near = [other for other in rows if alike([subject], [other])]
+    remedy = "Add it, or name the patient in patients.without of the card."
+    detail = f"{file} has {near[0]!r}" if len(near) == 1 else ""
+    return NoFeatureRow.finding(f"{file} has no row of features.", subject=subject, detail=detail, remedy=remedy)
+
+
+def _of_row(row: Row, count: int, names: Sequence[str], file: str, subject: str) -> list[Finding]:
     found: list[Finding] = []
     if count > 1:
         cause, remedy = f"An id stands in more than one row of {file}.", "Keep one row per patient."

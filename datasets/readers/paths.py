@@ -46,7 +46,7 @@ def patient_files(
         pattern: of the card, with a place for the id.
         ids: of the patients.
         table: name of the table that has the ids.
-        others: ids of the table that are no patient's, or not usable; their files are no strangers.
+        others: all ids of the table, also of rows that the card sets aside, whose files belong to somebody.
     """
     paths = {name: file_of(pattern, name) for name in ids}
     if Path(pattern).is_absolute() or ".." in Path(pattern).parts or not ids:

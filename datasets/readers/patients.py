@@ -272,7 +272,8 @@ def _of_row(card: CohortCard, row: Row, shown: str, *, time: bool) -> list[Findi
         if months is None or months <= 0:
             found.append(_unusable_time(end.time, cells[end.time], shown))
     if end.event in cells and _is_blank_event(end, cells[end.event]):
-        found.append(BlankEvent.finding(f"The event is blank in column {end.event!r}.", subject=shown))
+        cause = f"The event is not known (blank, or a word for missing) in column {end.event!r}."
+        found.append(BlankEvent.finding(cause, subject=shown))
     if card.centre is not None and cells.get(card.centre) == "":
         found.append(BlankCentre.finding(f"The centre is blank in column {card.centre!r}.", subject=shown))
     if card.group is not None and cells.get(card.group) == "":
@@ -295,6 +296,9 @@ def _unusable_time(column: str, cell: str, shown: str) -> Finding:
             "Make a column of the days from the start of follow-up to these dates, and name it under endpoint.time."
         )
         return UnusableTime.finding(cause, subject=shown, detail=repr(cell), remedy=remedy)
+    if not cell:
+        remedy = "Fill the cell in, or leave the patient out (patients.without)."
+        return UnusableTime.finding(f"No time in column {column!r}.", subject=shown, remedy=remedy)
     return UnusableTime.finding(
         f"Times in column {column!r} must be numbers above 0.", subject=shown, detail=repr(cell)
     )
@@ -307,10 +311,13 @@ def _of_clinical(column: Clinical, cell: str, shown: str) -> list[Finding]:
         if number(cell) is not None:
             return []
         cause, remedy = f"Column {column.column!r} must hold numbers.", f"Correct the cells. {_UNKNOWN}"
+        if is_date(cell):
+            cause = f"Column {column.column!r} must hold numbers, but holds dates."
+            remedy = "A date is no predictor: remove the column from the card, or make a column of durations."
     else:
         cause = f"Column {column.column!r} must hold one of its levels ({', '.join(column.levels)})."
         remedy = f"Correct the cells, or add the level to the card. {_UNKNOWN}"
-    detail = f"{cell!r}{nearest(cell, column.levels)}"
+    detail = f"{cell!r}{nearest(cell, column.levels).replace(' Did', ', did')}"
     return [UnusableClinicalCell.finding(cause, subject=shown, detail=detail, remedy=remedy)]
 
 

@@ -42,7 +42,7 @@ def with_column(folder, name, value):
 def test_an_error_of_the_table_stops_before_a_voxel_is_read(folder, tmp_path, monkeypatch, act):
     with_column(folder, "answer", lambda cells: cells[1])
     monkeypatch.setattr(nifti, "read_image", lambda path: pytest.fail(f"{path} is read"))
-    with pytest.raises(CohortError, match=r"SB306 .*'answer' orders patients as the endpoint's time does"):
+    with pytest.raises(CohortError, match=r"SB306 .*'answer' ranks patients in the same order as the survival time"):
         act(request_for(folder, tmp_path))
 
 

@@ -121,7 +121,7 @@ def test_all_problems_of_cells_and_rows_come_at_once_and_skip_bad_goes_on(tmp_pa
     with pytest.raises(CohortError, match="problems in 4 patients"):
         load_source(str(folder), profile=SMOKE)
     assert len(load_source(str(folder), profile=SMOKE, skip_bad=True).cohort) == 20
-    assert "left out: features.csv has no row of features. P05." in caplog.text
+    assert "left out: SB304 features.csv has no row of features. P05." in caplog.text
 
 
 def test_columns_that_are_none_get_a_suggestion(tmp_path, rows):
@@ -134,9 +134,17 @@ def test_columns_that_are_none_get_a_suggestion(tmp_path, rows):
 @pytest.mark.parametrize(
     ("name", "values", "tells"),
     [
-        ("f_months", lambda rows: [str(float(r[1]) / 30.4) for r in rows], "orders patients as the endpoint's time"),
-        ("f_rank", lambda rows: [str(-float(r[1])) for r in rows], "orders patients as the endpoint's time"),
-        ("f_alive", lambda rows: [str(1 - int(r[2])) for r in rows], "tells the event the other way round"),
+        (
+            "f_months",
+            lambda rows: [str(float(r[1]) / 30.4) for r in rows],
+            "ranks patients in the same order as the survival time",
+        ),
+        (
+            "f_rank",
+            lambda rows: [str(-float(r[1])) for r in rows],
+            "ranks patients in the same order as the survival time",
+        ),
+        ("f_alive", lambda rows: [str(1 - int(r[2])) for r in rows], "tells the event with the codes reversed"),
     ],
 )
 def test_the_outcome_in_other_words_is_no_feature(tmp_path, rows, name, values, tells):

@@ -106,3 +106,11 @@ def known_afterwards(folder, wrong):
 def nothing_to_predict_from(folder, wrong):
     card = CARD.replace('features: {columns: ["f*", volume]}\n', "")
     write_table_cohort(folder, ROWS, card=card.replace("model: true", "model: false") if wrong else card)
+
+
+@PAIRS.of_cohort("SB316")
+def levels_alike(folder, wrong):
+    other = "iva" if wrong else "ivb"
+    rows = changed(ROWS, stage=lambda n, _: ["IVA", other][n % 2] if n % 3 else "III")
+    column = f"  - {{name: stage, column: stage, kind: categorical, levels: [III, IVA, {other}], model: true}}\n"
+    write_table_cohort(folder, rows, card=CARD.replace("licence", f"{column}licence"))
