@@ -34,6 +34,7 @@ class Finding:
         subject: id of the patient, or "" for the whole.
         detail: what is particular to this place: the cell, the file, the value.
         counts: what findings of this cause are, where they are not patients, such as files.
+        ignorable: whether ``--ignore`` may go on in spite of it.
     """
 
     code: str
@@ -43,18 +44,26 @@ class Finding:
     subject: str = ""
     detail: str = ""
     counts: str = "patients"
+    ignorable: bool = True
+
+    @property
+    def advice(self) -> str:
+        """What to do, and how to go on in spite of an error where that is allowed."""
+        passed = self.severity == "error" and self.ignorable
+        return f"{self.remedy} (--ignore {self.code} goes on in spite of it.)".strip() if passed else self.remedy
 
     @property
     def what(self) -> str:
         """The cause, with what is particular to this place."""
-        return f"{self.cause.rstrip('.')}: {self.detail}." if self.detail else self.cause
+        end = "" if self.detail.endswith("...") else "."
+        return f"{self.cause.rstrip('.')}: {self.detail}{end}" if self.detail else self.cause
 
     @property
     def see(self) -> str:
         """Where the documentation explains the code."""
         return f"{REFERENCE}#{self.code.lower()}"
 
-    def to_json(self) -> dict[str, str]:
+    def to_json(self) -> dict[str, str | bool]:
         """Return the finding as it is printed by ``--json``."""
         return {**asdict(self), "what": self.what, "see": self.see}
 
@@ -81,16 +90,18 @@ class Check:
     ignorable: ClassVar[bool] = True
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Errors cannot be ignored unless the check says so: there is nothing to go on with."""
+        """A check that declares a severity cannot be ignored if it is an error, unless the check says so: there is
+        nothing to go on with. One that inherits its severity inherits this, too.
+        """
         super().__init_subclass__(**kwargs)
-        if getattr(cls, "severity", None) == "error" and "ignorable" not in vars(cls):
-            cls.ignorable = False
+        if "severity" in vars(cls) and "ignorable" not in vars(cls):
+            cls.ignorable = cls.severity != "error"
 
     @classmethod
     def finding(cls, cause: str, *, subject: str = "", detail: str = "", remedy: str | None = None) -> Finding:
         """Return a finding of this check; see :class:`Finding`."""
         remedy = cls.remedy if remedy is None else remedy
-        return Finding(cls.code, cls.severity, cause, remedy, subject, detail, cls.counts)
+        return Finding(cls.code, cls.severity, cause, remedy, subject, detail, cls.counts, cls.ignorable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +122,7 @@ class Group:
         patients = list(dict.fromkeys(subject for subject, _ in self.places if subject))
         if not patients:
             told = [detail for _, detail in self.places if detail]
-            number = f"{len(told)} {self.first.counts}: " if len(told) > 1 else ""
+            number = f"{len(told):,} {self.first.counts}: " if len(told) > 1 else ""
             return number + _some(told)
         details: dict[str, list[str]] = {patient: [] for patient in patients}
         for subject, detail in self.places:
@@ -120,7 +131,7 @@ class Group:
         shown = _some([f"{s} ({_first(d)})" if d else s for s, d in details.items()])
         if len(self.places) == 1:
             return shown
-        number = f"{len(patients)} patient{'s' if len(patients) > 1 else ''}"
+        number = things(len(patients), "patient")
         if len(self.places) > len(patients):
             number = f"{len(self.places)} {self.first.counts} of {number}"
         return f"{number}: {shown}"
@@ -134,7 +145,7 @@ class Group:
     def stated(self, about: About, *, ignored: bool = False) -> Stated:
         """Return what boards and studies keep of the group: how many are concerned, but not who."""
         patients = len({subject for subject, _ in self.places if subject})
-        number = f" {patients} patient{'s' if patients > 1 else ''}." if patients else ""
+        number = f" {things(patients, 'patient')}." if patients else ""
         first = self.first
         return Stated(first.code, first.severity, f"{first.cause}{number}", first.remedy, about, ignored)
 
@@ -164,6 +175,15 @@ class Stated:
         return f"{whose}{self.text} ({self.code}{', ignored' if self.ignored else ''})"
 
 
+def things(count: int, name: str) -> str:
+    """Return how many things there are, in a number that agrees.
+
+    >>> things(1, "patient"), things(1200, "row")
+    ('1 patient', '1,200 rows')
+    """
+    return f"{count:,} {name}{'' if count == 1 else 's'}"
+
+
 def grouped(findings: Iterable[Finding]) -> list[Group]:
     """Return findings by cause: errors first, within a severity by code and in the order in which they were made."""
     groups: dict[tuple[int, str, str, str], list[Finding]] = {}
@@ -186,5 +206,5 @@ class CohortError(BenchError):
 
     def __init__(self, title: str, findings: Iterable[Finding]) -> None:
         self.findings = tuple(findings)
-        lines = [f"  {g.first.code} {g.text} {g.first.remedy}".rstrip() for g in grouped(self.findings)]
+        lines = [f"  {g.first.code} {g.text} {g.first.advice}".rstrip() for g in grouped(self.findings)]
         super().__init__("\n".join([title, *lines]))

@@ -42,7 +42,7 @@ def write_radiomics(out: Path, key: str, extraction: Extraction) -> None:
     path = radiomics_path(out, key)
     path.parent.mkdir(parents=True, exist_ok=True)
     content = {
-        "values": _finite(extraction.values),
+        "values": json_values(extraction.values),
         "grey_levels": dict(extraction.grey_levels),
         "constant": list(extraction.constant),
         "margin": extraction.margin,
@@ -50,7 +50,8 @@ def write_radiomics(out: Path, key: str, extraction: Extraction) -> None:
     write_json(path, {"sha256": digest(content), "content": content})
 
 
-def _finite(values: Mapping[str, float]) -> dict[str, float | None]:
+def json_values(values: Mapping[str, float]) -> dict[str, float | None]:
+    """Return features as JSON holds them: None where a value is not finite."""
     return {name: finite(v) for name, v in values.items()}
 
 

@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from survbench.datasets.cards.source import offers
+from survbench.datasets.checks.catalogue import of_voxels
 from survbench.datasets.cohorts.opened import open_cohorts
+from survbench.datasets.cohorts.usable import log_findings, sifted
 from survbench.errors import BenchError
 from survbench.features.extraction import Extraction
 from survbench.features.feature_sets import FeatureSet
 from survbench.features.report import Doubt, report
-from survbench.findings import CohortError
+from survbench.findings import CohortError, Finding
 from survbench.jobs.preparation import PreparationWatcher, prepare_source
 from survbench.plan.profile import Profile
 from survbench.runs.store import Store
@@ -100,16 +102,26 @@ def extract_cohort(
             ignored=ignored,
         )
         seconds = time.perf_counter() - started
-    if not made.extractions:
-        found = [finding for of_patient in made.problems.values() for finding in of_patient]
-        raise CohortError(f"No patient of {source.card.name} could be extracted:", found)
+    left, errors = sifted(
+        source,
+        [*source.findings, *made.problems],
+        lambda left: of_voxels(left, made.facts_of(left)),
+        ignored=ignored,
+    )
+    failed: dict[str, list[Finding]] = {}
+    for found in errors:
+        failed.setdefault(found.subject, []).append(found)
+    extractions = {i: made.extractions[i] for i in left.cohort.ids if i in made.extractions}
+    if not extractions or "" in failed:
+        raise CohortError(f"No patient of {source.card.name} could be extracted:", errors)
+    log_findings(left, left.findings, ignored)
     return Extracted(
         cohort=source.card.name,
         chosen=chosen,
         names=chosen.names(source.cohort.channels),
-        extractions=made.extractions,
-        failed={i: found[0].what for i, found in sorted(made.problems.items())},
-        findings=report(made.extractions),
+        extractions=extractions,
+        failed={i: " ".join(f.what for f in found) for i, found in sorted(failed.items())},
+        findings=report(extractions),
         cached=made.cached,
         seconds=seconds,
     )

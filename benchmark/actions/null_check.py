@@ -14,7 +14,7 @@ from survbench.api import Context, MethodInfo, Seeds
 from survbench.cohort import FeatureTable
 from survbench.errors import BenchError
 from survbench.jobs.executor import Task, execute
-from survbench.plan.folds import stratified_folds
+from survbench.plan.folds import deal
 from survbench.plan.profile import Profile
 from survbench.plan.registry import registry
 from survbench.plan.requirements import missing_for
@@ -117,7 +117,7 @@ def permuted_concordance(
     time_, event = time_[order], event[order]
     whole = replace(prepared.labelled(ids, ()), time=time_, event=event)
     risk, fold_of = np.full(len(ids), np.nan), np.zeros(len(ids), dtype=np.int64)
-    for fold, test in enumerate(stratified_folds(whole, profile.folds)):
+    for fold, test in enumerate(deal(whole, profile.folds)):
         rows = np.array([ids.index(i) for i in test])
         kept = np.setdiff1d(np.arange(len(ids)), rows)
         training = [ids[i] for i in kept]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,14 +13,14 @@ from survbench.actions.study_description import described_study
 from survbench.actions.watcher import Silent, Watcher
 from survbench.api import MethodInfo
 from survbench.datasets.cards.source import SourceCohort, offers
-from survbench.datasets.checks.catalogue import of_voxels
 from survbench.datasets.cohorts.compatible import refuse_duplicates
 from survbench.datasets.cohorts.named import default_external
-from survbench.datasets.cohorts.opened import OF_FOLDS, Cohorts, open_cohorts
+from survbench.datasets.cohorts.opened import Cohorts, open_cohorts
+from survbench.datasets.cohorts.usable import log_findings
 from survbench.datasets.readers.feature_table import table_rows
 from survbench.features.report import report, summary
-from survbench.findings import About, CohortError, Finding, Stated, grouped
-from survbench.jobs.preparation import prepare_source, unprepared, without
+from survbench.findings import About, Stated, grouped
+from survbench.jobs.preparation import prepare_source, unprepared, usable_of
 from survbench.jobs.prepared_files import subject_rows, write_prepared
 from survbench.plan.folds import stratified_folds
 from survbench.plan.horizons import truncation_time
@@ -65,7 +65,7 @@ def entries_still_valid(cohorts: Cohorts, request: Request, planned: Planned, ea
 
 
 def prepare_cohort(request: Request) -> PlannedCohort:
-    """Prepare a request's cohort, without the external one, and return what the planner must know of it."""
+    """Prepare a request's cohorts, and return what the planner must know of the one that trains."""
     store = Store(request.out)
     with store.lock():
         cohorts, _ = open_request(request)
@@ -93,9 +93,11 @@ def open_request(request: Request) -> tuple[Cohorts, Sequence[MethodInfo]]:
     if outside is not None:
         names.append((outside, request.data if outside == default_external(request.cohort) else None))
     cohorts = open_cohorts(names, profile=request.profile, skip_bad=request.skip_bad, ignored=request.ignored)
-    refuse_duplicates(cohorts.sources)
+    if len(cohorts.sources) > 1:
+        refuse_duplicates(*cohorts.sources)
     for source in cohorts.sources:
-        _log(source, source.findings, request.ignored)
+        log_findings(source, source.findings, request.ignored)
+    log_findings(cohorts.sources[-1], cohorts.differences(), request.ignored)
     _ask_for_radiomics(cohorts, infos)
     return cohorts, infos
 
@@ -115,7 +117,6 @@ def prepare_cohorts(cohorts: Cohorts, request: Request, watcher: Watcher) -> tup
     """
     stated: list[Stated] = []
     for number, (about, source) in enumerate(zip(ABOUTS, cohorts.sources, strict=False)):
-        passed = request.ignored if about == "cohort" else (*request.ignored, *OF_FOLDS)
         made = prepare_source(
             cohorts,
             source,
@@ -123,38 +124,20 @@ def prepare_cohorts(cohorts: Cohorts, request: Request, watcher: Watcher) -> tup
             workers=request.workers,
             timeout_s=request.profile.job_timeout_s,
             watcher=watcher,
-            ignored=passed,
+            ignored=request.ignored,
         )
-        left = source
-        if made.problems:
-            left = without(source, made.problems, skip_bad=request.skip_bad, ignored=passed)
-            cohorts.sources[number] = left
+        left = usable_of(source, made, skip_bad=request.skip_bad, ignored=request.ignored)
+        cohorts.sources[number] = left
         if cohorts.features is not None:
-            doubts = summary(report(made.extractions))
+            doubts = summary(report({i: made.extractions[i] for i in left.cohort.ids if i in made.extractions}))
             if doubts:
                 name, chosen = source.card.name, cohorts.features.name
                 log.warning("radiomics %r of %s: %s; 'bench cohort features' lists them", chosen, name, doubts)
-        of_left = [f for f in left.findings if about == "cohort" or f.code not in OF_FOLDS]
-        found = of_voxels(left, made.facts)
-        _log(left, [*(f for f in of_left if f not in source.findings), *found], request.ignored)
-        stated += [
-            group.stated(about, ignored=group.first.code in request.ignored) for group in grouped([*of_left, *found])
-        ]
+        told = set(source.findings)
+        log_findings(left, [f for f in left.findings if f not in told], request.ignored)
+        found = [*left.findings, *(cohorts.differences() if about == "external" else ())]
+        stated += [group.stated(about, ignored=group.first.code in request.ignored) for group in grouped(found)]
     return tuple(stated)
-
-
-def _log(source: SourceCohort, findings: Sequence[Finding], ignored: Collection[str]) -> None:
-    """Log what is not ignored.
-
-    Raises:
-        CohortError: it holds errors.
-    """
-    told = [f for f in findings if f.code not in ignored]
-    errors = [f for f in told if f.severity == "error"]
-    if errors:
-        raise CohortError(f"Cohort {source.card.name!r} cannot be used:", errors)
-    for group in grouped(told):
-        log.warning("%s: %s %s %s", source.card.name, group.first.code, group.text, group.first.remedy)
 
 
 def plan_study(

@@ -70,7 +70,8 @@ def init(
     draft = draft_card(folder, table if table.exists() else folder / table)
     target.write_text(draft.text, encoding="utf-8")
     then = f"then run: bench cohort check {shlex.quote(str(folder))}"
-    say(f"Wrote {target}. {'Fill in what is TODO there' if draft.todo else 'Look at what is GUESS there'}, {then}")
+    fill = "Fill in what is TODO and look" if draft.todo else "Look"
+    say(f"Wrote {target}. {fill} at what is GUESS there, {then}")
     for line in draft.todo:
         say(f"TODO      {line}")
     for line in draft.notes:
@@ -116,7 +117,7 @@ def check(
 
 def _show_report(cohort: str, report: Report, *, verbose: bool) -> None:
     from survbench.cli.findings import show_findings
-    from survbench.findings import grouped
+    from survbench.findings import grouped, things
 
     groups, ignored = grouped(report.findings), grouped(report.ignored)
     show_findings(groups, verbose=verbose)
@@ -126,11 +127,13 @@ def _show_report(cohort: str, report: Report, *, verbose: bool) -> None:
     named = [f"{n} {name}{'s' if n > 1 else ''}" for name in SEVERITIES if (n := counts[name])]
     passed = f"{len(report.passed)} checks passed, {len(report.not_applicable)} do not apply"
     say(f"{cohort}: {', '.join(named) or 'no problems'}; {passed}.")
+    if report.errors and report.judged:
+        say(f"Columns and outcomes were judged in the {things(report.judged, 'patient')} without an error.")
     if report.not_run:
         say(f"{len(report.not_run)} checks were not run: no patient is left without an error.")
     if verbose:
         for title, checks in (
-            ("Passed", report.passed),
+            ("Not found", report.passed),
             ("Does not apply", report.not_applicable),
             ("Not run", report.not_run),
         ):

@@ -104,11 +104,13 @@ def _gpu() -> str:
 
 
 def _plugins() -> list[dict[str, Any]]:
+    from survbench.datasets.checks.catalogue import installed
     from survbench.plan.registry import registry
 
     found = registry()
     checks = [_check("methods", f"{len(found.methods)} registered")]
     checks += [
-        _check(f"plugin {b.name}", b.reason, ok=False, remedy="Fix or uninstall the plugin.") for b in found.broken
+        _check(f"plugin {b.name}", b.reason, ok=False, remedy="Fix or uninstall the plugin.")
+        for b in (*found.broken, *installed().broken)
     ]
     return checks

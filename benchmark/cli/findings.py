@@ -21,5 +21,5 @@ def show_findings(groups: Sequence[Group], *, verbose: bool = False) -> None:
         for subject, detail in group.places if verbose else ():
             if subject or detail:
                 say(f"    {subject}{': ' if subject and detail else ''}{detail}")
-        if first.remedy:
-            say(f"    {first.remedy}")
+        if first.advice:
+            say(f"    {first.advice}")

@@ -176,7 +176,6 @@ def _write_masks(
 ) -> None:
     from survbench.actions.masks import export_masks
     from survbench.datasets.cohorts.named import load_source
-    from survbench.datasets.cohorts.opened import OF_FOLDS
     from survbench.errors import BenchError, UnknownNameError
     from survbench.runs.store import Store
 
@@ -186,8 +185,9 @@ def _write_masks(
             cohort or study.cohort.name,
             profile=study.profile,
             data=data,
+            in_folds=False,
             skip_bad=any(each.left_out for each in described),
-            ignored={*OF_FOLDS, *(finding.code for finding in study.findings if finding.ignored)},
+            ignored={finding.code for finding in study.findings if finding.ignored},
         )
     except UnknownNameError as error:
         if cohort is not None:

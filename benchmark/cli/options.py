@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 DEFAULT_OUT = Path("bench-results")
 COHORT_HELP = "A named cohort, a folder with cohort.yaml, or a card file."
 METHODS_HELP = "all, NAME,... or @GROUP; -NAME or -@GROUP leaves out. See 'bench list methods'."
-PROFILE_HELP = "smoke, quick, lab, paper, or a YAML file."
+PROFILE_HELP = "smoke, quick, standard, lab, paper, or a YAML file."
 
 Out = Annotated[Path, typer.Option("--out", help="Output folder of 'bench run'.", file_okay=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
@@ -28,6 +28,7 @@ SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Go on without patient
 def _codes(given: list[str] | None) -> list[str]:
     """Split what --ignore was given at commas."""
     codes = [code.strip() for part in given or () for code in part.split(",")]
+    codes = [code.upper() if code.upper().startswith("SB") else code for code in codes]
     if not all(codes):
         raise typer.BadParameter("a code is missing; give one such as SB306, or several with commas.")
     return codes
@@ -36,7 +37,7 @@ def _codes(given: list[str] | None) -> list[str]:
 Ignore = Annotated[
     list[str] | None,
     typer.Option(
-        help="Codes of findings to go on in spite of, with commas; the board says so.",
+        help="Findings to set aside, separated by commas (SB108,SB307); the board lists them.",
         metavar="CODES",
         callback=_codes,
     ),

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from survbench.cli.options import aligned, duration
+from survbench.findings import things
 
 if TYPE_CHECKING:
     from survbench.actions.planned import Planned
@@ -35,9 +36,8 @@ def plan_lines(planned: Planned, workers: int) -> list[str]:
     if study.external:
         outside = study.external
         lines.append(f"External  {outside.title}: {outside.patients} patients, {outside.events} events")
-    seeds = f"{protocol.seeds} seed{'s' if protocol.seeds > 1 else ''}"
     lines.append(
-        f"Protocol  {len(protocol.folds)} folds, {seeds}, selection '{protocol.selection}', "
+        f"Protocol  {len(protocol.folds)} folds, {things(protocol.seeds, 'seed')}, selection '{protocol.selection}', "
         f"tuning '{protocol.tuning}', "
         f"profile '{study.profile.name}' ({study.profile.training.steps} training steps)"
     )
@@ -60,7 +60,7 @@ def cost_lines(planned: Planned, workers: int) -> list[str]:
         return []
     cells = [
         (
-            cost.method or f"{cost.jobs} patients to prepare",
+            cost.method or f"{things(cost.jobs, 'patient')} to prepare",
             duration(cost.seconds) if cost.seconds >= 1 else "<1 s",
             f"{100 * cost.share:.0f} %" if cost.share >= 0.01 else "<1 %",
             f"with the features of {', '.join(cost.used_by)}" if cost.used_by else "",
@@ -78,7 +78,7 @@ def _plan_line(planned: Planned, workers: int) -> str:
     from survbench.plan.job import JobKind
 
     kinds = Counter(job.kind for job in planned.to_do)
-    patients = f"{planned.to_prepare} patients to prepare, " if planned.to_prepare else ""
+    patients = f"{things(planned.to_prepare, 'patient')} to prepare, " if planned.to_prepare else ""
     tuning = f"{kinds[JobKind.TUNE]} to tune, " if kinds[JobKind.TUNE] else ""
     seconds = planned.forecast(workers).remaining_s(0.0)
     estimate = f"; roughly {duration(seconds)}" if planned.to_do or planned.to_prepare else ""

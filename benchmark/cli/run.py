@@ -118,7 +118,7 @@ def run(
     _show_result(result, request, as_json=as_json)
     nothing = all(entry.skipped for entry in result.study.entries)
     if nothing:
-        typer.echo("Nothing has run: this cohort offers none of these methods what it needs (see above).", err=True)
+        typer.echo("Nothing was run: the cohort lacks what these methods need (see above).", err=True)
     if result.failed or nothing:
         raise typer.Exit(1)
 
@@ -143,6 +143,8 @@ def _show_dry_run(planned: Planned, request: Request, *, as_json: bool) -> None:
         return
     for line in (*plan_lines(planned, request.workers), *cost_lines(planned, request.workers)):
         say(line)
+    if planned.to_prepare:
+        say("Voxels were not read; 'bench cohort check' reads them.")
 
 
 def _track(result: Result, request: Request, uri: str | None) -> None:
@@ -165,8 +167,10 @@ def _show_result(result: Result, request: Request, *, as_json: bool) -> None:
 
     console = Console(width=None if sys.stdout.isatty() else WIDEST)
     console.print(terminal_table(result.board, width=console.width))
+    logged = {f.sentence for f in result.study.findings if f.severity != "note" and not f.ignored}
     for note in result.board.notes:
-        say(f"Note: {note}")
+        if note not in logged:
+            say(f"Note: {note}")
     for job in result.failed:
         say(f"Failed: {job.label}; see 'bench status {job.key[:8]}'")
     say(f"Leaderboard: {folder / 'leaderboard.html'} (also .md, .csv, .json)")

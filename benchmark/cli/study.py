@@ -13,7 +13,9 @@ from survbench.cli.options import (
     PROFILE_HELP,
     AsJson,
     Data,
+    Ignore,
     Out,
+    SkipBad,
     StudyName,
     Workers,
     examples,
@@ -113,7 +115,9 @@ def null_check(
     data: Data = None,
     out: Out = DEFAULT_OUT,
     workers: Workers = None,
+    ignore: Ignore = None,
     *,
+    skip_bad: SkipBad = False,
     as_json: AsJson = False,
 ) -> None:
     """Permute outcomes over patients and see that every method falls to chance.
@@ -132,6 +136,8 @@ def null_check(
         profile=load_profile(profile),
         workers=workers or available_workers(),
         out=out.expanduser().absolute(),
+        skip_bad=skip_bad,
+        ignored=tuple(ignore or ()),
     )
     results = permuted(request, permutations=permutations)
     if as_json:

@@ -62,7 +62,9 @@ def read_table(path: Path) -> Table:
     """
     kind = Path(path.name.lower().removesuffix(".gz")).suffix
     if kind not in {".csv", ".tsv", ".txt"} and path.suffix.lower() != ".parquet":
-        raise BenchError(f"{path} is no .csv or .tsv (gzipped or not), nor .parquet. Save the table as CSV in UTF-8.")
+        if kind in {".xls", ".xlsx", ".xlsm", ".ods"}:
+            raise BenchError(f"{path} is a spreadsheet. Save it as CSV (UTF-8) first.")
+        raise BenchError(f"{path} is not a CSV, TSV or Parquet file. Save the table as CSV (UTF-8).")
     if not path.is_file():
         raise BenchError(f"There is no table {path}. Put it there, or correct its name (on a card: 'table').")
     if kind == ".parquet":

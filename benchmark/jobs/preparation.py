@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol as Interface
 
 from survbench.cohort import Subject
 from survbench.datasets.cards.source import SourceCohort
-from survbench.datasets.checks.catalogue import cohort_codes, patient_errors
+from survbench.datasets.checks.catalogue import cohort_codes, of_cohort, of_voxels
 from survbench.datasets.checks.facts import PatientFacts
 from survbench.datasets.cohorts.facts_store import facts_key, read_facts
 from survbench.datasets.cohorts.opened import Cohorts, centre_of, volume_names
+from survbench.datasets.cohorts.usable import usable
 from survbench.datasets.preprocessing.cache import volume_store
 from survbench.datasets.readers.feature_table import table_rows
-from survbench.datasets.readers.folder import findings_of
 from survbench.errors import BenchError
 from survbench.features.extraction import Extraction, radiomics_path, read_radiomics, write_radiomics
-from survbench.findings import CohortError, Finding, grouped
+from survbench.findings import Finding
 from survbench.jobs.executor import Ended, Task, execute
 from survbench.work.prepare import prepare
 
 MAX_CHUNK = 8
 TASKS_PER_WORKER = 4
 """Patients per preparing task: few enough that all workers end together, at most so many that progress shows."""
-log = logging.getLogger(__name__)
 
 
 class PreparationWatcher(Interface):
@@ -45,15 +43,19 @@ class Preparation:
 
     Attributes:
         extractions: features, by patient.
-        problems: what is wrong with patients that cannot be used.
-        facts: what the voxels of the others say; see ``datasets.checks.catalogue.of_voxels``.
+        problems: what is wrong with patients that could not be prepared.
+        facts: what the voxels say, by patient; see ``datasets.checks.catalogue.of_voxels``.
         cached: how many patients were there before.
     """
 
     extractions: Mapping[str, Extraction]
-    problems: Mapping[str, tuple[Finding, ...]]
+    problems: tuple[Finding, ...]
     facts: Mapping[str, PatientFacts]
     cached: int
+
+    def facts_of(self, source: SourceCohort) -> dict[str, PatientFacts]:
+        """Return the facts of the patients of a cohort."""
+        return {i: self.facts[i] for i in source.cohort.ids if i in self.facts}
 
 
 def prepare_source(
@@ -68,7 +70,7 @@ def prepare_source(
 ) -> Preparation:
     """Prepare what is not in the cache of one of the cohorts, in parallel over patients.
 
-    A patient that cannot be prepared, or used, is among the problems; the others are prepared.
+    A patient that cannot be prepared is among the problems; the others are prepared.
 
     Args:
         cohorts: both cohorts.
@@ -87,7 +89,7 @@ def prepare_source(
             write_radiomics(out, row.key, Extraction(row.values, {}, (), 0))
     grid = cohorts.grid
     if grid is None:
-        return Preparation({}, {}, {}, len(source.cohort))
+        return Preparation({}, (), {}, len(source.cohort))
     keys = {s.id: cohorts.radiomics_key(source, cohorts.volume_keys(source, s)) for s in source.cohort.subjects}
     features = {i: key for i, key in keys.items() if key is not None}
     known = {i: found for i, key in features.items() if (found := read_radiomics(out, key)) is not None}
@@ -113,22 +115,20 @@ def prepare_source(
         for start in range(0, len(work), size)
         for chunk in [work[start : start + size]]
     ]
-    problems: dict[str, tuple[Finding, ...]] = {}
+    problems: list[Finding] = []
     cached = done = len(source.cohort) - len(work)
     watcher.preparing(source.card.name, done, len(source.cohort))
     for ended in execute(tasks, workers=workers, on_start=lambda _: None, on_poll=watcher.poll):
-        problems |= _problems(ended)
+        problems += _problems(ended)
         done += len(ended.task.arguments[1])
         watcher.preparing(source.card.name, done, len(source.cohort))
-    stored = {s.id: read_facts(out, facts_key(source.card, s)) for s in source.cohort.subjects if s.id not in problems}
-    facts = {i: read for i, read in stored.items() if read is not None}
-    # those of the cache were perhaps prepared when an error was ignored
-    judged = {i: tuple(patient_errors(source.card, i, known, ignored)) for i, known in facts.items()}
-    problems |= {i: wrong for i, wrong in judged.items() if wrong}
-    made = {s.id: read_radiomics(out, features[s.id]) for s in work if s.id in features and s.id not in problems}
+    stored = {s.id: read_facts(out, facts_key(source.card, s)) for s in source.cohort.subjects}
+    made = {s.id: read_radiomics(out, features[s.id]) for s in work if s.id in features}
     known |= {i: found for i, found in made.items() if found is not None}
-    in_order = {i: known[i] for i in source.cohort.ids if i in known and i not in problems}
-    return Preparation(in_order, problems, {i: known for i, known in facts.items() if i not in problems}, cached)
+    failed = {f.subject for f in problems}
+    in_order = {i: known[i] for i in source.cohort.ids if i in known and i not in failed}
+    facts = {i: of_patient for i, of_patient in stored.items() if of_patient is not None}
+    return Preparation(in_order, tuple(problems), facts, cached)
 
 
 def unprepared(cohorts: Cohorts, source: SourceCohort, out: Path) -> list[Subject]:
@@ -145,8 +145,8 @@ def unprepared(cohorts: Cohorts, source: SourceCohort, out: Path) -> list[Subjec
     return absent
 
 
-def _problems(ended: Ended) -> dict[str, tuple[Finding, ...]]:
-    """Return what a preparing task found wrong, by patient."""
+def _problems(ended: Ended) -> list[Finding]:
+    """Return what a preparing task found wrong with patients."""
     if ended.status != "ok":
         # not the patients' fault: to leave them out would lose good ones
         names = ", ".join(subject.id for subject, _ in ended.task.arguments[1])
@@ -154,32 +154,23 @@ def _problems(ended: Ended) -> dict[str, tuple[Finding, ...]]:
             f"Preparing {names} ended as {ended.status} ({ended.error and ended.error['message']}). "
             "What is done is kept; run the same command again, with fewer --workers if memory is short."
         )
-    found: dict[str, tuple[Finding, ...]] = ended.value
+    found: list[Finding] = ended.value
     return found
 
 
-def without(
-    source: SourceCohort, problems: Mapping[str, Sequence[Finding]], *, skip_bad: bool, ignored: Collection[str] = ()
+def usable_of(
+    source: SourceCohort, made: Preparation, *, skip_bad: bool, ignored: Collection[str] = ()
 ) -> SourceCohort:
-    """Return a cohort without the patients that could not be prepared.
+    """Return a prepared cohort without the patients of whom an error is found, and with what the checks say of it.
 
     Raises:
-        CohortError: all of them, unless ``skip_bad``; or errors of the cohort that is left.
+        CohortError: see ``datasets.cohorts.usable.usable``.
     """
-    found = [finding for _, of_patient in sorted(problems.items()) for finding in of_patient]
-    if not skip_bad:
-        title = f"{len(problems)} patients of {source.card.name} cannot be prepared (--skip-bad goes on without them):"
-        raise CohortError(title, found)
-    for group in grouped(found):
-        log.warning("left out: %s", group.text)
-    kept = [i for i in source.cohort.ids if i not in problems]
-    if not kept:
-        raise CohortError(f"Cohort {source.card.name!r} has no usable patient:", found)
-    left_out = tuple(sorted({*source.left_out, *problems}))
-    left = replace(source, cohort=source.cohort.select(kept), left_out=left_out)
-    of_left = findings_of(left)
-    errors = [f for f in of_left if f.severity == "error" and f.code not in ignored]
-    if errors:
-        raise CohortError(f"Cohort {source.card.name!r} cannot be used without {len(problems)} patients:", errors)
-    of_reading = [f for f in source.findings if f.code not in cohort_codes()]
-    return replace(left, findings=(*of_reading, *of_left))
+    of_cohort_before = [f for f in source.findings if f.code in cohort_codes()]
+
+    def judge(left: SourceCohort) -> list[Finding]:
+        again = len(left.cohort) < len(source.cohort)
+        return [*(of_cohort(left) if again else of_cohort_before), *of_voxels(left, made.facts_of(left))]
+
+    before = [f for f in source.findings if f.code not in cohort_codes()]
+    return usable(source, [*before, *made.problems], judge, skip_bad=skip_bad, ignored=ignored)

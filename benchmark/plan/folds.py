@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,12 +54,26 @@ def _units(cohort: Cohort) -> list[_Unit]:
 
 
 def stratified_folds(cohort: Cohort, folds: int) -> tuple[tuple[str, ...], ...]:
+    """Deal patients into folds that can be trained without and tested; see :func:`deal`.
+
+    Raises:
+        CohortError: fewer patients with events, or fewer censored patients, than folds; too few events to train on; or
+            a fold without two patients whose order is known.
+    """
+    dealt = deal(cohort, folds)
+    found = [TooFewForFolds.finding(f"{what}.") for what in unfit_folds(dealt, cohort)]
+    if found:
+        raise CohortError("The cohort is too small for this protocol:", found)
+    return dealt
+
+
+def deal(cohort: Cohort, folds: int) -> tuple[tuple[str, ...], ...]:
     """Deal patients into folds, by event, and by centre where every cell of event and centre has as many patients as
     folds. The order within a stratum is that of the ids' hashes, so the folds depend on the ids and outcomes alone.
     Rows of one group are one patient, who has an event if one of them has.
 
     Raises:
-        CohortError: fewer patients with events, or fewer censored patients, than folds, or too few events to train on.
+        CohortError: fewer patients with events, or fewer censored patients, than folds.
     """
     units = _units(cohort)
     events = sum(unit.event for unit in units)
@@ -67,11 +81,6 @@ def stratified_folds(cohort: Cohort, folds: int) -> tuple[tuple[str, ...], ...]:
         if count < folds and (name == "events" or count > 0):
             finding = TooFewForFolds.finding(f"{count} {name} cannot be dealt into {folds} folds.")
             raise CohortError("The cohort is too small for this protocol:", [finding])
-    fewest = events - -(-events // folds)
-    if fewest < TRAINING_MIN_EVENTS:
-        cause = f"Of {events} events in {folds} folds, {fewest} is left to train on where the others are tested."
-        finding = TooFewForFolds.finding(cause, remedy=f"At least {TRAINING_MIN_EVENTS} are needed.")
-        raise CohortError("The cohort is too small for this protocol:", [finding])
     strata = _strata(units, folds)
     dealt: list[list[str]] = [[] for _ in range(folds)]
     position = 0
@@ -82,27 +91,40 @@ def stratified_folds(cohort: Cohort, folds: int) -> tuple[tuple[str, ...], ...]:
     return tuple(tuple(sorted(fold)) for fold in dealt)
 
 
+def unfit_folds(folds: Sequence[Sequence[str]], cohort: Cohort) -> Iterator[str]:
+    """Yield which folds, as ids of the cohort, cannot be tested, or leave too little to train on; in a sentence without
+    its full stop.
+    """
+    row = {subject: n for n, subject in enumerate(cohort.ids)}
+    parts = [np.array([row[subject] for subject in ids], dtype=np.intp) for ids in folds]
+    events = [int(cohort.event[rows].sum()) for rows in parts]
+    ordered = [bool(comparable_pairs(cohort.time[rows], cohort.event[rows]).any()) for rows in parts]
+    left = [int(cohort.event.sum()) - count for count in events]
+    for numbers, what in (
+        ([n for n, count in enumerate(events) if not count], "no event, so no C-index"),
+        ([n for n, fine in enumerate(ordered) if events[n] and not fine], "no two patients whose order is known"),
+        ([n for n, count in enumerate(left) if count < TRAINING_MIN_EVENTS], "too few events outside to train on"),
+    ):
+        if numbers:
+            have = f"Fold {numbers[0]} has" if len(numbers) == 1 else f"Folds {', '.join(map(str, numbers))} have"
+            yield f"{have} {what}"
+
+
 def inner_folds(cohort: Cohort, folds: int) -> tuple[tuple[str, ...], ...]:
     """Deal a training fold into inner folds on which hyper-parameters are scored.
 
     Raises:
         BenchError: too few events, or an inner fold without two patients whose order is known.
     """
-    events = int(cohort.event.sum())
-    remedy = "Use --tune none or paper, or fewer inner_folds under 'tuning' in a profile of your own."
     try:
-        dealt = stratified_folds(cohort, folds)
+        return stratified_folds(cohort, folds)
     except CohortError as error:
-        message = f"A training fold with {events} events cannot be dealt into {folds} inner folds. {remedy}"
-        raise BenchError(message) from error
-    for ids in dealt:
-        part = cohort.select(ids)
-        if not comparable_pairs(part.time, part.event).any():
-            raise BenchError(
-                f"Of the {folds} inner folds of a training fold with {events} events one has no two patients whose "
-                f"order is known, so nothing can be scored there. {remedy}"
-            )
-    return dealt
+        events = int(cohort.event.sum())
+        why = " ".join(f.cause for f in error.findings)
+        raise BenchError(
+            f"A training fold with {events} events cannot be dealt into {folds} inner folds. {why} "
+            "Use --tune none or paper, or fewer inner_folds under 'tuning' in a profile of your own."
+        ) from error
 
 
 def _strata(units: Sequence[_Unit], folds: int) -> dict[tuple[bool, str], list[_Unit]]:

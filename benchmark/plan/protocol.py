@@ -17,9 +17,9 @@ from survbench.io.files import write_json
 from survbench.io.hashing import digest
 from survbench.io.layout import SCHEMA
 from survbench.io.tables import read_table
-from survbench.plan.checks import TRAINING_MIN_EVENTS, SplitsDoNotFit
+from survbench.plan.checks import SplitsDoNotFit
+from survbench.plan.folds import unfit_folds
 from survbench.plan.horizons import HORIZONS
-from survbench.statistics.pairs import comparable_pairs
 
 REFERENCE_METHOD = "radiomics-lasso-cox"
 """The paper's traditional benchmark, against which every method is tested (Table II)."""
@@ -100,8 +100,9 @@ def read_splits(path: Path, cohort: Cohort) -> tuple[tuple[str, ...], ...]:
     event = dict(zip(cohort.ids, cohort.event, strict=True))
     listed = [subject for fold in folds for subject in fold]
     findings = [*_of_membership(listed, list(event))]
-    row = {subject: n for n, subject in enumerate(cohort.ids)}
-    findings += _of_outcomes([[row[s] for s in fold if s in row] for fold in folds], cohort)
+    known = [[s for s in fold if s in event] for fold in folds]
+    remedy = "Every fold needs an event and a patient who lived longer."
+    findings += [SplitsDoNotFit.finding(f"{what}.", remedy=remedy) for what in unfit_folds(known, cohort)]
     findings += _of_groups(folds, cohort)
     if len(folds) < 2:
         cause, remedy = f"{len(folds)} fold is given.", "Cross-validation needs at least two."
@@ -109,22 +110,6 @@ def read_splits(path: Path, cohort: Cohort) -> tuple[tuple[str, ...], ...]:
     if findings:
         raise CohortError(f"{path} does not fit the cohort:", findings)
     return tuple(tuple(sorted(fold)) for fold in folds)
-
-
-def _of_outcomes(folds: Sequence[Sequence[int]], cohort: Cohort) -> Iterator[Finding]:
-    """Yield the folds, as rows of the cohort, that cannot be tested or without which no model can be trained."""
-    events = [int(cohort.event[rows].sum()) for rows in folds]
-    ordered = [bool(comparable_pairs(cohort.time[rows], cohort.event[rows]).any()) for rows in folds]
-    left = [int(cohort.event.sum()) - count for count in events]
-    remedy = "Every fold needs an event and a patient who lived longer."
-    for names, what in (
-        ([n for n, count in enumerate(events) if not count], "no event, so no C-index"),
-        ([n for n, fine in enumerate(ordered) if events[n] and not fine], "no two patients whose order is known"),
-        ([n for n, count in enumerate(left) if count < TRAINING_MIN_EVENTS], "too few events outside to train on"),
-    ):
-        if names:
-            folds_have = f"Fold {names[0]} has" if len(names) == 1 else f"Folds {', '.join(map(str, names))} have"
-            yield SplitsDoNotFit.finding(f"{folds_have} {what}.", remedy=remedy)
 
 
 def _of_groups(folds: Sequence[Sequence[str]], cohort: Cohort) -> Iterator[Finding]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from survbench.cohort import Subject
+from survbench.datasets.checks.catalogue import patient_errors
 from survbench.datasets.checks.images import NotPrepared
 from survbench.datasets.cohorts.facts_store import facts_key, write_facts
 from survbench.datasets.preprocessing.cache import volume_store
@@ -16,8 +18,11 @@ from survbench.work.process_limits import limit_threads
 
 if TYPE_CHECKING:
     from survbench.datasets.cards.card import CohortCard
+    from survbench.datasets.checks.facts import PatientFacts
     from survbench.datasets.preprocessing.grid import Grid, Point
     from survbench.features.feature_sets import FeatureSet
+
+T = TypeVar("T")
 
 
 def prepare(
@@ -29,7 +34,7 @@ def prepare(
     radiomics: Mapping[str, str],
     ignored: Collection[str],
     out: str,
-) -> dict[str, tuple[Finding, ...]]:
+) -> list[Finding]:
     """Measure and preprocess some patients' volumes and extract radiomics where asked for.
 
     Args:
@@ -43,48 +48,72 @@ def prepare(
         out: the output folder.
 
     Returns:
-        What is wrong, by id, with patients that cannot be used or could not be prepared.
+        What is wrong with patients that cannot be used or could not be prepared.
 
     Raises:
         OSError, MemoryError: the machine's fault; what is done is kept.
+        BenchError: a check of a plugin fails.
     """
-    from survbench.datasets.preprocessing.resample import prepare_subject
-
     limit_threads(1)
     root = Path(out)
-    problems: dict[str, tuple[Finding, ...]] = {}
-    store = volume_store(root)
+    found: list[Finding] = []
     for subject, centre in subjects:
-        try:
-            read, wrong = _measured(card, subject, ignored, root)
-            if wrong:
-                problems[subject.id] = tuple(wrong)
-                continue
-            keys = prepare_subject(read, names, grid, centre, store)
-            if feature_set is not None and subject.id in radiomics:
-                from survbench.features.radiomics import extract
-
-                volumes = {name: store.open(key) for name, key in keys.items()}
-                write_radiomics(root, radiomics[subject.id], extract(Subject(subject.id, "", {}, volumes), feature_set))
-        except (OSError, MemoryError):
-            raise  # a full disk or short memory is no fault of the patient
-        except Exception as problem:  # one bad image must not hide the next one: all are reported together
-            detail = f"{type(problem).__name__}: {problem}"
-            finding = NotPrepared.finding("Patients cannot be prepared.", subject=subject.id, detail=detail)
-            problems[subject.id] = (finding,)
-    return problems
+        measured = _tried(subject.id, partial(_measured, card, subject, root))
+        if isinstance(measured, Finding):
+            found.append(measured)
+            continue
+        whole, facts, wrong = measured
+        if facts is not None:
+            wrong = patient_errors(card, subject.id, facts, ignored)  # a check that fails is no fault of the patient
+        found += wrong
+        if not wrong:
+            key = radiomics.get(subject.id)
+            failed = _tried(subject.id, partial(_write, whole, names, grid, centre, feature_set, key, root))
+            found += [failed] if failed else []
+    return found
 
 
-def _measured(card: CohortCard, subject: Subject, ignored: Collection[str], out: Path) -> tuple[Subject, list[Finding]]:
-    """Read a patient's volumes and store their facts; return the patient with the voxels in memory, and what keeps it
-    from being used.
+def _tried(name: str, act: Callable[[], T]) -> T | Finding:
+    """Return what an act gives, or a finding where it fails: one bad image must not hide the next one."""
+    try:
+        return act()
+    except (OSError, MemoryError):
+        raise  # a full disk or short memory is no fault of the patient
+    except Exception as problem:
+        detail = f"{type(problem).__name__}: {problem}"
+        return NotPrepared.finding("Patients cannot be prepared.", subject=name, detail=detail)
+
+
+def _measured(card: CohortCard, subject: Subject, out: Path) -> tuple[Subject, PatientFacts | None, list[Finding]]:
+    """Read a patient's volumes and store their facts; return the patient with the voxels in memory, and the facts, or
+    what is wrong with the files.
     """
-    from survbench.datasets.checks.catalogue import patient_errors
     from survbench.datasets.cohorts.measure import in_memory, measure, read_volumes
 
     readings, unreadable = read_volumes(subject)
     if unreadable:
-        return subject, unreadable
+        return subject, None, unreadable
     facts = measure(card, subject, readings)
     write_facts(out, facts_key(card, subject), facts)
-    return in_memory(subject, readings), patient_errors(card, subject.id, facts, ignored)
+    return in_memory(subject, readings), facts, []
+
+
+def _write(
+    subject: Subject,
+    names: Sequence[str],
+    grid: Grid,
+    centre: Point,
+    feature_set: FeatureSet | None,
+    key: str | None,
+    out: Path,
+) -> None:
+    """Store a patient's volumes on the grid, and its radiomics where there is a key for them."""
+    from survbench.datasets.preprocessing.resample import prepare_subject
+
+    store = volume_store(out)
+    keys = prepare_subject(subject, names, grid, centre, store)
+    if feature_set is not None and key is not None:
+        from survbench.features.radiomics import extract
+
+        volumes = {name: store.open(volume) for name, volume in keys.items()}
+        write_radiomics(out, key, extract(Subject(subject.id, "", {}, volumes), feature_set))

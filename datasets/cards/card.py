@@ -184,13 +184,23 @@ def parse_card(text: str, *, source: str) -> CohortCard:
     try:
         raw: Any = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise BenchError(f"{source} is not valid YAML: {error}. See docs/reference/cohort-card.md.") from error
+        raise BenchError(
+            f"{source} is not valid YAML{_place(error, text)}. See docs/reference/cohort-card.md."
+        ) from error
     if not isinstance(raw, dict):
         raise BenchError(
             f"{source} holds {type(raw).__name__}, but a card is a mapping. See docs/reference/cohort-card.md."
         )
     _refuse_todo(text, source)
     return parse_model(CohortCard, raw, source=source, see="docs/reference/cohort-card.md")
+
+
+def _place(error: yaml.YAMLError, text: str) -> str:
+    """Return the line of an error with what stands there, and what is wrong with it."""
+    if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
+        return f": {error}"
+    number = min(error.problem_mark.line, len(text.splitlines()) - 1)
+    return f" in line {number + 1} ({text.splitlines()[number].strip()!r}): {error.problem}"
 
 
 def _refuse_todo(text: str, source: str) -> None:

@@ -18,9 +18,10 @@ class SourceCohort:
     ``cohort`` holds native volumes and, in ``Subject.clinical``, every column of the card, also those that methods
     never get; ``Cohort.restrict`` drops them. ``cohort.features`` are those of the table that the card declares, and
     ``cohort.truth`` is set for simulated cohorts alone. ``left_out`` are the ids of patients with problems, without
-    whom the user goes on. ``table``, with row numbers where the card asks for them, and ``folder`` are where the cohort
-    was read; simulated cohorts have neither. ``findings`` are what the checks say of it that does not keep it from
-    being used, or is ignored; what they say of its voxels comes with preparing.
+    whom the user goes on. ``table`` holds the rows that ``patients`` of the card chooses, with row numbers where the
+    card asks for them, and ``folder`` is where the cohort was read; simulated cohorts have neither. ``findings`` are
+    what the checks say of it that does not keep it from being used, or is ignored; what they say of its voxels comes
+    with preparing. ``in_folds`` is false for a cohort that is not dealt into folds, such as an external one.
     """
 
     card: CohortCard
@@ -29,6 +30,7 @@ class SourceCohort:
     table: Table | None = None
     folder: Path | None = None
     findings: tuple[Finding, ...] = ()
+    in_folds: bool = True
 
 
 def offers(source: SourceCohort) -> frozenset[Need]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import replace
+import logging
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from importlib.metadata import entry_points
+from typing import get_args
 
 from survbench.datasets.cards.card import CohortCard
 from survbench.datasets.cards.source import SourceCohort
@@ -25,16 +28,28 @@ from survbench.datasets.checks import (
 )
 from survbench.datasets.checks.facts import PatientFacts
 from survbench.datasets.checks.kinds import CohortCheck, PatientCheck, VoxelCheck
-from survbench.errors import BenchError, UnknownNameError
-from survbench.findings import Check, Finding
+from survbench.errors import BenchError
+from survbench.findings import SEVERITIES, Check, Finding, Part
+from survbench.io.tables import nearest
 from survbench.plan import checks as protocol
+from survbench.plan.registry import Broken
 
 ENTRY_POINTS = "survbench.checks"
+_CODE = re.compile("[A-Z]+[0-9]+")
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """The checks of inputs, ours by code and then those of plugins, and the plugins that are broken."""
+
+    checks: tuple[type[Check], ...]
+    broken: tuple[Broken, ...]
 
 
 @lru_cache(maxsize=1)
-def input_checks() -> tuple[type[Check], ...]:
-    """Return the checks of inputs, by code; those of plugins after ours."""
+def installed() -> Installed:
+    """Load all checks of inputs. A broken plugin takes nothing else down; a warning and ``bench doctor`` name it."""
     own = [
         found
         for module in (
@@ -54,8 +69,43 @@ def input_checks() -> tuple[type[Check], ...]:
         for _, found in inspect.getmembers(module, inspect.isclass)
         if issubclass(found, Check) and found.__module__ == module.__name__
     ]
-    plugins = [point.load() for point in entry_points(group=ENTRY_POINTS)]
-    return (*sorted(own, key=lambda check: check.code), *plugins)
+    checks = sorted(own, key=lambda check: check.code)
+    broken: list[Broken] = []
+    for point in sorted(entry_points(group=ENTRY_POINTS), key=lambda p: p.name):
+        try:
+            checks.append(_of_plugin(point.load(), {check.code for check in checks}))
+        except Exception as error:  # a plugin is foreign code: whatever it raises concerns it alone
+            broken.append(Broken(point.name, f"{type(error).__name__}: {error}"))
+            log.warning("The check of plugin %s is not made: %s. Fix or uninstall it.", point.name, broken[-1].reason)
+    return Installed(tuple(checks), tuple(broken))
+
+
+def input_checks() -> tuple[type[Check], ...]:
+    """Return the checks of inputs, by code; those of plugins after ours."""
+    return installed().checks
+
+
+def _of_plugin(loaded: object, taken: Collection[str]) -> type[CohortCheck | VoxelCheck]:
+    """Return the check of a plugin.
+
+    Raises:
+        TypeError, ValueError: it is no check, or does not declare what a check declares.
+    """
+    if not (isinstance(loaded, type) and issubclass(loaded, CohortCheck | VoxelCheck)):
+        raise TypeError(f"{loaded!r} is no subclass of CohortCheck, VoxelCheck or PatientCheck")
+    if inspect.isabstract(loaded):
+        raise TypeError(f"{loaded.__name__} does not define {', '.join(sorted(loaded.__abstractmethods__))}()")
+    parts = [part for part in get_args(Part) if part != "board"]
+    allowed: dict[str, Sequence[str]] = {"severity": SEVERITIES, "part": parts}
+    for name in ("code", "title", "severity", "part"):
+        value = getattr(loaded, name, None)
+        if not isinstance(value, str) or value not in allowed.get(name, [value]):
+            raise ValueError(f"{loaded.__name__}.{name} is {value!r}, not {' or '.join(allowed.get(name, ['a text']))}")
+    if not _CODE.fullmatch(loaded.code) or loaded.code.startswith("SB"):
+        raise ValueError(f"{loaded.code!r} is not capitals and a number such as HX1; SB is survbench's own")
+    if loaded.code in taken:
+        raise ValueError(f"there is another check of code {loaded.code}")
+    return loaded
 
 
 def cohort_codes() -> frozenset[str]:
@@ -66,18 +116,18 @@ def cohort_codes() -> frozenset[str]:
 def of_cohort(source: SourceCohort) -> list[Finding]:
     """Return what the checks find in a cohort as it was read; nothing where nobody is left to look at."""
     checks = [check for check in input_checks() if issubclass(check, CohortCheck) and len(source.cohort)]
-    return [f for check in checks for f in _found(check, partial(check().find, source))]
+    return [f for check in checks for f in _found(check, partial(check().find, source), source.cohort.ids)]
 
 
 def of_voxels(source: SourceCohort, facts: Mapping[str, PatientFacts]) -> list[Finding]:
-    """Return what the checks find in the voxels of a cohort.
+    """Return what the checks find in the voxels of a cohort; nothing where none were read.
 
     Args:
         source: the cohort.
         facts: of its patients, by id.
     """
-    checks = [check for check in input_checks() if issubclass(check, VoxelCheck) and len(source.cohort)]
-    return [f for check in checks for f in _found(check, partial(check().find, source, facts))]
+    checks = [check for check in input_checks() if issubclass(check, VoxelCheck) and facts]
+    return [f for check in checks for f in _found(check, partial(check().find, source, facts), facts)]
 
 
 def patient_errors(card: CohortCard, name: str, facts: PatientFacts, ignored: Collection[str] = ()) -> list[Finding]:
@@ -91,17 +141,26 @@ def patient_errors(card: CohortCard, name: str, facts: PatientFacts, ignored: Co
     """
     checks = [c for c in input_checks() if issubclass(c, PatientCheck) and c.severity == "error"]
     kept = [check for check in checks if check.code not in ignored]
-    return [replace(f, subject=name) for c in kept for f in _found(c, partial(c().of_patient, card, facts))]
+    return [f for c in kept for f in _found(c, partial(c().of_patients, card, {name: facts}), [name])]
 
 
-def _found(check: type[Check], find: Callable[[], Iterable[Finding]]) -> list[Finding]:
+def _found(check: type[Check], find: Callable[[], Iterable[Finding]], patients: Collection[str]) -> list[Finding]:
+    """Return what a check finds in these patients.
+
+    Raises:
+        BenchError: the check of a plugin fails, or names somebody else.
+    """
     try:
-        return list(find())
+        found = list(find())
+        others = {f.subject for f in found} - {"", *patients}
+        if others:
+            raise ValueError(f"the subject {min(others)!r} of a finding is no patient of the cohort")
     except Exception as error:
         if check.__module__.startswith("survbench."):
             raise
         message = f"The check {check.code} of {check.__module__} failed: {type(error).__name__}: {error}. Correct it."
         raise BenchError(message) from error
+    return found
 
 
 def refuse_ignored(codes: Iterable[str]) -> None:
@@ -112,8 +171,10 @@ def refuse_ignored(codes: Iterable[str]) -> None:
     """
     known = {check.code: check for check in input_checks()}
     for code in codes:
+        if code.startswith("SB7"):
+            raise BenchError(f"{code} is found in a board, and keeps nobody from a run: there is nothing to ignore.")
         if code not in known:
-            raise UnknownNameError("code of a finding", code, known, see="docs/reference/findings.md")
+            raise BenchError(f"There is no check {code}.{nearest(code, known)} See 'bench list checks'.")
         if not known[code].ignorable:
             raise BenchError(
                 f"{code} ({known[code].title}) cannot be ignored: the data cannot be used as they are. Correct them, "

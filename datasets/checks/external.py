@@ -48,13 +48,12 @@ class OtherEndpoint(Check):
 
 def of_predictors(first: SourceCohort, other: SourceCohort) -> Iterator[Finding]:
     """Yield how predictors of an external cohort differ from the cohort's, a finding for each kind of difference."""
-    mine = {p.name: p.values for p in predictors(first)}
-    theirs = {p.name: p.values for p in predictors(other)}
-    unlike: dict[tuple[str, str], list[str]] = {}
-    for name in mine.keys() & theirs.keys():
-        found = _difference(mine[name], theirs[name])
+    mine = {p.key: p.values for p in predictors(first)}
+    unlike: dict[tuple[str, str], set[str]] = {}
+    for p in predictors(other):
+        found = _difference(mine[p.key], p.values) if p.key in mine else None
         if found:
-            unlike.setdefault(found, []).append(name)
+            unlike.setdefault(found, set()).add(p.name)
     for (how, remedy), names in sorted(unlike.items()):
         who = few(sorted(names)) if len(names) == 1 else f"{len(names)} predictors ({few(sorted(names))})"
         yield OtherUnit.finding(f"{who}: {how}.", remedy=remedy)

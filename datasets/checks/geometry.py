@@ -6,14 +6,14 @@ from collections.abc import Iterator
 
 from survbench.datasets.cards.card import CohortCard
 from survbench.datasets.checks.facts import PatientFacts
-from survbench.datasets.checks.kinds import PatientCheck
-from survbench.findings import Check, Finding
+from survbench.datasets.checks.kinds import InputCheck, PatientCheck
+from survbench.findings import Finding
 
 FORMS_APART = 0.25
 """Part of a voxel by which sform and qform may place a corner apart: both are rounded."""
 
 
-class Misplaced(Check):
+class Misplaced(InputCheck):
     """A mask lies on the grid of no image, or two images of a patient do not overlap in space.
 
     A mask lies on an image's grid where each of its voxels coincides with one of the image's, in whatever order they
@@ -24,6 +24,7 @@ class Misplaced(Check):
     severity = "error"
     part = "images"
     title = "Images of a patient do not fit together"
+    needs = "files"
 
 
 class NoOrientation(PatientCheck):

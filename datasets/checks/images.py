@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from survbench.cohort import Cohort, Subject
-from survbench.datasets.cards.file_pattern import file_of
 from survbench.datasets.cards.source import SourceCohort
-from survbench.datasets.checks.kinds import CohortCheck
+from survbench.datasets.checks.kinds import CohortCheck, InputCheck
 from survbench.findings import Check, Finding
 
 MANY_FEATURES = 10
 """Number of identical feature values from which two patients are reported as duplicates."""
 
 
-class MissingFile(Check):
+class MissingFile(InputCheck):
     """The card's pattern leads to no file for a patient, or out of the cohort's folder by ``..``.
 
     A symbolic link in the folder may lead anywhere; see SB417.
@@ -28,7 +28,7 @@ class MissingFile(Check):
     counts = "files"
 
 
-class UnreadableFile(Check):
+class UnreadableFile(InputCheck):
     """A file is damaged, truncated, of another format, or has a header that makes no sense; or its voxels are infinite,
     or NaN inside of what was scanned.
     """
@@ -37,19 +37,21 @@ class UnreadableFile(Check):
     severity = "error"
     part = "images"
     title = "A file cannot be read"
+    needs = "files"
     counts = "files"
 
 
 class SameImage(CohortCheck):
     """The same image, or the same row of ten features or more, stands for two patients: one of them would be trained on
-    and the other tested with.
+    and the other tested with. ``--skip-bad`` keeps the first of them.
     """
 
     code = "SB405"
     severity = "error"
     part = "images"
     title = "Two patients have the same data"
-    remedy = "Keep one."
+    sections = ("images", "features")
+    remedy = "Keep one, and name the other under patients.without of the card."
 
     def find(self, source: SourceCohort) -> Iterator[Finding]:
         """See :class:`CohortCheck`."""
@@ -60,26 +62,30 @@ def same_data(cohorts: Sequence[tuple[str, Cohort]]) -> Iterator[Finding]:
     """Yield the patients of some cohorts who have an image, or a row of many features, of another patient.
 
     Args:
-        cohorts: each with what stands before its ids.
+        cohorts: each with its name, or "" where there is but one.
     """
     seen: dict[str, tuple[int, Subject]] = {}
     for number, (_, cohort) in enumerate(cohorts):
         for row, subject in enumerate(cohort.subjects):
+            same: dict[str, list[str]] = {}
             for what, content in _contents(cohort, row):
                 where, first = seen.setdefault(content, (number, subject))
                 if (where, first.patient) != (number, subject.patient):
-                    cause = f"{what} as another patient's."
-                    yield SameImage.finding(cause, subject=subject.id, detail=f"as {cohorts[where][0]}{first.id}")
+                    name = cohorts[where][0]
+                    same.setdefault(f"as {first.id}{f' of {name}' if name else ''}", []).append(what)
+            for other, shared in same.items():
+                cause = f"Another patient has the same {' and '.join(shared)}."
+                yield SameImage.finding(cause, subject=subject.id, detail=other)
 
 
 def _contents(cohort: Cohort, row: int) -> Iterator[tuple[str, str]]:
     subject = cohort.subjects[row]
     for name in cohort.channels:
-        yield f"{name} is the same image", subject.volumes[name].fingerprint()
+        yield name, subject.volumes[name].fingerprint()
     # rows of a few coarse features may be equal by chance
     if cohort.features is not None and len(cohort.features.names) >= MANY_FEATURES:
         values = cohort.features.values[row].tolist()
-        yield "All features are the same", repr(sorted(zip(cohort.features.names, values, strict=True)))
+        yield "features", repr(sorted(zip(cohort.features.names, values, strict=True)))
 
 
 class NotPrepared(Check):
@@ -109,9 +115,9 @@ class LinkedFiles(CohortCheck):
         """See :class:`CohortCheck`."""
         if source.folder is None:
             return
-        card, home = source.card, source.folder.resolve()
-        patterns = [c.file for c in card.images.values()] + ([card.mask.file] if card.mask else [])
-        files = [source.folder / file_of(p, i) for i in source.cohort.ids for p in patterns]
+        home = source.folder.resolve()
+        loaders = [volume.loader for subject in source.cohort.subjects for volume in subject.volumes.values()]
+        files = [path for loader in loaders if isinstance(path := getattr(loader, "path", None), Path)]
         outside = [real for file in files if not (real := file.resolve()).is_relative_to(home)]
         if outside:
             count = f"{len(outside)} of {len(files)} files"

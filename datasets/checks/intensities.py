@@ -17,7 +17,7 @@ PADDING_SPREAD = 0.05
 """Difference of the scanned share between patients that is worth a warning."""
 AIR, SOFT_TISSUE = -400.0, 100.0
 """HU that a CT reaches at least: down to air, and up to soft tissue."""
-MAX_SUV = 200.0
+LOWEST_SUV, MAX_SUV = -1.0, 200.0
 DENSE, THIN = 700.0, -850.0
 """HU above which the median of a body cannot lie, nor that of a tumour below."""
 MAX_HU, MAX_TYPICAL_HU = 31000.0, 2000.0
@@ -48,7 +48,7 @@ class ConstantImage(PatientCheck):
 
 
 class NotSuv(PatientCheck):
-    """A PET below -1 or above 200 is no SUV: it may be a CT, or activity in Bq/ml."""
+    """A PET below -1 or above 200 is not in SUV: it may be a CT, or activity in Bq/ml."""
 
     code = "SB407"
     severity = "error"
@@ -61,12 +61,17 @@ class NotSuv(PatientCheck):
         for name, image in facts.images.items():
             if image.modality != "PET" or image.low == image.high:
                 continue
-            if image.low < -1:
+            if image.low < LOWEST_SUV:
                 cause, detail = f"{name} goes below -1; SUV is not negative. Is it a CT?", f"down to {image.low:.0f}"
                 yield self.finding(cause, detail=detail, remedy="Correct the pattern, or give SUV.")
             elif image.high > MAX_SUV:
-                cause, detail = f"{name} is no SUV; it may be in Bq/ml.", f"up to {image.high:.0f}"
+                cause, detail = f"{name} is not in SUV; it may be in Bq/ml.", f"maximum {image.high:,.0f}"
                 yield self.finding(cause, detail=detail, remedy="Convert it to SUV by body weight.")
+
+
+def _no_suv(image: ImageFacts) -> bool:
+    """Say whether an image is no PET, or one that :class:`NotSuv` reports."""
+    return image.modality != "PET" or image.low < LOWEST_SUV or image.high > MAX_SUV
 
 
 class NotHounsfield(PatientCheck):
@@ -257,7 +262,7 @@ class PetOfAnotherUnit(VoxelCheck):
             for subject in source.cohort.subjects:
                 known = facts.get(subject.id)
                 image = known and known.images[channel]
-                if image and image.modality == "PET" and image.typical is not None and image.typical > 0:
+                if image and not _no_suv(image) and image.typical is not None and image.typical > 0:
                     typical.setdefault(subject.centre, {})[subject.id] = float(np.log(image.typical))
             yield from self._of_channel(channel, typical)
 
@@ -278,7 +283,7 @@ class PetOfAnotherUnit(VoxelCheck):
         }
         for name, distance in _odd_patients(values).items():
             yield self.finding(
-                f"{cause} is far from that of the others.", subject=name, detail=f"{_times(distance)} theirs"
+                f"{cause} is far from that of the others.", subject=name, detail=f"{_times(distance)} the others"
             )
 
 
@@ -315,5 +320,5 @@ def _odd_patients(values: dict[str, float]) -> dict[str, float]:
 
 def _times(distance: float) -> str:
     """Return a difference of logarithms as words."""
-    factor = float(np.exp(abs(distance)))
-    return f"{factor:.2g} times" if distance > 0 else f"1/{factor:.2g} of"
+    factor = float(f"{np.exp(abs(distance)):.2g}")
+    return f"about {factor:,g} times" if distance > 0 else f"about 1/{factor:,g} of"

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from survbench.cohort import Cohort
 from survbench.datasets.cards.source import SourceCohort
 from survbench.datasets.checks.kinds import CohortCheck
+from survbench.datasets.vocabulary.events import coding
 from survbench.datasets.vocabulary.outcomes import called_like_outcome
+from survbench.datasets.vocabulary.words import means_missing
 from survbench.findings import Finding
 
 SAME = 0.995
@@ -23,6 +25,8 @@ NAMED_EVENT = 0.5
 """``|rho|`` with the event from which a column of two values that is called like an outcome is taken for one."""
 BLANK = 0.9
 """``|rho|`` with the event from which a column's blank cells tell it."""
+AFTERWARDS = 0.65
+"""``|rho|`` of a column of two values with an event from which it seems to be known afterwards."""
 DEVIATIONS = 3.3
 """Of a correlation after Fisher's transformation, for the lower confidence bound."""
 FEWEST_OF_A_KIND = 5
@@ -33,18 +37,29 @@ MOST_LEVELS = 6
 """Different values of a column that may be codes."""
 MORE_THAN_LEVELS = 10
 """Patients beyond their number that must agree."""
+BLOCK = 500
+"""Columns that are ranked at once: more would take memory and save no time."""
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Predictor:
-    """A column that methods get, as numbers (NaN: missing), shape (n,); ``kind`` is how a sentence begins."""
+    """A column that methods get.
+
+    Attributes:
+        kind: how a sentence begins.
+        name: of the column in the table.
+        values: numbers, shape (n,), NaN where missing.
+        remedy: how to leave it out.
+        key: its name for methods, and the level of a categorical column; the same in an external cohort.
+    """
 
     kind: str
     name: str
     values: Floats
     remedy: str
+    key: tuple[str, str]
 
 
 def predictors(source: SourceCohort) -> Iterator[Predictor]:
@@ -53,21 +68,23 @@ def predictors(source: SourceCohort) -> Iterator[Predictor]:
     if cohort.features is not None:
         remedy = "Name it in features.exclude."
         for name, column in zip(cohort.features.names, cohort.features.values.T, strict=True):
-            yield Predictor("Feature", name, column, remedy)
+            yield Predictor("Feature", name, column, remedy, (name, ""))
     for declared in source.card.clinical:
         if not declared.model:
             continue
         cells = [s.clinical.get(declared.name) for s in cohort.subjects]
-        for values in _numbers(declared.kind, declared.levels, cells):
-            yield Predictor("Clinical column", declared.column, values, "Set model: false for it.")
+        for level, values in _numbers(declared.kind, declared.levels, cells):
+            key = declared.name, level
+            yield Predictor("Clinical column", declared.column, values, "Set model: false for it.", key)
 
 
-def _numbers(kind: str, levels: Sequence[str], cells: Sequence[float | str | None]) -> list[Floats]:
+def _numbers(kind: str, levels: Sequence[str], cells: Sequence[float | str | None]) -> list[tuple[str, Floats]]:
+    """Return the values of a column; of a categorical one those of each level, with the level."""
     if kind == "numeric":
-        return [np.array([np.nan if c is None else c for c in cells], dtype=np.float64)]
+        return [("", np.array([np.nan if c is None else c for c in cells], dtype=np.float64))]
     if kind == "ordinal":
-        return [np.array([np.nan if c is None else levels.index(str(c)) for c in cells], dtype=np.float64)]
-    return [np.array([np.nan if c is None else c == v for c in cells], dtype=np.float64) for v in levels]
+        return [("", np.array([np.nan if c is None else levels.index(str(c)) for c in cells], dtype=np.float64))]
+    return [(v, np.array([np.nan if c is None else c == v for c in cells], dtype=np.float64)) for v in levels]
 
 
 class TellsOutcome(CohortCheck):
@@ -91,10 +108,10 @@ class TellsOutcome(CohortCheck):
 
     def find(self, source: SourceCohort) -> Iterator[Finding]:
         """See :class:`CohortCheck`."""
+        found = list(predictors(source))
+        reasons = zip(found, _reasons(found, source.cohort), strict=True)
         # the blank cells of a column are those of each of its levels
-        for kind, name, reason, remedy in dict.fromkeys(
-            (p.kind, p.name, reason, p.remedy) for p in predictors(source) if (reason := _reason(p, source.cohort))
-        ):
+        for kind, name, reason, remedy in dict.fromkeys((p.kind, p.name, why, p.remedy) for p, why in reasons if why):
             yield self.finding(f"{kind} {name!r} {reason}.", remedy=f"It is the outcome, not a predictor. {remedy}")
 
 
@@ -111,42 +128,138 @@ class CalledLikeOutcome(CohortCheck):
     def find(self, source: SourceCohort) -> Iterator[Finding]:
         """See :class:`CohortCheck`."""
         named = [p for p in predictors(source) if called_like_outcome(p.name)]
-        told = {p.name for p in named if _reason(p, source.cohort)}
+        told = {p.name for p, why in zip(named, _reasons(named, source.cohort), strict=True) if why}
         for p in {p.name: p for p in named if p.name not in told}.values():
-            yield self.finding(
-                f"{p.kind} {p.name!r} is called like an outcome.", remedy=f"Is it known at baseline? If not: {p.remedy}"
-            )
+            yield self.finding(f"{p.kind} {p.name!r} is called like an outcome.", remedy=_at_baseline(p))
 
 
-def _reason(p: Predictor, cohort: Cohort) -> str:
-    """Return how a predictor tells the outcome, by its values or by where it has none; "" where it does not."""
-    by_values = _tells(p.values, cohort, named=called_like_outcome(p.name))
-    if by_values or not _blank_tells(p.values, cohort):
+class KnownAfterwards(CohortCheck):
+    """A feature or a clinical column that methods get follows an event: it has a value almost only where the event was
+    seen, or one of its values does, as palliative care does that begins near the end.
+
+    The event is that of the endpoint or of another endpoint in the table: a column that is called like one and whose
+    codes say who had it. A salvage operation that is blank unless the tumour came back tells of survival, too.
+    """
+
+    code = "SB314"
+    severity = "warning"
+    part = "predictors"
+    title = "A predictor seems to be known only after an event"
+
+    def find(self, source: SourceCohort) -> Iterator[Finding]:
+        """See :class:`CohortCheck`."""
+        events = _events(source)
+        told: set[str] = set()
+        for p in predictors(source):
+            found = next((what for name, event in events.items() if (what := _follows(p.values, name, event))), "")
+            if not found or p.name in told or called_like_outcome(p.name) or any(_reasons([p], source.cohort)):
+                continue
+            told.add(p.name)
+            yield self.finding(f"{p.kind} {p.name!r} {found}.", remedy=_at_baseline(p))
+
+
+def blank_by_events(source: SourceCohort) -> set[str]:
+    """Return the predictors that have a value almost only where an event was seen, or where it was not."""
+    events = _events(source).values()
+    return {p.name for p in predictors(source) if any(_known(p.values, event) for event in events)}
+
+
+def _at_baseline(p: Predictor) -> str:
+    return f"Is it known at baseline? If not, {p.remedy[0].lower()}{p.remedy[1:]}"
+
+
+def _events(source: SourceCohort) -> dict[str, Floats]:
+    """Return who had the event of each endpoint that the table has, by its column; NaN where that is not known."""
+    card, table, ids = source.card, source.table, source.cohort.ids
+    events = {card.endpoint.event: source.cohort.event.astype(np.float64)}
+    if table is None or card.id not in table.columns:
+        return events
+    for column in table.columns:
+        if column in card.told or not called_like_outcome(column):
+            continue
+        cells = {row.cells[card.id]: row.cells[column] for row in table.rows}
+        known = [cell for cell in cells.values() if cell and not means_missing(cell)]
+        codes = coding(column, known, None) if 1 < len(set(known)) <= MOST_LEVELS else None
+        if codes is not None and codes.clear:
+            value = dict.fromkeys(codes.observed, 1.0) | dict.fromkeys(codes.censored, 0.0)
+            events[column] = np.array([value.get(cells.get(i, ""), np.nan) for i in ids])
+    return events
+
+
+def _follows(values: Floats, name: str, event: Floats) -> str:
+    """Return how a predictor follows an event, or ""."""
+    if who := _known(values, event):
+        return f"has a value almost only in patients {who} the event of {name!r}"
+    both = np.isfinite(values) & np.isfinite(event)
+    x, seen = values[both], event[both]
+    if len(np.unique(x)) == 2 and min(seen.sum(), (1 - seen).sum()) >= FEWEST_OF_A_KIND:
+        rho = _rho(x, seen)
+        if abs(rho) >= AFTERWARDS:
+            return f"follows the event of {name!r} (Spearman's rho {rho:.2f})"
+    return ""
+
+
+def _reasons(found: Sequence[Predictor], cohort: Cohort) -> list[str]:
+    """Return how predictors tell the outcome, by their values or by where they have none; "" for those that do not."""
+    reasons = []
+    for start in range(0, len(found), BLOCK):
+        block = found[start : start + BLOCK]
+        rhos = _with_outcome(np.column_stack([p.values for p in block]), cohort)
+        reasons += [_reason(p, cohort, rho) for p, rho in zip(block, rhos, strict=True)]
+    return reasons
+
+
+@dataclass(frozen=True, slots=True)
+class _Rhos:
+    """Spearman's rho of a column with the time and with the event, and with the time among the censored and among those
+    with events.
+    """
+
+    time: float
+    event: float
+    censored: float
+    ended: float
+
+
+def _with_outcome(values: Floats, cohort: Cohort) -> list[_Rhos]:
+    """Return the correlations of columns, shape (n, columns), with the outcome."""
+    time, event = cohort.time, cohort.event
+    parts = (
+        _rhos(values, time),
+        _rhos(values, event.astype(np.float64)),
+        _rhos(values[~event], time[~event]),
+        _rhos(values[event], time[event]),
+    )
+    return [_Rhos(*map(float, of_column)) for of_column in zip(*parts, strict=True)]
+
+
+def _reason(p: Predictor, cohort: Cohort, rho: _Rhos) -> str:
+    by_values = _tells(p.values, cohort, rho, named=called_like_outcome(p.name))
+    who = _known(p.values, cohort.event.astype(np.float64))
+    if by_values or not who:
         return by_values
-    return "has a value almost only where the event was seen, or almost only where it was not"
+    return f"has a value almost only in patients {who} the event"
 
 
-def _tells(values: Floats, cohort: Cohort, *, named: bool) -> str:
+def _tells(values: Floats, cohort: Cohort, rho: _Rhos, *, named: bool) -> str:
     """Return how a column tells the outcome, or ""."""
     known = np.isfinite(values)
-    x, time, event = values[known], cohort.time[known], cohort.event[known]
+    x, event = values[known], cohort.event[known]
     if len(x) < FEWEST or np.ptp(x) == 0:
         return ""
-    with_time, with_event = _rho(x, time), _rho(x, event.astype(np.float64))
-    two = len(np.unique(x)) == 2
-    enough = named or min(int(event.sum()), int((~event).sum())) >= FEWEST_OF_A_KIND
-    if enough and abs(with_event) >= (NAMED_EVENT if named and two else SAME):
-        how = "the event the other way round" if with_event < 0 else "the event"
-        return f"tells {how} (Spearman's rho {with_event:.3f})"
+    of_ended, of_censored = int(event.sum()), int((~event).sum())
+    enough = named or min(of_ended, of_censored) >= FEWEST_OF_A_KIND
+    if enough and abs(rho.event) >= (NAMED_EVENT if named and len(np.unique(x)) == 2 else SAME):
+        how = "the event with the codes reversed" if rho.event < 0 else "the event"
+        return f"tells {how} (Spearman's rho {rho.event:.3f})"
     if enough and _codes_tell(x, event):
         return "tells the event: each of its values stands for patients with it alone, or for censored patients alone"
-    if abs(with_time) >= SAME:
-        return f"orders patients as the endpoint's time does (Spearman's rho {with_time:.3f})"
-    censored, ended = _rho(x[~event], time[~event]), _rho(x[event], time[event])
-    if _knows_time(censored, int((~event).sum()), ended, int(event.sum()), with_time, named=named):
+    if abs(rho.time) >= SAME:
+        return f"ranks patients in the same order as the survival time (Spearman's rho {rho.time:.3f})"
+    if _knows_time(rho.censored, of_censored, rho.ended, of_ended, rho.time, named=named):
         return (
-            f"knows the endpoint's time, even when patients were censored (Spearman's rho {with_time:.2f}, among the "
-            f"censored {censored:.2f})"
+            f"knows the endpoint's time, even when patients were censored (Spearman's rho {rho.time:.2f}, among the "
+            f"censored {rho.censored:.2f})"
         )
     return ""
 
@@ -156,15 +269,21 @@ def _codes_tell(x: Floats, event: NDArray[np.bool_]) -> bool:
     it alone, in more patients than chance allows.
     """
     levels = np.unique(x)
+    if event.all() or not event.any():
+        return False  # of one kind of outcome each value is found with it alone
     if len(levels) > MOST_LEVELS or len(x) - len(levels) < MORE_THAN_LEVELS:
         return False
     return all(len(np.unique(event[x == level])) == 1 for level in levels)
 
 
-def _blank_tells(values: Floats, cohort: Cohort) -> bool:
-    """Say whether it is the event that decides in whom a value is known, as it does for a cause of death."""
-    known = np.isfinite(values).astype(np.float64)
-    return abs(_rho(known, cohort.event.astype(np.float64))) >= BLANK
+def _known(values: Floats, event: Floats) -> str:
+    """Return in which patients alone a value is known, if the event decides that, as for a cause of death; else ""."""
+    there = np.isfinite(event)
+    known, seen = np.isfinite(values[there]), event[there]
+    if min(known.sum(), (~known).sum(), seen.sum(), (1 - seen).sum()) < FEWEST_OF_A_KIND:
+        return ""
+    rho = float(np.corrcoef(known, seen)[0, 1])  # of two values, Spearman's is Pearson's
+    return "" if abs(rho) < BLANK else "with" if rho > 0 else "without"
 
 
 def _knows_time(censored: float, of_censored: int, ended: float, of_ended: int, whole: float, *, named: bool) -> bool:
@@ -185,8 +304,21 @@ def _lower(rho: float, patients: int) -> float:
 
 def _rho(a: Floats, b: Floats) -> float:
     """Return Spearman's rho; 0 where one side is constant or there are too few patients."""
+    return float(_rhos(a[:, None], b)[0])
+
+
+def _rhos(columns: Floats, other: Floats) -> Floats:
+    """Return Spearman's rho of columns, shape (n, columns) and NaN where missing, with another, shape (n,); 0 where one
+    side is constant or there are too few patients.
+    """
     from scipy.stats import rankdata
 
-    if len(a) < FEWEST or np.ptp(a) == 0 or np.ptp(b) == 0:
-        return 0.0
-    return float(np.corrcoef(rankdata(a), rankdata(b))[0, 1])
+    x, y = columns.T, other[None]
+    known = np.isfinite(x)
+    count = known.sum(axis=1, keepdims=True)
+    if not known.all():  # what is missing ranks last, and then counts for nothing
+        x, y = (np.where(known, side, np.inf) for side in (x, y))
+    x, y = (np.where(known, rankdata(side, axis=1) - (count + 1) / 2, 0.0) for side in (x, y))
+    scale = np.sqrt((x**2).sum(axis=1) * (y**2).sum(axis=1))
+    usable = (count[:, 0] >= FEWEST) & (scale > 0)
+    return np.asarray(np.where(usable, (x * y).sum(axis=1) / np.where(usable, scale, 1.0), 0.0))

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 import numpy as np
 from survbench.datasets.cards.card import MONTHS_PER_UNIT
 from survbench.datasets.cards.source import SourceCohort
-from survbench.datasets.checks.kinds import CohortCheck
+from survbench.datasets.checks.kinds import CohortCheck, InputCheck
 from survbench.datasets.vocabulary import words as w
 from survbench.datasets.vocabulary.events import coding
-from survbench.findings import Check, Finding
+from survbench.findings import Finding, things
 from survbench.io.tables import canonical, number
 from survbench.plan.horizons import HORIZONS
 from survbench.statistics.metrics import concordance_index
@@ -25,12 +25,8 @@ FIRST_YEAR, LAST_YEAR = 1900, 2100
 FIRST_DAY, LAST_DAY = 25569, 54788
 """The days from 1970 to 2049 as spreadsheets count them; as durations they are 70 years and more."""
 _NO_DURATION = "|".join(w.NEVER_A_TIME[kind] for kind in ("an age", "about birth", "a date"))
-_DURATION = (
-    "survival|survie|follow|followup|os|pfs|dfs|rfs|efs|time|from|since|ab|depuis|desde|dal|"
-    "days?|d|weeks?|months?|mo|mths|years?|yrs|tage|wochen|monate|jahre|jours|mois|ans|meses|giorni|mesi|anni|"
-    "\\w*zeit|\\w*dauer|duration|durée|duree"
-)
-"""Words of a column's name that say what it holds; a duration is called like one, even if it starts from a date."""
+_DURATION = "|".join((w.DURATION, w.FOLLOW_UP, *w.UNITS.values(), "\\w*(zeit|dauer|tijd|duur)", w.SINCE))
+"""Words of a column's name that say that it holds a duration, even if that starts from a date."""
 _OF_LIFE = f"{w.ALIVE}|{w.DEAD}|{w.CENSORED}|{w.CENSORING}"
 LONGEST_MONTHS, SHORTEST_MONTHS = 360.0, 2.0
 """A longest follow-up beyond 30 years or below two months speaks for a wrong unit."""
@@ -38,17 +34,18 @@ USUAL_MONTHS = (12.0, 240.0)
 """Between them the longest follow-up of a cohort usually lies."""
 
 
-class UnusableTime(Check):
+class UnusableTime(InputCheck):
     """A time is a positive number: the months (or days, weeks, years) to the event or to the end of follow-up."""
 
     code = "SB201"
     severity = "error"
     part = "outcome"
     title = "A time is not a number above 0"
-    remedy = "Correct the cells (decimal point, not comma), or remove the rows."
+    needs = "columns"
+    remedy = "Correct the cells, or leave the patients out (patients.without)."
 
 
-class UnknownEventCode(Check):
+class UnknownEventCode(InputCheck):
     """The column of events holds a code that the card names neither as observed nor as censored.
 
     That is a mistake of the card and not of patients: to leave out those with the code would leave out, say, all who
@@ -59,19 +56,21 @@ class UnknownEventCode(Check):
     severity = "error"
     part = "outcome"
     title = "The card does not know a code of the event"
+    needs = "columns"
 
 
-class BlankEvent(Check):
-    """A patient's cell of the event is blank, so whether the time ended in one is not known."""
+class BlankEvent(InputCheck):
+    """A patient's cell of the event is blank or a word for missing, so whether the time ended in one is not known."""
 
     code = "SB210"
     severity = "error"
     part = "outcome"
     title = "A patient has no code of the event"
+    needs = "columns"
     remedy = "Fill the cells in, or leave these patients out."
 
 
-class OutcomesLost(Check):
+class OutcomesLost(CohortCheck):
     """All patients with an event, or all who are censored, have problems, so that leaving them out would leave one kind
     of outcome. ``--skip-bad`` does not go on with that. Often all censored patients have no time, because the card
     names the column of the days to death.
@@ -82,6 +81,21 @@ class OutcomesLost(Check):
     part = "outcome"
     title = "One kind of outcome would be left"
     remedy = "Correct the problems of some of them."
+
+    def find(self, source: SourceCohort) -> Iterator[Finding]:
+        """See :class:`CohortCheck`."""
+        end, event = source.card.endpoint, source.cohort.event
+        if source.table is None or end.event not in source.table.columns:
+            return
+        cells = [canonical(cell) for cell in source.table.column(end.event)]
+        for what, codes, left in (
+            ("had the event", end.observed, event.any()),
+            ("are censored", end.censored, not event.all()),
+        ):
+            count = sum(cell in {canonical(code) for code in codes} for cell in cells)
+            if count and not left:
+                who = f"All {count} patients of the table who {what}"
+                yield self.finding(f"{who} have problems; without them the outcome is one-sided.")
 
 
 class NobodyCensored(CohortCheck):
@@ -100,13 +114,14 @@ class NobodyCensored(CohortCheck):
             yield self.finding(f"All {len(event)} patients have the event; nobody is censored.")
 
 
-class AmbiguousEventCode(Check):
+class AmbiguousEventCode(InputCheck):
     """One code stands under ``observed`` and under ``censored``."""
 
     code = "SB203"
     severity = "error"
     part = "outcome"
     title = "A code means both an event and censoring"
+    needs = "table"
     remedy = "Correct endpoint.observed and endpoint.censored in the card."
 
 
@@ -137,10 +152,14 @@ class ReversedCodes(CohortCheck):
         if found.clear and not declared & meant:
             observed, censored = (", ".join(sorted(set(codes))) for codes in (found.observed, found.censored))
             yield self.finding(
-                f"By its name and codes, {observed} in column {end.event!r} is the event, and {censored} the censored; "
-                "the card has them the other way round.",
+                f"In column {end.event!r}, {_codes(found.observed)} looks like the event and {_codes(found.censored)} "
+                "like censoring; the card has them reversed.",
                 remedy=f"Write observed: [{observed}], censored: [{censored}] under endpoint of the card.",
             )
+
+
+def _codes(codes: Sequence[str]) -> str:
+    return " or ".join(map(repr, sorted(set(codes))))
 
 
 class NoDuration(CohortCheck):
@@ -160,7 +179,8 @@ class NoDuration(CohortCheck):
         """See :class:`CohortCheck`."""
         column = source.card.endpoint.time
         name = w.tokens(column)
-        if w.has(name, _NO_DURATION) and not w.has(name, _DURATION):
+        lasts = w.has(name, _DURATION) or w.endpoint_of(column) is not None
+        if w.has(name, _NO_DURATION) and not lasts:
             yield self.finding(f"The time is column {column!r}, which is called like an age or a date.")
         if source.table is None or column not in source.table.columns:
             return
@@ -189,28 +209,35 @@ def _is_day(number: float) -> bool:
 
 
 class ImplausibleFollowUp(CohortCheck):
-    """The longest time lies beyond 30 years or below two months, as it does where the unit of the card is not the
-    table's.
+    """The longest time lies beyond 30 years or below two months, or the column of times is called after another unit
+    than that of the card.
     """
 
     code = "SB204"
     severity = "warning"
     part = "outcome"
-    title = "The longest time suggests another unit"
+    title = "The times suggest another unit"
     remedy = "Is endpoint.unit on the card the unit of the table's times?"
 
     def find(self, source: SourceCohort) -> Iterator[Finding]:
         """See :class:`CohortCheck`."""
+        column, unit = source.card.endpoint.time, source.card.endpoint.unit
+        named = w.unit_of(column)
+        if named not in {None, unit}:
+            yield self.finding(f"The column of times, {column!r}, is called after {named}; the card says {unit}.")
         longest = float(source.cohort.time.max())
         if longest > LONGEST_MONTHS or longest < SHORTEST_MONTHS:
-            unit = source.card.endpoint.unit
             in_unit = longest / MONTHS_PER_UNIT[unit]
             other = [u for u, m in MONTHS_PER_UNIT.items() if USUAL_MONTHS[0] <= in_unit * m <= USUAL_MONTHS[1]]
             like = f" As {' or '.join(other)} it would be plausible." if other else ""
             yield self.finding(
-                f"The longest time is {in_unit:,.0f} {unit}, as the card has it: {longest / 12:,.3g} years.",
+                f"With the card's unit the longest time is {_in_years(longest)}.",
                 remedy=f"{self.remedy}{like}",
             )
+
+
+def _in_years(months: float) -> str:
+    return f"{months / 12:,.1f} years" if months >= 12 else f"{months:.2g} months"
 
 
 class NoEvents(CohortCheck):
@@ -225,13 +252,13 @@ class NoEvents(CohortCheck):
     def find(self, source: SourceCohort) -> Iterator[Finding]:
         """See :class:`CohortCheck`."""
         events = int(source.cohort.event.sum())
-        if events < 2:
+        if source.in_folds and events < 2:
             end = source.card.endpoint
             held = ""
             if source.table is not None and end.event in source.table.columns:
                 cells = Counter(source.table.column(end.event)).most_common(SHOWN_CODES)
                 held = f" Column {end.event!r} holds {', '.join(f'{cell!r} ({n} times)' for cell, n in cells)}."
-            cause = f"There {'is' if events == 1 else 'are'} {events} event{'' if events == 1 else 's'}."
+            cause = f"There {'is' if events == 1 else 'are'} {things(events, 'event')}."
             asked = f"Is the event {' or '.join(map(repr, end.observed))}, as endpoint.observed of the card says?"
             yield self.finding(cause, remedy=f"{asked}{held} {self.remedy}")
 
@@ -304,13 +331,14 @@ class HorizonBeyond(CohortCheck):
         time = source.cohort.time
         later = [f"{horizon:g}" for horizon in HORIZONS if not (time > horizon).any()]
         if later:
-            what = f"horizon{'s' if len(later) > 1 else ''} of {' and '.join(later)} months"
+            listed = " and ".join(filter(None, [", ".join(later[:-1]), later[-1]]))
             remedy = self.remedy
             if len(later) == len(HORIZONS):
                 remedy = "Nothing is wrong with the C-index; AUC, Brier score and calibration are not given."
             longest = f"The longest follow-up is {time.max():.2f} months"
-            yield self.finding(f"{longest}, so the {what} cannot be judged.", remedy=remedy)
+            cause = f"{longest}: AUC, Brier score and calibration at {listed} months cannot be computed."
+            yield self.finding(cause, remedy=remedy)
         for horizon in HORIZONS:
             if (time > horizon).sum() == 1:
-                judged = f"so the horizon of {horizon:g} months cannot be judged in every fold"
-                yield self.finding(f"One patient alone is followed beyond {horizon:g} months, {judged}.")
+                lost = f"AUC, Brier score and calibration at {horizon:g} months cannot be computed in every fold"
+                yield self.finding(f"Only one patient was followed beyond {horizon:g} months: {lost}.")

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from survbench.datasets.cards.source import SourceCohort
-from survbench.datasets.checks.kinds import CohortCheck
+from survbench.datasets.cards.source import SourceCohort, offers
+from survbench.datasets.checks.kinds import CohortCheck, InputCheck
+from survbench.datasets.checks.leaks import blank_by_events
 from survbench.errors import BenchError
 from survbench.features.feature_sets import feature_set
-from survbench.findings import Check, Finding
+from survbench.findings import Finding, things
 
 SHOWN = 5
 """Columns that a sentence names at most."""
@@ -21,66 +22,81 @@ def few(names: Sequence[str]) -> str:
     return ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
 
 
-class UnusableClinicalCell(Check):
+class UnusableClinicalCell(InputCheck):
     """A cell of a clinical column is not a number, or not one of the levels that the card lists."""
 
     code = "SB301"
     severity = "error"
     part = "predictors"
     title = "A clinical cell does not fit its column"
+    needs = "columns"
+    sections = ("clinical",)
     counts = "cells"
 
 
-class UnknownFeatureColumn(Check):
+class UnknownFeatureColumn(InputCheck):
     """A name or pattern under ``features`` fits no column of the table, or none is left to be a feature."""
 
     code = "SB302"
     severity = "error"
     part = "predictors"
     title = "A name or pattern of features fits no column"
+    needs = "features"
+    sections = ("features",)
     remedy = "Correct the name or the pattern."
 
 
-class DeclaredTwice(Check):
+class DeclaredTwice(InputCheck):
     """A feature is at the same time the id, the outcome or a clinical column, or has the name of one."""
 
     code = "SB303"
     severity = "error"
     part = "predictors"
     title = "A feature is something else, too"
+    needs = "features"
+    sections = ("features",)
 
 
-class NoFeatureRow(Check):
+class NoFeatureRow(InputCheck):
     """A patient has no row in the table of features, more than one, or one without a value."""
 
     code = "SB304"
     severity = "error"
     part = "predictors"
     title = "A patient has no row of features"
+    needs = "features"
+    sections = ("features",)
 
 
-class TextColumns(Check):
+class TextColumns(InputCheck):
     """Columns that are declared as features hold text: the exports of pyradiomics begin with some."""
 
     code = "SB310"
     severity = "error"
     part = "predictors"
     title = "Columns of features hold no numbers"
+    needs = "features"
+    sections = ("features",)
 
 
-class FeatureNotNumber(Check):
+class FeatureNotNumber(InputCheck):
     """A cell of a feature is neither a number nor missing."""
 
     code = "SB305"
     severity = "error"
     part = "predictors"
     title = "A feature is not a number"
+    needs = "features"
+    sections = ("features",)
     remedy = "Correct the cells; leave them blank where the value is missing."
     counts = "cells"
 
 
 class MissingValues(CohortCheck):
-    """A clinical column or a feature is missing in more than a fifth of the patients."""
+    """A clinical column that methods get, or a feature, is missing in more than a fifth of the patients.
+
+    Not where an event decides in whom it is known: see SB306 and SB314.
+    """
 
     code = "SB307"
     severity = "warning"
@@ -91,7 +107,10 @@ class MissingValues(CohortCheck):
     def find(self, source: SourceCohort) -> Iterator[Finding]:
         """See :class:`CohortCheck`."""
         cohort = source.cohort
+        afterwards = blank_by_events(source)
         for column in source.card.clinical:
+            if not column.model or column.column in afterwards:
+                continue
             values = [s.clinical.get(column.name) for s in cohort.subjects]
             missing = sum(v is None for v in values)
             if missing > MISSING_SHARE * len(values):
@@ -99,10 +118,10 @@ class MissingValues(CohortCheck):
         if cohort.features is not None:
             share = (~np.isfinite(cohort.features.values)).mean(axis=0)
             gaps = [name for name, s in zip(cohort.features.names, share, strict=True) if s > MISSING_SHARE]
+            gaps = [name for name in gaps if name not in afterwards]
             if gaps:
-                yield self.finding(
-                    f"{len(gaps)} features are missing in more than {MISSING_SHARE:.0%} of patients: {few(gaps)}."
-                )
+                many = f"missing in more than {MISSING_SHARE:.0%} of patients: {few(gaps)}"
+                yield self.finding(f"{things(len(gaps), 'feature')} {'is' if len(gaps) == 1 else 'are'} {many}.")
 
 
 class ConstantColumn(CohortCheck):
@@ -120,6 +139,43 @@ class ConstantColumn(CohortCheck):
             values = {s.clinical.get(column.name) for s in source.cohort.subjects} - {None}
             if column.model and len(values) == 1:
                 yield self.finding(f"Column {column.column!r} has one value only ({next(iter(values))!r}).")
+
+
+class NothingToPredictFrom(CohortCheck):
+    """The card declares no images, no features and no clinical column with ``model: true``: all methods are skipped."""
+
+    code = "SB315"
+    severity = "warning"
+    part = "predictors"
+    title = "Methods are given nothing to predict from"
+    remedy = "Set model: true for the clinical columns that are known at baseline, or declare 'features' or 'images'."
+
+    def find(self, source: SourceCohort) -> Iterator[Finding]:
+        """See :class:`CohortCheck`."""
+        if not offers(source) & {"images", "radiomics", "clinical"}:
+            yield self.finding("No method can run: no images, no features, and no clinical column with model: true.")
+
+
+class LevelsAlike(CohortCheck):
+    """Levels of a column differ in upper and lower case, or in spaces, only: methods take them for two categories."""
+
+    code = "SB316"
+    severity = "note"
+    part = "predictors"
+    title = "Levels differ in their spelling only"
+    remedy = "If they mean the same, write them alike in the table and on the card."
+
+    def find(self, source: SourceCohort) -> Iterator[Finding]:
+        """See :class:`CohortCheck`."""
+        for column in source.card.clinical:
+            alike: dict[str, list[str]] = {}
+            for level in column.levels:
+                alike.setdefault("".join(level.casefold().split()), []).append(level)
+            for levels in alike.values():
+                if column.model and len(levels) > 1:
+                    yield self.finding(
+                        f"Levels of column {column.column!r} differ in their spelling only: {few(levels)}."
+                    )
 
 
 class UnusableFeatureSet(CohortCheck):

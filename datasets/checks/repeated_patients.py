@@ -8,6 +8,7 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 
 import numpy as np
 from survbench.datasets.cards.source import SourceCohort
+from survbench.datasets.checks.images import same_data
 from survbench.datasets.checks.kinds import CohortCheck
 from survbench.findings import Finding
 
@@ -15,6 +16,10 @@ AGREE = 0.9
 """Share of the groups of rows that must have one outcome, for rows to count as one patient's."""
 FEWEST = 2
 """Groups of rows below which they may agree by chance."""
+FEWEST_EQUAL = 5
+"""Known values that a row must share with another to be a copy of it."""
+COPY = 1e-3
+"""Pairs of rows equal in everything that are expected by chance below which two such rows are copies."""
 BEYOND_CHANCE = 10.0
 """How many times as many rows as by chance must agree in all clinical values, of those that share an outcome."""
 _PATIENT = re.compile(r"(patient|subject|case|person|participant|pat|pt|mrn|pid)s?[ _.-]*(id|no|nr|number|name|key)?")
@@ -25,7 +30,8 @@ Outcome = tuple[float, bool]
 
 class RowsOfOnePatient(CohortCheck):
     """Several rows seem to belong to one patient: their times and events are the same, and so are their ids but for the
-    last part (``P01_L1`` and ``P01_L2``), a column that names the patient, or all their clinical values.
+    last part (``P01_L1`` and ``P01_L2``), a column that names the patient, or all their clinical values. Two rows that
+    are equal in everything but the id, in more columns than chance allows, are one patient twice.
 
     Dealt one by one, such rows lie in training and test at once, so that a model recognises the patient.
     """
@@ -51,6 +57,14 @@ class RowsOfOnePatient(CohortCheck):
         if groups:
             how = "the same clinical values"
             yield self._of(how, groups, "If they do, add a column that names the patient: group: COLUMN on the card.")
+            return
+        for first, second in _copies(source, outcome):
+            yield self.finding(
+                "Two rows are equal in everything but the id: in time, event, clinical columns and features.",
+                subject=second,
+                detail=f"as {first}",
+                remedy="If they are one patient, leave one row out: patients.without on the card.",
+            )
 
     def _of(self, how: str, groups: Sequence[Sequence[str]], remedy: str) -> Finding:
         rows = sum(map(len, groups))
@@ -71,6 +85,7 @@ class GroupedRows(CohortCheck):
     severity = "warning"
     part = "protocol"
     title = "Tests and intervals count rows, not patients"
+    sections = ("group",)
     remedy = "Read intervals and p with that in mind, or keep one row per patient."
 
     def find(self, source: SourceCohort) -> Iterator[Finding]:
@@ -138,12 +153,32 @@ def _equal_clinical(source: SourceCohort, outcome: dict[str, Outcome]) -> list[l
     return _groups({i: repr((outcome[i], values[i])) for i in values})
 
 
+def _copies(source: SourceCohort, outcome: dict[str, Outcome]) -> Iterator[tuple[str, str]]:
+    """Yield pairs of rows that are equal in outcome, clinical values and features, where chance does not explain it."""
+    cohort, names = source.cohort, [c.name for c in source.card.clinical]
+    table = np.empty((len(cohort), 0)) if cohort.features is None else cohort.features.values
+    values = [
+        (*(s.clinical.get(n) for n in names), *(None if np.isnan(v) else float(v) for v in row))
+        for s, row in zip(cohort.subjects, table, strict=True)
+    ]
+    everything = [(*outcome[s.id], *row) for s, row in zip(cohort.subjects, values, strict=True)]
+    chance = float(np.prod([_by_chance(column) for column in zip(*everything, strict=True)]))
+    if chance * len(cohort) ** 2 / 2 > COPY:
+        return
+    told = {f.subject for f in same_data([("", cohort)])}
+    seen: dict[Hashable, str] = {}
+    for subject, row, known in zip(cohort.ids, everything, values, strict=True):
+        first = seen.setdefault(row, subject)
+        if first != subject and subject not in told and sum(v is not None for v in known) >= FEWEST_EQUAL:
+            yield first, subject
+
+
 def _pairs(keys: Iterable[Hashable]) -> int:
     """Return how many pairs of rows have the same key."""
     return sum(n * (n - 1) // 2 for n in Counter(keys).values())
 
 
-def _by_chance(values: Sequence[float | str | None]) -> float:
+def _by_chance(values: Sequence[Hashable]) -> float:
     """Return the chance that two rows have the same value."""
     counts = np.array(list(Counter(values).values()), dtype=np.float64)
     return float(((counts / counts.sum()) ** 2).sum())

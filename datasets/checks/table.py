@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from survbench.findings import Check
+from collections.abc import Iterator
+
+from survbench.datasets.cards.source import SourceCohort
+from survbench.datasets.checks.kinds import CohortCheck, InputCheck
+from survbench.datasets.vocabulary.words import means_missing
+from survbench.findings import Finding
+from survbench.io.tables import canonical
 
 
-class MissingColumn(Check):
+class MissingColumn(InputCheck):
     """The card names a column that the table does not have.
 
     Names are compared letter for letter; the nearest name is given.
@@ -15,19 +21,21 @@ class MissingColumn(Check):
     severity = "error"
     part = "table"
     title = "A column of the card is not in the table"
+    needs = "table"
 
 
-class UnknownChoice(Check):
+class UnknownChoice(InputCheck):
     """``patients`` of the card chooses rows by a code or an id that no row has, so the choice has a mistake in it."""
 
     code = "SB102"
     severity = "error"
     part = "table"
     title = "No row has what 'patients' of the card names"
+    needs = "columns"
     remedy = "Correct 'patients' in the card."
 
 
-class NoId(Check):
+class NoId(InputCheck):
     """A row without an id cannot be joined to images or features, nor be dealt into a fold."""
 
     code = "SB103"
@@ -38,7 +46,7 @@ class NoId(Check):
     counts = "rows"
 
 
-class UnusableId(Check):
+class UnusableId(InputCheck):
     """An id stands in the names of files and in tables that spreadsheets open.
 
     So it may not lead to another folder, hold invisible characters, begin like a formula, or be longer than 100
@@ -51,7 +59,7 @@ class UnusableId(Check):
     title = "An id cannot be used"
 
 
-class RepeatedId(Check):
+class RepeatedId(InputCheck):
     """Two rows of one id would stand in two folds at once: a patient would be trained on and tested with.
 
     Ids that differ in invisible ways only (Unicode forms of the same letters) count as the same.
@@ -65,27 +73,50 @@ class RepeatedId(Check):
     remedy = "Keep one row per patient."
 
 
-class BlankCentre(Check):
+class BlankCentre(InputCheck):
     """The card names a column of centres, and a patient has none."""
 
     code = "SB106"
     severity = "error"
     part = "table"
     title = "A patient has no centre"
+    needs = "columns"
+    sections = ("centre",)
     remedy = "Fill it in, or remove 'centre' from the card."
 
 
-class BlankGroup(Check):
+class UnknownCentre(CohortCheck):
+    """The name of a centre says that it is not known. Such patients are dealt into folds as a hospital of their own."""
+
+    code = "SB113"
+    severity = "warning"
+    part = "table"
+    title = "A centre means that it is not known"
+    remedy = "Fill the cells in, or remove 'centre' from the card."
+    sections = ("centre",)
+
+    def find(self, source: SourceCohort) -> Iterator[Finding]:
+        """See :class:`CohortCheck`."""
+        unknown = {canonical(cell) for cell in source.card.missing}
+        for subject in source.cohort.subjects if source.card.centre is not None else ():
+            centre = subject.centre
+            if canonical(centre) in unknown or means_missing(centre):
+                yield self.finding(f"The centre {centre!r} is taken for one of its own.", subject=subject.id)
+
+
+class BlankGroup(InputCheck):
     """The card names a column of groups, whose rows stay in one fold, and a row has none."""
 
     code = "SB109"
     severity = "error"
     part = "table"
     title = "A row has no group"
+    needs = "columns"
+    sections = ("group",)
     remedy = "Fill it in (a row that stands alone gets a name of its own), or remove 'group' from the card."
 
 
-class IdsDoNotJoin(Check):
+class IdsDoNotJoin(InputCheck):
     """No id of the table occurs in the table of features, or in the names of files; or two ids would become the same.
 
     Ids join where it is certain: letters in another Unicode form, whole numbers written like 1.0 throughout, and
@@ -96,10 +127,11 @@ class IdsDoNotJoin(Check):
     severity = "error"
     part = "table"
     title = "Ids of two sides do not join"
+    sections = ("features", "images")
     remedy = "Write the ids on one side as on the other."
 
 
-class ReadOtherwise(Check):
+class ReadOtherwise(InputCheck):
     """Reading a table took something for granted: its encoding, decimal commas, lines that are no patients.
 
     That is done only where it is certain; look whether it is so. docs/reference/cohort-card.md says what is read how.
@@ -109,25 +141,29 @@ class ReadOtherwise(Check):
     severity = "note"
     part = "table"
     title = "A table was not read as it stands"
-    remedy = "Save the table as CSV in UTF-8, with one line of names, a line per patient and decimal points."
+    needs = "table"
+    remedy = "Check that this was read as you meant it."
 
 
-class RowsOfNobody(Check):
+class RowsOfNobody(InputCheck):
     """The table of features has rows of ids that the table of patients does not have."""
 
     code = "SB107"
     severity = "warning"
     part = "table"
     title = "Rows of features belong to no patient"
+    needs = "features"
+    sections = ("features",)
     remedy = "Add the patients, or remove the rows."
 
 
-class FilesOfNobody(Check):
+class FilesOfNobody(InputCheck):
     """Files of the card's patterns carry ids that the table does not have."""
 
     code = "SB108"
     severity = "warning"
     part = "table"
     title = "Files belong to no patient"
+    sections = ("images",)
     counts = "files"
     remedy = "Add the rows, or move the files away."

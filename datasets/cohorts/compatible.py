@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from survbench.datasets.cards.source import SourceCohort, offers
 from survbench.datasets.checks.external import OtherEndpoint, of_predictors
 from survbench.datasets.checks.images import same_data
@@ -11,22 +9,19 @@ from survbench.errors import BenchError
 from survbench.findings import CohortError, Finding
 
 
-def refuse_duplicates(sources: Sequence[SourceCohort]) -> None:
-    """Refuse the same image or row of features in two patients: one would be trained on, and tested with the other.
+def refuse_duplicates(first: SourceCohort, other: SourceCohort) -> None:
+    """Refuse the same image or row of features in two cohorts: one would be trained on, and tested with the other.
 
     Raises:
         CohortError: all pairs.
     """
-    findings = list(same_data([(f"{source.card.name}/", source.cohort) for source in sources]))
+    findings = list(same_data([(source.card.name, source.cohort) for source in (first, other)]))
     if findings:
-        raise CohortError("The same data stand for two patients:", findings)
+        raise CohortError("Two patients have identical data:", findings)
 
 
-def refuse_different(first: SourceCohort, other: SourceCohort) -> list[Finding]:
+def refuse_different(first: SourceCohort, other: SourceCohort) -> None:
     """Refuse an external cohort whose channels, features or clinical columns are not those of the cohort.
-
-    Returns:
-        What differs and does not keep the cohorts from being used.
 
     Raises:
         BenchError: the first difference.
@@ -62,6 +57,10 @@ def refuse_different(first: SourceCohort, other: SourceCohort) -> list[Finding]:
             f"{' and only '.join(sides)}. Declare the same columns with model: true, of the same kind and levels, on "
             "both cards."
         )
+
+
+def differences(first: SourceCohort, other: SourceCohort) -> list[Finding]:
+    """Return how an external cohort differs from the cohort in what does not keep it from being used."""
     found = [*of_predictors(first, other)]
     endpoints = [source.card.endpoint.name for source in (first, other)]
     if endpoints[0].casefold() != endpoints[1].casefold():

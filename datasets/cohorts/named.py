@@ -12,6 +12,7 @@ from typing import Any
 from survbench.datasets.cards.card import CohortCard, parse_card, read_card
 from survbench.datasets.cards.source import SourceCohort
 from survbench.datasets.checks.catalogue import of_cohort
+from survbench.datasets.cohorts.usable import read_cohort, usable
 from survbench.errors import BenchError, UnknownNameError
 from survbench.plan.profile import PhantomSize, Profile
 
@@ -53,6 +54,7 @@ def load_source(
     *,
     profile: Profile,
     data: Path | None = None,
+    in_folds: bool = True,
     skip_bad: bool = False,
     ignored: Collection[str] = (),
 ) -> SourceCohort:
@@ -62,6 +64,7 @@ def load_source(
         name_or_path: ``phantom``, ``phantom-external``, a public cohort, a folder with ``cohort.yaml``, or a card.
         profile: tells the phantom's size and grid.
         data: folder of a public cohort's data, or of a card that lies elsewhere.
+        in_folds: whether the cohort is to be dealt into folds.
         skip_bad: go on without patients that have problems.
         ignored: codes of findings in spite of which to go on.
 
@@ -70,11 +73,10 @@ def load_source(
         BenchError: the data are missing or cannot be used.
     """
     if name_or_path in PHANTOMS:
-        return _phantoms(profile.phantom, profile.voxels)[PHANTOMS.index(name_or_path)]
-    from survbench.datasets.readers.folder import read_cohort
-
+        source = _phantoms(profile.phantom, profile.voxels)[PHANTOMS.index(name_or_path)]
+        return usable(replace(source, in_folds=in_folds), (), of_cohort, skip_bad=skip_bad, ignored=ignored)
     card, folder = locate(name_or_path, data=data)
-    return read_cohort(card, folder, skip_bad=skip_bad, ignored=ignored)
+    return read_cohort(card, folder, in_folds=in_folds, skip_bad=skip_bad, ignored=ignored)
 
 
 def locate(name_or_path: str, *, data: Path | None) -> tuple[CohortCard, Path]:
@@ -123,5 +125,4 @@ def _packaged_card(name: str) -> CohortCard:
 def _phantoms(size: PhantomSize, voxels: int) -> tuple[SourceCohort, SourceCohort]:
     from survbench.datasets.phantom.cohort import phantom_cohorts
 
-    first, second = (replace(s, findings=tuple(of_cohort(s))) for s in phantom_cohorts(size, voxels))
-    return first, second
+    return phantom_cohorts(size, voxels)

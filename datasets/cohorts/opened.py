@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from survbench.cohort import Subject
 from survbench.datasets.cards.source import SourceCohort, offers
 from survbench.datasets.checks.catalogue import refuse_ignored
-from survbench.datasets.checks.outcome import NoEvents
-from survbench.datasets.cohorts.compatible import refuse_different
+from survbench.datasets.cohorts.compatible import differences, refuse_different
 from survbench.datasets.cohorts.named import load_source
 from survbench.datasets.preprocessing.grid import Grid, Point, plan_grid, reference_point
 from survbench.datasets.preprocessing.resample import volume_key
 from survbench.errors import BenchError
 from survbench.features.feature_sets import FeatureSet, feature_set, settings_fingerprint
+from survbench.findings import Finding
 from survbench.io.hashing import digest
 from survbench.plan.profile import Profile
-
-OF_FOLDS = frozenset({NoEvents.code})
-"""Errors that are none where a cohort is not dealt into folds: of an external one, or where features are extracted."""
 
 
 @dataclass(slots=True)
@@ -53,6 +50,11 @@ class Cohorts:
         modalities = [channel.modality for channel in first.card.images.values()]
         self.features = feature_set(name or first.card.radiomics, modalities)
         return self.features
+
+    def differences(self) -> list[Finding]:
+        """Return how the external cohort differs from the cohort in what does not keep it from being used."""
+        first, *others = self.sources
+        return [finding for other in others for finding in differences(first, other)]
 
     def volume_keys(self, source: SourceCohort, subject: Subject) -> dict[str, str]:
         """Return the cache keys of a patient's volumes."""
@@ -94,11 +96,10 @@ def open_cohorts(
     sources: list[SourceCohort] = []
     for name, data in names:
         dealt = folds and not sources
-        passed = ignored if dealt else {*ignored, *OF_FOLDS}
-        source = load_source(name, profile=profile, data=data, skip_bad=skip_bad, ignored=passed)
-        differs = refuse_different(sources[0], source) if sources else []
-        kept = [f for f in source.findings if dealt or f.code not in OF_FOLDS]
-        sources.append(replace(source, findings=(*kept, *differs)))
+        source = load_source(name, profile=profile, data=data, in_folds=dealt, skip_bad=skip_bad, ignored=ignored)
+        if sources:
+            refuse_different(sources[0], source)
+        sources.append(source)
     card = sources[0].card
     grid = None
     if card.images and card.field_of_view_mm is not None:

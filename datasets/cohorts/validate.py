@@ -5,22 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
-from survbench.datasets.cards.card import CohortCard
 from survbench.datasets.cards.source import SourceCohort
-from survbench.datasets.checks.catalogue import input_checks, of_voxels, refuse_ignored
+from survbench.datasets.checks.catalogue import input_checks, of_cohort, of_voxels, refuse_ignored
 from survbench.datasets.checks.facts import PatientFacts
-from survbench.datasets.checks.images import NotPrepared
-from survbench.datasets.checks.kinds import CohortCheck, VoxelCheck
+from survbench.datasets.checks.kinds import InputCheck, Stage
 from survbench.datasets.cohorts.measure import measure, read_volumes
 from survbench.datasets.cohorts.named import PHANTOMS, load_source, locate
 from survbench.datasets.readers.folder import inspect_cohort
 from survbench.findings import Check, Finding
-from survbench.plan.checks import SplitsDoNotFit, TooFewForFolds
 from survbench.plan.profile import load_profile
-
-OF_RUNS: tuple[type[Check], ...] = (NotPrepared, SplitsDoNotFit, TooFewForFolds)
-"""Checks that only a run makes: they need its profile and its folds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +26,9 @@ class Report:
         findings: what was found, and is not ignored.
         ignored: what was found, and is.
         passed: checks that found nothing.
-        not_run: checks that need patients without errors, where there is none.
+        not_run: checks of what could not be read: of voxels where all files are damaged, of patients where all have
+            errors.
+        judged: patients without an error of table, files and headers.
         not_applicable: checks of what the cohort does not have, such as masks, and those that only a run makes.
     """
 
@@ -39,6 +36,7 @@ class Report:
     ignored: tuple[Finding, ...]
     passed: tuple[type[Check], ...]
     not_applicable: tuple[type[Check], ...]
+    judged: int
     not_run: tuple[type[Check], ...] = ()
 
     @property
@@ -61,34 +59,26 @@ def validate_named(cohort: str, *, data: Path | None = None, ignored: Sequence[s
     refuse_ignored(ignored)
     if cohort in PHANTOMS:
         source = load_source(cohort, profile=load_profile("smoke"))
-        of_reading = source.findings
+        of_reading, reached = list(source.findings), frozenset(get_args(Stage))
     else:
         inspection = inspect_cohort(*locate(cohort, data=data))
-        source, of_reading = inspection.source, inspection.findings
-    card = source.card
+        source, reached = inspection.source, inspection.reached
+        of_reading = [*inspection.findings, *of_cohort(source)]
     facts, unreadable = facts_of(source)
+    if facts:
+        reached |= {"voxels"}
     found = [*of_reading, *unreadable, *of_voxels(source, facts)]
     tripped = {f.code for f in found}
-    applies = [check for check in input_checks() if _applies(check, card)]
-    of_the_usable = [] if len(source.cohort) else [c for c in applies if issubclass(c, CohortCheck | VoxelCheck)]
-    waiting = [check for check in of_the_usable if check.code not in tripped]
+    silent = [check for check in input_checks() if check.code not in tripped]
+    applies = [check for check in silent if issubclass(check, InputCheck) and check.applies(source.card)]
     return Report(
         findings=tuple(f for f in found if f.code not in ignored),
         ignored=tuple(f for f in found if f.code in ignored),
-        passed=tuple(check for check in applies if check.code not in tripped and check not in waiting),
-        not_applicable=tuple(check for check in input_checks() if check not in applies and check.code not in tripped),
-        not_run=tuple(waiting),
+        passed=tuple(check for check in applies if check.needs in reached),
+        not_applicable=tuple(check for check in silent if check not in applies),
+        judged=len(source.cohort),
+        not_run=tuple(check for check in applies if check.needs not in reached),
     )
-
-
-def _applies(check: type[Check], card: CohortCard) -> bool:
-    has = {
-        "external": False,  # two cohorts are needed
-        "images": bool(card.images),
-        "mask": card.mask is not None,
-        "predictors": card.features is not None or bool(card.clinical),
-    }
-    return check not in OF_RUNS and has.get(check.part, True)
 
 
 def facts_of(source: SourceCohort) -> tuple[dict[str, PatientFacts], list[Finding]]:

@@ -8,13 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
 from survbench.datasets.cards.card import ROW_NUMBER, TODO
 from survbench.datasets.drafting.columns import Column, columns_of
+from survbench.datasets.drafting.features import other_features, own_features
 from survbench.datasets.drafting.images import image_lines
 from survbench.datasets.drafting.outcome import Endpoint, Outcome, find_outcome
 from survbench.datasets.drafting.paths import near_ids, patterns, places
 from survbench.datasets.drafting.roles import Roles, centre_column, id_column, roles, rows_apart
+from survbench.datasets.drafting.yaml_text import flow, quoted, quoted_key
 from survbench.datasets.vocabulary.words import without_accents
 from survbench.errors import BenchError
 from survbench.io.tables import Table, number, read_table
@@ -69,10 +70,14 @@ def draft_card(folder: Path, table: Path) -> Draft:
     end = outcome.endpoint
     centre = centre_column(rest, [c.name for c in (end.time, end.event) if c] + list(outcome.told))
     choice = _choice(key, apart) if apart else ""
-    taken = {c.name for c in (end.time, end.event, centre, apart) if c} | {key}
+    of_ends = [c for each in (end, *outcome.others) for c in (each.time, each.event) if c]
+    taken = {c.name for c in (*of_ends, centre, apart) if c} | {key}
     where = places(patterns(columns[key].cells, paths)) if paths else None
     found = roles(list(columns.values()), outcome.told, taken, images=bool(where and where.channels))
     images = image_lines(where, folder, len(content.rows))
+    features = own_features(content, found, key)
+    if not features and not (where and where.channels) and key in columns:
+        features = other_features(folder, table, columns[key].cells)
     notes = (
         *map(str, content.notes),
         *images.notes,
@@ -88,10 +93,10 @@ def draft_card(folder: Path, table: Path) -> Draft:
         f"id: {quoted(key)}" + ("  # GUESS: no column looks like one of ids" if key == ROW_NUMBER else ""),
         *([f"centre: {quoted(centre.name)}  # GUESS"] if centre else []),
         *([f"patients: {{where: {{{quoted(apart.name)}: [{TODO}]}}}}  # TODO: {choice}"] if apart else []),
-        _endpoint_line(end),
-        *_missing_lines([*found.clinical, *found.features, *(c for c in (end.time, end.event) if c)], end),
+        *_endpoint_lines(outcome),
+        *_missing_lines([*found.clinical, *found.features, *of_ends], (end, *outcome.others)),
         *images.lines,
-        *_feature_lines(content, found, key),
+        *features,
         *_clinical_lines(found),
         "licence: unknown  # who may use the data",
         "citation: unpublished",
@@ -99,7 +104,10 @@ def draft_card(folder: Path, table: Path) -> Draft:
     ]
     left_out = _by_reason(found.left_out)
     lines += [*_left_out_lines(left_out, outcome), ""]
-    todo = (*end.open, *([choice] if choice else []), *images.open)
+    several = [_which_endpoint(outcome)] if outcome.others else []
+    todo = (*several, *end.open, *([choice] if choice else []), *images.open)
+    if not features and not (where and where.channels):
+        notes = (*notes, "No images were recognised; methods that need them will be skipped.")
     return Draft("\n".join(lines), todo, left_out, notes)
 
 
@@ -140,10 +148,10 @@ def _time_notes(table: Table, time: Column | None) -> list[str]:
     if time is None:
         return []
     odd = [row for row in table.rows if number(row.cells[time.name]) is None or row.cells[time.name] in time.missing]
-    shown = ", ".join(f"line {row.line} {row.cells[time.name]!r}" for row in odd[:SHOWN])
+    shown = ", ".join(f"line {row.line}{f' {cell!r}' if (cell := row.cells[time.name]) else ''}" for row in odd[:SHOWN])
     more = f" and {len(odd) - SHOWN} more" if len(odd) > SHOWN else ""
-    what = f"{len(odd)} cells of {time.name!r} are not times: {shown}{more}. Correct them"
-    return [f"{what} (numbers without separators of thousands), or leave the patients out."] if odd else []
+    remedy = "Write a number there (without separators of thousands), or leave the patients out."
+    return [f"No time in {time.name!r}: {shown}{more}. {remedy}"] if odd else []
 
 
 def _sentinel_notes(found: Roles) -> list[str]:
@@ -163,28 +171,39 @@ def _endpoint_text(end: Endpoint) -> str:
     return f"{{name: {end.name}, {names}, unit: {end.unit.name or TODO}, observed: {observed}, censored: {censored}}}"
 
 
+def _endpoint_lines(outcome: Outcome) -> list[str]:
+    """Return the endpoint's line; where several are as complete, those of all as comments to choose from."""
+    if not outcome.others:
+        return [_endpoint_line(outcome.endpoint)]
+    lines = [f"# {_endpoint_line(end)}" for end in (outcome.endpoint, *outcome.others)]
+    return [f"endpoint: {TODO}  # TODO: {_which_endpoint(outcome)}", *lines]
+
+
+def _which_endpoint(outcome: Outcome) -> str:
+    first, *others = [f"{end.name} ({_events(end)}" for end in (outcome.endpoint, *outcome.others)]
+    listed = ", ".join([f"{first} patients had the event)", *(f"{other})" for other in others)])
+    return f"endpoint: the table holds {listed}. Put one of the lines below this one in its place."
+
+
+def _events(end: Endpoint) -> str:
+    event = end.event
+    return f"{sum(x in end.coding.observed for x in event.known)} of {len(event.cells)}" if event else "nobody"
+
+
 def _endpoint_line(end: Endpoint) -> str:
     remarks = [f"TODO: {' '.join(end.open).rstrip('.')}"] if end.open else []
     if end.event and end.coding.clear:
-        events = sum(cell in end.coding.observed for cell in end.event.known)
-        remarks.append(f"{events} of {len(end.event.cells)} had the event: {end.coding.reason}")
+        reason = end.coding.reason
+        why = f", judging {reason}" if reason.startswith("by ") else f": {reason}"
+        remarks.append(f"{_events(end)} patients had the event{why}")
     remarks += [f"unit: {end.unit.reason}"] if end.unit.name and end.unit.reason else []
     return f"endpoint: {_endpoint_text(end)}  # {'; '.join(remarks)}"
 
 
-def _missing_lines(columns: Sequence[Column], end: Endpoint) -> list[str]:
-    codes = {*end.coding.observed, *end.coding.censored}
+def _missing_lines(columns: Sequence[Column], ends: Sequence[Endpoint]) -> list[str]:
+    codes = {code for end in ends for code in (*end.coding.observed, *end.coding.censored)}
     cells = sorted({cell for column in columns for cell in column.missing} - codes)
     return [f"missing: {flow(cells)}  # cells that mean that a value is not known"] if cells else []
-
-
-def _feature_lines(table: Table, found: Roles, key: str) -> list[str]:
-    if not found.features:
-        return []
-    names = {c.name for c in found.features}
-    others = [c for c in table.columns if c not in names and c != key]
-    guess = f"# GUESS: {len(names)} columns; see that none tells the outcome"
-    return [f'features: {{columns: ["*"], exclude: {flow(others)}}}  {guess}']
 
 
 def _clinical_lines(found: Roles) -> list[str]:
@@ -213,27 +232,9 @@ def _left_out_lines(left_out: Mapping[str, tuple[str, ...]], outcome: Outcome) -
     lines = ["# Columns left out, and why:", *lines] if lines else []
     if set(left_out) & set(outcome.told.values()):
         lines.append(
-            "# Columns of an outcome are no predictors; to choose another endpoint, name its columns in 'endpoint'."
+            "# Columns of an outcome are no predictors; to take another endpoint, name its columns in 'endpoint'."
         )
-    lines += [
-        f"# {end.name} in place of {outcome.endpoint.name}: endpoint: {_endpoint_text(end)}" for end in outcome.others
-    ]
     return lines
-
-
-def flow(values: Sequence[str]) -> str:
-    """Return texts as a YAML list in one line."""
-    return "[" + ", ".join(quoted(v) for v in values) + "]"
-
-
-def quoted(text: str) -> str:
-    """Return text as a YAML string that means itself; a number as code or level stays text."""
-    return yaml.safe_dump(text, default_style='"', width=10_000, allow_unicode=True).strip()
-
-
-def quoted_key(name: str) -> str:
-    """Return a clinical name, quoted where YAML would read something else, as ``no`` or ``1``."""
-    return name if isinstance(yaml.safe_load(name), str) else quoted(name)
 
 
 def _name(folder: Path) -> str:

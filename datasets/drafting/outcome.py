@@ -41,7 +41,7 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The endpoint that the draft takes, other ones that are complete, and why columns tell of an outcome, by name."""
+    """The endpoint of the table, other ones that are as complete, and why columns tell of an outcome, by name."""
 
     endpoint: Endpoint
     others: tuple[Endpoint, ...]
@@ -70,6 +70,8 @@ def find_outcome(columns: Sequence[Column]) -> Outcome:
             found = _endpoint(time, event)
             if found.coding.clear:
                 complete.setdefault(found.name, found)
+    if complete and (life := _of_life(columns, times, events, complete)) is not None:
+        complete.setdefault(life.name, life)
     taken = _without_contradiction(_first(columns, complete) or _rest(columns, times, events), events)
     told = {c.name: why for c in columns if (why := _tells(c, times, events, taken))}
     others = tuple(_with_unit(e, columns) for e in complete.values() if e.name != taken.name)
@@ -86,6 +88,18 @@ def _first(columns: Sequence[Column], complete: Mapping[str, Endpoint]) -> Endpo
     """Return the complete endpoint that stands first in the table, if one is named by both of its columns."""
     order = {c.name: n for n, c in enumerate(columns)}
     return min(complete.values(), key=lambda e: order[e.time.name] if e.time else 0, default=None)
+
+
+def _of_life(
+    columns: Sequence[Column], times: Sequence[Column], events: Sequence[Column], complete: Mapping[str, Endpoint]
+) -> Endpoint | None:
+    """Return the overall survival that stands beside complete endpoints without being called so, if nothing of it is
+    open.
+    """
+    named = {c.name for end in complete.values() for c in (end.time, end.event) if c}
+    others = [[c for c in some if c.name not in named] for some in (columns, times, events)]
+    found = _rest(*others)
+    return found if found.name == "OS" and found.time and found.event and not found.open else None
 
 
 def _without_contradiction(end: Endpoint, events: Sequence[Column]) -> Endpoint:
@@ -243,7 +257,14 @@ def _is_generic(event: Column) -> bool:
 def _name(time: Column | None, event: Column | None) -> str:
     found = [_about(c.text) for c in (time, event) if c is not None]
     named = next((a.name for a in found if a.name), None)
-    return named or ("OS" if any(a.kind == "death" for a in found) else "event")
+    of_death = any(a.kind == "death" for a in found) or (event is not None and _says_who_lives(event))
+    return named or ("OS" if of_death else "event")
+
+
+def _says_who_lives(event: Column) -> bool:
+    """Whether each code says whether the patient is dead, and none of them what became of the disease."""
+    said = [meaning(code) for code in event.codes]
+    return bool(said) and all(m.dead is not None and m.disease is None for m in said)
 
 
 def _strong(column: Column) -> bool:
@@ -305,7 +326,7 @@ def _tells(column: Column, times: Sequence[Column], events: Sequence[Column], ta
     if column in times or _perhaps_a_time(column):
         return "called like a time"
     if column in events:
-        return "holds or is called like an event"
+        return "looks like an event"
     if w.endpoint_of(column.text) is not None or _strong(column):
         return "called like an outcome"
     if taken.event and len(column.codes) <= MAX_CODES and same_information(column, taken.event):

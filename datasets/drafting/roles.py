@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -37,6 +39,8 @@ CENTRE_WORDS = (
 MAX_LEVELS = 10
 MANY_NUMBERS = 20
 """From so many numeric columns on, a table without images is taken for one of features."""
+ALIKE, FAMILY = 8, 3
+"""So many numeric columns are features where each begins as at least two others do: ``PET_SUVmax``, ``PET_MTV``."""
 _HALF = 0.5
 
 
@@ -146,9 +150,17 @@ def roles(columns: Sequence[Column], told: Mapping[str, str], taken: Collection[
     why = {c.name: told.get(c.name) or _unusable(c) for c in rest}
     usable = [c for c in rest if not why[c.name]]
     numeric = [c for c in usable if c.numeric and len(c.codes) > 2]
-    features = numeric if not images and len(numeric) >= MANY_NUMBERS else []
+    features = [] if images else numeric if len(numeric) >= MANY_NUMBERS else _families(numeric)
     clinical = [c for c in usable if c not in features]
     return Roles(tuple(clinical), tuple(features), {name: reason for name, reason in why.items() if reason})
+
+
+def _families(numeric: Sequence[Column]) -> list[Column]:
+    """Return the columns that are called like others, where they are many."""
+    first = {c.name: re.match(r"([^\W\d_]+)[_.\- ]", c.name) for c in numeric}
+    counts = Counter(found[1] for found in first.values() if found)
+    alike = [c for c in numeric if (found := first[c.name]) and counts[found[1]] >= FAMILY]
+    return alike if len(alike) >= ALIKE else []
 
 
 def _unusable(column: Column) -> str:

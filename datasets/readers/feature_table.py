@@ -27,23 +27,41 @@ from survbench.datasets.readers.joining import Joined, alike, join, shown
 from survbench.datasets.readers.missing_cells import blank_missing
 from survbench.datasets.readers.patients import MISSING
 from survbench.errors import BenchError
-from survbench.features.extraction import _finite
-from survbench.findings import Finding
+from survbench.features.extraction import json_values
+from survbench.findings import Finding, things
 from survbench.io.hashing import digest
 from survbench.io.tables import Row, Table, nearest, number, read_table
 
 DIAGNOSTICS = "diagnostics"
 """What pyradiomics writes before columns that describe the extraction; some of them hold numbers."""
+_EITHER = "Delete them from 'clinical' to use them as features, or name them in features.exclude to keep them clinical."
 _COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
+class FeatureFile:
+    """The table that holds the features, the name of its file, and its column of ids."""
+
+    table: Table
+    name: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
 class ParsedFeatures:
-    """Names of the features, the values of patients without a problem by id (NaN: missing), and the findings."""
+    """The features of the patients without a problem.
+
+    Attributes:
+        names: of the features.
+        values: by patient, shape (features,), NaN where missing.
+        findings: of columns, rows and cells.
+        joined: the ids of the patients, as the features' table spells them; None where that was not looked at.
+    """
 
     names: tuple[str, ...]
     values: Mapping[str, NDArray[np.float64]]
     findings: tuple[Finding, ...]
+    joined: Joined | None = None
 
     def table(self, ids: Iterable[str]) -> FeatureTable:
         """Return the features of patients, in the order of ``ids``."""
@@ -51,8 +69,8 @@ class ParsedFeatures:
         return FeatureTable(self.names, np.array(rows, dtype=np.float64).reshape(len(rows), len(self.names)))
 
 
-def feature_source(card: CohortCard, features: Features, table: Table, folder: Path) -> tuple[Table, str, str]:
-    """Return the table that holds the features, its name, and its column of ids.
+def feature_file(card: CohortCard, features: Features, table: Table, folder: Path) -> FeatureFile:
+    """Return the table that holds the features.
 
     Args:
         card: the cohort's card.
@@ -67,21 +85,20 @@ def feature_source(card: CohortCard, features: Features, table: Table, folder: P
     if Path(name).is_absolute() or ".." in Path(name).parts:
         raise BenchError(f"features.table {name!r} lies outside the cohort's folder {folder}. Put the file into it.")
     key = features.id or card.id
-    return (table if name == card.table else blank_missing(card, read_table(folder / name), key)), name, key
+    held = table if name == card.table else blank_missing(card, read_table(folder / name), key)
+    return FeatureFile(held, name, key)
 
 
-def parse_features(
-    card: CohortCard, features: Features, source: tuple[Table, str, str], ids: Sequence[str]
-) -> ParsedFeatures:
+def parse_features(card: CohortCard, features: Features, held: FeatureFile, ids: Sequence[str]) -> ParsedFeatures:
     """Read the features of the patients ``ids`` and collect every finding of columns, rows and cells.
 
     Args:
         card: the cohort's card.
         features: the card's section.
-        source: see :func:`feature_source`.
+        held: see :func:`feature_file`.
         ids: the patients of the cohort that have a usable id.
     """
-    table, file, key = source
+    table, file, key = held.table, held.name, held.key
     if key not in table.columns:
         cause = f"{file} has no column {key!r} (features.id in the card).{nearest(key, table.columns)}"
         remedy = f"Columns are: {', '.join(table.columns[:30])}."
@@ -101,12 +118,13 @@ def parse_features(
     values: dict[str, NDArray[np.float64]] = {}
     for name in ids:
         theirs = joined.of.get(name, name)
-        found = _of_row(rows.get(theirs), count[theirs], names, file, name)
+        row = rows.get(theirs)
+        found = [_no_row(file, name, rows)] if row is None else _of_row(row, count[theirs], names, file, name)
         findings += found
         if not found:
             cells = rows[theirs].cells
             values[name] = np.array([np.nan if (v := number(cells[n])) is None else v for n in names])
-    return ParsedFeatures(names, values, tuple(findings))
+    return ParsedFeatures(names, values, tuple(findings), joined)
 
 
 def _unjoined(card: CohortCard, file: str, ids: Sequence[str], theirs: Sequence[str], joined: Joined) -> list[Finding]:
@@ -143,20 +161,25 @@ def _columns(
     if not names:
         cause, remedy = f"No column of {file} is a feature.", "Correct features.columns in the card."
         findings.append(UnknownFeatureColumn.finding(cause, remedy=remedy))
-    declared = card.told | {c.column: f"the clinical column {c.name!r}" for c in card.clinical}
+    declared = card.told
+    twice = [name for name in names if name in {c.column for c in card.clinical} - declared.keys()]
+    if twice:
+        verb = "is" if len(twice) == 1 else "are"
+        cause = f"{things(len(twice), 'column')} {verb} declared both under 'clinical' and as features: {few(twice)}."
+        findings.append(DeclaredTwice.finding(cause, remedy=_EITHER))
     exclude, rename = "Name it in features.exclude.", "Give the clinical column another 'name'."
     findings += [
         DeclaredTwice.finding(f"Column {name!r} is {declared[name]} and cannot be a feature.", remedy=exclude)
         for name in names
         if name in declared
     ]
-    clinical = {c.name for c in card.clinical} - declared.keys()
+    clinical = {c.name for c in card.clinical} - {*declared, *twice}
     findings += [
         DeclaredTwice.finding(f"Feature {name!r} has the name of a clinical column.", remedy=rename)
         for name in names
         if name in clinical
     ]
-    return tuple(name for name in names if name not in declared and name not in clinical), findings
+    return tuple(name for name in names if name not in {*declared, *twice, *clinical}), findings
 
 
 def _of_text(table: Table, names: Sequence[str], file: str, exclude: Sequence[str]) -> tuple[list[str], list[Finding]]:
@@ -189,10 +212,14 @@ def _matches(column: str, pattern: str) -> bool:
     return column == pattern or fnmatchcase(column, pattern)
 
 
-def _of_row(row: Row | None, count: int, names: Sequence[str], file: str, subject: str) -> list[Finding]:
-    if row is None:
-        remedy = "Add it, or name the patient in patients.without of the card."
-        return [NoFeatureRow.finding(f"{file} has no row of features.", subject=subject, remedy=remedy)]
+def _no_row(file: str, subject: str, rows: Iterable[str]) -> Finding:
+    near = [other for other in rows if alike([subject], [other])]
+    remedy = "Add it, or name the patient in patients.without of the card."
+    detail = f"{file} has {near[0]!r}" if len(near) == 1 else ""
+    return NoFeatureRow.finding(f"{file} has no row of features.", subject=subject, detail=detail, remedy=remedy)
+
+
+def _of_row(row: Row, count: int, names: Sequence[str], file: str, subject: str) -> list[Finding]:
     found: list[Finding] = []
     if count > 1:
         cause, remedy = f"An id stands in more than one row of {file}.", "Keep one row per patient."
@@ -220,7 +247,7 @@ class FeatureRow:
 def feature_rows(features: FeatureTable, ids: Iterable[str]) -> dict[str, FeatureRow]:
     """Return each patient's row of a table, by id; equal values have equal keys."""
     named = (dict(zip(features.names, row, strict=True)) for row in features.values.tolist())
-    return {i: FeatureRow(digest(["table", _finite(row)]), row) for i, row in zip(ids, named, strict=True)}
+    return {i: FeatureRow(digest(["table", json_values(row)]), row) for i, row in zip(ids, named, strict=True)}
 
 
 def table_rows(source: SourceCohort) -> Mapping[str, FeatureRow]:

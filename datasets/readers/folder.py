@@ -2,68 +2,44 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 from survbench.cohort import Cohort, Subject
 from survbench.datasets.cards.card import CohortCard
 from survbench.datasets.cards.source import SourceCohort
-from survbench.datasets.checks.catalogue import of_cohort
 from survbench.datasets.checks.geometry import Misplaced
 from survbench.datasets.checks.images import MissingFile, UnreadableFile
+from survbench.datasets.checks.kinds import Stage
+from survbench.datasets.checks.table import MissingColumn
 from survbench.datasets.readers.axis_order import AS_STORED, corners, difference, order_of
 from survbench.datasets.readers.errors import ImageError
-from survbench.datasets.readers.feature_table import feature_source, parse_features
+from survbench.datasets.readers.feature_table import feature_file, parse_features
 from survbench.datasets.readers.leftovers import of_files, of_reading, of_rows
 from survbench.datasets.readers.nifti import in_order, nifti_volume
 from survbench.datasets.readers.paths import PatientFiles, patient_files
-from survbench.datasets.readers.patients import Patient, numbered, outcomes_lost, parse_patients
-from survbench.findings import CohortError, Finding, grouped
+from survbench.datasets.readers.patients import Patient, numbered, parse_patients
+from survbench.findings import Finding
 from survbench.io.tables import read_table
 from survbench.volume import Modality, Volume
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """What lies in a folder: the patients without a problem, and all findings of them, of others and of the whole."""
+    """What lies in a folder.
+
+    Attributes:
+        source: the patients without a problem.
+        findings: of reading the tables, the files and their headers, of all patients and of the whole.
+        reached: what could be read.
+    """
 
     source: SourceCohort
     findings: tuple[Finding, ...]
-
-
-def read_cohort(
-    card: CohortCard, folder: Path, *, skip_bad: bool = False, ignored: Collection[str] = ()
-) -> SourceCohort:
-    """Read a cohort's tables and the headers of its images; voxels are read when they are needed.
-
-    Args:
-        card: the cohort's card.
-        folder: where the table and the images lie.
-        skip_bad: go on without patients that have problems, each named in a warning.
-        ignored: codes of findings in spite of which to go on.
-
-    Raises:
-        BenchError: the table cannot be read.
-        CohortError: problems; with ``skip_bad`` those of the cohort as a whole, or no patient left.
-    """
-    inspection = inspect_cohort(card, folder)
-    found = [f for f in inspection.findings if f.severity == "error" and f.code not in ignored]
-    whole = [f for f in found if not f.subject]
-    if found and (whole or not skip_bad):
-        count = len({f.subject for f in found if f.subject})
-        hint = "" if whole or not count else f" in {count} patients (--skip-bad goes on without them)"
-        raise CohortError(f"Cohort {card.name!r} in {folder} has problems{hint}:", found)
-    for group in grouped(found):
-        log.warning("left out: %s", group.text)
-    if not len(inspection.source.cohort):
-        raise CohortError(f"Cohort {card.name!r} in {folder} has no usable patient:", found)
-    kept = tuple(f for f in inspection.findings if f not in set(found))
-    return replace(inspection.source, left_out=tuple(sorted({f.subject for f in found})), findings=kept)
+    reached: frozenset[Stage]
 
 
 def inspect_cohort(card: CohortCard, folder: Path) -> Inspection:
@@ -74,26 +50,33 @@ def inspect_cohort(card: CohortCard, folder: Path) -> Inspection:
     """
     table = numbered(card, read_table(folder / card.table))
     parsed = parse_patients(card, table)
+    all_ids = table.column(card.id) if card.id in table.columns else []
     findings = [*parsed.findings, *of_reading(table, card.table)]
     features = None
     if card.features is not None:
-        source = feature_source(card, card.features, table, folder)
-        features = parse_features(card, card.features, source, parsed.ids)
+        held = feature_file(card, card.features, table, folder)
+        features = parse_features(card, card.features, held, parsed.ids)
         findings += features.findings
-        if source[1] != card.table:
-            findings += of_reading(*source[:2])
-        if card.id in table.columns:
-            findings += of_rows(card, table.column(card.id), source)
+        if held.name != card.table:
+            findings += of_reading(held.table, held.name)
+        if features.joined is not None:
+            findings += of_rows(card, all_ids, held, features.joined)
     patients = {p.id: p for p in parsed.patients}
     kept: list[Patient] = []
     subjects: list[Subject] = []
     # files are looked at for every patient with a usable id, so that one report names all that has to be fixed
-    files = {pattern: patient_files(folder, pattern, parsed.ids, table=card.table) for pattern in card.patterns}
+    files = {
+        pattern: patient_files(folder, pattern, parsed.ids, table=card.table, others=all_ids)
+        for pattern in card.patterns
+    }
     lost = [finding for of_pattern in files.values() for finding in of_pattern.findings]
     findings += [*lost, *of_files(files.values())]
+    names_in = cache(_names_in)
+    opened = False
     for name in parsed.ids:
-        volumes, of_volumes = _volumes(card, folder, name, files)
+        volumes, of_volumes = _volumes(card, folder, name, files, names_in)
         findings += of_volumes
+        opened = opened or bool(volumes)
         patient = patients.get(name)
         if patient is not None and not of_volumes and not lost and (features is None or name in features.values):
             kept.append(patient)
@@ -106,21 +89,35 @@ def inspect_cohort(card: CohortCard, folder: Path) -> Inspection:
         time=np.array([p.time for p in kept], dtype=np.float64),
         event=np.array([p.event for p in kept], dtype=bool),
     )
-    found = SourceCohort(card, cohort, table=table, folder=folder)
-    return Inspection(found, (*findings, *findings_of(found)))
-
-
-def findings_of(source: SourceCohort) -> list[Finding]:
-    """Return what the checks find in a cohort as it was read, of the patients that are left of it."""
-    events = source.cohort.event.tolist()
-    lost = [] if source.table is None else outcomes_lost(source.card, source.table, events)
-    return [*lost, *of_cohort(source)]
+    whole = not any(f.code == MissingColumn.code for f in parsed.findings)
+    stages: dict[Stage, bool] = {
+        "table": True,
+        "rows": bool(all_ids),
+        "columns": bool(all_ids) and whole,
+        "features": features is not None and features.joined is not None,
+        "files": opened,
+        "patients": bool(kept),
+    }
+    reached = frozenset(stage for stage, there in stages.items() if there)
+    return Inspection(SourceCohort(card, cohort, table=parsed.table, folder=folder), tuple(findings), reached)
 
 
 def _volumes(
-    card: CohortCard, folder: Path, name: str, files: Mapping[str, PatientFiles]
+    card: CohortCard,
+    folder: Path,
+    name: str,
+    files: Mapping[str, PatientFiles],
+    names_in: Callable[[Path], Sequence[str]],
 ) -> tuple[dict[str, Volume], list[Finding]]:
-    """Open a patient's files; return the volumes by name, and what is wrong with them."""
+    """Open a patient's files; return the volumes by name, and what is wrong with them.
+
+    Args:
+        card: of the cohort.
+        folder: of the cohort.
+        name: id of the patient.
+        files: by pattern.
+        names_in: gives the names of the files in a folder.
+    """
     wanted: list[tuple[str, Modality, str, int | None]] = [
         (channel, c.modality, c.file, None) for channel, c in card.images.items()
     ]
@@ -133,7 +130,7 @@ def _volumes(
             continue
         relative = files[pattern].paths[name]
         path = folder / relative
-        absent = [*_of_path(path, relative, name)]
+        absent = [*_of_path(path, relative, name, names_in)]
         findings += absent
         if absent:
             continue
@@ -151,7 +148,7 @@ def unreadable(name: str, error: ImageError) -> Finding:
     return UnreadableFile.finding("Files cannot be used.", subject=name, detail=detail, remedy=error.remedy)
 
 
-def _of_path(path: Path, relative: str, name: str) -> Iterator[Finding]:
+def _of_path(path: Path, relative: str, name: str, names_in: Callable[[Path], Sequence[str]]) -> Iterator[Finding]:
     if Path(relative).is_absolute() or ".." in Path(relative).parts:
         cause = "Patterns lead out of the cohort's folder."
         remedy = "Give a pattern below the folder; a link in it may lead anywhere."
@@ -160,7 +157,7 @@ def _of_path(path: Path, relative: str, name: str) -> Iterator[Finding]:
         cause, remedy = "Links lead to files that do not exist.", "Restore the files, or correct the links."
         yield MissingFile.finding(cause, subject=name, detail=f"{relative} leads to {path.readlink()}", remedy=remedy)
     elif not path.exists():
-        near = _called_alike(path, name)
+        near = _called_alike(path.name, name, names_in(path.parent))
         if near and not any(name in other for other in near):
             cause = "Files are missing under the id's spelling; there are others of nearly the same name."
             detail = f"{relative}; the folder has {', '.join(near)}"
@@ -171,14 +168,17 @@ def _of_path(path: Path, relative: str, name: str) -> Iterator[Finding]:
             yield MissingFile.finding("Files are missing.", subject=name, detail=detail)
 
 
-def _called_alike(path: Path, name: str) -> list[str]:
-    """Return the files beside a path that are called alike but for case, or else some that have the id in their names
-    in whatever case.
+def _names_in(folder: Path) -> Sequence[str]:
+    """Return the names of the files in a folder, sorted; none where there is no such folder."""
+    return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+
+
+def _called_alike(file: str, name: str, beside: Sequence[str]) -> list[str]:
+    """Return the files of a folder that are called alike but for case, or else some that have the id in their names in
+    whatever case.
     """
-    if not path.parent.is_dir():
-        return []
-    near = sorted(p.name for p in path.parent.iterdir() if name.casefold() in p.name.casefold())
-    same = [other for other in near if other.casefold() == path.name.casefold()]
+    near = [other for other in beside if name.casefold() in other.casefold()]
+    same = [other for other in near if other.casefold() == file.casefold()]
     return (same or near)[:5]
 
 

@@ -54,6 +54,14 @@ def join(ours: Sequence[str], theirs: Sequence[str]) -> Joined:
     return best
 
 
+def left_over(joined: Joined, theirs: Sequence[str], others: Sequence[str]) -> list[str]:
+    """Return the ids of the other side that are nobody's: neither joined, nor those of ``others`` on our side."""
+    known = set(joined.of.values())
+    rest = [name for name in theirs if name not in known]
+    elsewhere = set(join([name for name in others if name not in joined.of], rest).of.values())
+    return [name for name in rest if name not in elsewhere]
+
+
 def alike(ours: Sequence[str], theirs: Sequence[str]) -> str:
     """Return in what ids differ that do not join, if they are the same but for that; else ""."""
     rules: tuple[tuple[str, Callable[[str], str]], ...] = (

@@ -8,9 +8,10 @@ from unicodedata import normalize
 from survbench.datasets.cards.card import CohortCard
 from survbench.datasets.checks.predictors import few
 from survbench.datasets.checks.table import FilesOfNobody, ReadOtherwise, RowsOfNobody
-from survbench.datasets.readers.joining import join
+from survbench.datasets.readers.feature_table import FeatureFile
+from survbench.datasets.readers.joining import Joined, left_over
 from survbench.datasets.readers.paths import PatientFiles
-from survbench.findings import Finding
+from survbench.findings import Finding, things
 from survbench.io.tables import Table
 
 
@@ -20,31 +21,29 @@ def of_reading(table: Table, file: str) -> Iterator[Finding]:
         yield ReadOtherwise.finding(f"{file}: {note.what}", detail=note.where)
 
 
-def of_rows(card: CohortCard, ids: Sequence[str], source: tuple[Table, str, str]) -> Iterator[Finding]:
-    """Yield a finding of rows of features that belong to no patient.
+def of_rows(card: CohortCard, ids: Sequence[str], held: FeatureFile, joined: Joined) -> Iterator[Finding]:
+    """Yield a finding of rows of features that belong to no patient, and of ids that are spelled otherwise there.
 
     Args:
         card: the cohort's card.
-        ids: of the cohort's table.
-        source: of the features; see ``feature_table.feature_source``.
+        ids: all of the cohort's table, also of the patients whom the card sets aside.
+        held: the table of features.
+        joined: the ids of the cohort's patients with those of the features.
     """
-    table, file, key = source
-    if key not in table.columns:
-        return  # that is a finding of its own
-    of = join(ids, table.column(key)).of
-    joined = set(of.values())
-    yield from _respelled(f"the rows of {file}", [(ours, theirs) for ours, theirs in of.items() if ours != theirs])
-    extra = [name for name in table.column(key) if name not in joined]
-    if joined and extra:
-        cause = f"{len(extra)} rows of {file} belong to no patient of {card.table}."
+    theirs = held.table.column(held.key)
+    yield from _respelled(f"the rows of {held.name}", ((a, b) for a, b in joined.of.items() if a != b))
+    extra = left_over(joined, theirs, ids)
+    if extra:
+        cause = f"{held.name} has {things(len(extra), 'row')} of no patient of {card.table}."
         yield RowsOfNobody.finding(cause, detail=few(extra))
 
 
 def _respelled(what: str, pairs: Iterable[tuple[str, str]]) -> Iterator[Finding]:
     seen = [f"{ours} is {theirs}" for ours, theirs in pairs if normalize("NFC", ours) != normalize("NFC", theirs)]
     if seen:
-        number = f"{len(seen)} patient{'s' if len(seen) > 1 else ''}"
-        cause = f"The ids of {number} are spelled otherwise in {what}; they were taken for the same."
+        cause = (
+            f"The ids of {things(len(seen), 'patient')} are spelled otherwise in {what}; they were taken for the same."
+        )
         yield ReadOtherwise.finding(cause, detail=few(seen), remedy="Nothing is wrong if these are the same patients.")
 
 

@@ -33,6 +33,8 @@ TRAILING_BYTES = 4096
 READING_VERSION = 1
 """Part of the fingerprint: raise it when the voxels that a file is read as change."""
 _LARGEST_OFFSET = 2**24
+DAMAGE = (EOFError, zlib.error, gzip.BadGzipFile)
+"""Errors of what a file holds. Any other ``OSError`` is the machine's, such as a disk that is gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +131,7 @@ def read_header(path: Path) -> Header:
     """
     try:
         block = _first_block(path)
-    except (OSError, EOFError, zlib.error) as error:
+    except DAMAGE as error:
         raise _damaged(path, error) from error
     header = _parse(path, block)
     declared, size = header.offset + header.bytes, path.stat().st_size
@@ -163,7 +165,7 @@ def _read(path: Path) -> tuple[NDArray[Any], Header]:
             data = stream.read(declared)
             # Reading on to the end makes gzip compare length and checksum; the bound keeps a bomb small.
             rest = len(stream.read(TRAILING_BYTES + 1))
-    except (OSError, EOFError, zlib.error) as error:
+    except DAMAGE as error:
         raise _damaged(path, error) from error
     if len(data) < declared or rest > TRAILING_BYTES:
         compared = "more" if rest else f"{len(data):,}"
@@ -191,7 +193,7 @@ def _first_block(path: Path) -> bytes:
 
     Raises:
         ImageError: the file is something else, or not packed as its name says.
-        OSError, EOFError, zlib.error: the file is damaged.
+        EOFError, zlib.error, gzip.BadGzipFile: the file is damaged.
     """
     with path.open("rb") as stream:
         block = stream.read(NEEDED_BYTES)

@@ -13,7 +13,7 @@ from pathlib import Path
 from survbench.datasets.cards.file_pattern import PLACE, file_of
 from survbench.datasets.checks.images import MissingFile
 from survbench.datasets.checks.table import IdsDoNotJoin
-from survbench.datasets.readers.joining import Joined, alike, join, shown
+from survbench.datasets.readers.joining import Joined, alike, join, left_over, shown
 from survbench.findings import Finding
 
 _PLACE = re.compile(PLACE)
@@ -26,7 +26,7 @@ class PatientFiles:
     Attributes:
         paths: of each patient, relative to the cohort's folder; that of the pattern where there is no file.
         findings: why the pattern leads to no patient's file.
-        strangers: files of ids that no patient has.
+        strangers: files of ids that the table does not have.
         respelled: ids that the names of files spell otherwise, and how.
     """
 
@@ -36,7 +36,9 @@ class PatientFiles:
     respelled: tuple[tuple[str, str], ...] = ()
 
 
-def patient_files(folder: Path, pattern: str, ids: Sequence[str], *, table: str) -> PatientFiles:
+def patient_files(
+    folder: Path, pattern: str, ids: Sequence[str], *, table: str, others: Sequence[str] = ()
+) -> PatientFiles:
     """Find each patient's file.
 
     Args:
@@ -44,16 +46,21 @@ def patient_files(folder: Path, pattern: str, ids: Sequence[str], *, table: str)
         pattern: of the card, with a place for the id.
         ids: of the patients.
         table: name of the table that has the ids.
+        others: all ids of the table, also of rows that the card sets aside, whose files belong to somebody.
     """
     paths = {name: file_of(pattern, name) for name in ids}
     if Path(pattern).is_absolute() or ".." in Path(pattern).parts or not ids:
         return PatientFiles(paths)
     found = dict(_fitting(folder, pattern))
     place = _PLACE.search(pattern)
-    spelled = {name: file_of(place[0], name) if place else name for name in ids}
+
+    def spell(name: str) -> str:
+        return file_of(place[0], name) if place else name
+
+    spelled = {name: spell(name) for name in ids}
     joined = join(list(spelled.values()), list(found))
     there = {name: found[joined.of[own]] for name, own in spelled.items() if own in joined.of}
-    strangers = tuple(sorted(path for name, path in found.items() if name not in set(joined.of.values())))
+    strangers = tuple(sorted(found[name] for name in left_over(joined, list(found), [spell(name) for name in others])))
     findings = _unjoined(folder, pattern, paths, found, joined, table)
     respelled = tuple((own, joined.of[own]) for own in spelled.values() if joined.of.get(own, own) != own)
     return PatientFiles({**paths, **there}, tuple(findings), strangers, respelled)

@@ -28,7 +28,7 @@ from survbench.datasets.checks.table import (
 )
 from survbench.datasets.readers.missing_cells import blank_missing
 from survbench.datasets.vocabulary.words import is_date
-from survbench.findings import Finding
+from survbench.findings import Finding, things
 from survbench.io.tables import Row, Table, canonical, nearest, number
 
 MISSING = frozenset({"", "na", "n/a", "#n/a", "nan", "null", "none", "."})
@@ -57,18 +57,26 @@ class Patient:
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """What a card finds in a table: the ids that can be used, patients without a problem (both sorted), findings."""
+    """What a card finds in a table.
+
+    Attributes:
+        ids: those that can be used, sorted.
+        patients: those without a problem, sorted.
+        findings: of columns and rows.
+        table: the rows that the card chooses.
+    """
 
     ids: tuple[str, ...]
     patients: tuple[Patient, ...]
     findings: tuple[Finding, ...]
+    table: Table
 
 
 def parse_patients(card: CohortCard, table: Table) -> Parsed:
     """Read the patients that the card describes, and collect every finding of columns and rows."""
     findings = [*_of_columns(card, table), *_of_codes(card.endpoint)]
     if card.id not in table.columns:
-        return Parsed((), (), tuple(findings))
+        return Parsed((), (), tuple(findings), table)
     table, of_choice = _chosen(card, table)
     findings += of_choice
     findings += _unknown_codes(card.endpoint, table, card.id)
@@ -87,7 +95,7 @@ def parse_patients(card: CohortCard, table: Table) -> Parsed:
             ids.append(name)
         if usable and not of_id and not of_row:
             patients.append(_patient(card, row))
-    return Parsed(tuple(sorted(ids)), tuple(sorted(patients, key=lambda p: p.id)), tuple(findings))
+    return Parsed(tuple(sorted(ids)), tuple(sorted(patients, key=lambda p: p.id)), tuple(findings), table)
 
 
 def numbered(card: CohortCard, table: Table) -> Table:
@@ -192,7 +200,7 @@ def _without_time(endpoint: Endpoint, table: Table) -> _Timeless:
 def _rows(names: Sequence[str]) -> str:
     """Return how many rows there are, and whose where they are few."""
     few = f": {', '.join(names)}" if len(names) <= SHOWN_ROWS else ""
-    return f"{len(names)} row{'s' if len(names) > 1 else ''}{few}"
+    return f"{things(len(names), 'row')}{few}"
 
 
 def _probably(counts: Counter[str]) -> str:
@@ -214,31 +222,6 @@ def _probably(counts: Counter[str]) -> str:
 def _is_blank_event(endpoint: Endpoint, cell: str) -> bool:
     codes = {canonical(v) for v in (*endpoint.observed, *endpoint.censored)}
     return cell.casefold() in MISSING and canonical(cell) not in codes
-
-
-def outcomes_lost(card: CohortCard, table: Table, events: Sequence[bool]) -> list[Finding]:
-    """Return a finding if nobody usable has an event, or nobody is censored, though somebody of the table is.
-
-    Args:
-        card: the cohort's card.
-        table: the cohort's table.
-        events: of the patients without a problem.
-    """
-    if not events or card.endpoint.event not in table.columns:
-        return []
-    cells = [canonical(row.cells[card.endpoint.event]) for row in _chosen(card, table)[0].rows]
-    lost: list[Finding] = []
-    for what, codes, there in (
-        ("had the event", card.endpoint.observed, any(events)),
-        ("are censored", card.endpoint.censored, not all(events)),
-    ):
-        count = sum(cell in {canonical(code) for code in codes} for cell in cells)
-        if count and not there:
-            cause = (
-                f"All {count} patients of the table who {what} have problems; without them the outcome is one-sided."
-            )
-            lost.append(OutcomesLost.finding(cause))
-    return lost
 
 
 def _twins(names: list[str]) -> dict[str, list[str]]:
@@ -289,7 +272,8 @@ def _of_row(card: CohortCard, row: Row, shown: str, *, time: bool) -> list[Findi
         if months is None or months <= 0:
             found.append(_unusable_time(end.time, cells[end.time], shown))
     if end.event in cells and _is_blank_event(end, cells[end.event]):
-        found.append(BlankEvent.finding(f"The event is blank in column {end.event!r}.", subject=shown))
+        cause = f"The event is not known (blank, or a word for missing) in column {end.event!r}."
+        found.append(BlankEvent.finding(cause, subject=shown))
     if card.centre is not None and cells.get(card.centre) == "":
         found.append(BlankCentre.finding(f"The centre is blank in column {card.centre!r}.", subject=shown))
     if card.group is not None and cells.get(card.group) == "":
@@ -312,6 +296,9 @@ def _unusable_time(column: str, cell: str, shown: str) -> Finding:
             "Make a column of the days from the start of follow-up to these dates, and name it under endpoint.time."
         )
         return UnusableTime.finding(cause, subject=shown, detail=repr(cell), remedy=remedy)
+    if not cell:
+        remedy = "Fill the cell in, or leave the patient out (patients.without)."
+        return UnusableTime.finding(f"No time in column {column!r}.", subject=shown, remedy=remedy)
     return UnusableTime.finding(
         f"Times in column {column!r} must be numbers above 0.", subject=shown, detail=repr(cell)
     )
@@ -324,10 +311,13 @@ def _of_clinical(column: Clinical, cell: str, shown: str) -> list[Finding]:
         if number(cell) is not None:
             return []
         cause, remedy = f"Column {column.column!r} must hold numbers.", f"Correct the cells. {_UNKNOWN}"
+        if is_date(cell):
+            cause = f"Column {column.column!r} must hold numbers, but holds dates."
+            remedy = "A date is no predictor: remove the column from the card, or make a column of durations."
     else:
         cause = f"Column {column.column!r} must hold one of its levels ({', '.join(column.levels)})."
         remedy = f"Correct the cells, or add the level to the card. {_UNKNOWN}"
-    detail = f"{cell!r}{nearest(cell, column.levels)}"
+    detail = f"{cell!r}{nearest(cell, column.levels).replace(' Did', ', did')}"
     return [UnusableClinicalCell.finding(cause, subject=shown, detail=detail, remedy=remedy)]
 
 

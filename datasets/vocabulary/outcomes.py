@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from survbench.datasets.vocabulary import words as w
 
 _BEFORE = (
@@ -20,6 +22,7 @@ _CODES = "os|pfs|pfi|dfs|dfi|rfs|efs|ffs|dss|css|pcss|mfs|dmfs|lrfs|lrrfs|lrc|tt
 _UNITS = "|".join(w.UNITS.values())
 
 
+@cache
 def called_like_outcome(name: str) -> bool:
     """Return whether a column's name says that it holds what became of the patients.
 

@@ -28,6 +28,7 @@ FOLLOW_UP = (
     "gesamtuberleben|gesamtueberleben|nachbeobachtung"
 )
 DURATION = "time|times|t|tte|aval|duration|dauer|zeit|zeitraum|temps|duree|tiempo|duracion|tempo|durata|tijd|duur"
+SINCE = "from|since|ab|seit|depuis|desde|dal|vanaf|sinds"
 SURVIVAL = (
     "survival|surv|survie|uberleben|ueberleben|gesamtuberleben|gesamtueberleben|supervivencia|sobrevida|"
     "sopravvivenza|overleving"

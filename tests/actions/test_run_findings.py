@@ -42,7 +42,7 @@ def with_column(folder, name, value):
 def test_an_error_of_the_table_stops_before_a_voxel_is_read(folder, tmp_path, monkeypatch, act):
     with_column(folder, "answer", lambda cells: cells[1])
     monkeypatch.setattr(nifti, "read_image", lambda path: pytest.fail(f"{path} is read"))
-    with pytest.raises(CohortError, match=r"SB306 .*'answer' orders patients as the endpoint's time does"):
+    with pytest.raises(CohortError, match=r"SB306 .*'answer' ranks patients in the same order as the survival time"):
         act(request_for(folder, tmp_path))
 
 
@@ -96,3 +96,16 @@ def test_features_are_extracted_in_spite_of_ignored_findings(folder, tmp_path, m
     assert "24 patients" in both.output
     empty = CliRunner().invoke(app, [*command, "--ignore", ""])
     assert "a code is missing" in empty.output
+
+
+def test_the_second_of_two_patients_with_one_image_can_be_left_out(folder, tmp_path, caplog):
+    for channel in ("pet", "ct"):
+        (folder / "images" / f"P07_{channel}.nii.gz").write_bytes(
+            (folder / "images" / f"P02_{channel}.nii.gz").read_bytes()
+        )
+    with pytest.raises(
+        CohortError, match=r"1 patient .*\n  SB405 Another patient has the same pet and ct. P07 \(as P02"
+    ):
+        dry_run(request_for(folder, tmp_path))
+    assert dry_run(request_for(folder, tmp_path, skip_bad=True)).to_prepare == 23
+    assert "left out: SB405 Another patient has the same pet and ct. P07 (as P02)" in caplog.text

@@ -60,7 +60,7 @@ def test_a_changed_value_changes_the_jobs_that_see_it_and_the_study(tmp_path, ro
 
 def test_the_same_patient_twice_is_refused(tmp_path, rows):
     folder = write_table_cohort(tmp_path / "toy", [*rows, ["P99", *rows[1][1:]]])
-    with pytest.raises(CohortError, match=r"All features are the same as another patient's. P99 \(as P00\)"):
+    with pytest.raises(CohortError, match=r"Another patient has the same features. P99 \(as P00\)"):
         dry_run(request_for(folder, tmp_path, "random"))
 
 

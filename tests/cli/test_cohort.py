@@ -31,7 +31,9 @@ def test_what_a_draft_leaves_open_or_out_is_printed_and_refused_until_it_is_fill
     (tmp_path / "t.csv").write_text("\n".join(["id,days,outcome,grade,note", *rows]))
     ended = bench("cohort", "init", tmp_path, "--table", tmp_path / "t.csv")
     assert ended.returncode == 0, ended.stderr
-    assert ended.stdout.splitlines()[0].startswith(f"Wrote {tmp_path / 'cohort.yaml'}. Fill in what is TODO there, ")
+    assert ended.stdout.splitlines()[0].startswith(
+        f"Wrote {tmp_path / 'cohort.yaml'}. Fill in what is TODO and look at what is GUESS there, "
+    )
     assert "TODO      observed, censored: 'A' 6 of 12 or 'B' 6 of 12 had the event" in ended.stdout
     assert "Left out  note: one value only" in ended.stdout
     for verb in (("cohort", "check", tmp_path), ("run", "--cohort", tmp_path, "--out", tmp_path / "out")):
@@ -41,7 +43,7 @@ def test_what_a_draft_leaves_open_or_out_is_printed_and_refused_until_it_is_fill
 
 
 def test_a_cohort_without_problems_says_so(bench, monkeypatch):
-    report = Report(findings=(), ignored=(), passed=(MissingColumn,), not_applicable=(EmptyMask,))
+    report = Report(findings=(), ignored=(), passed=(MissingColumn,), not_applicable=(EmptyMask,), judged=12)
     monkeypatch.setattr("survbench.datasets.cohorts.validate.validate_named", lambda *_, **__: report)
     ended = bench("cohort", "check", "phantom")
     assert (ended.returncode, ended.stdout) == (0, "phantom: no problems; 1 checks passed, 1 do not apply.\n")
@@ -61,7 +63,7 @@ def test_all_problems_of_a_cohort_are_told_and_end_with_1(bench, tmp_path):
     assert [p["subject"] for p in told["findings"] if p["severity"] == "error"] == ["P00", "P01"]
     every = bench("cohort", "check", folder, "--verbose").stdout
     assert "    P01: images/P01_ct.nii.gz" in every
-    assert "Passed          SB101  " in every
+    assert "Not found       SB101  " in every
 
 
 def test_a_finding_that_is_ignored_is_set_apart(bench, tmp_path):

@@ -31,10 +31,10 @@ def plugged(monkeypatch):
     point = EntryPoint(name="odd", value=f"{__name__}:OddNumber", group=catalogue.ENTRY_POINTS)
     monkeypatch.setattr(EntryPoint, "load", lambda self: OddNumber if self == point else None)
     monkeypatch.setattr(catalogue, "entry_points", lambda group: [point] if group == catalogue.ENTRY_POINTS else [])
-    catalogue.input_checks.cache_clear()
+    catalogue.installed.cache_clear()
     yield
     monkeypatch.undo()
-    catalogue.input_checks.cache_clear()
+    catalogue.installed.cache_clear()
 
 
 @pytest.mark.usefixtures("plugged")

@@ -56,6 +56,22 @@ def test_rows_with_one_outcome_and_ids_that_differ_in_a_part_are_one_patient(tmp
     assert "SB110" not in found(tmp_path, lesions(rows, names, same=False))
 
 
+@pytest.mark.parametrize("copied", [True, False])
+def test_one_row_that_stands_twice_under_two_ids_is_named(tmp_path, rows, copied):
+    card = CARD.replace('["f*", volume]', '["f0[0-7]"]')
+    twin = [*(rows[5] if copied else [*rows[5][:-7], "0.5", *rows[5][-6:]])]
+    table = [*rows, ["P99", *twin[1:]]]
+    assert ("as P04" in found(tmp_path, table, card=card).get("SB110", "")) == copied
+
+
+def test_equal_rows_of_a_few_coarse_values_are_chance(tmp_path, rows):
+    coarse = {f"c{n}": (lambda n, _: n % 2) for n in range(6)}
+    columns = "".join(f"  - {{name: {c}, column: {c}, kind: numeric, model: true}}\n" for c in coarse)
+    card = CARD.replace('features: {columns: ["f*", volume]}\n', "").replace("licence", f"{columns}licence")
+    table = changed(rows, age=lambda n, _: n % 2, days=lambda n, c: 20 * (n + 1) if n != 8 else 20 * 3, **coarse)
+    assert "SB110" not in found(tmp_path, table, card=card)
+
+
 def test_a_column_of_patients_is_named_as_the_group(tmp_path, rows):
     table = changed(lesions(rows, lambda n: f"{n:03d}"), subject_id=lambda n, _: f"S{n // 2}")
     folder = write_table_cohort(tmp_path / "toy", table)
@@ -443,7 +459,7 @@ def test_a_follow_up_that_ends_before_a_horizon_is_said(tmp_path, rows, longest,
     report = found(tmp_path, table)
     assert ("SB209" in report) == trips
     if longest == 1826:
-        assert "59.99 months, so the horizon of 60 months cannot be judged" in report["SB209"]
+        assert "59.99 months: AUC, Brier score and calibration at 60 months cannot be computed" in report["SB209"]
 
 
 @pytest.mark.parametrize(
@@ -480,3 +496,18 @@ def test_what_reading_the_tables_took_for_granted_is_a_note_each(tmp_path, rows)
     assert read in report[3].what
     assert report[3].what.endswith(" and 8 more columns.")
     assert len(report) == 4
+
+
+def test_a_unit_that_the_name_of_the_time_contradicts_is_named(tmp_path, rows):
+    short = changed(rows, days=lambda n, _: 5 + n * 7 % 60)
+    what = found(tmp_path, short, card=CARD.replace("unit: days", "unit: weeks"))["SB204"]
+    assert what == "The column of times, 'days', is called after days; the card says weeks."
+
+
+def test_a_column_whose_code_follows_the_event_is_named(tmp_path, rows):
+    column = "  - {name: care, column: care, kind: categorical, levels: [ja, nein], model: true}\n"
+    card = CARD.replace("licence", f"{column}licence")
+    late = changed(rows, care=lambda n, c: "ja" if c["dead"] == "1" and n % 10 != 1 else "nein")
+    assert "'care' follows the event of 'dead'" in found(tmp_path, late, card=card)["SB314"]
+    honest = changed(rows, care=lambda n, c: "ja" if (c["dead"] == "1") == (n % 4 < 3) else "nein")
+    assert "SB314" not in found(tmp_path, honest, card=card)

@@ -43,7 +43,7 @@ def test_validate_reads_the_voxels(folder):
     found = findings(folder)
     assert "mask is empty" in found["P00", "error"]
     assert "a slice of NaN between good ones (index 4 of axis 1)" in found["P01", "error"]
-    assert "the same image as another patient's: as P02" in found["P03", "error"]
+    assert "Another patient has the same pet: as P02" in found["P03", "error"]
     assert "ct is constant: 7" in found["P04", "error"]
     assert "SUV is not negative. Is it a CT?: down to" in found["P05", "error"]
     assert "does not reach from air" in found["P05", "warning"]

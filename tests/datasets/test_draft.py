@@ -147,7 +147,7 @@ def test_cells_of_the_time_that_cannot_be_read_are_named(tmp_path):
     days = ["", "12-Mar-2019", '"1,204"', *DAYS[3:]]
     drafted = draft(tmp_path, table(id=IDS, days=days, event=EVENTS, age=AGES))
     assert endpoint(drafted)["time"] == "days"
-    assert "line 2 '', line 3 '12-Mar-2019', line 4 '1,204'" in drafted.notes[0]
+    assert "line 2, line 3 '12-Mar-2019', line 4 '1,204'" in drafted.notes[0]
 
 
 def test_a_time_longer_than_any_in_weeks_is_in_days(tmp_path):
@@ -199,19 +199,38 @@ def test_years_of_treatment_are_no_time_and_years_with_months_beyond_are_two_par
 # ---- other outcomes
 
 
-def test_a_second_endpoint_is_no_predictor_and_can_be_chosen(tmp_path):
+def chosen(drafted, name):
+    """Return the card in which the user has taken one of several endpoints."""
+    lines = drafted.text.splitlines()
+    line = next(line for line in lines if line.startswith(f"# endpoint: {{name: {name},"))
+    return parse_card("\n".join([line[2:], *(x for x in lines if not x.startswith("endpoint:"))]), source="draft")
+
+
+def test_two_endpoints_are_not_chosen_between_and_neither_is_a_predictor(tmp_path):
     other = [d * (1 + n % 3) // 4 for n, d in enumerate(DAYS)]
     cells = {"OS_days": DAYS, "OS_event": EVENTS, "PFS_days": other, "PFS_event": [1] * 5 + EVENTS[5:]}
     features = {f"f{k}": [f"{(n * (k + 3)) % 7.7:.4f}" for n in range(N)] for k in range(20)}
     for more in ({}, features):
         drafted = draft(tmp_path, table(id=IDS, **cells, age=AGES, **more))
-        assert endpoint(drafted)["event"] == "OS_event"
+        counts = f"OS ({sum(EVENTS)} of {N} patients had the event), PFS ({5 + sum(EVENTS[5:])} of {N})"
+        assert counts in drafted.todo[0]
+        with pytest.raises(BenchError, match="endpoint .* is TODO"):
+            parse_card(drafted.text, source="draft")
         left = {column for columns in drafted.left_out.values() for column in columns}
-        assert left == {"PFS_days", "PFS_event"}
-        assert '# PFS in place of OS: endpoint: {name: PFS, time: "PFS_days", event: "PFS_event"' in drafted.text
-        card = parse_card(drafted.text, source="draft")
-        assert not {"PFS_days", "PFS_event"} & {c.column for c in card.clinical}
-        assert not more or {"PFS_days", "PFS_event"} <= set(card.features.exclude)
+        assert not left & set(cells)
+        card = chosen(drafted, "PFS")
+        assert (card.endpoint.time, card.endpoint.event) == ("PFS_days", "PFS_event")
+        assert not set(cells) & {c.column for c in card.clinical}
+        assert not more or set(cells) <= set(card.features.exclude)
+
+
+def test_a_survival_that_words_alone_tell_stands_beside_a_named_endpoint(tmp_path):
+    cells = {"Überlebenszeit (Monate)": MONTHS, "Status": coded("verstorben", "lebt")}
+    other = {"PFS_Monate": MONTHS, "PFS_Ereignis": coded("ja", "nein")}
+    both = draft(tmp_path, table(id=IDS, **cells, **other, age=AGES))
+    assert chosen(both, "OS").endpoint.event == "Status"
+    assert chosen(both, "PFS").endpoint.event == "PFS_Ereignis"
+    assert endpoint(draft(tmp_path, table(id=IDS, **cells, age=AGES)))["name"] == "OS"
 
 
 @pytest.mark.parametrize("name", ["alive", "cause_of_death", "mystery", "time_years"])
@@ -288,7 +307,7 @@ def test_numbers_for_missing_are_listed_where_no_other_column_holds_them(tmp_pat
     ecog = [9 if n % 6 == 0 else n % 3 for n in range(N)]
     drafted = draft(tmp_path, table(id=IDS, days=DAYS, event=EVENTS, ecog=ecog, size=[n + 1 for n in range(N)]))
     assert parse_card(drafted.text, source="draft").missing == ()
-    assert drafted.notes == ("'ecog' holds 9, often a code for missing; leave these cells blank if it is.",)
+    assert drafted.notes[0] == "'ecog' holds 9, often a code for missing; leave these cells blank if it is."
 
 
 def test_plus_and_minus_are_levels(tmp_path):
@@ -399,7 +418,7 @@ def test_a_column_that_tells_the_rows_of_a_patient_apart_has_to_be_chosen_from(t
 def test_ids_in_several_rows_that_nothing_tells_apart_are_named(tmp_path):
     drafted = draft(tmp_path, table(id=[IDS[0], *IDS[:-1]], days=DAYS, event=EVENTS))
     assert endpoint(drafted)
-    (note,) = drafted.notes
+    note = drafted.notes[0]
     assert note.startswith("1 ids of 'id' stand in several rows (P000). Keep one row per patient; ")
     assert "under 'group'" in note
 
@@ -415,3 +434,29 @@ def test_a_damaged_image_does_not_stop_a_draft(folder):
     assert drafted.todo[-1].startswith("field_of_view_mm: no image could be read.")
     with pytest.raises(BenchError, match="not finished: field_of_view_mm"):
         parse_card(drafted.text, source="draft")
+
+
+def test_columns_that_are_called_like_others_are_features_and_need_not_be_many(tmp_path):
+    numbers = {
+        f"{what}_{n}": [f"{(k * (n + 3)) % 7.7:.4f}" for k in range(N)] for what in ("PET", "CT") for n in range(5)
+    }
+    text = table(id=IDS, days=DAYS, event=EVENTS, age=AGES, **numbers)
+    card = parse_card(draft(tmp_path, text).text, source="draft")
+    assert [c.column for c in card.clinical] == ["age"]
+    assert set(card.features.exclude) == {"days", "event", "age"}
+    few = table(id=IDS, days=DAYS, event=EVENTS, age=AGES, **dict(list(numbers.items())[:6]))
+    assert parse_card(draft(tmp_path, few).text, source="draft").features is None
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_a_second_table_of_the_same_patients_is_drafted_as_their_features(tmp_path, shared):
+    numbers = {f"f{n}": [f"{(k * (n + 3)) % 7.7:.4f}" for k in range(N)] for n in range(4)}
+    ids = IDS if shared else [f"other{i}" for i in IDS]
+    other = table(case=ids, scanner=["A", "B"] * (N // 2), PFS_days=DAYS, **numbers)
+    (tmp_path / "radiomics.csv").write_text(other, encoding="utf-8")
+    (tmp_path / "folds.csv").write_text(table(id=IDS, fold=[n % 3 for n in range(N)]), encoding="utf-8")
+    card = parse_card(draft(tmp_path, table(id=IDS, days=DAYS, event=EVENTS, age=AGES)).text, source="draft")
+    assert (card.features is not None) == shared
+    if shared:
+        assert (card.features.table, card.features.id) == ("radiomics.csv", "case")
+        assert set(card.features.exclude) == {"scanner", "PFS_days"}

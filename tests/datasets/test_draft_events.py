@@ -62,7 +62,7 @@ def test_codes_are_read_by_meaning(tmp_path, column, event, censored):
         (str(event),),
         (str(censored),),
     )
-    assert f"{sum(EVENTS)} of {N} had the event" in drafted.text
+    assert f"{sum(EVENTS)} of {N} patients had the event" in drafted.text
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from survbench.datasets.cards.card import parse_card, read_card
+from survbench.datasets.checks.catalogue import of_cohort
 from survbench.datasets.cohorts.named import load_source
 from survbench.datasets.cohorts.validate import validate_named
 from survbench.datasets.drafting.draft import draft_card
@@ -24,7 +27,8 @@ def rows():
 
 
 def inspect(folder):
-    return inspect_cohort(read_card(folder / "cohort.yaml"), folder)
+    found = inspect_cohort(read_card(folder / "cohort.yaml"), folder)
+    return replace(found, findings=(*found.findings, *of_cohort(found.source)))
 
 
 def problems(folder):
@@ -113,11 +117,11 @@ def test_all_problems_of_cells_and_rows_come_at_once_and_skip_bad_goes_on(tmp_pa
         ("P05", "features.csv has no row of features."),
     }
     warnings = [p.what for p in validate_named(str(folder)).findings if p.severity == "warning"]
-    assert "1 rows of features.csv belong to no patient of patients.csv: P77." in warnings
+    assert "features.csv has 1 row of no patient of patients.csv: P77." in warnings
     with pytest.raises(CohortError, match="problems in 4 patients"):
         load_source(str(folder), profile=SMOKE)
     assert len(load_source(str(folder), profile=SMOKE, skip_bad=True).cohort) == 20
-    assert "left out: features.csv has no row of features. P05." in caplog.text
+    assert "left out: SB304 features.csv has no row of features. P05." in caplog.text
 
 
 def test_columns_that_are_none_get_a_suggestion(tmp_path, rows):
@@ -130,9 +134,17 @@ def test_columns_that_are_none_get_a_suggestion(tmp_path, rows):
 @pytest.mark.parametrize(
     ("name", "values", "tells"),
     [
-        ("f_months", lambda rows: [str(float(r[1]) / 30.4) for r in rows], "orders patients as the endpoint's time"),
-        ("f_rank", lambda rows: [str(-float(r[1])) for r in rows], "orders patients as the endpoint's time"),
-        ("f_alive", lambda rows: [str(1 - int(r[2])) for r in rows], "tells the event the other way round"),
+        (
+            "f_months",
+            lambda rows: [str(float(r[1]) / 30.4) for r in rows],
+            "ranks patients in the same order as the survival time",
+        ),
+        (
+            "f_rank",
+            lambda rows: [str(-float(r[1])) for r in rows],
+            "ranks patients in the same order as the survival time",
+        ),
+        ("f_alive", lambda rows: [str(1 - int(r[2])) for r in rows], "tells the event with the codes reversed"),
     ],
 )
 def test_the_outcome_in_other_words_is_no_feature(tmp_path, rows, name, values, tells):
@@ -150,7 +162,7 @@ def test_outcomes_and_clinical_columns_among_the_features_are_refused_by_name(tm
     assert found == {
         "Column 'days' is the endpoint's time and cannot be a feature.",
         "Column 'dead' is the endpoint's event and cannot be a feature.",
-        "Column 'age' is the clinical column 'age' and cannot be a feature.",
+        "1 column is declared both under 'clinical' and as features: age.",
     }
 
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from cohort_folder import AFFINE, CARD, SHAPE, lines, read, write_cohort, write_image, write_lines
 from survbench.datasets.cards.card import parse_card
+from survbench.datasets.cohorts.usable import read_cohort
 from survbench.datasets.readers.errors import ImageError
-from survbench.datasets.readers.folder import read_cohort
 from survbench.datasets.readers.nifti import nifti_volume, read_header
 from survbench.errors import BenchError
 from survbench.findings import CohortError

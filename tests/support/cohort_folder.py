@@ -7,7 +7,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 from survbench.datasets.cards.card import read_card
-from survbench.datasets.readers.folder import read_cohort
+from survbench.datasets.cohorts.usable import read_cohort
 
 CARD = """
 name: toy

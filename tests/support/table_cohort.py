@@ -84,5 +84,4 @@ def with_external(folder, change, *, endpoint="OS", base=float):
         card = CARD.replace("toy-table", name)
         write_table_cohort(folder / name, rows, card=card.replace("OS", endpoint) if name == "other" else card)
     names = [(str(folder / name), None) for name in ("main", "other")]
-    external = open_cohorts(names, profile=load_profile("smoke")).sources[1]
-    return [f for f in external.findings if f.code.startswith("SB6")]
+    return open_cohorts(names, profile=load_profile("smoke")).differences()

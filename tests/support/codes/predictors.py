@@ -88,3 +88,29 @@ def words_for_missing(folder, wrong):
     third = "Unknown" if wrong else "III"
     rows = changed(ROWS, stage=lambda n, _: ("I", "II", third)[n % 3])
     write_table_cohort(folder, rows, card=CARD.replace("clinical:", STAGE % third))
+
+
+@PAIRS.of_cohort("SB314")
+def known_afterwards(folder, wrong):
+    relapsed = [n % 3 == 0 for n in range(60)]
+    rows = changed(
+        ROWS,
+        relapse=lambda n, _: int(relapsed[n]),
+        salvage=lambda n, _: n % 5 if relapsed[n if wrong else n - 1] else "",
+    )
+    column = "  - {name: salvage, column: salvage, kind: numeric, model: true}\n"
+    write_table_cohort(folder, rows, card=CARD.replace("licence", f"{column}licence"))
+
+
+@PAIRS.of_cohort("SB315")
+def nothing_to_predict_from(folder, wrong):
+    card = CARD.replace('features: {columns: ["f*", volume]}\n', "")
+    write_table_cohort(folder, ROWS, card=card.replace("model: true", "model: false") if wrong else card)
+
+
+@PAIRS.of_cohort("SB316")
+def levels_alike(folder, wrong):
+    other = "iva" if wrong else "ivb"
+    rows = changed(ROWS, stage=lambda n, _: ["IVA", other][n % 2] if n % 3 else "III")
+    column = f"  - {{name: stage, column: stage, kind: categorical, levels: [III, IVA, {other}], model: true}}\n"
+    write_table_cohort(folder, rows, card=CARD.replace("licence", f"{column}licence"))

@@ -89,3 +89,9 @@ def read_otherwise(folder, wrong):
     table = folder / "patients.csv"
     text = table.read_text().replace(",", ";")
     table.write_text(text.replace(".", ",") if wrong else text)
+
+
+@PAIRS.of_cohort("SB113")
+def unknown_centre(folder, wrong):
+    rows = changed(table_rows(60), site=lambda n, _: ("unbekannt" if wrong else "Unna") if n == 0 else "Bonn")
+    write_table_cohort(folder, rows, card=CARD.replace("endpoint:", "centre: site\nendpoint:"))
