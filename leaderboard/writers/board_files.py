@@ -75,10 +75,17 @@ def json_text(board: Board) -> str:
 
 def board_csv(board: Board) -> str:
     """Return the rows as CSV."""
+    rows = flat_rows(board)
+    names = list(rows[0]) if rows else ["method"]
+    return csv_text(names, ([*row.values()] for row in rows))
+
+
+def flat_rows(board: Board) -> list[dict[str, Any]]:
+    """Return the rows as the CSV has them: values by column, the same columns in each row; None where there is none."""
     rows = [_flat(row) for row in to_json(board)["rows"]]
     # rows without a C-index have no horizons
-    names = list(dict.fromkeys(name for row in rows for name in row)) or ["method"]
-    return csv_text(names, ([row.get(name) for name in names] for row in rows))
+    names = dict.fromkeys(name for row in rows for name in row)
+    return [{name: row.get(name) for name in names} for row in rows]
 
 
 def markdown(board: Board) -> str:
