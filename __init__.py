@@ -7,7 +7,7 @@ from importlib.util import module_from_spec
 from pathlib import Path
 
 if __name__ == "survbench":
-    _beside = Path(__file__).resolve().parent.parent
+    _beside = Path(__file__).parent.parent.resolve()  # the folder itself may be a link
     _elsewhere = [entry for entry in sys.path if Path(entry).resolve() != _beside]
     _found = (finder.find_spec(__name__, _elsewhere) for finder in sys.meta_path)
     # a folder without an __init__.py is found, too; it has no loader
