@@ -147,10 +147,12 @@ def terminal_table(board: Board, *, width: int = 140) -> Table:
 def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
     published_values = row["published"] or {}
     flat = {k: v for k, v in sorted(row.items()) if k not in NESTED}
+    # a board that was read from its JSON has the keys in another order
     for name in ("auc", "brier"):
-        flat |= {f"{name}_{horizon}": value for horizon, value in row[name].items()}
-    for horizon, at in row["calibration"].items():
-        flat |= {f"calibration_{key}_{horizon}": value for key, value in at.items()}
+        flat |= {f"{name}_{horizon}": row[name][horizon] for horizon in sorted(row[name], key=float)}
+    for horizon in sorted(row["calibration"], key=float):
+        at = row["calibration"][horizon]
+        flat |= {f"calibration_{key}_{horizon}": at[key] for key in ("ratio", "error")}
     flat["reasons"] = "; ".join(f"{name}: {reason}" for name, reason in row["reasons"].items())
     flat["tie_groups"] = " ".join(map(str, row["tie_groups"]))
     for name in ("fits", *VERDICTS.values()):
