@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, get_args
 
 from survbench.api import Selection, Tuning
-from survbench.plan.profile import Profile
+from survbench.errors import BenchError, UnknownNameError
+from survbench.plan.profile import Profile, load_profile
+from survbench.work.process_limits import available_workers
+
+Device = Literal["auto", "cpu", "cuda"]
+HELP = "'bench run --help'"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,3 +36,82 @@ class Request:
     skip_bad: bool = False
     ignored: tuple[str, ...] = ()
     """Codes of findings in spite of which to go on."""
+
+
+def request_of(
+    *,
+    methods: str | Sequence[str],
+    cohort: str | Path,
+    data: str | Path | None,
+    external: str | Path | None,
+    profile: str | Path,
+    ignore: str | Sequence[str] | None,
+    splits: str | Path | None,
+    selection: Selection,
+    tune: Tuning,
+    seeds: int,
+    workers: int | None,
+    out: str | Path,
+    device: Device,
+    fresh: bool,
+    skip_bad: bool,
+) -> Request:
+    """Return a request from the options of ``bench run``, as users write them: ``methods`` and ``ignore`` are one text
+    with commas or several texts, without ``workers`` there is one per core, and ``auto`` is the GPU if torch sees one.
+
+    Raises:
+        BenchError: an option has a value that it cannot have.
+    """
+    for option, given, allowed in (
+        ("selection", selection, get_args(Selection)),
+        ("tune", tune, get_args(Tuning)),
+        ("device", device, get_args(Device)),
+    ):
+        if given not in allowed:
+            raise UnknownNameError(f"value of {option}", str(given), allowed, see=HELP)
+    for option, number in (("seeds", seeds), ("workers", workers)):
+        if number is not None and number < 1:
+            raise BenchError(f"{option} is {number}; it must be at least 1.")
+    return Request(
+        methods=",".join(_parts(methods)),
+        cohort=str(cohort),
+        data=None if data is None else Path(data),
+        external=None if external is None else str(external),
+        profile=load_profile(str(profile)),
+        splits=None if splits is None else Path(splits),
+        selection=selection,
+        tuning=tune,
+        seeds=seeds,
+        workers=workers or available_workers(),
+        out=Path(out).expanduser().absolute(),
+        device=_available(device),
+        fresh=fresh,
+        skip_bad=skip_bad,
+        ignored=_codes(ignore),
+    )
+
+
+def _parts(given: str | Iterable[str]) -> list[str]:
+    """Return what is between commas, of one text or of several."""
+    return [part.strip() for text in ([given] if isinstance(given, str) else given) for part in text.split(",")]
+
+
+def _codes(given: str | Sequence[str] | None) -> tuple[str, ...]:
+    codes = () if given is None else tuple(_parts(given))
+    if not all(codes):
+        raise BenchError("ignore: a code is missing. Give one such as SB306, or several with commas.")
+    return codes
+
+
+def _available(wanted: Device) -> str:
+    """Return ``cpu`` or ``cuda``; torch is asked only where the driver's device file exists."""
+    present = Path("/dev/nvidiactl").exists()
+    if wanted == "cpu" or (wanted == "auto" and not present):
+        return "cpu"
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda"
+    if wanted == "cuda":
+        raise BenchError("device cuda: torch sees no GPU here. See 'bench doctor', or use cpu.")
+    return "cpu"

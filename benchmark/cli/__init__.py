@@ -17,6 +17,7 @@ import typer
 from survbench.cli import cohort, compare, doctor, method, renamed, run, status, study, ui
 from survbench.cli import list as listing
 from survbench.errors import BenchError
+from survbench.jobs import environment
 
 COMMANDS = (run, compare, listing, status, ui, doctor, cohort, method, study)
 """In the order of ``bench --help``, which puts groups last."""
@@ -54,12 +55,7 @@ def main() -> None:
     143.
     """
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
-    # one thread a job (two jobs with one thread beat one with two), and no spinning while others compute
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
-        os.environ.setdefault(name, "1")
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ["PYTHONSAFEPATH"] = "1"
+    os.environ.update(environment.for_computing())
     signal.signal(signal.SIGTERM, _terminate)
     try:
         app()

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from survbench.actions.find_study import find_study
 from survbench.cli.options import (
     DEFAULT_OUT,
     AsJson,
     Out,
     StudyName,
     examples,
-    find_study,
     null,
     say,
     say_json,
@@ -22,7 +22,6 @@ from survbench.cli.options import (
 if TYPE_CHECKING:
     from rich.table import Table
     from survbench.evaluation.compare import MethodComparison
-    from survbench.plan.study import Study
     from survbench.statistics.significance import Comparison
 
 IN_JSON = (
@@ -103,57 +102,19 @@ def compare(
 
 
 def _compare_methods(a: str, b: str, out: Path, study: str | None, *, as_json: bool) -> None:
-    from survbench.evaluation.compare import compare_methods
-    from survbench.runs.store import Store
+    from survbench.actions.compare import compare_stored
 
-    (name_a, study_a), (name_b, study_b) = (_located(text, out, study) for text in (a, b))
-    _refuse_missing(out, (name_a, study_a), (name_b, study_b))
-    resamples = study_a.profile.resamples
-    result = compare_methods(study_a, Store(out), name_a, name_b, resamples=resamples, study_b=study_b)
+    result = compare_stored(a, b, out, study)
     if as_json:
         say_json(methods_json(result))
         return
     from rich.console import Console
 
-    for line in dict.fromkeys([study_line(study_a), study_line(study_b)]):
-        say(line)
+    for name in dict.fromkeys([result.study_a, result.study_b]):
+        say(study_line(find_study(out, name)))
     for line in methods_lines(result):
         say(line)
     Console().print(_drivers(result))
-
-
-def _located(text: str, out: Path, study: str | None) -> tuple[str, Study]:
-    """Return the method and the study of ``METHOD`` or ``METHOD@STUDY``."""
-    from survbench.errors import BenchError
-
-    name, at, of = text.partition("@")
-    if not name or (at and not of):
-        raise BenchError(f"{text!r} names no method of a study. Give METHOD or METHOD@STUDY; see 'bench status'.")
-    return name, find_study(out, of or study)
-
-
-def _refuse_missing(out: Path, *wanted: tuple[str, Study]) -> None:
-    """Refuse methods that are not in their studies but in others, and say in which."""
-    from survbench.errors import BenchError
-    from survbench.plan.study import find_studies
-
-    missing = [(name, study) for name, study in wanted if name not in _names(study)]
-    if not missing:
-        return
-    studies = find_studies(out)
-    both = [s.name for s in studies if {name for name, _ in wanted} <= _names(s)]
-    places = [
-        f"{name}@{s.name}" for name in dict.fromkeys(name for name, _ in missing) for s in studies if name in _names(s)
-    ]
-    what = " and ".join(dict.fromkeys(f"{name} is not in {study.name}" for name, study in missing))
-    if both:
-        raise BenchError(f"{what}. Choose a study of both with --study: {', '.join(both)}.")
-    if places:
-        raise BenchError(f"{what}. Name its study: {', '.join(places)}.")
-
-
-def _names(study: Study) -> set[str]:
-    return {entry.name for entry in study.entries}
 
 
 def _compare_columns(path: Path, columns: dict[str, str | None], *, as_json: bool) -> None:

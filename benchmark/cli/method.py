@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from survbench.actions.find_study import find_study
 from survbench.cli.options import (
     COHORT_HELP,
     DEFAULT_OUT,
@@ -15,7 +16,6 @@ from survbench.cli.options import (
     Out,
     StudyName,
     examples,
-    find_study,
     say,
     say_json,
     study_line,

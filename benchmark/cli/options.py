@@ -114,24 +114,6 @@ def aligned(rows: Sequence[Sequence[str]], *, right: Collection[int] = ()) -> li
     return ["  ".join(padded(column, cell) for column, cell in enumerate(row)).rstrip() for row in rows]
 
 
-def find_study(out: Path, name: str | None) -> Study:
-    """Return a study by name, or the latest.
-
-    Raises:
-        BenchError: there is no study yet.
-        UnknownNameError: there is no study of this name.
-    """
-    from survbench.errors import UnknownNameError
-    from survbench.plan.study import find_studies, latest_study
-
-    if name is None:
-        return latest_study(out)
-    studies = {s.name: s for s in find_studies(out)}
-    if name not in studies:
-        raise UnknownNameError("study", name, studies, see="'bench status'")
-    return studies[name]
-
-
 def study_line(study: Study) -> str:
     """Return which study an answer is from."""
     return f"Study {study.name} (selection {study.protocol.selection}, tuning {study.protocol.tuning})"

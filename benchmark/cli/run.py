@@ -83,27 +83,26 @@ def run(
     Exit codes: 0 all done, 1 a job failed, 2 wrong usage or data, 130 and 143 stopped.
     """
     from survbench.actions import planning
-    from survbench.actions.request import Request
+    from survbench.actions.request import request_of
     from survbench.actions.run import run_study
-    from survbench.plan.profile import load_profile
-    from survbench.work.process_limits import available_workers
+    from survbench.actions.track import track_if_possible
 
-    request = Request(
+    request = request_of(
         methods=methods,
         cohort=cohort,
         data=data,
         external=external,
-        profile=load_profile(profile),
+        profile=profile,
+        ignore=ignore,
         splits=splits,
         selection=selection,
-        tuning=tune,
+        tune=tune,
         seeds=seeds,
-        workers=workers or available_workers(),
-        out=out.expanduser().absolute(),
-        device=_device(device),
+        workers=workers,
+        out=out,
+        device=device,
         fresh=fresh,
         skip_bad=skip_bad,
-        ignored=tuple(ignore or ()),
     )
     if dry_run:
         _show_dry_run(planning.dry_run(request), request, as_json=as_json)
@@ -114,7 +113,7 @@ def run(
     except (KeyboardInterrupt, SystemExit):
         typer.echo("Stopped. What is done is kept; the same command goes on from here.", err=True)
         raise
-    _track(result, request, tracking_uri)
+    track_if_possible(result.study, request.out, tracking_uri=tracking_uri)
     _show_result(result, request, as_json=as_json)
     nothing = all(entry.skipped for entry in result.study.entries)
     if nothing:
@@ -147,16 +146,6 @@ def _show_dry_run(planned: Planned, request: Request, *, as_json: bool) -> None:
         say("Voxels were not read; 'bench cohort check' reads them.")
 
 
-def _track(result: Result, request: Request, uri: str | None) -> None:
-    from survbench.runs.store import Store
-    from survbench.tracking.mlflow_writer import TrackingError, track
-
-    try:
-        track(result.study, Store(request.out), request.out, tracking_uri=uri)
-    except TrackingError as error:
-        typer.echo(f"Warning: MLflow was not updated: {error} 'bench ui' catches up.", err=True)
-
-
 def _show_result(result: Result, request: Request, *, as_json: bool) -> None:
     folder = result.study.folder(request.out)
     if as_json:
@@ -179,19 +168,3 @@ def _show_result(result: Result, request: Request, *, as_json: bool) -> None:
         say(f"Tuning:      {folder / 'site' / 'tuning.html'}: what was tried and chosen")
     say(f"Runs:        {request.out / 'runs'}")
     say("Next:        'bench compare A B', 'bench ui' for MLflow, 'bench study board'")
-
-
-def _device(wanted: str) -> str:
-    """Return ``cpu`` or ``cuda``; torch is asked only where the driver's device file exists."""
-    present = Path("/dev/nvidiactl").exists()
-    if wanted == "cpu" or (wanted == "auto" and not present):
-        return "cpu"
-    import torch
-
-    if torch.cuda.is_available():
-        return "cuda"
-    if wanted == "cuda":
-        from survbench.errors import BenchError
-
-        raise BenchError("--device cuda: torch sees no GPU here. See 'bench doctor', or use --device cpu.")
-    return "cpu"

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from survbench.actions.find_study import find_study
 from survbench.cli.options import (
     COHORT_HELP,
     DEFAULT_OUT,
@@ -19,7 +20,6 @@ from survbench.cli.options import (
     StudyName,
     Workers,
     examples,
-    find_study,
     say,
     say_json,
 )

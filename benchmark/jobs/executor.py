@@ -1,22 +1,28 @@
 """Runs tasks, each in a fresh process, and reports how each one ended.
 
 A crash, an out-of-memory kill, a hang or a changed global flag costs the task that caused it and nothing else. Fresh
-processes are cheap, because they are forked from a server that has imported the heavy libraries.
+processes are cheap, because they are forked from a server that has imported the heavy libraries. They never run the
+script or notebook from which the run was started.
 """
 
 from __future__ import annotations
 
 import logging
-import multiprocessing
+import multiprocessing.forkserver
 import os
+import sys
+import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
+from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from survbench.io.layout import Status
+from survbench.jobs.environment import lent
 from survbench.work.process_limits import GRACE_S
 
 PRELOAD = ["survbench.jobs.preload"]
@@ -70,8 +76,10 @@ def execute(
 
     if not tasks:
         return
-    context = multiprocessing.get_context("forkserver")
+    context = _Context()
     context.set_forkserver_preload(PRELOAD)
+    with lent():  # the server keeps it for all processes that come from it
+        multiprocessing.forkserver.ensure_running()
     waiting = {t.key: t for t in tasks}
     unfinished = set(waiting)
     failed: set[str] = set()
@@ -105,6 +113,29 @@ def execute(
     finally:
         pool.stop()  # type: ignore[no-untyped-call]
         pool.join()
+
+
+class _Process(ForkServerProcess):
+    """A process that does not import the main module of the one that starts it, as all others of multiprocessing do: a
+    script without ``if __name__ == "__main__"`` would start a run in the middle of a run, and nothing of ours lies in
+    a main module.
+    """
+
+    _starting = threading.Lock()
+
+    def start(self) -> None:
+        """Start the process while an empty module stands where it would look for the main one."""
+        with self._starting:
+            main = sys.modules["__main__"]
+            sys.modules["__main__"] = ModuleType("__main__")
+            try:
+                super().start()
+            finally:
+                sys.modules["__main__"] = main
+
+
+class _Context(ForkServerContext):
+    Process = _Process
 
 
 def _startable(

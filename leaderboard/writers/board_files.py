@@ -75,10 +75,17 @@ def json_text(board: Board) -> str:
 
 def board_csv(board: Board) -> str:
     """Return the rows as CSV."""
+    rows = flat_rows(board)
+    names = list(rows[0]) if rows else ["method"]
+    return csv_text(names, ([*row.values()] for row in rows))
+
+
+def flat_rows(board: Board) -> list[dict[str, Any]]:
+    """Return the rows as the CSV has them: values by column, the same columns in each row; None where there is none."""
     rows = [_flat(row) for row in to_json(board)["rows"]]
     # rows without a C-index have no horizons
-    names = list(dict.fromkeys(name for row in rows for name in row)) or ["method"]
-    return csv_text(names, ([row.get(name) for name in names] for row in rows))
+    names = dict.fromkeys(name for row in rows for name in row)
+    return [{name: row.get(name) for name in names} for row in rows]
 
 
 def markdown(board: Board) -> str:
@@ -140,10 +147,12 @@ def terminal_table(board: Board, *, width: int = 140) -> Table:
 def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
     published_values = row["published"] or {}
     flat = {k: v for k, v in sorted(row.items()) if k not in NESTED}
+    # a board that was read from its JSON has the keys in another order
     for name in ("auc", "brier"):
-        flat |= {f"{name}_{horizon}": value for horizon, value in row[name].items()}
-    for horizon, at in row["calibration"].items():
-        flat |= {f"calibration_{key}_{horizon}": value for key, value in at.items()}
+        flat |= {f"{name}_{horizon}": row[name][horizon] for horizon in sorted(row[name], key=float)}
+    for horizon in sorted(row["calibration"], key=float):
+        at = row["calibration"][horizon]
+        flat |= {f"calibration_{key}_{horizon}": at[key] for key in ("ratio", "error")}
     flat["reasons"] = "; ".join(f"{name}: {reason}" for name, reason in row["reasons"].items())
     flat["tie_groups"] = " ".join(map(str, row["tie_groups"]))
     for name in ("fits", *VERDICTS.values()):

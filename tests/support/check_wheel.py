@@ -5,8 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
+ROOT = Path(__file__).parents[2]
+SCRIPT = """
+import survbench as sb
+study = sb.run("volume", profile="smoke", out="results")
+print(sb.__file__, *study.board.to_frame()["status"])
+"""
 BARE = ("benchmark", "models", "features", "datasets", "leaderboard")
 
 
@@ -23,6 +30,16 @@ def main() -> None:
     broken = [m["name"] for m in json.loads(listed.stdout) if not m["available"]]
     if broken:
         sys.exit(f"methods that do not work from the wheel: {', '.join(broken)}")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "survbench").symlink_to(ROOT)
+        (folder / "script.py").write_text(SCRIPT, encoding="utf-8")
+        ran = subprocess.run(
+            [binaries / "python", "script.py"], cwd=folder, capture_output=True, check=False, text=True
+        )
+    file, _, status = ran.stdout.strip().rpartition(" ")
+    if status != "ok" or not Path(file).is_relative_to(binaries.parent):
+        sys.exit(f"a script beside a clone does not run the wheel: {ran.stdout}{ran.stderr}")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,155 @@
+"""The library: what ``bench run`` and ``bench compare`` do, for scripts and notebooks.
+
+Nothing here prints to standard output or ends the process; what the user gave wrong raises a
+:class:`survbench.errors.BenchError`, and the checks of the cohorts are warnings of :mod:`logging`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from survbench.errors import BenchError
+from survbench.results import ComparedMethods, Leaderboard, StudyResults
+
+if TYPE_CHECKING:
+    from survbench.actions.request import Request
+    from survbench.actions.run import Result
+    from survbench.api import Selection, Tuning
+
+DEFAULT_OUT = "bench-results"
+
+
+def run(
+    methods: str | Sequence[str] = "all",
+    cohort: str | Path = "phantom",
+    *,
+    data: str | Path | None = None,
+    external: str | Path | None = None,
+    profile: str | Path = "quick",
+    ignore: str | Sequence[str] | None = None,
+    splits: str | Path | None = None,
+    selection: Selection = "last",
+    tune: Tuning = "none",
+    seeds: int = 1,
+    workers: int | None = None,
+    out: str | Path = DEFAULT_OUT,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    fresh: bool = False,
+    skip_bad: bool = False,
+    tracking_uri: str | None = None,
+    progress: bool = False,
+) -> StudyResults:
+    """Run methods on a cohort, as ``bench run`` does: jobs that are done are not run again, an interrupted run goes on
+    where it was stopped, and MLflow is brought up to date.
+
+    A method whose jobs fail takes no other down: its row has another ``status`` than ``ok``.
+
+    Args:
+        methods: ``"all"``, names and groups (``"volume,@radiomics,-tlg"``), or a list of such.
+        cohort: a named cohort, a folder with ``cohort.yaml``, or a card file.
+        data: folder of a named cohort's data.
+        external: external test cohort, named or a path.
+        profile: ``"smoke"``, ``"quick"``, ``"standard"``, ``"lab"``, ``"paper"``, or a YAML file.
+        ignore: codes of findings to go on in spite of; the board says so.
+        splits: your own folds, JSON or CSV.
+        selection: checkpoint of networks: ``"last"``, ``"inner"`` or ``"paper"``.
+        tune: hyper-parameters: ``"none"``, ``"paper"`` or ``"nested"``.
+        seeds: seeds per stochastic method.
+        workers: processes at once; one per core by default.
+        out: output folder.
+        device: where networks train.
+        fresh: run everything again, also what is done.
+        skip_bad: go on without patients that have problems.
+        tracking_uri: MLflow server; a file in ``out`` by default.
+        progress: show on standard error what ``bench run`` shows.
+
+    Raises:
+        BenchError: an option has a value that it cannot have, or a cohort cannot be used; the message says what to do.
+    """
+    from survbench.actions.request import request_of
+    from survbench.actions.track import track_if_possible
+    from survbench.plan import code_key
+
+    request = request_of(
+        methods=methods,
+        cohort=cohort,
+        data=data,
+        external=external,
+        profile=profile,
+        ignore=ignore,
+        splits=splits,
+        selection=selection,
+        tune=tune,
+        seeds=seeds,
+        workers=workers,
+        out=out,
+        device=device,
+        fresh=fresh,
+        skip_bad=skip_bad,
+    )
+    code_key.clear()  # a session outlives edits of a method: the next run has to see them
+    result = _watched(request, progress=progress)
+    track_if_possible(result.study, request.out, tracking_uri=tracking_uri)
+    return load_study(result.study.folder(request.out))
+
+
+def load_study(path: str | Path = DEFAULT_OUT) -> StudyResults:
+    """Return a study with its board as they are stored.
+
+    Args:
+        path: a study's folder, or an output folder, of which the latest study is meant.
+
+    Raises:
+        BenchError: there is no study, or its board has not been built by this version.
+    """
+    from survbench.leaderboard.writers.board_files import read_board
+    from survbench.plan.study import latest_study, read_study
+
+    folder = Path(path).expanduser().absolute()
+    if not (folder / "study.json").is_file():
+        folder = latest_study(folder).folder(folder)
+    study = read_study(folder)
+    try:
+        board = read_board(folder / "leaderboard.json")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BenchError(
+            f"{folder} holds no leaderboard that can be read ({type(error).__name__}: {error}). Build it of what is "
+            f"done with 'bench study board {study.name} --out {folder.parents[1]}'."
+        ) from error
+    return StudyResults(study.name, folder, Leaderboard(board))
+
+
+def compare(study: StudyResults, a: str, b: str) -> ComparedMethods:
+    """Compare two methods on the same patients, as ``bench compare A B`` does.
+
+    Args:
+        study: where the methods are.
+        a: a method; ``METHOD@STUDY`` takes it from another study of the same output folder.
+        b: the other one, alike.
+
+    Raises:
+        BenchError: a method is not there or not complete, or the two cannot be compared.
+    """
+    from survbench.actions.compare import compare_stored
+
+    out = study.folder.parents[1]
+    if study.folder != out / "studies" / study.name:
+        raise BenchError(
+            f"{study.folder} lies outside an output folder, without the runs that a comparison reads. Load the study "
+            f"from OUT/studies/{study.name}."
+        )
+    return ComparedMethods(compare_stored(a, b, out, study.name))
+
+
+def _watched(request: Request, *, progress: bool) -> Result:
+    from survbench.actions.run import run_study
+    from survbench.actions.watcher import Silent
+
+    if not progress:
+        return run_study(request, Silent())
+    from survbench.cli.progress import watching
+
+    with watching(request.workers, request.out, to_stderr=True) as watcher:
+        return run_study(request, watcher)
