@@ -9,7 +9,8 @@ from survbench.evaluation.feature_selection import TOP, FeatureSelection
 from survbench.leaderboard.board.rows import Board, Row
 from survbench.leaderboard.site.assets import static, template
 from survbench.leaderboard.site.pages import Site, method_file
-from survbench.leaderboard.text.cells import bootstrap_floor, cells, comparisons, facts, interval
+from survbench.leaderboard.text.cells import bootstrap_floor, comparisons, facts, interval
+from survbench.leaderboard.text.columns import Place, cells, of
 from survbench.leaderboard.text.notes import notes
 
 CROWDED = 0.35
@@ -29,6 +30,7 @@ def html(board: Board, chosen: Sequence[FeatureSelection] = (), site: Site | Non
 
     page: str = template("board.html.j2").render(
         board=board,
+        columns=of(Place.PAGE),
         rows=[_view(board, row) for row in board.rows],
         facts={**facts(board), **comparisons(board)},
         floor=bootstrap_floor(board),

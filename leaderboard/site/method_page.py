@@ -18,7 +18,8 @@ from survbench.evaluation.scores import calibrations
 from survbench.leaderboard.board.rows import Row
 from survbench.leaderboard.site.charts import COLOURS, Chart, Line, settled_range
 from survbench.leaderboard.site.paper_figures import convergence_lines
-from survbench.leaderboard.text.cells import NONE, cells, filled, interval, number, p_value, seconds
+from survbench.leaderboard.text.cells import NONE, duration, filled, number, p_value
+from survbench.leaderboard.text.columns import Place, of
 from survbench.leaderboard.text.learning_cells import learning_cells
 from survbench.leaderboard.text.notes import notes
 from survbench.plan.study import Entry, Study
@@ -130,14 +131,9 @@ def method_page(
 
 
 def _facts(row: Row) -> dict[str, str]:
-    """Return the cells of its row that hold something, and after C what the board has no column for."""
-    shown: dict[str, str] = {}
-    for head, text in cells(row).items():
-        shown["Rank" if head == "#" else head] = text
-        if head.startswith("C-index"):
-            shown["Pooled C (95 % CI)"] = interval(row.c_index_pooled, row.c_index_pooled_low, row.c_index_pooled_high)
-            shown["Spread over folds (SD)"] = number(row.c_index_fold_sd)
-    return {head: text for head, text in shown.items() if text != NONE and head not in {"Method", "Family"}}
+    """Return the cells of its row that hold something."""
+    shown = {"Rank" if column.key == "rank" else column.head: column.text(row) for column in of(Place.METHOD)}
+    return {head: text for head, text in shown.items() if text != NONE}
 
 
 def _numbers(row: Mapping[str, Any], of: str = "") -> Iterator[tuple[str, str]]:
@@ -229,8 +225,8 @@ def _fit(run: Run) -> dict[str, str]:
         "C": _number(c),
         "Dice": _number(table["dice"].mean() if table["dice"].notna().all() else np.nan),
         "HD95 (mm)": _number(table["hd95"].mean(), "{:.1f}"),
-        "Fit": seconds(record.get("seconds_fit", record.get("seconds"))),
-        "Predict": seconds(record.get("seconds_predict")),
+        "Fit": duration(record.get("seconds_fit", record.get("seconds"))),
+        "Predict": duration(record.get("seconds_predict")),
         "Memory": f"{record['peak_memory_mb']:,} MB" if "peak_memory_mb" in record else NONE,
     }
 

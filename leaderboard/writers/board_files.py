@@ -6,18 +6,18 @@ The same board gives the same bytes: keys in order, numbers with six significant
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from survbench.evaluation.all_pairs import PairMatrix
-from survbench.evaluation.learning import VERDICTS
 from survbench.findings import Stated
 from survbench.io.files import rounded, write_text
 from survbench.leaderboard.board.rows import BOARD_SCHEMA, Board, ContrastRow, Row
 from survbench.leaderboard.site.board_page import html
-from survbench.leaderboard.text.cells import bootstrap_floor, cells, comparisons, facts
+from survbench.leaderboard.text.cells import bootstrap_floor, comparisons, facts
+from survbench.leaderboard.text.columns import Place, cells, csv_cells, of
 from survbench.leaderboard.text.csv_text import csv_text
 from survbench.leaderboard.text.markdown_text import plain, table_lines
 
@@ -26,12 +26,10 @@ if TYPE_CHECKING:
     from survbench.evaluation.feature_selection import FeatureSelection
 
 KINDS = ("md", "csv", "json", "html")
-NESTED = {"published", "auc", "brier", "calibration", "reasons", "tie_groups", "learning"}
-"""What a row of the CSV holds in columns of its own."""
-WIDE = 120
-"""Columns of a terminal from which times and published values are shown."""
 WIDEST = 150
-"""Columns of a terminal from which groups are shown, too."""
+"""Characters of a line in which a terminal shows all columns that it can."""
+TERMINALS = {Place.TERMINAL: 0, Place.WIDE: 120, Place.WIDEST: WIDEST}
+"""Characters of a line from which a terminal shows the columns of a place."""
 
 
 def write_board(board: Board, folder: Path, chosen: Sequence[FeatureSelection] = ()) -> None:
@@ -75,7 +73,7 @@ def json_text(board: Board) -> str:
 
 def board_csv(board: Board) -> str:
     """Return the rows as CSV."""
-    rows = [_flat(row) for row in to_json(board)["rows"]]
+    rows = [csv_cells(row) for row in to_json(board)["rows"]]
     # rows without a C-index have no horizons
     names = list(dict.fromkeys(name for row in rows for name in row)) or ["method"]
     return csv_text(names, ([row.get(name) for name in names] for row in rows))
@@ -111,9 +109,7 @@ def markdown(board: Board) -> str:
 
 
 def terminal_table(board: Board, *, width: int = 140) -> Table:
-    """Return the board as a table for a terminal; below 150 columns without groups, below 120 without times and
-    published values.
-    """
+    """Return the board as a table for a terminal, with the columns that a width of so many characters has room for."""
     from rich.table import Table
     from rich.text import Text
 
@@ -123,31 +119,11 @@ def terminal_table(board: Board, *, width: int = 140) -> Table:
         caption=Text("\n".join(f"{name} {value}." for name, value in comparisons(board).items())),
         caption_justify="left",
     )
-    heads = ["#", "Method", "C-index (95 % CI)", "External C (95 % CI)", "Dice", "Holm p"]
-    if width >= WIDE:
-        heads = [heads[0], "Ties", *heads[1:-1], "p", "Holm p", "Time", "Published C"]
-    if width >= WIDEST:
-        heads.insert(heads.index("Method") + 1, "Group")
-    for head in heads:
-        table.add_column(head, overflow="fold", no_wrap=head == "Method")
+    columns = of(*(place for place, least in TERMINALS.items() if width >= least))
+    for column in columns:
+        table.add_column(column.head, overflow="fold", no_wrap=column.key == "method")
     for row in board.rows:
-        shown = {**cells(row), "Method": row.method}
+        shown = [row.method if column.key == "method" else column.text(row) for column in columns]
         style = "dim" if row.is_reference else "red" if row.status not in {"ok", "skipped"} else ""
-        table.add_row(*(Text(shown[head]) for head in heads), style=style)
+        table.add_row(*map(Text, shown), style=style)
     return table
-
-
-def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
-    published_values = row["published"] or {}
-    flat = {k: v for k, v in sorted(row.items()) if k not in NESTED}
-    for name in ("auc", "brier"):
-        flat |= {f"{name}_{horizon}": value for horizon, value in row[name].items()}
-    for horizon, at in row["calibration"].items():
-        flat |= {f"calibration_{key}_{horizon}": value for key, value in at.items()}
-    flat["reasons"] = "; ".join(f"{name}: {reason}" for name, reason in row["reasons"].items())
-    flat["tie_groups"] = " ".join(map(str, row["tie_groups"]))
-    for name in ("fits", *VERDICTS.values()):
-        flat[f"learning_{name}"] = (row["learning"] or {}).get(name)
-    for name in ("source", "c_index", "external_c_index", "dice"):
-        flat[f"published_{name}"] = published_values.get(name)
-    return flat

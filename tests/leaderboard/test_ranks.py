@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from survbench.leaderboard.board.build import build_board
-from survbench.leaderboard.text.cells import cells
+from survbench.leaderboard.text.columns import cells
 from survbench.runs.store import Store
 from survbench.significance import benjamini_hochberg, bootstrap
 from toy_study import EVENT, FOLD, TIME, method, study
