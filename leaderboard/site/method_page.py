@@ -107,7 +107,7 @@ def method_page(
         known: its convergence curves.
     """
     entry = result.entry
-    first = _first_seed(entry, store) if result.status == "ok" and result.risk is not None else None
+    first = _first_seed(result) if result.status == "ok" and result.risk is not None else None
     heads, params = _params(entry, result.runs)
     return MethodPage(
         row=row,
@@ -145,11 +145,11 @@ def _numbers(row: Mapping[str, Any], of: str = "") -> Iterator[tuple[str, str]]:
             yield f"{of}{name}", f"{value:,}" if isinstance(value, int) else f"{value:.6g}"
 
 
-def _first_seed(entry: Entry, store: Store) -> pd.DataFrame:
+def _first_seed(result: Gathered) -> pd.DataFrame:
     """Return the out-of-fold predictions of the first seed."""
     import pandas as pd
 
-    runs = [run for key in entry.fits[0] if (run := store.read(key)) is not None]
+    runs = [run for run in result.runs if run.key in result.entry.fits[0]]
     return pd.concat([run.predictions() for run in runs], ignore_index=True).sort_values("id", ignore_index=True)
 
 
