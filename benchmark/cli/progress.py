@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from survbench.cli.options import aligned, duration
+from survbench.cli.options import aligned
+from survbench.io.units import duration
 
 if TYPE_CHECKING:
     from survbench.actions.planned import Planned

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import cycle, pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -15,13 +15,15 @@ from survbench.evaluation.gather import Gathered, Outcomes, read_checked
 from survbench.evaluation.learning import checked
 from survbench.evaluation.redaction import without_paths
 from survbench.evaluation.scores import calibrations
+from survbench.leaderboard.board.row_json import row_json
 from survbench.leaderboard.board.rows import Row
 from survbench.leaderboard.site.charts import COLOURS, Chart, Line, settled_range
 from survbench.leaderboard.site.paper_figures import convergence_lines
-from survbench.leaderboard.text.cells import NONE, duration, filled, number, p_value
-from survbench.leaderboard.text.columns import Place, of
+from survbench.leaderboard.text.cells import NONE, elapsed, filled, number, p_value
+from survbench.leaderboard.text.columns import COLUMNS, Place, of
 from survbench.leaderboard.text.learning_cells import learning_cells
 from survbench.leaderboard.text.notes import notes
+from survbench.plan.job import place
 from survbench.plan.study import Entry, Study
 from survbench.runs.store import Run, Store
 from survbench.statistics.metrics import concordance_index
@@ -113,7 +115,7 @@ def method_page(
         row=row,
         entry=entry,
         facts=_facts(row),
-        numbers=dict(_numbers(asdict(row))),
+        numbers=_numbers(row),
         notes=tuple(note for note in notes(row) if note != row.reason),
         declared=_declared(entry, result.runs),
         params=params,
@@ -136,11 +138,17 @@ def _facts(row: Row) -> dict[str, str]:
     return {head: text for head, text in shown.items() if text != NONE}
 
 
-def _numbers(row: Mapping[str, Any], of: str = "") -> Iterator[tuple[str, str]]:
-    """Yield the numbers of a row as text, with those of its parts."""
-    for name, value in row.items():
+def _numbers(row: Row) -> dict[str, str]:
+    """Return all numbers of a row as text, by their keys in JSON and in the order of the list of columns."""
+    values = row_json(row)
+    return dict(_in_text({key: values[key] for column in COLUMNS for key in column.keys}))
+
+
+def _in_text(values: Mapping[str, Any], of: str = "") -> Iterator[tuple[str, str]]:
+    """Yield numbers as text, with those of their parts."""
+    for name, value in values.items():
         if isinstance(value, Mapping):
-            yield from _numbers(value, f"{of}{name} ")
+            yield from _in_text(value, f"{of}{name} ")
         elif isinstance(value, int | float) and not isinstance(value, bool):
             yield f"{of}{name}", f"{value:,}" if isinstance(value, int) else f"{value:.6g}"
 
@@ -185,7 +193,7 @@ def _params(entry: Entry, runs: Sequence[Run]) -> tuple[tuple[str, ...], tuple[t
     used: list[Mapping[str, Any]] = [{**entry.params, **run.settings} for run in runs]
     columns: list[tuple[str, Sequence[Mapping[str, Any]]]] = [("Value", used or [entry.params])]
     if entry.tunes and used:
-        columns = [(_where(run.job), [params]) for run, params in zip(runs, used, strict=True)]
+        columns = [(place(run.job), [params]) for run, params in zip(runs, used, strict=True)]
     names = sorted({name for _, fits in columns for params in fits for name in params})
     rows = tuple((name, *(_values(name, fits) for _, fits in columns)) for name in names)
     return ("Hyper-parameter", *(head for head, _ in columns)), rows
@@ -200,11 +208,6 @@ def _value(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     return value if isinstance(value, str) else json.dumps(value, sort_keys=True, default=str)
-
-
-def _where(job: Mapping[str, Any]) -> str:
-    fold = "all folds" if job.get("fold") is None else f"fold {job['fold']}"
-    return f"seed {job['seed']}, {fold}"
 
 
 def _fits(runs: Sequence[Run]) -> tuple[Mapping[str, str], ...]:
@@ -225,8 +228,8 @@ def _fit(run: Run) -> dict[str, str]:
         "C": _number(c),
         "Dice": _number(table["dice"].mean() if table["dice"].notna().all() else np.nan),
         "HD95 (mm)": _number(table["hd95"].mean(), "{:.1f}"),
-        "Fit": duration(record.get("seconds_fit", record.get("seconds"))),
-        "Predict": duration(record.get("seconds_predict")),
+        "Fit": elapsed(record.get("seconds_fit", record.get("seconds"))),
+        "Predict": elapsed(record.get("seconds_predict")),
         "Memory": f"{record['peak_memory_mb']:,} MB" if "peak_memory_mb" in record else NONE,
     }
 
@@ -248,7 +251,7 @@ def _charts(known: Sequence[Curve]) -> Iterator[tuple[str, Chart]]:
     """Yield a name and a chart per metric, training and monitored test fold together. The names that plugins give their
     metrics need not be names of files, so they are numbered.
     """
-    for place, metric in enumerate(dict.fromkeys(curve.metric for curve in known), start=1):
+    for number_, metric in enumerate(dict.fromkeys(curve.metric for curve in known), start=1):
         own = [curve for curve in known if curve.metric == metric]
         lines = tuple(convergence_lines(own))
         chart = Chart(
@@ -258,7 +261,7 @@ def _charts(known: Sequence[Curve]) -> Iterator[tuple[str, Chart]]:
             lines=lines,
             y_range=settled_range(lines),
         )
-        yield f"convergence-{place}-{re.sub('[^A-Za-z0-9_]+', '-', metric)[:40]}", chart
+        yield f"convergence-{number_}-{re.sub('[^A-Za-z0-9_]+', '-', metric)[:40]}", chart
 
 
 def _groups(study: Study, first: pd.DataFrame) -> Picture:
@@ -347,7 +350,7 @@ def _failures(entry: Entry, store: Store) -> Iterator[Failure]:
         for seed, of_seed in enumerate(keys):
             for number_, key in enumerate(of_seed):
                 run = read_checked(store, key)
-                job = f"{kind}, {_where({'seed': seed, 'fold': number_} if run is None else run.job)}"
+                job = f"{kind}, {place({'seed': seed, 'fold': number_} if run is None else run.job)}"
                 if run is None:
                     yield Failure(job=job, status="pending", reason="has not run yet", log="")
                 elif run.status != "ok":

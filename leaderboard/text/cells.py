@@ -8,7 +8,9 @@ from typing import Any
 
 from survbench.api import GROUPS
 from survbench.evaluation.learning import VERDICTS
+from survbench.io.units import duration
 from survbench.leaderboard.board.rows import Board
+from survbench.statistics.significance import p_text
 from survbench.training import PUBLISHED_STEPS
 
 NONE = "–"
@@ -67,9 +69,7 @@ def stacked_signed(value: float | None, low: float | None, high: float | None) -
 
 def p_value(p: float | None) -> str:
     """Return a p value as papers print it."""
-    if p is None:
-        return NONE
-    return "<0.001" if p < 0.001 else f"{p:.3f}"
+    return NONE if p is None else p_text(p)
 
 
 def bootstrap_floor(board: Board) -> str:
@@ -81,19 +81,9 @@ def bootstrap_floor(board: Board) -> str:
     return text + ("." if outside is None or outside == board.p_bootstrap_floor else f", outside {outside:.2g}.")
 
 
-def duration(value: float | None) -> str:
-    """Return a duration in the unit that suits it.
-
-    >>> duration(0.01), duration(42.0), duration(200.0), duration(7300.0)
-    ('<0.1 s', '42 s', '3 min', '2.0 h')
-    """
-    if value is None:
-        return NONE
-    if value < 10:
-        return "<0.1 s" if value < 0.1 else f"{value:.1f} s"
-    if value < 100:
-        return f"{value:.0f} s"
-    return f"{value / 60:.0f} min" if value < 6000 else f"{value / 3600:.1f} h"
+def elapsed(seconds: float | None) -> str:
+    """Return a duration."""
+    return NONE if seconds is None else duration(seconds)
 
 
 def memory(megabytes: float | None) -> str:
@@ -187,7 +177,7 @@ def comparisons(board: Board) -> dict[str, str]:
     """Return how many rows of each group are compared with the reference method, which is what Holm p accounts for; by
     name as :func:`facts`, empty where nothing is compared.
     """
-    counts = Counter(row.group for row in board.rows if row.p is not None)
+    counts = Counter(row.group for row in board.rows if row.difference.p is not None)
     if not counts:
         return {}
     known = ", ".join(f"{counts[group]} of {group}" for group in GROUPS if group in counts)

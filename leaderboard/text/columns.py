@@ -15,7 +15,7 @@ from survbench.evaluation.learning import VERDICTS
 from survbench.leaderboard.board.rows import Row
 from survbench.leaderboard.text.cells import (
     NONE,
-    duration,
+    elapsed,
     interval,
     memory,
     number,
@@ -49,6 +49,7 @@ class Place(StrEnum):
 
     PAGE = "page"
     MARKDOWN = "Markdown"
+    LATEX = "LaTeX"
     TERMINAL = "terminal"
     WIDE = "terminal from 120 columns"
     WIDEST = "terminal from 150 columns"
@@ -67,7 +68,7 @@ ELSEWHERE = (
     ),
 )
 """Metrics that no row of a board holds."""
-EVERYWHERE = frozenset({Place.PAGE, Place.MARKDOWN, Place.TERMINAL, Place.METHOD, Place.MLFLOW, Place.METRICS})
+EVERYWHERE = frozenset(Place) - {Place.WIDE, Place.WIDEST}
 INTERVAL = " (95 % CI)"
 """Ends a heading whose cell has an interval; the page leaves it out, its interval stands below the value."""
 
@@ -168,7 +169,7 @@ def _c_index(row: Row) -> str:
 
 
 def _beside_raw(row: Row) -> tuple[str, ...]:
-    return (p_value(row.p_holm), *([] if row.p is None else [f"p {p_value(row.p)}"]))
+    return (p_value(row.difference.p_holm), *([] if row.difference.p is None else [f"p {p_value(row.difference.p)}"]))
 
 
 def _published(row: Row) -> tuple[str, ...]:
@@ -186,7 +187,7 @@ COLUMNS = (
         "so a higher rank within a letter is no better method. 'ref' rows frame the board and are not ranked.",
         detail="1 is the highest `c_index`; equal ones are in the order of their names.",
         text=lambda r: str(r.rank) if r.rank is not None else "ref" if r.is_reference else NONE,
-        where=frozenset({Place.PAGE, Place.MARKDOWN, Place.TERMINAL, Place.METHOD}),
+        where=frozenset({Place.PAGE, Place.MARKDOWN, Place.LATEX, Place.TERMINAL, Place.METHOD}),
         lowest_first=True,
     ),
     Column(
@@ -212,7 +213,7 @@ COLUMNS = (
         "tumour mask. 'learned 1/3': of so many of its fits the C of the training patients is high enough, and the "
         "test fold does not contradict it.",
         text=lambda r: r.title,
-        where=frozenset({Place.PAGE, Place.MARKDOWN, Place.TERMINAL}),
+        where=frozenset({Place.PAGE, Place.MARKDOWN, Place.LATEX, Place.TERMINAL}),
         lowest_first=True,
     ),
     Column(
@@ -290,7 +291,7 @@ COLUMNS = (
         head=f"Difference{INTERVAL}",
         meaning="C-index minus that of the reference method on the same patients, with its paired 95 % interval.",
         detail="The reference method is `protocol.reference`. Percentile interval of the paired bootstrap.",
-        stacked=lambda r: stacked_signed(r.difference, r.difference_low, r.difference_high),
+        stacked=lambda r: stacked_signed(r.difference.value, r.difference.low, r.difference.high),
         where=frozenset({Place.PAGE, Place.METRICS}),
     ),
     Column(
@@ -298,8 +299,8 @@ COLUMNS = (
         head="p",
         meaning="Paired infinitesimal-jackknife test of the C-index difference from the reference method.",
         detail="The reference method has none.",
-        text=lambda r: p_value(r.p),
-        where=frozenset({Place.MARKDOWN, Place.WIDE, Place.METHOD, Place.MLFLOW, Place.METRICS}),
+        text=lambda r: p_value(r.difference.p),
+        where=frozenset({Place.MARKDOWN, Place.LATEX, Place.WIDE, Place.METHOD, Place.MLFLOW, Place.METRICS}),
     ),
     Column(
         keys=("p_holm",),
@@ -307,7 +308,7 @@ COLUMNS = (
         meaning="p adjusted by Holm within the row's group, so that rows of other groups do not change it. It is the p "
         "to read; the page shows the raw p below it.",
         detail="Adjusted over the rows of the same `group` that have a `p`.",
-        text=lambda r: p_value(r.p_holm),
+        text=lambda r: p_value(r.difference.p_holm),
         stacked=_beside_raw,
         where=EVERYWHERE,
         lowest_first=True,
@@ -402,7 +403,7 @@ COLUMNS = (
         head="Time",
         meaning="Median wall time of one fit, in seconds.",
         detail="With `memory_mb` the only keys that differ between two equal runs.",
-        text=lambda r: duration(r.seconds),
+        text=lambda r: elapsed(r.seconds),
         where=_SHOWN | {Place.WIDE, Place.MLFLOW},
         lowest_first=True,
     ),

@@ -13,7 +13,7 @@ from reading import cells_of
 from survbench.leaderboard.site.board_page import html
 from survbench.leaderboard.text import columns
 from survbench.leaderboard.text.columns import COLUMNS, Place, metrics, of
-from survbench.leaderboard.writers.board_files import board_csv, json_text, markdown, terminal_table
+from survbench.leaderboard.writers.board_files import board_texts, terminal_table
 from survbench.runs.store import Store
 from toy_board import five_methods
 
@@ -28,7 +28,7 @@ def board(tmp_path):
 def test_every_key_of_a_row_stands_in_the_list_once(board):
     listed = [key for column in COLUMNS for key in column.keys]
     assert len(listed) == len(set(listed))
-    assert set(listed) == set(json.loads(json_text(board))["rows"][0])
+    assert set(listed) == set(json.loads(board_texts(board)["json"])["rows"][0])
 
 
 def test_a_column_that_is_listed_is_shown_in_its_places(board, monkeypatch):
@@ -37,7 +37,7 @@ def test_a_column_that_is_listed_is_shown_in_its_places(board, monkeypatch):
     shown = replace(uno, head="Uno's C", text=lambda r: f"{r.uno_c or 0:.4f}", where=frozenset(Place))
     monkeypatch.setattr(columns, "COLUMNS", tuple(shown if c is uno else c for c in COLUMNS))
     cell = f"{board.rows[0].uno_c:.4f}"
-    heads, first = cells_of(markdown(board))[:2]
+    heads, first = cells_of(board_texts(board)["md"])[:2]
     assert first[heads.index("Uno's C")] == cell
     page = html(board)
     assert f'title="{shown.meaning.replace(chr(39), "&#39;")}">Uno&#39;s C</th>' in page
@@ -66,8 +66,8 @@ def test_a_narrow_terminal_shows_some_of_the_columns_of_a_wide_one(board):
 
 
 def test_the_csv_has_a_column_for_every_number(board):
-    rows = json.loads(json_text(board))["rows"]
-    for line, row in zip(csv.DictReader(io.StringIO(board_csv(board))), rows, strict=True):
+    rows = json.loads(board_texts(board)["json"])["rows"]
+    for line, row in zip(csv.DictReader(io.StringIO(board_texts(board)["csv"])), rows, strict=True):
         for key, value in row.items():
             if isinstance(value, int | float) and not isinstance(value, bool):
                 assert float(line[key]) == value

@@ -187,7 +187,7 @@ def test_a_name_that_is_no_file_name_gets_one():
 
 def test_a_failure_shows_its_reason_and_the_end_of_its_log_without_paths(site):
     page = Page(site / "methods/fails.html")
-    assert "fit, seed 0, fold 0: failed RuntimeError: no …" in " ".join(page.words.split())
+    assert "fit, seed 0 fold 0: failed RuntimeError: no …" in " ".join(page.words.split())
     assert 'File "…/fit.py", line 3' in page.words
     for path in site.rglob("*"):
         if path.is_file():
@@ -304,7 +304,7 @@ def test_tuned_hyper_parameters_have_a_column_for_each_fit(tmp_path):
     entry = replace(entry, params={"penalty": 1.0, "depth": 3}, tunes=(("t0", "t1", "t2"),))
     words = Page(build(study([entry], external=False), store) / "methods/volume.html").words.split()
     assert " ".join(words).count("penalty 0.125 0.25 0.375") == 1
-    assert "tuning, seed 0, fold 1: pending" in " ".join(words)
+    assert "tuning, seed 0 fold 1: pending" in " ".join(words)
     assert "Tuning" not in words, "no search is finished, so there is no page of them"
 
 
