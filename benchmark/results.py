@@ -54,7 +54,7 @@ class Leaderboard:
         return f"Leaderboard of {self.content.cohort['name']}, profile {profile}: {self._summary()}"
 
     def _repr_html_(self) -> str:
-        from survbench.leaderboard.text.cells import cells
+        from survbench.leaderboard.text.columns import cells
 
         shown = [{**cells(row), "Method": row.method} for row in self.rows]
         body = [[row[head] for head in HEADS] for row in shown]

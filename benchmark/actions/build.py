@@ -18,23 +18,34 @@ BUILT = "built.sha256"
 """Beside a board: what it was built of, so that a run that changes nothing builds nothing."""
 
 
-def build_and_write(study: Study, store: Store) -> Board:
-    """Build a study's board, tables and site from its runs, and write them into its folder."""
+def build_and_write(study: Study, store: Store, *, published: bool = False, figures: bool = False) -> Board:
+    """Build a study's board, tables and site from its runs, and write them into its folder.
+
+    Args:
+        study: the study.
+        store: its runs.
+        published: whether the board in LaTeX has the published values, too.
+        figures: whether figures for a paper are drawn, too, which takes longer than all the rest.
+    """
     from survbench.evaluation.feature_selection import selections
     from survbench.evaluation.sample import measure
     from survbench.leaderboard.board.build import board_of
     from survbench.leaderboard.paper.tables import tables
     from survbench.leaderboard.site.site import write_site
     from survbench.leaderboard.writers.board_files import write_board
+    from survbench.leaderboard.writers.figure_files import FOLDER as FIGURES
+    from survbench.leaderboard.writers.figure_files import paper_charts, write_figures
     from survbench.leaderboard.writers.selection_files import write_selections
     from survbench.leaderboard.writers.table_files import write_tables
 
     measured, chosen, folder = measure(study, store), selections(study, store), study.folder(store.root)
     board = board_of(study, measured)
-    write_board(board, folder, chosen)
+    write_board(board, folder, chosen, published=published)
     write_tables(tables(board, study), folder / "tables")
     write_selections(chosen, folder / "selection")
     write_site(study, store, board, measured, chosen)
+    if figures:
+        write_figures(paper_charts(study, store, board, measured), folder / FIGURES)
     write_text(folder / BUILT, _origin(study, store) + "\n")
     return board
 

@@ -186,12 +186,14 @@ def lines(result: Comparison, a: str, b: str) -> list[str]:
         a: name of the first model.
         b: name of the second.
     """
+    from survbench.statistics.significance import p_text
+
     text = [
         f"{result.n} patients, {result.events} events, {result.pairs:,} comparable pairs",
         f"C-index  {a}: {result.c_index_a:.3f}   {b}: {result.c_index_b:.3f}",
         f"{result.estimand}: {result.difference:+.3f} (95 % {result.ci_low:+.3f} to {result.ci_high:+.3f}), "
         f"standard error {result.se:.3f}".replace("(a - b)", f"({a} - {b})"),
-        "p  " + ", ".join(f"{name} {p:.4f}" for name, p in result.p.items()),
+        "p  " + ", ".join(f"{name} {p_text(p)}" for name, p in result.p.items()),
         f"Smallest difference that is found with 80 % power: {result.smallest_detectable_difference:.3f}",
     ]
     if result.excluded:

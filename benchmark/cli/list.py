@@ -9,45 +9,6 @@ from typing import Annotated, Any
 import typer
 from survbench.cli.options import AsJson, aligned, examples, say, say_json
 
-BOARD, COMPARE = "leaderboard.json", "bench compare"
-METRICS = {
-    "c_index": (
-        BOARD,
-        "Harrell's C: mean over folds, averaged over seeds; ties count half. 0.5 is chance, 1 is perfect.",
-    ),
-    "external_c_index": (BOARD, "Harrell's C of the ensemble of the fold models on the external cohort."),
-    "c_index_pooled": (BOARD, "Harrell's C over all within-fold pairs together."),
-    "uno_c": (BOARD, "Uno's C: concordance up to tau, weighted for censoring by the training fold's distribution."),
-    "auc": (BOARD, "Cumulative/dynamic area under the ROC curve at each horizon (had the event by then or not)."),
-    "brier": (BOARD, "Brier score of the predicted survival at each horizon, weighted for censoring; 0 is perfect."),
-    "ibs": (BOARD, "Brier score integrated from 0 to tau, over tau."),
-    "d_calibration": (BOARD, "Chi-squared p that predicted survival at patients' own times is uniform (Haider 2020)."),
-    "calibration": (BOARD, "At each horizon observed over expected events, and the mean distance of groups by risk."),
-    "risk_groups": (
-        "survbench.statistics.risk_groups",
-        "Halves by the median risk of each fold: Kaplan-Meier, log-rank p by permutation, hazard ratio.",
-    ),
-    "dice": (BOARD, "Overlap of predicted and manual tumour mask, mean over test patients, for methods that segment."),
-    "hd95": (BOARD, "95th percentile of the distance between the surfaces of predicted and manual mask, in mm."),
-    "difference": (BOARD, "C-index minus that of the reference method, with its paired bootstrap interval."),
-    "p": (BOARD, "Paired infinitesimal-jackknife test of the C-index difference from the reference method."),
-    "p_holm": (BOARD, "The same, adjusted by Holm within the row's group; rows of other groups do not change it."),
-    "p_bh": (BOARD, "The same, adjusted by Benjamini and Hochberg (false discovery rate) within the group."),
-    "p_bootstrap": (BOARD, "Paired bootstrap of the difference; at least 2 / (resamples + 1)."),
-    "p.compareC": (COMPARE, "compareC (Kang 2015): the difference with a one-shot variance."),
-    "p.permutation": (COMPARE, "Exchange of the two ranks of random patients; for small cohorts."),
-    "rank_low": (BOARD, "95 % bootstrap interval of a method's rank: its better end; rank_high is the other."),
-    "learning": (
-        BOARD,
-        "How many of the fits that were checked have learned, are over-fitted, or were not shown to have learned.",
-    ),
-    "tie_groups": (
-        BOARD,
-        "Runs of the ranking in which no two methods are told apart (Holm over all pairs of ranked methods).",
-    ),
-    "smallest_detectable_difference": (BOARD, "Difference of C that the cohort shows at 5 % with 80 % power."),
-}
-"""By name (with dots between the keys of nested JSON): where it is to be found, and what it is."""
 CHANNELS = ("pet", "ct")
 """What features are counted for where no cohort is given."""
 DECLARED = (
@@ -193,7 +154,9 @@ def _profiles() -> list[Row]:
 
 
 def _metrics() -> list[Row]:
-    return [{"name": name, "where": where, "title": title} for name, (where, title) in METRICS.items()]
+    from survbench.leaderboard.text.columns import metrics
+
+    return [{"name": m.name, "where": m.where, "title": m.meaning} for m in metrics()]
 
 
 def _checks() -> list[Row]:

@@ -73,17 +73,6 @@ def null(value: Any) -> Any:
     return finite(value) if isinstance(value, float) else value
 
 
-def duration(seconds: float) -> str:
-    """Return seconds as people say them.
-
-    >>> duration(42), duration(200), duration(7300)
-    ('42 s', '3 min', '2.0 h')
-    """
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
-
-
 def disk_size(count: int) -> str:
     """Return a number of bytes as people say it.
 

@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from survbench.cli.options import aligned, duration
+from survbench.cli.options import aligned
 from survbench.findings import things
+from survbench.io.units import duration
 
 if TYPE_CHECKING:
     from survbench.actions.planned import Planned

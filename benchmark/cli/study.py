@@ -32,7 +32,12 @@ def register(app: typer.Typer) -> None:
         no_args_is_help=True,
     )
     group.command(
-        "board", epilog=examples("bench study board", "bench study board phantom-quick-1a2b3c4d --out results")
+        "board",
+        epilog=examples(
+            "bench study board",
+            "bench study board phantom-quick-1a2b3c4d --out results",
+            "bench study board --published --figures",
+        ),
     )(board)
     group.command(
         "import",
@@ -57,11 +62,14 @@ def board(
         typer.Argument(metavar="[STUDY]...", help="Studies under --out (default: all).", show_default=False),
     ] = None,
     out: Out = DEFAULT_OUT,
+    *,
+    published: Annotated[bool, typer.Option("--published", help="Put published values into leaderboard.tex.")] = False,
+    figures: Annotated[bool, typer.Option("--figures", help="Draw figures for a paper, too (PDF, PNG).")] = False,
 ) -> None:
     """Rebuild a study's leaderboard, tables and site from its runs.
 
-    Written are the leaderboard (Markdown, CSV, JSON, HTML), the paper's tables (also LaTeX), the tables of kept
-    features, and the site.
+    Written are the leaderboard and the paper's tables (Markdown, CSV, JSON, LaTeX; the leaderboard also HTML), the
+    tables of kept features, and the site.
     """
     from survbench.actions.build import build_and_write
     from survbench.plan.study import find_studies
@@ -71,8 +79,8 @@ def board(
     find_study(out, None)  # says what to do where there is none
     studies = [find_study(out, name) for name in dict.fromkeys(names)] if names else find_studies(out)
     for study in studies:
-        build_and_write(study, Store(out))
-        say(f"{study.folder(out) / 'leaderboard.html'} (also .md, .csv, .json), site/index.html")
+        build_and_write(study, Store(out), published=published, figures=figures)
+        say(f"{study.folder(out) / 'leaderboard.html'} (also .md, .csv, .tex, .json), site/index.html")
 
 
 def import_risks(

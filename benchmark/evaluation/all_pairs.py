@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
+from survbench.evaluation.difference import OF_PAIR, Difference, named
 from survbench.evaluation.sample import PERMUTATIONS, Measured, fold_concordance
 from survbench.io.files import finite, rounded
-from survbench.statistics.paired_tests import smallest_detectable_difference
 
 Matrix = tuple[tuple[float | None, ...], ...]
 
@@ -25,34 +25,8 @@ class PairMatrix:
     p_holm: Matrix = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pair:
-    """C of ``a`` minus C of ``b``; None where there is no number.
-
-    Attributes:
-        low, high: paired bootstrap interval of the difference.
-        se, p: by the paired jackknife; ``p_holm`` is adjusted over all pairs of ranked
-            methods, None with a reference row.
-        p_permutation: of the rank-swap test.
-        detectable: true difference that such a cohort shows at 5 % with 80 % power.
-        reason: why ``p`` or ``p_bootstrap`` is None, or "".
-    """
-
-    a: str
-    b: str
-    difference: float | None
-    low: float | None
-    high: float | None
-    se: float | None
-    p: float | None
-    p_holm: float | None
-    p_bootstrap: float | None
-    p_permutation: float | None
-    detectable: float | None
-    reason: str
-
-
-COLUMNS = tuple(f.name for f in fields(Pair))
+COLUMNS = tuple(OF_PAIR)
+"""Of the table of all pairs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +35,8 @@ class Compared:
 
     methods: tuple[dict[str, Any], ...]
     """``name title c folds``, from the highest C."""
-    pairs: tuple[Pair, ...]
+    pairs: tuple[Difference, ...]
+    """``p_holm`` is adjusted over all pairs of ranked methods, None with a reference row."""
     permutations: int
 
 
@@ -79,25 +54,14 @@ def compare_all(measured: Measured, ranked: PairMatrix) -> Compared:
     order = sorted(sample.names, key=lambda name: (-point[name], name))
     chosen = list(combinations(order, 2))
     place = {name: i for i, name in enumerate(ranked.methods)}
-    pairs = []
-    for (a, b), swapped in zip(chosen, sample.permuted(chosen), strict=True):
-        test = sample.difference(a, b)
-        pairs.append(
-            Pair(
-                a=a,
-                b=b,
-                difference=finite(test.value),
-                low=finite(test.low),
-                high=finite(test.high),
-                se=finite(test.se),
-                p=finite(test.p),
-                p_holm=ranked.p_holm[place[a]][place[b]] if {a, b} <= place.keys() else None,
-                p_bootstrap=finite(test.p_bootstrap),
-                p_permutation=finite(swapped.p),
-                detectable=finite(smallest_detectable_difference(test.se)),
-                reason="; ".join(test.reasons.values()),
-            )
+    pairs = tuple(
+        replace(
+            sample.difference(a, b),
+            p_holm=ranked.p_holm[place[a]][place[b]] if {a, b} <= place.keys() else None,
+            p_permutation=finite(swapped.p),
         )
+        for (a, b), swapped in zip(chosen, sample.permuted(chosen), strict=True)
+    )
     methods = tuple(
         {
             "name": name,
@@ -107,16 +71,17 @@ def compare_all(measured: Measured, ranked: PairMatrix) -> Compared:
         }
         for name in order
     )
-    return Compared(methods=methods, pairs=tuple(pairs), permutations=PERMUTATIONS)
+    return Compared(methods=methods, pairs=pairs, permutations=PERMUTATIONS)
 
 
 def to_json(compared: Compared) -> dict[str, Any]:
     """Return all pairs as JSON."""
-    raw: dict[str, Any] = rounded(asdict(compared))
+    pairs = [named(pair, OF_PAIR) for pair in compared.pairs]
+    raw: dict[str, Any] = rounded({"methods": compared.methods, "pairs": pairs, "permutations": compared.permutations})
     return raw
 
 
 def rows(compared: Compared) -> Iterator[tuple[object, ...]]:
     """Yield all pairs as rows of :data:`COLUMNS`."""
     for pair in compared.pairs:
-        yield tuple(asdict(pair).values())
+        yield tuple(named(pair, OF_PAIR).values())

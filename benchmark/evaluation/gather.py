@@ -31,6 +31,21 @@ class Outcomes:
     centre: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class ParsedRun(Run):
+    """A run whose predictions are parsed when they are first asked for, and kept for whoever asks next: do not change
+    them.
+    """
+
+    kept: list[pd.DataFrame] = field(default_factory=list, repr=False, compare=False)
+
+    def predictions(self) -> pd.DataFrame:
+        """See :meth:`survbench.runs.store.Run.predictions`."""
+        if not self.kept:
+            self.kept.append(Run.predictions(self))
+        return self.kept[0]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gathered:
     """One method's runs.
@@ -45,7 +60,7 @@ class Gathered:
         status: ``ok``, or the worst status of the method's jobs (``pending`` for one that has not run).
         reason: why the method is incomplete, or "".
         coverage: share of the planned jobs that are done.
-        runs: the fits that are done.
+        runs: the fits that are done, by seed and fold.
     """
 
     entry: Entry
@@ -71,13 +86,13 @@ class Results:
 
 
 def gather(study: Study, store: Store) -> Results:
-    """Read the stored predictions of all methods of a study."""
+    """Read the stored predictions of all methods of a study; those of each run are parsed once."""
     ids = tuple(sorted(i for fold in study.protocol.folds for i in fold))
     methods: dict[str, Gathered] = {}
     outcomes = external = None
     for entry in study.entries:
-        fits = [[read_checked(store, key) for key in seed] for seed in entry.fits]
-        predicts = [[read_checked(store, key) for key in seed] for seed in entry.predicts]
+        fits = [[_parsed(read_checked(store, key)) for key in seed] for seed in entry.fits]
+        predicts = [[_parsed(read_checked(store, key)) for key in seed] for seed in entry.predicts]
         done = [run for seed in fits for run in seed if run is not None and run.status == "ok"]
         status, reason = _status(entry, [run for seed in (*fits, *predicts) for run in seed])
         planned = [run for seed in (*fits, *predicts) for run in seed]
@@ -110,6 +125,10 @@ def read_checked(store: Store, key: str) -> Run | None:
     message = f"files of {run.folder.name[:12]} are missing or were changed; 'bench run' makes them again"
     error = RunError(type="Damaged", message=message)
     return replace(run, record=run.record.model_copy(update={"status": "failed", "error": error}))
+
+
+def _parsed(run: Run | None) -> Run | None:
+    return None if run is None else ParsedRun(run.key, run.folder, run.job, run.record)
 
 
 def _status(entry: Entry, runs: list[Run | None]) -> tuple[str, str]:

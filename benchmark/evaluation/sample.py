@@ -8,35 +8,26 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
+from survbench.evaluation.difference import Difference
 from survbench.evaluation.gather import Outcomes, Results, gather
+from survbench.io.files import finite
 from survbench.plan.study import Study
 from survbench.runs.store import Store
 from survbench.statistics.bootstrap import Bootstrap, bootstrap
 from survbench.statistics.metrics import concordance_index
 from survbench.statistics.multiplicity import AllPairs, all_pairs
-from survbench.statistics.paired_tests import PermutationTest, influence, paired_jackknife, rank_swap_tests
+from survbench.statistics.paired_tests import (
+    PermutationTest,
+    influence,
+    paired_jackknife,
+    rank_swap_tests,
+    smallest_detectable_difference,
+)
 
 Floats = NDArray[np.float64]
 PERMUTATIONS = 10_000
 """Of the rank-swap test."""
 NO_REPLICATE = "no bootstrap replicate has a comparable pair in every fold"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Difference:
-    """C of one method minus that of another: paired bootstrap interval and p, paired jackknife.
-
-    Attributes:
-        reasons: why what is NaN is NaN, by name: ``p``; ``p_bootstrap``, and with it the interval.
-    """
-
-    value: float
-    low: float
-    high: float
-    se: float
-    p: float
-    p_bootstrap: float
-    reasons: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,19 +75,22 @@ class Sample:
         return name in self.names and bool(np.isfinite(self.boot.point[self.names.index(name)]))
 
     def difference(self, a: str, b: str) -> Difference:
-        """Compare two methods that are here."""
+        """Compare two methods that are here; p is not adjusted."""
         i, j = self.names.index(a), self.names.index(b)
         value = float(self.boot.point[i] - self.boot.point[j])
         test = paired_jackknife(self.influences[a], self.influences[b], value)
         low, high = self.boot.difference_interval(i, j)
         reasons = {"p": test.reason, "p_bootstrap": "" if self.boot.replicates.shape[1] else NO_REPLICATE}
         return Difference(
-            value=value,
-            low=low,
-            high=high,
-            se=test.se,
-            p=test.p,
-            p_bootstrap=self.boot.difference_p(i, j),
+            a=a,
+            b=b,
+            value=finite(value),
+            low=finite(low),
+            high=finite(high),
+            se=finite(test.se),
+            p=finite(test.p),
+            p_bootstrap=finite(self.boot.difference_p(i, j)),
+            detectable=finite(smallest_detectable_difference(test.se)),
             reasons={name: reason for name, reason in reasons.items() if reason},
         )
 

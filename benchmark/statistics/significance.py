@@ -32,6 +32,15 @@ FEW_EVENTS, FEW_EVENTS_OF_A_FOLD = 30, 10
 """Below these the normal approximation of the jackknife rejects too often (docs/explanation/statistics.md)."""
 
 
+def p_text(p: float) -> str:
+    """Return a p value as papers print it.
+
+    >>> p_text(0.0004), p_text(0.0416)
+    ('<0.001', '0.042')
+    """
+    return "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
     """C of model a minus C of model b on the same patients.
@@ -88,8 +97,7 @@ class Comparison:
             if np.isfinite(self.ci_low)
             else ""
         )
-        p_text = "< 0.001" if p < 0.001 else f"{p:.3f}"
-        size = f"{abs(self.difference):.3f} ({interval}{test} p {p_text})"
+        size = f"{abs(self.difference):.3f} ({interval}{test} p {p_text(p)})"
         if p < ALPHA:
             better, worse = (a, b) if self.difference > 0 else (b, a)
             return f"{better} orders survival of such patients better than {worse}: its C-index is higher by {size}."

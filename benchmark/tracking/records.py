@@ -31,21 +31,6 @@ KIND = "survbench.kind"
 """Tag that tells runs apart: ``board``, ``method``, ``trial``, or the kind of a job (``fit``, ``tune``, ...)."""
 VERDICT = "survbench.verdict"
 """Tag of a fit that says whether it has learned."""
-CELLS = (
-    "c_index",
-    "c_index_low",
-    "c_index_high",
-    "external_c_index",
-    "external_c_index_low",
-    "external_c_index_high",
-    "dice",
-    "p",
-    "p_holm",
-    "coverage",
-    "seconds",
-    "parameters",
-)
-"""Cells of the leaderboard that become metrics of a method's run."""
 JOB_FILES = ("run.json", "job.json", "predictions.parquet", LEARNING, TUNED, "log.txt")
 """Files of a job's folder that become artifacts, where it has them."""
 BOARD_FILES = (*(f"leaderboard.{kind}" for kind in ("html", "md", "csv", "json")), "tables/**/*", "site/**/*")
@@ -183,10 +168,12 @@ def _method(
     study: Study, entry: Entry, row: Mapping[str, Any], key: str, children: Mapping[str, Record], folder: Path
 ) -> Record:
     from survbench.leaderboard.site.pages import method_folder
+    from survbench.leaderboard.text.columns import Place, of
 
     fits = [children.get(fit) for fit in chain(*entry.fits)]
     done = [(number, fit) for number, fit in enumerate(fits) if fit is not None and fit.status == "FINISHED"]
-    cells = [(name, float(row[name]), 0) for name in CELLS if row.get(name) is not None]
+    logged = (key for column in of(Place.MLFLOW) for key in column.keys)
+    cells = [(key, float(row[key]), 0) for key in logged if row.get(key) is not None]
     # per fold and per step, so that comparing two methods compares their folds and curves without opening them
     of_folds = [
         (f"fold_{name}", value, number)

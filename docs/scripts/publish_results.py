@@ -16,7 +16,7 @@ from survbench.evaluation.bundle import pack, unpack
 from survbench.io.files import write_text
 from survbench.leaderboard.board.build import build_board
 from survbench.leaderboard.paper.tables import tables
-from survbench.leaderboard.writers.board_files import board_csv, json_text, markdown
+from survbench.leaderboard.writers.board_files import board_texts
 from survbench.leaderboard.writers.table_files import write_tables
 from survbench.plan.study import Study, find_studies
 from survbench.runs.store import Store
@@ -60,7 +60,7 @@ def rebuild(results: Path) -> None:
             store = Store(Path(scratch))
             study = unpack(packed.parent, store)
             board = build_board(study, store)
-            for kind, text in (("md", markdown(board)), ("csv", board_csv(board)), ("json", json_text(board))):
+            for kind, text in board_texts(board).items():
                 write_text(packed.parent / f"leaderboard.{kind}", text)
             write_tables(tables(board, study), packed.parent / "tables")
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from survbench.leaderboard.board.rows import Board
 from survbench.leaderboard.site.board_page import html
-from survbench.leaderboard.text.cells import cells
+from survbench.leaderboard.text.columns import cells
 from survbench.leaderboard.text.markdown_text import table_lines
 from survbench.leaderboard.writers.board_files import read_board
 

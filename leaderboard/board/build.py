@@ -16,14 +16,12 @@ from survbench.io.files import finite
 from survbench.io.layout import CurveSource
 from survbench.leaderboard.board.checks import Measurements, board_findings
 from survbench.leaderboard.board.contrast_rows import contrast_rows
-from survbench.leaderboard.board.rows import Board, Row
+from survbench.leaderboard.board.rows import ORACLE, Board, Row
 from survbench.plan.study import Study
 from survbench.runs.store import Store
 from survbench.statistics.metrics import pooled_concordance
 from survbench.statistics.multiplicity import adjust_by_group, benjamini_hochberg, holm, tie_groups
 from survbench.statistics.paired_tests import smallest_detectable_difference
-
-ORACLE = "oracle"
 
 
 def build_board(study: Study, store: Store) -> Board:
@@ -141,10 +139,7 @@ def _measured(row: Row, inside: Sample, result: Gathered, study: Study) -> Row:
         **{**measured, "reasons": {**row.reasons, **measured["reasons"]}},
     )
     if ORACLE in inside.names and row.method != ORACLE:
-        gap = inside.difference(ORACLE, row.method)
-        row = replace(
-            row, oracle_gap=finite(gap.value), oracle_gap_low=finite(gap.low), oracle_gap_high=finite(gap.high)
-        )
+        row = replace(row, oracle_gap=inside.difference(ORACLE, row.method))
     return row
 
 
@@ -157,18 +152,8 @@ def _tested(rows: dict[str, Row], inside: Sample, ranked: Sequence[str], referen
     raw, groups = [t.p for t in tests], [rows[name].group for name in others]
     by_holm, by_bh = (adjust_by_group(groups, raw, adjust) for adjust in (holm, benjamini_hochberg))
     for name, test, p_holm, p_bh in zip(others, tests, by_holm, by_bh, strict=True):
-        rows[name] = replace(
-            rows[name],
-            difference=finite(test.value),
-            difference_low=finite(test.low),
-            difference_high=finite(test.high),
-            p=finite(test.p),
-            p_holm=finite(p_holm),
-            p_bh=finite(p_bh),
-            p_bootstrap=finite(test.p_bootstrap),
-            smallest_detectable_difference=finite(smallest_detectable_difference(test.se)),
-            reasons={**rows[name].reasons, **test.reasons},
-        )
+        compared = replace(test, p_holm=finite(p_holm), p_bh=finite(p_bh))
+        rows[name] = replace(rows[name], difference=compared, reasons={**rows[name].reasons, **test.reasons})
     return rows
 
 

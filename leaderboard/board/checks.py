@@ -15,7 +15,7 @@ from survbench.findings import Check, Finding, Severity
 from survbench.plan.study import Study
 from survbench.training import PUBLISHED_STEPS
 
-FEW_EVENTS = 10
+COARSE_EVENTS = 10
 """Events below which the C-index of a fold, or of an external cohort, is called a coarse number."""
 
 
@@ -201,12 +201,12 @@ class FewEventsInFold(BoardCheck):
         inside, outside = of.results.outcomes, of.results.external
         if inside is not None:
             events = min(int(inside.event[inside.fold == k].sum()) for k in np.unique(inside.fold))
-            if events < FEW_EVENTS:
+            if events < COARSE_EVENTS:
                 yield self.finding(
                     f"A fold has only {events} events; its C-index is a coarse number, and with so few the p of the "
                     "jackknife is too small ('bench compare' permutes)."
                 )
-        if outside is not None and int(outside.event.sum()) < FEW_EVENTS:
+        if outside is not None and int(outside.event.sum()) < COARSE_EVENTS:
             yield self.finding(f"The external cohort has only {int(outside.event.sum())} events; read its intervals.")
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
 
+from survbench.evaluation.difference import NOT_COMPARED, Difference
 from survbench.evaluation.gather import Gathered
 from survbench.evaluation.sample import Sample
 from survbench.io.files import finite
@@ -22,7 +23,7 @@ def contrast_rows(methods: Mapping[str, Gathered], inside: Sample, outside: Samp
         if not any(inside.known(c.a) and inside.known(c.b) for c in table.contrasts):
             continue
         ours = _tested(table, inside)
-        beyond = [{} for _ in ours] if outside is None else _tested(table, outside)
+        beyond = [NOT_COMPARED] * len(ours) if outside is None else _tested(table, outside)
         for contrast, here, there in zip(table.contrasts, ours, beyond, strict=True):
             rows.append(
                 ContrastRow(
@@ -30,8 +31,8 @@ def contrast_rows(methods: Mapping[str, Gathered], inside: Sample, outside: Samp
                     title=table.title,
                     a=contrast.a,
                     b=contrast.b,
-                    **here,
-                    **{f"external_{name}": value for name, value in there.items()},
+                    inside=here,
+                    outside=there,
                     published_difference=_published(methods, contrast, "c_index"),
                     published_p=contrast.published,
                     published_external_difference=_published(methods, contrast, "external_c_index"),
@@ -41,32 +42,28 @@ def contrast_rows(methods: Mapping[str, Gathered], inside: Sample, outside: Samp
     return tuple(rows)
 
 
-def _tested(table: ContrastTable, sample: Sample) -> list[dict[str, Any]]:
-    """Return what a sample says of each contrast, by the names of :class:`ContrastRow`; why, where it says nothing."""
+def _tested(table: ContrastTable, sample: Sample) -> list[Difference]:
+    """Return what a sample says of each contrast; why, where it says nothing."""
     pairs = [(c.a, c.b) for c in table.contrasts]
     known = [pair for pair in pairs if all(map(sample.known, pair))]
     tests = {pair: sample.difference(*pair) for pair in known}
     permuted = dict(zip(known, sample.permuted(known), strict=True))
-    adjusted = adjust_within(table, {pair: test.p for pair, test in tests.items()})
-    found: list[dict[str, Any]] = []
-    for pair, of_table in zip(pairs, adjusted, strict=True):
-        if pair not in tests:
-            found.append({"reason": f"no C-index of {' and '.join(n for n in pair if not sample.known(n))}"})
-            continue
-        test = tests[pair]
-        numbers = {
-            "difference": test.value,
-            "difference_low": test.low,
-            "difference_high": test.high,
-            "p": test.p,
-            "p_holm": of_table.p_holm,
-            "p_bh": of_table.p_bh,
-            "p_bootstrap": test.p_bootstrap,
-            "p_permutation": permuted[pair].p,
-        }
-        known_numbers = {name: finite(value) for name, value in numbers.items()}
-        found.append({**known_numbers, "reason": "; ".join(test.reasons.values())})
-    return found
+    adjusted = adjust_within(table, {pair: test.p for pair, test in tests.items() if test.p is not None})
+    return [
+        replace(
+            tests[pair],
+            p_holm=finite(of_table.p_holm),
+            p_bh=finite(of_table.p_bh),
+            p_permutation=finite(permuted[pair].p),
+        )
+        if pair in tests
+        else Difference(a=pair[0], b=pair[1], reasons={"p": _unknown(pair, sample)})
+        for pair, of_table in zip(pairs, adjusted, strict=True)
+    ]
+
+
+def _unknown(pair: tuple[str, str], sample: Sample) -> str:
+    return f"no C-index of {' and '.join(name for name in pair if not sample.known(name))}"
 
 
 def _published(methods: Mapping[str, Gathered], contrast: Contrast, which: str) -> float | None:

@@ -7,9 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from survbench.evaluation.all_pairs import PairMatrix
+from survbench.evaluation.difference import NOT_COMPARED, Difference
 from survbench.findings import Stated
 
 BOARD_SCHEMA = 2
+ORACLE = "oracle"
+"""The reference row whose risk is the true hazard of a simulated cohort."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,13 +33,10 @@ class Row:
         hd95: mean 95th percentile of the surface distance in mm, over patients in whom a tumour was predicted.
         unsegmented: patients in whom none was, a mean over seeds.
         external_c_index: C-index of the ensemble of the fold models on the external cohort.
-        difference: C-index minus that of the protocol's reference method, with its 95 % interval.
-        p, p_holm, p_bh: paired jackknife test of ``difference``; adjusted over the ranked rows of ``group``.
-        p_bootstrap: paired bootstrap of it, with its floor.
-        smallest_detectable_difference: from the reference method, at 5 % with 80 % power.
+        difference: from the protocol's reference method, p adjusted over the ranked rows of ``group``.
         rank_low, rank_high: 95 % bootstrap interval of the rank among ranked methods.
         tie_groups: numbers of the groups in :attr:`Board.tie_groups` that it belongs to, from 1.
-        oracle_gap: oracle's C minus this method's C with a paired bootstrap interval, where there is an oracle.
+        oracle_gap: oracle's C minus this method's C, where there is an oracle.
         survival: where its survival curves are from: ``predicted``; ``calibrated`` from its risks on patients that it
             has not seen; or ``none``, because a method that gives risks alone has seen all training patients.
         coverage: share of the planned (fold, seed) jobs that are done.
@@ -78,17 +78,8 @@ class Row:
     dice: float | None = None
     hd95: float | None = None
     unsegmented: float | None = None
-    difference: float | None = None
-    difference_low: float | None = None
-    difference_high: float | None = None
-    p: float | None = None
-    p_holm: float | None = None
-    p_bh: float | None = None
-    p_bootstrap: float | None = None
-    smallest_detectable_difference: float | None = None
-    oracle_gap: float | None = None
-    oracle_gap_low: float | None = None
-    oracle_gap_high: float | None = None
+    difference: Difference = NOT_COMPARED
+    oracle_gap: Difference = NOT_COMPARED
     survival: str = "none"
     coverage: float = 0.0
     learning: Mapping[str, int] | None = None
@@ -104,37 +95,19 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContrastRow:
-    """A contrast of the paper: C of ``a`` minus C of ``b`` in our numbers, None where one of them is not there; beside
-    them the published difference and P, quoted.
+    """A contrast of the paper in our numbers, and beside them the published difference and P, quoted.
 
     Attributes:
-        p, p_holm, p_bh: paired jackknife; adjusted within the table over the contrasts that could be tested.
-        p_bootstrap, p_permutation: raw.
-        reason: why ``p`` is None, or "".
+        inside: by cross-validation; p adjusted within the table over the contrasts that could be tested.
+        outside: the same on the external cohort.
     """
 
     table: str
     title: str
     a: str
     b: str
-    difference: float | None = None
-    difference_low: float | None = None
-    difference_high: float | None = None
-    p: float | None = None
-    p_holm: float | None = None
-    p_bh: float | None = None
-    p_bootstrap: float | None = None
-    p_permutation: float | None = None
-    reason: str = ""
-    external_difference: float | None = None
-    external_difference_low: float | None = None
-    external_difference_high: float | None = None
-    external_p: float | None = None
-    external_p_holm: float | None = None
-    external_p_bh: float | None = None
-    external_p_bootstrap: float | None = None
-    external_p_permutation: float | None = None
-    external_reason: str = ""
+    inside: Difference
+    outside: Difference = NOT_COMPARED
     published_difference: float | None = None
     published_p: float | str | None = None
     published_external_difference: float | None = None

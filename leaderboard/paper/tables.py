@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
 from typing import Any
 
+from survbench.leaderboard.board.row_json import contrast_json
 from survbench.leaderboard.board.rows import Board, Row
 from survbench.leaderboard.paper.patient_rows import REFERENCE, patient_rows, patients_source
 from survbench.leaderboard.text.cells import NONE, bootstrap_floor, facts, interval, number, p_value, signed
+from survbench.leaderboard.text.table import Cells, Table, TableColumn
 from survbench.plan.contrasts import paper_contrasts
 from survbench.plan.study import Study
 from survbench.statistics.significance import FEW_EVENTS
@@ -41,31 +42,6 @@ PAPER_TABLES = {
 """Title and methods of each table by the tag that its methods declare; the methods as the paper lists them."""
 QUOTED = "Published P values are quoted, not reproduced: the paper does not name its test."
 OTHERS = "Published values are of the paper's patients and budget (170 and 23 patients, 15,000 steps): another cohort."
-Cells = Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A column as people read it: its heading, and how a row's values become its cell; a page may be too narrow."""
-
-    head: str
-    text: Callable[[Cells], str]
-    in_latex: bool = True
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
-    """A table: ``rows`` hold flat values by name (CSV, JSON), ``columns`` make cells of them (Markdown, LaTeX).
-
-    The first ``left`` columns are text.
-    """
-
-    name: str
-    title: str
-    columns: tuple[Column, ...]
-    rows: tuple[Cells, ...]
-    notes: tuple[str, ...]
-    left: int = 1
 
 
 def tables(board: Board, study: Study) -> tuple[Table, ...]:
@@ -78,18 +54,18 @@ def tables(board: Board, study: Study) -> tuple[Table, ...]:
 def _patients(board: Board, study: Study) -> Table:
     outside = board.external is not None
     columns = [
-        Column("Characteristic", lambda r: str(r["characteristic"])),
-        Column("", lambda r: str(r["level"])),
-        Column(board.cohort["title"], lambda r: r["text"] or NONE),
-        *([Column(board.external["title"], lambda r: r["external_text"] or NONE)] if board.external else []),
-        Column(
+        TableColumn("Characteristic", lambda r: str(r["characteristic"])),
+        TableColumn("", lambda r: str(r["level"])),
+        TableColumn(board.cohort["title"], lambda r: r["text"] or NONE),
+        *([TableColumn(board.external["title"], lambda r: r["external_text"] or NONE)] if board.external else []),
+        TableColumn(
             "Hazard ratio (95 % CI)",
             lambda r: "1" if r["reason"] == REFERENCE else interval(r["hazard_ratio"], r["low"], r["high"]),
         ),
-        Column("p", lambda r: p_value(r["p"])),
-        Column("Published, training", lambda r: r["published"] or NONE),
-        *([Column("Published, testing", lambda r: r["published_external"] or NONE)] if outside else []),
-        Column("Published p", lambda r: p_value(r["published_p"])),
+        TableColumn("p", lambda r: p_value(r["p"])),
+        TableColumn("Published, training", lambda r: r["published"] or NONE),
+        *([TableColumn("Published, testing", lambda r: r["published_external"] or NONE)] if outside else []),
+        TableColumn("Published p", lambda r: p_value(r["published_p"])),
     ]
     rows = tuple(patient_rows(study.patients, str(board.cohort["endpoint"])))
     missing = {f"{r['characteristic']}: {r['reason']}": None for r in rows if r["reason"] not in {"", REFERENCE}}
@@ -114,8 +90,8 @@ def _methods(board: Board, study: Study, tag: str) -> Table:
     printed = [known[name] for name in names if name in known]
     others = [row for row in board.rows if row.method in tagged.difference(names)]
     columns = [
-        Column("Method", lambda r: str(r["title"])),
-        Column(
+        TableColumn("Method", lambda r: str(r["title"])),
+        TableColumn(
             "C-index (95 % CI)",
             lambda r: (
                 interval(r["c_index"], r["c_index_low"], r["c_index_high"]) if r["status"] == "ok" else str(r["status"])
@@ -125,15 +101,15 @@ def _methods(board: Board, study: Study, tag: str) -> Table:
     if tag == "table-2":
         of = ("external_c_index", "external_c_index_low", "external_c_index_high")
         columns += [
-            Column("External C (95 % CI)", lambda r: interval(*(r[name] for name in of))),
-            Column("Published C", lambda r: number(r["published_c_index"])),
-            Column("Published external C", lambda r: number(r["published_external_c_index"])),
+            TableColumn("External C (95 % CI)", lambda r: interval(*(r[name] for name in of))),
+            TableColumn("Published C", lambda r: number(r["published_c_index"])),
+            TableColumn("Published external C", lambda r: number(r["published_external_c_index"])),
         ]
     else:
         columns += [
-            Column("Dice", lambda r: number(r["dice"])),
-            Column("Published C", lambda r: number(r["published_c_index"])),
-            Column("Published Dice", lambda r: number(r["published_dice"])),
+            TableColumn("Dice", lambda r: number(r["dice"])),
+            TableColumn("Published C", lambda r: number(r["published_c_index"])),
+            TableColumn("Published Dice", lambda r: number(r["published_dice"])),
         ]
     return Table(
         name=tag,
@@ -170,31 +146,31 @@ def _contrasts(board: Board) -> Table:
         return lambda r: r[name] if isinstance(r[name], str) else p_value(r[name])
 
     outside = [
-        Column("External difference (95 % CI)", ours("external_")),
-        Column("External p", lambda r: p_value(r["external_p"])),
-        Column("External Holm p", lambda r: p_value(r["external_p_holm"])),
-        Column("External bootstrap p", lambda r: p_value(r["external_p_bootstrap"]), in_latex=False),
-        Column("External permutation p", lambda r: p_value(r["external_p_permutation"])),
-        Column("Published external difference", lambda r: number(r["published_external_difference"])),
-        Column("Published external P", quoted("published_external_p")),
+        TableColumn("External difference (95 % CI)", ours("external_")),
+        TableColumn("External p", lambda r: p_value(r["external_p"])),
+        TableColumn("External Holm p", lambda r: p_value(r["external_p_holm"])),
+        TableColumn("External bootstrap p", lambda r: p_value(r["external_p_bootstrap"]), in_latex=False),
+        TableColumn("External permutation p", lambda r: p_value(r["external_p_permutation"])),
+        TableColumn("Published external difference", lambda r: number(r["published_external_difference"])),
+        TableColumn("Published external P", quoted("published_external_p")),
     ]
     return Table(
         name="contrasts",
         title="The paper's contrasts",
         columns=(
-            Column("Table", lambda r: numbers.get(r["table"], str(r["table"]))),
-            Column("Contrast", lambda r: " against ".join(titles.get(r[of], str(r[of])) for of in ("a", "b"))),
-            Column("Difference of C (95 % CI)", ours("")),
-            Column("p", lambda r: p_value(r["p"])),
-            Column("Holm p", lambda r: p_value(r["p_holm"])),
-            Column("BH p", lambda r: p_value(r["p_bh"])),
-            Column("Bootstrap p", lambda r: p_value(r["p_bootstrap"]), in_latex=False),
-            Column("Permutation p", lambda r: p_value(r["p_permutation"])),
-            Column("Published difference", lambda r: number(r["published_difference"])),
-            Column("Published P", quoted("published_p")),
+            TableColumn("Table", lambda r: numbers.get(r["table"], str(r["table"]))),
+            TableColumn("Contrast", lambda r: " against ".join(titles.get(r[of], str(r[of])) for of in ("a", "b"))),
+            TableColumn("Difference of C (95 % CI)", ours("")),
+            TableColumn("p", lambda r: p_value(r["p"])),
+            TableColumn("Holm p", lambda r: p_value(r["p_holm"])),
+            TableColumn("BH p", lambda r: p_value(r["p_bh"])),
+            TableColumn("Bootstrap p", lambda r: p_value(r["p_bootstrap"]), in_latex=False),
+            TableColumn("Permutation p", lambda r: p_value(r["p_permutation"])),
+            TableColumn("Published difference", lambda r: number(r["published_difference"])),
+            TableColumn("Published P", quoted("published_p")),
             *(outside if board.external is not None else ()),
         ),
-        rows=tuple(asdict(row) for row in board.contrasts),
+        rows=tuple(map(contrast_json, board.contrasts)),
         notes=(
             QUOTED,
             "Difference: C of the first method minus C of the second.",
@@ -223,17 +199,17 @@ def _pairs(board: Board) -> Table:
         values = [pairs.difference[i][j] if j < i else pairs.p_holm[i][j] for j in range(len(names))]
         return {PAIR: name, **{other: None if other == name else v for other, v in zip(names, values, strict=True)}}
 
-    def column(j: int, name: str) -> Column:
+    def column(j: int, name: str) -> TableColumn:
         def text(cells: Cells) -> str:
             return signed(cells[name], None, None) if names.index(cells[PAIR]) > j else p_value(cells[name])
 
-        return Column(str(j + 1), text)
+        return TableColumn(str(j + 1), text)
 
     return Table(
         name="pairs",
         title="All pairs of ranked methods",
         columns=(
-            Column("Method", lambda r: f"{names.index(r[PAIR]) + 1} {r[PAIR]}"),
+            TableColumn("Method", lambda r: f"{names.index(r[PAIR]) + 1} {r[PAIR]}"),
             *(column(j, name) for j, name in enumerate(names)),
         ),
         rows=tuple(row(i, name) for i, name in enumerate(names)) if len(names) > 1 else (),

@@ -6,10 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from survbench.evaluation.feature_selection import TOP, FeatureSelection
-from survbench.leaderboard.board.rows import Board, Row
+from survbench.leaderboard.board.row_json import row_json
+from survbench.leaderboard.board.rows import ORACLE, Board, Row
 from survbench.leaderboard.site.assets import static, template
 from survbench.leaderboard.site.pages import Site, method_file
-from survbench.leaderboard.text.cells import bootstrap_floor, cells, comparisons, facts, interval
+from survbench.leaderboard.text.cells import bootstrap_floor, comparisons, facts, interval
+from survbench.leaderboard.text.columns import Place, cells, of
 from survbench.leaderboard.text.notes import notes
 
 CROWDED = 0.35
@@ -29,6 +31,7 @@ def html(board: Board, chosen: Sequence[FeatureSelection] = (), site: Site | Non
 
     page: str = template("board.html.j2").render(
         board=board,
+        columns=of(Place.PAGE),
         rows=[_view(board, row) for row in board.rows],
         facts={**facts(board), **comparisons(board)},
         floor=bootstrap_floor(board),
@@ -56,7 +59,7 @@ class _Scale:
         self.ticks = [t / 10 for t in range(11) if self.low <= t / 10 <= self.high]
         crowded = self.high - self.low > CROWDED
         self.numbers = [t for t in self.ticks if not crowded or round(10 * t) % 2]
-        self.oracle = next((r.c_index for r in board.rows if r.method == "oracle"), None)
+        self.oracle = next((r.c_index for r in board.rows if r.method == ORACLE), None)
 
     def at(self, value: float) -> str:
         """Return where a C-index lies, in per cent from the left."""
@@ -79,6 +82,7 @@ def _view(board: Board, row: Row) -> dict[str, Any]:
     """Return what the page shows of a row beside its numbers."""
     return {
         "row": row,
+        "values": row_json(row),
         "cell": cells(row),
         "page": method_file(row.method),
         "notes": [*notes(row), *_pooled(row)],

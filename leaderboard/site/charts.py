@@ -35,8 +35,8 @@ class Line:
 
     Attributes:
         colour: 1 to :data:`COLOURS`; solid, dashed, dotted, dash-dotted. Dots of colour 1 are full, others open.
-        low, high: of a band around it, or empty.
-        style: ``plain``, ``thin``, ``steps`` or ``dots``.
+        low, high: of a band around it, or empty; of ``intervals`` their ends along x.
+        style: ``plain``, ``thin``, ``steps``, ``dots``, or ``intervals``, which are dots with a bar through each.
         mark: (x, y) of a point that is ringed, or None.
     """
 
@@ -106,8 +106,14 @@ class _Frame:
         self.height = self.top + (ROW * len(chart.y_names) + BOTTOM if chart.y_names else HEIGHT)
         self.right, self.bottom = self.width - RIGHT, self.height - BOTTOM
         self.scale = math.log10 if chart.x_log else float
-        of_x = [[self.scale(x) for x in line.x] for line in chart.lines]
-        of_y = [v for line in chart.lines for v in (line.y, line.low, line.high)]
+        across = {True: ("x", "low", "high"), False: ("x",)}
+        along = {True: ("y",), False: ("y", "low", "high")}
+        of_x = [
+            [self.scale(v) for v in getattr(line, of)]
+            for line in chart.lines
+            for of in across[line.style == "intervals"]
+        ]
+        of_y = [getattr(line, of) for line in chart.lines for of in along[line.style == "intervals"]]
         margin = 0.04 if chart.x_log or chart.y_names else 0.0
         self.x_low, self.x_high = chart.x_range or _of_names(chart.x_names) or _span(of_x, margin=margin)
         self.y_low, self.y_high = chart.y_range or _of_names(chart.y_names) or _span(of_y, margin=0.04)
@@ -149,6 +155,8 @@ class _Frame:
 
     def band(self, line: Line) -> str:
         """Return the band around a line as the data of an SVG path, or ""."""
+        if line.style == "intervals":
+            return ""
         known = [
             (x, low, high)
             for x, low, high in zip(line.x, line.low, line.high, strict=False)

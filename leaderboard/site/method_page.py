@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import cycle, pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +15,12 @@ from survbench.evaluation.gather import Gathered, Outcomes, read_checked
 from survbench.evaluation.learning import checked
 from survbench.evaluation.redaction import without_paths
 from survbench.evaluation.scores import calibrations
+from survbench.leaderboard.board.row_json import row_json
 from survbench.leaderboard.board.rows import Row
 from survbench.leaderboard.site.charts import COLOURS, Chart, Line, settled_range
 from survbench.leaderboard.site.paper_figures import convergence_lines
-from survbench.leaderboard.text.cells import NONE, cells, filled, interval, number, p_value, seconds
+from survbench.leaderboard.text.cells import NONE, elapsed, filled, number, p_value
+from survbench.leaderboard.text.columns import COLUMNS, Place, of
 from survbench.leaderboard.text.learning_cells import learning_cells
 from survbench.leaderboard.text.notes import notes
 from survbench.plan.job import FitJob
@@ -107,13 +109,13 @@ def method_page(
         known: its convergence curves.
     """
     entry = result.entry
-    first = _first_seed(entry, store) if result.status == "ok" and result.risk is not None else None
+    first = _first_seed(result) if result.status == "ok" and result.risk is not None else None
     heads, params = _params(entry, result.runs)
     return MethodPage(
         row=row,
         entry=entry,
         facts=_facts(row),
-        numbers=dict(_numbers(asdict(row))),
+        numbers=_numbers(row),
         notes=tuple(note for note in notes(row) if note != row.reason),
         declared=_declared(entry, result.runs),
         params=params,
@@ -131,30 +133,31 @@ def method_page(
 
 
 def _facts(row: Row) -> dict[str, str]:
-    """Return the cells of its row that hold something, and after C what the board has no column for."""
-    shown: dict[str, str] = {}
-    for head, text in cells(row).items():
-        shown["Rank" if head == "#" else head] = text
-        if head.startswith("C-index"):
-            shown["Pooled C (95 % CI)"] = interval(row.c_index_pooled, row.c_index_pooled_low, row.c_index_pooled_high)
-            shown["Spread over folds (SD)"] = number(row.c_index_fold_sd)
-    return {head: text for head, text in shown.items() if text != NONE and head not in {"Method", "Family"}}
+    """Return the cells of its row that hold something."""
+    shown = {"Rank" if column.key == "rank" else column.head: column.text(row) for column in of(Place.METHOD)}
+    return {head: text for head, text in shown.items() if text != NONE}
 
 
-def _numbers(row: Mapping[str, Any], of: str = "") -> Iterator[tuple[str, str]]:
-    """Yield the numbers of a row as text, with those of its parts."""
-    for name, value in row.items():
+def _numbers(row: Row) -> dict[str, str]:
+    """Return all numbers of a row as text, by their keys in JSON and in the order of the list of columns."""
+    values = row_json(row)
+    return dict(_in_text({key: values[key] for column in COLUMNS for key in column.keys}))
+
+
+def _in_text(values: Mapping[str, Any], of: str = "") -> Iterator[tuple[str, str]]:
+    """Yield numbers as text, with those of their parts."""
+    for name, value in values.items():
         if isinstance(value, Mapping):
-            yield from _numbers(value, f"{of}{name} ")
+            yield from _in_text(value, f"{of}{name} ")
         elif isinstance(value, int | float) and not isinstance(value, bool):
             yield f"{of}{name}", f"{value:,}" if isinstance(value, int) else f"{value:.6g}"
 
 
-def _first_seed(entry: Entry, store: Store) -> pd.DataFrame:
+def _first_seed(result: Gathered) -> pd.DataFrame:
     """Return the out-of-fold predictions of the first seed."""
     import pandas as pd
 
-    runs = [run for key in entry.fits[0] if (run := store.read(key)) is not None]
+    runs = [run for run in result.runs if run.key in result.entry.fits[0]]
     return pd.concat([run.predictions() for run in runs], ignore_index=True).sort_values("id", ignore_index=True)
 
 
@@ -226,8 +229,8 @@ def _fit(run: Run) -> dict[str, str]:
         "C": _number(c),
         "Dice": _number(table["dice"].mean() if table["dice"].notna().all() else np.nan),
         "HD95 (mm)": _number(table["hd95"].mean(), "{:.1f}"),
-        "Fit": seconds(record.seconds if record.seconds_fit is None else record.seconds_fit),
-        "Predict": seconds(record.seconds_predict),
+        "Fit": elapsed(record.seconds if record.seconds_fit is None else record.seconds_fit),
+        "Predict": elapsed(record.seconds_predict),
         "Memory": NONE if record.peak_memory_mb is None else f"{record.peak_memory_mb:,} MB",
     }
 
@@ -249,7 +252,7 @@ def _charts(known: Sequence[Curve]) -> Iterator[tuple[str, Chart]]:
     """Yield a name and a chart per metric, training and monitored test fold together. The names that plugins give their
     metrics need not be names of files, so they are numbered.
     """
-    for place, metric in enumerate(dict.fromkeys(curve.metric for curve in known), start=1):
+    for number_, metric in enumerate(dict.fromkeys(curve.metric for curve in known), start=1):
         own = [curve for curve in known if curve.metric == metric]
         lines = tuple(convergence_lines(own))
         chart = Chart(
@@ -259,7 +262,7 @@ def _charts(known: Sequence[Curve]) -> Iterator[tuple[str, Chart]]:
             lines=lines,
             y_range=settled_range(lines),
         )
-        yield f"convergence-{place}-{re.sub('[^A-Za-z0-9_]+', '-', metric)[:40]}", chart
+        yield f"convergence-{number_}-{re.sub('[^A-Za-z0-9_]+', '-', metric)[:40]}", chart
 
 
 def _groups(study: Study, first: pd.DataFrame) -> Picture:

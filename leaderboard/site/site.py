@@ -22,6 +22,7 @@ from survbench.leaderboard.board.rows import Board, Row
 from survbench.leaderboard.site import charts, paper_figures, slices, tuning_page
 from survbench.leaderboard.site.assets import static, template
 from survbench.leaderboard.site.board_page import html, kept_view
+from survbench.leaderboard.site.forest import forest
 from survbench.leaderboard.site.method_page import method_page
 from survbench.leaderboard.site.pages import Site, method_file, method_folder
 from survbench.leaderboard.text.cells import facts
@@ -112,6 +113,10 @@ class _Pages:
             **self._figures(results, known),
             **self._tuning(),
         }
+        whole = forest(self.board)
+        if whole is not None:
+            made["figures/board.svg"] = str(charts.svg(whole, alone=True))
+            made["figures/board.csv"] = csv_text(charts.COLUMNS, charts.rows(whole))
         if compared.pairs:
             made["compare.csv"] = csv_text(all_pairs.COLUMNS, all_pairs.rows(compared))
         of_pages = ("methods/", "tuning/")

@@ -4,48 +4,30 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from survbench.api import GROUPS
 from survbench.evaluation.learning import VERDICTS
-from survbench.leaderboard.board.rows import Board, Row
+from survbench.io.units import duration
+from survbench.leaderboard.board.rows import Board
+from survbench.statistics.significance import p_text
 from survbench.training import PUBLISHED_STEPS
 
 NONE = "–"
 
 
-def cells(row: Row) -> dict[str, str]:
-    """Return a row's cells as text, by the heading of their column; an incomplete row shows its status for C."""
-    ok = row.status == "ok"
-    return {
-        "#": str(row.rank) if row.rank is not None else "ref" if row.is_reference else NONE,
-        "Rank (95 % CI)": NONE if row.rank_low is None else f"{_rank(row.rank_low)}–{_rank(row.rank_high)}",
-        "Ties": ties(row),
-        "Method": row.title,
-        "Family": row.family,
-        "Group": row.group,
-        "C-index (95 % CI)": (
-            interval(row.c_index, row.c_index_low, row.c_index_high, row.c_index_seed_sd) if ok else row.status
-        ),
-        "External C (95 % CI)": interval(row.external_c_index, row.external_c_index_low, row.external_c_index_high),
-        "Dice": number(row.dice),
-        "p": p_value(row.p),
-        "Holm p": p_value(row.p_holm),
-        "Coverage": f"{100 * row.coverage:.0f} %",
-        "Time": seconds(row.seconds),
-        "Memory": memory(row.memory_mb),
-        "Parameters": parameters(row.parameters),
-        "Published C": published(row),
-    }
+def ranks(low: float | None, high: float | None) -> str:
+    """Return the interval of a rank: methods with the same C share a rank, which can be a half."""
+    return NONE if low is None or high is None else f"{round(low, 1):g}–{round(high, 1):g}"
 
 
-def _rank(value: float | None) -> str:
-    """Return an end of a rank's interval: methods with the same C share a rank, which can be a half."""
-    return NONE if value is None else f"{round(value, 1):g}"
+def ties(groups: Sequence[int]) -> str:
+    """Return the letters of groups of methods that are not told apart.
 
-
-def ties(row: Row) -> str:
-    """Return the letters of a row's tie groups: methods that share one are not told apart."""
-    return " ".join(chr(96 + n) if n <= 26 else str(n) for n in row.tie_groups) or NONE
+    >>> ties((1, 2, 27))
+    'a b 27'
+    """
+    return " ".join(chr(96 + n) if n <= 26 else str(n) for n in groups) or NONE
 
 
 def number(value: float | None) -> str:
@@ -61,6 +43,11 @@ def interval(value: float | None, low: float | None, high: float | None, seed_sd
     return text if seed_sd is None else f"{text} ±{seed_sd:.3f}"
 
 
+def stacked(value: float | None, low: float | None, high: float | None) -> tuple[str, ...]:
+    """Return a value, and its interval as a second line."""
+    return (number(value), *([] if value is None or low is None or high is None else [f"{low:.3f}–{high:.3f}"]))
+
+
 def signed(value: float | None, low: float | None, high: float | None) -> str:
     """Return a difference with its interval, all with their sign.
 
@@ -72,11 +59,17 @@ def signed(value: float | None, low: float | None, high: float | None) -> str:
     return f"{value:+.3f}" if low is None or high is None else f"{value:+.3f} ({low:+.3f} to {high:+.3f})"
 
 
+def stacked_signed(value: float | None, low: float | None, high: float | None) -> tuple[str, ...]:
+    """Return a difference with its sign, and its interval as a second line."""
+    if value is None:
+        return (NONE,)
+    lines = (f"{value:+.3f}", *([] if low is None or high is None else [f"{low:+.3f} to {high:+.3f}"]))
+    return tuple(line.replace("-", "−") for line in lines)
+
+
 def p_value(p: float | None) -> str:
     """Return a p value as papers print it."""
-    if p is None:
-        return NONE
-    return "<0.001" if p < 0.001 else f"{p:.3f}"
+    return NONE if p is None else p_text(p)
 
 
 def bootstrap_floor(board: Board) -> str:
@@ -88,19 +81,9 @@ def bootstrap_floor(board: Board) -> str:
     return text + ("." if outside is None or outside == board.p_bootstrap_floor else f", outside {outside:.2g}.")
 
 
-def seconds(value: float | None) -> str:
-    """Return a duration in the unit that suits it.
-
-    >>> seconds(0.01), seconds(42.0), seconds(200.0), seconds(7300.0)
-    ('<0.1 s', '42 s', '3 min', '2.0 h')
-    """
-    if value is None:
-        return NONE
-    if value < 10:
-        return "<0.1 s" if value < 0.1 else f"{value:.1f} s"
-    if value < 100:
-        return f"{value:.0f} s"
-    return f"{value / 60:.0f} min" if value < 6000 else f"{value / 3600:.1f} h"
+def elapsed(seconds: float | None) -> str:
+    """Return a duration."""
+    return NONE if seconds is None else duration(seconds)
 
 
 def memory(megabytes: float | None) -> str:
@@ -127,12 +110,12 @@ def parameters(count: int | None) -> str:
     return f"{count / 1000:.0f} k" if count < 10**6 else f"{count / 10**6:.1f} M"
 
 
-def published(row: Row) -> str:
-    """Return the published C-index, cross-validated / external."""
-    if row.published is None or row.published.get("c_index") is None:
+def published(values: Mapping[str, Any] | None) -> str:
+    """Return a published C-index, cross-validated / external."""
+    if values is None or values.get("c_index") is None:
         return NONE
-    outside = row.published.get("external_c_index")
-    return f"{row.published['c_index']:.3f}" + ("" if outside is None else f" / {outside:.3f}")
+    outside = values.get("external_c_index")
+    return f"{values['c_index']:.3f}" + ("" if outside is None else f" / {outside:.3f}")
 
 
 def learned(count: Mapping[str, int]) -> str:
@@ -194,7 +177,7 @@ def comparisons(board: Board) -> dict[str, str]:
     """Return how many rows of each group are compared with the reference method, which is what Holm p accounts for; by
     name as :func:`facts`, empty where nothing is compared.
     """
-    counts = Counter(row.group for row in board.rows if row.p is not None)
+    counts = Counter(row.group for row in board.rows if row.difference.p is not None)
     if not counts:
         return {}
     known = ", ".join(f"{counts[group]} of {group}" for group in GROUPS if group in counts)

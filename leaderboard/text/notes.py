@@ -9,8 +9,9 @@ from survbench.leaderboard.text.cells import interval, learned
 def notes(row: Row) -> list[str]:
     """Return what is to be said about a row beside its numbers, in sentences."""
     said = [row.notes] if row.notes else []
-    if row.oracle_gap is not None:
-        said.append(f"Below the oracle by {interval(row.oracle_gap, row.oracle_gap_low, row.oracle_gap_high)}.")
+    gap = row.oracle_gap
+    if gap.value is not None:
+        said.append(f"Below the oracle by {interval(gap.value, gap.low, gap.high)}.")
     if row.parameters is not None:
         said.append(f"{row.parameters:,} trainable parameters.")
     if row.learning is not None:

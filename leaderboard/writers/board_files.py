@@ -6,121 +6,82 @@ The same board gives the same bytes: keys in order, numbers with six significant
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from survbench.evaluation.all_pairs import PairMatrix
-from survbench.evaluation.learning import VERDICTS
 from survbench.findings import Stated
 from survbench.io.files import rounded, write_text
-from survbench.leaderboard.board.rows import BOARD_SCHEMA, Board, ContrastRow, Row
+from survbench.leaderboard.board.row_json import contrast_json, contrast_of, row_json, row_of
+from survbench.leaderboard.board.rows import BOARD_SCHEMA, Board
+from survbench.leaderboard.paper.board_table import board_table
 from survbench.leaderboard.site.board_page import html
-from survbench.leaderboard.text.cells import bootstrap_floor, cells, comparisons, facts
-from survbench.leaderboard.text.csv_text import csv_text
-from survbench.leaderboard.text.markdown_text import plain, table_lines
+from survbench.leaderboard.text.cells import comparisons
+from survbench.leaderboard.text.columns import Place, csv_cells, of
+from survbench.leaderboard.writers.table_files import as_json, texts
 
 if TYPE_CHECKING:
     from rich.table import Table
     from survbench.evaluation.feature_selection import FeatureSelection
 
-KINDS = ("md", "csv", "json", "html")
-NESTED = {"published", "auc", "brier", "calibration", "reasons", "tie_groups", "learning"}
-"""What a row of the CSV holds in columns of its own."""
-WIDE = 120
-"""Columns of a terminal from which times and published values are shown."""
 WIDEST = 150
-"""Columns of a terminal from which groups are shown, too."""
+"""Characters of a line in which a terminal shows all columns that it can."""
+TERMINALS = {Place.TERMINAL: 0, Place.WIDE: 120, Place.WIDEST: WIDEST}
+"""Characters of a line from which a terminal shows the columns of a place."""
 
 
-def write_board(board: Board, folder: Path, chosen: Sequence[FeatureSelection] = ()) -> None:
-    """Write ``leaderboard.md``, ``.csv``, ``.json`` and ``.html`` into a folder, each whole or not at all.
+def write_board(
+    board: Board, folder: Path, chosen: Sequence[FeatureSelection] = (), *, published: bool = False
+) -> None:
+    """Write ``leaderboard.md``, ``.csv``, ``.tex``, ``.json`` and ``.html`` into a folder, each whole or not at all.
 
     Args:
         board: what is written.
         folder: which exists.
         chosen: what methods kept; the page shows it.
+        published: whether LaTeX has the published values, too.
     """
-    texts = {"md": markdown(board), "csv": board_csv(board), "json": json_text(board), "html": html(board, chosen)}
-    for kind in KINDS:
-        write_text(folder / f"leaderboard.{kind}", texts[kind])
+    for kind, text in {**board_texts(board, published=published), "html": html(board, chosen)}.items():
+        write_text(folder / f"leaderboard.{kind}", text)
+
+
+def board_texts(board: Board, *, published: bool = False) -> dict[str, str]:
+    """Return the board as Markdown, CSV, LaTeX and JSON, by suffix."""
+    return {**texts(board_table(board, published=published)), "json": as_json(to_json(board))}
 
 
 def to_json(board: Board) -> dict[str, Any]:
     """Return the board as JSON; see docs/reference/leaderboard-json.md."""
-    raw = asdict(board)
-    rows = []
-    for row in raw.pop("rows"):
-        reference = row.pop("is_reference")
-        rows.append({**row, "reference": reference})
-    content: dict[str, Any] = rounded({"schema": BOARD_SCHEMA, **raw, "rows": rows})
+    raw = {field.name: getattr(board, field.name) for field in fields(board)}
+    contrasts = [contrast_json(row) for row in raw.pop("contrasts")]
+    raw |= {"pairs": asdict(board.pairs), "findings": [asdict(found) for found in board.findings]}
+    rows = [row_json(row) for row in raw.pop("rows")]
+    content: dict[str, Any] = rounded({"schema": BOARD_SCHEMA, **raw, "contrasts": contrasts, "rows": rows})
     return content
+
+
+def flat_rows(board: Board) -> list[dict[str, Any]]:
+    """Return the rows as the CSV has them: values by column, the same columns in each row; None where there is none."""
+    rows = [csv_cells(row) for row in to_json(board)["rows"]]
+    # rows without a C-index have no horizons
+    names = dict.fromkeys(name for row in rows for name in row)
+    return [{name: row.get(name) for name in names} for row in rows]
 
 
 def read_board(path: Path) -> Board:
     """Return the board that ``leaderboard.json`` holds, numbers as they are rounded there."""
     raw: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     del raw["schema"]
-    rows = tuple(Row(**{"is_reference": row.pop("reference"), **row}) for row in raw.pop("rows"))
-    contrasts = tuple(ContrastRow(**row) for row in raw.pop("contrasts"))
+    rows = tuple(row_of(row, raw["protocol"]["reference"]) for row in raw.pop("rows"))
+    contrasts = tuple(map(contrast_of, raw.pop("contrasts")))
     findings = tuple(Stated(**finding) for finding in raw.pop("findings"))
     return Board(rows=rows, contrasts=contrasts, findings=findings, pairs=PairMatrix(**raw.pop("pairs")), **raw)
 
 
-def json_text(board: Board) -> str:
-    """Return the board as JSON text."""
-    return json.dumps(to_json(board), sort_keys=True, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
-
-
-def board_csv(board: Board) -> str:
-    """Return the rows as CSV."""
-    rows = flat_rows(board)
-    names = list(rows[0]) if rows else ["method"]
-    return csv_text(names, ([*row.values()] for row in rows))
-
-
-def flat_rows(board: Board) -> list[dict[str, Any]]:
-    """Return the rows as the CSV has them: values by column, the same columns in each row; None where there is none."""
-    rows = [_flat(row) for row in to_json(board)["rows"]]
-    # rows without a C-index have no horizons
-    names = dict.fromkeys(name for row in rows for name in row)
-    return [{name: row.get(name) for name in names} for row in rows]
-
-
-def markdown(board: Board) -> str:
-    """Return the board as Markdown."""
-    lines = [f"# {plain(board.cohort['title'])}", ""]
-    lines += [f"{name}: {plain(value)}  " for name, value in {**facts(board), **comparisons(board)}.items()]
-    rows = [cells(row) for row in board.rows]
-    if rows:
-        lines += ["", *table_lines(rows[0], (row.values() for row in rows))]
-    lines += [
-        "",
-        (
-            f"p: paired test against `{board.protocol['reference']}`. Holm p: adjusted within the row's group; rows of "
-            "other groups do not change it. Ties: methods that share a letter are not told apart by Holm over all "
-            "pairs of ranked methods, whatever their group. "
-            "Published C: another cohort and budget, not to be compared with ours."
-            + (f" {floor} It stands in the JSON and CSV." if (floor := bootstrap_floor(board)) else "")
-        ),
-        "",
-    ]
-    lines += [f"- {plain(note)}" for note in board.notes]
-    lines += [f"- `{row.method}` {row.status}: {plain(row.reason)}" for row in board.rows if row.reason]
-    lines += [f"- `{row.method}` has no p: {plain(row.reasons['p'])}." for row in board.rows if "p" in row.reasons]
-    lines += [
-        f"- `{row.method}` is not predicted on the external cohort: {plain(row.reasons['external_c_index'])}."
-        for row in board.rows
-        if "external_c_index" in row.reasons
-    ]
-    return "\n".join(lines).rstrip() + "\n"
-
-
 def terminal_table(board: Board, *, width: int = 140) -> Table:
-    """Return the board as a table for a terminal; below 150 columns without groups, below 120 without times and
-    published values.
-    """
+    """Return the board as a table for a terminal, with the columns that a width of so many characters has room for."""
     from rich.table import Table
     from rich.text import Text
 
@@ -130,33 +91,11 @@ def terminal_table(board: Board, *, width: int = 140) -> Table:
         caption=Text("\n".join(f"{name} {value}." for name, value in comparisons(board).items())),
         caption_justify="left",
     )
-    heads = ["#", "Method", "C-index (95 % CI)", "External C (95 % CI)", "Dice", "Holm p"]
-    if width >= WIDE:
-        heads = [heads[0], "Ties", *heads[1:-1], "p", "Holm p", "Time", "Published C"]
-    if width >= WIDEST:
-        heads.insert(heads.index("Method") + 1, "Group")
-    for head in heads:
-        table.add_column(head, overflow="fold", no_wrap=head == "Method")
+    columns = of(*(place for place, least in TERMINALS.items() if width >= least))
+    for column in columns:
+        table.add_column(column.head, overflow="fold", no_wrap=column.key == "method")
     for row in board.rows:
-        shown = {**cells(row), "Method": row.method}
+        shown = [row.method if column.key == "method" else column.text(row) for column in columns]
         style = "dim" if row.is_reference else "red" if row.status not in {"ok", "skipped"} else ""
-        table.add_row(*(Text(shown[head]) for head in heads), style=style)
+        table.add_row(*map(Text, shown), style=style)
     return table
-
-
-def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
-    published_values = row["published"] or {}
-    flat = {k: v for k, v in sorted(row.items()) if k not in NESTED}
-    # a board that was read from its JSON has the keys in another order
-    for name in ("auc", "brier"):
-        flat |= {f"{name}_{horizon}": row[name][horizon] for horizon in sorted(row[name], key=float)}
-    for horizon in sorted(row["calibration"], key=float):
-        at = row["calibration"][horizon]
-        flat |= {f"calibration_{key}_{horizon}": at[key] for key in ("ratio", "error")}
-    flat["reasons"] = "; ".join(f"{name}: {reason}" for name, reason in row["reasons"].items())
-    flat["tie_groups"] = " ".join(map(str, row["tie_groups"]))
-    for name in ("fits", *VERDICTS.values()):
-        flat[f"learning_{name}"] = (row["learning"] or {}).get(name)
-    for name in ("source", "c_index", "external_c_index", "dice"):
-        flat[f"published_{name}"] = published_values.get(name)
-    return flat

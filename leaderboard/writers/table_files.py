@@ -8,21 +8,23 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from survbench.io.files import rounded, write_text
-from survbench.leaderboard.paper.tables import Cells, Table
 from survbench.leaderboard.text.csv_text import csv_text
 from survbench.leaderboard.text.latex_text import tex
 from survbench.leaderboard.text.markdown_text import plain, table_lines
+from survbench.leaderboard.text.table import Cells, Table
 
-KINDS = ("md", "csv", "tex", "json")
-PREAMBLE = r"""\documentclass[a4paper,landscape]{article}
-\usepackage[margin=1.5cm]{geometry}
+EXAMPLE = "example.tex"
+"""A document that shows how a paper takes the board and the tables in."""
+PREAMBLE = r"""\documentclass[a4paper]{article}
 \usepackage{booktabs,graphicx}
-\pagestyle{empty}
 \begin{document}
 """
-"""The class, a wide page, and what the tables need: rules, and smaller print where a table is wider than a line."""
+"""The class, and the two packages that the tables need: rules, and smaller print where one is wider than a line."""
+LABEL = "tab:survbench-"
+SUFFIXES = (".md", ".csv", ".tex", ".json")
 MOST_ROWS = 30
 """Rows of a table on one page of LaTeX."""
 HEAD, TEXT = 12, 36
@@ -32,57 +34,74 @@ ASIDE = re.compile(r"\([^()]{,12}\)")
 
 
 def write_tables(tables: Sequence[Table], folder: Path) -> None:
-    """Write every table in every form into a folder, and remove tables that there are no more."""
-    names = {f"{table.name}.{kind}" for table in tables for kind in KINDS}
+    """Write every table in every form into a folder, with a document that takes them in, and remove tables that there
+    are no more.
+    """
+    files = {f"{table.name}.{kind}": text for table in tables for kind, text in texts(table).items()}
     for path in folder.glob("*.*"):
-        if path.suffix[1:] in KINDS and path.name not in names:
+        if path.suffix in SUFFIXES and path.name not in files:
             path.unlink()
-    if tables:
-        folder.mkdir(exist_ok=True)
-    for table in tables:
-        texts = {"md": markdown(table), "csv": table_csv(table), "tex": latex(table), "json": json_text(table)}
-        for kind in KINDS:
-            write_text(folder / f"{table.name}.{kind}", texts[kind])
+    if not tables:
+        return
+    folder.mkdir(exist_ok=True)
+    for name, text in {**files, EXAMPLE: example(tables)}.items():
+        write_text(folder / name, text)
+
+
+def texts(table: Table) -> dict[str, str]:
+    """Return a table as Markdown, CSV, LaTeX and JSON, by suffix."""
+    content = {"name": table.name, "title": table.title, "notes": list(table.notes), "rows": list(table.rows)}
+    return {
+        "md": markdown(table),
+        "csv": table_csv(table),
+        "tex": latex(table),
+        "json": as_json(rounded(content)),
+    }
 
 
 def markdown(table: Table) -> str:
     """Return a table as Markdown."""
+    lines = [f"# {plain(table.title)}", "", *(f"{name}: {plain(value)}  " for name, value in table.facts.items())]
+    lines += [""] if table.facts else []
     heads = [column.head for column in table.columns]
-    rows = ([column.text(row) for column in table.columns] for row in table.rows)
-    lines = [f"# {plain(table.title)}", "", *table_lines(heads, rows)]
-    lines += ["", *(f"- {plain(note)}" for note in table.notes)]
+    if table.rows:
+        lines += [*table_lines(heads, ([column.text(row) for column in table.columns] for row in table.rows)), ""]
+    lines += [f"- {plain(note)}" for note in table.notes]
     return "\n".join(lines).rstrip() + "\n"
 
 
 def table_csv(table: Table) -> str:
-    """Return a table's values as CSV."""
-    return csv_text(list(table.rows[0]), (list(row.values()) for row in table.rows))
+    """Return a table's values as CSV; a value that some rows do not have is empty in them."""
+    names = list(dict.fromkeys(name for row in table.rows for name in row))
+    return csv_text(names, ([row.get(name) for name in names] for row in table.rows))
 
 
-def json_text(table: Table) -> str:
-    """Return a table's values as JSON text: ``name title notes rows``."""
-    content = {
-        "name": table.name,
-        "title": table.title,
-        "notes": list(table.notes),
-        "rows": [rounded(row) for row in table.rows],
-    }
+def as_json(content: Any) -> str:
+    """Return content as JSON text: keys in order, so that the same content gives the same bytes."""
     return json.dumps(content, sort_keys=True, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
 
 
 def latex(table: Table) -> str:
-    """Return a table as a LaTeX document of its own: as wide as a line at most, without the columns that a page has no
-    room for, long ones in parts.
+    r"""Return a table as LaTeX for ``\input``: as wide as a line at most, without the columns that a page has no room
+    for, long ones in parts, the first of which has the label. It needs the packages booktabs and graphicx.
     """
-    table = replace(table, columns=tuple(column for column in table.columns if column.in_latex))
-    lines: list[str] = []
+    kept = [column.in_latex for column in table.columns]
+    columns = tuple(column for column in table.columns if column.in_latex)
+    table = replace(table, columns=columns, left=sum(kept[: table.left]))
+    lines = [rf"% \usepackage{{booktabs,graphicx}}; refer to it by \ref{{{LABEL}{table.name}}}"]
     for first in range(0, len(table.rows), MOST_ROWS):
-        lines += _float(table, table.rows[first : first + MOST_ROWS], " (continued)" if first else "")
+        lines += _float(table, table.rows[first : first + MOST_ROWS], part=first // MOST_ROWS)
     lines += [rf"{{\scriptsize\raggedright\noindent {tex(note)}\par}}" for note in table.notes]
-    return PREAMBLE + "\n".join([*lines, r"\end{document}"]) + "\n"
+    return "\n".join(lines) + "\n"
 
 
-def _float(table: Table, rows: Sequence[Cells], more: str) -> list[str]:
+def example(tables: Sequence[Table]) -> str:
+    """Return a document that takes in the board, which lies in the folder above, and all tables."""
+    names = ["../leaderboard", *(table.name for table in tables)]
+    return "\n".join([PREAMBLE.rstrip(), *(rf"\input{{{name}}}" for name in names), r"\end{document}"]) + "\n"
+
+
+def _float(table: Table, rows: Sequence[Cells], *, part: int) -> list[str]:
     """Return some rows as a float of LaTeX, its lines."""
     columns = "l" * table.left + "r" * (len(table.columns) - table.left)
     heads = [rf"\textbf{{{_stacked(column.head, HEAD, 'b')}}}" for column in table.columns]
@@ -91,7 +110,8 @@ def _float(table: Table, rows: Sequence[Cells], more: str) -> list[str]:
         r"\centering",
         r"\scriptsize",
         r"\setlength{\tabcolsep}{4pt}",
-        rf"\caption{{{tex(table.title + more)}}}",
+        rf"\caption{{{tex(table.title + (' (continued)' if part else ''))}}}",
+        *([] if part else [rf"\label{{{LABEL}{table.name}}}"]),
         rf"\sbox0{{\begin{{tabular}}{{@{{}}{columns}@{{}}}}",
         r"\toprule",
         _line(heads),

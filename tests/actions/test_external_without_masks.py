@@ -9,7 +9,7 @@ from survbench.actions.request import Request
 from survbench.actions.run import run_study
 from survbench.actions.watcher import Silent
 from survbench.cli.progress import plan_lines
-from survbench.leaderboard.writers.board_files import markdown
+from survbench.leaderboard.writers.board_files import board_texts
 from survbench.plan.profile import load_profile
 from survbench.runs.store import Store
 
@@ -90,7 +90,7 @@ def test_who_is_not_predicted_outside_says_why_in_the_plan_and_in_the_row(both):
     assert row.c_index is not None
     assert row.external_c_index is None
     assert row.reasons["external_c_index"] == "needs mask: the cohort has no tumour masks"
-    assert "`volume` is not predicted on the external cohort: needs mask" in markdown(results[1].board)
+    assert "volume is not predicted on the external cohort: needs mask" in board_texts(results[1].board)["md"]
     shown = [line for line in plan_lines(dry_run(requests[1]), 2) if line.startswith("Skipped")]
     assert shown == ["Skipped   volume on the external cohort: needs mask: the cohort has no tumour masks"]
     assert "external_c_index" not in next(r for r in results[0].board.rows if r.method == "volume").reasons

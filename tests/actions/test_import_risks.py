@@ -7,7 +7,7 @@ import pytest
 from survbench.actions.import_risks import import_risks
 from survbench.errors import BenchError
 from survbench.leaderboard.board.build import build_board
-from survbench.leaderboard.writers.board_files import json_text
+from survbench.leaderboard.writers.board_files import board_texts
 from survbench.metrics import concordance_index
 from survbench.plan.study import read_study
 from survbench.runs.store import Store
@@ -101,7 +101,7 @@ def test_folds_may_have_other_names(put, store):
 def test_the_board_says_that_risks_are_imported(put, store):
     board = build_board(put(["id,risk", *inside()]), store)
     assert any("Imported risks (in-r)" in note for note in board.notes)
-    assert json_text(board) == json_text(build_board(put(["id,risk", *inside()]), store))
+    assert board_texts(board)["json"] == board_texts(build_board(put(["id,risk", *inside()]), store))["json"]
 
 
 def test_the_board_asks_whether_risks_are_turned_round(put, store):

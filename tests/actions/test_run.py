@@ -244,7 +244,7 @@ def test_a_study_is_the_same_whichever_methods_came_first(cheap, tmp_path):
     first = run_study(request_for(tmp_path, "volume,radiomics-lasso-cox"), Silent())
     second = run_study(request_for(tmp_path, "tlg"), Silent())
     assert first.study.name == second.study.name
-    assert next(r for r in second.board.rows if r.method == "tlg").p is not None
+    assert next(r for r in second.board.rows if r.method == "tlg").difference.p is not None
 
 
 def test_the_training_cohort_is_no_external_test(tmp_path):

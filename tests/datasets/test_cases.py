@@ -128,7 +128,9 @@ def test_ids_that_a_parquet_holds_as_floats_join(tmp_path):
     frame.insert(0, "patient", np.arange(1.0, 61.0))
     frame.iloc[::-1].to_parquet(folder / "features.parquet")
     (note,) = validate_named(str(folder)).findings
-    assert note.what.endswith("they were taken for the same: 1 is 1.0, 10 is 10.0, 11 is 11.0, 12 is 12.0, 13 is 13.0, ...")
+    assert note.what.endswith(
+        "they were taken for the same: 1 is 1.0, 10 is 10.0, 11 is 11.0, 12 is 12.0, 13 is 13.0, ..."
+    )
     cohort = load_source(str(folder), profile=load_profile("smoke")).cohort
     assert cohort.features.values[cohort.ids.index("17")] == pytest.approx([float(v) for v in rows[17][4:]])
 

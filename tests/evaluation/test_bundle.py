@@ -7,7 +7,7 @@ from survbench.errors import BenchError
 from survbench.evaluation.bundle import pack, unpack
 from survbench.evaluation.feature_selection import selections
 from survbench.leaderboard.board.build import build_board
-from survbench.leaderboard.writers.board_files import json_text
+from survbench.leaderboard.writers.board_files import board_texts
 from survbench.runs.store import Store
 from toy_study import mixed_study
 
@@ -27,7 +27,7 @@ def test_a_packed_study_gives_the_same_board_bit_for_bit(store, chosen, tmp_path
     other = Store(tmp_path / "other")
     again = unpack(tmp_path / "packed", other)
     assert again == chosen
-    assert json_text(build_board(again, other)) == json_text(build_board(chosen, store))
+    assert board_texts(build_board(again, other))["json"] == board_texts(build_board(chosen, store))["json"]
     assert len(other.read("curves-0-0").curves()) == 0
     assert other.read("curves-0-1").learning() == store.read("curves-0-1").learning()
     assert store.read("curves-0-1").learning() is not None

@@ -7,7 +7,7 @@ import pytest
 from survbench.errors import BenchError, UnknownNameError
 from survbench.evaluation.compare import compare_methods
 from survbench.leaderboard.board.build import build_board
-from survbench.leaderboard.writers.board_files import json_text
+from survbench.leaderboard.writers.board_files import board_texts
 from survbench.metrics import fold_mean_concordance
 from survbench.plan.study import Entry
 from survbench.runs.store import Store
@@ -32,7 +32,9 @@ def test_a_comparison_equals_the_boards_and_names_who_drives_it(board, store):
     row = rows(board)["good"]
     arrays = significance.compare(TIME, EVENT, GOOD, FAIR, FOLD, resamples=200, seed=SEED)
     assert result.tested == arrays
-    assert (result.tested.difference, result.tested.p["jackknife"]) == pytest.approx((row.difference, row.p))
+    assert (result.tested.difference, result.tested.p["jackknife"]) == pytest.approx(
+        (row.difference.value, row.difference.p)
+    )
     assert len(result.folds) == 3
     # without its strongest driver the difference moves against that patient's influence
     first = result.patients[0]
@@ -58,10 +60,10 @@ def test_what_cannot_be_compared_is_said(store):
 
 def test_predictions_of_another_order_give_the_same_board(store, tmp_path):
     entry = method(store, "m", GOOD)
-    first = json_text(build_board(study([entry], external=False), store))
+    first = board_texts(build_board(study([entry], external=False), store))["json"]
     other = Store(tmp_path / "other")
     method(other, "m", GOOD)
     for fold, members in enumerate(folds()):
         turned = members[::-1]
         put(other, f"m-0-{fold}", table(IDS, turned, [GOOD[IDS.index(i)] for i in turned], fold=fold))
-    assert json_text(build_board(study([entry], external=False), other)) == first
+    assert board_texts(build_board(study([entry], external=False), other))["json"] == first

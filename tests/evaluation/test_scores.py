@@ -10,7 +10,7 @@ from survbench.api import SURVIVAL_MONTHS
 from survbench.evaluation.gather import Outcomes
 from survbench.evaluation.scores import NO_CURVES, scores, survival_at
 from survbench.leaderboard.board.build import build_board
-from survbench.leaderboard.writers.board_files import board_csv, to_json
+from survbench.leaderboard.writers.board_files import board_texts, to_json
 from survbench.plan.horizons import truncation_time
 from survbench.runs.store import Store
 from toy_study import EVENT, FOLD, IDS, TIME, exponential, method, study
@@ -69,7 +69,7 @@ def test_what_has_no_number_is_null_and_says_why(tmp_path):
     assert row["reasons"]["auc_60"].startswith("fold ")
     assert "auc_12" not in row["reasons"]
     json.dumps(row, allow_nan=False)
-    text = board_csv(build_board(study([method(store, "m", RISKS["good"])], external=False), store))
+    text = board_texts(build_board(study([method(store, "m", RISKS["good"])], external=False), store))["csv"]
     assert {"auc_12", "auc_36", "auc_60", "reasons"} <= set(text.splitlines()[0].split(","))
 
 
@@ -149,4 +149,4 @@ def test_a_horizon_that_follow_up_does_not_reach_has_no_calibration_and_says_why
     assert found.calibration["12"]["ratio"] > 0
     without = scores(o, RISKS["good"][None], None, tau=21.0, horizons=[12.0])
     assert (without.calibration["12"]["ratio"], without.reasons["calibration_12"]) == (None, NO_CURVES)
-    assert {"calibration_ratio_12", "calibration_error_60"} <= set(board_csv(board).splitlines()[0].split(","))
+    assert {"calibration_ratio_12", "calibration_error_60"} <= set(board_texts(board)["csv"].splitlines()[0].split(","))

@@ -7,7 +7,7 @@ import pytest
 from survbench.io.layout import CurveSource
 from survbench.leaderboard.board.build import build_board
 from survbench.leaderboard.site.board_page import html
-from survbench.leaderboard.writers.board_files import board_csv, json_text, markdown
+from survbench.leaderboard.writers.board_files import board_texts
 from survbench.metrics import concordance_index, fold_mean_concordance
 from survbench.plan.study import Entry
 from survbench.runs.store import Store, write_run
@@ -58,11 +58,13 @@ def test_p_is_the_paired_jackknife_and_holm_covers_the_ranked_methods(board):
     )
     of_bad = np.mean([influence(TIME, EVENT, FOLD, r) for r in (BAD, FAIR)], axis=0)
     bad = paired_jackknife(of_bad, base, found["bad"].c_index - reference)
-    assert found["good"].p == pytest.approx(good.p)
-    assert found["bad"].p == pytest.approx(bad.p)
-    assert [found["good"].p_holm, found["bad"].p_holm] == pytest.approx(holm([good.p, bad.p]).tolist())
-    assert found["radiomics-lasso-cox"].p is None
-    assert found["oracle"].p is None
+    assert found["good"].difference.p == pytest.approx(good.p)
+    assert found["bad"].difference.p == pytest.approx(bad.p)
+    assert [found["good"].difference.p_holm, found["bad"].difference.p_holm] == pytest.approx(
+        holm([good.p, bad.p]).tolist()
+    )
+    assert found["radiomics-lasso-cox"].difference.p is None
+    assert found["oracle"].difference.p is None
 
 
 def test_a_row_and_a_pair_without_p_say_why(store):
@@ -73,10 +75,10 @@ def test_a_row_and_a_pair_without_p_say_why(store):
     chosen = study(entries, external=False)
     board = build_board(chosen, store)
     row, reason = rows(board)["perfect"], "the weight of no patient moves either index, so the standard error is 0"
-    assert (row.p, row.p_holm, row.reasons["p"]) == (None, None, reason)
-    assert (row.difference, row.p_bootstrap) == (pytest.approx(0.5), pytest.approx(2 / 201))
+    assert (row.difference.p, row.difference.p_holm, row.reasons["p"]) == (None, None, reason)
+    assert (row.difference.value, row.difference.p_bootstrap) == (pytest.approx(0.5), pytest.approx(2 / 201))
     assert "p_bootstrap" not in row.reasons
-    assert f"`perfect` has no p: {reason}." in markdown(board)
+    assert f"perfect has no p: {reason}." in board_texts(board)["md"]
     assert f"No p: {reason}." in html(board)
     (pair,) = compare_all(measure(chosen, store), board.pairs).pairs
     assert (pair.p, pair.reason) == (None, reason)
@@ -97,17 +99,17 @@ def test_the_numbers_equal_a_count_of_pairs_by_hand(board):
     assert len(set(zip(FOLD, TIME, strict=True))) == 30, "the loops above know no ties in time"
     assert found["good"].c_index == pytest.approx(by_hand(GOOD), abs=1e-12)
     assert found["bad"].c_index == pytest.approx((by_hand(BAD) + by_hand(FAIR)) / 2, abs=1e-12)
-    assert found["good"].difference == pytest.approx(by_hand(GOOD) - by_hand(FAIR), abs=1e-12)
-    small, large = sorted([found["good"].p, found["bad"].p])
-    adjusted = sorted([found["good"].p_holm, found["bad"].p_holm])
+    assert found["good"].difference.value == pytest.approx(by_hand(GOOD) - by_hand(FAIR), abs=1e-12)
+    small, large = sorted([found["good"].difference.p, found["bad"].difference.p])
+    adjusted = sorted([found["good"].difference.p_holm, found["bad"].difference.p_holm])
     assert adjusted == pytest.approx([min(1, 2 * small), min(1, max(2 * small, large))])
 
 
 def test_the_oracles_lead_is_paired(board):
     found = rows(board)
-    assert found["good"].oracle_gap == pytest.approx(found["oracle"].c_index - found["good"].c_index)
-    assert found["good"].oracle_gap_low <= found["good"].oracle_gap <= found["good"].oracle_gap_high
-    assert found["oracle"].oracle_gap is None
+    assert found["good"].oracle_gap.value == pytest.approx(found["oracle"].c_index - found["good"].c_index)
+    assert found["good"].oracle_gap.low <= found["good"].oracle_gap.value <= found["good"].oracle_gap.high
+    assert found["oracle"].oracle_gap.value is None
 
 
 @pytest.mark.parametrize("selection", ["last", "paper"])
@@ -157,7 +159,7 @@ def test_predictions_changed_after_the_run_are_named_and_not_used(store, caplog)
 def test_an_empty_study_gives_an_empty_board(store):
     board = build_board(study([]), store)
     assert board.rows == ()
-    for text in (markdown(board), json_text(board), board_csv(board), html(board)):
+    for text in (board_texts(board)["md"], board_texts(board)["json"], board_texts(board)["csv"], html(board)):
         assert isinstance(text, str)
 
 

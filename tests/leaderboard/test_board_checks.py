@@ -62,7 +62,7 @@ def said(of, store):
 
 
 def test_a_board_with_nothing_to_warn_of_says_nothing(store, monkeypatch):
-    monkeypatch.setattr("survbench.leaderboard.board.checks.FEW_EVENTS", 1)
+    monkeypatch.setattr("survbench.leaderboard.board.checks.COARSE_EVENTS", 1)
     entries = [method(store, "radiomics-lasso-cox", FAIR), method(store, "good", GOOD, description={"parameters": 5})]
     assert said(study(entries, external=False, training={"steps": 15_000, "batch_size": 8}), store) == ""
 

@@ -168,7 +168,7 @@ def test_on_a_phone_every_row_shows_its_interval_and_numbers(page, tmp_path):
     page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
     try:
         row = next(r for r in page.find_elements("css selector", "tbody tr") if "deepmts" in r.text)
-        for part in ("th .title", "td.c b", "td.plot svg", "td[data-label='Holm p']", "td.published"):
+        for part in ("th .title", "td.c_index b", "td.plot svg", "td[data-label='Holm p']", "td.published"):
             box = row.find_element("css selector", part).rect
             assert box["width"] > 0, part
             assert 0 <= box["x"] <= box["x"] + box["width"] <= 390, part

@@ -46,16 +46,16 @@ def board(tmp_path):
 
 def test_a_contrast_is_the_paired_test_adjusted_within_its_table(board):
     rows = [r for r in board.contrasts if r.table == "degraded-models"]
-    tested = [r for r in rows if r.p is not None]
+    tested = [r for r in rows if r.inside.p is not None]
     assert [(r.a, r.b) for r in tested] == [("deepmts", "mt-hs"), ("deepmts", "mt-casnet"), ("mt-hs", "sur-hs")]
     for row in tested:
         found = significance.compare(TIME, EVENT, RISKS[row.a], RISKS[row.b], FOLD, resamples=200, seed=SEED)
-        assert (row.difference, row.p) == pytest.approx((found.difference, found.p["jackknife"]))
-        assert (row.p_bootstrap, row.p_permutation) == (found.p["bootstrap"], found.p["permutation"])
-        assert row.difference_low <= row.difference <= row.difference_high
-    assert [r.p_holm for r in tested] == pytest.approx(holm([r.p for r in tested]).tolist())
-    assert [r.p_bh for r in tested] == pytest.approx(benjamini_hochberg([r.p for r in tested]).tolist())
-    assert all(r.external_p is not None and r.external_p_holm >= r.external_p for r in tested)
+        assert (row.inside.value, row.inside.p) == pytest.approx((found.difference, found.p["jackknife"]))
+        assert (row.inside.p_bootstrap, row.inside.p_permutation) == (found.p["bootstrap"], found.p["permutation"])
+        assert row.inside.low <= row.inside.value <= row.inside.high
+    assert [r.inside.p_holm for r in tested] == pytest.approx(holm([r.inside.p for r in tested]).tolist())
+    assert [r.inside.p_bh for r in tested] == pytest.approx(benjamini_hochberg([r.inside.p for r in tested]).tolist())
+    assert all(r.outside.p is not None and r.outside.p_holm >= r.outside.p for r in tested)
 
 
 def test_outside_a_contrast_has_a_permutation_p_of_its_own(board):
@@ -73,19 +73,19 @@ def test_outside_a_contrast_has_a_permutation_p_of_its_own(board):
 
     observed, rng = difference(ranks), np.random.default_rng(0)
     drawn = [difference(np.where(rng.random(20) < 0.5, ranks, ranks[::-1])) for _ in range(4000)]
-    assert row.external_difference == pytest.approx(observed)
+    assert row.outside.value == pytest.approx(observed)
     expected = np.mean(np.abs(drawn) >= abs(observed) - 1e-12)
-    assert row.external_p_permutation == pytest.approx(expected, abs=0.03)
-    assert row.external_p_bootstrap >= board.external_p_bootstrap_floor == pytest.approx(2 / 201)
+    assert row.outside.p_permutation == pytest.approx(expected, abs=0.03)
+    assert row.outside.p_bootstrap >= board.external_p_bootstrap_floor == pytest.approx(2 / 201)
 
 
 def test_a_contrast_that_is_not_tested_says_why(board):
     rows = {(r.a, r.b): r for r in board.contrasts}
     row = rows["deepmts", "mt-hs"]
-    assert (row.reason, row.external_reason) == ("", "")
+    assert (row.inside.reason, row.outside.reason) == ("", "")
     row = rows["mt-casnet", "sur-casnet"]
-    assert (row.p_permutation, row.external_p_permutation) == (None, None)
-    assert row.reason == row.external_reason == "no C-index of sur-casnet"
+    assert (row.inside.p_permutation, row.outside.p_permutation) == (None, None)
+    assert row.inside.reason == row.outside.reason == "no C-index of sur-casnet"
 
 
 def test_the_table_of_contrasts_says_which_p_is_adjusted_and_what_the_bootstrap_cannot_go_below(board):
@@ -95,7 +95,7 @@ def test_the_table_of_contrasts_says_which_p_is_adjusted_and_what_the_bootstrap_
     assert "at least 2 / (resamples + 1) = 0.01" in text
     row = next(r for r in board.contrasts if (r.a, r.b) == ("deepmts", "mt-hs"))
     (line,) = [x for x in text.splitlines() if "deepmts against mt-hs |" in x]
-    for p in (row.p_bootstrap, row.p_permutation, row.external_p_bootstrap, row.external_p_permutation):
+    for p in (row.inside.p_bootstrap, row.inside.p_permutation, row.outside.p_bootstrap, row.outside.p_permutation):
         assert f" {p:.3f} " in line
     # a page of LaTeX has no room for the bootstrap's
     heads = next(x for x in latex(table).splitlines() if r"\textbf" in x).lower()

@@ -10,7 +10,7 @@ from survbench.api import MethodInfo
 from survbench.leaderboard.board.build import build_board
 from survbench.leaderboard.site.board_page import html
 from survbench.leaderboard.text.cells import comparisons
-from survbench.leaderboard.writers.board_files import json_text, markdown, read_board, terminal_table
+from survbench.leaderboard.writers.board_files import board_texts, read_board, terminal_table
 from survbench.plan.study import Entry
 from survbench.runs.store import Store
 from toy_board import rows
@@ -32,7 +32,6 @@ RISKS = {
     name: -TIME + scale * RNG.normal(size=30)
     for name, scale in zip(GROUPS, (5, 20, 30, 60, 25, 45, 35, 1000), strict=True)
 }
-ADJUSTED = ("p", "p_holm", "p_bh", "difference", "p_bootstrap")
 
 
 @pytest.fixture
@@ -82,32 +81,32 @@ def test_p_is_adjusted_within_each_group_for_its_comparisons_with_the_reference_
     found = rows(board)
     for group in ("paper", "marker", "simple"):
         members = [name for name in RISKS if GROUPS[name] == group and name != REFERENCE]
-        p = [found[name].p for name in members]
-        assert [found[name].p_holm for name in members] == pytest.approx(holm_by_hand(p), abs=0)
-        assert [found[name].p_bh for name in members] == pytest.approx(bh_by_hand(p), rel=1e-12)
+        p = [found[name].difference.p for name in members]
+        assert [found[name].difference.p_holm for name in members] == pytest.approx(holm_by_hand(p), abs=0)
+        assert [found[name].difference.p_bh for name in members] == pytest.approx(bh_by_hand(p), rel=1e-12)
     others = [name for name in RISKS if name != REFERENCE]
-    over_all = holm_by_hand([found[name].p for name in others])
-    assert sum(found[name].p_holm < p for name, p in zip(others, over_all, strict=True)) >= 5, "another family"
-    assert (found[REFERENCE].p_holm, found["oracle"].p_holm) == (None, None)
+    over_all = holm_by_hand([found[name].difference.p for name in others])
+    lower = [found[name].difference.p_holm < p for name, p in zip(others, over_all, strict=True)]
+    assert sum(lower) >= 5, "another family"
+    assert (found[REFERENCE].difference.p_holm, found["oracle"].difference.p_holm) == (None, None)
 
 
 def test_the_only_row_of_a_group_keeps_its_p(store, entries):
     alone = rows(build_board(study([*entries, plugin(store, "related")], external=False), store))["newcomer"]
-    assert alone.p_holm == alone.p_bh == alone.p
+    assert alone.difference.p_holm == alone.difference.p_bh == alone.difference.p
 
 
 @pytest.mark.parametrize("group", ["paper", "marker", "simple", "successors", "outside"])
 def test_a_plugins_row_changes_no_p_of_another_group(store, entries, board, group):
     more = build_board(study([*entries, plugin(store, group)], external=False), store)
     before, after = rows(board), rows(more)
-    assert (after["newcomer"].group, after["newcomer"].p_holm is None) == (group, False)
+    assert (after["newcomer"].group, after["newcomer"].difference.p_holm is None) == (group, False)
     for name in RISKS:
-        same = [getattr(after[name], what) == getattr(before[name], what) for what in ADJUSTED]
         if GROUPS[name] != group:
-            assert all(same), name
+            assert after[name].difference == before[name].difference, name
     in_group = [n for n in RISKS if GROUPS[n] == group and n != REFERENCE]
-    assert after["newcomer"].p > max(before[n].p for n in RISKS if n != REFERENCE)
-    assert all(after[n].p_holm > before[n].p_holm for n in in_group), "in its own group it counts"
+    assert after["newcomer"].difference.p > max(before[n].difference.p for n in RISKS if n != REFERENCE)
+    assert all(after[n].difference.p_holm > before[n].difference.p_holm for n in in_group), "in its own group it counts"
 
 
 def test_another_row_makes_no_two_methods_differ_that_shared_a_letter(store, entries, board):
@@ -134,20 +133,20 @@ def test_every_form_of_the_board_says_within_what_p_is_adjusted(board):
     assert comparisons(board) == {"Comparisons": said}
     console = Console(width=140, file=StringIO())
     console.print(terminal_table(board, width=140))
-    for text in (markdown(board), html(board), console.file.getvalue()):
+    for text in (board_texts(board)["md"], html(board), console.file.getvalue()):
         assert said in text.replace("\\", "")
-    assert "| marker | " in markdown(board)
+    assert "| marker | " in board_texts(board)["md"]
     assert "adjusted by Holm within the row" in html(board)
 
 
 def test_a_board_without_the_reference_method_compares_nothing(store, entries):
     alone = build_board(study(entries[1:], external=False), store)
     assert comparisons(alone) == {}
-    assert "Comparisons" not in markdown(alone)
-    assert all(row.p_holm is None for row in alone.rows)
+    assert "Comparisons" not in board_texts(alone)["md"]
+    assert all(row.difference.p_holm is None for row in alone.rows)
 
 
 def test_the_group_is_read_again_from_json(board, tmp_path):
     path = tmp_path / "leaderboard.json"
-    path.write_text(json_text(board), encoding="utf-8")
+    path.write_text(board_texts(board)["json"], encoding="utf-8")
     assert {row.method: row.group for row in read_board(path).rows} == {**GROUPS, "oracle": "reference"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from survbench.leaderboard.board.build import build_board
-from survbench.leaderboard.text.cells import cells
+from survbench.leaderboard.text.columns import cells
 from survbench.runs.store import Store
 from survbench.significance import benjamini_hochberg, bootstrap
 from toy_study import EVENT, FOLD, SEED, TIME, method, study
@@ -50,8 +50,10 @@ def test_ranks_ties_and_all_pairs_agree(board):
     assert good.rank_low == 1
     assert worse.rank_low > good.rank_high
     others = [of(board, n) for n in RISKS if n != "radiomics-lasso-cox"]
-    assert [r.p_bh for r in others] == pytest.approx(benjamini_hochberg([r.p for r in others]).tolist())
-    assert good.p_bootstrap >= 2 / 201
+    assert [r.difference.p_bh for r in others] == pytest.approx(
+        benjamini_hochberg([r.difference.p for r in others]).tolist()
+    )
+    assert good.difference.p_bootstrap >= 2 / 201
 
 
 def test_a_shared_rank_is_shown_with_its_half(tmp_path):

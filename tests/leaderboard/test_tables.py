@@ -15,11 +15,14 @@ import pytest
 from reading import cells_of
 from survbench.datasets.cohorts.description import describe_patients
 from survbench.leaderboard.board.build import build_board
-from survbench.leaderboard.paper.tables import PAPER_TABLES, Column, Table, tables
+from survbench.leaderboard.paper.board_table import board_table
+from survbench.leaderboard.paper.tables import PAPER_TABLES, tables
 from survbench.leaderboard.text.cells import p_value
 from survbench.leaderboard.text.latex_text import tex
 from survbench.leaderboard.text.markdown_text import plain
-from survbench.leaderboard.writers.table_files import MOST_ROWS, PREAMBLE, latex, markdown, write_tables
+from survbench.leaderboard.text.table import Table, TableColumn
+from survbench.leaderboard.writers.board_files import write_board
+from survbench.leaderboard.writers.table_files import EXAMPLE, MOST_ROWS, PREAMBLE, latex, markdown, write_tables
 from survbench.plan.registry import registry
 from survbench.plan.study import Entry
 from survbench.runs.store import Store
@@ -138,7 +141,7 @@ def test_every_form_holds_the_same_rows(made, tmp_path):
         assert set(rows[0]) == set(raw["rows"][0])
     first = {p.name: p.read_bytes() for p in (tmp_path / "tables").iterdir()}
     write_tables(list(made.values())[:1], tmp_path / "tables")
-    assert {p.stem for p in (tmp_path / "tables").iterdir()} == {"table-1"}
+    assert {p.stem for p in (tmp_path / "tables").iterdir()} == {"table-1", "example"}
     write_tables(list(made.values()), tmp_path / "tables")
     assert {p.name: p.read_bytes() for p in (tmp_path / "tables").iterdir()} == first
 
@@ -177,16 +180,17 @@ def test_latex_prints_text_as_it_stands(text, written):
 
 @pytest.fixture
 def log_of(tmp_path):
-    """Return a function that compiles LaTeX and returns its log."""
+    """Return a function that compiles LaTeX, or a file, and returns its log."""
     if shutil.which("pdflatex") is None:
         pytest.skip("needs pdflatex (Debian: texlive-latex-base texlive-latex-recommended)")
 
-    def compiled(text):
-        (tmp_path / "table.tex").write_text(text, encoding="utf-8")
-        command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "table.tex"]
-        ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120)
+    def compiled(text, folder=tmp_path, name="table.tex"):
+        if text is not None:
+            (folder / name).write_text(text, encoding="utf-8")
+        command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", name]
+        ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=120)
         assert ended.returncode == 0, ended.stdout[-2000:]
-        return (tmp_path / "table.log").read_text(errors="replace")
+        return (folder / name).with_suffix(".log").read_text(errors="replace")
 
     return compiled
 
@@ -199,30 +203,69 @@ def lost(log):
     return [line for line in log.splitlines() if "Missing character" in line], [p for p in beyond if p > 1]
 
 
-ARTICLE = "\\documentclass{article}\n\\usepackage{booktabs,graphicx}\n\\begin{document}\n"
-"""What somebody's paper may start with: upright, with narrow lines."""
+END = "\n\\end{document}\n"
 LONG = "A model with a long name, of features that some network has learnt (U-net, taps, masked input)"
 
 
-@pytest.mark.parametrize("preamble", [PREAMBLE, ARTICLE], ids=["alone", "in a paper"])
-def test_no_table_loses_anything_beyond_the_page(made, log_of, preamble):
-    for table in made.values():
-        assert lost(log_of(latex(table).replace(PREAMBLE, preamble))) == ([], [])
-
-
-@pytest.mark.parametrize("preamble", [PREAMBLE, ARTICLE], ids=["alone", "in a paper"])
 @pytest.mark.parametrize("name", [LONG, "x" * 50, "[U-net]", "*", EVIL, "中" * 40], ids=lambda name: name[:8])
-def test_long_names_and_many_rows_stay_on_the_page(log_of, preamble, name):
-    columns = tuple(Column(f"External {n} (95 % CI)", lambda r: r["text"]) for n in range(12))
+def test_long_names_and_many_rows_stay_on_the_page(log_of, name):
+    columns = tuple(TableColumn(f"External {n} (95 % CI)", lambda r: r["text"]) for n in range(12))
     table = Table(
         name="t",
         title=name,
-        columns=(Column("Method", lambda r: r["name"]), *columns),
+        columns=(TableColumn("Method", lambda r: r["name"]), *columns),
         rows=({"name": name, "text": "-0.169 (-0.267 to -0.066)"},) * (MOST_ROWS + 1),
         notes=(name,),
     )
-    log = log_of(latex(table).replace(PREAMBLE, preamble))
+    log = log_of(PREAMBLE + latex(table) + END)
     assert lost(log) == ([], [])
+
+
+PAPER = r"""\documentclass[twocolumn]{article}
+\usepackage{booktabs}
+\usepackage{graphicx}
+\begin{document}
+See Tables \ref{tab:survbench-leaderboard}, \ref{tab:survbench-contrasts} and \ref{tab:survbench-pairs}.
+\input{leaderboard}
+%s
+\end{document}
+"""
+
+
+@pytest.mark.parametrize("published", [False, True])
+def test_a_paper_takes_in_the_board_and_every_table(store, made, log_of, tmp_path, published):
+    board = board_of_study(store)
+    write_board(board, tmp_path, published=published)
+    write_tables(list(made.values()), tmp_path / "tables")
+    inputs = "\n".join(rf"\input{{tables/{name}}}" for name in made)
+    for _ in range(2):  # the first run writes the labels down
+        log = log_of(PAPER % inputs, name="paper.tex")
+    assert lost(log) == ([], [])
+    assert "undefined" not in log
+    heads = next(line for line in (tmp_path / "leaderboard.tex").read_text().splitlines() if r"\textbf" in line)
+    assert ("Published" in heads) == published
+
+
+def board_of_study(store):
+    """Return the board of what ``made`` has written."""
+    names = ("deepmts", "mt-hs", "mine", "volume")
+    return build_board(study([method(store, name, NOISY, title=EVIL) for name in names], external=False), store)
+
+
+def test_the_example_beside_the_tables_compiles(store, made, log_of, tmp_path):
+    write_board(board_of_study(store), tmp_path)
+    write_tables(list(made.values()), tmp_path / "tables")
+    assert lost(log_of(None, folder=tmp_path / "tables", name=EXAMPLE)) == ([], [])
+
+
+def test_a_fragment_has_a_caption_and_one_label_and_no_preamble(store, made):
+    long = replace(made["table-3"], rows=made["table-3"].rows * MOST_ROWS)
+    for table in (*made.values(), long, board_table(board_of_study(store))):
+        text = latex(table)
+        assert text.count(rf"\label{{tab:survbench-{table.name}}}") == 1
+        assert text.count(r"\caption{") == text.count(r"\toprule") == -(-len(table.rows) // MOST_ROWS)
+        assert "documentclass" not in text
+        assert r"\begin{document}" not in text
 
 
 def test_all_characters_that_latex_has_compile(log_of):

@@ -1,0 +1,47 @@
+"""Rows and contrasts of a board as the flat values of its JSON, and back."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, fields
+from typing import Any
+
+from survbench.evaluation.difference import OF_CONTRAST, OF_ORACLE, OF_ROW, named, taken
+from survbench.leaderboard.board.rows import ORACLE, ContrastRow, Row
+
+PREFIXES = {"inside": "", "outside": "external_"}
+"""What the keys of a contrast's two differences begin with."""
+
+
+def row_json(row: Row) -> dict[str, Any]:
+    """Return a row by its keys in JSON."""
+    raw = asdict(row)
+    raw["reference"] = raw.pop("is_reference")
+    del raw["difference"], raw["oracle_gap"]
+    return {**raw, **named(row.difference, OF_ROW), **named(row.oracle_gap, OF_ORACLE)}
+
+
+def row_of(raw: dict[str, Any], reference: str) -> Row:
+    """Return the row whose JSON this is, compared with the method ``reference``."""
+    rest = dict(raw)
+    why = {name: raw["reasons"][name] for name in ("p", "p_bootstrap") if name in raw["reasons"]}
+    difference = taken(rest, OF_ROW, raw["method"], reference, why)
+    gap = taken(rest, OF_ORACLE, ORACLE, raw["method"], {})
+    return Row(is_reference=rest.pop("reference"), difference=difference, oracle_gap=gap, **rest)
+
+
+def contrast_json(row: ContrastRow) -> dict[str, Any]:
+    """Return a contrast by its keys in JSON and CSV: its methods, both differences, and what is published."""
+    rest = {field.name: getattr(row, field.name) for field in fields(row) if field.name not in PREFIXES}
+    first = {key: rest.pop(key) for key in ("table", "title", "a", "b")}
+    for name, prefix in PREFIXES.items():
+        first |= named(getattr(row, name), OF_CONTRAST, prefix)
+    return {**first, **rest}
+
+
+def contrast_of(raw: dict[str, Any]) -> ContrastRow:
+    """Return the contrast whose JSON this is."""
+    rest, found = dict(raw), {}
+    for name, prefix in PREFIXES.items():
+        why = raw[f"{prefix}reason"]
+        found[name] = taken(rest, OF_CONTRAST, raw["a"], raw["b"], {"p": why} if why else {}, prefix)
+    return ContrastRow(**found, **rest)
