@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, fields
 from typing import Any
 
-from survbench.evaluation.difference import OF_CONTRAST, OF_ORACLE, OF_ROW, named, taken
+from survbench.evaluation.difference import OF_CONTRAST, OF_ORACLE, OF_ROW, Difference, named, taken
 from survbench.leaderboard.board.rows import ORACLE, ContrastRow, Row
 
 PREFIXES = {"inside": "", "outside": "external_"}
@@ -40,8 +40,11 @@ def contrast_json(row: ContrastRow) -> dict[str, Any]:
 
 def contrast_of(raw: dict[str, Any]) -> ContrastRow:
     """Return the contrast whose JSON this is."""
-    rest, found = dict(raw), {}
-    for name, prefix in PREFIXES.items():
+    rest = dict(raw)
+
+    def difference(prefix: str) -> Difference:
         why = raw[f"{prefix}reason"]
-        found[name] = taken(rest, OF_CONTRAST, raw["a"], raw["b"], {"p": why} if why else {}, prefix)
-    return ContrastRow(**found, **rest)
+        return taken(rest, OF_CONTRAST, raw["a"], raw["b"], {"p": why} if why else {}, prefix)
+
+    inside, outside = (difference(PREFIXES[name]) for name in ("inside", "outside"))
+    return ContrastRow(inside=inside, outside=outside, **rest)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from survbench.evaluation.curves import curves
@@ -32,7 +32,7 @@ DASHES = {1: "-", 2: (0, (5, 2)), 3: (0, (1, 2)), 4: (0, (6, 2, 1, 2))}
 """As chart.css has them, on white."""
 NAME = 28
 """Letters after which a name beside a row goes on in the next line."""
-STYLE = {
+STYLE: dict[Any, Any] = {
     "pdf.fonttype": 42,  # whole fonts, which journals ask for
     "text.parse_math": False,  # a name with a dollar sign is a name
     "font.size": 8,
@@ -134,7 +134,14 @@ def _line(axes: Axes, line: Line) -> None:
         width = 0.7 if line.style == "thin" else 1.2
         axes.plot(x, y, color=colour, linestyle=DASHES[line.colour], lw=width, drawstyle=steps, label=label)
         if line.low:
-            step = "post" if line.style == "steps" else None
-            axes.fill_between(x, line.low, line.high, color=colour, alpha=0.14, linewidth=0, step=step)
+            axes.fill_between(
+                x,
+                line.low,
+                line.high,
+                color=colour,
+                alpha=0.14,
+                linewidth=0,
+                step="post" if line.style == "steps" else None,
+            )
     if line.mark:
         axes.plot(*line.mark, "o", ms=7, mfc="none", color=colour)
