@@ -225,10 +225,10 @@ def _with_outcome(values: Floats, cohort: Cohort) -> list[_Rhos]:
     """Return the correlations of columns, shape (n, columns), with the outcome."""
     time, event = cohort.time, cohort.event
     parts = (
-        _rhos(values, time),
-        _rhos(values, event.astype(np.float64)),
-        _rhos(values[~event], time[~event]),
-        _rhos(values[event], time[event]),
+        rank_correlations(values, time),
+        rank_correlations(values, event.astype(np.float64)),
+        rank_correlations(values[~event], time[~event]),
+        rank_correlations(values[event], time[event]),
     )
     return [_Rhos(*map(float, of_column)) for of_column in zip(*parts, strict=True)]
 
@@ -304,10 +304,10 @@ def _lower(rho: float, patients: int) -> float:
 
 def _rho(a: Floats, b: Floats) -> float:
     """Return Spearman's rho; 0 where one side is constant or there are too few patients."""
-    return float(_rhos(a[:, None], b)[0])
+    return float(rank_correlations(a[:, None], b)[0])
 
 
-def _rhos(columns: Floats, other: Floats) -> Floats:
+def rank_correlations(columns: Floats, other: Floats) -> Floats:
     """Return Spearman's rho of columns, shape (n, columns) and NaN where missing, with another, shape (n,); 0 where one
     side is constant or there are too few patients.
     """

@@ -126,6 +126,7 @@ class WordsForMissing(CohortCheck):
     severity = "warning"
     part = "predictors"
     title = "A level means that a value is missing"
+    sections = ("clinical",)
 
     def find(self, source: SourceCohort) -> Iterator[Finding]:
         """See :class:`CohortCheck`."""

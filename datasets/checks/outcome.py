@@ -290,6 +290,7 @@ class CentreTellsOutcome(CohortCheck):
     severity = "warning"
     part = "outcome"
     title = "The centre alone ranks patients"
+    sections = ("centre",)
     remedy = "A model may learn the scanner instead of the disease; consider one centre as --external."
 
     def find(self, source: SourceCohort) -> Iterator[Finding]:

@@ -131,6 +131,7 @@ class ConstantColumn(CohortCheck):
     severity = "warning"
     part = "predictors"
     title = "A clinical column has one value"
+    sections = ("clinical",)
     remedy = "It carries no information; set model: false."
 
     def find(self, source: SourceCohort) -> Iterator[Finding]:
@@ -163,6 +164,7 @@ class LevelsAlike(CohortCheck):
     severity = "note"
     part = "predictors"
     title = "Levels differ in their spelling only"
+    sections = ("clinical",)
     remedy = "If they mean the same, write them alike in the table and on the card."
 
     def find(self, source: SourceCohort) -> Iterator[Finding]:
@@ -185,6 +187,7 @@ class UnusableFeatureSet(CohortCheck):
     severity = "error"
     part = "predictors"
     title = "The feature set of the card cannot be used"
+    sections = ("images",)
     remedy = "Correct 'radiomics' on the card."
 
     def find(self, source: SourceCohort) -> Iterator[Finding]:
