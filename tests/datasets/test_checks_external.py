@@ -59,5 +59,5 @@ def test_predictors_are_compared_by_their_names_and_shown_by_their_headers(tmp_p
 
 def test_each_level_of_a_categorical_column_is_compared(tmp_path):
     column = "{{name: site, column: {}, kind: categorical, levels: [a, b, c], model: true}}"
-    (said,) = compared(tmp_path, column, main=lambda n, _: "abc"[n % 3], other=lambda n, _: "ac"[n % 7 == 6])
+    (said,) = compared(tmp_path, column, main=lambda n, _: "abbbc"[n % 5], other=lambda n, _: "aacc"[n % 4])
     assert said == "Spalte: all patients have one value, unlike in training."
