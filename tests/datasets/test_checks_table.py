@@ -563,3 +563,11 @@ def test_correlations_of_many_columns_are_those_of_scipy(missing):
     known = np.isfinite(columns)
     expected = [spearmanr(columns[k, n], other[k]).statistic for n, k in enumerate(known.T[:5])]
     assert rank_correlations(columns, other).tolist() == pytest.approx([*expected, 0.0])
+
+
+def test_links_are_told_of_files_whose_names_spell_the_ids_otherwise(tmp_path):
+    folder = respelled(tmp_path, "{}", "{:03d}")
+    path = folder / "images" / "003_pet.nii.gz"
+    path.rename(tmp_path / "moved.nii.gz")
+    path.symlink_to(tmp_path / "moved.nii.gz")
+    assert "1 of 36 files are links that lead out of the cohort's folder" in codes(folder)["SB417"]
