@@ -29,6 +29,7 @@ class UnusableClinicalCell(Check):
     severity = "error"
     part = "predictors"
     title = "A clinical cell does not fit its column"
+    remedy = "Correct the cells, or add the level to the card."
     counts = "cells"
 
 
@@ -49,6 +50,7 @@ class DeclaredTwice(Check):
     severity = "error"
     part = "predictors"
     title = "A feature is something else, too"
+    remedy = "Name it in features.exclude, or remove it from the other place on the card."
 
 
 class NoFeatureRow(Check):
@@ -58,6 +60,7 @@ class NoFeatureRow(Check):
     severity = "error"
     part = "predictors"
     title = "A patient has no row of features"
+    remedy = "Add the row, or name the patient in patients.without of the card."
 
 
 class TextColumns(Check):
@@ -67,6 +70,7 @@ class TextColumns(Check):
     severity = "error"
     part = "predictors"
     title = "Columns of features hold no numbers"
+    remedy = "Name them in features.exclude."
 
 
 class FeatureNotNumber(Check):

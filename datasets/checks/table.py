@@ -21,6 +21,7 @@ class MissingColumn(Check):
     severity = "error"
     part = "table"
     title = "A column of the card is not in the table"
+    remedy = "Correct the name on the card or in the table."
 
 
 class UnknownChoice(Check):
@@ -55,6 +56,7 @@ class UnusableId(Check):
     severity = "error"
     part = "table"
     title = "An id cannot be used"
+    remedy = "Give the patient another id."
 
 
 class RepeatedId(Check):
