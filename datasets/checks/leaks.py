@@ -91,19 +91,16 @@ class TellsOutcome(CohortCheck):
     """A feature or a clinical column is the outcome, or another endpoint, in other words.
 
     It orders patients as the time or the event does, or it knows when patients were *censored*: a marker of risk
-    cannot, however good it is, as nothing of a patient but the time itself says when looking ended. So its rank
-    correlation with the time is taken among the censored and among those with events apart, and both must be high
-    with the same sign: their lower confidence bounds (Fisher, 3.3 standard errors) above 0.7 and 0.5. Of 28,000
-    simulated cohorts of 60 to 300 patients with an honest marker of C 0.90 to 0.98, 5 reached that, and of 3,000 with
-    the year of diagnosis none. A column that is called like an outcome needs 0.3 for both. A column of a few codes,
-    such as causes of death with 0 for the living, tells the event if each code stands for one kind of patient; one that
-    has a value only where the event was seen tells it by its blank cells.
+    cannot, however good it is, as nothing of a patient but the time itself says when looking ended. A column
+    of a few codes, such as causes of death with 0 for the living, tells the event if each code stands for one kind of
+    patient; one that has a value only where the event was seen tells it by its blank cells.
     """
 
     code = "SB306"
     severity = "error"
     part = "predictors"
     title = "A predictor is the outcome in other words"
+    remedy = "It is the outcome, not a predictor: set model: false for it, or name it in features.exclude."
     ignorable = True
 
     def find(self, source: SourceCohort) -> Iterator[Finding]:
@@ -124,6 +121,7 @@ class CalledLikeOutcome(CohortCheck):
     severity = "warning"
     part = "predictors"
     title = "A predictor is called like an outcome"
+    remedy = "If it is not known at baseline, set model: false for it, or name it in features.exclude."
 
     def find(self, source: SourceCohort) -> Iterator[Finding]:
         """See :class:`CohortCheck`."""
@@ -145,6 +143,7 @@ class KnownAfterwards(CohortCheck):
     severity = "warning"
     part = "predictors"
     title = "A predictor seems to be known only after an event"
+    remedy = "If it is not known at baseline, set model: false for it, or name it in features.exclude."
 
     def find(self, source: SourceCohort) -> Iterator[Finding]:
         """See :class:`CohortCheck`."""

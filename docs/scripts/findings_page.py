@@ -15,8 +15,8 @@ PARTS = {
     "predictors": "Features and clinical columns",
     "images": "Images",
     "mask": "Masks",
-    "external": "The external cohort",
     "protocol": "The protocol",
+    "external": "The external cohort",
     "board": "The board",
 }
 HEAD = """# Findings
@@ -53,7 +53,7 @@ def page() -> str:
         checks = [check for check in all_checks() if check.part == part and check.__module__.startswith("survbench.")]
         if checks:
             lines += [f"## {title}", ""]
-            lines += [line for check in checks for line in _section(check)]
+            lines += [line for check in sorted(checks, key=lambda c: c.code) for line in _section(check)]
     return "\n".join(lines).rstrip() + "\n"
 
 
