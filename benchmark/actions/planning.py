@@ -19,8 +19,8 @@ from survbench.datasets.cohorts.opened import Cohorts, open_cohorts
 from survbench.datasets.cohorts.usable import log_findings
 from survbench.datasets.readers.feature_table import table_rows
 from survbench.features.report import report, summary
-from survbench.findings import About, Stated, grouped
-from survbench.jobs.preparation import prepare_source, unprepared, usable_of
+from survbench.findings import About, Finding, Stated, grouped
+from survbench.jobs.preparation import Preparation, prepare_source, stored_facts, unprepared, usable_of
 from survbench.jobs.prepared_files import subject_rows, write_prepared
 from survbench.plan.folds import stratified_folds
 from survbench.plan.horizons import truncation_time
@@ -32,7 +32,6 @@ from survbench.plan.study import Entry
 from survbench.runs.store import Store
 
 log = logging.getLogger(__name__)
-ABOUTS: tuple[About, ...] = ("cohort", "external")
 
 
 def entries_still_valid(cohorts: Cohorts, request: Request, planned: Planned, earlier: Sequence[Entry]) -> list[Entry]:
@@ -74,10 +73,19 @@ def prepare_cohort(request: Request) -> PlannedCohort:
 
 
 def dry_run(request: Request) -> Planned:
-    """Return the plan without running or preparing anything."""
+    """Return the plan without running or preparing anything; voxels are judged where their facts are in the cache.
+
+    Raises:
+        BenchError: what would keep a run from starting, as far as that can be known.
+    """
     cohorts, infos = open_request(request)
+    for number, source in enumerate(cohorts.sources):
+        stored = stored_facts(source, request.out)
+        if cohorts.grid is not None and len(stored) == len(source.cohort):
+            _judge(cohorts, number, Preparation({}, (), stored, len(stored)), request)
     planned = plan_study(cohorts, infos, request, Store(request.out), write=False)
-    return replace(planned, to_prepare=count_unprepared(cohorts, request))
+    study = replace(planned.study, findings=_stated(cohorts, request))
+    return replace(planned, study=study, to_prepare=count_unprepared(cohorts, request))
 
 
 def count_unprepared(cohorts: Cohorts, request: Request) -> int:
@@ -115,8 +123,7 @@ def prepare_cohorts(cohorts: Cohorts, request: Request, watcher: Watcher) -> tup
         CohortError: patients that cannot be prepared, unless the request skips bad ones (they are then dropped), or an
             error of a cohort as a whole.
     """
-    stated: list[Stated] = []
-    for number, (about, source) in enumerate(zip(ABOUTS, cohorts.sources, strict=False)):
+    for number, source in enumerate(cohorts.sources):
         made = prepare_source(
             cohorts,
             source,
@@ -126,18 +133,35 @@ def prepare_cohorts(cohorts: Cohorts, request: Request, watcher: Watcher) -> tup
             watcher=watcher,
             ignored=request.ignored,
         )
-        left = usable_of(source, made, skip_bad=request.skip_bad, ignored=request.ignored)
-        cohorts.sources[number] = left
+        left = _judge(cohorts, number, made, request)
         if cohorts.features is not None:
             doubts = summary(report({i: made.extractions[i] for i in left.cohort.ids if i in made.extractions}))
             if doubts:
                 name, chosen = source.card.name, cohorts.features.name
                 log.warning("radiomics %r of %s: %s; 'bench cohort features' lists them", chosen, name, doubts)
-        told = set(source.findings)
-        log_findings(left, [f for f in left.findings if f not in told], request.ignored)
-        found = [*left.findings, *(cohorts.differences() if about == "external" else ())]
-        stated += [group.stated(about, ignored=group.first.code in request.ignored) for group in grouped(found)]
-    return tuple(stated)
+    return _stated(cohorts, request)
+
+
+def _judge(cohorts: Cohorts, number: int, made: Preparation, request: Request) -> SourceCohort:
+    """Put what is usable of a prepared cohort in its place, log what is found now, and return the cohort."""
+    source = cohorts.sources[number]
+    left = usable_of(source, made, skip_bad=request.skip_bad, ignored=request.ignored)
+    told = set(source.findings)
+    log_findings(left, [f for f in left.findings if f not in told], request.ignored)
+    cohorts.sources[number] = left
+    return left
+
+
+def _stated(cohorts: Cohorts, request: Request) -> tuple[Stated, ...]:
+    """Return what the checks find in the cohorts, as a study keeps it."""
+    found: dict[About, Sequence[Finding]] = {"cohort": cohorts.sources[0].findings}
+    if len(cohorts.sources) > 1:
+        found["external"] = (*cohorts.sources[1].findings, *cohorts.differences())
+    return tuple(
+        group.stated(about, ignored=group.first.code in request.ignored)
+        for about, findings in found.items()
+        for group in grouped(findings)
+    )
 
 
 def plan_study(

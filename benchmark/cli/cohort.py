@@ -130,7 +130,7 @@ def _show_report(cohort: str, report: Report, *, verbose: bool) -> None:
     if report.errors and report.judged:
         say(f"Columns and outcomes were judged in the {things(report.judged, 'patient')} without an error.")
     if report.not_run:
-        say(f"{len(report.not_run)} checks were not run: no patient is left without an error.")
+        say(f"{len(report.not_run)} checks were not run: what they look at could not be read.")
     if verbose:
         for title, checks in (
             ("Not found", report.passed),

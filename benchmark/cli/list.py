@@ -40,6 +40,7 @@ def register(app: typer.Typer) -> None:
             "bench list groups",
             "bench list cohorts",
             "bench list metrics --json",
+            "bench list SB306",
             "bench list deepmts",
             "bench list paper-fixed-width --json",
         ),
@@ -51,7 +52,7 @@ def listing(
         str,
         typer.Argument(
             metavar="WHAT",
-            help="methods, groups, cohorts, profiles, metrics, feature-sets, or the name of one to describe.",
+            help="methods, groups, cohorts, profiles, metrics, checks, feature-sets, or the name of one to describe.",
         ),
     ] = "methods",
     *,
@@ -168,11 +169,11 @@ def _checks() -> list[Row]:
         {
             "name": check.code,
             "title": check.title,
+            "what_to_do": check.remedy,
             "severity": check.severity,
             "about": check.part,
             "can_be_ignored": check.ignorable,
-            "why": " ".join((inspect.getdoc(check) or "").split()),
-            "what_to_do": check.remedy,
+            "why": " ".join((inspect.getdoc(check) or "").split()).replace("``", ""),
         }
         for check in all_checks()
     ]

@@ -137,6 +137,7 @@ def _show_dry_run(planned: Planned, request: Request, *, as_json: bool) -> None:
                 "skipped": {e.name: e.skipped for e in planned.study.entries if e.skipped},
                 "skipped_external": {e.name: e.skipped_external for e in planned.study.entries if e.skipped_external},
                 "to_prepare": planned.to_prepare,
+                "findings": [asdict(finding) for finding in planned.study.findings],
             }
         )
         return

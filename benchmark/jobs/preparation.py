@@ -122,13 +122,17 @@ def prepare_source(
         problems += _problems(ended)
         done += len(ended.task.arguments[1])
         watcher.preparing(source.card.name, done, len(source.cohort))
-    stored = {s.id: read_facts(out, facts_key(source.card, s)) for s in source.cohort.subjects}
     made = {s.id: read_radiomics(out, features[s.id]) for s in work if s.id in features}
     known |= {i: found for i, found in made.items() if found is not None}
     failed = {f.subject for f in problems}
     in_order = {i: known[i] for i in source.cohort.ids if i in known and i not in failed}
-    facts = {i: of_patient for i, of_patient in stored.items() if of_patient is not None}
-    return Preparation(in_order, tuple(problems), facts, cached)
+    return Preparation(in_order, tuple(problems), stored_facts(source, out), cached)
+
+
+def stored_facts(source: SourceCohort, out: Path) -> dict[str, PatientFacts]:
+    """Return the facts of the patients whose voxels were measured before, by id."""
+    stored = {s.id: read_facts(out, facts_key(source.card, s)) for s in source.cohort.subjects}
+    return {i: facts for i, facts in stored.items() if facts is not None}
 
 
 def unprepared(cohorts: Cohorts, source: SourceCohort, out: Path) -> list[Subject]:

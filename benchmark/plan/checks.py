@@ -27,3 +27,4 @@ class SplitsDoNotFit(Check):
     severity = "error"
     part = "protocol"
     title = "The file of splits does not fit the cohort"
+    remedy = "Correct the file of splits."

@@ -34,6 +34,7 @@ class OtherUnit(Check):
     severity = "warning"
     part = "external"
     title = "A predictor of the external cohort is unlike that of the cohort"
+    remedy = "Give the predictor in one unit in both cohorts."
 
 
 class OtherEndpoint(Check):

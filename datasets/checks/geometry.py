@@ -24,6 +24,7 @@ class Misplaced(InputCheck):
     severity = "error"
     part = "images"
     title = "Images of a patient do not fit together"
+    remedy = "Register or export the images again, or leave the patient out."
     needs = "files"
 
 

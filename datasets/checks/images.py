@@ -37,6 +37,7 @@ class UnreadableFile(InputCheck):
     severity = "error"
     part = "images"
     title = "A file cannot be read"
+    remedy = "Export the file again, or leave the patient out."
     needs = "files"
     counts = "files"
 

@@ -54,6 +54,7 @@ class NotSuv(PatientCheck):
     severity = "error"
     part = "images"
     title = "A PET is not in SUV"
+    remedy = "Convert it to SUV by body weight."
     ignorable = True
 
     def of_patient(self, _card: CohortCard, facts: PatientFacts) -> Iterator[Finding]:
@@ -125,6 +126,7 @@ class ShiftedHounsfield(PatientCheck):
     severity = "warning"
     part = "images"
     title = "A CT is shifted against HU"
+    remedy = "Correct the intercept, or convert from DICOM again."
 
     def of_patient(self, _card: CohortCard, facts: PatientFacts) -> Iterator[Finding]:
         """See :class:`PatientCheck`."""

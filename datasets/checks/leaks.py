@@ -91,19 +91,16 @@ class TellsOutcome(CohortCheck):
     """A feature or a clinical column is the outcome, or another endpoint, in other words.
 
     It orders patients as the time or the event does, or it knows when patients were *censored*: a marker of risk
-    cannot, however good it is, as nothing of a patient but the time itself says when looking ended. So its rank
-    correlation with the time is taken among the censored and among those with events apart, and both must be high
-    with the same sign: their lower confidence bounds (Fisher, 3.3 standard errors) above 0.7 and 0.5. Of 28,000
-    simulated cohorts of 60 to 300 patients with an honest marker of C 0.90 to 0.98, 5 reached that, and of 3,000 with
-    the year of diagnosis none. A column that is called like an outcome needs 0.3 for both. A column of a few codes,
-    such as causes of death with 0 for the living, tells the event if each code stands for one kind of patient; one that
-    has a value only where the event was seen tells it by its blank cells.
+    cannot, however good it is, as nothing of a patient but the time itself says when looking ended. A column
+    of a few codes, such as causes of death with 0 for the living, tells the event if each code stands for one kind of
+    patient; one that has a value only where the event was seen tells it by its blank cells.
     """
 
     code = "SB306"
     severity = "error"
     part = "predictors"
     title = "A predictor is the outcome in other words"
+    remedy = "It is the outcome, not a predictor: set model: false for it, or name it in features.exclude."
     ignorable = True
 
     def find(self, source: SourceCohort) -> Iterator[Finding]:
@@ -124,6 +121,7 @@ class CalledLikeOutcome(CohortCheck):
     severity = "warning"
     part = "predictors"
     title = "A predictor is called like an outcome"
+    remedy = "If it is not known at baseline, set model: false for it, or name it in features.exclude."
 
     def find(self, source: SourceCohort) -> Iterator[Finding]:
         """See :class:`CohortCheck`."""
@@ -145,6 +143,7 @@ class KnownAfterwards(CohortCheck):
     severity = "warning"
     part = "predictors"
     title = "A predictor seems to be known only after an event"
+    remedy = "If it is not known at baseline, set model: false for it, or name it in features.exclude."
 
     def find(self, source: SourceCohort) -> Iterator[Finding]:
         """See :class:`CohortCheck`."""
@@ -225,10 +224,10 @@ def _with_outcome(values: Floats, cohort: Cohort) -> list[_Rhos]:
     """Return the correlations of columns, shape (n, columns), with the outcome."""
     time, event = cohort.time, cohort.event
     parts = (
-        _rhos(values, time),
-        _rhos(values, event.astype(np.float64)),
-        _rhos(values[~event], time[~event]),
-        _rhos(values[event], time[event]),
+        rank_correlations(values, time),
+        rank_correlations(values, event.astype(np.float64)),
+        rank_correlations(values[~event], time[~event]),
+        rank_correlations(values[event], time[event]),
     )
     return [_Rhos(*map(float, of_column)) for of_column in zip(*parts, strict=True)]
 
@@ -304,10 +303,10 @@ def _lower(rho: float, patients: int) -> float:
 
 def _rho(a: Floats, b: Floats) -> float:
     """Return Spearman's rho; 0 where one side is constant or there are too few patients."""
-    return float(_rhos(a[:, None], b)[0])
+    return float(rank_correlations(a[:, None], b)[0])
 
 
-def _rhos(columns: Floats, other: Floats) -> Floats:
+def rank_correlations(columns: Floats, other: Floats) -> Floats:
     """Return Spearman's rho of columns, shape (n, columns) and NaN where missing, with another, shape (n,); 0 where one
     side is constant or there are too few patients.
     """

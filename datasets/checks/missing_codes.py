@@ -73,6 +73,7 @@ class CodesForMissing(CohortCheck):
     severity = "warning"
     part = "predictors"
     title = "A number looks like a code for missing"
+    remedy = "If it means that a value is missing, leave the cells blank, or name it under missing of the card."
     counts = "columns"
 
     def find(self, source: SourceCohort) -> Iterator[Finding]:
@@ -126,6 +127,8 @@ class WordsForMissing(CohortCheck):
     severity = "warning"
     part = "predictors"
     title = "A level means that a value is missing"
+    remedy = "Remove it from the levels, and name it under missing of the card."
+    sections = ("clinical",)
 
     def find(self, source: SourceCohort) -> Iterator[Finding]:
         """See :class:`CohortCheck`."""

@@ -56,6 +56,7 @@ class UnknownEventCode(InputCheck):
     severity = "error"
     part = "outcome"
     title = "The card does not know a code of the event"
+    remedy = "Name each code under endpoint.observed or endpoint.censored of the card."
     needs = "columns"
 
 
@@ -134,6 +135,7 @@ class ReversedCodes(CohortCheck):
     severity = "error"
     part = "outcome"
     title = "The codes of the event seem to be the wrong way round"
+    remedy = "Exchange endpoint.observed and endpoint.censored on the card."
     ignorable = True
 
     def find(self, source: SourceCohort) -> Iterator[Finding]:
@@ -290,6 +292,7 @@ class CentreTellsOutcome(CohortCheck):
     severity = "warning"
     part = "outcome"
     title = "The centre alone ranks patients"
+    sections = ("centre",)
     remedy = "A model may learn the scanner instead of the disease; consider one centre as --external."
 
     def find(self, source: SourceCohort) -> Iterator[Finding]:

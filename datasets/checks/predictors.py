@@ -29,6 +29,7 @@ class UnusableClinicalCell(InputCheck):
     severity = "error"
     part = "predictors"
     title = "A clinical cell does not fit its column"
+    remedy = "Correct the cells, or add the level to the card."
     needs = "columns"
     sections = ("clinical",)
     counts = "cells"
@@ -53,6 +54,7 @@ class DeclaredTwice(InputCheck):
     severity = "error"
     part = "predictors"
     title = "A feature is something else, too"
+    remedy = "Name it in features.exclude, or remove it from the other place on the card."
     needs = "features"
     sections = ("features",)
 
@@ -64,6 +66,7 @@ class NoFeatureRow(InputCheck):
     severity = "error"
     part = "predictors"
     title = "A patient has no row of features"
+    remedy = "Add the row, or name the patient in patients.without of the card."
     needs = "features"
     sections = ("features",)
 
@@ -75,6 +78,7 @@ class TextColumns(InputCheck):
     severity = "error"
     part = "predictors"
     title = "Columns of features hold no numbers"
+    remedy = "Name them in features.exclude."
     needs = "features"
     sections = ("features",)
 
@@ -131,6 +135,7 @@ class ConstantColumn(CohortCheck):
     severity = "warning"
     part = "predictors"
     title = "A clinical column has one value"
+    sections = ("clinical",)
     remedy = "It carries no information; set model: false."
 
     def find(self, source: SourceCohort) -> Iterator[Finding]:
@@ -163,6 +168,7 @@ class LevelsAlike(CohortCheck):
     severity = "note"
     part = "predictors"
     title = "Levels differ in their spelling only"
+    sections = ("clinical",)
     remedy = "If they mean the same, write them alike in the table and on the card."
 
     def find(self, source: SourceCohort) -> Iterator[Finding]:
@@ -185,6 +191,7 @@ class UnusableFeatureSet(CohortCheck):
     severity = "error"
     part = "predictors"
     title = "The feature set of the card cannot be used"
+    sections = ("images",)
     remedy = "Correct 'radiomics' on the card."
 
     def find(self, source: SourceCohort) -> Iterator[Finding]:

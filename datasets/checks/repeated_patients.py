@@ -40,6 +40,7 @@ class RowsOfOnePatient(CohortCheck):
     severity = "warning"
     part = "table"
     title = "Rows seem to belong to one patient"
+    remedy = "If they are one patient, name the column of patients under group of the card, or leave all but one out."
     counts = "rows"
 
     def find(self, source: SourceCohort) -> Iterator[Finding]:

@@ -21,6 +21,7 @@ class MissingColumn(InputCheck):
     severity = "error"
     part = "table"
     title = "A column of the card is not in the table"
+    remedy = "Correct the name on the card or in the table."
     needs = "table"
 
 
@@ -57,6 +58,7 @@ class UnusableId(InputCheck):
     severity = "error"
     part = "table"
     title = "An id cannot be used"
+    remedy = "Give the patient another id."
 
 
 class RepeatedId(InputCheck):

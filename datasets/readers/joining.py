@@ -55,10 +55,18 @@ def join(ours: Sequence[str], theirs: Sequence[str]) -> Joined:
 
 
 def left_over(joined: Joined, theirs: Sequence[str], others: Sequence[str]) -> list[str]:
-    """Return the ids of the other side that are nobody's: neither joined, nor those of ``others`` on our side."""
-    known = set(joined.of.values())
+    """Return the ids of the other side that are nobody's: neither joined, nor those of ``others`` on our side.
+
+    Others join apart by the letters around their number, so that one odd id keeps none of the rest from joining.
+    """
+    known = {*joined.of.values(), *others}
     rest = [name for name in theirs if name not in known]
-    elsewhere = set(join([name for name in others if name not in joined.of], rest).of.values())
+    around: dict[tuple[str, str] | None, list[str]] = {}
+    for name in others:
+        if name not in joined.of and rest:
+            found = _NUMBERED.fullmatch(name)
+            around.setdefault((found[1], found[3]) if found else None, []).append(name)
+    elsewhere = {name for group in around.values() for name in join(group, rest).of.values()}
     return [name for name in rest if name not in elsewhere]
 
 

@@ -15,8 +15,8 @@ PARTS = {
     "predictors": "Features and clinical columns",
     "images": "Images",
     "mask": "Masks",
-    "external": "The external cohort",
     "protocol": "The protocol",
+    "external": "The external cohort",
     "board": "The board",
 }
 HEAD = """# Findings
@@ -33,7 +33,14 @@ are one line with a count and examples; `--verbose` and `--json` name each.
 
 `bench list checks` lists the codes, `bench list SB201` explains one. A plugin adds a check of its own with an entry
 point of the group `survbench.checks` that names a subclass of `CohortCheck`, `VoxelCheck` or `PatientCheck` of
-`survbench.datasets.checks.kinds`.
+`survbench.datasets.checks.kinds`. It declares a code of capitals and a number that nobody else has and that does not
+begin with SB, a severity, a part and a title; the subject of its findings is the id of a patient, or empty. A plugin
+that does not is left out with a warning, and `bench doctor` names it. One that fails while it looks at a cohort stops
+the run with its code: that is no fault of a patient.
+
+`bench cohort check` counts a check as passed if it was made and found nothing, as not applicable if the card has no
+such thing (masks, features, a group), and as not run if what it looks at could not be read, such as voxels where all
+files are damaged.
 
 This page is written by `docs/scripts/findings_page.py` from the classes of the checks.
 """
@@ -46,7 +53,7 @@ def page() -> str:
         checks = [check for check in all_checks() if check.part == part and check.__module__.startswith("survbench.")]
         if checks:
             lines += [f"## {title}", ""]
-            lines += [line for check in checks for line in _section(check)]
+            lines += [line for check in sorted(checks, key=lambda c: c.code) for line in _section(check)]
     return "\n".join(lines).rstrip() + "\n"
 
 

@@ -6,11 +6,10 @@ import nibabel as nib
 import numpy as np
 import pytest
 from cohort_folder import change, lines, path_of, write_cohort, write_image, write_lines
-from survbench.actions.planning import dry_run
+from survbench.actions.planning import dry_run, prepare_cohort
 from survbench.actions.request import Request
 from survbench.actions.run import run_study
 from survbench.actions.watcher import Silent
-from survbench.datasets.readers import nifti
 from survbench.findings import CohortError
 from survbench.plan.profile import load_profile
 from table_cohort import CARD as TABLE_CARD
@@ -39,11 +38,12 @@ def with_column(folder, name, value):
 
 
 @pytest.mark.parametrize("act", [dry_run, lambda request: run_study(request, Silent())])
-def test_an_error_of_the_table_stops_before_a_voxel_is_read(folder, tmp_path, monkeypatch, act):
+def test_an_error_of_the_table_stops_before_a_voxel_is_read(folder, tmp_path, act):
     with_column(folder, "answer", lambda cells: cells[1])
-    monkeypatch.setattr(nifti, "read_image", lambda path: pytest.fail(f"{path} is read"))
     with pytest.raises(CohortError, match=r"SB306 .*'answer' ranks patients in the same order as the survival time"):
         act(request_for(folder, tmp_path))
+    # workers are other processes; what they read they store
+    assert not (tmp_path / "out" / "cache").exists()
 
 
 def test_a_dry_run_says_what_a_run_will_say_of_the_table(folder, tmp_path, caplog):
@@ -54,6 +54,16 @@ def test_a_dry_run_says_what_a_run_will_say_of_the_table(folder, tmp_path, caplo
     caplog.clear()
     run_study(request_for(folder, tmp_path), Silent())
     assert caplog.text.count("SB312") == 1
+
+
+def test_a_dry_run_judges_voxels_that_are_in_the_cache(folder, tmp_path):
+    for n in range(24):
+        change(folder, f"P{n:02d}_pet", lambda voxels: voxels * 5000)
+    dry_run(request_for(folder, tmp_path))
+    made = run_study(request_for(folder, tmp_path, ignored=("SB407",)), Silent())
+    with pytest.raises(CohortError, match="SB407"):
+        dry_run(request_for(folder, tmp_path))
+    assert dry_run(request_for(folder, tmp_path, ignored=("SB407",))).study.findings == made.study.findings
 
 
 def test_how_an_external_cohort_differs_is_said_before_a_run(tmp_path, caplog):
@@ -94,6 +104,15 @@ def test_features_are_extracted_in_spite_of_ignored_findings(folder, tmp_path, m
     both = CliRunner().invoke(app, [*command, "--ignore", "SB306, SB407"])
     assert both.exit_code == 0
     assert "24 patients" in both.output
+    change(folder, "P01_mask", lambda voxels: voxels * 0)
+    part = CliRunner().invoke(app, [*command, "--ignore", "SB306"])
+    assert part.exit_code == 1
+    assert "22 patients" in part.output
+    assert [line.split(":")[0] for line in part.output.splitlines() if "Failed" in line] == [
+        "Failed    P00",
+        "Failed    P01",
+    ]
+    assert CliRunner().invoke(app, [*command, "--ignore", "SB306", "--skip-bad"]).exit_code == 0
     empty = CliRunner().invoke(app, [*command, "--ignore", ""])
     assert "a code is missing" in empty.output
 
@@ -109,3 +128,24 @@ def test_the_second_of_two_patients_with_one_image_can_be_left_out(folder, tmp_p
         dry_run(request_for(folder, tmp_path))
     assert dry_run(request_for(folder, tmp_path, skip_bad=True)).to_prepare == 23
     assert "left out: SB405 Another patient has the same pet and ct. P07 (as P02)" in caplog.text
+
+
+def test_features_are_extracted_with_what_the_checks_say_of_table_and_voxels(folder, tmp_path, monkeypatch, caplog):
+    from survbench.cli import app
+
+    monkeypatch.chdir(tmp_path)
+    path_of(folder, "P99_pet").write_bytes(path_of(folder, "P00_pet").read_bytes())
+    change(folder, "P03_ct", lambda voxels: voxels + 1000)
+    command = ["cohort", "features", str(folder), "--profile", "smoke", "--out", "out", "--workers", "1"]
+    assert CliRunner().invoke(app, command).exit_code == 0
+    assert "SB108 Files belong to no patient" in caplog.text
+    assert "SB413" in caplog.text
+
+
+def test_the_null_check_goes_on_in_spite_of_codes_and_without_patients(folder, tmp_path):
+    with_column(folder, "answer", lambda cells: cells[1])
+    path_of(folder, "P01_pet").write_bytes(b"no image")
+    with pytest.raises(CohortError, match="SB306"):
+        prepare_cohort(request_for(folder, tmp_path))
+    wanted = request_for(folder, tmp_path, ignored=("SB306",), skip_bad=True)
+    assert set(prepare_cohort(wanted).rows) == {f"P{n:02d}" for n in range(24)} - {"P01"}

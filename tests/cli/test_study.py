@@ -28,6 +28,13 @@ def test_a_leak_ends_the_null_check_with_1(bench, tmp_path, monkeypatch):
     assert bench("study", "null-check", "--methods", "volume").returncode == 0
 
 
+def test_the_null_check_takes_what_a_run_takes_for_findings(bench, monkeypatch):
+    asked = []
+    monkeypatch.setattr(null_check, "null_check", lambda request, *, permutations: asked.append(request) or [])
+    assert bench("study", "null-check", "--methods", "volume", "--ignore", "SB306", "--skip-bad").returncode == 0
+    assert (asked[0].ignored, asked[0].skip_bad) == (("SB306",), True)
+
+
 def test_doctor_names_versions_and_devices(bench):
     names = {c["name"] for c in json.loads(bench("doctor", "--json").stdout)}
     assert {"python", "torch", "GPU", "disk", "methods"} <= names

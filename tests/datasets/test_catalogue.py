@@ -29,7 +29,8 @@ class OddNumber(CohortCheck):
 @pytest.fixture
 def plugged(monkeypatch):
     point = EntryPoint(name="odd", value=f"{__name__}:OddNumber", group=catalogue.ENTRY_POINTS)
-    monkeypatch.setattr(EntryPoint, "load", lambda self: OddNumber if self == point else None)
+    load = EntryPoint.load
+    monkeypatch.setattr(EntryPoint, "load", lambda self: OddNumber if self == point else load(self))
     monkeypatch.setattr(catalogue, "entry_points", lambda group: [point] if group == catalogue.ENTRY_POINTS else [])
     catalogue.installed.cache_clear()
     yield

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from table_cohort import with_external
+from survbench.datasets.cohorts.opened import open_cohorts
+from survbench.plan.profile import load_profile
+from table_cohort import CARD, changed, table_rows, with_external, write_table_cohort
 
 
 @pytest.mark.parametrize(
@@ -37,3 +39,25 @@ def test_another_hospital_is_not_another_unit(tmp_path, change):
 def test_another_endpoint_is_said(tmp_path):
     (finding,) = with_external(tmp_path, lambda v: v, endpoint="PFS")
     assert (finding.code, finding.cause) == ("SB605", "The external cohort's endpoint is PFS, the cohort's OS.")
+
+
+def compared(tmp_path, column, *, main, other):
+    """Return what is said of an external cohort whose clinical column has another header."""
+    for name, header, value in (("main", "own", main), ("other", "Spalte", other)):
+        card = CARD.replace("toy-table", name).replace("clinical:", f"clinical:\n  - {column.format(header)}")
+        rows = changed(table_rows(40, seed=len(name)), **{header: value})
+        write_table_cohort(tmp_path / name, rows, card=card)
+    names = [(str(tmp_path / name), None) for name in ("main", "other")]
+    return [f.cause for f in open_cohorts(names, profile=load_profile("smoke")).differences()]
+
+
+def test_predictors_are_compared_by_their_names_and_shown_by_their_headers(tmp_path):
+    column = "{{name: marker, column: {}, kind: numeric, model: true}}"
+    (said,) = compared(tmp_path, column, main=lambda n, _: 20 + n % 9, other=lambda n, _: 365 * (20 + n % 9))
+    assert said == "Spalte: most values lie outside the training range."
+
+
+def test_each_level_of_a_categorical_column_is_compared(tmp_path):
+    column = "{{name: site, column: {}, kind: categorical, levels: [a, b, c], model: true}}"
+    (said,) = compared(tmp_path, column, main=lambda n, _: "abbbc"[n % 5], other=lambda n, _: "aacc"[n % 4])
+    assert said == "Spalte: all patients have one value, unlike in training."

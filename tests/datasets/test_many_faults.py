@@ -10,6 +10,7 @@ import numpy as np
 from cohort_folder import AFFINE, CARD, SHAPE, lines, write_cohort, write_image, write_lines
 from survbench.datasets.cohorts.validate import validate_named
 from survbench.findings import grouped
+from table_cohort import table_rows, write_table_cohort
 
 MORE = """features: {columns: ["*"], exclude: [patient, months, event, age, sex, weight]}
 clinical:
@@ -104,3 +105,30 @@ def test_checks_that_no_patient_is_left_for_are_not_passed(tmp_path):
     assert {"SB206", "SB413", "SB501"} <= waiting
     assert not passed & waiting
     assert "SB103" in passed
+
+
+def verdicts(folder):
+    report = validate_named(str(folder))
+    return [{check.code for check in checks} for checks in (report.passed, report.not_run, report.not_applicable)]
+
+
+def test_voxels_of_damaged_files_have_passed_no_check(tmp_path):
+    folder = write_cohort(tmp_path / "toy", 4)
+    for path in (folder / "images").iterdir():
+        path.write_bytes(path.read_bytes()[:-40])
+    passed, not_run, _ = verdicts(folder)
+    assert {"SB201", "SB306", "SB401"} <= passed
+    assert {"SB404", "SB407", "SB409", "SB501", "SB511"} <= not_run
+
+
+def test_rows_that_cannot_be_told_apart_have_passed_no_check(tmp_path):
+    passed, not_run, _ = verdicts(write_cohort(tmp_path / "toy", 4, card=CARD.replace("id: patient", "id: name")))
+    assert passed == {"SB112", "SB203"}
+    assert {"SB103", "SB201", "SB202", "SB301", "SB401", "SB402", "SB407", "SB206"} <= not_run
+
+
+def test_a_table_of_features_passes_the_checks_of_tables_alone(tmp_path):
+    passed, not_run, not_applicable = verdicts(write_table_cohort(tmp_path / "toy", table_rows(24)))
+    assert {"SB304", "SB310", "SB405"} <= passed
+    assert not not_run
+    assert {"SB106", "SB108", "SB109", "SB401", "SB501", "SB601", "SB604"} <= not_applicable

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from survbench.cohort import Cohort, Subject
 from survbench.errors import BenchError
 from survbench.findings import CohortError
-from survbench.plan.folds import inner_split, stratified_folds
+from survbench.plan.folds import inner_folds, inner_split, stratified_folds
 from survbench.plan.protocol import Protocol, read_splits, write_splits
 
 
@@ -49,6 +50,17 @@ def test_folds_do_not_depend_on_the_order_of_the_table():
 def test_too_few_events_are_refused_with_the_reason():
     with pytest.raises(CohortError, match="4 events cannot be dealt into 5 folds"):
         stratified_folds(cohort_of(60, 4), 5)
+
+
+def test_generated_folds_without_comparable_pairs_are_refused_as_given_ones_are():
+    alone = cohort_of(5, 5)
+    with pytest.raises(CohortError, match="Folds 0, 1, 2, 3, 4 have no two patients whose order is known"):
+        stratified_folds(alone, 5)
+    late = replace(cohort_of(24, 12), time=np.where(cohort_of(24, 12).event, 10.0, 1.0))
+    with pytest.raises(CohortError, match="SB601 Folds 0, 1 have no two patients"):
+        stratified_folds(late, 2)
+    with pytest.raises(BenchError, match="cannot be dealt into 2 inner folds. Folds 0, 1 have no two"):
+        inner_folds(late, 2)
 
 
 def test_inner_validation_is_a_stratified_fifth_and_refused_where_it_has_too_few_events():
