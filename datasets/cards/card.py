@@ -197,9 +197,9 @@ def parse_card(text: str, *, source: str) -> CohortCard:
 
 def _place(error: yaml.YAMLError, text: str) -> str:
     """Return the line of an error with what stands there, and what is wrong with it."""
-    mark = error.problem_mark if isinstance(error, yaml.MarkedYAMLError) else None
-    if mark is None:
+    if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
         return f": {error}"
+    mark = error.problem_mark
     number = min(mark.line, len(text.splitlines()) - 1)
     return f" in line {number + 1} ({text.splitlines()[number].strip()!r}): {error.problem}"
 
