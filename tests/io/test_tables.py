@@ -41,7 +41,7 @@ def test_other_encodings_and_files_are_refused(tmp_path):
     (tmp_path / "t.csv").write_bytes("id,Größe\n1,2\n".encode("mac-roman"))
     with pytest.raises(BenchError, match="not UTF-8"):
         read_table(tmp_path / "t.csv")
-    with pytest.raises(BenchError, match="no .csv or .tsv"):
+    with pytest.raises(BenchError, match="is a spreadsheet. Save it as CSV"):
         read_table(tmp_path / "t.xlsx")
     with pytest.raises(BenchError, match="There is no table"):
         read_table(tmp_path / "none.csv")
