@@ -149,7 +149,8 @@ def _tested(rows: dict[str, Row], inside: Sample, ranked: Sequence[str], referen
         return rows
     others = [n for n in ranked if n != reference]
     tests = [inside.difference(name, reference) for name in others]
-    raw, groups = [np.nan if t.p is None else t.p for t in tests], [rows[name].group for name in others]
+    raw = [np.nan if test.p is None else test.p for test in tests]
+    groups = [rows[name].group for name in others]
     by_holm, by_bh = (adjust_by_group(groups, raw, adjust) for adjust in (holm, benjamini_hochberg))
     for name, test, p_holm, p_bh in zip(others, tests, by_holm, by_bh, strict=True):
         compared = replace(test, p_holm=finite(p_holm), p_bh=finite(p_bh))
