@@ -11,6 +11,7 @@ from importlib.metadata import entry_points
 from survbench.datasets.cards.card import CohortCard
 from survbench.datasets.cards.source import SourceCohort
 from survbench.datasets.checks import (
+    copies,
     external,
     geometry,
     images,
@@ -45,6 +46,7 @@ def input_checks() -> tuple[type[Check], ...]:
             leaks,
             missing_codes,
             images,
+            copies,
             geometry,
             intensities,
             masks,

@@ -47,6 +47,8 @@ class ImageFacts:
         typical: the median inside the body; None where there is nothing of it, or no telling where it is.
         in_mask: the median inside the mask; None without one.
         hot: the 90th percentile inside the mask; None without one.
+        mean: of the voxels that are not absent.
+        coarse: ranks of the means of its blocks, by which a copy is known; see ``datasets.cohorts.coarse``.
         turned: of a PET that is hardly higher inside the mask than in the body, the median inside the mask as it would
             lie with its axes in another order or direction, by what is turned, the simplest first.
     """
@@ -61,6 +63,8 @@ class ImageFacts:
     typical: float | None
     in_mask: float | None
     hot: float | None
+    mean: float
+    coarse: tuple[float, ...]
     turned: tuple[tuple[str, float], ...]
 
 
@@ -81,6 +85,7 @@ class MaskFacts:
         outside: share of the tumour outside the field of view.
         absent: share of the voxels that are NaN and were read as 0.
         equals: the image channel whose values it holds, or "".
+        content: a hash of the voxels that it marks, or "" where they are few.
     """
 
     meaning: Meaning
@@ -95,6 +100,7 @@ class MaskFacts:
     outside: float
     absent: float
     equals: str
+    content: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,4 +139,5 @@ class PatientFacts:
 
 
 def _image(raw: Mapping[str, Any]) -> ImageFacts:
-    return ImageFacts(**{**raw, "turned": tuple((str(turn), float(value)) for turn, value in raw["turned"])})
+    turned = tuple((str(turn), float(value)) for turn, value in raw["turned"])
+    return ImageFacts(**{**raw, "turned": turned, "coarse": tuple(raw["coarse"])})
