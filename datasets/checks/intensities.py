@@ -302,11 +302,11 @@ class LowPet(VoxelCheck):
         for channel in source.cohort.channels:
             images = [f.images[channel] for f in facts.values() if f.images[channel].modality == "PET"]
             typical = [image.typical for image in images if image.typical is not None]
-            if typical and max(typical) < MIN_TYPICAL_SUV:
+            if images and all(abs(i.mean) < ABOUT_ZERO and i.low < -ABOUT_ZERO for i in images):
+                yield self.finding(f"{channel} is no SUV: its mean is 0 in every patient, and it goes below 0.")
+            elif typical and max(typical) < MIN_TYPICAL_SUV:
                 middle = float(np.median(typical))
                 yield self.finding(f"{channel} is lower than any SUV: the median inside the body is {middle:.2g}.")
-            elif images and all(abs(i.mean) < ABOUT_ZERO and i.low < -ABOUT_ZERO for i in images):
-                yield self.finding(f"{channel} is no SUV: its mean is 0 in every patient, and it goes below 0.")
 
 
 def _odd_centres(middle: dict[str, float]) -> list[str]:
