@@ -23,6 +23,7 @@ from survbench.datasets.checks import (
     predictors,
     repeated_patients,
     table,
+    time_units,
 )
 from survbench.datasets.checks.facts import PatientFacts
 from survbench.datasets.checks.kinds import CohortCheck, PatientCheck, VoxelCheck
@@ -42,6 +43,7 @@ def input_checks() -> tuple[type[Check], ...]:
             table,
             repeated_patients,
             outcome,
+            time_units,
             predictors,
             leaks,
             missing_codes,

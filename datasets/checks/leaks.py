@@ -29,6 +29,13 @@ FEWEST_OF_A_KIND = 5
 """Events, and censored patients, below which a column that separates them may do so by chance."""
 FEWEST = 8
 """Patients below which a correlation may be chance."""
+APART, UNORDERED = 0.99, 0.4
+"""AUC of a column by which it separates events from censored patients, and ``|rho|`` with the time of the events up to
+which it is no marker: one that is as good would order them, too. Of 34,000 simulated cohorts with an honest marker of
+C 0.83 to 0.97, closed at one time or at random, none was taken for a leak.
+"""
+FEWEST_SEPARATED = (20, 10)
+"""Events and censored patients without which they may be separated by chance."""
 MOST_LEVELS = 6
 """Different values of a column that may be codes."""
 MORE_THAN_LEVELS = 10
@@ -79,7 +86,8 @@ class TellsOutcome(CohortCheck):
     with the same sign: their lower confidence bounds (Fisher, 3.3 standard errors) above 0.7 and 0.5. Of 28,000
     simulated cohorts of 60 to 300 patients with an honest marker of C 0.90 to 0.98, 5 reached that, and of 3,000 with
     the year of diagnosis none. A column that is called like an outcome needs 0.3 for both. A column of a few codes,
-    such as causes of death with 0 for the living, tells the event if each code stands for one kind of patient; one that
+    such as causes of death with 0 for the living, tells the event if each code stands for one kind of patient; numbers
+    that separate the two kinds (AUC 0.99) and do not order the events (rho up to 0.4) tell it, too; and a column that
     has a value only where the event was seen tells it by its blank cells.
     """
 
@@ -138,8 +146,8 @@ def _tells(values: Floats, cohort: Cohort, *, named: bool) -> str:
     if enough and abs(with_event) >= (NAMED_EVENT if named and two else SAME):
         how = "the event the other way round" if with_event < 0 else "the event"
         return f"tells {how} (Spearman's rho {with_event:.3f})"
-    if enough and _codes_tell(x, event):
-        return "tells the event: each of its values stands for patients with it alone, or for censored patients alone"
+    if enough and (kinds := _kinds(x, time, event)):
+        return kinds
     if abs(with_time) >= SAME:
         return f"orders patients as the endpoint's time does (Spearman's rho {with_time:.3f})"
     censored, ended = _rho(x[~event], time[~event]), _rho(x[event], time[event])
@@ -151,6 +159,15 @@ def _tells(values: Floats, cohort: Cohort, *, named: bool) -> str:
     return ""
 
 
+def _kinds(x: Floats, time: Floats, event: NDArray[np.bool_]) -> str:
+    """Return how a column tells the two kinds of patients apart, or ""."""
+    if _codes_tell(x, event):
+        return "tells the event: each of its values stands for patients with it alone, or for censored patients alone"
+    if _separates(x, time, event):
+        return "separates those with the event from the censored, and does not say when the event came"
+    return ""
+
+
 def _codes_tell(x: Floats, event: NDArray[np.bool_]) -> bool:
     """Say whether a column holds codes, such as causes of death, each of which is found with the event alone or without
     it alone, in more patients than chance allows.
@@ -159,6 +176,17 @@ def _codes_tell(x: Floats, event: NDArray[np.bool_]) -> bool:
     if len(levels) > MOST_LEVELS or len(x) - len(levels) < MORE_THAN_LEVELS:
         return False
     return all(len(np.unique(event[x == level])) == 1 for level in levels)
+
+
+def _separates(x: Floats, time: Floats, event: NDArray[np.bool_]) -> bool:
+    """Say whether a column separates the events from the censored, but does not order the events as a marker does."""
+    from scipy.stats import rankdata
+
+    events, censored = int(event.sum()), int((~event).sum())
+    if events < FEWEST_SEPARATED[0] or censored < FEWEST_SEPARATED[1]:
+        return False
+    above = (rankdata(x)[event].sum() - events * (events + 1) / 2) / (events * censored)
+    return bool(max(above, 1 - above) >= APART and abs(_rho(x[event], time[event])) <= UNORDERED)
 
 
 def _blank_tells(values: Floats, cohort: Cohort) -> bool:

@@ -18,6 +18,8 @@ from survbench.plan.horizons import HORIZONS
 from survbench.statistics.metrics import concordance_index
 
 FEW_EVENTS, TOO_FEW_EVENTS = 20, 10
+MANY = 20
+"""Patients of whom more than one is usually censored."""
 SHOWN_CODES = 5
 FEWEST_TIMES = 8
 """Times that are needed to say that they are years, or count rows."""
@@ -85,12 +87,12 @@ class OutcomesLost(Check):
 
 
 class NobodyCensored(CohortCheck):
-    """Every patient has the event. That is rare: more often the codes are misread, or rows are missing."""
+    """Every patient has the event, or all but one. That is rare: often codes are misread, or rows are missing."""
 
     code = "SB212"
     severity = "warning"
     part = "outcome"
-    title = "Nobody is censored"
+    title = "Hardly anybody is censored"
     remedy = "Were patients without the event left out of the table? Check endpoint.observed and endpoint.censored."
 
     def find(self, source: SourceCohort) -> Iterator[Finding]:
@@ -98,6 +100,8 @@ class NobodyCensored(CohortCheck):
         event = source.cohort.event
         if event.all():
             yield self.finding(f"All {len(event)} patients have the event; nobody is censored.")
+        elif len(event) >= MANY and (~event).sum() == 1:
+            yield self.finding(f"All but one of {len(event)} patients have the event.")
 
 
 class AmbiguousEventCode(Check):

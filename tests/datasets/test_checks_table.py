@@ -198,6 +198,17 @@ def test_a_strong_marker_is_no_outcome(c, patients):
         assert list(TellsOutcome().find(SourceCohort(card, cohort))) == []
 
 
+def test_numbers_that_separate_the_events_and_do_not_order_them_are_a_leak(tmp_path, rows):
+    noise = np.random.default_rng(1).normal(size=len(rows))
+    told = changed(rows, f99=lambda n, c: 4.0 * int(c["dead"]) + 0.5 * noise[n])
+    assert "'f99' separates those with the event from the censored" in found(tmp_path, told)["SB306"]
+
+
+def test_all_but_one_with_the_event_are_warned_of(tmp_path, rows):
+    last = len(rows) - 2
+    assert "All but one of" in found(tmp_path, changed(rows, dead=lambda n, _: int(n != last)))["SB212"]
+
+
 def test_another_endpoint_is_refused_by_values_or_warned_of_by_name(tmp_path, rows):
     card = CARD.replace('["f*", volume]', '["f*", volume, "PFS*", note]')
     earlier = changed(rows, PFS_days=lambda n, c: float(c["days"]) * (1 - 0.1 * (n % 3)), note=lambda n, _: n % 7)
