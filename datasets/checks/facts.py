@@ -10,8 +10,8 @@ from survbench.volume import Modality
 
 Meaning = Literal["labels", "soft", "image"]
 """What a mask's numbers are: labels, the share of a voxel (or the probability) that is tumour, or grey values."""
-FULL_SCALES = (100.0, 255.0, 1000.0, 65535.0)
-"""Numbers that programs write in masks for "all of it"."""
+FULL_SCALES = (100.0, 254.0, 255.0, 1000.0, 65535.0)
+"""Numbers that programs write in masks for "all of it", and what is left of 255 in a file that was compressed."""
 KEPT_LEVELS = 256
 """So many of the different numbers of a mask are kept."""
 

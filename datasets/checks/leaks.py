@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from survbench.cohort import Cohort
 from survbench.datasets.cards.source import SourceCohort
 from survbench.datasets.checks.kinds import CohortCheck
+from survbench.datasets.checks.outcome import FIRST_YEAR, LAST_YEAR
+from survbench.datasets.vocabulary import words as w
 from survbench.datasets.vocabulary.outcomes import called_like_outcome
 from survbench.findings import Finding
 
@@ -118,12 +120,20 @@ class CalledLikeOutcome(CohortCheck):
 
     def find(self, source: SourceCohort) -> Iterator[Finding]:
         """See :class:`CohortCheck`."""
-        named = [p for p in predictors(source) if called_like_outcome(p.name)]
+        named = [p for p in predictors(source) if called_like_outcome(p.name) and not _of_calendar(p)]
         told = {p.name for p in named if _reason(p, source.cohort)}
         for p in {p.name: p for p in named if p.name not in told}.values():
             yield self.finding(
                 f"{p.kind} {p.name!r} is called like an outcome.", remedy=f"Is it known at baseline? If not: {p.remedy}"
             )
+
+
+def _of_calendar(p: Predictor) -> bool:
+    """Say whether a column holds calendar years and is called like nothing else, as ``yr`` of the diagnosis."""
+    known = p.values[np.isfinite(p.values)]
+    years = len(known) > 0 and bool(((known >= FIRST_YEAR) & (known <= LAST_YEAR) & (known == np.round(known))).all())
+    rest = [word for word in w.tokens(p.name) if not w.is_word(word, w.UNITS["years"])]
+    return years and not called_like_outcome(" ".join(rest))
 
 
 def _reason(p: Predictor, cohort: Cohort) -> str:
@@ -183,7 +193,7 @@ def _separates(x: Floats, time: Floats, event: NDArray[np.bool_]) -> bool:
     from scipy.stats import rankdata
 
     events, censored = int(event.sum()), int((~event).sum())
-    if events < FEWEST_SEPARATED[0] or censored < FEWEST_SEPARATED[1]:
+    if events < FEWEST_SEPARATED[0] or censored < FEWEST_SEPARATED[1] or len(np.unique(x)) <= MOST_LEVELS:
         return False
     above = (rankdata(x)[event].sum() - events * (events + 1) / 2) / (events * censored)
     return bool(max(above, 1 - above) >= APART and abs(_rho(x[event], time[event])) <= UNORDERED)

@@ -10,6 +10,7 @@ import numpy as np
 from survbench.datasets.cards.card import MONTHS_PER_UNIT
 from survbench.datasets.cards.source import SourceCohort
 from survbench.datasets.checks.kinds import CohortCheck
+from survbench.datasets.checks.missing_codes import codes_for_missing
 from survbench.datasets.vocabulary import words as w
 from survbench.datasets.vocabulary.events import coding
 from survbench.findings import Check, Finding
@@ -194,7 +195,7 @@ def _is_day(number: float) -> bool:
 
 class ImplausibleFollowUp(CohortCheck):
     """The longest time lies beyond 30 years or below two months, as it does where the unit of the card is not the
-    table's.
+    table's. Codes for missing are passed over, and so are times that are no durations: they have findings of their own.
     """
 
     code = "SB204"
@@ -205,7 +206,11 @@ class ImplausibleFollowUp(CohortCheck):
 
     def find(self, source: SourceCohort) -> Iterator[Finding]:
         """See :class:`CohortCheck`."""
-        longest = float(source.cohort.time.max())
+        if any(NoDuration().find(source)):
+            return
+        known = np.round(source.cohort.time / MONTHS_PER_UNIT[source.card.endpoint.unit], 6)
+        codes = list(codes_for_missing(known))
+        longest = float(source.cohort.time[~np.isin(known, codes)].max())
         if longest > LONGEST_MONTHS or longest < SHORTEST_MONTHS:
             unit = source.card.endpoint.unit
             in_unit = longest / MONTHS_PER_UNIT[unit]
@@ -306,6 +311,8 @@ class HorizonBeyond(CohortCheck):
     def find(self, source: SourceCohort) -> Iterator[Finding]:
         """See :class:`CohortCheck`."""
         time = source.cohort.time
+        if time.max() < SHORTEST_MONTHS:  # as in a wrong unit, which is warned of
+            return
         later = [f"{horizon:g}" for horizon in HORIZONS if not (time > horizon).any()]
         if later:
             what = f"horizon{'s' if len(later) > 1 else ''} of {' and '.join(later)} months"

@@ -14,6 +14,7 @@ from survbench.datasets.cards.source import SourceCohort
 from survbench.datasets.checks.catalogue import of_cohort
 from survbench.datasets.checks.geometry import Misplaced
 from survbench.datasets.checks.images import MissingFile, UnreadableFile
+from survbench.datasets.checks.outcome import NobodyCensored, NoEvents
 from survbench.datasets.readers.axis_order import AS_STORED, corners, difference, order_of
 from survbench.datasets.readers.errors import ImageError
 from survbench.datasets.readers.feature_table import feature_source, parse_features
@@ -114,7 +115,8 @@ def findings_of(source: SourceCohort) -> list[Finding]:
     """Return what the checks find in a cohort as it was read, of the patients that are left of it."""
     events = source.cohort.event.tolist()
     lost = [] if source.table is None else outcomes_lost(source.card, source.table, events)
-    return [*lost, *of_cohort(source)]
+    implied = {NoEvents.code, NobodyCensored.code} if lost else set()
+    return [*lost, *(f for f in of_cohort(source) if f.code not in implied)]
 
 
 def _volumes(
