@@ -316,3 +316,9 @@ def test_a_mask_at_full_scale_has_no_further_label(folder):
     with_label(folder, 1)
     write_mask(folder, 255 * BALL, dtype=np.uint8)
     assert findings(folder) == {}
+
+
+def test_a_full_scale_that_was_compressed_in_one_mask_is_the_same_mark(folder):
+    for n in range(PATIENTS):
+        write_mask(folder, (254 if n == 1 else 255) * (DISTANCE <= 2.5), n, np.uint8)
+    assert "SB507" not in findings(folder)
