@@ -120,6 +120,7 @@ def _compare_methods(a: str, b: str, out: Path, study: str | None, *, as_json: b
 def _compare_columns(path: Path, columns: dict[str, str | None], *, as_json: bool) -> None:
     import numpy as np
     from survbench.evaluation.direction import turned_round
+    from survbench.evaluation.risk_notes import refuse_too_little, risk_notes
     from survbench.evaluation.risk_table import read_risks
     from survbench.statistics.significance import compare as compare_arrays
 
@@ -132,6 +133,7 @@ def _compare_columns(path: Path, columns: dict[str, str | None], *, as_json: boo
         b=columns["--b"],
         fold=columns["--fold"],
     )
+    refuse_too_little(table)
     result = compare_arrays(table.time, table.event, table.risk_a, table.risk_b, table.fold)
     folds = np.zeros(len(table.time)) if table.fold is None else table.fold
     turned = {
@@ -139,15 +141,16 @@ def _compare_columns(path: Path, columns: dict[str, str | None], *, as_json: boo
         for name, risk in ((table.a, table.risk_a), (table.b, table.risk_b))
         if (how := turned_round(table.time, table.event, folds, risk))
     }
+    notes = list(risk_notes(table))
     if as_json:
         codes = {"column": table.event_column, "observed": table.codes.observed, "censored": table.codes.censored}
-        say_json({**to_json(result), "event": codes, "turned_round": list(turned)})
+        say_json({**to_json(result), "event": codes, "turned_round": list(turned), "notes": notes})
         return
     say(table.event_sentence)
-    for line in lines(result, table.a, table.b):
+    for line in lines(result, table.a, table.b, turned=tuple(turned)):
         say(line)
-    for name, how in turned.items():
-        say(f"Note: {name}: {how}")
+    for note in [*notes, *(f"{name}: {how}" for name, how in turned.items())]:
+        say(f"Note: {note}")
     if not turned and max(result.c_index_a, result.c_index_b) < 0.5:
         say("Note: Neither C-index reaches 0.5. Is a higher risk the worse, and is the event the code named above?")
 
@@ -178,13 +181,14 @@ def methods_json(result: MethodComparison) -> dict[str, Any]:
     return {**to_json(tested), **of_study}
 
 
-def lines(result: Comparison, a: str, b: str) -> list[str]:
+def lines(result: Comparison, a: str, b: str, *, turned: tuple[str, ...] = ()) -> list[str]:
     """Return a comparison as lines of text, what it means last.
 
     Args:
         result: the comparison.
         a: name of the first model.
         b: name of the second.
+        turned: of them, those whose C lies far below 0.5.
     """
     from survbench.statistics.significance import p_text
 
@@ -199,7 +203,7 @@ def lines(result: Comparison, a: str, b: str) -> list[str]:
     if result.excluded:
         text.append(f"{result.excluded:,} bootstrap replicates had a fold without a comparable pair and were left out.")
     text += [f"Not known: {reason}" for reason in result.reasons]
-    return [*text, result.meaning(a, b)]
+    return [*text, result.meaning(a, b, turned=turned)]
 
 
 def methods_lines(result: MethodComparison) -> list[str]:

@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 
 from survbench.datasets.vocabulary.events import Coding, coding
+from survbench.datasets.vocabulary.words import SENTINELS, means_missing
 from survbench.errors import BenchError
-from survbench.io.tables import canonical
+from survbench.io.tables import canonical, number
 
 SHOWN = 5
 
@@ -18,17 +19,26 @@ def event_codes(column: str, cells: Sequence[str], code: str | None = None) -> C
     Args:
         column: the column's name.
         cells: its cells, none blank.
-        code: what the user says is the event; all other codes are then censored.
+        code: what the user says is the event; all other codes are then censored, unless one of several means missing.
 
     Raises:
-        BenchError: the codes do not say which is the event, or ``code`` does not occur.
+        BenchError: the codes do not say which is the event, ``code`` does not occur, or another means missing.
     """
     counts = Counter(cells)
     if code is not None:
         observed = tuple(cell for cell in counts if canonical(cell) == canonical(code))
         if not observed:
             raise BenchError(f"No cell of column {column!r} is {code!r} (--event-code); there {_are(counts)}.")
-        return Coding(observed, tuple(cell for cell in counts if cell not in observed), "as --event-code says")
+        censored = tuple(cell for cell in counts if cell not in observed)
+        unknown = [cell for cell in censored if means_missing(cell) or number(cell) in SENTINELS]
+        if unknown and len(counts) > 2:
+            raise BenchError(
+                f"Column {column!r} holds {_listed(unknown)} beside {code!r} (there {_are(counts)}), a usual code for "
+                "missing, which is not censored. Leave these patients out, or recode the column to 0 (censored) and 1 "
+                "(event)."
+            )
+        others = f"; {_listed(censored)} are all taken for censored" if len(censored) > 1 else ""
+        return Coding(observed, censored, f"as --event-code says{others}")
     found = coding(column, cells, None)
     if not found.clear:
         raise BenchError(
@@ -37,6 +47,10 @@ def event_codes(column: str, cells: Sequence[str], code: str | None = None) -> C
         )
     observed, censored = (tuple(c for c in side if c in counts) for side in (found.observed, found.censored))
     return Coding(observed, censored, found.reason)
+
+
+def _listed(cells: Sequence[str]) -> str:
+    return ", ".join(map(repr, cells[:SHOWN]))
 
 
 def _are(counts: Counter[str]) -> str:

@@ -17,6 +17,18 @@ from survbench.io.numerals import is_numeral
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
 _WESTERN = frozenset("äöüÄÖÜßéèêëÉÈÊËàâáåæãÀÂÁÅÆÃçÇîïìíÎÏÌÍñÑôòóøõœÔÒÓØÕŒùûúÙÛÚÿ€°µ²³±·–—‘’“”„…«»¿¡½¼×§ºª\xa0")
 """What cp1252 makes of the bytes that Western European exports hold; other letters speak for another encoding."""
+_OF_POLISH = re.compile(r"[^\W\d_][³¿¹](?=[^\W\d_])|[a-zà-ÿ]{3,}³|(?<!\w)³(?=[^\W\d_])|¿(?![^\n]*\?)")
+"""What cp1252 makes of Polish letters of cp1250: marks inside words, where no unit (cm³) and no question has them."""
+_NO_TEXT = (
+    (b"PK\x03\x04", "an Excel or OpenDocument workbook (or another zip archive)", "Name it .xlsx or save the sheet"),
+    (b"\xd0\xcf\x11\xe0", "an old Excel workbook (.xls)", "Open it in Excel and save the sheet"),
+    (b"$FL2", "an SPSS file (.sav)", "Open it in SPSS and export the data"),
+    (b"$FL3", "an SPSS file (.sav)", "Open it in SPSS and export the data"),
+    (b"%PDF", "a PDF", "Export the table"),
+    (b"PAR1", "a Parquet file", "Name it .parquet or export the table"),
+)
+"""How files begin that are no text, what they are, and what to do."""
+_HTML = re.compile(rb"\s*<(!doctype html|html|table|meta|\?xml)\b", re.IGNORECASE)
 _SPACES = str.maketrans(dict.fromkeys("\xa0\u202f\u2007\u2009", " ") | dict.fromkeys("\ufeff\u200b"))
 _LOOKED_AT = 6
 """Lines at the start of a file that a title and the names of columns take at most."""
@@ -50,9 +62,12 @@ def read_records(path: Path) -> Records:
     A spreadsheet's line ``sep=;``, lines of comments (``#``) and a title before the names of columns are passed over.
 
     Raises:
-        BenchError: another encoding, a damaged file, or a line of one cell above the names that may be no title.
+        BenchError: a file of another format, another encoding, a damaged file, or a line of one cell above the names
+            that may be no title.
     """
-    text, notes = _decoded(path, _content(path))
+    content = _content(path)
+    _refuse_no_text(path, content)
+    text, notes = _decoded(path, content)
     lines = io.StringIO(text, newline="").readlines()
     named = _SEPARATOR_LINE.fullmatch(lines[0]) if lines else None
     skipped = 1 if named else _comment_lines(lines)
@@ -78,6 +93,15 @@ def _content(path: Path) -> bytes:
         raise BenchError(f"{path} is damaged: {error}. Copy it again.") from error
 
 
+def _refuse_no_text(path: Path, content: bytes) -> None:
+    """Refuse a workbook or another file that is only named like a table in text."""
+    found = next(((what, remedy) for magic, what, remedy in _NO_TEXT if content.startswith(magic)), None)
+    if _HTML.match(content.removeprefix(codecs.BOM_UTF8)[:1000]):
+        found = ("a web page (HTML), as some systems name their exports", "Open it in a spreadsheet and save the sheet")
+    if found is not None:
+        raise BenchError(f"{path} is {found[0]} and no text. {found[1]} as CSV in UTF-8.")
+
+
 def _decoded(path: Path, content: bytes) -> tuple[str, tuple[Note, ...]]:
     """Return the text, and a note where it is not UTF-8."""
     encoding = _utf16(content) or "utf-8-sig"
@@ -85,7 +109,8 @@ def _decoded(path: Path, content: bytes) -> tuple[str, tuple[Note, ...]]:
         return content.decode(encoding), ()
     except UnicodeDecodeError as error:
         western = content.decode("cp1252", errors="replace")
-        if encoding != "utf-8-sig" or any(ord(c) > 127 and c not in _WESTERN for c in western):
+        strange = any(ord(c) > 127 and c not in _WESTERN for c in western) or _OF_POLISH.search(western)
+        if encoding != "utf-8-sig" or strange:
             raise BenchError(
                 f"{path} is not UTF-8 text ({error.reason}), nor UTF-16 or Western European (cp1252). "
                 "Save it as CSV in UTF-8."

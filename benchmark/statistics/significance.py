@@ -85,8 +85,14 @@ class Comparison:
     excluded: int
     reasons: tuple[str, ...] = ()
 
-    def meaning(self, a: str = "a", b: str = "b") -> str:
-        """Return a sentence that says what the comparison shows: by the jackknife, for few events by permutation."""
+    def meaning(self, a: str = "a", b: str = "b", *, turned: tuple[str, ...] = ()) -> str:
+        """Return what the comparison shows, in words: by the jackknife, for few events by permutation.
+
+        Args:
+            a: name of the first model.
+            b: name of the second.
+            turned: of them, those whose C lies far below 0.5, so that their risks may be turned round.
+        """
         few = self.events < FEW_EVENTS or self.fewest_events < FEW_EVENTS_OF_A_FOLD
         test = "permutation" if few else "jackknife"
         p = self.p[test]
@@ -100,7 +106,12 @@ class Comparison:
         size = f"{abs(self.difference):.3f} ({interval}{test} p {p_text(p)})"
         if p < ALPHA:
             better, worse = (a, b) if self.difference > 0 else (b, a)
-            return f"{better} orders survival of such patients better than {worse}: its C-index is higher by {size}."
+            says = f"{better} orders survival of such patients better than {worse}: its C-index is higher by {size}."
+            if max(self.c_index_a, self.c_index_b) < 0.5:
+                return f"{says} Yet neither C-index reaches 0.5, so this does not show that {better} is of use."
+            if worse in turned:
+                return f"{says} Yet C of {worse} lies far below 0.5, as it does where risks are turned round."
+            return says
         missed = (
             f"In a cohort like this a true difference below {self.smallest_detectable_difference:.3f} is missed more "
             "often than one time in five, so this is no proof"

@@ -14,6 +14,7 @@ from typing import get_args
 from survbench.datasets.cards.card import CohortCard
 from survbench.datasets.cards.source import SourceCohort
 from survbench.datasets.checks import (
+    copies,
     external,
     geometry,
     images,
@@ -25,6 +26,7 @@ from survbench.datasets.checks import (
     predictors,
     repeated_patients,
     table,
+    time_units,
 )
 from survbench.datasets.checks.facts import PatientFacts
 from survbench.datasets.checks.kinds import CohortCheck, PatientCheck, VoxelCheck
@@ -56,10 +58,12 @@ def installed() -> Installed:
             table,
             repeated_patients,
             outcome,
+            time_units,
             predictors,
             leaks,
             missing_codes,
             images,
+            copies,
             geometry,
             intensities,
             masks,

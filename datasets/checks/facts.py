@@ -10,8 +10,8 @@ from survbench.volume import Modality
 
 Meaning = Literal["labels", "soft", "image"]
 """What a mask's numbers are: labels, the share of a voxel (or the probability) that is tumour, or grey values."""
-FULL_SCALES = (100.0, 255.0, 1000.0, 65535.0)
-"""Numbers that programs write in masks for "all of it"."""
+FULL_SCALES = (100.0, 254.0, 255.0, 1000.0, 65535.0)
+"""Numbers that programs write in masks for "all of it", and what is left of 255 in a file that was compressed."""
 KEPT_LEVELS = 256
 """So many of the different numbers of a mask are kept."""
 
@@ -47,6 +47,8 @@ class ImageFacts:
         typical: the median inside the body; None where there is nothing of it, or no telling where it is.
         in_mask: the median inside the mask; None without one.
         hot: the 90th percentile inside the mask; None without one.
+        mean: of the voxels that are not absent.
+        coarse: ranks of the means of its blocks, by which a copy is known; see ``datasets.cohorts.coarse``.
         turned: of a PET that is hardly higher inside the mask than in the body, the median inside the mask as it would
             lie with its axes in another order or direction, by what is turned, the simplest first.
     """
@@ -61,6 +63,8 @@ class ImageFacts:
     typical: float | None
     in_mask: float | None
     hot: float | None
+    mean: float
+    coarse: tuple[float, ...]
     turned: tuple[tuple[str, float], ...]
 
 
@@ -81,6 +85,7 @@ class MaskFacts:
         outside: share of the tumour outside the field of view.
         absent: share of the voxels that are NaN and were read as 0.
         equals: the image channel whose values it holds, or "".
+        content: a hash of the voxels that it marks, or "" where they are few.
     """
 
     meaning: Meaning
@@ -95,6 +100,7 @@ class MaskFacts:
     outside: float
     absent: float
     equals: str
+    content: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,4 +139,5 @@ class PatientFacts:
 
 
 def _image(raw: Mapping[str, Any]) -> ImageFacts:
-    return ImageFacts(**{**raw, "turned": tuple((str(turn), float(value)) for turn, value in raw["turned"])})
+    turned = tuple((str(turn), float(value)) for turn, value in raw["turned"])
+    return ImageFacts(**{**raw, "turned": turned, "coarse": tuple(raw["coarse"])})

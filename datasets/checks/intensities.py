@@ -25,6 +25,10 @@ MAX_HU, MAX_TYPICAL_HU = 31000.0, 2000.0
 body does not reach in a CT that is 1024 too high."""
 SHARE, NOISE_HU = 1e-3, -1100.0
 """Share of a CT below -1024, and how far it reaches, from which it is padding: noise in air goes below -1024, too."""
+MIN_TYPICAL_SUV = 0.1
+"""SUV that the median inside a body reaches in one patient at least."""
+ABOUT_ZERO = 0.05
+"""How near to 0 the mean of a z-score lies at least, and how far its values go below 0."""
 FACTOR = 3.0
 """How far, as a factor, the typical PET of a group must lie from that of the others."""
 GAP = 1.8
@@ -287,6 +291,29 @@ class PetOfAnotherUnit(VoxelCheck):
             yield self.finding(
                 f"{cause} is far from that of the others.", subject=name, detail=f"{_times(distance)} the others"
             )
+
+
+class LowPet(VoxelCheck):
+    """The PET of every patient is lower than SUV can be: the median inside the body lies below 0.1, or the mean of the
+    image at 0 with values below it, as that of a z-score.
+    """
+
+    code = "SB431"
+    severity = "warning"
+    part = "images"
+    title = "The PET of all patients is lower than any SUV"
+    remedy = "Give SUV by body weight, neither divided by a constant nor standardised."
+
+    def find(self, source: SourceCohort, facts: Mapping[str, PatientFacts]) -> Iterator[Finding]:
+        """See :class:`VoxelCheck`."""
+        for channel in source.cohort.channels:
+            images = [f.images[channel] for f in facts.values() if f.images[channel].modality == "PET"]
+            typical = [image.typical for image in images if image.typical is not None]
+            if images and all(abs(i.mean) < ABOUT_ZERO and i.low < -ABOUT_ZERO for i in images):
+                yield self.finding(f"{channel} is no SUV: its mean is 0 in every patient, and it goes below 0.")
+            elif typical and max(typical) < MIN_TYPICAL_SUV:
+                middle = float(np.median(typical))
+                yield self.finding(f"{channel} is lower than any SUV: the median inside the body is {middle:.2g}.")
 
 
 def _odd_centres(middle: dict[str, float]) -> list[str]:

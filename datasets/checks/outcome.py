@@ -10,6 +10,7 @@ import numpy as np
 from survbench.datasets.cards.card import MONTHS_PER_UNIT
 from survbench.datasets.cards.source import SourceCohort
 from survbench.datasets.checks.kinds import CohortCheck, InputCheck
+from survbench.datasets.checks.missing_codes import codes_for_missing
 from survbench.datasets.vocabulary import words as w
 from survbench.datasets.vocabulary.events import coding
 from survbench.findings import Finding, things
@@ -18,6 +19,8 @@ from survbench.plan.horizons import HORIZONS
 from survbench.statistics.metrics import concordance_index
 
 FEW_EVENTS, TOO_FEW_EVENTS = 20, 10
+MANY = 20
+"""Patients of whom more than one is usually censored."""
 SHOWN_CODES = 5
 FEWEST_TIMES = 8
 """Times that are needed to say that they are years, or count rows."""
@@ -100,19 +103,23 @@ class OutcomesLost(CohortCheck):
 
 
 class NobodyCensored(CohortCheck):
-    """Every patient has the event. That is rare: more often the codes are misread, or rows are missing."""
+    """Every patient has the event, or all but one. That is rare: often codes are misread, or rows are missing."""
 
     code = "SB212"
     severity = "warning"
     part = "outcome"
-    title = "Nobody is censored"
+    title = "Hardly anybody is censored"
     remedy = "Were patients without the event left out of the table? Check endpoint.observed and endpoint.censored."
 
     def find(self, source: SourceCohort) -> Iterator[Finding]:
         """See :class:`CohortCheck`."""
         event = source.cohort.event
+        if any(OutcomesLost().find(source)):
+            return
         if event.all():
             yield self.finding(f"All {len(event)} patients have the event; nobody is censored.")
+        elif len(event) >= MANY and (~event).sum() == 1:
+            yield self.finding(f"All but one of {len(event)} patients have the event.")
 
 
 class AmbiguousEventCode(InputCheck):
@@ -212,7 +219,8 @@ def _is_day(number: float) -> bool:
 
 class ImplausibleFollowUp(CohortCheck):
     """The longest time lies beyond 30 years or below two months, or the column of times is called after another unit
-    than that of the card.
+    than that of the card. Codes for missing are passed over, and so are times that are not durations: they have
+    findings of their own.
     """
 
     code = "SB204"
@@ -227,7 +235,10 @@ class ImplausibleFollowUp(CohortCheck):
         named = w.unit_of(column)
         if named not in {None, unit}:
             yield self.finding(f"The column of times, {column!r}, is called after {named}; the card says {unit}.")
-        longest = float(source.cohort.time.max())
+        if any(NoDuration().find(source)):
+            return
+        known = np.round(source.cohort.time / MONTHS_PER_UNIT[unit], 6)
+        longest = float(source.cohort.time[~np.isin(known, list(codes_for_missing(known)))].max())
         if longest > LONGEST_MONTHS or longest < SHORTEST_MONTHS:
             in_unit = longest / MONTHS_PER_UNIT[unit]
             other = [u for u, m in MONTHS_PER_UNIT.items() if USUAL_MONTHS[0] <= in_unit * m <= USUAL_MONTHS[1]]
@@ -254,7 +265,7 @@ class NoEvents(CohortCheck):
     def find(self, source: SourceCohort) -> Iterator[Finding]:
         """See :class:`CohortCheck`."""
         events = int(source.cohort.event.sum())
-        if source.in_folds and events < 2:
+        if source.in_folds and events < 2 and not any(OutcomesLost().find(source)):
             end = source.card.endpoint
             held = ""
             if source.table is not None and end.event in source.table.columns:
@@ -332,6 +343,8 @@ class HorizonBeyond(CohortCheck):
     def find(self, source: SourceCohort) -> Iterator[Finding]:
         """See :class:`CohortCheck`."""
         time = source.cohort.time
+        if time.max() < SHORTEST_MONTHS:  # as in a wrong unit, which is warned of
+            return
         later = [f"{horizon:g}" for horizon in HORIZONS if not (time > horizon).any()]
         if later:
             listed = " and ".join(filter(None, [", ".join(later[:-1]), later[-1]]))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from survbench.cohort import ClinicalColumn
 from survbench.datasets.cards.source import SourceCohort, offers
 from survbench.datasets.checks.external import OtherEndpoint, of_predictors
 from survbench.datasets.checks.images import same_data
+from survbench.datasets.checks.time_units import of_outcomes
 from survbench.errors import BenchError
 from survbench.findings import CohortError, Finding
 
@@ -45,8 +47,7 @@ def refuse_different(first: SourceCohort, other: SourceCohort) -> None:
             f"methods: {', '.join(only[:5])}{', ...' if len(only) > 5 else ''} ({len(only)}) only one of them has. "
             "Declare the same columns under 'features' on both cards, or on none."
         )
-    mine = {(c.name, c.kind, c.levels) for c in first.cohort.clinical_columns}
-    theirs = {(c.name, c.kind, c.levels) for c in other.cohort.clinical_columns}
+    mine, theirs = ({_column(c) for c in source.cohort.clinical_columns} for source in (first, other))
     if mine != theirs:
         sides = [
             f"{card.name!r}: {', '.join(_declared(c) for c in sorted(only)) or 'none more'}"
@@ -61,12 +62,18 @@ def refuse_different(first: SourceCohort, other: SourceCohort) -> None:
 
 def differences(first: SourceCohort, other: SourceCohort) -> list[Finding]:
     """Return how an external cohort differs from the cohort in what does not keep it from being used."""
-    found = [*of_predictors(first, other)]
+    found = [*of_predictors(first, other), *of_outcomes(first, other)]
     endpoints = [source.card.endpoint.name for source in (first, other)]
     if endpoints[0].casefold() != endpoints[1].casefold():
         cause = f"The external cohort's endpoint is {endpoints[1]}, the cohort's {endpoints[0]}."
         found.append(OtherEndpoint.finding(cause))
     return found
+
+
+def _column(column: ClinicalColumn) -> tuple[str, str, tuple[str, ...]]:
+    """Return what two cards must declare alike: the order of levels means something in an ordinal column alone."""
+    levels = tuple(sorted(column.levels)) if column.kind == "categorical" else column.levels
+    return column.name, column.kind, levels
 
 
 def _declared(column: tuple[str, str, tuple[str, ...]]) -> str:

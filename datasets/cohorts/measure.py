@@ -13,6 +13,7 @@ from survbench.datasets.cards.card import CohortCard
 from survbench.datasets.checks.facts import KEPT_LEVELS, FileFacts, ImageFacts, MaskFacts, PatientFacts
 from survbench.datasets.checks.intensities import AIR, may_be_hounsfield
 from survbench.datasets.checks.masks import BARELY_HIGHER
+from survbench.datasets.cohorts.coarse import coarse_ranks, content
 from survbench.datasets.preprocessing.grid import plan_grid, reference_point
 from survbench.datasets.readers.axis_order import ORDERS
 from survbench.datasets.readers.errors import ImageError
@@ -116,6 +117,8 @@ def _of_image(
         typical=_median(body),
         in_mask=None if inside is None else _median(inside),
         hot=None if inside is None else _percentile(inside, 90),
+        mean=float(known.mean(dtype=np.float64)),
+        coarse=coarse_ranks(volume, image.voxels),
         turned=(),
     )
 
@@ -165,6 +168,7 @@ def _of_mask(
         ml=0.0 if world is None else len(world) * float(np.prod(volume.spacing)) / 1000,
         outside=_outside(card, subject, world),
         absent=0.0 if mask.absent is None else float(mask.absent.mean()),
+        content=content(volume, mask.voxels),
         equals=next((name for name, image in images.items() if _same_values(mask, image)), ""),
     )
 

@@ -21,7 +21,7 @@ from survbench.datasets.drafting.times import (
     unit_of,
 )
 from survbench.datasets.vocabulary import words as w
-from survbench.datasets.vocabulary.events import NOUNS, Coding, Kind, coding, meaning, without_legend
+from survbench.datasets.vocabulary.events import NOUNS, Coding, Kind, coding, meaning, of_those_who_left, without_legend
 
 MAX_CODES = 8
 """A column of events has at most so many codes."""
@@ -269,7 +269,7 @@ def _says_who_lives(event: Column) -> bool:
 
 def _strong(column: Column) -> bool:
     """Whether a word of the name is one of outcomes, short ones apart: they are parts of other names."""
-    found = [x for x in w.tokens(column.text) if len(x) > 3 or x in {"tod", "evt"}]
+    found = [x for x in w.tokens(column.text) if len(x) > 3 or x in {"tod", "evt", "dcd"}]
     plain = [x for x in found if not w.is_word(x, f"{NOUNS}|lesions?")]
     vocabulary = f"{w.EVENT}|{w.CENSORED}|{w.CENSORING}|{w.DEAD}|{w.ALIVE}|{w.DISEASE}|{w.VITAL}|{w.NEGATED_INSIDE}"
     disease_free = len(plain) < len(found) and w.has(found, w.NEGATED_AFTER)
@@ -305,7 +305,7 @@ def _at_fixed_time(text: str) -> bool:
 
 def _may_be_event(column: Column) -> bool:
     few = 0 < len(column.codes) <= MAX_CODES and 2 * len(column.known) >= len(column.cells) and not column.dated
-    if not few:
+    if not few or of_those_who_left(column.text):
         return False
     if _named_event(column):
         return True

@@ -23,7 +23,7 @@ NUMBER_WORDS = (
     r"laufende|\w+(nummer|kennung|kurzel|kuerzel)"
 )
 ID_WORDS = (
-    r"ids?|u?uid|guid|pid|mrn|nip|ipp|nhc|piz|ur|uhid|hn|bsn|epd|chart|hospitalid|"
+    r"ids?|u?uid|guid|pid|mrn|nip|ipp|nhc|piz|ur|uhid|hn|bsn|epd|chart|hospitalid|病历号|住院号|"
     rf"({_PERSON})({NUMBER_WORDS}|ids?)?|({NUMBER_WORDS})ids?"
 )
 _BESIDE_IDS = (

@@ -84,6 +84,8 @@ def coding(name: str, cells: Sequence[str], kind: Kind | None) -> Coding:
         return _by_name(name, flags)
     if set(by_code) == {"1", "2"}:
         return _unclear(codes, "1 and 2 stand without a legend (R's survival package has 2 as the event, others 1)")
+    if set(by_code) == {"-1", "0"}:
+        return _unclear(codes, "-1 is how Microsoft Access writes true (yes), other programs a missing value")
     if "0" in by_code and len(codes) > 2 and all(c.isdigit() for c in by_code) and _counts_censored(name):
         others = tuple(sorted(c for c in codes if c != by_code["0"]))
         return Coding((by_code["0"],), others, "0 is the event in a column of censoring, other codes are reasons of it")
@@ -137,6 +139,10 @@ def _by_name(name: str, flags: Mapping[str, str]) -> Coding:
         means = "censored" if w.has(w.tokens(name), w.CENSORED) else "free of the event"
         return Coding(no, yes, f"{_listed(no)} is the event: by the column's name, {_listed(yes)} is {means}")
     reason = f"the name does not say what {_listed(yes)} means"
+    if of_those_who_left(name):
+        reason = f"the column says who left the study, and not who had the event; what {_listed(no)} means is not known"
+    elif _of_control(name):
+        reason = f"in a column of local control, {_listed(yes)} is controlled in some tables, the failure in others"
     if w.has(w.tokens(name), w.CENSORING):
         reason = f"in a column of censoring, {_listed(yes)} is the event in some tables, the censored in others"
     return Coding((), (), reason, (yes, no))
@@ -145,7 +151,7 @@ def _by_name(name: str, flags: Mapping[str, str]) -> Coding:
 def polarity(name: str) -> bool | None:
     """Return whether 1 (or yes) in a column of this name is an event, or the opposite; None where that is not clear.
 
-    >>> [polarity(n) for n in ("event", "OS_STATUS", "CNSR", "alive", "progression_free", "vital_status", "outcome")]
+    >>> [polarity(n) for n in ("event", "OS_STATUS", "CNSR", "alive", "progression_free", "vital_status", "LC")]
     [True, True, False, False, False, None, None]
     """
     found = w.tokens(name)
@@ -158,7 +164,7 @@ def polarity(name: str) -> bool | None:
             joined = re.sub(rf"\b({pattern})\b", " ", joined)
         found = [word for word in joined.split() if not w.is_word(word, w.SURVIVAL)]
     status = w.has(found, w.STATUS)
-    if w.has(found, w.CENSORING):
+    if w.has(found, w.CENSORING) or of_those_who_left(name):
         return None
     rest = [x for x in found if not w.is_word(x, f"{w.STATUS}|indicator|flag") and not x.isdigit()]
     says = meaning(" ".join(rest))
@@ -171,12 +177,30 @@ def polarity(name: str) -> bool | None:
             return None
         return facts.pop()
     plain = [x for x in rest if w.endpoint_of(x) is None and not w.is_word(x, "status|os")]
-    return True if found and not plain and not spelled else None
+    return True if found and not plain and not spelled and not _of_control(name) else None
+
+
+def of_those_who_left(name: str) -> bool:
+    """Return whether a column is called after leaving the study: the others may be alive or dead.
+
+    >>> [of_those_who_left(n) for n in ("lost_to_fu", "Withdrawn", "dropout", "lost_or_censored", "event")]
+    [True, True, True, False, False]
+    """
+    found = [x for x in w.tokens(name) if not w.is_word(x, w.LOST)]
+    beside = f"{w.EVENT}|{w.CENSORED}|{w.CENSORING}|{w.DEAD}|{w.ALIVE}|{w.RECURRENCE}"
+    return w.has(w.tokens(name), w.LOST) and not w.has(found, beside)
+
+
+def _of_control(name: str) -> bool:
+    """Whether a column is called after an endpoint whose name is the good outcome: the tumour is under control."""
+    endpoint = w.endpoint_of(name)
+    return endpoint is not None and endpoint[0] in {"LC", "LRC"}
 
 
 def _counts_censored(name: str) -> bool:
     found = w.tokens(name)
-    return w.has(found, f"{w.CENSORED}|{w.CENSORING}") and not w.has(found, f"{w.EVENT}|{w.STATUS}")
+    counts = w.has(found, f"{w.CENSORED}|{w.CENSORING}") and not of_those_who_left(name)
+    return counts and not w.has(found, f"{w.EVENT}|{w.STATUS}")
 
 
 def _definitions(name: str) -> dict[str, str]:

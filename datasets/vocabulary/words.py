@@ -14,7 +14,7 @@ from survbench.datasets.cards.card import TimeUnit
 UNITS: dict[TimeUnit, str] = {
     "days": "days?|tagen?|tage?|jours?|dias?|giorn[oi]|dag(en)?",
     "weeks": "wks?|weeks?|wochen?|semaines?|semanas?|settiman[ae]|weken",
-    "months": "mos?|mths?|mon|months?|monat(en?)?|mois|mes(es)?|mes[ei]|maand(en)?",
+    "months": "mos?|mths?|mon|months?|monat(en?)?|mois|mes(es)?|mes[ei]|maand(en)?|mnds?|mies|miesi\\w+",
     "years": "yrs?|years?|jahr(en?)?|ans?|annees?|anos?|ann[oi]|jaar|jaren",
 }
 UNIT_LETTERS: dict[str, TimeUnit] = {"d": "days", "w": "weeks", "m": "months", "y": "years"}
@@ -55,6 +55,7 @@ NEVER_A_TIME = {
 
 DEAD = (
     "dead|death|deaths|die|dies|died|dying|deceas\\w*|expired|demise\\w*|exitus|fatal|mort|morts|morte|morti|mortes|"
+    "mort[oa]s?|dcd|verst|"
     "mortality|mortalitat|mortalite|mortalidad|mortalita|decedee?s?|deces|tot|tod|todes\\w*|\\w+tod|verstorb\\w*|"
     "gestorb\\w*|sterbe\\w*|muert\\w*|fallec\\w*|defuncion|murio|obito|decedut\\w*|decess\\w*|defunt\\w*|overled\\w*|"
     "overlijden|dood|gestorven|dod|doc|dotd|dooc|duc|docd"
@@ -75,12 +76,14 @@ DISEASE = (
 )
 FREE_OF_DISEASE = (
     "ned|aned|awod|anwd|ner|cr|pr|sd|remission|stable|stabil|estable|stabile|stabiel|cured|geheilt|gueri|curado|"
-    "guarito|genezen|remision|remissione|remissie"
+    "guarito|genezen|remision|remissione|remissie|controlled"
 )
 EVENT = "event|events|evt|ereignis\\w*|evenement\\w*|evento|eventos|eventi|gebeurtenis\\w*"
+LOST = "lost|ltfu|lfu|verloren|perdu[es]*|perdid[oa]s?|withdrawn|withdrew|dropouts?|ausgeschieden"
+"""Words for leaving the study: as a code they mean censored, as a column that the others may be alive or dead."""
 CENSORED = (
-    "censored|censorship|cnsr|rightcensored|zensiert\\w*|censuree|censurad[oa]|censurat[oa]|gecensureerd|lost|ltfu|lfu|"
-    "verloren|perdue?|perdid[oa]|withdrawn|withdrew|ongoing"
+    "censored|censorship|cnsr|rightcensored|zensiert\\w*|censuree|censurad[oa]|censurat[oa]|gecensureerd|ongoing|"
+    f"{LOST}"
 )
 CENSORING = "cens|censor|censors|censoring|zensur\\w*|zensierung\\w*|censure|censura|censuur"
 """Words that name the indicator of censoring: some tables give it 1 for the censored, some for the event."""
@@ -102,7 +105,7 @@ WHOLE_EVENT = "delta|fstat|observed|e"
 YES = frozenset(
     ["yes", "y", "true", "t", "ja", "j", "oui", "o", "vrai", "si", "s", "sim", "wahr", "verdadero", "vero", "waar"]
 )
-NO = frozenset(["no", "n", "false", "f", "nein", "non", "faux", "falso", "falsch", "nee", "onwaar"])
+NO = frozenset(["no", "n", "false", "f", "nein", "non", "nao", "faux", "falso", "falsch", "nee", "onwaar"])
 LETTERS_ALIVE = frozenset(["a", "l", "v"])
 LETTERS_DEAD = frozenset(["d", "m"])
 

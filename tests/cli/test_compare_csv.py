@@ -46,6 +46,7 @@ def test_json_has_exactly_the_documented_keys_and_the_functions_numbers(bench, c
     found = json.loads(ended.stdout)
     assert found.pop("event") == {"column": "event", "observed": ["1"], "censored": ["0"]}
     assert found.pop("turned_round") == []
+    assert found.pop("notes") == []
     assert set(found) == KEYS
     assert set(found["p"]) == {"bootstrap", "jackknife", "compareC", "permutation"}
     assert set(found["z"]) == {"jackknife", "compareC"}
@@ -71,13 +72,14 @@ def test_text_ends_with_a_sentence_that_names_the_columns(bench, columns, tmp_pa
 
 
 def test_data_without_an_answer_give_null_and_reasons(bench, tmp_path):
-    path = write(tmp_path / "risks.csv", {"time": [1, 2, 3], "event": [0, 0, 1], "a": [1, 2, 3], "b": [3, 1, 2]})
+    told = {"time": [1, 2, 3, 1], "event": [0, 0, 1, 1], "a": [1, 2, 3, 1], "b": [3, 1, 2, 1], "fold": [1, 1, 1, 2]}
+    path = write(tmp_path / "risks.csv", told)
     ended = bench("compare", "--csv", path, "--json")
     assert ended.returncode == 0, ended.stderr
     assert json.loads(ended.stdout)["p"]["jackknife"] is None
     ended = bench("compare", "--csv", path)
     assert "no comparable pair" in ended.stdout
-    assert ended.stdout.splitlines()[-1].startswith("These data cannot compare a with b")
+    assert "These data cannot compare a with b" in ended.stdout
 
 
 def test_censoring_is_no_event_whatever_its_code_and_turned_risks_are_named(bench, columns, tmp_path):
@@ -93,6 +95,56 @@ def test_censoring_is_no_event_whatever_its_code_and_turned_risks_are_named(benc
     assert ended.stdout.startswith(f"Event: '1' in column 'censored' ({40 - columns['event'].sum()} of 40 patients)")
     ended = bench("compare", "--csv", write(tmp_path / "plain.csv", told), "--event", "died")
     assert "Note: a: C is far below 0.5" in ended.stdout
+
+
+def test_a_verdict_of_better_says_where_the_risks_of_the_worse_are_turned_round(bench, columns, tmp_path):
+    turned = {**columns, "theirs": columns["time"]}
+    ended = bench("compare", "--csv", write(tmp_path / "risks.csv", turned))
+    assert "ours orders survival of such patients better than theirs" in ended.stdout
+    assert "Yet C of theirs lies far below 0.5" in ended.stdout
+    both = {**columns, "ours": columns["time"], "theirs": -columns["theirs"]}
+    ended = bench("compare", "--csv", write(tmp_path / "both.csv", both))
+    assert "Yet neither C-index reaches 0.5" in ended.stdout
+
+
+def test_risks_that_are_the_times_codes_for_missing_and_few_events_are_noted(bench, columns, tmp_path):
+    wrong = {**columns, "ours": -columns["time"], "theirs": np.where(np.arange(40) == 3, -999.0, columns["theirs"])}
+    wrong["event"] = np.where(np.cumsum(columns["event"]) <= 9, columns["event"], 0)
+    ended = bench("compare", "--csv", write(tmp_path / "risks.csv", wrong))
+    assert "Note: There are only 9 events" in ended.stdout
+    assert "Note: ours orders patients as the times do, the other way round (Spearman's rho -1.000)" in ended.stdout
+    assert "Note: theirs holds -999 (once)" in ended.stdout
+
+
+@pytest.mark.parametrize(
+    ("changed", "options", "message"),
+    [
+        ({"fold": range(40)}, [], "Each patient has a fold of its own"),
+        ({"event": [1] + [0] * 39}, [], "1 patient has: Event: '1' in column 'event' (1 of 40 patients)"),
+        ({"event": [0, 1, 1, 9] * 10}, ["--event-code", "1"], "holds '9' beside '1'"),
+        ({"event": [0, 1, 1, "unknown"] * 10}, ["--event-code", "1"], "holds 'unknown' beside '1'"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused_in_words(bench, columns, tmp_path, changed, options, message):
+    ended = bench("compare", "--csv", write(tmp_path / "risks.csv", {**columns, **changed}), *options)
+    assert ended.returncode == 2, ended.stdout
+    assert message in ended.stderr
+
+
+@pytest.mark.parametrize("column", ["LC", "lost_to_fu"])
+def test_columns_of_control_and_of_who_left_need_the_code_of_the_event(bench, columns, tmp_path, column):
+    named = {column if name == "event" else name: cells for name, cells in columns.items()}
+    path = write(tmp_path / "risks.csv", named)
+    ended = bench("compare", "--csv", path, "--event", column)
+    assert ended.returncode == 2
+    assert "--event-code" in ended.stderr
+    assert bench("compare", "--csv", path, "--event", column, "--event-code", "1").returncode == 0
+
+
+def test_the_codes_that_are_taken_for_censored_are_said(bench, columns, tmp_path):
+    coded = {**columns, "event": [0, 1, 1, 2] * 10}
+    ended = bench("compare", "--csv", write(tmp_path / "risks.csv", coded), "--event-code", "1")
+    assert "(as --event-code says; '0', '2' are all taken for censored)" in ended.stdout
 
 
 @pytest.mark.parametrize(

@@ -403,3 +403,11 @@ def test_a_link_to_nothing_and_a_pattern_out_of_the_folder_are_refused(folder, t
     card.write_text(card.read_text().replace("images/{id}_pet", "../{id}_pet"))
     with pytest.raises(CohortError, match=r"Patterns lead out of the cohort's folder.*\.\./P00_pet.nii.gz"):
         read(folder)
+
+
+def test_a_standardised_pet_is_no_suv(tmp_path):
+    folder = write_cohort(tmp_path / "toy", 4)
+    for n in range(4):
+        change(folder, f"P{n:02d}_pet", lambda v: (v - v.mean()) / v.std())
+    found = [f for f in validate_named(str(folder)).findings if f.code == "SB431"]
+    assert [f.cause for f in found] == ["pet is no SUV: its mean is 0 in every patient, and it goes below 0."]

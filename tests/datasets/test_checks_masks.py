@@ -295,7 +295,8 @@ def test_a_label_that_some_masks_have_and_others_lack_is_noted(folder, holders, 
     with_label(folder, 1)
     assert findings(folder) == {}
     for n in holders:
-        write_mask(folder, np.where(BALL & (HALVES == 2), 3, BALL), n, np.uint8)
+        core = DISTANCE <= 2.5  # on the uptake of all
+        write_mask(folder, np.where(core & (HALVES == 2), 3, core), n, np.uint8)
     expected = {"SB512": f"Some masks hold labels beside 1: 3 in 2 of {PATIENTS} patients."} if named else {}
     assert findings(folder) == expected
 
@@ -315,3 +316,9 @@ def test_a_mask_at_full_scale_has_no_further_label(folder):
     with_label(folder, 1)
     write_mask(folder, 255 * BALL, dtype=np.uint8)
     assert findings(folder) == {}
+
+
+def test_a_full_scale_that_was_compressed_in_one_mask_is_the_same_mark(folder):
+    for n in range(PATIENTS):
+        write_mask(folder, (254 if n == 1 else 255) * (DISTANCE <= 2.5), n, np.uint8)
+    assert "SB507" not in findings(folder)

@@ -215,6 +215,36 @@ def test_a_strong_marker_is_no_outcome(c, patients):
         assert list(TellsOutcome().find(SourceCohort(card, cohort))) == []
 
 
+def test_numbers_that_separate_the_events_and_do_not_order_them_are_a_leak(tmp_path, rows):
+    noise = np.random.default_rng(1).normal(size=len(rows))
+    told = changed(rows, f99=lambda n, c: 4.0 * int(c["dead"]) + 0.5 * noise[n])
+    assert "'f99' separates those with the event from the censored" in found(tmp_path, told)["SB306"]
+
+
+def test_all_but_one_with_the_event_are_warned_of(tmp_path, rows):
+    last = len(rows) - 2
+    assert "All but one of" in found(tmp_path, changed(rows, dead=lambda n, _: int(n != last)))["SB212"]
+
+
+def test_the_year_of_diagnosis_is_not_called_like_an_outcome(tmp_path, rows):
+    card = CARD.replace('["f*", volume]', '["f*", volume, yr, death_year]')
+    years = changed(rows, yr=lambda n, _: 2008 + n % 7, death_year=lambda n, _: 2015 + n % 5)
+    assert found(tmp_path, years, card=card).get("SB312", "").count("is called like an outcome") == 1
+    assert "'death_year'" in found(tmp_path, years, card=card)["SB312"]
+
+
+def test_one_cause_has_one_finding(tmp_path, rows):
+    lost = changed(rows, days=lambda n, c: "none" if c["dead"] == "1" and n else c["days"], dead=lambda n, c: c["dead"])
+    report = found(tmp_path, lost)
+    assert "SB205" not in report or "SB211" not in report
+    code = found(tmp_path, changed(rows, days=lambda n, c: 99999 if n == 3 else c["days"]))
+    assert "SB208" in code
+    assert "SB204" not in code
+    short = found(tmp_path, changed(rows, days=lambda _, c: float(c["days"]) / 365))
+    assert "SB204" in short
+    assert "SB209" not in short
+
+
 def test_another_endpoint_is_refused_by_values_or_warned_of_by_name(tmp_path, rows):
     card = CARD.replace('["f*", volume]', '["f*", volume, "PFS*", note]')
     earlier = changed(rows, PFS_days=lambda n, c: float(c["days"]) * (1 - 0.1 * (n % 3)), note=lambda n, _: n % 7)

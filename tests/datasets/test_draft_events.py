@@ -52,6 +52,9 @@ from survbench.errors import BenchError
         ("status", "Uncensored", "Censored"),
         ("status", "dead", "lost to follow-up"),
         ("vital_status", "D", "A"),
+        ("LC", "failed", "controlled"),
+        ("morto", "Sim", "Não"),
+        ("DCD", 1, 0),
     ],
 )
 def test_codes_are_read_by_meaning(tmp_path, column, event, censored):
@@ -81,6 +84,10 @@ def test_codes_are_read_by_meaning(tmp_path, column, event, censored):
         ("PFSCENS", 1, 0),
         ("cens", 1, 0),  # 1 is the event in GBSG2, the censored elsewhere
         ("status", 3, 7),
+        ("LC", 1, 0),  # 1 is controlled as often as it is the failure
+        ("LRC_status", 1, 0),
+        ("local_control", "yes", "no"),
+        ("event", -1, 0),  # of Access
     ],
 )
 def test_codes_that_do_not_say_are_left_open_with_both_counts(tmp_path, column, first, second):
@@ -148,3 +155,11 @@ def test_deaths_of_other_causes_are_censored_where_the_legend_says_so(tmp_path):
     status = [2 if e and n % 3 else e for n, e in enumerate(EVENTS)]
     card = parse_card(draft(tmp_path, table(id=IDS, CSS_months=MONTHS, **{name: status})).text, source="draft")
     assert (card.endpoint.observed, card.endpoint.censored) == (("1",), ("0", "2"))
+
+
+@pytest.mark.parametrize("name", ["lost_to_fu", "Lost to follow-up", "withdrawn", "dropout"])
+def test_who_left_the_study_is_no_event(tmp_path, name):
+    drafted = draft(tmp_path, table(id=IDS, months=MONTHS, **{name: coded(1, 0)}))
+    assert endpoint(drafted)["event"] == "TODO"
+    assert not coding(name, ["0", "1"], None).clear
+    assert not coding(name, ["0", "1", "2"], None).clear

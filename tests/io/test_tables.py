@@ -187,3 +187,30 @@ def test_two_lines_of_names_are_refused_in_one_message(tmp_path):
     units = "N°;sexe;délai;statut\n;;jours;0/1\n"
     assert table(tmp_path, units + "1;H;30;1\n2;F;40;0\n3;F;41;0\n").labels == {"délai": "jours", "statut": "0/1"}
     assert table(tmp_path, "N°;;délai\n1;H;30\n2;F;40\n3;F;41\n").columns == ("N°", "délai")
+
+
+@pytest.mark.parametrize(
+    ("content", "what", "remedy"),
+    [
+        (b"PK\x03\x04\x14\x00", "an Excel or OpenDocument workbook", "Name it .xlsx"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1", "an old Excel workbook", "Open it in Excel"),
+        (b"\n<html><table><tr><td>id</td></tr></table></html>", "a web page", "Open it in a spreadsheet"),
+        (b"$FL2@(#) SPSS DATA FILE", "an SPSS file", "export the data"),
+        (b"%PDF-1.7", "a PDF", "Export the table"),
+    ],
+)
+def test_files_of_other_formats_are_refused_by_name(tmp_path, content, what, remedy):
+    (tmp_path / "t.csv").write_bytes(content)
+    with pytest.raises(BenchError, match=f"is {what}.*{remedy}.*CSV in UTF-8"):
+        read_table(tmp_path / "t.csv")
+
+
+@pytest.mark.parametrize("word", ["żyje", "zmarł", "płeć", "mężczyzna", "ułamek"])
+def test_polish_text_is_not_taken_for_western(tmp_path, word):
+    with pytest.raises(BenchError, match="is not UTF-8 text"):
+        table(tmp_path, f"id,a\n1,{word}\n2,x\n", encoding="cp1250")
+
+
+@pytest.mark.parametrize("word", ["cm³", "¿Fallecido?", "même", "MTV (cm³)", "bygge træ", "mm³/h"])
+def test_marks_of_western_text_stay_western(tmp_path, word):
+    assert word in table(tmp_path, f"id,a\n1,{word}\n2,é\n", encoding="cp1252").column("a")

@@ -45,7 +45,8 @@ def write_cohort(folder: Path, patients: int = 12, *, card: str = CARD) -> Path:
     grid = np.stack(np.meshgrid(*[np.arange(n) for n in SHAPE], indexing="ij"), axis=-1)
     for n in range(patients):
         name = f"P{n:02d}"
-        ball = np.linalg.norm(grid - 7.5, axis=-1) <= 2.5 + 0.25 * (n % 10)
+        own = np.random.default_rng(n).uniform(-0.2, 0.2, 3)  # no two patients have the same mask
+        ball = np.linalg.norm(grid - 7.5 - own, axis=-1) <= 2.5 + 0.25 * (n % 10)
         pet = (0.5 + 6.0 * ball + 0.2 * rng.random(SHAPE)).astype(np.float32)
         ct = (-1000.0 + 1040.0 * (np.linalg.norm(grid - 7.5, axis=-1) < 7) + rng.normal(0, 10, SHAPE)).astype(np.int16)
         for kind, voxels in (("pet", pet), ("ct", ct), ("mask", ball.astype(np.uint8))):

@@ -73,15 +73,21 @@ def apart(folder, rows, ours, theirs, *, name="features.csv"):
     return folder
 
 
-def with_external(folder, change, *, endpoint="OS", base=float):
-    """Return how an external cohort differs in which values of f02, as ``base`` makes them, are changed."""
+def with_external(folder, change, *, endpoint="OS", base=float, unit="days", events=None):
+    """Return how an external cohort differs in which values of f02, as ``base`` makes them, are changed, and which may
+    have another endpoint or unit of times, or so many events.
+    """
     feature = 4 + FEATURES.index("f02")
     for name, seed in (("main", 0), ("other", 1)):
         rows = table_rows(40, seed=seed)
         for row in rows[1:]:
             value = base(float(row[feature]))
             row[feature] = str(change(value) if name == "other" else value)
+        if name == "other" and events is not None:
+            rows = changed(rows, dead=lambda n, _: int(n < events))
         card = CARD.replace("toy-table", name)
+        if name == "other":
+            card = card.replace("unit: days", f"unit: {unit}")
         write_table_cohort(folder / name, rows, card=card.replace("OS", endpoint) if name == "other" else card)
     names = [(str(folder / name), None) for name in ("main", "other")]
     return open_cohorts(names, profile=load_profile("smoke")).differences()

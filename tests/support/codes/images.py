@@ -157,3 +157,15 @@ def links(folder, wrong):
     target = (folder.parent if wrong else folder) / "moved.nii.gz"
     path.rename(target)
     path.symlink_to(target)
+
+
+@of_images("SB430")
+def copied(folder, wrong):
+    pet = nib.load(path_of(folder, "P00_pet")).get_fdata()
+    steps = np.round(pet * 5000) / 5000  # as a file of 16 bits has it
+    change(folder, "P01_pet", lambda v: (steps if wrong else (steps + v) / 2)[::-1])
+
+
+@of_images("SB431")
+def low_pet(folder, wrong):
+    scale_pet(folder, range(PATIENTS), 0.1 if wrong else 0.3)  # of a body of 0.6

@@ -20,7 +20,7 @@ def with_event(folder, code):
 
 
 def with_events(folder, number):
-    write_table_cohort(folder, changed(ROWS, dead=lambda n, _: int(n < number)))
+    write_table_cohort(folder, changed(ROWS, dead=lambda n, _: int(7 * n % 60 < number)))
 
 
 @PAIRS.of_cohort("SB201")
@@ -86,7 +86,7 @@ def outcomes_lost(folder, wrong):
 
 @PAIRS.of_cohort("SB212")
 def nobody_censored(folder, wrong):
-    with_events(folder, 60 if wrong else 59)
+    with_events(folder, 59 if wrong else 58)
 
 
 @PAIRS.of_cohort("SB213")
@@ -101,3 +101,14 @@ def reversed_codes(folder, wrong):
     rows = [[*ROWS[0][:2], "alive", *ROWS[0][3:]], *ROWS[1:]]
     codes = "observed: [1], censored: [0]" if wrong else "observed: [0], censored: [1]"
     write_table_cohort(folder, rows, card=CARD.replace("event: dead", f"event: alive, {codes}"))
+
+
+@PAIRS.of_cohort("SB230")
+def unit_of_a_centre(folder, wrong):
+    times = 30.4 if wrong else 3.0
+    rows = changed(
+        ROWS,
+        hospital=lambda n, _: "AB"[n % 3 == 0],
+        days=lambda n, c: float(c["days"]) / (times if n % 3 == 0 else 1),
+    )
+    write_table_cohort(folder, rows, card=CARD + "centre: hospital\n")

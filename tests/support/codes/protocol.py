@@ -57,3 +57,13 @@ def other_unit(folder, wrong):
 @PAIRS.of("SB605")
 def other_endpoint(folder, wrong):
     return with_external(folder, lambda v: v, endpoint="PFS" if wrong else "os")
+
+
+@PAIRS.of("SB606")
+def unit_of_times(folder, wrong):
+    return with_external(folder, lambda v: v, unit="months" if wrong else "days")
+
+
+@PAIRS.of("SB607")
+def external_events(folder, wrong):
+    return with_external(folder, lambda v: v, events=1 if wrong else 2)
