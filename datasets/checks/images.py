@@ -10,6 +10,7 @@ from survbench.datasets.cards.source import SourceCohort
 from survbench.datasets.checks.kinds import CohortCheck
 from survbench.findings import Check, Finding
 
+FEATURES = "all features"
 MANY_FEATURES = 10
 """Number of identical feature values from which two patients are reported as duplicates."""
 
@@ -65,21 +66,38 @@ def same_data(cohorts: Sequence[tuple[str, Cohort]]) -> Iterator[Finding]:
     seen: dict[str, tuple[int, Subject]] = {}
     for number, (_, cohort) in enumerate(cohorts):
         for row, subject in enumerate(cohort.subjects):
+            same: dict[str, list[str]] = {}
             for what, content in _contents(cohort, row):
                 where, first = seen.setdefault(content, (number, subject))
                 if (where, first.patient) != (number, subject.patient):
-                    cause = f"{what} as another patient's."
-                    yield SameImage.finding(cause, subject=subject.id, detail=f"as {cohorts[where][0]}{first.id}")
+                    same.setdefault(f"as {cohorts[where][0]}{first.id}", []).append(what)
+            for other, names in same.items():
+                yield SameImage.finding(
+                    f"{_are_the_same(names)} as another patient's.", subject=subject.id, detail=other
+                )
+
+
+def _are_the_same(names: Sequence[str]) -> str:
+    images = [name for name in names if name != FEATURES]
+    if len(names) == 1:
+        return f"{names[0]} is the same image" if images else "All features are the same"
+    return f"{enumerated(names)} are the same{'' if len(images) < len(names) else ' images'}"
+
+
+def enumerated(names: Sequence[str]) -> str:
+    """Return names as a list in a sentence: ``pet, ct and mask``."""
+    *most, last = names
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def _contents(cohort: Cohort, row: int) -> Iterator[tuple[str, str]]:
     subject = cohort.subjects[row]
     for name in cohort.channels:
-        yield f"{name} is the same image", subject.volumes[name].fingerprint()
+        yield name, subject.volumes[name].fingerprint()
     # rows of a few coarse features may be equal by chance
     if cohort.features is not None and len(cohort.features.names) >= MANY_FEATURES:
         values = cohort.features.values[row].tolist()
-        yield "All features are the same", repr(sorted(zip(cohort.features.names, values, strict=True)))
+        yield FEATURES, repr(sorted(zip(cohort.features.names, values, strict=True)))
 
 
 class NotPrepared(Check):

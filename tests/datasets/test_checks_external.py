@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
-from table_cohort import with_external
+from survbench.datasets.cohorts.opened import open_cohorts
+from survbench.errors import BenchError
+from survbench.plan.profile import load_profile
+from table_cohort import CARD, changed, table_rows, with_external, write_table_cohort
 
 
 @pytest.mark.parametrize(
@@ -37,3 +42,15 @@ def test_another_hospital_is_not_another_unit(tmp_path, change):
 def test_another_endpoint_is_said(tmp_path):
     (finding,) = with_external(tmp_path, lambda v: v, endpoint="PFS")
     assert (finding.code, finding.cause) == ("SB605", "The external cohort's endpoint is PFS, the cohort's OS.")
+
+
+@pytest.mark.parametrize(("kind", "refused"), [("categorical", False), ("ordinal", True)])
+def test_the_order_of_levels_matters_in_an_ordinal_column_alone(tmp_path, kind, refused):
+    for name, levels, seed in (("main", "I, II", 0), ("other", "II, I", 1)):
+        stage = f"clinical:\n  - {{name: s, column: s, kind: {kind}, levels: [{levels}], model: true}}"
+        card = CARD.replace("clinical:", stage).replace("toy-table", name)
+        rows = changed(table_rows(40, seed=seed), s=lambda n, _: "I" * (1 + n % 2))
+        write_table_cohort(tmp_path / name, rows, card=card)
+    names = [(str(tmp_path / name), None) for name in ("main", "other")]
+    with pytest.raises(BenchError, match="different clinical columns") if refused else nullcontext():
+        open_cohorts(names, profile=load_profile("smoke"))
