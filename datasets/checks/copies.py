@@ -76,7 +76,7 @@ def _same_images(coarse: list[tuple[float, ...]]) -> list[Pair]:
     blocks = ranks.reshape(-1, SIDE, SIDE, SIDE)
     same = np.zeros((len(rows), len(rows)), dtype=np.bool_)
     for turns in product((False, True), repeat=3):
-        axes = [n for n, turned in enumerate(turns, 1) if turned]
+        axes = tuple(n for n, turned in enumerate(turns, 1) if turned)
         same |= ranks @ np.flip(blocks, axes).reshape(len(rows), -1).T >= SAME
     return _pairs(same, rows)
 

@@ -49,7 +49,7 @@ def test_the_order_of_levels_matters_in_an_ordinal_column_alone(tmp_path, kind, 
     for name, levels, seed in (("main", "I, II", 0), ("other", "II, I", 1)):
         stage = f"clinical:\n  - {{name: s, column: s, kind: {kind}, levels: [{levels}], model: true}}"
         card = CARD.replace("clinical:", stage).replace("toy-table", name)
-        rows = changed(table_rows(40, seed=seed), s=lambda n, _: "I" * (1 + n % 2))
+        rows = changed(table_rows(40, seed=seed), s=lambda n, _: "I" * (1 + n // 2 % 2))
         write_table_cohort(tmp_path / name, rows, card=card)
     names = [(str(tmp_path / name), None) for name in ("main", "other")]
     with pytest.raises(BenchError, match="different clinical columns") if refused else nullcontext():
