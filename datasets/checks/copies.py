@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from survbench.cohort import Subject
 from survbench.datasets.cards.source import SourceCohort
 from survbench.datasets.checks.facts import PatientFacts
+from survbench.datasets.checks.images import enumerated
 from survbench.datasets.checks.kinds import VoxelCheck
 from survbench.findings import Finding
 
@@ -53,15 +54,14 @@ class CopiedImage(VoxelCheck):
             copies.setdefault(pair, []).append("mask")
         for (first, second), names in sorted(copies.items(), key=lambda item: item[0][::-1]):
             a, b = subjects[first], subjects[second]
-            saved_again = [name for name in names if not _one_file(a, b, name)]
-            if saved_again and a.patient != b.patient:
-                are = "is a copy" if len(saved_again) == 1 else "are copies"
-                cause = f"{' and '.join(saved_again)} {are} of another patient's, saved again."
+            if a.patient != b.patient and not any(_one_file(a, b, name) for name in names):
+                are = "is a copy" if len(names) == 1 else "are copies"
+                cause = f"{enumerated(names)} {are} of another patient's, saved again."
                 yield self.finding(cause, subject=b.id, detail=f"of {a.id}")
 
 
 def _one_file(a: Subject, b: Subject, name: str) -> bool:
-    """Say whether files are equal byte by byte; images that are have a finding of their own."""
+    """Say whether files are equal byte by byte; patients with such images have a finding of their own."""
     return name != "mask" and a.volumes[name].fingerprint() == b.volumes[name].fingerprint()
 
 

@@ -10,6 +10,7 @@ from survbench.datasets.cards.source import SourceCohort
 from survbench.datasets.checks.kinds import CohortCheck, InputCheck
 from survbench.findings import Check, Finding
 
+FEATURES = "all features"
 MANY_FEATURES = 10
 """Number of identical feature values from which two patients are reported as duplicates."""
 
@@ -75,8 +76,14 @@ def same_data(cohorts: Sequence[tuple[str, Cohort]]) -> Iterator[Finding]:
                     name = cohorts[where][0]
                     same.setdefault(f"as {first.id}{f' of {name}' if name else ''}", []).append(what)
             for other, shared in same.items():
-                cause = f"Another patient has the same {' and '.join(shared)}."
+                cause = f"Another patient has the same {enumerated(shared)}."
                 yield SameImage.finding(cause, subject=subject.id, detail=other)
+
+
+def enumerated(names: Sequence[str]) -> str:
+    """Return names as a list in a sentence: ``pet, ct and mask``."""
+    *most, last = names
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def _contents(cohort: Cohort, row: int) -> Iterator[tuple[str, str]]:

@@ -45,12 +45,15 @@ def test_an_image_saved_again_is_a_copy(folder, function, affine, dtype):
 def test_one_finding_says_which_images_of_a_pair_are_copies(folder):
     for kind, dtype in (("pet", np.float64), ("ct", np.float32), ("mask", np.uint8)):
         copy(folder, kind, dtype=dtype)
-    assert copies(folder) == [("P03", "of P00", "pet and ct and mask are copies of another patient's, saved again.")]
+    assert copies(folder) == [("P03", "of P00", "pet, ct and mask are copies of another patient's, saved again.")]
 
 
 def test_the_same_bytes_have_a_finding_of_their_own(folder):
-    path_of(folder, "P03_pet").write_bytes(path_of(folder, "P00_pet").read_bytes())
+    for kind in ("pet", "ct", "mask"):
+        path_of(folder, f"P03_{kind}").write_bytes(path_of(folder, f"P00_{kind}").read_bytes())
     assert copies(folder) == []
+    same = [f.cause for f in validate_named(str(folder)).findings if f.code == "SB405"]
+    assert same == ["pet and ct are the same images as another patient's."]
 
 
 def test_a_mask_of_another_patient_is_a_copy_and_one_for_all_is_none(folder):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 from survbench.datasets.cohorts.opened import open_cohorts
+from survbench.errors import BenchError
 from survbench.plan.profile import load_profile
 from table_cohort import CARD, changed, table_rows, with_external, write_table_cohort
 
@@ -61,3 +64,15 @@ def test_each_level_of_a_categorical_column_is_compared(tmp_path):
     column = "{{name: site, column: {}, kind: categorical, levels: [a, b, c], model: true}}"
     (said,) = compared(tmp_path, column, main=lambda n, _: "abbbc"[n % 5], other=lambda n, _: "aacc"[n % 4])
     assert said == "Spalte: all patients have one value, unlike in training."
+
+
+@pytest.mark.parametrize(("kind", "refused"), [("categorical", False), ("ordinal", True)])
+def test_the_order_of_levels_matters_in_an_ordinal_column_alone(tmp_path, kind, refused):
+    for name, levels, seed in (("main", "I, II", 0), ("other", "II, I", 1)):
+        stage = f"clinical:\n  - {{name: s, column: s, kind: {kind}, levels: [{levels}], model: true}}"
+        card = CARD.replace("clinical:", stage).replace("toy-table", name)
+        rows = changed(table_rows(40, seed=seed), s=lambda n, _: "I" * (1 + n // 2 % 2))
+        write_table_cohort(tmp_path / name, rows, card=card)
+    names = [(str(tmp_path / name), None) for name in ("main", "other")]
+    with pytest.raises(BenchError, match="different clinical columns") if refused else nullcontext():
+        open_cohorts(names, profile=load_profile("smoke"))
