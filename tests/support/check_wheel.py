@@ -34,7 +34,8 @@ def main() -> None:
         folder = Path(name)
         (folder / "survbench").symlink_to(ROOT)
         (folder / "script.py").write_text(SCRIPT, encoding="utf-8")
-        ran = subprocess.run([binaries / "python", "script.py"], cwd=folder, capture_output=True, check=False, text=True)
+        command = [binaries / "python", "script.py"]
+        ran = subprocess.run(command, cwd=folder, capture_output=True, check=False, text=True)
     file, _, status = ran.stdout.strip().rpartition(" ")
     if status != "ok" or not Path(file).is_relative_to(binaries.parent):
         sys.exit(f"a script beside a clone does not run the wheel: {ran.stdout}{ran.stderr}")
