@@ -10,7 +10,6 @@ from survbench.datasets.cards.source import SourceCohort
 from survbench.datasets.checks.kinds import CohortCheck, InputCheck
 from survbench.findings import Check, Finding
 
-FEATURES = "all features"
 MANY_FEATURES = 10
 """Number of identical feature values from which two patients are reported as duplicates."""
 
