@@ -1,0 +1,72 @@
+"""Files that survbench has written stay readable: an example of each kind, as it was written once, is kept here."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from survbench.io.layout import SCHEMA, CurveSource
+from survbench.leaderboard.writers.board_files import read_board
+from survbench.plan.job import FitJob, ImportJob, JobKind, PredictJob, TuneJob, job_from_json
+from survbench.plan.study import read_study
+from survbench.runs.record import RunRecord
+
+STORED = Path(__file__).parent / "stored"
+RESULTS = Path(__file__).parents[2] / "leaderboard" / "results"
+
+
+def job(name):
+    return job_from_json(json.loads((STORED / f"{name}.json").read_text(encoding="utf-8")))
+
+
+def test_a_stored_fit_names_its_patients_its_budget_and_the_fit_whose_features_it_takes():
+    fit = job("fit")
+    assert isinstance(fit, FitJob)
+    assert fit.label == "deepfeat-lasso-cox seed 0 fold 1"
+    assert len(fit.train) == len(fit.test) == 3
+    assert fit.upstream is not None
+    assert fit.required_keys == {fit.upstream.key}
+    assert fit.training.steps == 6
+
+
+def test_a_stored_search_prediction_and_import_are_read():
+    search, prediction, imported = job("tune"), job("predict"), job("import")
+    assert isinstance(search, TuneJob)
+    assert search.required_keys == {"f" * 32}
+    assert search.splits[0].validation == ("P3",)
+    assert isinstance(prediction, PredictJob)
+    assert prediction.required_keys == {prediction.fit}
+    assert (prediction.method, prediction.cohort_name) == ("clinical-cox", "phantom-external")
+    assert isinstance(imported, ImportJob)
+    assert (imported.kind, imported.place) == (JobKind.IMPORT, "seed 0 fold 1")
+
+
+def test_stored_records_say_how_jobs_ended():
+    ran = RunRecord.model_validate_json((STORED / "fit-run.json").read_bytes())
+    assert (ran.status, ran.survival) == ("ok", CurveSource.PREDICTED)
+    assert (ran.seconds, ran.error) == (0.119, None)
+    failed = RunRecord.model_validate_json((STORED / "failed-run.json").read_bytes())
+    assert (failed.status, failed.error and failed.error.type) == ("timeout", "Timeout")
+
+
+@pytest.mark.parametrize("name", ["fit", "tune", "predict", "import"])
+def test_what_a_later_version_adds_to_a_file_is_passed_over(name):
+    raw = json.loads((STORED / f"{name}.json").read_text(encoding="utf-8"))
+    assert job_from_json({**raw, "colour": "blue"}) == job_from_json(raw)
+
+
+@pytest.mark.parametrize("raw", [{}, [], {"kind": "fit"}, {"kind": "sing", "key": "k", "method": "m"}])
+def test_what_is_no_job_is_refused(raw):
+    with pytest.raises(ValueError, match="validation error"):
+        job_from_json(raw)
+
+
+@pytest.mark.parametrize("folder", sorted(RESULTS.iterdir()), ids=lambda path: path.name)
+def test_a_stored_study_and_its_board_are_read_and_written_alike(folder, tmp_path):
+    study = read_study(folder)
+    study.write_to(tmp_path)
+    assert read_study(tmp_path) == study
+    assert json.loads((folder / "study.json").read_text(encoding="utf-8"))["schema"] == SCHEMA
+    board = read_board(folder / "leaderboard.json")
+    assert len(board.protocol["folds"]) == len(study.protocol.folds)
