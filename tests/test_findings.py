@@ -35,7 +35,7 @@ def test_findings_of_one_cause_are_one_line_and_errors_come_first():
     groups = grouped([*found, Storm.finding("It storms."), Weather.finding("It snows.", subject="P9")])
     assert [group.text for group in groups] == [
         "It storms.",
-        "It rains. 5 files of 3 patients: P0 (day 0), P1 (day 1), P2 (day 2), ...",
+        "It rains. 5 files of 3 patients: P0 (day 0, and 1 more), P1 (day 1, and 1 more), P2 (day 2).",
         "It snows. P9.",
     ]
 

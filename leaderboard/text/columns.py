@@ -142,7 +142,8 @@ def _by_horizon(key: str, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _parts_by_horizon(key: str, values: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    return {f"{key}_{part}_{horizon}": value for horizon, at in values.items() for part, value in at.items()}
+    # JSON has the parts in another order
+    return {f"{key}_{part}_{horizon}": at[part] for horizon, at in values.items() for part in ("ratio", "error")}
 
 
 def _named(*names: str) -> Callable[[str, Mapping[str, Any] | None], dict[str, Any]]:

@@ -28,7 +28,7 @@ def test_a_key_covers_all_code_that_runs_and_the_libraries(fresh_code, monkeypat
     def keys():
         code_key.clear()
         planned = dry_run(request_for(tmp_path, "clinical-cox"))
-        return {j["key"] for j in planned.plan.jobs if j["kind"] == "fit"}
+        return {j.key for j in planned.plan.jobs if j.kind == "fit"}
 
     before = keys()
     assert keys() == before
@@ -51,7 +51,7 @@ def test_the_budget_of_networks_is_in_the_keys_of_networks_alone(tmp_path):
             request_for(tmp_path, "clinical-cox,mdsn"), profile=profile.model_copy(update={"training": training})
         )
         planned = dry_run(request)
-        return {j["method"]: j["key"] for j in planned.plan.jobs if j["kind"] == "fit"}
+        return {j.method: j.key for j in planned.plan.jobs if j.kind == "fit"}
 
     few, many = keys(6), keys(7)
     assert few["clinical-cox"] == many["clinical-cox"]
@@ -66,7 +66,7 @@ def test_a_dry_run_prepares_and_writes_no_run(tmp_path):
 
 def keys_of(folder, out, methods="clinical-cox,volume"):
     planned = dry_run(request_for(out, methods, cohort=str(folder)))
-    return {m: {j["key"] for j in planned.plan.jobs if j["method"] == m} for m in methods.split(",")}
+    return {m: {j.key for j in planned.plan.jobs if j.method == m} for m in methods.split(",")}
 
 
 def test_keys_follow_what_the_card_declares_and_the_table_says(tmp_path):

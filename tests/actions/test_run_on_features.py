@@ -49,7 +49,7 @@ def test_a_changed_value_changes_the_jobs_that_see_it_and_the_study(tmp_path, ro
     def plan(cells):
         request = request_for(write_table_cohort(tmp_path / "toy", cells), tmp_path, "radiomics-lasso-cox,clinical-cox")
         planned = dry_run(request)
-        return planned.study.name, {j["key"]: j["method"] for j in planned.plan.jobs}
+        return planned.study.name, {j.key: j.method for j in planned.plan.jobs}
 
     name, before = plan(rows)
     rows[1][5] = "9.5"

@@ -23,14 +23,14 @@ def store(tmp_path):
     return Store(tmp_path / "out")
 
 
-def written(store, name, risks, *, fingerprint="0123456789abcdef"):
+def written(store, name, risks, *, tau=21.0):
     """Write a study under a name, with a method for each risk, whose keys are the study's own."""
     entries = [replace(method(store, f"{name}-{m}", risk), name=m, title=m) for m, risk in risks.items()]
     made = study(entries, external=False)
     made = replace(
         made,
         name=name,
-        protocol={**made.protocol, "folds": toy_study.folds(), "fingerprint": fingerprint},
+        protocol=made.protocol.model_copy(update={"folds": tuple(map(tuple, toy_study.folds())), "tau": tau}),
     )
     made.write(store.root)
     return made
@@ -40,7 +40,7 @@ def written(store, name, risks, *, fingerprint="0123456789abcdef"):
 def two(store):
     """Return two studies on the same patients, each with ``good``; the second with ``fair``, too."""
     first = written(store, ONE, {"good": GOOD})
-    return first, written(store, TWO, {"good": FAIR, "fair": FAIR}, fingerprint="fedcba9876543210")
+    return first, written(store, TWO, {"good": FAIR, "fair": FAIR}, tau=22.0)
 
 
 def test_two_studies_compare_as_one_that_holds_both_methods(store, two, tmp_path):

@@ -4,6 +4,7 @@ import io
 from types import SimpleNamespace
 
 import pytest
+from jobs import a_fit
 from survbench.cli import progress
 from survbench.cli.progress import PlainWatcher
 from survbench.plan.estimate import Forecast
@@ -24,7 +25,7 @@ def watcher(clock, tmp_path, monkeypatch):
 
 
 def job(key):
-    return {"key": key, "kind": "fit", "method": "net", "seed": 0, "fold": 0}
+    return a_fit(key, method="net")
 
 
 def planned(*keys):

@@ -181,7 +181,7 @@ def test_boards_are_rebuilt_from_stored_runs_alone(bench, finished):
         board.unlink()
         ended = bench("study", "board", *named, "--out", finished)
         assert ended.returncode == 0, ended.stderr
-        assert ended.stdout == f"{board.with_suffix('.html')} (also .md, .csv, .json), site/index.html\n"
+        assert ended.stdout == f"{board.with_suffix('.html')} (also .md, .csv, .tex, .json), site/index.html\n"
         assert board.read_bytes() == before
     unknown = bench("study", "board", "nope", "--out", finished)
     assert unknown.returncode == 2
