@@ -9,7 +9,7 @@ import pytest
 from cohort_folder import CARD, write_cohort
 from survbench.actions.planning import dry_run
 from survbench.actions.request import Request
-from survbench.plan import code_key, job
+from survbench.plan import code_key, job_keys
 from survbench.plan.profile import load_profile
 
 
@@ -39,7 +39,7 @@ def test_a_key_covers_all_code_that_runs_and_the_libraries(fresh_code, monkeypat
         assert keys().isdisjoint(before), name
     monkeypatch.setattr(code_key, "_content", source)
     assert keys() == before
-    monkeypatch.setattr(job, "installed_version", lambda _: "99")
+    monkeypatch.setattr(job_keys, "installed_version", lambda _: "99")
     assert keys().isdisjoint(before)
 
 
