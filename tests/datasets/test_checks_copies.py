@@ -53,7 +53,7 @@ def test_the_same_bytes_have_a_finding_of_their_own(folder):
         path_of(folder, f"P03_{kind}").write_bytes(path_of(folder, f"P00_{kind}").read_bytes())
     assert copies(folder) == []
     same = [f.cause for f in validate_named(str(folder)).findings if f.code == "SB405"]
-    assert same == ["pet and ct are the same images as another patient's."]
+    assert same == ["Another patient has the same pet and ct."]
 
 
 def test_a_mask_of_another_patient_is_a_copy_and_one_for_all_is_none(folder):
