@@ -87,33 +87,41 @@ class WorkedJob(JobBase):
     timeout_s: float
 
 
-class FitJob(WorkedJob):
-    """A fit on a training fold, and the prediction of its test fold. Of a packed study it is without patients.
+class FittingJob(WorkedJob):
+    """What jobs have that fit a method.
 
     Attributes:
         target: the method's class, as ``module:name``.
         params: of the declaration.
+        training: budget of networks, in every fit.
+        needs_fit: what the method sees of patients whom it is fitted on.
+    """
+
+    target: str = ""
+    params: Mapping[str, Any] = {}
+    training: Training
+    needs_fit: tuple[Need, ...]
+
+
+class FitJob(FittingJob):
+    """A fit on a training fold, and the prediction of its test fold. Of a packed study it is without patients.
+
+    Attributes:
         selects: whether the method chooses a checkpoint.
         selection: how.
-        training: budget of networks.
         train, test: ids, sorted.
         gives: what the method predicts.
-        needs_fit: what it sees of patients whom it is fitted on.
         upstream: the fit whose features it takes, of the same fold and seed.
         tune: key of the job that chooses hyper-parameters for it.
     """
 
     kind: Literal[JobKind.FIT] = JobKind.FIT
     fold: int
-    target: str = ""
-    params: Mapping[str, Any] = {}
     selects: bool = False
     selection: Selection = "last"
-    training: Training
     train: tuple[str, ...] = ()
     test: tuple[str, ...] = ()
     gives: tuple[str, ...]
-    needs_fit: tuple[Need, ...]
     upstream: Upstream | None = None
     tune: str | None = None
 
@@ -131,28 +139,20 @@ class TuneSplit(Stored):
     upstream: Upstream | None = None
 
 
-class TuneJob(WorkedJob):
+class TuneJob(FittingJob):
     """A search for hyper-parameters by the mean score over splits.
 
     Attributes:
-        target: the method's class, as ``module:name``.
-        params: of the declaration.
         space: of the search, as JSON.
         trials: how many sets of hyper-parameters are tried.
-        training: budget of networks, in every trial.
         splits: inner folds of one training fold (``nested``), or the folds themselves (``paper``).
-        needs_fit: what the method sees of patients whom it is fitted on.
         fit_timeout_s: how long one fit may take.
     """
 
     kind: Literal[JobKind.TUNE] = JobKind.TUNE
-    target: str = ""
-    params: Mapping[str, Any] = {}
     space: Mapping[str, Any]
     trials: int
-    training: Training
     splits: tuple[TuneSplit, ...]
-    needs_fit: tuple[Need, ...]
     fit_timeout_s: float
 
     @property

@@ -15,11 +15,11 @@ from survbench.work.predictions import BadPredictionError
 from survbench.work.prepared import PreparedCohort
 
 if TYPE_CHECKING:
-    from survbench.plan.job import FitJob, PlannedJob, TuneJob, Upstream
+    from survbench.plan.job import FittingJob, PlannedJob, Upstream
 
 
 def labelled(
-    ids: Sequence[str], job: FitJob | TuneJob, upstream: Upstream | None, store: Store, prepared: PreparedCohort
+    ids: Sequence[str], job: FittingJob, upstream: Upstream | None, store: Store, prepared: PreparedCohort
 ) -> Cohort:
     """Return patients with outcomes and what the method needs to fit, upstream features included."""
     cohort = prepared.labelled(ids, job.needs_fit)
