@@ -4,20 +4,45 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
+import torch
+from survbench.models.engine.norm import BatchNorm
 from survbench.models.engine.tensors import Output
 from torch import Tensor, nn
 from torch.nn import functional
 
-BATCH_NORM_EPS = 1e-3
-"""Keras' default; torch's is 1e-5."""
-
-
+Grid = tuple[int, ...]
 Sides = int | tuple[int, int, int]
+
+
+class Convolution(nn.Conv3d):
+    """3-D convolution whose every batch size takes the fast path on a CPU (:func:`convolve`)."""
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Map (N, inputs, X, Y, Z) to (N, outputs, X, Y, Z)."""
+        return convolve(maps, self.weight, self.bias, stride=self.stride, padding=self.padding)
+
+
+def convolve(
+    maps: Tensor, weight: Tensor, bias: Tensor | None = None, *, stride: Grid = (1, 1, 1), padding: Grid = (0, 0, 0)
+) -> Tensor:
+    """Return the convolution of maps (N, inputs, X, Y, Z) with a kernel (outputs, inputs, x, y, z).
+
+    torch leaves single patients and kernels of one voxel to a fallback on a CPU, which is several times slower and
+    returns another memory layout that costs again in every layer after it. So a kernel of one voxel is one matrix
+    product over all voxels here, and single patients are given to oneDNN by name.
+    """
+    if weight.shape[2:] == (1, 1, 1) and stride == (1, 1, 1):
+        return functional.linear(maps.movedim(1, -1), weight.flatten(1), bias).movedim(-1, 1)
+    single = maps.device.type == "cpu" and maps.dtype == torch.float32 and len(maps) == 1
+    if single and not torch.is_grad_enabled() and torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        result: Tensor = torch.ops.aten.mkldnn_convolution(maps, weight, bias, padding, stride, (1, 1, 1), 1)
+        return result
+    return functional.conv3d(maps, weight, bias, stride=stride, padding=padding)
 
 
 def convolution(
     inputs: int, outputs: int, kernel: Sides, *, stride: Sides = 1, valid: bool = False, bias: bool = True
-) -> nn.Conv3d:
+) -> Convolution:
     """Return a 3-D convolution with He-uniform kernel and zero bias.
 
     Args:
@@ -30,7 +55,7 @@ def convolution(
     """
     x, y, z = (kernel,) * 3 if isinstance(kernel, int) else kernel
     padding = (0, 0, 0) if valid else (x // 2, y // 2, z // 2)
-    layer = nn.Conv3d(inputs, outputs, kernel, stride=stride, padding=padding, bias=bias)
+    layer = Convolution(inputs, outputs, kernel, stride=stride, padding=padding, bias=bias)
     nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu")
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)
@@ -43,11 +68,6 @@ def dense(inputs: int, outputs: int) -> nn.Linear:
     nn.init.xavier_uniform_(layer.weight)
     nn.init.zeros_(layer.bias)
     return layer
-
-
-def batch_norm(channels: int) -> nn.BatchNorm3d:
-    """Return a batch normalisation over (N, channels, X, Y, Z); the training engine sets its momentum."""
-    return nn.BatchNorm3d(channels, eps=BATCH_NORM_EPS)
 
 
 class JoiningConvolution(nn.Module):
@@ -67,30 +87,42 @@ class JoiningConvolution(nn.Module):
     def forward(self, maps: tuple[Tensor, Tensor]) -> Tensor:
         """Map (N, deep, X/2, Y/2, Z/2) and (N, skip, X, Y, Z) to (N, outputs, X, Y, Z)."""
         deep, skip = maps
-        weight = self.convolution.weight
-        from_deep, from_skip = weight[:, : self.deep].flip((2, 3, 4)).transpose(0, 1), weight[:, self.deep :]
+        if not torch.is_grad_enabled():  # for one prediction the kernel below costs more than it saves
+            upsampled = functional.interpolate(deep, scale_factor=2.0)
+            joined: Tensor = self.convolution(torch.cat([upsampled, skip], dim=1))
+            return joined
+        weight, padding = self.convolution.weight, self.convolution.padding
+        from_deep, from_skip = weight[:, : self.deep], weight[:, self.deep :]
+        result = convolve(skip, from_skip, self.convolution.bias, padding=padding)
+        if weight.shape[-1] == 1:
+            return result + functional.interpolate(convolve(deep, from_deep), scale_factor=2.0)
+        from_deep = from_deep.flip((2, 3, 4)).transpose(0, 1)
         for axis in range(3):  # the kernel with itself, one voxel on: upsampling repeats each voxel
             before, after = [0] * 6, [0] * 6
             before[2 * axis], after[2 * axis + 1] = 1, 1
             from_deep = functional.pad(from_deep, before) + functional.pad(from_deep, after)
-        padding = weight.shape[-1] // 2
-        upsampled = functional.conv_transpose3d(deep, from_deep, stride=2, padding=padding)
-        return upsampled.add_(functional.conv3d(skip, from_skip, self.convolution.bias, padding=padding))
+        return result.add_(functional.conv_transpose3d(deep, from_deep, stride=2, padding=padding))
 
 
-class ConvBNReLU(nn.Sequential):
+class ConvBNReLU(nn.Module):
     """Convolution that keeps the grid, batch normalisation, ReLU.
 
     ``inputs`` is the number of channels, or the pair (deep, skip) where a decoder joins two maps.
     """
 
     def __init__(self, inputs: int | tuple[int, int], outputs: int, kernel: int) -> None:
-        first = (
+        super().__init__()
+        self.convolution = (
             JoiningConvolution(*inputs, outputs, kernel)
             if isinstance(inputs, tuple)
             else convolution(inputs, outputs, kernel)
         )
-        super().__init__(first, batch_norm(outputs), nn.ReLU(inplace=True))
+        self.norm = BatchNorm(outputs)
+
+    def forward(self, maps: Tensor | tuple[Tensor, Tensor], added: Tensor | None = None) -> Tensor:
+        """Map (N, inputs, X, Y, Z) to (N, outputs, X, Y, Z), plus what is to be added."""
+        result: Tensor = self.norm(self.convolution(maps), added)
+        return result
 
 
 def global_average(maps: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from survbench.api import Context
 from survbench.errors import BenchError
+from survbench.models.engine.adam import BETA2, Adam
 from survbench.models.engine.checkpoint import read_checkpoint, write_checkpoint
 from survbench.models.engine.checkpoint_choice import Best, score, validate
 from survbench.models.engine.fold_risks import FoldRisks
@@ -28,9 +29,6 @@ from survbench.models.engine.seeding import seeded
 from survbench.models.engine.tensors import Inputs, Labelled, Output, joined
 from torch import Tensor, nn
 
-ADAM_BETA1, ADAM_BETA2 = 0.9, 0.999
-ADAM_EPS = 1e-7
-"""Keras' defaults; torch's last is 1e-8."""
 CHECKPOINT_SECONDS = 60.0
 SAFE_SIDE = 64
 BAD_GRADIENTS = 3
@@ -80,8 +78,7 @@ class Trainer:
         self.device = torch.device(ctx.device)
         self.checkpoint = ctx.scratch / "training.checkpoint"
         self.short = ctx.training.short_budget
-        beta2 = ADAM_BETA2 if self.short is None else self.short.adam_beta2
-        self.optimizer = torch.optim.Adam(network.parameters(), betas=(ADAM_BETA1, beta2), eps=ADAM_EPS)
+        self.optimizer = Adam(network, BETA2 if self.short is None else self.short.adam_beta2)
         over_fold = self.short is not None and self.short.risk_set == "fold" and objective.over_fold
         survival = objective.survival if over_fold else None
         self.fold_risks = None if survival is None else FoldRisks(train, survival, self.device)
@@ -128,18 +125,15 @@ class Trainer:
         training = self.ctx.training
         rows = balanced_rows(self.train.event.numpy(), training.batch_size, self._rng("sampler"))
         batch = self._batch(rows)
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.recipe.learning_rate(self.step, training)
-        self.optimizer.zero_grad()
+        self.optimizer.gradient.zero_()
         terms = self._backward(batch, rows)
         total = torch.stack([*terms.values()]).sum()
-        parameters = list(self.network.parameters())
-        norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+        norm = torch.linalg.vector_norm(self.optimizer.gradient)
         if training.clip_norm is not None:
-            nn.utils.clip_grads_with_norm_(parameters, training.clip_norm, norm)
+            self.optimizer.bound(norm, training.clip_norm)
         loss, gradient, *parts = torch.stack([total, norm, *terms.values()]).tolist()
         if self._is_usable(loss, gradient):
-            self.optimizer.step()
+            self.optimizer.step(self.recipe.learning_rate(self.step, training))
         return {"L": loss, **dict(zip(terms, parts, strict=True))}
 
     def _backward(self, batch: Labelled, rows: NDArray[np.intp]) -> dict[str, Tensor]:
@@ -251,7 +245,7 @@ class Trainer:
             "bad_gradients": self.bad_gradients,
             "curves": self.curves,
             "network": self.network.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "optimizer": self.optimizer.state(),
             "fold_risks": None if self.fold_risks is None else self.fold_risks.risk,
             "best": {"score": self.best.score, "weights": self.best.weights},
         }
@@ -264,7 +258,7 @@ class Trainer:
             return
         self.step, self.bad_gradients, self.curves = state["step"], state["bad_gradients"], state["curves"]
         self.network.load_state_dict(state["network"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        self.optimizer.restore(state["optimizer"])
         if self.fold_risks is not None:
             self.fold_risks.risk = state["fold_risks"].to(self.device)
         self.best = Best(**state["best"])

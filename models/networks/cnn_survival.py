@@ -8,8 +8,9 @@ used another cohort.
 from __future__ import annotations
 
 import torch
-from survbench.models.engine.layers import BATCH_NORM_EPS, ImageNetwork, dense
+from survbench.models.engine.layers import ImageNetwork, dense
 from survbench.models.engine.losses import Objective
+from survbench.models.engine.norm import BATCH_NORM_EPS
 from survbench.models.engine.tensors import Output
 from survbench.models.networks.discrete_time import INTERVALS, discrete_time_term, risk_at_horizon
 from survbench.models.networks.discrete_time_method import DiscreteTimeMethod

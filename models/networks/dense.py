@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import torch
-from survbench.models.engine.layers import batch_norm, convolution
+from survbench.models.engine.layers import convolution
+from survbench.models.engine.norm import BatchNorm
 from torch import Tensor, nn
 
 
@@ -12,12 +13,10 @@ class Bottleneck(nn.Sequential):
 
     def __init__(self, inputs: int, *, growth: int, width: int, dropout: float, bias: bool) -> None:
         super().__init__(
-            batch_norm(inputs),
-            nn.ReLU(inplace=True),
+            BatchNorm(inputs),
             convolution(inputs, width, 1, bias=bias),
             nn.Dropout(dropout),
-            batch_norm(width),
-            nn.ReLU(inplace=True),
+            BatchNorm(width),
             convolution(width, growth, 3, bias=bias),
             nn.Dropout(dropout),
         )
@@ -47,8 +46,7 @@ class Transition(nn.Sequential):
 
     def __init__(self, inputs: int, outputs: int, *, dropout: float, bias: bool = True) -> None:
         super().__init__(
-            batch_norm(inputs),
-            nn.ReLU(inplace=True),
+            BatchNorm(inputs),
             convolution(inputs, outputs, 1, bias=bias),
             nn.Dropout(dropout),
         )

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import torch
-from survbench.models.engine.layers import ImageNetwork, batch_norm, convolution, dense, global_average
+from survbench.models.engine.layers import ImageNetwork, convolution, dense, global_average
 from survbench.models.engine.losses import Objective, l2_penalty
+from survbench.models.engine.norm import BatchNorm
 from survbench.models.engine.tensors import Output
 from survbench.models.networks.discrete_time import INTERVALS, discrete_time_term, risk_at_horizon
 from survbench.models.networks.discrete_time_method import DiscreteTimeMethod
@@ -26,7 +27,7 @@ class DenseLayer(nn.Module):
 
     def __init__(self, inputs: int) -> None:
         super().__init__()
-        self.layers = nn.Sequential(batch_norm(inputs), convolution(inputs, WIDTH, 3), nn.ReLU(inplace=True))
+        self.layers = nn.Sequential(BatchNorm(inputs, relu=False), convolution(inputs, WIDTH, 3), nn.ReLU(inplace=True))
 
     def forward(self, maps: Tensor) -> Tensor:
         """Map (N, inputs, X, Y, Z) to (N, inputs + WIDTH, X, Y, Z)."""
@@ -38,13 +39,13 @@ class Reduction(nn.Module):
 
     def __init__(self, inputs: int) -> None:
         super().__init__()
-        self.norm = batch_norm(inputs)
+        self.norm = BatchNorm(inputs)
         self.convolution = convolution(inputs, TRANSITION, 1, bias=False)
         self.dropout = nn.Dropout(DROPOUT)
 
     def forward(self, maps: Tensor) -> Tensor:
         """Map (N, inputs, X, Y, Z) to (N, TRANSITION, X/2, Y/2, Z/2)."""
-        return functional.avg_pool3d(self.dropout(self.convolution(functional.relu(self.norm(maps)))), 2)
+        return functional.avg_pool3d(self.dropout(self.convolution(self.norm(maps))), 2)
 
     def penalised(self) -> Iterator[Tensor]:
         """Yield the weights under the L2 penalty: the kernel, and scale and shift of the normalisation."""
@@ -60,7 +61,7 @@ class DLPMNetwork(ImageNetwork):
 
     def __init__(self, channels: int, clinical: int) -> None:
         super().__init__()
-        self.input = batch_norm(channels)
+        self.input = BatchNorm(channels, relu=False)
         self.stem = convolution(channels, WIDTH, 3, valid=True, bias=False)
         trunk: list[nn.Module] = []
         self.reductions: list[Reduction] = []
@@ -72,7 +73,7 @@ class DLPMNetwork(ImageNetwork):
                 self.reductions.append(Reduction(inputs))
                 trunk.append(self.reductions[-1])
                 inputs = TRANSITION
-        self.trunk = nn.Sequential(*trunk, batch_norm(inputs), nn.ReLU(inplace=True))
+        self.trunk = nn.Sequential(*trunk, BatchNorm(inputs))
         self.output = dense(inputs + clinical, INTERVALS)
         nn.init.zeros_(self.output.weight)
         self.features = inputs

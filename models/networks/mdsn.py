@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import torch
-from survbench.models.engine.layers import ImageNetwork, batch_norm, convolution, dense, global_average
+from survbench.models.engine.layers import ImageNetwork, convolution, dense, global_average
 from survbench.models.engine.losses import Objective, cox_term
 from survbench.models.engine.network_method import NetworkMethod
+from survbench.models.engine.norm import BatchNorm
 from survbench.models.engine.tensors import Output
 from survbench.models.networks.dense import DenseBlock, Transition
 from torch import Tensor, nn
@@ -41,7 +42,7 @@ class MDSNNetwork(ImageNetwork):
             if number < len(BLOCKS) - 1:
                 self.transitions.append(Transition(inputs, GROWTH, dropout=0.0, bias=False))
                 inputs = GROWTH
-        self.norm = batch_norm(inputs)
+        self.norm = BatchNorm(inputs)
         self.risk = dense(inputs + clinical, 1)
         self.features = inputs
 
@@ -54,7 +55,7 @@ class MDSNNetwork(ImageNetwork):
         maps = functional.max_pool3d(self.stem(images), 3, stride=2)
         for block, transition in zip(self.blocks, self.transitions, strict=False):
             maps = functional.avg_pool3d(transition(block(maps)), 2)
-        features = global_average(functional.relu(self.norm(self.blocks[-1](maps))))
+        features = global_average(self.norm(self.blocks[-1](maps)))
         risk = self.risk(torch.cat([features, clinical], dim=1))
         return Output(risk=torch.squeeze(risk, dim=1), features=features)
 

@@ -134,7 +134,7 @@ def test_the_risk_teaches_the_segmentation_branch():
     network = DeepMTSNetwork(2, 1, Parts(**CASCADED)).train()
     network(torch.randn(2, 2, 32, 32, 32), torch.zeros(2, 1)).risk[0].backward()
     assert network.decoder.output.weight.grad.abs().sum() > 0
-    assert network.encoder.blocks[0].first[0].weight.grad.abs().sum() > 0
+    assert network.encoder.blocks[0].first.convolution.weight.grad.abs().sum() > 0
 
 
 def test_the_clinical_value_moves_the_risk_and_is_dropped_in_training():
@@ -156,7 +156,7 @@ def test_initialisation_follows_keras():
     assert 0.98 * glorot < fc.weight.abs().max() <= glorot
     assert not conv.bias.any()
     assert not fc.bias.any()
-    assert ConvBNReLU(2, 3, 1)[1].eps == 1e-3
+    assert ConvBNReLU(2, 3, 1).norm.eps == 1e-3
 
 
 def test_l2_of_a_fresh_head():

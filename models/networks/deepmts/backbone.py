@@ -30,9 +30,9 @@ class ResidualBlock(nn.Module):
 
     def forward(self, maps: Tensor | tuple[Tensor, Tensor]) -> Tensor:
         """Map (N, inputs, X, Y, Z), or the two maps that a decoder joins, to (N, width, X, Y, Z)."""
-        result: Tensor = self.first(maps) + self.shortcut(maps)
+        result: Tensor = self.first(maps, added=self.shortcut(maps))
         for layer in self.rest:
-            result = layer(result) + result
+            result = layer(result, added=result)
         return result
 
 

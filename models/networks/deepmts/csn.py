@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import torch
-from survbench.models.engine.layers import batch_norm, convolution, global_average
+from survbench.models.engine.layers import convolution, global_average
+from survbench.models.engine.norm import BatchNorm
 from survbench.models.networks.dense import DenseBlock, Transition
 from torch import Tensor, nn
 from torch.nn import functional
@@ -19,7 +20,7 @@ class Tap(nn.Sequential):
     """BN-ReLU; the caller averages. The trunk goes on from what the tap was given, not from what it makes."""
 
     def __init__(self, channels: int) -> None:
-        super().__init__(batch_norm(channels), nn.ReLU(inplace=True))
+        super().__init__(BatchNorm(channels))
 
 
 class CascadedSurvivalNetwork(nn.Module):
