@@ -79,13 +79,14 @@ def _plan_line(planned: Planned, workers: int) -> str:
     from survbench.plan.job import JobKind
 
     kinds = Counter(job.kind for job in planned.to_do)
+    always = {JobKind.FIT, JobKind.PREDICT}
+    to_do = "".join(f"{kinds[kind]} to {kind}, " for kind in JobKind if kinds[kind] or kind in always)
     patients = f"{things(planned.to_prepare, 'patient')} to prepare, " if planned.to_prepare else ""
-    tuning = f"{kinds[JobKind.TUNE]} to tune, " if kinds[JobKind.TUNE] else ""
     seconds = planned.forecast(workers).remaining_s(0.0)
     estimate = f"; roughly {duration(seconds)}" if planned.to_do or planned.to_prepare else ""
     return (
-        f"Plan      {len(planned.plan.jobs)} jobs: {len(planned.cached)} cached, {patients}{tuning}"
-        f"{kinds[JobKind.FIT]} to fit, {kinds[JobKind.PREDICT]} to predict, {workers} at once{estimate}"
+        f"Plan      {len(planned.plan.jobs)} jobs: {len(planned.cached)} cached, {patients}{to_do}"
+        f"{workers} at once{estimate}"
     )
 
 

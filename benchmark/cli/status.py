@@ -106,8 +106,7 @@ def _rows(store: Store, study: Study) -> list[dict[str, Any]]:
     """Return a row for each method of a study: how many of its jobs are in which state."""
     rows = []
     for entry in study.entries:
-        keys = [key for seeds in (entry.tunes, entry.fits, entry.predicts) for folds in seeds for key in folds]
-        states = Counter(_state(store, key) for key in keys)
+        states = Counter(_state(store, key) for key in entry.keys)
         if entry.skipped:
             states["skipped"] = 1
         rows.append(
