@@ -21,6 +21,7 @@ from survbench.actions.study_description import described_patients
 from survbench.actions.watcher import Watcher
 from survbench.api import MethodInfo
 from survbench.datasets.cohorts.opened import Cohorts
+from survbench.io.layout import Status
 from survbench.jobs.executor import Task, execute
 from survbench.plan.job import PlannedJob
 from survbench.plan.protocol import write_splits
@@ -110,7 +111,7 @@ def _execute(planned: Planned, store: Store, request: Request, watcher: Watcher)
         tasks, workers=request.workers, on_start=lambda t: watcher.started(to_do[t.key]), on_poll=watcher.poll
     ):
         job = to_do[ended.task.key]
-        if ended.status != "ok":
+        if ended.status != Status.OK:
             failed.append(job)
             error = None if ended.error is None else RunError.model_validate(ended.error)
             record = RunRecord(status=ended.status, error=error, provenance=provenance())

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from survbench.cli.options import DEFAULT_OUT, AsJson, Out, aligned, disk_size, examples, say, say_json
+from survbench.io.layout import Status
 
 if TYPE_CHECKING:
     from survbench.actions.clean import DiskUse
@@ -108,7 +109,7 @@ def _rows(store: Store, study: Study) -> list[dict[str, Any]]:
     for entry in study.entries:
         states = Counter(_state(store, key) for key in entry.keys)
         if entry.skipped:
-            states["skipped"] = 1
+            states[Status.SKIPPED] = 1
         rows.append(
             {
                 "study": study.name,
@@ -161,13 +162,13 @@ def _show_study(store: Store, study: Study, *, as_json: bool) -> None:
         say(line)
 
 
-def _state(store: Store, key: str) -> str:
+def _state(store: Store, key: str) -> Status:
     if store.is_done(key):
-        return "ok"
+        return Status.OK
     run = store.read(key)
     if (store.root / "scratch" / key).is_dir() and (store.root / ".holder").exists():
-        return "running"
-    return run.status if run is not None and run.status != "ok" else "pending"
+        return Status.RUNNING
+    return run.status if run is not None and run.status != Status.OK else Status.PENDING
 
 
 def _disk_line(disk: DiskUse) -> str:
