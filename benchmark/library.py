@@ -140,7 +140,7 @@ def compare(study: StudyResults, a: str, b: str) -> ComparedMethods:
             f"{study.folder} lies outside an output folder, without the runs that a comparison reads. Load the study "
             f"from OUT/studies/{study.name}."
         )
-    return ComparedMethods(compare_stored(a, b, out, study.name))
+    return ComparedMethods(compare_stored(a, b, out, study.name).result)
 
 
 def _watched(request: Request, *, progress: bool) -> Result:

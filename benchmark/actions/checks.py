@@ -1,8 +1,12 @@
-"""Every check there is: of inputs and of boards, ours and those of plugins."""
+"""Every check there is: of inputs and of boards, ours and those of plugins; and the codes by which users name them."""
 
 from __future__ import annotations
 
-from survbench.datasets.checks.catalogue import input_checks
+import re
+from collections.abc import Sequence
+
+from survbench.datasets.checks.catalogue import CODE, input_checks
+from survbench.errors import BenchError, UnknownNameError
 from survbench.findings import Check
 from survbench.leaderboard.board.checks import BOARD_CHECKS
 
@@ -12,3 +16,56 @@ def all_checks() -> tuple[type[Check], ...]:
     ours = [check for check in input_checks() if check.__module__.startswith("survbench.")]
     plugins = [check for check in input_checks() if check not in ours]
     return (*ours, *BOARD_CHECKS, *plugins)
+
+
+def as_code(given: str) -> str:
+    """Return a code as it is declared: those of survbench may be given in small letters."""
+    return given.upper() if re.fullmatch("SB[0-9]+", given, re.IGNORECASE) else given
+
+
+def check_of(code: str) -> type[Check]:
+    """Return the check of a code.
+
+    Raises:
+        UnknownNameError: there is none.
+    """
+    known = {check.code: check for check in all_checks()}
+    if code not in known:
+        raise UnknownNameError("check", code, known, see="'bench list checks'")
+    return known[code]
+
+
+def refuse_unknown(name: str) -> None:
+    """Refuse a name that looks like the code of a check, and is of none.
+
+    Raises:
+        UnknownNameError: it is so.
+    """
+    if CODE.fullmatch(name):
+        check_of(name)
+
+
+def ignored_codes(given: str | Sequence[str] | None) -> tuple[str, ...]:
+    """Return the codes of findings in spite of which to go on.
+
+    Args:
+        given: one text with commas, or several; None for none.
+
+    Raises:
+        BenchError: a code is missing or unknown, or its findings leave nothing to go on with.
+    """
+    texts = [given] if isinstance(given, str) else given or ()
+    codes = tuple(as_code(part.strip()) for text in texts for part in text.split(","))
+    if not all(codes):
+        raise BenchError("ignore: a code is missing. Give one such as SB306, or several with commas.")
+    for check in map(check_of, codes):
+        if check.part == "board":
+            raise BenchError(
+                f"{check.code} is found in a board, and keeps nobody from a run: there is nothing to ignore."
+            )
+        if not check.ignorable:
+            raise BenchError(
+                f"{check.code} ({check.title}) cannot be ignored: the data cannot be used as they are. Correct them, "
+                "or leave patients out with --skip-bad."
+            )
+    return codes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from survbench.actions.find_study import find_study
@@ -11,7 +12,15 @@ from survbench.plan.study import Study, find_studies
 from survbench.runs.store import Store
 
 
-def compare_stored(a: str, b: str, out: Path, study: str | None) -> MethodComparison:
+@dataclass(frozen=True, slots=True)
+class StoredComparison:
+    """Two methods compared, and their study, or both where there are two."""
+
+    result: MethodComparison
+    studies: tuple[Study, ...]
+
+
+def compare_stored(a: str, b: str, out: Path, study: str | None) -> StoredComparison:
     """Compare two methods of studies under an output folder, with as many resamples as the profile of the first takes.
 
     Args:
@@ -23,18 +32,21 @@ def compare_stored(a: str, b: str, out: Path, study: str | None) -> MethodCompar
     Raises:
         BenchError: a study or a method is not there, is not complete, or the two cannot be compared.
     """
-    (name_a, study_a), (name_b, study_b) = (_located(text, out, study) for text in (a, b))
+    (name_a, of_a), (name_b, of_b) = (_named(text, study) for text in (a, b))
+    found = {of: find_study(out, of) for of in dict.fromkeys((of_a, of_b))}
+    study_a, study_b = found[of_a], found[of_b]
     _refuse_missing(out, (name_a, study_a), (name_b, study_b))
     resamples = study_a.profile.resamples
-    return compare_methods(study_a, Store(out), name_a, name_b, resamples=resamples, study_b=study_b)
+    result = compare_methods(study_a, Store(out), name_a, name_b, resamples=resamples, study_b=study_b)
+    return StoredComparison(result, tuple({of.name: of for of in (study_a, study_b)}.values()))
 
 
-def _located(text: str, out: Path, study: str | None) -> tuple[str, Study]:
-    """Return the method and the study of ``METHOD`` or ``METHOD@STUDY``."""
+def _named(text: str, study: str | None) -> tuple[str, str | None]:
+    """Return the method and the study that ``METHOD`` or ``METHOD@STUDY`` names, the latter by default ``study``."""
     name, at, of = text.partition("@")
     if not name or (at and not of):
         raise BenchError(f"{text!r} names no method of a study. Give METHOD or METHOD@STUDY; see 'bench status'.")
-    return name, find_study(out, of or study)
+    return name, of or study
 
 
 def _refuse_missing(out: Path, *wanted: tuple[str, Study]) -> None:

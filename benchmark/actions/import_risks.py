@@ -16,7 +16,7 @@ import numpy as np
 from survbench.errors import BenchError
 from survbench.evaluation.gather import Outcomes, gather
 from survbench.io.hashing import digest
-from survbench.io.layout import SCHEMA, Role
+from survbench.io.layout import SCHEMA, Role, Status
 from survbench.io.tables import number, read_table
 from survbench.plan.job import ImportJob, JobKind
 from survbench.plan.registry import registry
@@ -210,7 +210,7 @@ def _put(
         return key
     job = ImportJob(key=key, spec=spec, method=name, seed=0, fold=fold, test=tuple(ids))
     with store.writing(key) as folder:
-        write_run(folder, job, RunRecord(status="ok", provenance=provenance()))
+        write_run(folder, job, RunRecord(status=Status.OK, provenance=provenance()))
         Predictions(
             ids=ids,
             fold=fold,

@@ -13,6 +13,7 @@ import numpy as np
 from survbench.api import Context, MethodInfo, Seeds
 from survbench.cohort import FeatureTable
 from survbench.errors import BenchError
+from survbench.io.layout import Status
 from survbench.jobs.executor import Task, execute
 from survbench.plan.folds import deal
 from survbench.plan.profile import Profile
@@ -84,7 +85,7 @@ def null_check(request: Request, *, permutations: int) -> list[NullResult]:
     ]
     found: dict[str, list[float]] = {info.name: [] for info in infos}
     for ended in execute(tasks, workers=request.workers, on_start=lambda _: None, on_poll=lambda: None):
-        if ended.status != "ok":
+        if ended.status != Status.OK:
             raise BenchError(f"The null check of {ended.task.key} ended as {ended.status}: {ended.error}")
         found[ended.task.arguments[0].name].append(ended.value)
     return [_result(name, values) for name, values in found.items()]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
+from survbench.actions.checks import ignored_codes
 from survbench.api import Selection, Tuning
 from survbench.errors import BenchError, UnknownNameError
 from survbench.plan.profile import Profile, load_profile
@@ -73,7 +74,7 @@ def request_of(
         if number is not None and number < 1:
             raise BenchError(f"{option} is {number}; it must be at least 1.")
     return Request(
-        methods=",".join(_parts(methods)),
+        methods=methods if isinstance(methods, str) else ",".join(methods),
         cohort=str(cohort),
         data=None if data is None else Path(data),
         external=None if external is None else str(external),
@@ -87,20 +88,8 @@ def request_of(
         device=_available(device),
         fresh=fresh,
         skip_bad=skip_bad,
-        ignored=_codes(ignore),
+        ignored=ignored_codes(ignore),
     )
-
-
-def _parts(given: str | Iterable[str]) -> list[str]:
-    """Return what is between commas, of one text or of several."""
-    return [part.strip() for text in ([given] if isinstance(given, str) else given) for part in text.split(",")]
-
-
-def _codes(given: str | Sequence[str] | None) -> tuple[str, ...]:
-    codes = () if given is None else tuple(_parts(given))
-    if not all(codes):
-        raise BenchError("ignore: a code is missing. Give one such as SB306, or several with commas.")
-    return codes
 
 
 def _available(wanted: Device) -> str:

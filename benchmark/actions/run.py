@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING
 
 from survbench.actions.build import board_if_unchanged, build_and_write
 from survbench.actions.planned import Planned
@@ -20,17 +21,15 @@ from survbench.actions.study_description import described_patients
 from survbench.actions.watcher import Watcher
 from survbench.api import MethodInfo
 from survbench.datasets.cohorts.opened import Cohorts
+from survbench.io.layout import Status
 from survbench.jobs.executor import Task, execute
-from survbench.plan.job import JobKind, PlannedJob
+from survbench.plan.job import PlannedJob
 from survbench.plan.protocol import write_splits
 from survbench.plan.study import STUDY, Study, read_study
 from survbench.runs.provenance import provenance
 from survbench.runs.record import RunError, RunRecord
 from survbench.runs.store import LOG, Store
-from survbench.work.fit import run_fit
-from survbench.work.predict import run_predict
 from survbench.work.process_limits import log_tail
-from survbench.work.tune import run_tune
 
 if TYPE_CHECKING:
     from survbench.leaderboard.board.rows import Board
@@ -95,15 +94,10 @@ def _prepared_plan(
 
 def _execute(planned: Planned, store: Store, request: Request, watcher: Watcher) -> list[PlannedJob]:
     to_do = {job.key: job for job in planned.to_do}
-    functions: Mapping[JobKind, Callable[..., Any]] = {
-        JobKind.TUNE: run_tune,
-        JobKind.FIT: run_fit,
-        JobKind.PREDICT: run_predict,
-    }
     tasks = [
         Task(
             key=job.key,
-            function=functions[job.kind],
+            function=resolve_name(job.worker),
             arguments=(job, str(request.out)),
             requires=job.required_keys & to_do.keys(),
             cpus=job.threads,
@@ -117,7 +111,7 @@ def _execute(planned: Planned, store: Store, request: Request, watcher: Watcher)
         tasks, workers=request.workers, on_start=lambda t: watcher.started(to_do[t.key]), on_poll=watcher.poll
     ):
         job = to_do[ended.task.key]
-        if ended.status != "ok":
+        if ended.status != Status.OK:
             failed.append(job)
             error = None if ended.error is None else RunError.model_validate(ended.error)
             record = RunRecord(status=ended.status, error=error, provenance=provenance())

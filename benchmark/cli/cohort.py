@@ -95,9 +95,10 @@ def check(
 
     The command ends with 1 if one of them is an error.
     """
+    from survbench.actions.checks import ignored_codes
     from survbench.datasets.cohorts.validate import validate_named
 
-    report = validate_named(cohort, data=data, ignored=ignore or ())
+    report = validate_named(cohort, data=data, ignored=ignored_codes(ignore))
     if as_json:
         say_json(
             {
@@ -162,6 +163,7 @@ def features(
     What is in the output folder's cache is not extracted again. A patient that fails is named, the others are written,
     and the command ends with 1 (with 0 where --skip-bad accepts that).
     """
+    from survbench.actions.checks import ignored_codes
     from survbench.actions.extract import check_table_path, extract_cohort, write_table
     from survbench.cli.progress import watching
     from survbench.plan.profile import load_profile
@@ -180,7 +182,7 @@ def features(
             workers=workers,
             skip_bad=skip_bad,
             watcher=watcher,
-            ignored=ignore or (),
+            ignored=ignored_codes(ignore),
         )
     table = to or Path(f"{found.cohort}-{found.chosen.name}.parquet")
     beside = write_table(found, table)

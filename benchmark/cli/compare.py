@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from survbench.actions.find_study import find_study
 from survbench.cli.options import (
     DEFAULT_OUT,
     AsJson,
@@ -104,14 +103,15 @@ def compare(
 def _compare_methods(a: str, b: str, out: Path, study: str | None, *, as_json: bool) -> None:
     from survbench.actions.compare import compare_stored
 
-    result = compare_stored(a, b, out, study)
+    stored = compare_stored(a, b, out, study)
+    result = stored.result
     if as_json:
         say_json(methods_json(result))
         return
     from rich.console import Console
 
-    for name in dict.fromkeys([result.study_a, result.study_b]):
-        say(study_line(find_study(out, name)))
+    for of in stored.studies:
+        say(study_line(of))
     for line in methods_lines(result):
         say(line)
     Console().print(_drivers(result))

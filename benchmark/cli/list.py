@@ -74,11 +74,14 @@ def listing(
 
 
 def _describe(name: str, *, as_json: bool) -> None:
+    from survbench.actions.checks import as_code, refuse_unknown
     from survbench.errors import UnknownNameError
 
+    name = as_code(name)
     names = {word: {str(row["name"]) for row in kind.rows()} for word, kind in KINDS.items()}
     found = [kind for word, kind in KINDS.items() if name in names[word]]
     if not found:
+        refuse_unknown(name)
         raise UnknownNameError("name", name, set(KINDS).union(*names.values()), see="'bench list --help'")
     described = [(kind.name, *(kind.describe(name) if kind.describe else _row(kind, name))) for kind in found]
     if as_json:

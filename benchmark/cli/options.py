@@ -25,21 +25,11 @@ Workers = Annotated[int | None, typer.Option(min=1, help="Processes at once (def
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Go on without patients that have problems.")]
 
 
-def _codes(given: list[str] | None) -> list[str]:
-    """Split what --ignore was given at commas."""
-    codes = [code.strip() for part in given or () for code in part.split(",")]
-    codes = [code.upper() if code.upper().startswith("SB") else code for code in codes]
-    if not all(codes):
-        raise typer.BadParameter("a code is missing; give one such as SB306, or several with commas.")
-    return codes
-
-
 Ignore = Annotated[
     list[str] | None,
     typer.Option(
         help="Findings to set aside, separated by commas (SB108,SB307); the board lists them.",
         metavar="CODES",
-        callback=_codes,
     ),
 ]
 StudyName = Annotated[str | None, typer.Option("--study", help="A study under --out (default: the latest).")]

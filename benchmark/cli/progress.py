@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from survbench.cli.options import aligned
 from survbench.findings import things
+from survbench.io.layout import Status
 from survbench.io.units import duration
 
 if TYPE_CHECKING:
@@ -78,14 +79,15 @@ def cost_lines(planned: Planned, workers: int) -> list[str]:
 def _plan_line(planned: Planned, workers: int) -> str:
     from survbench.plan.job import JobKind
 
-    kinds = Counter(job.kind for job in planned.to_do)
+    kinds: Counter[JobKind] = Counter(job.kind for job in planned.to_do)
+    always = {JobKind.FIT, JobKind.PREDICT}
+    to_do = "".join(f"{kinds[kind]} to {kind}, " for kind in JobKind if kinds[kind] or kind in always)
     patients = f"{things(planned.to_prepare, 'patient')} to prepare, " if planned.to_prepare else ""
-    tuning = f"{kinds[JobKind.TUNE]} to tune, " if kinds[JobKind.TUNE] else ""
     seconds = planned.forecast(workers).remaining_s(0.0)
     estimate = f"; roughly {duration(seconds)}" if planned.to_do or planned.to_prepare else ""
     return (
-        f"Plan      {len(planned.plan.jobs)} jobs: {len(planned.cached)} cached, {patients}{tuning}"
-        f"{kinds[JobKind.FIT]} to fit, {kinds[JobKind.PREDICT]} to predict, {workers} at once{estimate}"
+        f"Plan      {len(planned.plan.jobs)} jobs: {len(planned.cached)} cached, {patients}{to_do}"
+        f"{workers} at once{estimate}"
     )
 
 
@@ -155,7 +157,7 @@ class PlainWatcher:
         """Account for a job that ended, and tell how one that failed did."""
         self.ended_jobs += 1
         self.running.pop(job.key, None)
-        self.forecast.ended(job.key, time.monotonic(), ok=ended.status == "ok")
+        self.forecast.ended(job.key, time.monotonic(), ok=ended.status == Status.OK)
         if ended.error:
             first = (ended.error["message"].splitlines() or [""])[0][:200]
             self.line(f"{ended.status:<9} {job.label}: {ended.error['type']}: {first}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from survbench.cli.options import DEFAULT_OUT, AsJson, Out, aligned, disk_size, examples, say, say_json
+from survbench.io.layout import Status
 
 if TYPE_CHECKING:
     from survbench.actions.clean import DiskUse
@@ -106,10 +107,9 @@ def _rows(store: Store, study: Study) -> list[dict[str, Any]]:
     """Return a row for each method of a study: how many of its jobs are in which state."""
     rows = []
     for entry in study.entries:
-        keys = [key for seeds in (entry.tunes, entry.fits, entry.predicts) for folds in seeds for key in folds]
-        states = Counter(_state(store, key) for key in keys)
+        states = Counter(_state(store, key) for key in entry.keys)
         if entry.skipped:
-            states["skipped"] = 1
+            states[Status.SKIPPED] = 1
         rows.append(
             {
                 "study": study.name,
@@ -162,13 +162,13 @@ def _show_study(store: Store, study: Study, *, as_json: bool) -> None:
         say(line)
 
 
-def _state(store: Store, key: str) -> str:
+def _state(store: Store, key: str) -> Status:
     if store.is_done(key):
-        return "ok"
+        return Status.OK
     run = store.read(key)
     if (store.root / "scratch" / key).is_dir() and (store.root / ".holder").exists():
-        return "running"
-    return run.status if run is not None and run.status != "ok" else "pending"
+        return Status.RUNNING
+    return run.status if run is not None and run.status != Status.OK else Status.PENDING
 
 
 def _disk_line(disk: DiskUse) -> str:

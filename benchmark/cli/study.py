@@ -132,6 +132,7 @@ def null_check(
 
     A mean C-index further than 4 standard errors from 0.5 means that something leaks; the command then ends with 1.
     """
+    from survbench.actions.checks import ignored_codes
     from survbench.actions.null_check import null_check as permuted
     from survbench.actions.request import Request
     from survbench.plan.profile import load_profile
@@ -145,7 +146,7 @@ def null_check(
         workers=workers or available_workers(),
         out=out.expanduser().absolute(),
         skip_bad=skip_bad,
-        ignored=tuple(ignore or ()),
+        ignored=ignored_codes(ignore),
     )
     results = permuted(request, permutations=permutations)
     if as_json:

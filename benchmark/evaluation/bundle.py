@@ -11,7 +11,7 @@ import numpy as np
 from survbench.errors import BenchError
 from survbench.evaluation.redaction import without_paths
 from survbench.io.files import write_json
-from survbench.io.layout import LEARNING, SELECTED
+from survbench.io.layout import LEARNING, SELECTED, Status
 from survbench.plan.job import JobKind, job_from_json
 from survbench.plan.study import Study, read_study
 from survbench.runs.predictions import PREDICTIONS
@@ -37,7 +37,7 @@ def pack(study: Study, store: Store, folder: Path) -> None:
         BenchError: a run's files are not as they were written.
     """
     runs = [run for key in _keys(study) if (run := store.read(key)) is not None]
-    done = [run for run in runs if run.status == "ok"]
+    done = [run for run in runs if run.status == Status.OK]
     damaged = [run.key for run in done if not store.is_done(run.key)]
     if damaged:
         raise BenchError(f"Runs {', '.join(damaged)} are damaged. 'bench run' makes them again.")
@@ -61,7 +61,7 @@ def unpack(folder: Path, store: Store) -> Study:
     for key, run in told.items():
         job = job_from_json({**run["job"], "training": study.profile.training})
         record = RunRecord.model_validate(run["record"])
-        if record.status != "ok":
+        if record.status != Status.OK:
             store.record_failure(job, record, "")
             continue
         with store.writing(key) as part:
@@ -112,5 +112,5 @@ def _told(run: Run) -> dict[str, Any]:
     if run.record.error is not None:
         record["error"] = {"type": run.record.error.type, "message": without_paths(run.record.error.message)}
     job = run.job.model_dump(mode="json", exclude=BULKY)
-    learned = run.learning() if run.status == "ok" else None
+    learned = run.learning() if run.status == Status.OK else None
     return {"job": job, "record": record, **({} if learned is None else {"learning": learned})}

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from survbench.datasets.vocabulary.events import Coding, coding
-from survbench.datasets.vocabulary.words import SENTINELS, means_missing
+from survbench.datasets.vocabulary.words import is_sentinel, means_missing
 from survbench.errors import BenchError
 from survbench.io.tables import canonical, number
 
@@ -30,7 +30,7 @@ def event_codes(column: str, cells: Sequence[str], code: str | None = None) -> C
         if not observed:
             raise BenchError(f"No cell of column {column!r} is {code!r} (--event-code); there {_are(counts)}.")
         censored = tuple(cell for cell in counts if cell not in observed)
-        unknown = [cell for cell in censored if means_missing(cell) or number(cell) in SENTINELS]
+        unknown = [cell for cell in censored if _is_unknown(cell)]
         if unknown and len(counts) > 2:
             raise BenchError(
                 f"Column {column!r} holds {_listed(unknown)} beside {code!r} (there {_are(counts)}), a usual code for "
@@ -47,6 +47,11 @@ def event_codes(column: str, cells: Sequence[str], code: str | None = None) -> C
         )
     observed, censored = (tuple(c for c in side if c in counts) for side in (found.observed, found.censored))
     return Coding(observed, censored, found.reason)
+
+
+def _is_unknown(cell: str) -> bool:
+    value = number(cell)
+    return means_missing(cell) or (value is not None and is_sentinel(value, among_codes=True))
 
 
 def _listed(cells: Sequence[str]) -> str:

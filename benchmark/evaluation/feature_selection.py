@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from survbench.errors import BenchError, UnknownNameError
 from survbench.io.files import finite
-from survbench.io.layout import SELECTED
+from survbench.io.layout import SELECTED, Status
 from survbench.plan.job import FitJob
 from survbench.plan.study import Entry, Study
 from survbench.runs.store import Run, Store
@@ -134,7 +134,7 @@ def _runs(entry: Entry, store: Store) -> Sequence[Run]:
         NoSelectionError: as :func:`selection`.
     """
     keys = [key for seed in entry.fits for key in seed]
-    runs = [run for key in keys if (run := store.read(key)) is not None and run.status == "ok"]
+    runs = [run for key in keys if (run := store.read(key)) is not None and run.status == Status.OK]
     if runs and not (runs[0].folder / SELECTED).is_file():
         raise NoSelectionError(f"{entry.name} does not tell which features it keeps: its class has no 'selected'.")
     done = [run for run in runs if store.is_done(run.key)]

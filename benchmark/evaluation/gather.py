@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 from survbench.evaluation.redaction import without_paths
+from survbench.io.layout import Status
 from survbench.plan.study import Entry, Study
 from survbench.runs.record import RunError
 from survbench.runs.store import Run, Store
@@ -16,7 +17,7 @@ from survbench.runs.store import Run, Store
 if TYPE_CHECKING:
     import pandas as pd
 
-WORST_FIRST = ("oom", "timeout", "failed", "skipped", "pending")
+WORST_FIRST = (Status.OOM, Status.TIMEOUT, Status.FAILED, Status.SKIPPED, Status.PENDING)
 Array = NDArray[np.float64]
 
 
@@ -64,7 +65,7 @@ class Gathered:
     """
 
     entry: Entry
-    status: str
+    status: Status
     reason: str
     coverage: float
     runs: tuple[Run, ...] = ()
@@ -93,10 +94,10 @@ def gather(study: Study, store: Store) -> Results:
     for entry in study.entries:
         fits = [[_parsed(read_checked(store, key)) for key in seed] for seed in entry.fits]
         predicts = [[_parsed(read_checked(store, key)) for key in seed] for seed in entry.predicts]
-        done = [run for seed in fits for run in seed if run is not None and run.status == "ok"]
+        done = [run for seed in fits for run in seed if run is not None and run.status == Status.OK]
         status, reason = _status(entry, [run for seed in (*fits, *predicts) for run in seed])
         planned = [run for seed in (*fits, *predicts) for run in seed]
-        finished = sum(run is not None and run.status == "ok" for run in planned)
+        finished = sum(run is not None and run.status == Status.OK for run in planned)
         result = Gathered(
             entry=entry,
             status=status,
@@ -104,7 +105,7 @@ def gather(study: Study, store: Store) -> Results:
             coverage=finished / len(planned) if planned else 0.0,
             runs=tuple(done),
         )
-        if status == "ok":
+        if status == Status.OK:
             inside = [_joined(seed).set_index("id").loc[list(ids)] for seed in fits]
             outcomes = outcomes or _outcomes(inside[0])
             outside = (
@@ -120,32 +121,32 @@ def gather(study: Study, store: Store) -> Results:
 def read_checked(store: Store, key: str) -> Run | None:
     """Return a run; one whose files are not as they were written counts as failed, so that no board is made of it."""
     run = store.read(key)
-    if run is None or run.status != "ok" or store.is_done(key):
+    if run is None or run.status != Status.OK or store.is_done(key):
         return run
     message = f"files of {run.folder.name[:12]} are missing or were changed; 'bench run' makes them again"
     error = RunError(type="Damaged", message=message)
-    return replace(run, record=run.record.model_copy(update={"status": "failed", "error": error}))
+    return replace(run, record=run.record.model_copy(update={"status": Status.FAILED, "error": error}))
 
 
 def _parsed(run: Run | None) -> Run | None:
     return None if run is None else ParsedRun(run.key, run.folder, run.job, run.record)
 
 
-def _status(entry: Entry, runs: list[Run | None]) -> tuple[str, str]:
+def _status(entry: Entry, runs: list[Run | None]) -> tuple[Status, str]:
     """Return the worst status, and the first reason in a sentence."""
     if entry.skipped:
-        return "skipped", entry.skipped
-    bad = [run for run in runs if run is None or run.status != "ok"]
+        return Status.SKIPPED, entry.skipped
+    bad = [run for run in runs if run is None or run.status != Status.OK]
     if not bad:
-        return "ok", ""
-    states = {"pending" if run is None else run.status for run in bad}
+        return Status.OK, ""
+    states = {Status.PENDING if run is None else run.status for run in bad}
     worst = next(s for s in WORST_FIRST if s in states)
     for run in bad:
         error = None if run is None or run.status != worst else run.record.error
         if error is not None:
             first = error.message.strip().splitlines()[:1]
             return worst, without_paths(f"{error.type}: {first[0] if first else ''}")[:300]
-    return worst, "has not run yet" if worst == "pending" else ""
+    return worst, "has not run yet" if worst == Status.PENDING else ""
 
 
 def _joined(runs: list[Run | None]) -> pd.DataFrame:

@@ -13,8 +13,22 @@ SELECTED = "selected.json"
 """What a fit made of each feature and clinical column; only methods that tell it have this file."""
 LEARNING = "learning.json"
 """What a fit makes of the patients that it was fitted on; only methods that declare ``selects`` have this file."""
-Status = Literal["ok", "skipped", "failed", "timeout", "oom"]
-"""What is stored of a run. ``cached``, ``pending`` and ``running`` are words of the planner, never stored."""
+
+
+class Status(StrEnum):
+    """How a job ended, or that it has not."""
+
+    OK = "ok"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+    TIMEOUT = "timeout"
+    OOM = "oom"
+    PENDING = "pending"
+    RUNNING = "running"
+
+
+Ending = Literal[Status.OK, Status.SKIPPED, Status.FAILED, Status.TIMEOUT, Status.OOM]
+"""What is stored of a run, which has ended."""
 
 
 class CurveSource(StrEnum):

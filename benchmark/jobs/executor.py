@@ -21,7 +21,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from survbench.io.layout import Status
+from survbench.io.layout import Ending, Status
 from survbench.jobs.environment import lent
 from survbench.work.process_limits import GRACE_S
 
@@ -56,7 +56,7 @@ class Ended:
     """How a task ended; ``value`` is what its function returned, ``error`` what it raised."""
 
     task: Task
-    status: Status
+    status: Ending
     value: Any = None
     error: dict[str, str] | None = None
 
@@ -93,7 +93,9 @@ def execute(
                 if task.requires & failed:
                     unfinished.discard(task.key)
                     failed.add(task.key)
-                    yield Ended(task, "skipped", error=_error("UpstreamFailed", "a job that this one needs failed"))
+                    yield Ended(
+                        task, Status.SKIPPED, error=_error("UpstreamFailed", "a job that this one needs failed")
+                    )
                     continue
                 arguments = (os.getpid(), task.function, task.arguments)
                 future: Future[Any] = pool.schedule(_call, args=arguments, timeout=task.timeout_s + GRACE_S)
@@ -106,7 +108,7 @@ def execute(
                 ended = _ended(task, future, kernel_killed=_kernel_kills() > kills)
                 kills = _kernel_kills()
                 unfinished.discard(task.key)
-                if ended.status != "ok":
+                if ended.status != Status.OK:
                     failed.add(task.key)
                 yield ended
         pool.close()  # type: ignore[no-untyped-call]
@@ -163,33 +165,35 @@ def _ended(task: Task, future: Future[Any], *, kernel_killed: bool) -> Ended:
     try:
         status, value, error = future.result()
     except TimeoutError:
-        return Ended(task, "timeout", error=_error("Timeout", f"killed after {task.timeout_s + GRACE_S:.0f} s"))
+        return Ended(task, Status.TIMEOUT, error=_error("Timeout", f"killed after {task.timeout_s + GRACE_S:.0f} s"))
     except ProcessExpired as expired:
         if expired.exitcode == -9 and kernel_killed:
-            return Ended(task, "oom", error=_error("OutOfMemory", "the kernel killed the process: memory was used up"))
+            return Ended(
+                task, Status.OOM, error=_error("OutOfMemory", "the kernel killed the process: memory was used up")
+            )
         message = f"the process died with exit code {expired.exitcode}"
-        return Ended(task, "failed", error=_error("ProcessDied", message))
+        return Ended(task, Status.FAILED, error=_error("ProcessDied", message))
     except Exception as problem:  # a result that cannot be pickled and the like: the task's fault, not the run's
-        return Ended(task, "failed", error=_error(type(problem).__name__, str(problem)))
+        return Ended(task, Status.FAILED, error=_error(type(problem).__name__, str(problem)))
     return Ended(task, status, value, error)
 
 
-def _call(owner: int, function: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[Status, Any, Any]:
+def _call(owner: int, function: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[Ending, Any, Any]:
     _die_with(owner)
     try:
-        return "ok", function(*arguments), None
+        return Status.OK, function(*arguments), None
     except BaseException as problem:  # whatever a method raises, also SystemExit, is recorded as its result
         return _classify(problem), None, _error(type(problem).__name__, str(problem), traceback.format_exc())
 
 
-def _classify(problem: BaseException) -> Status:
+def _classify(problem: BaseException) -> Ending:
     from survbench.api import DeadlineError
 
     if isinstance(problem, DeadlineError):
-        return "timeout"
+        return Status.TIMEOUT
     text = f"{type(problem).__name__} {problem}"
     memory = isinstance(problem, MemoryError) or "OutOfMemory" in text or "can't allocate memory" in text
-    return "oom" if memory else "failed"
+    return Status.OOM if memory else Status.FAILED
 
 
 def _error(kind: str, message: str, trace: str = "") -> dict[str, str]:

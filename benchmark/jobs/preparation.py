@@ -19,6 +19,7 @@ from survbench.datasets.readers.feature_table import table_rows
 from survbench.errors import BenchError
 from survbench.features.extraction import Extraction, radiomics_path, read_radiomics, write_radiomics
 from survbench.findings import Finding
+from survbench.io.layout import Status
 from survbench.jobs.executor import Ended, Task, execute
 from survbench.work.prepare import prepare
 
@@ -151,7 +152,7 @@ def unprepared(cohorts: Cohorts, source: SourceCohort, out: Path) -> list[Subjec
 
 def _problems(ended: Ended) -> list[Finding]:
     """Return what a preparing task found wrong with patients."""
-    if ended.status != "ok":
+    if ended.status != Status.OK:
         # not the patients' fault: to leave them out would lose good ones
         names = ", ".join(subject.id for subject, _ in ended.task.arguments[1])
         raise BenchError(

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from survbench.api import MethodInfo
-from survbench.plan.job import PlannedJob, PredictJob, TuneJob
+from survbench.plan.job import PlannedJob
 from survbench.plan.profile import Profile
 
 QUICK_STEPS, QUICK_VOXELS, QUICK_TESTED = 120 * 4, 32**3, 40
@@ -38,13 +38,11 @@ def declared_s(job: PlannedJob, info: MethodInfo, profile: Profile, grid: tuple[
         grid: voxels of the common grid, or None without images.
     """
     voxels = _voxels(grid)
-    seconds = info.resources.quick_seconds
-    if isinstance(job, PredictJob):
-        return PROCESS_S + PREDICTING * seconds * len(job.test) / QUICK_TESTED * voxels
+    fit = info.resources.quick_seconds
+    predicting = PREDICTING * fit * job.predicted / QUICK_TESTED * voxels
     if info.trains:
-        seconds *= profile.training.steps * profile.training.batch_size / QUICK_STEPS * voxels
-    fits = job.trials * len(job.splits) if isinstance(job, TuneJob) else 1
-    return PROCESS_S + seconds * fits
+        fit *= profile.training.steps * profile.training.batch_size / QUICK_STEPS * voxels
+    return PROCESS_S + fit * job.fits + predicting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

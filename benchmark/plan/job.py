@@ -1,10 +1,14 @@
-"""Jobs: the units that are cached, run in their own process and may fail alone."""
+"""Jobs: the units that are cached, run in their own process and may fail alone.
+
+A class says all that others must know of its kind of job: what it requires, what runs it, how it is called, and how
+much it works.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, TypeAdapter
 from survbench.api import Selection
@@ -14,15 +18,12 @@ from survbench.training import Training
 
 
 class JobKind(StrEnum):
-    """What a job does."""
+    """What a job does, in a word that a plan writes behind "to"."""
 
     TUNE = "tune"
     FIT = "fit"
     PREDICT = "predict"
     IMPORT = "import"
-
-
-_WORDS = {JobKind.TUNE: " tuning", JobKind.FIT: "", JobKind.PREDICT: " external", JobKind.IMPORT: " imported"}
 
 
 class Upstream(Stored):
@@ -37,6 +38,7 @@ class JobBase(Stored):
     """What all jobs have; ``job.json`` holds their fields.
 
     Attributes:
+        word: what tells the job in words from a fit of the same place.
         kind: what the job does.
         key: 32 digits of the hash of ``spec``.
         spec: what changes the result. It is kept for whoever asks why two keys differ, and read by nobody here; packed
@@ -46,6 +48,7 @@ class JobBase(Stored):
         fold: number of the fold; None of one search for all folds.
     """
 
+    word: ClassVar[str] = ""
     kind: JobKind
     key: str
     spec: Mapping[str, Any] = {}
@@ -61,7 +64,7 @@ class JobBase(Stored):
     @property
     def label(self) -> str:
         """The job in words."""
-        return f"{self.method} {self.place}{_WORDS[self.kind]}"
+        return f"{self.method} {self.place} {self.word}".rstrip()
 
     @property
     def required_keys(self) -> frozenset[str]:
@@ -73,6 +76,8 @@ class WorkedJob(JobBase):
     """What jobs have that run in a process of their own.
 
     Attributes:
+        worker: what runs there, as ``module:function``; it takes the job and the output folder. The key covers the
+            code of the module.
         cohort: fingerprint of the prepared cohort.
         device: ``cpu`` or ``cuda``.
         needs_predict: what the method sees of patients whom it predicts.
@@ -80,11 +85,22 @@ class WorkedJob(JobBase):
         timeout_s: how long it may take.
     """
 
+    worker: ClassVar[str]
     cohort: str
     device: str = "cpu"
     needs_predict: tuple[Need, ...]
     threads: int
     timeout_s: float
+
+    @property
+    def fits(self) -> int:
+        """How many fits it makes, for the forecast."""
+        return 0
+
+    @property
+    def predicted(self) -> int:
+        """How many patients it predicts without a fit, for the forecast."""
+        return 0
 
 
 class FittingJob(WorkedJob):
@@ -115,6 +131,7 @@ class FitJob(FittingJob):
         tune: key of the job that chooses hyper-parameters for it.
     """
 
+    worker: ClassVar[str] = "survbench.work.fit:run_fit"
     kind: Literal[JobKind.FIT] = JobKind.FIT
     fold: int
     selects: bool = False
@@ -124,6 +141,11 @@ class FitJob(FittingJob):
     gives: tuple[str, ...]
     upstream: Upstream | None = None
     tune: str | None = None
+
+    @property
+    def fits(self) -> int:
+        """See :class:`WorkedJob`."""
+        return 1
 
     @property
     def required_keys(self) -> frozenset[str]:
@@ -149,11 +171,18 @@ class TuneJob(FittingJob):
         fit_timeout_s: how long one fit may take.
     """
 
+    word: ClassVar[str] = "tuning"
+    worker: ClassVar[str] = "survbench.work.tune:run_tune"
     kind: Literal[JobKind.TUNE] = JobKind.TUNE
     space: Mapping[str, Any]
     trials: int
     splits: tuple[TuneSplit, ...]
     fit_timeout_s: float
+
+    @property
+    def fits(self) -> int:
+        """See :class:`WorkedJob`."""
+        return self.trials * len(self.splits)
 
     @property
     def required_keys(self) -> frozenset[str]:
@@ -172,6 +201,8 @@ class PredictJob(WorkedJob):
         upstream: the fit whose features the method takes.
     """
 
+    word: ClassVar[str] = "external"
+    worker: ClassVar[str] = "survbench.work.predict:run_predict"
     kind: Literal[JobKind.PREDICT] = JobKind.PREDICT
     fold: int
     fit: str
@@ -179,6 +210,11 @@ class PredictJob(WorkedJob):
     test: tuple[str, ...] = ()
     gives: tuple[str, ...]
     upstream: Upstream | None = None
+
+    @property
+    def predicted(self) -> int:
+        """See :class:`WorkedJob`."""
+        return len(self.test)
 
     @property
     def required_keys(self) -> frozenset[str]:
@@ -189,13 +225,14 @@ class PredictJob(WorkedJob):
 class ImportJob(JobBase):
     """Risks of an outside model, which nothing here has fitted, of some patients."""
 
+    word: ClassVar[str] = "imported"
     kind: Literal[JobKind.IMPORT] = JobKind.IMPORT
     fold: int
     test: tuple[str, ...] = ()
 
 
 PlannedJob = FitJob | TuneJob | PredictJob
-Job = FitJob | TuneJob | PredictJob | ImportJob
+Job = PlannedJob | ImportJob
 _JOB: TypeAdapter[Job] = TypeAdapter(Annotated[Job, Field(discriminator="kind")])
 
 

@@ -6,7 +6,7 @@ the contrasts stand in no fit's key.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,49 +22,103 @@ from survbench.space import space_to_json
 from survbench.training import Training
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fitting:
+    """What all jobs share that fit a method with a seed.
+
+    Attributes:
+        info: the method.
+        patients: the cohort.
+        seed: seed of the run.
+        training: budget of networks, in every fit; in the key of methods that train by it only.
+        device: ``cpu`` or ``cuda``; methods that do not use the GPU are fitted on the CPU.
+        timeout_s: how long one fit may take; not in the key.
+    """
+
+    info: MethodInfo
+    patients: Patients
+    seed: int
+    training: Training
+    device: str
+    timeout_s: float
+
+    @property
+    def needs_score(self) -> frozenset[Need]:
+        """What is seen of patients whom the method predicts, and who are compared with the truth."""
+        return self.info.needs_predict | _scored(self.info.gives)
+
+    def in_key(self, worker: str) -> dict[str, Any]:
+        """Return what stands in the keys of all these jobs.
+
+        Args:
+            worker: of the job's class.
+        """
+        return {
+            "schema": SCHEMA,
+            "method": self.info.name,
+            "target": self.info.target,
+            "version": self.info.version,
+            "code": _code(worker, self.info.target),
+            "libraries": {name: installed_version(name) for name in LIBRARIES},
+            "params": dict(self.info.params),
+            # a setting at its default is not in the key: one that is added later changes no result
+            "training": self.training.model_dump(mode="json", exclude_defaults=True) if self.info.trains else None,
+            "device": self._where,
+            "seed": self.seed,
+        }
+
+    def fields(self) -> dict[str, Any]:
+        """Return the fields that all these jobs have."""
+        return {
+            "method": self.info.name,
+            "target": self.info.target,
+            "params": self.info.params,
+            "seed": self.seed,
+            "cohort": self.patients.cohort,
+            "device": self._where,
+            "training": self.training,
+            "needs_fit": tuple(sorted(self.info.needs_fit)),
+            "needs_predict": tuple(sorted(self.info.needs_predict)),
+            "threads": self.info.resources.cpus,
+        }
+
+    @property
+    def _where(self) -> str:
+        return self.device if self.info.resources.gpu else "cpu"
+
+
 def fit_job(
-    info: MethodInfo,
-    patients: Patients,
+    of: Fitting,
     *,
     train: Sequence[str],
     test: Sequence[str],
-    seed: int,
     fold: int,
     selection: Selection,
-    training: Training,
-    device: str,
-    timeout_s: float,
     upstream: FitJob | None = None,
     tune_key: str | None = None,
 ) -> FitJob:
     """Return the job that fits a method on ``train`` and predicts ``test``.
 
     Args:
-        info: the method.
-        patients: the cohort.
+        of: the method, the cohort, the seed and the budget.
         train: ids of the training fold, sorted.
         test: ids of the test fold, sorted.
-        seed: seed of the run.
         fold: number of the fold.
         selection: checkpoint selection; in the key of methods that select only.
-        training: budget of networks; in the key of methods that train by it only.
-        device: ``cpu`` or ``cuda``.
-        timeout_s: how long the job may take; not in the key.
         upstream: the fit whose features this one takes, of the same fold and seed.
         tune_key: of the job that chooses hyper-parameters for this one.
     """
+    info = of.info
     chosen: Selection = selection if info.selects else "last"
-    where = _device(info, device)
     spec = {
         "kind": JobKind.FIT,
-        **_identity(info, JobKind.FIT, training, where),
+        **of.in_key(FitJob.worker),
         "gives": sorted(info.gives),
-        "seed": seed,
         "fold": fold,
         "selects": info.selects,
         "selection": chosen,
-        "train": patients.digest(train, info.needs_fit),
-        "test": patients.digest(test, info.needs_predict | _scored(info)),
+        "train": of.patients.digest(train, info.needs_fit),
+        "test": of.patients.digest(test, of.needs_score),
         # its key covers the inputs of the features, and all that made them
         "upstream": upstream.key if upstream else None,
         # its key covers the space, the budget, and the patients on whom it chose
@@ -73,25 +127,16 @@ def fit_job(
     return FitJob(
         key=digest(spec)[:32],
         spec=spec,
-        method=info.name,
-        target=info.target,
-        params=info.params,
-        seed=seed,
+        **of.fields(),
         fold=fold,
-        cohort=patients.cohort,
-        device=where,
         selects=info.selects,
         selection=chosen,
-        training=training,
         train=tuple(train),
         test=tuple(test),
         gives=tuple(sorted(info.gives)),
-        needs_fit=tuple(sorted(info.needs_fit)),
-        needs_predict=tuple(sorted(info.needs_predict)),
         upstream=_reference(upstream),
         tune=tune_key,
-        threads=info.resources.cpus,
-        timeout_s=timeout_s,
+        timeout_s=of.timeout_s,
     )
 
 
@@ -104,45 +149,27 @@ class Split:
     upstream: FitJob | None = None
 
 
-def tune_job(
-    info: MethodInfo,
-    patients: Patients,
-    *,
-    splits: Sequence[Split],
-    seed: int,
-    fold: int | None,
-    trials: int,
-    training: Training,
-    device: str,
-    timeout_s: float,
-) -> TuneJob:
+def tune_job(of: Fitting, *, splits: Sequence[Split], fold: int | None, trials: int) -> TuneJob:
     """Return the job that chooses hyper-parameters by the mean score over ``splits``.
 
     Args:
-        info: the method, with a search space.
-        patients: the cohort.
+        of: the method, which has a search space, the cohort, the seed and the budget.
         splits: inner folds of one training fold (``nested``), or the folds themselves (``paper``).
-        seed: seed of the run.
         fold: number of the fold that is tuned for; None for all at once.
         trials: how many sets of hyper-parameters are tried.
-        training: budget of networks, in every trial.
-        device: ``cpu`` or ``cuda``.
-        timeout_s: how long one trial's fit may take; not in the key.
     """
-    needs = info.needs_predict | _scored(info)
-    where = _device(info, device)
+    space = space_to_json(of.info.space)
     spec = {
         "kind": JobKind.TUNE,
-        **_identity(info, JobKind.TUNE, training, where),
+        **of.in_key(TuneJob.worker),
         "optuna": installed_version("optuna"),
-        "space": space_to_json(info.space),
+        "space": space,
         "trials": trials,
-        "seed": seed,
         "fold": fold,
         "splits": [
             {
-                "train": patients.digest(split.train, info.needs_fit),
-                "validation": patients.digest(split.validation, needs),
+                "train": of.patients.digest(split.train, of.info.needs_fit),
+                "validation": of.patients.digest(split.validation, of.needs_score),
                 "upstream": split.upstream.key if split.upstream else None,
             }
             for split in splits
@@ -151,25 +178,16 @@ def tune_job(
     return TuneJob(
         key=digest(spec)[:32],
         spec=spec,
-        method=info.name,
-        target=info.target,
-        params=info.params,
-        seed=seed,
+        **of.fields(),
         fold=fold,
-        cohort=patients.cohort,
-        device=where,
-        space=space_to_json(info.space),
+        space=space,
         trials=trials,
-        training=training,
         splits=tuple(
             TuneSplit(train=tuple(s.train), validation=tuple(s.validation), upstream=_reference(s.upstream))
             for s in splits
         ),
-        needs_fit=tuple(sorted(info.needs_fit)),
-        needs_predict=tuple(sorted(info.needs_predict)),
-        threads=info.resources.cpus,
-        fit_timeout_s=timeout_s,
-        timeout_s=timeout_s * trials * len(splits),
+        fit_timeout_s=of.timeout_s,
+        timeout_s=of.timeout_s * trials * len(splits),
     )
 
 
@@ -177,14 +195,13 @@ def predict_job(fit: FitJob, patients: Patients, *, cohort_name: str) -> Predict
     """Return the job that lets the model of ``fit`` predict every patient of an external cohort."""
     ids = sorted(patients.rows)
     above = fit.upstream.needs_predict if fit.upstream else ()
-    scored: tuple[Need, ...] = ("mask",) if "segmentation" in fit.gives else ()
     spec = {
         "kind": JobKind.PREDICT,
         "schema": SCHEMA,
         "fit": fit.key,
-        "code": _code(JobKind.PREDICT, fit.target),
+        "code": _code(PredictJob.worker, fit.target),
         "cohort": cohort_name,
-        "test": patients.digest(ids, {*fit.needs_predict, *above, *scored}),
+        "test": patients.digest(ids, {*fit.needs_predict, *above, *_scored(fit.gives)}),
     }
     return PredictJob(
         key=digest(spec)[:32],
@@ -205,28 +222,9 @@ def predict_job(fit: FitJob, patients: Patients, *, cohort_name: str) -> Predict
     )
 
 
-def _identity(info: MethodInfo, kind: JobKind, training: Training, device: str) -> dict[str, Any]:
-    return {
-        "schema": SCHEMA,
-        "method": info.name,
-        "target": info.target,
-        "version": info.version,
-        "code": _code(kind, info.target),
-        "libraries": {name: installed_version(name) for name in LIBRARIES},
-        "params": dict(info.params),
-        # a setting at its default is not in the key: one that is added later changes no result
-        "training": training.model_dump(mode="json", exclude_defaults=True) if info.trains else None,
-        "device": device,
-    }
-
-
-def _device(info: MethodInfo, device: str) -> str:
-    return device if info.resources.gpu else "cpu"
-
-
-def _code(kind: JobKind, target: str) -> str:
-    """Return the fingerprint of what runs in the job's process: the module of its kind, and that of the method."""
-    return code_fingerprint(f"survbench.work.{kind}", target.partition(":")[0])
+def _code(worker: str, target: str) -> str:
+    """Return the fingerprint of what runs in the job's process: the module of its worker, and that of the method."""
+    return code_fingerprint(*(name.partition(":")[0] for name in (worker, target)))
 
 
 def _reference(upstream: FitJob | None) -> Upstream | None:
@@ -235,5 +233,6 @@ def _reference(upstream: FitJob | None) -> Upstream | None:
     return Upstream(key=upstream.key, method=upstream.method, needs_predict=upstream.needs_predict)
 
 
-def _scored(info: MethodInfo) -> frozenset[Need]:
-    return frozenset({"mask"}) if "segmentation" in info.gives else frozenset()
+def _scored(gives: Collection[str]) -> frozenset[Need]:
+    """Return what is seen of predicted patients beside what the method sees."""
+    return frozenset({"mask"}) if "segmentation" in gives else frozenset()

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from survbench.api import MethodInfo
 from survbench.plan.folds import inner_folds, inner_split
 from survbench.plan.job import FitJob, PlannedJob, PredictJob, TuneJob
-from survbench.plan.job_keys import Split, fit_job, predict_job, tune_job
+from survbench.plan.job_keys import Fitting, Split, fit_job, predict_job, tune_job
 from survbench.plan.profile import Profile
 from survbench.plan.protocol import Protocol
 from survbench.plan.requirements import PlannedCohort, missing_for, missing_to_predict
@@ -104,16 +103,21 @@ class _Fits:
         ids = sorted(train.rows)
         self._folds = [([i for i in ids if i not in set(test)], sorted(test)) for test in protocol.folds]
         self._patients = train.patients()
-        self._budget: dict[str, Any] = {
-            "training": profile.training,
-            "device": device,
-            "timeout_s": profile.job_timeout_s,
-        }
 
     @property
     def jobs(self) -> tuple[PlannedJob, ...]:
         """The jobs planned so far, each after those that it requires."""
         return tuple(self._planned.values())
+
+    def _fitting(self, info: MethodInfo, seed: int) -> Fitting:
+        return Fitting(
+            info=info,
+            patients=self._patients,
+            seed=seed,
+            training=self.profile.training,
+            device=self.device,
+            timeout_s=self.profile.job_timeout_s,
+        )
 
     def _add(self, *jobs: PlannedJob) -> None:
         self._planned.update({job.key: job for job in jobs if job.key not in self._planned})
@@ -128,16 +132,13 @@ class _Fits:
         tunes = self._tunes(info, seed, upstream)
         made = [
             fit_job(
-                info,
-                self._patients,
+                self._fitting(info, seed),
                 train=train,
                 test=test,
-                seed=seed,
                 fold=fold,
                 selection=self.protocol.selection,
                 upstream=upstream[fold],
                 tune_key=tune.key if (tune := tunes[fold]) else None,
-                **self._budget,
             )
             for fold, (train, test) in enumerate(self._folds)
         ]
@@ -153,20 +154,18 @@ class _Fits:
 
     def _tunes(self, info: MethodInfo, seed: int, upstream: Sequence[FitJob | None]) -> list[TuneJob | None]:
         """Return the job that tunes for each fold: one of its own (``nested``), one for all (``paper``), or none."""
-        mode, budget = self.protocol.tuning, self.profile.tuning
+        mode, trials = self.protocol.tuning, self.profile.tuning.trials
         if mode == "none" or not info.space:
             return [None] * len(self._folds)
-        common: dict[str, Any] = {"seed": seed, "trials": budget.trials, **self._budget}
+        fitting = self._fitting(info, seed)
         if mode == "paper":
             splits = [
                 Split(train=train, validation=test, upstream=above)
                 for (train, test), above in zip(self._folds, upstream, strict=True)
             ]
-            return [tune_job(info, self._patients, splits=splits, fold=None, **common)] * len(self._folds)
+            return [tune_job(fitting, splits=splits, fold=None, trials=trials)] * len(self._folds)
         return [
-            tune_job(
-                info, self._patients, splits=self._inner(info, train, seed, fold, upstream[fold]), fold=fold, **common
-            )
+            tune_job(fitting, splits=self._inner(info, train, seed, fold, upstream[fold]), fold=fold, trials=trials)
             for fold, (train, _) in enumerate(self._folds)
         ]
 
@@ -182,15 +181,12 @@ class _Fits:
             above = None
             if upstream is not None:
                 above = fit_job(
-                    self.upstreams[info.upstream],
-                    self._patients,
+                    self._fitting(self.upstreams[info.upstream], seed),
                     train=train,
                     test=held_out,
-                    seed=seed,
                     fold=fold,
                     selection="last",
                     tune_key=upstream.tune,
-                    **self._budget,
                 )
                 self._add(above)
             splits.append(Split(train=train, validation=held_out, upstream=above))

@@ -56,6 +56,11 @@ class Entry:
     tags: tuple[str, ...] = ()
     imported: bool = False
 
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The keys of all its jobs."""
+        return tuple(key for seeds in (self.tunes, self.fits, self.predicts) for keys in seeds for key in keys)
+
     @classmethod
     def of(cls, info: MethodInfo) -> Self:
         """Return the entry of a method before its jobs are planned."""
@@ -131,7 +136,7 @@ class Study:
 
     def run_keys(self) -> list[str]:
         """Return the keys of all runs that its board is made of, those of searches among them."""
-        return sorted(key for e in self.entries for seeds in (e.tunes, e.fits, e.predicts) for s in seeds for key in s)
+        return sorted(key for entry in self.entries for key in entry.keys)
 
     def folder(self, out: Path) -> Path:
         """Return the study's folder under an output folder."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from survbench.io.config import Stored
-from survbench.io.layout import SCHEMA, CurveSource, Status
+from survbench.io.layout import SCHEMA, CurveSource, Ending
 
 
 class RunError(Stored):
@@ -33,7 +33,7 @@ class RunRecord(Stored):
         provenance: versions and hardware.
     """
 
-    status: Status
+    status: Ending
     error: RunError | None = None
     seconds: float | None = None
     seconds_fit: float | None = None

@@ -27,7 +27,7 @@ from filelock import FileLock, Timeout
 from survbench.errors import BenchError
 from survbench.io.files import flush, write_json
 from survbench.io.hashing import file_digest
-from survbench.io.layout import LEARNING, SCHEMA, SELECTED, Status
+from survbench.io.layout import LEARNING, SCHEMA, SELECTED, Ending
 from survbench.plan.job import Job, job_from_json
 from survbench.runs.predictions import read_predictions
 from survbench.runs.record import RunRecord
@@ -52,7 +52,7 @@ class Run:
     record: RunRecord
 
     @property
-    def status(self) -> Status:
+    def status(self) -> Ending:
         """How the job ended."""
         return self.record.status
 

@@ -10,6 +10,7 @@ import numpy as np
 from survbench.api import DeadlineError, NotFittedError
 from survbench.cohort import Cohort
 from survbench.errors import BenchError
+from survbench.io.layout import Status
 from survbench.space import suggest
 from survbench.statistics.metrics import concordance_index
 from survbench.testing.bench import FULL_STEPS, MONTHS, TESTED, Bench, Skip
@@ -226,9 +227,9 @@ def _runs_under_the_harness(bench: Bench) -> None:
     request = Request(profile=load_profile("smoke"), methods=bench.info.name, out=bench.folder / "run")
     result = run_study(request, Silent())
     row = next(r for r in result.board.rows if r.method == bench.info.name)
-    if row.status == "skipped":
+    if row.status == Status.SKIPPED:
         raise Skip(f"the embedded cohort cannot serve it: {row.reason}")
-    demand(row.status == "ok", f"{row.status}: {row.reason}")
+    demand(row.status == Status.OK, f"{row.status}: {row.reason}")
 
 
 CHECKS: tuple[Callable[[Bench], None], ...] = (

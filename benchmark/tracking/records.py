@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 from survbench.evaluation.learning import VERDICTS, learning_of
 from survbench.io.hashing import digest, file_digest
-from survbench.io.layout import LEARNING, TUNED
+from survbench.io.layout import LEARNING, TUNED, Status
 from survbench.plan.job import JobKind
 from survbench.plan.study import Entry, Study
 from survbench.runs.record import RunError, RunRecord
@@ -107,7 +107,7 @@ def records(study: Study, store: Store, folder: Path) -> Iterator[Record]:
             if owners[run.key] != entry.name:
                 continue
             yield children[run.key]
-            if run.job.kind == JobKind.TUNE and run.status == "ok":
+            if run.job.kind == JobKind.TUNE and run.status == Status.OK:
                 yield from _trials(entry, run, children[run.key])
     if board.is_file():
         yield _board(study, folder, starts, raw.get("findings", ()))
@@ -119,7 +119,7 @@ def _runs(entry: Entry, store: Store) -> list[Run]:
     """
     predicts = set(chain(*entry.predicts))
     found = [run for key in chain(*entry.fits, *entry.tunes, *entry.predicts) if (run := store.read(key)) is not None]
-    return [run for run in found if run.key not in predicts or run.status not in {"ok", "skipped"}]
+    return [run for run in found if run.key not in predicts or run.status not in {Status.OK, Status.SKIPPED}]
 
 
 def _owners(runs: Mapping[str, Sequence[Run]]) -> dict[str, str]:
@@ -267,7 +267,7 @@ def _job(study: Study, entry: Entry, run: Run, parent: str) -> Record:
     }
     params: dict[str, Any] = {"method": entry.name, "seed": run.job.seed, "fold": run.job.fold}
     metrics: Metrics = ()
-    if run.status != "ok":
+    if run.status != Status.OK:
         error = run.record.error or RunError(type="", message="")
         tags |= {"survbench.error": error.type, "survbench.message": error.message[:500]}
     elif run.job.kind == JobKind.TUNE:
@@ -286,7 +286,7 @@ def _job(study: Study, entry: Entry, run: Run, parent: str) -> Record:
         start=end - round(1000 * (run.record.seconds or 0)),
         end=end,
         parent=parent,
-        status="FINISHED" if run.status == "ok" else "FAILED",
+        status="FINISHED" if run.status == Status.OK else "FAILED",
         params=params,
         tags=tags,
         metrics=metrics,

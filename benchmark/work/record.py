@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from survbench.io.layout import CurveSource
+from survbench.io.layout import CurveSource, Status
 from survbench.runs.provenance import provenance
 from survbench.runs.record import RunRecord
 from survbench.runs.store import write_run
@@ -33,7 +33,7 @@ def finish(
 
     used = resource.getrusage(resource.RUSAGE_SELF)
     record = RunRecord(
-        status="ok",
+        status=Status.OK,
         seconds=round(finished - started, 3),
         seconds_fit=round(fitted - started, 3),
         seconds_predict=round(finished - fitted, 3),

@@ -32,12 +32,12 @@ from survbench.datasets.checks.facts import PatientFacts
 from survbench.datasets.checks.kinds import CohortCheck, PatientCheck, VoxelCheck
 from survbench.errors import BenchError
 from survbench.findings import SEVERITIES, Check, Finding, Part
-from survbench.io.tables import nearest
 from survbench.plan import checks as protocol
 from survbench.plan.registry import Broken
 
 ENTRY_POINTS = "survbench.checks"
-_CODE = re.compile("[A-Z]+[0-9]+")
+CODE = re.compile("[A-Z]+[0-9]+")
+"""What a code looks like."""
 log = logging.getLogger(__name__)
 
 
@@ -105,7 +105,7 @@ def _of_plugin(loaded: object, taken: Collection[str]) -> type[CohortCheck | Vox
         value = getattr(loaded, name, None)
         if not isinstance(value, str) or value not in allowed.get(name, [value]):
             raise ValueError(f"{loaded.__name__}.{name} is {value!r}, not {' or '.join(allowed.get(name, ['a text']))}")
-    if not _CODE.fullmatch(loaded.code) or loaded.code.startswith("SB"):
+    if not CODE.fullmatch(loaded.code) or loaded.code.startswith("SB"):
         raise ValueError(f"{loaded.code!r} is not capitals and a number such as HX1; SB is survbench's own")
     if loaded.code in taken:
         raise ValueError(f"there is another check of code {loaded.code}")
@@ -165,22 +165,3 @@ def _found(check: type[Check], find: Callable[[], Iterable[Finding]], patients: 
         message = f"The check {check.code} of {check.__module__} failed: {type(error).__name__}: {error}. Correct it."
         raise BenchError(message) from error
     return found
-
-
-def refuse_ignored(codes: Iterable[str]) -> None:
-    """Refuse codes that do not exist, or whose findings leave nothing to go on with.
-
-    Raises:
-        BenchError: the first of them.
-    """
-    known = {check.code: check for check in input_checks()}
-    for code in codes:
-        if code.startswith("SB7"):
-            raise BenchError(f"{code} is found in a board, and keeps nobody from a run: there is nothing to ignore.")
-        if code not in known:
-            raise BenchError(f"There is no check {code}.{nearest(code, known)} See 'bench list checks'.")
-        if not known[code].ignorable:
-            raise BenchError(
-                f"{code} ({known[code].title}) cannot be ignored: the data cannot be used as they are. Correct them, "
-                "or leave patients out with --skip-bad."
-            )

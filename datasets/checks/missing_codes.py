@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator
 
@@ -11,11 +10,9 @@ from numpy.typing import NDArray
 from survbench.datasets.cards.card import MONTHS_PER_UNIT
 from survbench.datasets.cards.source import SourceCohort
 from survbench.datasets.checks.kinds import CohortCheck
-from survbench.datasets.vocabulary.words import means_missing
+from survbench.datasets.vocabulary.words import is_sentinel, means_missing
 from survbench.findings import Finding
 
-_CODE = re.compile(r"-?(9{2,9}(\.9+)?|8{3,9}|7{3,9})|-1|-8|-9|-88|-77|-32768|-?1e\+?30|-?1e\+?38")
-"""Numbers that questionnaires, databases and programs write for "not known"."""
 REPEATED, OFTEN = 2, 3
 """Times from which a number that stands apart is less likely to be one that was measured."""
 APART_ONCE, APART_REPEATED, APART_OFTEN = 3.0, 1.0, 0.2
@@ -34,7 +31,7 @@ def codes_for_missing(values: Floats) -> dict[float, int]:
         values: shape (n,), some may be NaN.
     """
     counts = Counter(values[np.isfinite(values)].tolist())
-    suspects = {v for v in counts if _CODE.fullmatch(f"{v:.12g}")}
+    suspects = {v for v in counts if is_sentinel(v, among_codes=False)}
     while suspects:
         others = np.array([v for v, n in counts.items() if v not in suspects for _ in range(n)])
         if len(others) < FEWEST:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from survbench.cohort import Subject
 from survbench.datasets.cards.source import SourceCohort, offers
-from survbench.datasets.checks.catalogue import refuse_ignored
 from survbench.datasets.cohorts.compatible import differences, refuse_different
 from survbench.datasets.cohorts.named import load_source
 from survbench.datasets.preprocessing.grid import Grid, Point, plan_grid, reference_point
@@ -90,9 +89,8 @@ def open_cohorts(
         folds: whether the cohort is to be dealt into folds.
 
     Raises:
-        BenchError: a cohort cannot be used, a code cannot be ignored, or the two do not fit each other.
+        BenchError: a cohort cannot be used, or the two do not fit each other.
     """
-    refuse_ignored(ignored)
     sources: list[SourceCohort] = []
     for name, data in names:
         dealt = folds and not sources

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import get_args
 
 from survbench.datasets.cards.source import SourceCohort
-from survbench.datasets.checks.catalogue import input_checks, of_cohort, of_voxels, refuse_ignored
+from survbench.datasets.checks.catalogue import input_checks, of_cohort, of_voxels
 from survbench.datasets.checks.facts import PatientFacts
 from survbench.datasets.checks.kinds import InputCheck, Stage
 from survbench.datasets.cohorts.measure import measure, read_volumes
@@ -56,7 +56,6 @@ def validate_named(cohort: str, *, data: Path | None = None, ignored: Sequence[s
     Raises:
         BenchError: there is no such cohort, its card or table cannot be read at all, or a code cannot be ignored.
     """
-    refuse_ignored(ignored)
     if cohort in PHANTOMS:
         source = load_source(cohort, profile=load_profile("smoke"))
         of_reading, reached = list(source.findings), frozenset(get_args(Stage))

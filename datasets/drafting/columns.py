@@ -6,7 +6,6 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 
-from survbench.datasets.readers.patients import MISSING
 from survbench.datasets.vocabulary import words as w
 from survbench.io.tables import Table, canonical, number
 
@@ -71,7 +70,7 @@ class Column:
     def sentinels(self) -> tuple[str, ...]:
         """The cells that hold a usual number for missing (-999, 9999, ...) far from all other values."""
         values = {cell: value for cell in set(self.known) if (value := number(cell)) is not None}
-        usual = {cell for cell, value in values.items() if value in w.SENTINELS}
+        usual = {cell for cell, value in values.items() if w.is_sentinel(value, among_codes=True)}
         others = [value for cell, value in values.items() if cell not in usual]
         if not usual or len(others) < 2 or len(values) < len(set(self.known)):
             return ()
@@ -96,7 +95,7 @@ def _column(table: Table, name: str) -> Column:
     cells = tuple(table.column(name))
     signs = "+" in cells  # then - is the other sign
     words = {c for c in set(cells) if number(c) is None and w.means_missing(c) and not (signs and c == "-")}
-    unknown = {c for c in set(cells) if c.casefold() in MISSING}
+    unknown = {c for c in set(cells) if c.casefold() in w.BLANK}
     known = tuple(c for c in cells if c not in unknown and c not in words)
     text = f"{name} {table.labels[name]}" if name in table.labels else name
     return Column(name, text, cells, known, tuple(sorted(words - unknown)))

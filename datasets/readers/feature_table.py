@@ -25,7 +25,7 @@ from survbench.datasets.checks.predictors import (
 from survbench.datasets.checks.table import IdsDoNotJoin, MissingColumn
 from survbench.datasets.readers.joining import Joined, alike, join, shown
 from survbench.datasets.readers.missing_cells import blank_missing
-from survbench.datasets.readers.patients import MISSING
+from survbench.datasets.vocabulary.words import BLANK
 from survbench.errors import BenchError
 from survbench.features.extraction import json_values
 from survbench.findings import Finding, things
@@ -184,7 +184,7 @@ def _columns(
 
 def _of_text(table: Table, names: Sequence[str], file: str, exclude: Sequence[str]) -> tuple[list[str], list[Finding]]:
     """Return the columns that hold text instead of numbers, and one finding for all of them."""
-    cells = {n: [c for c in table.column(n) if c.casefold() not in MISSING] for n in names}
+    cells = {n: [c for c in table.column(n) if c.casefold() not in BLANK] for n in names}
     text = [n for n, known in cells.items() if sum(number(c) is None for c in known) > len(known) / 2]
     if not text:
         return [], []
@@ -224,7 +224,7 @@ def _of_row(row: Row, count: int, names: Sequence[str], file: str, subject: str)
     if count > 1:
         cause, remedy = f"An id stands in more than one row of {file}.", "Keep one row per patient."
         found.append(NoFeatureRow.finding(cause, subject=subject, remedy=remedy))
-    known = [n for n in names if row.cells[n].casefold() not in MISSING]
+    known = [n for n in names if row.cells[n].casefold() not in BLANK]
     if not known:
         cause, remedy = f"None of the {len(names)} features has a value.", "Fill the row in, or leave the patient out."
         found.append(NoFeatureRow.finding(cause, subject=subject, remedy=remedy))

@@ -27,12 +27,10 @@ from survbench.datasets.checks.table import (
     UnusableId,
 )
 from survbench.datasets.readers.missing_cells import blank_missing
-from survbench.datasets.vocabulary.words import is_date
+from survbench.datasets.vocabulary.words import BLANK, is_date
 from survbench.findings import Finding, things
 from survbench.io.tables import Row, Table, canonical, nearest, number
 
-MISSING = frozenset({"", "na", "n/a", "#n/a", "nan", "null", "none", "."})
-"""Cells (in any case) that mean that a value is not known; a declared level of the same name goes first."""
 MAX_ID_LENGTH = 100
 _ONE_COLUMN = (
     "Make one column of times, until the event where there was one and else until the last contact, and name it under "
@@ -186,7 +184,7 @@ def _without_time(endpoint: Endpoint, table: Table) -> _Timeless:
     """
     if not {endpoint.time, endpoint.event} <= set(table.columns):
         return _Timeless()
-    blank = frozenset(row.line for row in table.rows if row.cells[endpoint.time].casefold() in MISSING)
+    blank = frozenset(row.line for row in table.rows if row.cells[endpoint.time].casefold() in BLANK)
     for who, codes in (("who are censored", endpoint.censored), ("who had the event", endpoint.observed)):
         known = {canonical(code) for code in codes}
         kind = frozenset(row.line for row in table.rows if canonical(row.cells[endpoint.event]) in known)
@@ -221,7 +219,7 @@ def _probably(counts: Counter[str]) -> str:
 
 def _is_blank_event(endpoint: Endpoint, cell: str) -> bool:
     codes = {canonical(v) for v in (*endpoint.observed, *endpoint.censored)}
-    return cell.casefold() in MISSING and canonical(cell) not in codes
+    return cell.casefold() in BLANK and canonical(cell) not in codes
 
 
 def _twins(names: list[str]) -> dict[str, list[str]]:
@@ -305,7 +303,7 @@ def _unusable_time(column: str, cell: str, shown: str) -> Finding:
 
 
 def _of_clinical(column: Clinical, cell: str, shown: str) -> list[Finding]:
-    if _level(column, cell) is not None or cell.casefold() in MISSING:
+    if _level(column, cell) is not None or cell.casefold() in BLANK:
         return []
     if column.kind == "numeric":
         if number(cell) is not None:

@@ -18,7 +18,7 @@ _ENDED = f"{w.DEAD}|{w.RECURRENCE}|{w.EVENT}|{w.CENSORING}|{w.FOLLOW_UP}|{w.OUTC
 _SHORT = 3
 """Letters of words for being alive that are as often something else."""
 _CENSORED = "(un|right|ge)?(cens|zens)(?!us)\\w*|cnsr|ltfu"
-_CODES = "os|pfs|pfi|dfs|dfi|rfs|efs|ffs|dss|css|pcss|mfs|dmfs|lrfs|lrrfs|lrc|ttp|ttr|tte"
+_TIME_TO_EVENT = "tte"
 _UNITS = "|".join(w.UNITS.values())
 
 
@@ -38,10 +38,9 @@ def called_like_outcome(name: str) -> bool:
         return True
     plain = [word for word in found if not w.is_word(word, _OTHERWISE)]
     of_life = any(len(word) > _SHORT and w.is_word(word, w.ALIVE) for word in plain)
-    if of_life or w.has(plain, f"{_ENDED}|{_CENSORED}|{_CODES}"):
+    if of_life or w.has(plain, f"{_ENDED}|{_CENSORED}|{_TIME_TO_EVENT}"):
         return True
-    spelled = w.endpoint_of(name)
-    if spelled is not None and spelled[0] != "LC":  # as often the lung cancer
+    if any(endpoint != "LC" for endpoint, _ in w.endpoints_in(name)):  # LC is as often the lung cancer
         return True
     return _time_alone(found) or _status_alone(found) or _failure(found)
 

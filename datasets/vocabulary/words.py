@@ -133,15 +133,17 @@ ENDPOINTS = (
 of the disease), and what columns call them.
 """
 
+BLANK = frozenset({"", "na", "n/a", "#n/a", "nan", "null", "none", "."})
+"""Cells, in small letters, that are read as blank wherever no card declares them to be a level or a code."""
 _MISSING = frozenset(
     """unknown|unk|not known|unkn|not available|not avail|not applicable|not reported|not recorded|not evaluated|
     not assessed|not done|not specified|not stated|not determined|not tested|unspecified|missing|no data|no information|
     undetermined|indeterminate|nsp|
-    n a|na|n d|n k|unbekannt|nicht bekannt|k a|ka|keine angabe|keine angaben|keine daten|fehlend|fehlt|nicht verfugbar|
+    n d|n k|unbekannt|nicht bekannt|k a|ka|keine angabe|keine angaben|keine daten|fehlend|fehlt|nicht verfugbar|
     nicht erhoben|n b|inconnu|inconnue|non connu|non renseigne|non renseignee|non disponible|manquant|manquante|
     donnee manquante|desconocido|desconocida|sin dato|sin datos|no disponible|no consta|no informado|ns nc|
     sconosciuto|sconosciuta|non noto|non nota|non disponibile|mancante|onbekend|niet bekend|niet beschikbaar|
-    ontbreekt|discrepancy|nan|null|nil""".replace("\n", "")
+    ontbreekt|discrepancy|nil""".replace("\n", "")
     .replace("    ", "")
     .split("|")
 )
@@ -152,8 +154,8 @@ _DATE = re.compile(
     re.IGNORECASE,
 )
 _ERRORS = frozenset({"#n/a", "#value!", "#ref!", "#div/0!", "#num!", "#name?", "#null!", "#nv", "#wert!", "#bezug!"})
-SENTINELS = (-9999.0, -999.0, -99.0, -9.0, 9.0, 99.0, 999.0, 9999.0, 99999.0, 888.0, 8888.0, 777.0, 7777.0)
-"""Numbers that are written for a missing value."""
+_SENTINEL = re.compile(r"-?(9{2,9}(\.9+)?|8{3,9}|7{3,9})|-9|-88|-77|-32768|-?1e\+?30|-?1e\+?38")
+_SENTINELS_OF_CODES, _SENTINELS_OF_MEASUREMENTS = {9.0}, {-1.0, -8.0}
 
 
 def tokens(text: str) -> list[str]:
@@ -195,6 +197,10 @@ def has(words: Sequence[str], pattern: str) -> bool:
     return any(is_word(word, pattern) for word in words)
 
 
+# "none" of a disease is an answer; without words there are only marks
+_BLANK_IN_WORDS = frozenset(" ".join(tokens(cell)) for cell in BLANK) - {"none", ""}
+
+
 def means_missing(cell: str) -> bool:
     """Return whether a cell says in words or marks that its value is not known.
 
@@ -206,8 +212,25 @@ def means_missing(cell: str) -> bool:
     return (
         cell.casefold() in _ERRORS
         or re.fullmatch(r"[-\u2013\u2014?*._/\\ '\"]+", cell) is not None
-        or (not cell.startswith("#") and " ".join(tokens(cell)) in _MISSING)
+        or (not cell.startswith("#") and " ".join(tokens(cell)) in _MISSING | _BLANK_IN_WORDS)
     )
+
+
+def is_sentinel(value: float, *, among_codes: bool) -> bool:
+    """Return whether a number is one that questionnaires, databases and programs write for "not known".
+
+    Args:
+        value: the number.
+        among_codes: whether it may stand beside codes such as 0 and 1, where 9 is usual for "not known", and -1 is a
+            code as others. Among measurements it is the other way round.
+
+    >>> [is_sentinel(v, among_codes=True) for v in (-999, 99999, 888, 99.9, -32768, 1e30, 9, -1)]
+    [True, True, True, True, True, True, True, False]
+    >>> [is_sentinel(v, among_codes=False) for v in (-999, 99999, 888, 99.9, -32768, 1e30, 9, -1)]
+    [True, True, True, True, True, True, False, True]
+    """
+    more = _SENTINELS_OF_CODES if among_codes else _SENTINELS_OF_MEASUREMENTS
+    return value in more or _SENTINEL.fullmatch(f"{value:.12g}") is not None
 
 
 def is_date(cell: str) -> bool:
@@ -229,7 +252,12 @@ def unit_of(text: str) -> TimeUnit | None:
     return UNIT_LETTERS.get(last)
 
 
-def endpoint_of(text: str) -> tuple[str, str] | None:
-    """Return the name of the endpoint that a column is called after and what counts as its event, if any."""
+def endpoints_in(text: str) -> list[tuple[str, str]]:
+    """Return the names of the endpoints that a column is called after, and what counts as the event of each."""
     joined = " ".join(tokens(text))
-    return next(((name, kind) for name, kind, p in ENDPOINTS if re.search(rf"\b({p})\b", joined)), None)
+    return [(name, kind) for name, kind, pattern in ENDPOINTS if re.search(rf"\b({pattern})\b", joined)]
+
+
+def endpoint_of(text: str) -> tuple[str, str] | None:
+    """Return the first of the endpoints that a column is called after, if any; see :func:`endpoints_in`."""
+    return next(iter(endpoints_in(text)), None)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from survbench.evaluation.bundle import pack, unpack
 from survbench.io.files import write_text
+from survbench.io.layout import Status
 from survbench.leaderboard.board.build import build_board
 from survbench.leaderboard.paper.tables import tables
 from survbench.leaderboard.writers.board_files import board_texts
@@ -37,7 +38,7 @@ def publish(out: Path, results: Path) -> None:
     if twice:
         raise SystemExit(f"{', '.join(twice)} have one profile. Publish from a folder that holds one of them.")
     for study in chosen:
-        bad = [row.method for row in build_board(study, store).rows if row.status not in {"ok", "skipped"}]
+        bad = [row.method for row in build_board(study, store).rows if row.status not in {Status.OK, Status.SKIPPED}]
         if bad:
             raise SystemExit(f"{', '.join(bad)} of {study.name} are not complete. Run 'bench run' again.")
     for study in chosen:

@@ -13,7 +13,7 @@ from survbench.evaluation.sample import Measured, Sample, fold_concordance, meas
 from survbench.evaluation.scores import scores
 from survbench.findings import grouped
 from survbench.io.files import finite
-from survbench.io.layout import CurveSource
+from survbench.io.layout import CurveSource, Status
 from survbench.leaderboard.board.checks import Measurements, board_findings
 from survbench.leaderboard.board.contrast_rows import contrast_rows
 from survbench.leaderboard.board.rows import ORACLE, Board, Row
@@ -40,7 +40,7 @@ def board_of(study: Study, measured: Measured) -> Board:
     rows = {
         name: _bare(result)
         for name, result in results.methods.items()
-        if not (result.entry.family == "reference" and result.status == "skipped")
+        if not (result.entry.family == "reference" and result.status == Status.SKIPPED)
     }
     pairs = PairMatrix()
     groups: tuple[tuple[str, ...], ...] = ()
@@ -212,6 +212,6 @@ def _ordered(rows: Mapping[str, Row]) -> tuple[Row, ...]:
     ranked = [replace(r, rank=n) for n, r in enumerate((r for r in order if not r.is_reference), start=1)]
     references = [r for r in order if r.is_reference]
     others = sorted(
-        (r for r in rows.values() if r.c_index is None), key=lambda r: (r.status != "ok", r.is_reference, r.method)
+        (r for r in rows.values() if r.c_index is None), key=lambda r: (r.status != Status.OK, r.is_reference, r.method)
     )
     return (*ranked, *references, *others)

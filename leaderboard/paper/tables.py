@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from survbench.io.layout import Status
 from survbench.leaderboard.board.row_json import contrast_json
 from survbench.leaderboard.board.rows import Board, Row
 from survbench.leaderboard.paper.patient_rows import REFERENCE, patient_rows, patients_source
@@ -94,7 +95,9 @@ def _methods(board: Board, study: Study, tag: str) -> Table:
         TableColumn(
             "C-index (95 % CI)",
             lambda r: (
-                interval(r["c_index"], r["c_index_low"], r["c_index_high"]) if r["status"] == "ok" else str(r["status"])
+                interval(r["c_index"], r["c_index_low"], r["c_index_high"])
+                if r["status"] == Status.OK
+                else str(r["status"])
             ),
         ),
     ]

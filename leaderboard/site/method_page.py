@@ -15,6 +15,7 @@ from survbench.evaluation.gather import Gathered, Outcomes, read_checked
 from survbench.evaluation.learning import checked
 from survbench.evaluation.redaction import without_paths
 from survbench.evaluation.scores import calibrations
+from survbench.io.layout import Status
 from survbench.leaderboard.board.row_json import row_json
 from survbench.leaderboard.board.rows import Row
 from survbench.leaderboard.site.charts import COLOURS, Chart, Line, settled_range
@@ -109,7 +110,7 @@ def method_page(
         known: its convergence curves.
     """
     entry = result.entry
-    first = _first_seed(result) if result.status == "ok" and result.risk is not None else None
+    first = _first_seed(result) if result.status == Status.OK and result.risk is not None else None
     heads, params = _params(entry, result.runs)
     return MethodPage(
         row=row,
@@ -351,8 +352,8 @@ def _failures(entry: Entry, store: Store) -> Iterator[Failure]:
                 run = read_checked(store, key)
                 job = f"{kind}, {f'seed {seed} fold {number_}' if run is None else run.job.place}"
                 if run is None:
-                    yield Failure(job=job, status="pending", reason="has not run yet", log="")
-                elif run.status != "ok":
+                    yield Failure(job=job, status=Status.PENDING, reason="has not run yet", log="")
+                elif run.status != Status.OK:
                     yield Failure(job=job, status=run.status, reason=_reason(run), log=_log(run))
 
 

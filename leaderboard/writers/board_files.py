@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from survbench.evaluation.all_pairs import PairMatrix
 from survbench.findings import Stated
 from survbench.io.files import rounded, write_text
+from survbench.io.layout import Status
 from survbench.leaderboard.board.row_json import contrast_json, contrast_of, row_json, row_of
 from survbench.leaderboard.board.rows import BOARD_SCHEMA, Board
 from survbench.leaderboard.paper.board_table import board_table
@@ -96,6 +97,6 @@ def terminal_table(board: Board, *, width: int = 140) -> Table:
         table.add_column(column.head, overflow="fold", no_wrap=column.key == "method")
     for row in board.rows:
         shown = [row.method if column.key == "method" else column.text(row) for column in columns]
-        style = "dim" if row.is_reference else "red" if row.status not in {"ok", "skipped"} else ""
+        style = "dim" if row.is_reference else "red" if row.status not in {Status.OK, Status.SKIPPED} else ""
         table.add_row(*map(Text, shown), style=style)
     return table

@@ -114,7 +114,7 @@ def test_features_are_extracted_in_spite_of_ignored_findings(folder, tmp_path, m
     ]
     assert CliRunner().invoke(app, [*command, "--ignore", "SB306", "--skip-bad"]).exit_code == 0
     empty = CliRunner().invoke(app, [*command, "--ignore", ""])
-    assert "a code is missing" in empty.output
+    assert "a code is missing" in str(empty.exception)
 
 
 def test_the_second_of_two_patients_with_one_image_can_be_left_out(folder, tmp_path, caplog):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import toy_study
 from survbench.evaluation.compare import compare_methods
+from survbench.plan import study as study_files
 from survbench.runs.store import Store
 from toy_study import IDS, method, study
 
@@ -75,6 +76,19 @@ def test_without_a_name_the_study_is_that_of_the_option_or_the_latest(bench, sto
     ended = bench("compare", "good", "fair", "--out", store.root)
     assert ended.stdout.splitlines()[0] == f"Study {TWO} (selection last, tuning none)"
     assert "difference (good - fair) of" in ended.stdout
+
+
+def test_a_study_is_read_once(bench, store, two, monkeypatch):
+    read = []
+
+    def reading(folder):
+        read.append(folder.name)
+        return actual(folder)
+
+    actual = study_files.read_study
+    monkeypatch.setattr(study_files, "read_study", reading)
+    assert bench("compare", "good", "fair", "--out", store.root).returncode == 0
+    assert read == [TWO]
 
 
 def others(store, monkeypatch, **changed):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+import survbench as sb
 from survbench.cli.list import KINDS
 
 
@@ -106,6 +107,22 @@ def test_an_unknown_name_is_met_with_the_nearest(bench, given, near):
     ended = bench("list", given)
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr.startswith(f"Error: Unknown name '{given}'. Did you mean '{near}'")
+
+
+@pytest.mark.parametrize("given", ["SB999", "sb999", "SB799", "HX9"])
+def test_an_unknown_code_is_met_with_one_error_wherever_it_is_given(bench, tmp_path, given):
+    listed = bench("list", given)
+    assert (listed.returncode, listed.stdout) == (2, "")
+    assert listed.stderr.startswith(f"Error: Unknown check '{given.upper()}'. ")
+    for command in (("run",), ("cohort", "check", "phantom"), ("cohort", "features", "phantom", "--out", tmp_path)):
+        assert bench(*command, "--ignore", f"SB206, {given}").stderr == listed.stderr
+    with pytest.raises(sb.BenchError) as raised:
+        sb.run(ignore=["SB206", given], out=tmp_path)
+    assert f"Error: {raised.value}\n" == listed.stderr
+
+
+def test_a_code_may_be_given_in_small_letters(bench):
+    assert bench("list", "sb306").stdout == bench("list", "SB306").stdout
 
 
 def test_a_broken_plugin_is_listed_and_described_by_its_reason(bench, odd_plugins):

@@ -57,3 +57,13 @@ def test_codes_that_do_not_say_are_refused_with_their_counts_and_taken_as_told(c
     assert set(event_codes(column, cells.split(), first).censored) == set(others)
     with pytest.raises(BenchError, match="No cell of column"):
         event_codes(column, cells.split(), "9")
+
+
+@pytest.mark.parametrize("unknown", ["9", "-99", "-88", "-777", "99.9", "888888", "-32768"])
+def test_a_number_that_is_written_for_missing_is_not_censored(unknown):
+    with pytest.raises(BenchError, match=f"holds '{unknown}' beside '1'"):
+        event_codes("relapse", f"0 1 1 {unknown}".split(), "1")
+
+
+def test_a_small_negative_number_is_a_code_as_others():
+    assert event_codes("relapse", ["-1", "0", "1"], "1").censored == ("-1", "0")

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from survbench.io.layout import SCHEMA, CurveSource
+from survbench.io.layout import SCHEMA, CurveSource, Status
 from survbench.leaderboard.writers.board_files import read_board
 from survbench.plan.job import FitJob, ImportJob, JobKind, PredictJob, TuneJob, job_from_json
 from survbench.plan.study import read_study
@@ -44,10 +44,16 @@ def test_a_stored_search_prediction_and_import_are_read():
 
 def test_stored_records_say_how_jobs_ended():
     ran = RunRecord.model_validate_json((STORED / "fit-run.json").read_bytes())
-    assert (ran.status, ran.survival) == ("ok", CurveSource.PREDICTED)
+    assert (ran.status, ran.survival) == (Status.OK, CurveSource.PREDICTED)
     assert (ran.seconds, ran.error) == (0.119, None)
     failed = RunRecord.model_validate_json((STORED / "failed-run.json").read_bytes())
     assert (failed.status, failed.error and failed.error.type) == ("timeout", "Timeout")
+
+
+@pytest.mark.parametrize("status", [Status.PENDING, Status.RUNNING, "cached"])
+def test_what_has_not_ended_is_not_stored(status):
+    with pytest.raises(ValueError, match="status"):
+        RunRecord(status=status)
 
 
 @pytest.mark.parametrize("name", ["fit", "tune", "predict", "import"])
