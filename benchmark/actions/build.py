@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from survbench.io.files import write_text
@@ -64,7 +63,7 @@ def board_if_unchanged(study: Study, store: Store, *, checked: frozenset[str]) -
     try:
         known = (folder / BUILT).read_text(encoding="utf-8").strip()
         return read_board(folder / "leaderboard.json") if known == _origin(study, store) else None
-    except (FileNotFoundError, json.JSONDecodeError, KeyError, TypeError):
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
 
 
