@@ -13,7 +13,7 @@ from survbench.errors import BenchError
 from survbench.findings import Stated
 from survbench.io.config import Stored
 from survbench.io.files import write_json
-from survbench.io.layout import SCHEMA
+from survbench.io.layout import SCHEMA, STUDIES
 from survbench.io.versions import Provenance
 from survbench.plan.patient_description import PatientsDescription
 from survbench.plan.profile import Profile
@@ -136,7 +136,7 @@ class Study:
 
     def folder(self, out: Path) -> Path:
         """Return the study's folder under an output folder."""
-        return out / "studies" / self.name
+        return out / STUDIES / self.name
 
     def write(self, out: Path) -> None:
         """Write ``study.json`` into the study's folder."""
@@ -215,7 +215,7 @@ def _study(raw: dict[str, Any]) -> Study:
 
 def find_studies(out: Path) -> list[Study]:
     """Return all studies under an output folder, by name."""
-    return [read_study(p.parent) for p in sorted((out / "studies").glob(f"*/{STUDY}"))]
+    return [read_study(p.parent) for p in sorted((out / STUDIES).glob(f"*/{STUDY}"))]
 
 
 def latest_study(out: Path) -> Study:
@@ -224,7 +224,7 @@ def latest_study(out: Path) -> Study:
     Raises:
         BenchError: there is none.
     """
-    files = sorted((out / "studies").glob(f"*/{STUDY}"), key=lambda p: (p.stat().st_mtime_ns, p.parent.name))
+    files = sorted((out / STUDIES).glob(f"*/{STUDY}"), key=lambda p: (p.stat().st_mtime_ns, p.parent.name))
     if not files:
         raise BenchError(f"There is no study under {out}. Start one with 'bench run', or give its folder with --out.")
     return read_study(files[-1].parent)

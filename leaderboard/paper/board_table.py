@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from survbench.io.files import rounded
+from survbench.io.layout import BOARD
 from survbench.leaderboard.board.row_json import row_json
 from survbench.leaderboard.board.rows import Board, Row
 from survbench.leaderboard.text.cells import bootstrap_floor, comparisons, facts
@@ -23,7 +24,7 @@ def board_table(board: Board, *, published: bool = False) -> Table[Row]:
 
     shown = of(Place.MARKDOWN)
     return Table(
-        name="leaderboard",
+        name=BOARD,
         title=board.cohort.title,
         columns=tuple(TableColumn(column.head, column.text, in_latex(column)) for column in shown),
         items=board.rows,

@@ -110,8 +110,7 @@ def _of_column(
             terms = [NO_TERM if each is None else _term(level, each) for each in both]
             yield _row(name, level, _texts(both, partial(_of_level, level)), terms)
     if column.missing or (other is not None and other.missing):
-        columns: list[NumericColumn | LevelsColumn | None] = [column, other]
-        yield _row(name, "(missing)", _texts(columns, lambda c: f"{c.missing:,}"))
+        yield _row(name, "(missing)", [f"{column.missing:,}", "" if other is None else f"{other.missing:,}"])
 
 
 def _row(

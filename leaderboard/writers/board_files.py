@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from survbench.evaluation.all_pairs import PairMatrix
 from survbench.findings import Stated
 from survbench.io.files import rounded, write_text
+from survbench.io.layout import BOARD
 from survbench.io.versions import Provenance
 from survbench.leaderboard.board.row_json import contrast_json, contrast_of, row_json, row_of
 from survbench.leaderboard.board.rows import BOARD_SCHEMA, Board
@@ -48,7 +49,7 @@ def write_board(
         published: whether LaTeX has the published values, too.
     """
     for kind, text in {**board_texts(board, published=published), "html": html(board, chosen)}.items():
-        write_text(folder / f"leaderboard.{kind}", text)
+        write_text(folder / f"{BOARD}.{kind}", text)
 
 
 def board_texts(board: Board, *, published: bool = False) -> dict[str, str]:

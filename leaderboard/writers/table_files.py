@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from survbench.io.files import rounded, write_text
+from survbench.io.layout import BOARD
 from survbench.leaderboard.text.csv_text import csv_text
 from survbench.leaderboard.text.latex_text import tex
 from survbench.leaderboard.text.markdown_text import plain, table_lines
@@ -98,7 +99,7 @@ def latex(table: Table[Item]) -> str:
 
 def example(tables: Sequence[Table[Any]]) -> str:
     """Return a document that takes in the board, which lies in the folder above, and all tables."""
-    names = ["../leaderboard", *(table.name for table in tables)]
+    names = [f"../{BOARD}", *(table.name for table in tables)]
     return "\n".join([PREAMBLE.rstrip(), *(rf"\input{{{name}}}" for name in names), r"\end{document}"]) + "\n"
 
 
