@@ -104,15 +104,16 @@ def load_study(path: str | Path = DEFAULT_OUT) -> StudyResults:
     Raises:
         BenchError: there is no study, or its board has not been built by this version.
     """
+    from survbench.io.layout import BOARD_JSON
     from survbench.leaderboard.writers.board_files import read_board
-    from survbench.plan.study import latest_study, read_study
+    from survbench.plan.study import STUDY, latest_study, read_study
 
     folder = Path(path).expanduser().absolute()
-    if not (folder / "study.json").is_file():
+    if not (folder / STUDY).is_file():
         folder = latest_study(folder).folder(folder)
     study = read_study(folder)
     try:
-        board = read_board(folder / "leaderboard.json")
+        board = read_board(folder / BOARD_JSON)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BenchError(
             f"{folder} holds no leaderboard that can be read ({type(error).__name__}: {error}). Build it of what is "
@@ -133,9 +134,10 @@ def compare(study: StudyResults, a: str, b: str) -> ComparedMethods:
         BenchError: a method is not there or not complete, or the two cannot be compared.
     """
     from survbench.actions.compare import compare_stored
+    from survbench.io.layout import STUDIES
 
     out = study.folder.parents[1]
-    if study.folder != out / "studies" / study.name:
+    if study.folder != out / STUDIES / study.name:
         raise BenchError(
             f"{study.folder} lies outside an output folder, without the runs that a comparison reads. Load the study "
             f"from OUT/studies/{study.name}."

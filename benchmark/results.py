@@ -50,8 +50,8 @@ class Leaderboard:
         return frame.astype({name: float for name in frame if frame[name].isna().all()})
 
     def __repr__(self) -> str:
-        profile = self.content.profile["name"]
-        return f"Leaderboard of {self.content.cohort['name']}, profile {profile}: {self._summary()}"
+        cohort, profile = self.content.cohort.name, self.content.profile.name
+        return f"Leaderboard of {cohort}, profile {profile}: {self._summary()}"
 
     def _repr_html_(self) -> str:
         from survbench.leaderboard.text.columns import cells
@@ -97,8 +97,8 @@ class StudyResults:
         return f"{head}{self.board._repr_html_()}<p><code>{escape(str(self.folder))}</code></p>"
 
     def _cohort(self) -> str:
-        cohort, folds = self.board.content.cohort, self.board.content.protocol["folds"]
-        return f"{cohort['title']}, {cohort['patients']} patients, {cohort['events']} events, {len(folds)} folds"
+        cohort, folds = self.board.content.cohort, self.board.content.protocol.folds
+        return f"{cohort.title}, {cohort.patients} patients, {cohort.events} events, {len(folds)} folds"
 
 
 @dataclass(frozen=True, slots=True, repr=False)

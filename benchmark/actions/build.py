@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from survbench.io.files import write_text
 from survbench.io.hashing import digest, file_digest
+from survbench.io.layout import BOARD_HTML, BOARD_JSON, BOARD_MD, SITE, TABLES
 from survbench.plan.code_key import code_and_data_fingerprint
 from survbench.plan.study import Study
-from survbench.runs.store import Store
+from survbench.runs.store import DONE, RECORD, Store
 
 if TYPE_CHECKING:
     from survbench.leaderboard.board.rows import Board
@@ -41,7 +41,7 @@ def build_and_write(study: Study, store: Store, *, published: bool = False, figu
     measured, chosen, folder = measure(study, store), selections(study, store), study.folder(store.root)
     board = board_of(study, measured)
     write_board(board, folder, chosen, published=published)
-    write_tables(tables(board, study), folder / "tables")
+    write_tables(tables(board, study), folder / TABLES)
     write_selections(chosen, folder / "selection")
     write_site(study, store, board, measured, chosen)
     if figures:
@@ -57,14 +57,14 @@ def board_if_unchanged(study: Study, store: Store, *, checked: frozenset[str]) -
     from survbench.leaderboard.writers.board_files import read_board
 
     folder = study.folder(store.root)
-    if not all((folder / name).is_file() for name in ("leaderboard.html", "leaderboard.md", "site/index.html")):
+    if not all((folder / name).is_file() for name in (BOARD_HTML, BOARD_MD, f"{SITE}/index.html")):
         return None
     if not all(store.is_done(key) for key in study.run_keys() if key not in checked):
         return None
     try:
         known = (folder / BUILT).read_text(encoding="utf-8").strip()
-        return read_board(folder / "leaderboard.json") if known == _origin(study, store) else None
-    except (FileNotFoundError, json.JSONDecodeError, KeyError, TypeError):
+        return read_board(folder / BOARD_JSON) if known == _origin(study, store) else None
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
 
 
@@ -73,7 +73,7 @@ def _origin(study: Study, store: Store) -> str:
     runs = {
         key: file_digest(path)
         for key in study.run_keys()
-        for path in (store.folder(key) / "run.json", store.folder(key) / "DONE")
+        for path in (store.folder(key) / RECORD, store.folder(key) / DONE)
         if path.is_file()
     }
     return digest([study.to_json(), runs, code_and_data_fingerprint(__name__)])

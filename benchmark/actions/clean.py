@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from survbench.errors import BenchError
+from survbench.io.layout import RUNS, SCRATCH, STUDIES
 from survbench.plan.job import Job
 from survbench.plan.registry import registry
 from survbench.plan.study import Study, read_study
@@ -63,7 +64,7 @@ def disk_use(store: Store) -> DiskUse:
     unreferenced = None
     with suppress(BenchError):
         unreferenced = sum(_size(folder) for folder, _ in _runs(store, _read(store)))
-    runs, cache, scratch = (_size(store.root / name) for name in ("runs", "cache", "scratch"))
+    runs, cache, scratch = (_size(store.root / name) for name in (RUNS, "cache", SCRATCH))
     return DiskUse(runs=runs, cache=cache, scratch=scratch, unreferenced=unreferenced)
 
 
@@ -86,7 +87,7 @@ def clean(store: Store) -> tuple[Removed, ...]:
 
 
 def _read(store: Store) -> _Output:
-    jobs = {folder.name: read_job(folder) for folder in _folders(store.root / "runs") if PART not in folder.name}
+    jobs = {folder.name: read_job(folder) for folder in _folders(store.root / RUNS) if PART not in folder.name}
     needed: set[str] = set()
     upstream: set[str] = set()
     for study in _studies(store):
@@ -106,7 +107,7 @@ def _study_folders(store: Store) -> list[Path]:
     """Return the folders of all studies, also of those that cannot be reached now: behind a dangling link, or of
     somebody else.
     """
-    studies = store.root / "studies"
+    studies = store.root / STUDIES
     return sorted(path for path in studies.iterdir() if path.is_dir() or path.is_symlink()) if studies.is_dir() else []
 
 
@@ -144,7 +145,7 @@ def _runs(store: Store, output: _Output) -> Iterator[tuple[Path, str]]:
 
 
 def _scratch(store: Store, output: _Output) -> Iterator[tuple[Path, str]]:
-    for folder in _folders(store.root / "scratch"):
+    for folder in _folders(store.root / SCRATCH):
         known = output.jobs.get(folder.name) is not None
         ours = known or (not output.unsure and KEY.fullmatch(folder.name))
         if folder.name not in output.needed and ours:
@@ -152,7 +153,7 @@ def _scratch(store: Store, output: _Output) -> Iterator[tuple[Path, str]]:
 
 
 def _parts(store: Store) -> Iterator[tuple[Path, str]]:
-    for folder in _folders(store.root / "runs"):
+    for folder in _folders(store.root / RUNS):
         if PART in folder.name:
             yield folder, "half-written files"
 
@@ -175,7 +176,7 @@ def _size(folder: Path) -> int:
 
 def _remove(store: Store, folder: Path, what: str) -> Removed:
     removed = Removed(path=folder.relative_to(store.root).as_posix(), what=what, bytes=_size(folder))
-    if folder.parent.name == "runs" and PART not in folder.name:
+    if folder.parent.name == RUNS and PART not in folder.name:
         # in one step, so that a run which is cut off here is never taken for whole
         folder = folder.rename(folder.with_name(f"{folder.name}{PART}clean"))
     shutil.rmtree(folder)

@@ -21,7 +21,7 @@ from survbench.actions.study_description import described_patients
 from survbench.actions.watcher import Watcher
 from survbench.api import MethodInfo
 from survbench.datasets.cohorts.opened import Cohorts
-from survbench.io.layout import Status
+from survbench.io.layout import SCRATCH, SPLITS, Status
 from survbench.jobs.executor import Task, execute
 from survbench.plan.job import PlannedJob
 from survbench.plan.protocol import write_splits
@@ -66,7 +66,7 @@ def run_study(request: Request, watcher: Watcher) -> Result:
             patients=described_patients(cohorts, earlier),
         )
         study.write(request.out)
-        write_splits(folder / "splits.json", study.protocol.folds)
+        write_splits(folder / SPLITS, study.protocol.folds)
         if request.fresh:
             store.clear_scratch(job.key for job in planned.to_do)
         failed = _execute(planned, store, request, watcher)
@@ -115,6 +115,6 @@ def _execute(planned: Planned, store: Store, request: Request, watcher: Watcher)
             failed.append(job)
             error = None if ended.error is None else RunError.model_validate(ended.error)
             record = RunRecord(status=ended.status, error=error, provenance=provenance())
-            store.record_failure(job, record, log_tail(store.root / "scratch" / job.key / LOG))
+            store.record_failure(job, record, log_tail(store.root / SCRATCH / job.key / LOG))
         watcher.ended(job, ended)
     return failed

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from survbench.cohort import Cohort
 from survbench.datasets.cards.source import SourceCohort
@@ -12,6 +11,7 @@ from survbench.datasets.cohorts.opened import Cohorts
 from survbench.io.hashing import digest
 from survbench.io.layout import SCHEMA
 from survbench.plan.code_key import code_fingerprint
+from survbench.plan.patient_description import PatientsDescription
 from survbench.plan.planner import Plan
 from survbench.plan.profile import Profile
 from survbench.plan.protocol import Protocol
@@ -41,17 +41,19 @@ def described_study(
     )
 
 
-def described_patients(cohorts: Cohorts, earlier: Study | None) -> dict[str, Any]:
+def described_patients(cohorts: Cohorts, earlier: Study | None) -> dict[str, PatientsDescription]:
     """Describe the patients of the cohorts, with a fingerprint by which a description is known to be still true."""
-    described: dict[str, Any] = {}
+    described: dict[str, PatientsDescription] = {}
     for role, source in zip(("cohort", "external"), cohorts.sources, strict=False):
         clinical = [[s.id, dict(s.clinical)] for s in source.cohort.subjects]
         columns = [column.model_dump(mode="json") for column in source.card.clinical]
         of = digest(
             [columns, clinical, _sorted_outcomes(source.cohort), code_fingerprint(describe_patients.__module__)]
         )
-        known = earlier.patients.get(role, {}) if earlier else {}
-        described[role] = known if known.get("of") == of else {**describe_patients(source), "of": of}
+        known = earlier.patients.get(role) if earlier else None
+        if known is None or known.of != of:
+            known = describe_patients(source).model_copy(update={"of": of})
+        described[role] = known
     return described
 
 

@@ -55,7 +55,7 @@ def _python() -> list[dict[str, Any]]:
 
     known = provenance()
     return [
-        _check("survbench", f"{known['survbench']} {known['commit'] or ''}".strip()),
+        _check("survbench", f"{known.survbench} {known.commit or ''}".strip()),
         _check("python", sys.version.split()[0], ok=sys.version_info >= (3, 11), remedy="Install Python 3.11 or 3.12."),
     ]
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from survbench.cli.options import aligned
 from survbench.findings import things
-from survbench.io.layout import Status
+from survbench.io.layout import PROGRESS, SCRATCH, Status
 from survbench.io.units import duration
 
 if TYPE_CHECKING:
@@ -208,7 +208,7 @@ def _live(workers: int, out: Path, *, to_stderr: bool) -> Iterator[PlainWatcher]
 
 def _step(out: Path, job: PlannedJob) -> str:
     try:
-        text: str = (out / "scratch" / job.key / "progress.txt").read_text(encoding="utf-8")
+        text: str = (out / SCRATCH / job.key / PROGRESS).read_text(encoding="utf-8")
     except OSError:
         return ""
     return f" step {text}"

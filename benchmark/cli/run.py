@@ -148,11 +148,14 @@ def _show_dry_run(planned: Planned, request: Request, *, as_json: bool) -> None:
 
 
 def _show_result(result: Result, request: Request, *, as_json: bool) -> None:
+    from survbench.io.layout import BOARD_HTML, BOARD_JSON, RUNS, SITE
+
     folder = result.study.folder(request.out)
     if as_json:
-        say((folder / "leaderboard.json").read_text(encoding="utf-8").rstrip())
+        say((folder / BOARD_JSON).read_text(encoding="utf-8").rstrip())
         return
     from rich.console import Console
+    from survbench.leaderboard.site.tuning_page import PAGE as TUNING
     from survbench.leaderboard.writers.board_files import WIDEST, terminal_table
 
     console = Console(width=None if sys.stdout.isatty() else WIDEST)
@@ -163,9 +166,9 @@ def _show_result(result: Result, request: Request, *, as_json: bool) -> None:
             say(f"Note: {note}")
     for job in result.failed:
         say(f"Failed: {job.label}; see 'bench status {job.key[:8]}'")
-    say(f"Leaderboard: {folder / 'leaderboard.html'} (also .md, .csv, .json)")
-    say(f"Site:        {folder / 'site' / 'index.html'}")
-    if (folder / "site" / "tuning.html").is_file():
-        say(f"Tuning:      {folder / 'site' / 'tuning.html'}: what was tried and chosen")
-    say(f"Runs:        {request.out / 'runs'}")
+    say(f"Leaderboard: {folder / BOARD_HTML} (also .md, .csv, .json)")
+    say(f"Site:        {folder / SITE / 'index.html'}")
+    if (folder / SITE / TUNING[0]).is_file():
+        say(f"Tuning:      {folder / SITE / TUNING[0]}: what was tried and chosen")
+    say(f"Runs:        {request.out / RUNS}")
     say("Next:        'bench compare A B', 'bench ui' for MLflow, 'bench study board'")

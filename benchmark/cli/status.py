@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from survbench.cli.options import DEFAULT_OUT, AsJson, Out, aligned, disk_size, examples, say, say_json
-from survbench.io.layout import Status
+from survbench.io.layout import RUNS, SCRATCH, Status
 
 if TYPE_CHECKING:
     from survbench.actions.clean import DiskUse
@@ -166,7 +166,7 @@ def _state(store: Store, key: str) -> Status:
     if store.is_done(key):
         return Status.OK
     run = store.read(key)
-    if (store.root / "scratch" / key).is_dir() and (store.root / ".holder").exists():
+    if (store.root / SCRATCH / key).is_dir() and (store.root / ".holder").exists():
         return Status.RUNNING
     return run.status if run is not None and run.status != Status.OK else Status.PENDING
 
@@ -200,8 +200,9 @@ def _show_jobs(store: Store, job: str, *, as_json: bool) -> None:
 
 def _runs_of(store: Store, job: str) -> list[Run]:
     from survbench.errors import BenchError
+    from survbench.runs.store import RECORD
 
-    folders = sorted(p.parent for p in (store.root / "runs").glob("*/run.json"))
+    folders = sorted(p.parent for p in (store.root / RUNS).glob(f"*/{RECORD}"))
     runs = [run for folder in folders if (run := store.read(folder.name)) is not None]
     chosen = [run for run in runs if run.key.startswith(job) or run.job.method == job]
     if not chosen:
@@ -213,7 +214,9 @@ def _runs_of(store: Store, job: str) -> list[Run]:
 
 def _said(run: Run) -> dict[str, Any]:
     """Return the error of a run, or None, and what it printed."""
-    path = run.folder / "log.txt"
+    from survbench.runs.store import LOG
+
+    path = run.folder / LOG
     text = path.read_text(encoding="utf-8", errors="replace").rstrip() if path.is_file() else ""
     return {"error": run.record.error and run.record.error.model_dump(), "log": text}
 

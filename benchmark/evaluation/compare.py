@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from survbench.errors import BenchError, UnknownNameError
 from survbench.evaluation.gather import Outcomes, Results, gather
 from survbench.evaluation.sample import fold_concordance
+from survbench.io.layout import SPLITS
 from survbench.plan.study import Study
 from survbench.runs.store import Store
 from survbench.statistics.paired_tests import influence
@@ -124,7 +125,7 @@ def _known(outcomes: Outcomes | None) -> Outcomes:
 def _refuse_other_patients(store: Store, study: Study, o: Outcomes, other: Study, o_other: Outcomes) -> None:
     differences = list(_differences(study.name, o, other.name, o_other))
     if differences:
-        splits = study.folder(store.root) / "splits.json"
+        splits = study.folder(store.root) / SPLITS
         remedy = (
             "Two studies need the same patients with the same outcomes in the same folds. Run the second again on the "
             f"cohort of the first, with --splits {splits}."

@@ -29,7 +29,21 @@ RESAMPLES = 1000
 
 Verdict = Literal["learned", "over-fitted", "not learned"]
 VERDICTS: Mapping[Verdict, str] = {"learned": "learned", "over-fitted": "over_fitted", "not learned": "not_learned"}
-"""With their keys in leaderboard.json."""
+"""With their names in :class:`Verdicts`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdicts:
+    """How many fits of a method have a verdict, and how many have which."""
+
+    fits: int
+    learned: int
+    over_fitted: int
+    not_learned: int
+
+    def of(self, verdict: Verdict) -> int:
+        """Return how many fits have a verdict."""
+        return int(getattr(self, VERDICTS[verdict]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,12 +152,12 @@ def checked(runs: Iterable[Run]) -> list[tuple[Run, Learning]]:
     return [(run, found) for run in runs if (found := learning_of(run)) is not None]
 
 
-def verdicts(runs: Iterable[Run]) -> dict[str, int] | None:
-    """Count ``fits`` with a verdict, and how many have which; None without one."""
+def verdicts(runs: Iterable[Run]) -> Verdicts | None:
+    """Count the fits with a verdict, and how many have which; None without one."""
     given = [found.verdict for _, found in checked(runs) if found.verdict is not None]
     if not given:
         return None
-    return {"fits": len(given), **{key: given.count(verdict) for verdict, key in VERDICTS.items()}}
+    return Verdicts(fits=len(given), **{name: given.count(verdict) for verdict, name in VERDICTS.items()})
 
 
 def _verdict(fitted: float, least: float, test: Measure | None, *, chance: float) -> Verdict | None:

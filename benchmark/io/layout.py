@@ -13,6 +13,17 @@ SELECTED = "selected.json"
 """What a fit made of each feature and clinical column; only methods that tell it have this file."""
 LEARNING = "learning.json"
 """What a fit makes of the patients that it was fitted on; only methods that declare ``selects`` have this file."""
+RUNS, SCRATCH, STUDIES = "runs", "scratch", "studies"
+"""Folders of an output folder: by the key of a job, by that of an unfinished one, and by the name of a study."""
+BOARD = "leaderboard"
+"""Name of a board's files, without suffix."""
+BOARD_CSV, BOARD_HTML, BOARD_JSON, BOARD_MD = (f"{BOARD}.{kind}" for kind in ("csv", "html", "json", "md"))
+SPLITS = "splits.json"
+"""The folds of a study, as ``--splits`` reads them."""
+PROGRESS = "progress.txt"
+"""In the scratch folder of a network that trains: how many steps are done."""
+TABLES, SITE = "tables", "site"
+"""Folders beside a board: the paper's tables, and the pages."""
 
 
 class Status(StrEnum):

@@ -8,12 +8,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from survbench.api import MethodInfo, default_group
+from survbench.api import MethodInfo, Published, default_group
 from survbench.errors import BenchError
 from survbench.findings import Stated
 from survbench.io.config import Stored
 from survbench.io.files import write_json
-from survbench.io.layout import SCHEMA
+from survbench.io.layout import SCHEMA, STUDIES
+from survbench.io.versions import Provenance
+from survbench.plan.patient_description import PatientsDescription
 from survbench.plan.profile import Profile
 from survbench.plan.protocol import Protocol
 
@@ -46,7 +48,7 @@ class Entry:
     stochastic: bool = False
     notes: str = ""
     reference: str = ""
-    published: Mapping[str, Any] | None = None
+    published: Published | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
     fits: tuple[tuple[str, ...], ...] = ()
     predicts: tuple[tuple[str, ...], ...] = ()
@@ -74,7 +76,7 @@ class Entry:
             stochastic=info.stochastic,
             notes=info.notes,
             reference=info.reference,
-            published=asdict(info.published) if info.published else None,
+            published=info.published,
             params=dict(info.params),
             tags=tuple(sorted(info.tags)),
         )
@@ -117,10 +119,9 @@ class Study:
         cohort, external: description of the cohorts; ``external`` is None without one.
         protocol: folds, seeds, selection, tuning.
         profile: the budget.
-        provenance: versions and hardware.
+        provenance: of the machine that planned it.
         entries: the methods, in the registry's order.
-        patients: :func:`survbench.datasets.cohorts.description.describe_patients` of ``cohort`` and, if there is one,
-            ``external``.
+        patients: of ``cohort`` and, if there is one, ``external``, by these names.
         findings: what is wrong with the cohorts, or to be known of them.
     """
 
@@ -129,9 +130,9 @@ class Study:
     external: CohortDescription | None
     protocol: Protocol
     profile: Profile
-    provenance: Mapping[str, Any]
+    provenance: Provenance
     entries: tuple[Entry, ...]
-    patients: Mapping[str, Any] = field(default_factory=dict)
+    patients: Mapping[str, PatientsDescription] = field(default_factory=dict)
     findings: tuple[Stated, ...] = ()
 
     def run_keys(self) -> list[str]:
@@ -140,7 +141,7 @@ class Study:
 
     def folder(self, out: Path) -> Path:
         """Return the study's folder under an output folder."""
-        return out / "studies" / self.name
+        return out / STUDIES / self.name
 
     def write(self, out: Path) -> None:
         """Write ``study.json`` into the study's folder."""
@@ -161,9 +162,9 @@ class Study:
             "external": None if self.external is None else self.external.model_dump(mode="json"),
             "protocol": self.protocol.to_json(),
             "profile": self.profile.model_dump(mode="json"),
-            "provenance": self.provenance,
+            "provenance": self.provenance.model_dump(mode="json"),
             "entries": [asdict(entry) for entry in self.entries],
-            "patients": self.patients,
+            "patients": {role: patients.model_dump(mode="json") for role, patients in self.patients.items()},
             "findings": [asdict(finding) for finding in self.findings],
         }
 
@@ -194,6 +195,7 @@ def _study(raw: dict[str, Any]) -> Study:
                 **e,
                 "group": e.get("group") or default_group(e["family"], e["tags"]),
                 "gives": tuple(e["gives"]),
+                "published": None if e["published"] is None else Published(**e["published"]),
                 "tags": tuple(e["tags"]),
                 "fits": tuple(map(tuple, e["fits"])),
                 "predicts": tuple(map(tuple, e["predicts"])),
@@ -209,8 +211,8 @@ def _study(raw: dict[str, Any]) -> Study:
         external=None if external is None else CohortDescription.model_validate(external),
         protocol=Protocol.model_validate(raw["protocol"]),
         profile=Profile.model_validate(raw["profile"]),
-        provenance=raw["provenance"],
-        patients=raw.get("patients", {}),
+        provenance=Provenance.model_validate(raw["provenance"]),
+        patients={role: PatientsDescription.model_validate(each) for role, each in raw.get("patients", {}).items()},
         entries=entries,
         findings=tuple(Stated(**finding) for finding in raw.get("findings", ())),
     )
@@ -218,7 +220,7 @@ def _study(raw: dict[str, Any]) -> Study:
 
 def find_studies(out: Path) -> list[Study]:
     """Return all studies under an output folder, by name."""
-    return [read_study(p.parent) for p in sorted((out / "studies").glob(f"*/{STUDY}"))]
+    return [read_study(p.parent) for p in sorted((out / STUDIES).glob(f"*/{STUDY}"))]
 
 
 def latest_study(out: Path) -> Study:
@@ -227,7 +229,7 @@ def latest_study(out: Path) -> Study:
     Raises:
         BenchError: there is none.
     """
-    files = sorted((out / "studies").glob(f"*/{STUDY}"), key=lambda p: (p.stat().st_mtime_ns, p.parent.name))
+    files = sorted((out / STUDIES).glob(f"*/{STUDY}"), key=lambda p: (p.stat().st_mtime_ns, p.parent.name))
     if not files:
         raise BenchError(f"There is no study under {out}. Start one with 'bench run', or give its folder with --out.")
     return read_study(files[-1].parent)

@@ -7,25 +7,24 @@ import platform
 import subprocess
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import survbench
-from survbench.io.versions import installed_version
+from survbench.io.versions import Provenance, installed_version
 
 PACKAGES = ("numpy", "scipy", "pandas", "scikit-learn", "scikit-survival", "torch", "pyradiomics-bhklab", "SimpleITK")
 
 
 @cache
-def provenance() -> dict[str, Any]:
+def provenance() -> Provenance:
     """Return versions of survbench, Python and the libraries that compute, the processor, and the code's git commit."""
-    return {
-        "survbench": installed_version("survbench"),
-        "commit": _commit(),
-        "python": platform.python_version(),
-        "platform": f"{platform.system()} {platform.machine()}",
-        "cpus": len(os.sched_getaffinity(0)),
-        "packages": {name: installed_version(name) for name in PACKAGES},
-    }
+    return Provenance(
+        survbench=installed_version("survbench"),
+        commit=_commit(),
+        python=platform.python_version(),
+        platform=f"{platform.system()} {platform.machine()}",
+        cpus=len(os.sched_getaffinity(0)),
+        packages={name: installed_version(name) for name in PACKAGES},
+    )
 
 
 def _commit() -> str | None:

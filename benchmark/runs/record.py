@@ -7,6 +7,7 @@ from typing import Any
 
 from survbench.io.config import Stored
 from survbench.io.layout import SCHEMA, CurveSource, Ending
+from survbench.io.versions import Provenance
 
 
 class RunError(Stored):
@@ -45,7 +46,7 @@ class RunRecord(Stored):
     settings: Mapping[str, Any] = {}
     survival: CurveSource = CurveSource.NONE
     description: Mapping[str, int] = {}
-    provenance: Mapping[str, Any] = {}
+    provenance: Provenance = Provenance()
 
     def to_json(self) -> dict[str, Any]:
         """Return what stands in ``run.json``."""

@@ -27,7 +27,7 @@ from filelock import FileLock, Timeout
 from survbench.errors import BenchError
 from survbench.io.files import flush, write_json
 from survbench.io.hashing import file_digest
-from survbench.io.layout import LEARNING, SCHEMA, SELECTED, Ending
+from survbench.io.layout import LEARNING, RUNS, SCHEMA, SCRATCH, SELECTED, Ending
 from survbench.plan.job import Job, job_from_json
 from survbench.runs.predictions import read_predictions
 from survbench.runs.record import RunRecord
@@ -110,11 +110,11 @@ class Store:
 
     def folder(self, key: str) -> Path:
         """Return the folder of a run, which may not exist."""
-        return self.root / "runs" / key
+        return self.root / RUNS / key
 
     def scratch(self, key: str) -> Path:
         """Return (and make) the folder in which a fit keeps its checkpoints until it is done."""
-        folder = self.root / "scratch" / key
+        folder = self.root / SCRATCH / key
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
@@ -154,33 +154,33 @@ class Store:
     @contextmanager
     def writing(self, key: str) -> Iterator[Path]:
         """Give a temporary folder to fill; without an exception it becomes the run's folder, sealed, in one rename."""
-        (self.root / "runs").mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(prefix=f"{key}{PART}", dir=self.root / "runs"))
+        (self.root / RUNS).mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(prefix=f"{key}{PART}", dir=self.root / RUNS))
         try:
             yield part
             self._seal(part)
             self._replace(part, key)
         finally:
             shutil.rmtree(part, ignore_errors=True)
-        shutil.rmtree(self.root / "scratch" / key, ignore_errors=True)
+        shutil.rmtree(self.root / SCRATCH / key, ignore_errors=True)
 
     def record_failure(self, job: Job, record: RunRecord, log_text: str) -> None:
         """Store how a job failed. Such a run is never taken for done: the next run tries it again."""
-        (self.root / "runs").mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(prefix=f"{job.key}{PART}", dir=self.root / "runs"))
+        (self.root / RUNS).mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(prefix=f"{job.key}{PART}", dir=self.root / RUNS))
         write_run(part, job, record)
         (part / LOG).write_text(log_text, encoding="utf-8")
         self._replace(part, job.key)
 
     def clear_leftovers(self) -> None:
         """Remove what killed writers left behind; call it under :meth:`lock`."""
-        for part in (self.root / "runs").glob(f"*{PART}*"):
+        for part in (self.root / RUNS).glob(f"*{PART}*"):
             shutil.rmtree(part, ignore_errors=True)
 
     def clear_scratch(self, keys: Iterable[str]) -> None:
         """Remove what unfinished jobs have kept to go on from: checkpoints and journals of searches."""
         for key in keys:
-            shutil.rmtree(self.root / "scratch" / key, ignore_errors=True)
+            shutil.rmtree(self.root / SCRATCH / key, ignore_errors=True)
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -222,7 +222,7 @@ class Store:
     def _replace(self, part: Path, key: str) -> None:
         target = self.folder(key)
         if target.exists():
-            old = Path(tempfile.mkdtemp(prefix=f"{key}{PART}", dir=self.root / "runs"))
+            old = Path(tempfile.mkdtemp(prefix=f"{key}{PART}", dir=self.root / RUNS))
             target.rename(old / "replaced")
             part.rename(target)
             shutil.rmtree(old, ignore_errors=True)

@@ -11,17 +11,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from survbench.evaluation.learning import VERDICTS, learning_of
+from survbench.evaluation.learning import VERDICTS, Verdicts, learning_of
+from survbench.findings import Stated
 from survbench.io.hashing import digest, file_digest
-from survbench.io.layout import LEARNING, TUNED, Status
+from survbench.io.layout import BOARD_CSV, BOARD_HTML, BOARD_JSON, BOARD_MD, LEARNING, SITE, TABLES, TUNED, Status
 from survbench.plan.job import JobKind
 from survbench.plan.study import Entry, Study
+from survbench.runs.predictions import PREDICTIONS
 from survbench.runs.record import RunError, RunRecord
-from survbench.runs.store import Run, Store
-from survbench.work.fitted import read_tuned
+from survbench.runs.store import DONE, JOB, LOG, RECORD, Run, Store
+from survbench.work.tuned import Tuned, read_tuned
+
+if TYPE_CHECKING:
+    from survbench.leaderboard.board.rows import Row
 
 PROJECTION = 2
 """Raise it when records of unchanged runs change: all of them are then written again, once."""
@@ -31,9 +36,9 @@ KIND = "survbench.kind"
 """Tag that tells runs apart: ``board``, ``method``, ``trial``, or the kind of a job (``fit``, ``tune``, ...)."""
 VERDICT = "survbench.verdict"
 """Tag of a fit that says whether it has learned."""
-JOB_FILES = ("run.json", "job.json", "predictions.parquet", LEARNING, TUNED, "log.txt")
+JOB_FILES = (RECORD, JOB, PREDICTIONS, LEARNING, TUNED, LOG)
 """Files of a job's folder that become artifacts, where it has them."""
-BOARD_FILES = (*(f"leaderboard.{kind}" for kind in ("html", "md", "csv", "json")), "tables/**/*", "site/**/*")
+BOARD_FILES = (BOARD_HTML, BOARD_MD, BOARD_CSV, BOARD_JSON, f"{TABLES}/**/*", f"{SITE}/**/*")
 NOTE = "The board of this study: leaderboard.html under Artifacts. Its tables and its site lie beside it."
 
 Metrics = tuple[tuple[str, float, int], ...]
@@ -76,7 +81,7 @@ class Record:
 
 def state(study: Study, store: Store, folder: Path) -> str:
     """Hash all that the records of a study are made of, in less time than making them takes."""
-    of_runs = (store.folder(key) / name for key in study.run_keys() for name in ("run.json", "log.txt", "DONE"))
+    of_runs = (store.folder(key) / name for key in study.run_keys() for name in (RECORD, LOG, DONE))
     files = {str(path): file_digest(path) for path in chain(of_runs, folder.rglob("*")) if path.is_file()}
     return digest([PROJECTION, study.to_json(), files])
 
@@ -90,9 +95,11 @@ def records(study: Study, store: Store, folder: Path) -> Iterator[Record]:
         store: its runs.
         folder: its folder, with the board.
     """
-    board, starts = folder / "leaderboard.json", []
-    raw = json.loads(board.read_text(encoding="utf-8")) if board.is_file() else {"rows": []}  # stopped in its first run
-    rows = {row["method"]: row for row in raw["rows"]}
+    from survbench.leaderboard.writers.board_files import read_board
+
+    path, starts = folder / BOARD_JSON, []
+    board = read_board(path) if path.is_file() else None  # stopped in its first run
+    rows = {} if board is None else {row.method: row for row in board.rows}
     runs = {entry.name: _runs(entry, store) for entry in study.entries}
     owners = _owners(runs)
     for entry in study.entries:
@@ -100,7 +107,7 @@ def records(study: Study, store: Store, folder: Path) -> Iterator[Record]:
             continue
         parent = digest([study.name, entry.name])[:32]
         children = {run.key: _job(study, entry, run, parent) for run in runs[entry.name]}
-        method = _method(study, entry, rows.get(entry.name, {}), parent, children, folder)
+        method = _method(study, entry, rows.get(entry.name), parent, children, folder)
         starts.append(method.start)
         yield method
         for run in runs[entry.name]:
@@ -109,8 +116,8 @@ def records(study: Study, store: Store, folder: Path) -> Iterator[Record]:
             yield children[run.key]
             if run.job.kind == JobKind.TUNE and run.status == Status.OK:
                 yield from _trials(entry, run, children[run.key])
-    if board.is_file():
-        yield _board(study, folder, starts, raw.get("findings", ()))
+    if board is not None:
+        yield _board(study, folder, starts, board.findings)
 
 
 def _runs(entry: Entry, store: Store) -> list[Run]:
@@ -134,11 +141,11 @@ def _owners(runs: Mapping[str, Sequence[Run]]) -> dict[str, str]:
     return owners
 
 
-def _board(study: Study, folder: Path, starts: list[int], findings: Sequence[Mapping[str, Any]]) -> Record:
+def _board(study: Study, folder: Path, starts: list[int], findings: Sequence[Stated]) -> Record:
     """Return the record of the board: without metrics, so that charts of all runs show methods alone. It starts with
     the first fit, and so comes last in MLflow's list, behind the runs that MLflow draws at first.
     """
-    built = _milliseconds(folder / "leaderboard.json")
+    built = _milliseconds(folder / BOARD_JSON)
     files = [path for pattern in BOARD_FILES for path in sorted(folder.glob(pattern)) if path.is_file()]
     params = {
         **_setting(study),
@@ -151,8 +158,8 @@ def _board(study: Study, folder: Path, starts: list[int], findings: Sequence[Map
     }
     said: dict[str, str] = {}
     for finding in findings:
-        name = f"finding.{finding['code']}"
-        said[name] = "\n".join(filter(None, (said.get(name), finding["text"])))
+        name = f"finding.{finding.code}"
+        said[name] = "\n".join(filter(None, (said.get(name), finding.text)))
     return Record(
         key=digest([study.name])[:32],
         name="leaderboard",
@@ -165,15 +172,17 @@ def _board(study: Study, folder: Path, starts: list[int], findings: Sequence[Map
 
 
 def _method(
-    study: Study, entry: Entry, row: Mapping[str, Any], key: str, children: Mapping[str, Record], folder: Path
+    study: Study, entry: Entry, row: Row | None, key: str, children: Mapping[str, Record], folder: Path
 ) -> Record:
+    from survbench.leaderboard.board.row_json import row_json
     from survbench.leaderboard.site.pages import method_folder
     from survbench.leaderboard.text.columns import Place, of
 
     fits = [children.get(fit) for fit in chain(*entry.fits)]
     done = [(number, fit) for number, fit in enumerate(fits) if fit is not None and fit.status == "FINISHED"]
+    values = {} if row is None else row_json(row)
     logged = (key for column in of(Place.MLFLOW) for key in column.keys)
-    cells = [(key, float(row[key]), 0) for key in logged if row.get(key) is not None]
+    cells = [(key, float(values[key]), 0) for key in logged if values.get(key) is not None]
     # per fold and per step, so that comparing two methods compares their folds and curves without opening them
     of_folds = [
         (f"fold_{name}", value, number)
@@ -183,7 +192,7 @@ def _method(
     ]
     # never the mean of what happens to exist
     curves = _mean_curves([fit for _, fit in done]) if len(done) == len(fits) else []
-    figures = sorted((folder / "site" / "methods" / method_folder(entry.name)).glob("*.svg"))
+    figures = sorted((folder / SITE / "methods" / method_folder(entry.name)).glob("*.svg"))
     return Record(
         key=key,
         name=entry.name,
@@ -204,16 +213,17 @@ def _method(
             KIND: "method",
             "mlflow.note.content": entry.title,
         },
-        metrics=(*cells, *_shares(row), *of_folds, *curves),
+        metrics=(*cells, *_shares(None if row is None else row.learning), *of_folds, *curves),
         artifacts={f"figures/{path.name}": path for path in figures},
     )
 
 
-def _shares(row: Mapping[str, Any]) -> Iterator[tuple[str, float, int]]:
+def _shares(count: Verdicts | None) -> Iterator[tuple[str, float, int]]:
     """Yield the share of a method's fits that has each verdict on whether it has learned."""
-    count = row.get("learning") or {}
-    for key in VERDICTS.values() if count else ():
-        yield f"share_{key}", count[key] / count["fits"], 0
+    if count is None:
+        return
+    for verdict, name in VERDICTS.items():
+        yield f"share_{name}", count.of(verdict) / count.fits, 0
 
 
 def _in_all(fits: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -272,14 +282,14 @@ def _job(study: Study, entry: Entry, run: Run, parent: str) -> Record:
         tags |= {"survbench.error": error.type, "survbench.message": error.message[:500]}
     elif run.job.kind == JobKind.TUNE:
         tuned = read_tuned(run.folder)
-        params, metrics = params | tuned["best_params"], _search_metrics(tuned)
+        params, metrics = params | dict(tuned.best.params), _search_metrics(tuned)
     else:
         used = run.settings
         params |= {f"params.{name}": value for name, value in used.items()}
         metrics = _fit_metrics(run)
         learned = learning_of(run)
         tags |= {} if learned is None or learned.verdict is None else {VERDICT: learned.verdict}
-    end = _milliseconds(run.folder / "run.json")
+    end = _milliseconds(run.folder / RECORD)
     return Record(
         key=digest([study.name, run.key])[:32],
         name=run.job.label,  # of a method that builds on another, also the searches for that one
@@ -294,23 +304,23 @@ def _job(study: Study, entry: Entry, run: Run, parent: str) -> Record:
     )
 
 
-def _search_metrics(tuned: Mapping[str, Any]) -> Metrics:
-    scores = [("score_of_trial", float(t["value"]), t["number"]) for t in tuned["trials"] if t["value"] is not None]
-    return (("best_score", float(tuned["best_value"]), 0), *scores)
+def _search_metrics(tuned: Tuned) -> Metrics:
+    scores = [("score_of_trial", t.value, t.number) for t in tuned.trials if t.value is not None]
+    return (*(("best_score", value, 0) for _, value, number in scores if number == tuned.best.number), *scores)
 
 
 def _trials(entry: Entry, run: Run, search: Record) -> Iterator[Record]:
     """Yield a record of each trial of a search. Nobody has timed them: they stand where the search ended."""
-    for trial in read_tuned(run.folder)["trials"]:
-        steps = [("score_so_far", float(value), int(step)) for step, value in trial["steps"].items()]
-        score = [("score", float(trial["value"]), 0)] if trial["value"] is not None else []
+    for trial in read_tuned(run.folder).trials:
+        steps = [("score_so_far", value, int(step)) for step, value in trial.steps.items()]
+        score = [("score", trial.value, 0)] if trial.value is not None else []
         yield Record(
-            key=digest([search.key, trial["number"]])[:32],
-            name=f"trial {trial['number']} ({trial['state']})",
+            key=digest([search.key, trial.number])[:32],
+            name=f"trial {trial.number} ({trial.state})",
             start=search.end,
             end=search.end,
             parent=search.key,
-            params={"method": entry.name, "trial": trial["number"], "state": trial["state"], **trial["params"]},
+            params={"method": entry.name, "trial": trial.number, "state": trial.state, **trial.params},
             tags={**search.tags, KIND: "trial"},
             metrics=(*score, *steps),
         )

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
-from survbench.io.layout import TUNED
 from survbench.plan.job import FitJob
 from survbench.runs.store import Store
 from survbench.work.construct import construct
+from survbench.work.tuned import read_tuned
 
 
 def fitted_method(store: Store, key: str, *, device: str) -> Any:
@@ -25,12 +23,6 @@ def fitted_method(store: Store, key: str, *, device: str) -> Any:
     return construct(run.job.target, run.record.params).load(run.folder / "model", device=device)
 
 
-def read_tuned(folder: Path) -> dict[str, Any]:
-    """Return what :func:`write_tuned` wrote."""
-    raw: dict[str, Any] = json.loads((folder / TUNED).read_text(encoding="utf-8"))
-    return raw
-
-
 def tuned_params(store: Store, key: str | None) -> dict[str, Any]:
     """Return the hyper-parameters that a tuning job has chosen; none without one."""
     if key is None:
@@ -38,5 +30,4 @@ def tuned_params(store: Store, key: str | None) -> dict[str, Any]:
     if not store.is_done(key):
         message = f"{store.folder(key)} is damaged; run 'bench run' again to tune again"
         raise OSError(message)
-    tuned: dict[str, Any] = read_tuned(store.folder(key))["best_params"]
-    return tuned
+    return dict(read_tuned(store.folder(key)).best.params)

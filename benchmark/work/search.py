@@ -11,15 +11,14 @@ import json
 import logging
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from filelock import FileLock
-from survbench.errors import BenchError
 from survbench.io.hashing import digest
 from survbench.space import Space, suggest
+from survbench.work.tuned import Trial, Tuned
 
 if TYPE_CHECKING:
     import optuna
@@ -37,51 +36,6 @@ log = logging.getLogger(__name__)
 
 Objective = Callable[[Mapping[str, Any], Callable[[int, float], None]], float]
 """(params, report) -> score, higher is better; ``report(step, score so far)`` may raise to give the trial up."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trial:
-    """What came of one set of hyper-parameters; ``value`` is None where it failed or was given up early."""
-
-    number: int
-    params: Mapping[str, Any]
-    state: str
-    value: float | None
-    steps: Mapping[str, float]
-    error: str = ""
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the trial as JSON."""
-        return asdict(self)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tuned:
-    """A finished search: the trials in their order, and the params of the best one (of equals the first)."""
-
-    trials: tuple[Trial, ...]
-
-    @property
-    def best(self) -> Trial:
-        """The complete trial with the highest score.
-
-        Raises:
-            BenchError: no trial was completed.
-        """
-        complete = [t for t in self.trials if t.value is not None]
-        if not complete:
-            reasons = {t.error for t in self.trials if t.error}
-            raise BenchError(f"None of {len(self.trials)} tuning trials could be scored: {'; '.join(sorted(reasons))}")
-        return max(complete, key=lambda t: (t.value, -t.number))
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the search as JSON: ``best_params``, ``best_value``, ``trials``."""
-        best = self.best
-        return {
-            "best_params": dict(best.params),
-            "best_value": best.value,
-            "trials": [t.to_json() for t in self.trials],
-        }
 
 
 def tune(objective: Objective, space: Space, *, trials: int, seed: int, journal: Path, steps: int = 1) -> Tuned:

@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from survbench.api import Context, Seeds
-from survbench.io.files import write_json
-from survbench.io.layout import TUNED
 from survbench.runs.store import LOG, Store
 from survbench.space import space_from_json
 from survbench.statistics.metrics import concordance_index
@@ -24,7 +22,8 @@ from survbench.work.predictions import predict
 from survbench.work.prepared import PreparedCohort
 from survbench.work.process_limits import GRACE_S, limit_threads, logged
 from survbench.work.record import finish
-from survbench.work.search import Tuned, tune
+from survbench.work.search import tune
+from survbench.work.tuned import write_tuned
 
 if TYPE_CHECKING:
     from survbench.plan.job import TuneJob
@@ -102,8 +101,3 @@ def _watchdog(seconds: float) -> Iterator[None]:
         yield
     finally:
         timer.cancel()
-
-
-def write_tuned(folder: Path, tuned: Tuned) -> None:
-    """Write ``tuned.json``: ``best_params``, ``best_value``, ``trials``."""
-    write_json(folder / TUNED, tuned.to_json())

@@ -10,62 +10,65 @@ import numpy as np
 from numpy.typing import NDArray
 from survbench.datasets.cards.card import Clinical
 from survbench.datasets.cards.source import SourceCohort
+from survbench.plan.patient_description import Level, LevelsColumn, NumericColumn, PatientsDescription, Spread, Term
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 Value = float | str | None
 
 
-def describe_patients(source: SourceCohort) -> dict[str, Any]:
-    """Return what a table of patients shows, as JSON.
-
-    Returns:
-        ``patients``, ``events``, ``follow_up`` (months: median by the reverse Kaplan-Meier estimate, ``low`` and
-        ``high`` of its 95 % interval, None where the curve does not come down to it), and ``columns``, every clinical
-        column of the card: ``name kind missing``, of a number ``median low high`` (range), else ``levels`` that occur
-        (``level patients events``), and ``terms`` of its univariate Cox model (``level hazard_ratio low high p
-        reason``; ``level`` is "" for a number, and the first level that occurs is what others are compared with).
-    """
+def describe_patients(source: SourceCohort) -> PatientsDescription:
+    """Return what a table of patients shows. What a curve does not come down to is None."""
     cohort = source.cohort.select(sorted(source.cohort.ids))
-    return {
-        "patients": len(cohort),
-        "events": int(cohort.event.sum()),
-        "follow_up": _follow_up(cohort.time, cohort.event),
-        "columns": [
+    return PatientsDescription(
+        patients=len(cohort),
+        events=int(cohort.event.sum()),
+        follow_up=_follow_up(cohort.time, cohort.event),
+        columns=tuple(
             _column(column, [s.clinical.get(column.name) for s in cohort.subjects], cohort.time, cohort.event)
             for column in source.card.clinical
-        ],
-    }
+        ),
+    )
 
 
-def _follow_up(time: Floats, event: Flags) -> dict[str, float | None]:
+def _follow_up(time: Floats, event: Flags) -> Spread:
     from lifelines import KaplanMeierFitter
     from lifelines.utils import median_survival_times
 
     with _quiet():
         fitted = KaplanMeierFitter().fit(time, ~event)
         low, high = median_survival_times(fitted.confidence_interval_).iloc[0]
-    return {"median": _known(fitted.median_survival_time_), "low": _known(low), "high": _known(high)}
+    return Spread(median=_known(fitted.median_survival_time_), low=_known(low), high=_known(high))
 
 
-def _column(column: Clinical, values: Sequence[Value], time: Floats, event: Flags) -> dict[str, Any]:
+def _column(column: Clinical, values: Sequence[Value], time: Floats, event: Flags) -> NumericColumn | LevelsColumn:
     known = np.array([v is not None for v in values])
     told = [v for v in values if v is not None]
-    described: dict[str, Any] = {"name": column.name, "kind": column.kind, "missing": int((~known).sum())}
+    missing = int((~known).sum())
     t, e = time[known], event[known]
     if column.kind == "numeric":
         numbers = np.array(told, dtype=np.float64)
-        spread = (np.median(numbers), numbers.min(), numbers.max()) if told else (np.nan,) * 3
-        described |= dict(zip(("median", "low", "high"), map(_known, spread), strict=True))
-        described["terms"] = [_term("", _of_number(numbers, t, e))]
-        return described
+        median, low, high = (np.median(numbers), numbers.min(), numbers.max()) if told else (np.nan,) * 3
+        return NumericColumn(
+            name=column.name,
+            kind=column.kind,
+            missing=missing,
+            median=_known(median),
+            low=_known(low),
+            high=_known(high),
+            terms=(_term("", _of_number(numbers, t, e)),),
+        )
     labels = np.array(told, dtype=str)
     occurring = [level for level in column.levels if (labels == level).any()]
-    described["levels"] = [
-        {"level": v, "patients": int((labels == v).sum()), "events": int(e[labels == v].sum())} for v in occurring
-    ]
-    described["terms"] = _of_levels(labels, occurring, t, e)
-    return described
+    return LevelsColumn(
+        name=column.name,
+        kind=column.kind,
+        missing=missing,
+        levels=tuple(
+            Level(level=v, patients=int((labels == v).sum()), events=int(e[labels == v].sum())) for v in occurring
+        ),
+        terms=_of_levels(labels, occurring, t, e),
+    )
 
 
 def _of_number(values: Floats, time: Floats, event: Flags) -> Mapping[str, float] | str:
@@ -77,20 +80,20 @@ def _of_number(values: Floats, time: Floats, event: Flags) -> Mapping[str, float
     return found if isinstance(found, str) else found["x"]
 
 
-def _of_levels(labels: NDArray[np.str_], levels: Sequence[str], time: Floats, event: Flags) -> list[dict[str, Any]]:
+def _of_levels(labels: NDArray[np.str_], levels: Sequence[str], time: Floats, event: Flags) -> tuple[Term, ...]:
     """Compare every level with the first. The estimate of a level without events is a hazard ratio of 0, at which its
     patients leave every risk set: the others are fitted without them.
     """
     first, *others = levels or ("",)
     with_events = [v for v in levels if event[labels == v].any()]
     if others and first not in with_events:
-        return [_term(v, f"no event in {first}, which it is compared with") for v in others]
+        return tuple(_term(v, f"no event in {first}, which it is compared with") for v in others)
     fitted = [v for v in others if v in with_events]
     rows = np.isin(labels, with_events)
     columns = {v: (labels[rows] == v).astype(np.float64) for v in fitted}
     found = _cox(columns, time[rows], event[rows]) if fitted else {}
     of_level = {v: found if isinstance(found, str) else found[v] for v in fitted}
-    return [_term(v, of_level.get(v, f"no event in {v}")) for v in others]
+    return tuple(_term(v, of_level.get(v, f"no event in {v}")) for v in others)
 
 
 def _cox(columns: Mapping[str, Floats], time: Floats, event: Flags) -> dict[str, dict[str, float]] | str:
@@ -113,11 +116,11 @@ def _cox(columns: Mapping[str, Floats], time: Floats, event: Flags) -> dict[str,
     }
 
 
-def _term(level: str, found: Mapping[str, float] | str) -> dict[str, Any]:
-    values: dict[str, Any] = dict.fromkeys(("hazard_ratio", "low", "high", "p"))
+def _term(level: str, found: Mapping[str, float] | str) -> Term:
     if isinstance(found, str):
-        return {"level": level, **values, "reason": found}
-    return {"level": level, **{key: _known(found[key]) for key in values}, "reason": ""}
+        return Term(level=level, reason=found)
+    ratio, low, high, p = (_known(found[key]) for key in ("hazard_ratio", "low", "high", "p"))
+    return Term(level=level, hazard_ratio=ratio, low=low, high=high, p=p)
 
 
 def _quiet() -> warnings.catch_warnings[None]:

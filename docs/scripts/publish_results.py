@@ -14,12 +14,12 @@ from pathlib import Path
 
 from survbench.evaluation.bundle import pack, unpack
 from survbench.io.files import write_text
-from survbench.io.layout import Status
+from survbench.io.layout import BOARD, TABLES, Status
 from survbench.leaderboard.board.build import build_board
 from survbench.leaderboard.paper.tables import tables
 from survbench.leaderboard.writers.board_files import board_texts
 from survbench.leaderboard.writers.table_files import write_tables
-from survbench.plan.study import Study, find_studies
+from survbench.plan.study import STUDY, Study, find_studies
 from survbench.runs.store import Store
 
 RESULTS = Path(__file__).parents[2] / "leaderboard" / "results"
@@ -56,14 +56,14 @@ def _is_default(study: Study) -> bool:
 
 def rebuild(results: Path) -> None:
     """Build the board and the tables of every packed study, in its folder."""
-    for packed in sorted(results.glob("*/study.json")):
+    for packed in sorted(results.glob(f"*/{STUDY}")):
         with tempfile.TemporaryDirectory() as scratch:
             store = Store(Path(scratch))
             study = unpack(packed.parent, store)
             board = build_board(study, store)
             for kind, text in board_texts(board).items():
-                write_text(packed.parent / f"leaderboard.{kind}", text)
-            write_tables(tables(board, study), packed.parent / "tables")
+                write_text(packed.parent / f"{BOARD}.{kind}", text)
+            write_tables(tables(board, study), packed.parent / TABLES)
 
 
 def main(arguments: list[str], results: Path = RESULTS) -> None:

@@ -13,6 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from survbench.io.layout import BOARD_HTML, BOARD_JSON
 from survbench.leaderboard.board.rows import Board
 from survbench.leaderboard.site.board_page import html
 from survbench.leaderboard.text.columns import cells
@@ -20,7 +21,7 @@ from survbench.leaderboard.text.markdown_text import table_lines
 from survbench.leaderboard.writers.board_files import read_board
 
 ROOT = Path(__file__).parents[2]
-BOARD = ROOT / "leaderboard" / "results" / "phantom-standard" / "leaderboard.json"
+BOARD = ROOT / "leaderboard" / "results" / "phantom-standard" / BOARD_JSON
 PICTURE = ROOT / "docs" / "images" / "leaderboard.png"
 METHODS = ("oracle", "radiomics-lasso-cox", "deepmts", "sur-hs", "volume")
 COLUMNS = ("#", "Method", "C-index (95 % CI)", "External C (95 % CI)", "Dice", "Holm p", "Published C")
@@ -49,7 +50,7 @@ def with_table(readme: str, board: Board) -> str:
 def photograph(board: Board, picture: Path) -> None:
     """Draw the board's page as a browser shows it."""
     with tempfile.TemporaryDirectory() as folder:
-        page = Path(folder) / "leaderboard.html"
+        page = Path(folder) / BOARD_HTML
         page.write_text(html(board), encoding="utf-8")
         subprocess.run(
             [

@@ -57,10 +57,10 @@ def board_of(study: Study, measured: Measured) -> Board:
     excluded_outside = 0 if outside is None else outside.boot.excluded
     of = Measurements(study, results, learning, excluded, excluded_outside)
     return Board(
-        cohort=study.cohort.model_dump(mode="json"),
-        external=None if study.external is None else study.external.model_dump(mode="json"),
-        protocol=study.protocol.to_json(),
-        profile=study.profile.model_dump(mode="json"),
+        cohort=study.cohort,
+        external=study.external,
+        protocol=study.protocol,
+        profile=study.profile,
         provenance=study.provenance,
         resamples=study.profile.resamples,
         excluded_resamples=excluded,

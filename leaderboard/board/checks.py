@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 from survbench.evaluation.direction import turned_round
 from survbench.evaluation.gather import Gathered, Results
-from survbench.evaluation.learning import LEAST_GAIN
+from survbench.evaluation.learning import LEAST_GAIN, Verdict, Verdicts
 from survbench.findings import Check, Finding, Severity
 from survbench.plan.study import Study
 from survbench.training import PUBLISHED_STEPS
@@ -33,7 +33,7 @@ class Measurements:
 
     study: Study
     results: Results
-    learning: Mapping[str, Mapping[str, int]]
+    learning: Mapping[str, Verdicts]
     excluded: int
     excluded_outside: int
 
@@ -132,7 +132,7 @@ class NotLearned(BoardCheck):
 
     def find(self, of: Measurements) -> Iterator[Finding]:
         """See :class:`BoardCheck`."""
-        said = _share(of, "not_learned")
+        said = _share(of, "not learned")
         if said is not None:
             yield self.finding(
                 f"{said[0]} that were checked were not shown to have learned (the C of their training patients is "
@@ -149,7 +149,7 @@ class OverFitted(BoardCheck):
 
     def find(self, of: Measurements) -> Iterator[Finding]:
         """See :class:`BoardCheck`."""
-        said = _share(of, "over_fitted")
+        said = _share(of, "over-fitted")
         if said is not None:
             yield self.finding(
                 f"{said[0]} that were checked are over-fitted (what they have learned of their training patients fails "
@@ -335,14 +335,14 @@ def board_findings(of: Measurements) -> list[Finding]:
     return [finding for check in BOARD_CHECKS for finding in check().find(of)]
 
 
-def _share(of: Measurements, verdict: str) -> tuple[str, str] | None:
+def _share(of: Measurements, verdict: Verdict) -> tuple[str, str] | None:
     """Return how many fits have a verdict, and whose they are; None where none has."""
-    concerned = {name: count for name, count in of.learning.items() if count[verdict]}
+    concerned = {name: count for name, count in of.learning.items() if count.of(verdict)}
     if not concerned:
         return None
-    number = sum(count[verdict] for count in concerned.values())
-    fits = sum(count["fits"] for count in of.learning.values())
-    named = ", ".join(f"{name} {count[verdict]} of {count['fits']}" for name, count in concerned.items())
+    number = sum(count.of(verdict) for count in concerned.values())
+    fits = sum(count.fits for count in of.learning.values())
+    named = ", ".join(f"{name} {count.of(verdict)} of {count.fits}" for name, count in concerned.items())
     return f"{number} of {fits} fits", named
 
 

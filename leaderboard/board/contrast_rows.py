@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from survbench.api import Published
 from survbench.evaluation.difference import NOT_COMPARED, Difference
 from survbench.evaluation.gather import Gathered
 from survbench.evaluation.sample import Sample
@@ -33,9 +34,9 @@ def contrast_rows(methods: Mapping[str, Gathered], inside: Sample, outside: Samp
                     b=contrast.b,
                     inside=here,
                     outside=there,
-                    published_difference=_published(methods, contrast, "c_index"),
+                    published_difference=_published(methods, contrast, lambda of: of.c_index),
                     published_p=contrast.published,
-                    published_external_difference=_published(methods, contrast, "external_c_index"),
+                    published_external_difference=_published(methods, contrast, lambda of: of.external_c_index),
                     published_external_p=contrast.published_external,
                 )
             )
@@ -66,8 +67,11 @@ def _unknown(pair: tuple[str, str], sample: Sample) -> str:
     return f"no C-index of {' and '.join(name for name in pair if not sample.known(name))}"
 
 
-def _published(methods: Mapping[str, Gathered], contrast: Contrast, which: str) -> float | None:
+def _published(
+    methods: Mapping[str, Gathered], contrast: Contrast, value: Callable[[Published], float | None]
+) -> float | None:
     """Return the difference of two published values, as precisely as they are printed."""
-    known = [methods[name].entry.published or {} if name in methods else {} for name in (contrast.a, contrast.b)]
-    values = [float(each[which]) for each in known if each.get(which) is not None]
-    return round(values[0] - values[1], 3) if len(values) == 2 else None
+    entries = [methods[name].entry for name in (contrast.a, contrast.b) if name in methods]
+    values = [value(entry.published) for entry in entries if entry.published is not None]
+    known = [each for each in values if each is not None]
+    return round(known[0] - known[1], 3) if len(known) == 2 else None

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, fields
 from typing import Any
 
+from survbench.api import Published
 from survbench.evaluation.difference import OF_CONTRAST, OF_ORACLE, OF_ROW, Difference, named, taken
+from survbench.evaluation.learning import Verdicts
 from survbench.leaderboard.board.rows import ORACLE, ContrastRow, Row
 
 PREFIXES = {"inside": "", "outside": "external_"}
@@ -26,7 +28,15 @@ def row_of(raw: dict[str, Any], reference: str) -> Row:
     why = {name: raw["reasons"][name] for name in ("p", "p_bootstrap") if name in raw["reasons"]}
     difference = taken(rest, OF_ROW, raw["method"], reference, why)
     gap = taken(rest, OF_ORACLE, ORACLE, raw["method"], {})
-    return Row(is_reference=rest.pop("reference"), difference=difference, oracle_gap=gap, **rest)
+    published, learning = rest.pop("published"), rest.pop("learning")
+    return Row(
+        is_reference=rest.pop("reference"),
+        difference=difference,
+        oracle_gap=gap,
+        published=None if published is None else Published(**published),
+        learning=None if learning is None else Verdicts(**learning),
+        **rest,
+    )
 
 
 def contrast_json(row: ContrastRow) -> dict[str, Any]:

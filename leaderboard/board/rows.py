@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
+from survbench.api import Published
 from survbench.evaluation.all_pairs import PairMatrix
 from survbench.evaluation.difference import NOT_COMPARED, Difference
+from survbench.evaluation.learning import Verdicts
 from survbench.findings import Stated
+from survbench.io.versions import Provenance
+from survbench.plan.profile import Profile
+from survbench.plan.protocol import Protocol
+from survbench.plan.study import CohortDescription
 
 BOARD_SCHEMA = 2
 ORACLE = "oracle"
@@ -40,8 +45,7 @@ class Row:
         survival: where its survival curves are from: ``predicted``; ``calibrated`` from its risks on patients that it
             has not seen; or ``none``, because a method that gives risks alone has seen all training patients.
         coverage: share of the planned (fold, seed) jobs that are done.
-        learning: how many ``fits`` were checked for whether they have learned, and how many of them are ``learned``,
-            ``over_fitted`` and ``not_learned``; None where none was.
+        learning: what became of the fits that were checked for whether they have learned; None where none was.
         seconds: median wall time of a fit job.
         memory_mb: median of the most memory that a fit job held.
         parameters: trainable parameters, where the method has such a number.
@@ -82,12 +86,12 @@ class Row:
     oracle_gap: Difference = NOT_COMPARED
     survival: str = "none"
     coverage: float = 0.0
-    learning: Mapping[str, int] | None = None
+    learning: Verdicts | None = None
     seconds: float | None = None
     memory_mb: float | None = None
     parameters: int | None = None
     needs_mask: bool = False
-    published: Mapping[str, Any] | None = None
+    published: Published | None = None
     notes: str = ""
     reason: str = ""
     reasons: Mapping[str, str] = field(default_factory=dict)
@@ -119,6 +123,7 @@ class Board:
     """A leaderboard: its rows, ranked first, and what they were made under.
 
     Attributes:
+        cohort, external, protocol, profile, provenance: of the study.
         excluded_resamples, external_excluded_resamples: left out because a fold had no comparable pair.
         p_bootstrap_floor, external_p_bootstrap_floor: least p that so many replicates can give.
         smallest_detectable_difference: median over all pairs of ranked methods, at 5 % with 80 % power.
@@ -128,11 +133,11 @@ class Board:
         findings: what is wrong with the cohorts, or to be known of them and of the board.
     """
 
-    cohort: Mapping[str, Any]
-    external: Mapping[str, Any] | None
-    protocol: Mapping[str, Any]
-    profile: Mapping[str, Any]
-    provenance: Mapping[str, Any]
+    cohort: CohortDescription
+    external: CohortDescription | None
+    protocol: Protocol
+    profile: Profile
+    provenance: Provenance
     resamples: int
     excluded_resamples: int
     external_excluded_resamples: int = 0

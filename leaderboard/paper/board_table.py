@@ -2,37 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from survbench.io.files import rounded
+from survbench.io.layout import BOARD
 from survbench.leaderboard.board.row_json import row_json
-from survbench.leaderboard.board.rows import Board
+from survbench.leaderboard.board.rows import Board, Row
 from survbench.leaderboard.text.cells import bootstrap_floor, comparisons, facts
 from survbench.leaderboard.text.columns import Column, Place, csv_cells, of
-from survbench.leaderboard.text.table import Cells, Table, TableColumn
+from survbench.leaderboard.text.table import Table, TableColumn
 
 
-def board_table(board: Board, *, published: bool = False) -> Table:
+def board_table(board: Board, *, published: bool = False) -> Table[Row]:
     """Return a board as a table of all its methods.
 
     Args:
         board: the board.
         published: whether LaTeX has the published values, too.
     """
-    rows = {row.method: row for row in board.rows}
-
-    def text(column: Column) -> Callable[[Cells], str]:
-        return lambda cells: column.text(rows[cells["method"]])
 
     def in_latex(column: Column) -> bool:
         return Place.LATEX in column.where or (published and column.key == "published")
 
     shown = of(Place.MARKDOWN)
     return Table(
-        name="leaderboard",
-        title=board.cohort["title"],
-        columns=tuple(TableColumn(column.head, text(column), in_latex(column)) for column in shown),
-        rows=tuple(csv_cells(rounded(row_json(row))) for row in board.rows),
+        name=BOARD,
+        title=board.cohort.title,
+        columns=tuple(TableColumn(column.head, column.text, in_latex(column)) for column in shown),
+        items=board.rows,
+        values=lambda row: csv_cells(rounded(row_json(row))),
         notes=(*_legend(board), *board.notes, *_of_rows(board)),
         facts={**facts(board), **comparisons(board)},
         left=1 + next(place for place, column in enumerate(shown) if column.key == "group"),
@@ -43,7 +39,7 @@ def _legend(board: Board) -> list[str]:
     """Return what the columns mean."""
     floor = bootstrap_floor(board)
     return [
-        f"p: paired test against {board.protocol['reference']}.",
+        f"p: paired test against {board.protocol.reference}.",
         "Holm p: adjusted within the row's group; rows of other groups do not change it.",
         "Ties: methods that share a letter are not told apart by Holm over all pairs of ranked methods of any group.",
         "Published C: another cohort and budget, not to be compared with ours.",

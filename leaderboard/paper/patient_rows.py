@@ -3,97 +3,141 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache, partial
 from importlib.resources import files
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
+from survbench.io.config import Strict
+from survbench.plan.patient_description import LevelsColumn, NumericColumn, PatientsDescription, Spread, Term
 
-Described = Mapping[str, Any]
-NO_TERM = {"hazard_ratio": None, "low": None, "high": None, "p": None, "reason": ""}
+Described = TypeVar("Described")
+NO_TERM = Term(level="")
 REFERENCE = "reference"
 """Stands as the reason of the level that others are compared with."""
+OF_TERM = ("hazard_ratio", "low", "high", "p", "reason")
+"""What the table's files hold of a Cox model."""
 
 
-def patient_rows(patients: Mapping[str, Described], endpoint: str) -> Iterator[dict[str, Any]]:
+class PublishedRow(Strict):
+    """A row of the paper's table, as printed."""
+
+    characteristic: str
+    level: str = ""
+    training: str = ""
+    testing: str = ""
+    p: float | None = None
+
+
+class PublishedPatients(Strict):
+    """The content of ``published_patients.yaml``."""
+
+    source: str
+    rows: tuple[PublishedRow, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PatientRow:
+    """A characteristic, or a level of it.
+
+    Attributes:
+        text, external_text: its cell of the cohort and of the external cohort, "" where there is none.
+        term, external_term: its univariate Cox model in each.
+        published: the paper's row, empty where it has none.
+    """
+
+    characteristic: str
+    level: str
+    text: str
+    external_text: str
+    term: Term
+    external_term: Term
+    published: PublishedRow
+
+    def values(self) -> dict[str, Any]:
+        """Return the row by the columns of the table's CSV and JSON."""
+        return {
+            "characteristic": self.characteristic,
+            "level": self.level,
+            "text": self.text,
+            "external_text": self.external_text,
+            **{key: getattr(self.term, key) for key in OF_TERM},
+            **{f"external_{key}": getattr(self.external_term, key) for key in OF_TERM},
+            "published": self.published.training,
+            "published_external": self.published.testing,
+            "published_p": self.published.p,
+        }
+
+
+def patient_rows(patients: Mapping[str, PatientsDescription], endpoint: str) -> Iterator[PatientRow]:
     """Yield a row per characteristic and level.
 
     Args:
-        patients: :func:`survbench.datasets.cohorts.description.describe_patients` by role: ``cohort`` and, if there
-            is one, ``external``; nothing is yielded without the first.
+        patients: descriptions by role: ``cohort`` and, if there is one, ``external``; nothing is yielded without the
+            first.
         endpoint: name of the outcome.
-
-    Yields:
-        ``characteristic level text external_text published published_external published_p``, and the univariate Cox
-        model of the cohort (``hazard_ratio low high p reason``) and of the external one (``external_*``).
     """
     if "cohort" not in patients:
         return
     ours, other = patients["cohort"], patients.get("external")
     both = (ours, other)
-    yield _row("patients", "", _texts(both, lambda d: f"{d['patients']:,}"))
-    yield _row("events", endpoint, _texts(both, lambda d: _count(d["events"], d["patients"])))
-    yield _row("censored", "", _texts(both, lambda d: _count(d["patients"] - d["events"], d["patients"])))
-    yield _row("follow-up", "months", _texts(both, lambda d: _spread(d["follow_up"])))
-    beside = {} if other is None else {column["name"]: column for column in other["columns"]}
-    for column in ours["columns"]:
-        yield from _of_column(column, beside.get(column["name"]))
+    yield _row("patients", "", _texts(both, lambda d: f"{d.patients:,}"))
+    yield _row("events", endpoint, _texts(both, lambda d: _count(d.events, d.patients)))
+    yield _row("censored", "", _texts(both, lambda d: _count(d.patients - d.events, d.patients)))
+    yield _row("follow-up", "months", _texts(both, lambda d: _spread(d.follow_up)))
+    beside = {} if other is None else {column.name: column for column in other.columns}
+    for column in ours.columns:
+        yield from _of_column(column, beside.get(column.name))
 
 
 def patients_source() -> str:
     """Return where the published rows are from."""
-    return str(_file()["source"])
+    return _file().source
 
 
-def _of_column(column: Described, other: Described | None) -> Iterator[dict[str, Any]]:
-    name, both = column["name"], (column, other)
-    if column["kind"] == "numeric":
-        yield _row(name, "", _texts(both, _spread), _terms("", both))
+def _of_column(
+    column: NumericColumn | LevelsColumn, other: NumericColumn | LevelsColumn | None
+) -> Iterator[PatientRow]:
+    name = column.name
+    if isinstance(column, NumericColumn):
+        numbers = (column, other if isinstance(other, NumericColumn) else None)
+        terms = [NO_TERM if each is None else _term("", each) for each in numbers]
+        yield _row(name, "", _texts(numbers, _spread), terms)
     else:
-        levels = [each["level"] for each in column["levels"]]
-        levels += [e["level"] for e in (other or {"levels": []})["levels"] if e["level"] not in levels]
-        for level in levels:
-            yield _row(name, level, _texts(both, partial(_of_level, level)), _terms(level, both))
-    if column["missing"] or (other or {"missing": 0})["missing"]:
-        yield _row(name, "(missing)", _texts(both, lambda c: f"{c['missing']:,}"))
+        both = (column, other if isinstance(other, LevelsColumn) else None)
+        for level in dict.fromkeys(known.level for each in both if each is not None for known in each.levels):
+            terms = [NO_TERM if each is None else _term(level, each) for each in both]
+            yield _row(name, level, _texts(both, partial(_of_level, level)), terms)
+    if column.missing or (other is not None and other.missing):
+        yield _row(name, "(missing)", [f"{column.missing:,}", "" if other is None else f"{other.missing:,}"])
 
 
 def _row(
-    characteristic: str,
-    level: str,
-    texts: Sequence[str],
-    terms: Sequence[Mapping[str, Any]] = (NO_TERM, NO_TERM),
-) -> dict[str, Any]:
-    (text, external_text), (term, external_term) = texts, terms
-    published = _published().get((characteristic, "" if characteristic == "events" else level), {})
-    return {
-        "characteristic": characteristic,
-        "level": level,
-        "text": text,
-        "external_text": external_text,
-        **{key: term[key] for key in NO_TERM},
-        **{f"external_{key}": external_term[key] for key in NO_TERM},
-        "published": published.get("training", ""),
-        "published_external": published.get("testing", ""),
-        "published_p": published.get("p"),
-    }
+    characteristic: str, level: str, texts: Sequence[str], terms: Sequence[Term] = (NO_TERM, NO_TERM)
+) -> PatientRow:
+    place = (characteristic, "" if characteristic == "events" else level)
+    return PatientRow(
+        characteristic=characteristic,
+        level=level,
+        text=texts[0],
+        external_text=texts[1],
+        term=terms[0],
+        external_term=terms[1],
+        published=_published().get(place, PublishedRow(characteristic=characteristic)),
+    )
 
 
-def _terms(level: str, columns: Sequence[Described | None]) -> list[Mapping[str, Any]]:
-    """Return the Cox model of a level in each cohort; that of the level that others are compared with has no number."""
-    return [NO_TERM if column is None else _term(level, column) for column in columns]
+def _term(level: str, column: NumericColumn | LevelsColumn) -> Term:
+    """Return the Cox model of a level; that of the level that others are compared with has no number."""
+    if isinstance(column, LevelsColumn) and column.levels and column.levels[0].level == level:
+        return Term(level=level, reason=REFERENCE)
+    return next((term for term in column.terms if term.level == level), NO_TERM)
 
 
-def _term(level: str, column: Described) -> Mapping[str, Any]:
-    first = next((each["level"] for each in column.get("levels", ())), None)
-    found: Mapping[str, Any]
-    found = next((t for t in column["terms"] if t["level"] == level), NO_TERM)
-    return {**NO_TERM, "reason": REFERENCE} if level == first else found
-
-
-def _of_level(level: str, column: Described) -> str:
-    known = sum(each["patients"] for each in column["levels"])
-    return _count(next((e["patients"] for e in column["levels"] if e["level"] == level), 0), known)
+def _of_level(level: str, column: LevelsColumn) -> str:
+    patients = {known.level: known.patients for known in column.levels}
+    return _count(patients.get(level, 0), sum(patients.values()))
 
 
 def _texts(described: Sequence[Described | None], text: Callable[[Described], str]) -> list[str]:
@@ -105,19 +149,19 @@ def _count(count: int, of: int) -> str:
     return f"{count} ({100 * count / of:.1f} %)" if of else str(count)
 
 
-def _spread(described: Described) -> str:
+def _spread(described: Spread) -> str:
     """Return a median with the numbers around it; what is not reached is a question mark."""
-    median, low, high = ("?" if described[k] is None else f"{described[k]:.4g}" for k in ("median", "low", "high"))
+    known = (described.median, described.low, described.high)
+    median, low, high = ("?" if value is None else f"{value:.4g}" for value in known)
     return f"{median} ({low}–{high})"
 
 
 @cache
-def _file() -> Mapping[str, Any]:
+def _file() -> PublishedPatients:
     text = (files("survbench.leaderboard.paper") / "published_patients.yaml").read_text(encoding="utf-8")
-    content: Mapping[str, Any] = yaml.safe_load(text)
-    return content
+    return PublishedPatients.model_validate(yaml.safe_load(text))
 
 
 @cache
-def _published() -> dict[tuple[str, str], Mapping[str, Any]]:
-    return {(row["characteristic"], row.get("level", "")): row for row in _file()["rows"]}
+def _published() -> dict[tuple[str, str], PublishedRow]:
+    return {(row.characteristic, row.level): row for row in _file().rows}

@@ -86,8 +86,8 @@ def _view(board: Board, row: Row) -> dict[str, Any]:
         "cell": cells(row),
         "page": method_file(row.method),
         "notes": [*notes(row), *_pooled(row)],
-        "is_baseline": row.method == board.protocol["reference"] and row.c_index is not None,
-        "source": (row.published or {}).get("source", ""),
+        "is_baseline": row.method == board.protocol.reference and row.c_index is not None,
+        "source": row.published.source if row.published else "",
     }
 
 

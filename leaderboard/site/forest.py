@@ -27,7 +27,7 @@ def forest(board: Board) -> Chart | None:
             y, x, low, high = zip(*known, strict=True)
             lines.append(Line(label=label, colour=colour, x=x, y=y, low=low, high=high, style="intervals"))
     return Chart(
-        title=f"C-index of methods on {board.cohort['title']}, with 95 % intervals",
+        title=f"C-index of methods on {board.cohort.title}, with 95 % intervals",
         x_label="C-index (95 % CI)",
         y_label="",
         lines=tuple(lines),

@@ -10,6 +10,7 @@ from itertools import cycle, pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from survbench.api import Published
 from survbench.evaluation.curves import Curve
 from survbench.evaluation.gather import Gathered, Outcomes, read_checked
 from survbench.evaluation.learning import checked
@@ -177,15 +178,12 @@ def _declared(entry: Entry, runs: Sequence[Run]) -> dict[str, str]:
     return {name: text for name, text in shown.items() if text}
 
 
-def _published(published: Mapping[str, Any] | None) -> str:
-    if not published:
+def _published(published: Published | None) -> str:
+    if published is None:
         return ""
-    numbers = [
-        f"{name} {published[key]:.3f}"
-        for name, key in (("C", "c_index"), ("external C", "external_c_index"), ("Dice", "dice"))
-        if published.get(key) is not None
-    ]
-    return f"{', '.join(numbers)} ({published['source']}); another cohort and budget"
+    values = {"C": published.c_index, "external C": published.external_c_index, "Dice": published.dice}
+    numbers = ", ".join(f"{name} {value:.3f}" for name, value in values.items() if value is not None)
+    return f"{numbers} ({published.source}); another cohort and budget"
 
 
 def _params(entry: Entry, runs: Sequence[Run]) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:

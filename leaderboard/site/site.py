@@ -17,6 +17,7 @@ from survbench.evaluation.feature_selection import FeatureSelection
 from survbench.evaluation.gather import Gathered, Results
 from survbench.evaluation.redaction import without_paths
 from survbench.evaluation.sample import Measured
+from survbench.io.layout import SITE, TABLES
 from survbench.leaderboard.board.published import SOURCE
 from survbench.leaderboard.board.rows import Board, Row
 from survbench.leaderboard.site import charts, paper_figures, slices, tuning_page
@@ -31,7 +32,6 @@ from survbench.plan.study import STUDY, Study
 from survbench.runs.store import Store
 from survbench.work.example_slices import Example, read_examples
 
-FOLDER = "site"
 PAGES = (
     ("index.html", "Leaderboard"),
     ("compare.html", "Compare"),
@@ -41,7 +41,7 @@ PAGES = (
 )
 DOWNLOADS = frozenset({".csv", ".html", ".json", ".md", ".svg", ".tex"})
 """Kinds of files of the study's folder that the site takes along; ``study.json`` is no table."""
-MATRIX = ("tables/pairs.md", "tables/pairs.csv")
+MATRIX = (f"{TABLES}/pairs.md", f"{TABLES}/pairs.csv")
 """All pairs as a matrix, where it is among the downloads."""
 MOST_EXAMPLES = 4
 """Slices of a method that are shown."""
@@ -62,7 +62,7 @@ def write_site(
     folder = study.folder(store.root)
     downloads = sorted(_downloads(folder))
     texts = _Pages(study, store, board, measured, chosen, tuning_page.searches(study, store)).texts(downloads)
-    part, target = folder / f"{FOLDER}.part", folder / FOLDER
+    part, target = folder / f"{SITE}.part", folder / SITE
     shutil.rmtree(part, ignore_errors=True)
     for name, text in texts.items():
         (part / name).parent.mkdir(parents=True, exist_ok=True)
@@ -79,7 +79,7 @@ def write_site(
 def _downloads(folder: Path) -> list[str]:
     """Return the files that the site takes along, relative to the study's folder."""
     found = [p.relative_to(folder) for p in folder.rglob("*") if p.is_file() and p.suffix in DOWNLOADS]
-    return [p.as_posix() for p in found if not p.parts[0].startswith(FOLDER) and p.name != STUDY]
+    return [p.as_posix() for p in found if not p.parts[0].startswith(SITE) and p.name != STUDY]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
@@ -14,7 +14,7 @@ from survbench.plan.job import TuneJob
 from survbench.plan.study import Study
 from survbench.runs.store import Store
 from survbench.space import Choice, Dimension, Space, space_from_json
-from survbench.work.fitted import read_tuned
+from survbench.work.tuned import Trial, Tuned, read_tuned
 
 PAGE = ("tuning.html", "Tuning")
 FEWEST = 3
@@ -24,27 +24,19 @@ IMPORTANCE_COLUMNS = ("hyper_parameter", "importance", "chosen")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
-    """A finished tuning job: whose it is, and what ``tuned.json`` holds."""
+    """A finished tuning job: whose it is, and what it found."""
 
     key: str
     method: str
     title: str
     where: str
     space: Space
-    trials: tuple[Mapping[str, Any], ...]
-    best_params: Mapping[str, Any]
-    best_value: float
+    found: Tuned
 
     @property
     def as_declared(self) -> float | None:
         """Score of trial 0, the method as it is declared."""
-        value: float | None = self.trials[0]["value"]
-        return value
-
-    @property
-    def scored(self) -> list[Mapping[str, Any]]:
-        """The trials that have a score, in their order."""
-        return [trial for trial in self.trials if trial["value"] is not None]
+        return self.found.trials[0].value
 
     @property
     def stem(self) -> str:
@@ -58,10 +50,10 @@ class Search:
 
     def rows(self) -> Iterator[tuple[object, ...]]:
         """Yield its trials as rows of :attr:`columns`; trial 0 is as declared, without hyper-parameters."""
-        for trial in self.trials:
-            value = "" if trial["value"] is None else trial["value"]
-            params = (trial["params"].get(name, "") for name in self.space)
-            yield trial["number"], trial["state"], value, *params, without_paths(trial["error"])
+        for trial in self.found.trials:
+            value = "" if trial.value is None else trial.value
+            params = (trial.params.get(name, "") for name in self.space)
+            yield trial.number, trial.state, value, *params, without_paths(trial.error)
 
 
 def searches(study: Study, store: Store) -> tuple[Search, ...]:
@@ -72,7 +64,6 @@ def searches(study: Study, store: Store) -> tuple[Search, ...]:
             run = store.read(key)
             if run is None or not isinstance(run.job, TuneJob) or not store.is_done(key):
                 continue
-            tuned = read_tuned(run.folder)
             found.setdefault(
                 key,
                 Search(
@@ -82,9 +73,7 @@ def searches(study: Study, store: Store) -> tuple[Search, ...]:
                     title=entry.title if run.job.method == entry.name else run.job.method,
                     where=run.job.place,
                     space=space_from_json(run.job.space),
-                    trials=tuple(tuned["trials"]),
-                    best_params=tuned["best_params"],
-                    best_value=tuned["best_value"],
+                    found=read_tuned(run.folder),
                 ),
             )
     return tuple(found.values())
@@ -92,8 +81,8 @@ def searches(study: Study, store: Store) -> tuple[Search, ...]:
 
 def charts(search: Search) -> dict[str, Chart]:
     """Return the course of a search, and its scores by each hyper-parameter, under the names of their files."""
-    scored = search.scored
-    numbers, values = [t["number"] for t in scored], [t["value"] for t in scored]
+    scored = search.found.scored
+    numbers, values = [t.number for t in scored], _values(scored)
     course = Chart(
         title="Score of each trial, and the best so far",
         x_label="trial",
@@ -106,21 +95,22 @@ def charts(search: Search) -> dict[str, Chart]:
     by_param = {
         f"{search.stem}-{place}": _by_value(search, name, dimension)
         for place, (name, dimension) in enumerate(search.space.items(), start=1)
-        if any(name in trial["params"] for trial in scored)
+        if any(name in trial.params for trial in scored)
     }
     return {f"{search.stem}-course": course, **by_param}
 
 
 def _by_value(search: Search, name: str, dimension: Dimension) -> Chart:
     """Return the scores by the values of a hyper-parameter; what was chosen is ringed."""
-    trials = [trial for trial in search.scored if name in trial["params"]]
+    trials = [trial for trial in search.found.scored if name in trial.params]
+    best = search.found.best
     options = dimension.options if isinstance(dimension, Choice) else ()
 
     def at(value: Any) -> float:
         return float(options.index(value) if options else value)
 
-    chosen = (at(search.best_params[name]), search.best_value) if name in search.best_params else None
-    x, y = [at(trial["params"][name]) for trial in trials], [trial["value"] for trial in trials]
+    chosen = (at(best.params[name]), best.value) if name in best.params and best.value is not None else None
+    x, y = [at(trial.params[name]) for trial in trials], _values(trials)
     return Chart(
         title=f"Score of each trial by {name}",
         x_label=name,
@@ -138,17 +128,22 @@ def importance(search: Search) -> tuple[tuple[str, float, Any], ...]:
     import optuna
     from optuna.trial import create_trial
 
-    chosen = [trial for trial in search.scored if trial["params"]]
-    if len(chosen) < FEWEST or len({trial["value"] for trial in chosen}) < 2:
+    chosen = [trial for trial in search.found.scored if trial.params]
+    if len(chosen) < FEWEST or len(set(_values(chosen))) < 2:
         return ()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(direction="maximize")
     for trial in chosen:
-        distributions = {name: search.space[name].distribution() for name in trial["params"]}
-        study.add_trial(create_trial(value=trial["value"], params=trial["params"], distributions=distributions))
+        distributions = {name: search.space[name].distribution() for name in trial.params}
+        study.add_trial(create_trial(value=trial.value, params=dict(trial.params), distributions=distributions))
     evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)
     shares = optuna.importance.get_param_importances(study, evaluator=evaluator)
-    return tuple((name, share, search.best_params.get(name, "as declared")) for name, share in shares.items())
+    best = search.found.best.params
+    return tuple((name, share, best.get(name, "as declared")) for name, share in shares.items())
+
+
+def _values(trials: Iterable[Trial]) -> list[float]:
+    return [trial.value for trial in trials if trial.value is not None]
 
 
 def in_words(params: Mapping[str, Any]) -> str:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from survbench.api import GROUPS
-from survbench.evaluation.learning import VERDICTS
+from survbench.api import GROUPS, Published
+from survbench.evaluation.learning import VERDICTS, Verdicts
 from survbench.io.units import duration
 from survbench.leaderboard.board.rows import Board
 from survbench.statistics.significance import p_text
@@ -110,23 +109,23 @@ def parameters(count: int | None) -> str:
     return f"{count / 1000:.0f} k" if count < 10**6 else f"{count / 10**6:.1f} M"
 
 
-def published(values: Mapping[str, Any] | None) -> str:
+def published(values: Published | None) -> str:
     """Return a published C-index, cross-validated / external."""
-    if values is None or values.get("c_index") is None:
+    if values is None or values.c_index is None:
         return NONE
-    outside = values.get("external_c_index")
-    return f"{values['c_index']:.3f}" + ("" if outside is None else f" / {outside:.3f}")
+    outside = values.external_c_index
+    return f"{values.c_index:.3f}" + ("" if outside is None else f" / {outside:.3f}")
 
 
-def learned(count: Mapping[str, int]) -> str:
+def learned(count: Verdicts) -> str:
     """Return how many fits have learned, and what is to be said of the others.
 
-    >>> learned({"fits": 3, "learned": 1, "over_fitted": 2, "not_learned": 0})
+    >>> learned(Verdicts(fits=3, learned=1, over_fitted=2, not_learned=0))
     'Learned: 1 of 3 fits (2 over-fitted)'
     """
-    others = [(verdict, key) for verdict, key in VERDICTS.items() if verdict != "learned"]
-    named = ", ".join(f"{count[key]} {verdict}" for verdict, key in others if count[key])
-    return f"Learned: {count['learned']} of {plural(count['fits'], 'fit')}" + (f" ({named})" if named else "")
+    others = [verdict for verdict in VERDICTS if verdict != "learned"]
+    named = ", ".join(f"{count.of(verdict)} {verdict}" for verdict in others if count.of(verdict))
+    return f"Learned: {count.learned} of {plural(count.fits, 'fit')}" + (f" ({named})" if named else "")
 
 
 def filled(rows: Sequence[Mapping[str, str]]) -> tuple[Mapping[str, str], ...]:
@@ -137,25 +136,25 @@ def filled(rows: Sequence[Mapping[str, str]]) -> tuple[Mapping[str, str], ...]:
 def facts(board: Board) -> dict[str, str]:
     """Return what the board was made under, by name."""
     cohort, protocol, profile, outside = board.cohort, board.protocol, board.profile, board.external
-    known = {"Cohort": f"{cohort['patients']} patients, {cohort['events']} events ({cohort['endpoint']})"}
+    known = {"Cohort": f"{cohort.patients} patients, {cohort.events} events ({cohort.endpoint})"}
     if outside:
-        known["External cohort"] = f"{outside['title']}: {outside['patients']} patients, {outside['events']} events"
-    steps = int(profile["training"]["steps"])
+        known["External cohort"] = f"{outside.title}: {outside.patients} patients, {outside.events} events"
+    steps = profile.training.steps
     instead = f", published {PUBLISHED_STEPS:,}" if steps != PUBLISHED_STEPS else ""
     selection = {"last": "last step", "inner": "inner validation", "paper": "test fold, as published"}
-    trials = plural(int(profile["tuning"]["trials"]), "trial")
+    trials = plural(profile.tuning.trials, "trial")
     tuning = {
         "none": "as declared",
-        "nested": f"tuned on {profile['tuning']['inner_folds']} inner folds, {trials}",
+        "nested": f"tuned on {profile.tuning.inner_folds} inner folds, {trials}",
         "paper": f"tuned on the test folds, as published, {trials}",
     }
     return {
         **known,
-        "Protocol": f"{len(protocol['folds'])} folds, {plural(int(protocol['seeds']), 'seed')}",
-        "Checkpoint": selection[protocol["selection"]],
-        "Hyper-parameters": tuning[protocol["tuning"]],
-        "Profile": str(profile["name"]),
-        "Voxels": " × ".join(map(str, cohort["grid"])) if cohort.get("grid") else "no images",
+        "Protocol": f"{len(protocol.folds)} folds, {plural(protocol.seeds, 'seed')}",
+        "Checkpoint": selection[protocol.selection],
+        "Hyper-parameters": tuning[protocol.tuning],
+        "Profile": profile.name,
+        "Voxels": " × ".join(map(str, cohort.grid)) if cohort.grid else "no images",
         "Training of networks": plural(steps, "step") + instead,
         "Intervals": f"95 %, {board.resamples:,} bootstrap resamples",
         **_of_statistics(board),
@@ -163,8 +162,8 @@ def facts(board: Board) -> dict[str, str]:
 
 
 def _of_statistics(board: Board) -> dict[str, str]:
-    horizons = ", ".join(f"{month:g}" for month in board.protocol["horizons"])
-    tau = board.protocol["tau"]
+    horizons = ", ".join(f"{month:g}" for month in board.protocol.horizons)
+    tau = board.protocol.tau
     known = {"Horizons": f"{horizons} months, tau {'none' if tau is None else f'{tau:g}'}"}
     if board.smallest_detectable_difference is not None:
         known["Smallest detectable difference"] = (
@@ -181,7 +180,7 @@ def comparisons(board: Board) -> dict[str, str]:
     if not counts:
         return {}
     known = ", ".join(f"{counts[group]} of {group}" for group in GROUPS if group in counts)
-    return {"Comparisons": f"with {board.protocol['reference']}, Holm p within each group: {known}"}
+    return {"Comparisons": f"with {board.protocol.reference}, Holm p within each group: {known}"}
 
 
 def plural(count: int, noun: str) -> str:

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from survbench.evaluation.learning import VERDICTS
+from survbench.io.layout import BOARD_JSON
 from survbench.leaderboard.board.rows import Row
 from survbench.leaderboard.text.cells import (
     NONE,
@@ -119,7 +120,7 @@ def of(*places: Place) -> tuple[Column, ...]:
 
 def metrics() -> tuple[Metric, ...]:
     """Return the numbers of a board's rows, and those that other commands and modules give."""
-    return (*(Metric(c.key, c.meaning, "leaderboard.json") for c in of(Place.METRICS)), *ELSEWHERE)
+    return (*(Metric(c.key, c.meaning, BOARD_JSON) for c in of(Place.METRICS)), *ELSEWHERE)
 
 
 def cells(row: Row) -> dict[str, str]:

@@ -18,8 +18,8 @@ def notes(row: Row) -> list[str]:
         said.append(f"{learned(row.learning)}.")
     if row.hd95 is not None:
         said.append(f"HD95 {row.hd95:.1f} mm; no tumour predicted in {row.unsegmented or 0:g} patients.")
-    if row.published and row.published.get("dice") is not None:
-        said.append(f"Published Dice: {row.published['dice']:.3f}.")
+    if row.published and row.published.dice is not None:
+        said.append(f"Published Dice: {row.published.dice:.3f}.")
     said += _of_curves(row)
     if "p" in row.reasons:
         said.append(f"No p: {row.reasons['p']}.")

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from survbench.evaluation.all_pairs import PairMatrix
 from survbench.findings import Stated
 from survbench.io.files import rounded, write_text
-from survbench.io.layout import Status
+from survbench.io.layout import BOARD, Status
+from survbench.io.versions import Provenance
 from survbench.leaderboard.board.row_json import contrast_json, contrast_of, row_json, row_of
 from survbench.leaderboard.board.rows import BOARD_SCHEMA, Board
 from survbench.leaderboard.paper.board_table import board_table
@@ -22,6 +23,9 @@ from survbench.leaderboard.site.board_page import html
 from survbench.leaderboard.text.cells import comparisons
 from survbench.leaderboard.text.columns import Place, csv_cells, of
 from survbench.leaderboard.writers.table_files import as_json, texts
+from survbench.plan.profile import Profile
+from survbench.plan.protocol import Protocol
+from survbench.plan.study import CohortDescription
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -45,7 +49,7 @@ def write_board(
         published: whether LaTeX has the published values, too.
     """
     for kind, text in {**board_texts(board, published=published), "html": html(board, chosen)}.items():
-        write_text(folder / f"leaderboard.{kind}", text)
+        write_text(folder / f"{BOARD}.{kind}", text)
 
 
 def board_texts(board: Board, *, published: bool = False) -> dict[str, str]:
@@ -55,11 +59,19 @@ def board_texts(board: Board, *, published: bool = False) -> dict[str, str]:
 
 def to_json(board: Board) -> dict[str, Any]:
     """Return the board as JSON; see docs/reference/leaderboard-json.md."""
-    raw = {field.name: getattr(board, field.name) for field in fields(board)}
-    contrasts = [contrast_json(row) for row in raw.pop("contrasts")]
-    raw |= {"pairs": asdict(board.pairs), "findings": [asdict(found) for found in board.findings]}
-    rows = [row_json(row) for row in raw.pop("rows")]
-    content: dict[str, Any] = rounded({"schema": BOARD_SCHEMA, **raw, "contrasts": contrasts, "rows": rows})
+    parts = {
+        "cohort": board.cohort.model_dump(mode="json"),
+        "external": None if board.external is None else board.external.model_dump(mode="json"),
+        "protocol": board.protocol.to_json(),
+        "profile": board.profile.model_dump(mode="json"),
+        "provenance": board.provenance.model_dump(mode="json"),
+        "pairs": asdict(board.pairs),
+        "contrasts": [contrast_json(row) for row in board.contrasts],
+        "findings": [asdict(found) for found in board.findings],
+        "rows": [row_json(row) for row in board.rows],
+    }
+    rest = {field.name: getattr(board, field.name) for field in fields(board) if field.name not in parts}
+    content: dict[str, Any] = rounded({"schema": BOARD_SCHEMA, **parts, **rest})
     return content
 
 
@@ -72,13 +84,27 @@ def flat_rows(board: Board) -> list[dict[str, Any]]:
 
 
 def read_board(path: Path) -> Board:
-    """Return the board that ``leaderboard.json`` holds, numbers as they are rounded there."""
+    """Return the board that ``leaderboard.json`` holds, numbers as they are rounded there.
+
+    Raises:
+        OSError: there is no such file.
+        ValueError, KeyError, TypeError: it is damaged, or another version of survbench has written it.
+    """
     raw: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     del raw["schema"]
-    rows = tuple(row_of(row, raw["protocol"]["reference"]) for row in raw.pop("rows"))
-    contrasts = tuple(map(contrast_of, raw.pop("contrasts")))
-    findings = tuple(Stated(**finding) for finding in raw.pop("findings"))
-    return Board(rows=rows, contrasts=contrasts, findings=findings, pairs=PairMatrix(**raw.pop("pairs")), **raw)
+    external, protocol = raw.pop("external"), Protocol.model_validate(raw.pop("protocol"))
+    return Board(
+        cohort=CohortDescription.model_validate(raw.pop("cohort")),
+        external=None if external is None else CohortDescription.model_validate(external),
+        protocol=protocol,
+        profile=Profile.model_validate(raw.pop("profile")),
+        provenance=Provenance.model_validate(raw.pop("provenance")),
+        rows=tuple(row_of(row, protocol.reference) for row in raw.pop("rows")),
+        contrasts=tuple(map(contrast_of, raw.pop("contrasts"))),
+        findings=tuple(Stated(**finding) for finding in raw.pop("findings")),
+        pairs=PairMatrix(**raw.pop("pairs")),
+        **raw,
+    )
 
 
 def terminal_table(board: Board, *, width: int = 140) -> Table:
@@ -87,7 +113,7 @@ def terminal_table(board: Board, *, width: int = 140) -> Table:
     from rich.text import Text
 
     table = Table(
-        title=Text(f"{board.cohort['title']} · profile {board.profile['name']}"),
+        title=Text(f"{board.cohort.title} · profile {board.profile.name}"),
         title_justify="left",
         caption=Text("\n".join(f"{name} {value}." for name, value in comparisons(board).items())),
         caption_justify="left",

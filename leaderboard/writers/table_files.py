@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from survbench.io.files import rounded, write_text
+from survbench.io.layout import BOARD
 from survbench.leaderboard.text.csv_text import csv_text
 from survbench.leaderboard.text.latex_text import tex
 from survbench.leaderboard.text.markdown_text import plain, table_lines
-from survbench.leaderboard.text.table import Cells, Table
+from survbench.leaderboard.text.table import Item, Table
 
 EXAMPLE = "example.tex"
 """A document that shows how a paper takes the board and the tables in."""
@@ -33,7 +34,7 @@ ASIDE = re.compile(r"\([^()]{,12}\)")
 """What stays on one line: a short text in brackets."""
 
 
-def write_tables(tables: Sequence[Table], folder: Path) -> None:
+def write_tables(tables: Sequence[Table[Any]], folder: Path) -> None:
     """Write every table in every form into a folder, with a document that takes them in, and remove tables that there
     are no more.
     """
@@ -48,7 +49,7 @@ def write_tables(tables: Sequence[Table], folder: Path) -> None:
         write_text(folder / name, text)
 
 
-def texts(table: Table) -> dict[str, str]:
+def texts(table: Table[Item]) -> dict[str, str]:
     """Return a table as Markdown, CSV, LaTeX and JSON, by suffix."""
     content = {"name": table.name, "title": table.title, "notes": list(table.notes), "rows": list(table.rows)}
     return {
@@ -59,21 +60,22 @@ def texts(table: Table) -> dict[str, str]:
     }
 
 
-def markdown(table: Table) -> str:
+def markdown(table: Table[Item]) -> str:
     """Return a table as Markdown."""
     lines = [f"# {plain(table.title)}", "", *(f"{name}: {plain(value)}  " for name, value in table.facts.items())]
     lines += [""] if table.facts else []
     heads = [column.head for column in table.columns]
-    if table.rows:
-        lines += [*table_lines(heads, ([column.text(row) for column in table.columns] for row in table.rows)), ""]
+    if table.items:
+        lines += [*table_lines(heads, ([column.text(item) for column in table.columns] for item in table.items)), ""]
     lines += [f"- {plain(note)}" for note in table.notes]
     return "\n".join(lines).rstrip() + "\n"
 
 
-def table_csv(table: Table) -> str:
+def table_csv(table: Table[Item]) -> str:
     """Return a table's values as CSV; a value that some rows do not have is empty in them."""
-    names = list(dict.fromkeys(name for row in table.rows for name in row))
-    return csv_text(names, ([row.get(name) for name in names] for row in table.rows))
+    rows = table.rows
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    return csv_text(names, ([row.get(name) for name in names] for row in rows))
 
 
 def as_json(content: Any) -> str:
@@ -81,7 +83,7 @@ def as_json(content: Any) -> str:
     return json.dumps(content, sort_keys=True, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
 
 
-def latex(table: Table) -> str:
+def latex(table: Table[Item]) -> str:
     r"""Return a table as LaTeX for ``\input``: as wide as a line at most, without the columns that a page has no room
     for, long ones in parts, the first of which has the label. It needs the packages booktabs and graphicx.
     """
@@ -89,20 +91,20 @@ def latex(table: Table) -> str:
     columns = tuple(column for column in table.columns if column.in_latex)
     table = replace(table, columns=columns, left=sum(kept[: table.left]))
     lines = [rf"% \usepackage{{booktabs,graphicx}}; refer to it by \ref{{{LABEL}{table.name}}}"]
-    for first in range(0, len(table.rows), MOST_ROWS):
-        lines += _float(table, table.rows[first : first + MOST_ROWS], part=first // MOST_ROWS)
+    for first in range(0, len(table.items), MOST_ROWS):
+        lines += _float(table, table.items[first : first + MOST_ROWS], part=first // MOST_ROWS)
     lines += [rf"{{\scriptsize\raggedright\noindent {tex(note)}\par}}" for note in table.notes]
     return "\n".join(lines) + "\n"
 
 
-def example(tables: Sequence[Table]) -> str:
+def example(tables: Sequence[Table[Any]]) -> str:
     """Return a document that takes in the board, which lies in the folder above, and all tables."""
-    names = ["../leaderboard", *(table.name for table in tables)]
+    names = [f"../{BOARD}", *(table.name for table in tables)]
     return "\n".join([PREAMBLE.rstrip(), *(rf"\input{{{name}}}" for name in names), r"\end{document}"]) + "\n"
 
 
-def _float(table: Table, rows: Sequence[Cells], *, part: int) -> list[str]:
-    """Return some rows as a float of LaTeX, its lines."""
+def _float(table: Table[Item], items: Sequence[Item], *, part: int) -> list[str]:
+    """Return the rows of some items as a float of LaTeX, its lines."""
     columns = "l" * table.left + "r" * (len(table.columns) - table.left)
     heads = [rf"\textbf{{{_stacked(column.head, HEAD, 'b')}}}" for column in table.columns]
     return [
@@ -116,7 +118,7 @@ def _float(table: Table, rows: Sequence[Cells], *, part: int) -> list[str]:
         r"\toprule",
         _line(heads),
         r"\midrule",
-        *(_line(_cells(table, row)) for row in rows),
+        *(_line(_cells(table, item)) for item in items),
         r"\bottomrule",
         r"\end{tabular}}",
         r"\ifdim\wd0>\linewidth \resizebox{\linewidth}{!}{\usebox0}\else \usebox0\fi",
@@ -124,8 +126,8 @@ def _float(table: Table, rows: Sequence[Cells], *, part: int) -> list[str]:
     ]
 
 
-def _cells(table: Table, row: Cells) -> list[str]:
-    texts = [column.text(row) for column in table.columns]
+def _cells(table: Table[Item], item: Item) -> list[str]:
+    texts = [column.text(item) for column in table.columns]
     return [*(_stacked(text, TEXT, "t") for text in texts[: table.left]), *map(tex, texts[table.left :])]
 
 

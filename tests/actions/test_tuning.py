@@ -21,7 +21,7 @@ from survbench.errors import BenchError
 from survbench.plan.profile import load_profile
 from survbench.runs.store import Store
 from survbench.space import Choice, Real, Whole
-from survbench.work.fitted import read_tuned
+from survbench.work.tuned import read_tuned
 
 SPACE = {"x": Real(-4.0, 4.0), "n": Whole(1, 100, log=True), "kind": Choice(("a", "b"))}
 
@@ -53,10 +53,10 @@ def test_a_fold_is_fitted_with_what_its_training_patients_chose(nested):
     assert len(entry.tunes[0]) == len(entry.fits[0]) == 2
     for tune_key, fit_key in zip(entry.tunes[0], entry.fits[0], strict=True):
         tuned, fit = read_tuned(store.folder(tune_key)), store.read(fit_key)
-        assert len(tuned["trials"]) == 6
-        assert fit.record.params == tuned["best_params"]
+        assert len(tuned.trials) == 6
+        assert fit.record.params == tuned.best.params
         # a weight only turns the ranking round, so one of the two directions is at least as good as chance
-        assert tuned["best_value"] == max(t["value"] for t in tuned["trials"] if t["value"] is not None) >= 0.5
+        assert tuned.best.value == max(t.value for t in tuned.trials if t.value is not None) >= 0.5
         ids = {i for split in store.read(tune_key).job.splits for i in (*split.train, *split.validation)}
         assert ids == set(fit.job.train)
         assert not ids & set(fit.job.test)
@@ -140,8 +140,8 @@ def test_a_search_whose_process_is_killed_goes_on_without_losing_or_repeating_tr
     )
     assert resumed == uninterrupted
     # only the fits of the trial that was cut off, at most two, came twice; failed and pruned trials have one
-    trials = [t for search in resumed for t in search["trials"]]
-    fits = sum(1 if t["value"] is None else 2 for t in trials) + len(entry_of(result).fits[0])
+    trials = [t for search in resumed for t in search.trials]
+    fits = sum(1 if t.value is None else 2 for t in trials) + len(entry_of(result).fits[0])
     assert 1 <= (tmp_path / "fits").stat().st_size - fits <= 2
 
 
@@ -151,12 +151,12 @@ def test_the_report_is_a_page_of_the_site_with_its_numbers_beside_it(nested):
     page = (site / "tuning.html").read_text()
     searches = {key: read_tuned(Store(request.out).folder(key)) for key in entry_of(result).tunes[0]}
     for key, search in searches.items():
-        for trial in search["trials"]:
-            for value in trial["params"].values():
+        for trial in search.trials:
+            for value in trial.params.values():
                 assert f"weight = {value:.4g}" in page
         (table,) = (site / "tuning").glob(f"*-{key[:8]}.csv")
         rows = pd.read_csv(table)
-        known = [trial["value"] for trial in search["trials"]]
+        known = [trial.value for trial in search.trials]
         np.testing.assert_allclose(rows["c_index"], np.array(known, dtype=float), atol=1e-6)
         assert np.isnan(rows["weight"][0]), "trial 0 is as declared"
         assert (site / "tuning" / f"{table.stem}-course.svg").is_file()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from survbench.evaluation.learning import checked, learning, verdicts
+from survbench.evaluation.learning import Verdicts, checked, learning, verdicts
 from survbench.runs.store import Store
 from toy_study import EVENT, TIME, figures, method
 
@@ -97,7 +97,7 @@ def test_what_was_not_measured_has_no_verdict(tmp_path):
     entry = method(store, "some", -TIME, learning=[[figures(0.9), figures(0.6), None]])
     runs = [store.read(key) for key in entry.fits[0]]
     assert [run.key for run, _ in checked(runs)] == ["some-0-0", "some-0-1"]
-    assert verdicts(runs) == {"fits": 2, "learned": 1, "over_fitted": 0, "not_learned": 1}
+    assert verdicts(runs) == Verdicts(fits=2, learned=1, over_fitted=0, not_learned=1)
     assert verdicts(runs[2:]) is None
     assert of(figures()).verdict is None
     other = {name: value for name, value in figures(0.9).items() if name != "c_index_chance_sd"}

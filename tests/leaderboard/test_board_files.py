@@ -8,6 +8,7 @@ import json
 
 import pytest
 from reading import READER, cells_of
+from survbench.api import Published
 from survbench.leaderboard.board.build import build_board
 from survbench.leaderboard.site.board_page import html
 from survbench.leaderboard.text.notes import notes
@@ -66,7 +67,7 @@ EVIL = "=cmd()|<script>alert(1)</script>"
 
 @pytest.fixture
 def evil(store):
-    published = {"source": EVIL, "c_index": 0.7, "external_c_index": None, "dice": None}
+    published = Published(source=EVIL, c_index=0.7)
     entry = method(store, "evil", GOOD, title=EVIL, notes="</script><b>", published=published)
     return build_board(study([entry], external=False), store)
 

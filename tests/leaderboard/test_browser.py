@@ -20,6 +20,7 @@ from survbench.actions.build import build_and_write
 from survbench.actions.request import Request
 from survbench.actions.run import run_study
 from survbench.actions.watcher import Silent
+from survbench.api import Published
 from survbench.evaluation.bundle import unpack
 from survbench.leaderboard.board.build import build_board
 from survbench.leaderboard.site.charts import COLOURS, Chart, Line, svg
@@ -67,7 +68,7 @@ def page(browser, tmp_path):
     store = Store(tmp_path)
     time_, _ = outcomes(IDS)
     rng = np.random.default_rng(0)
-    published = {"source": "Somebody 2022", "c_index": 0.722, "external_c_index": 0.698, "dice": 0.76}
+    published = Published(source="Somebody 2022", c_index=0.722, external_c_index=0.698, dice=0.76)
     entries = [
         method(store, "radiomics-lasso-cox", -time_ + 25 * rng.normal(size=30), family="radiomics"),
         method(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from survbench.api import Published
 from survbench.leaderboard.board.build import build_board
 from survbench.leaderboard.paper.tables import tables
 from survbench.leaderboard.writers.board_files import to_json
@@ -37,7 +38,7 @@ def board(tmp_path):
             name,
             RISKS[name],
             outside=OUTER[name],
-            published={"source": "paper", "c_index": published.get(name), "external_c_index": None, "dice": None},
+            published=Published(source="paper", c_index=published.get(name)),
         )
         for name in NAMES
     ]

@@ -13,6 +13,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from reading import cells_of
+from survbench.api import Published
 from survbench.datasets.cohorts.description import describe_patients
 from survbench.leaderboard.board.build import build_board
 from survbench.leaderboard.paper.board_table import board_table
@@ -43,7 +44,7 @@ def store(tmp_path):
 @pytest.fixture
 def made(store):
     """Return the tables of a study of four methods: two of the paper, one that joins them by its tag, and another."""
-    published = {"source": "paper", "c_index": 0.722, "external_c_index": 0.698, "dice": 0.76}
+    published = Published(source="paper", c_index=0.722, external_c_index=0.698, dice=0.76)
     outside = RNG.normal(size=(1, 3, len(OUTSIDE)))
     entries = [
         replace(
@@ -116,7 +117,7 @@ def test_the_matrix_of_all_pairs_has_differences_below_and_holm_p_above_the_diag
     board = build_board(study([method(store, n, r) for n, r in risks.items()], external=False), store)
     (table,) = [t for t in tables(board, study([])) if t.name == "pairs"]
     c = {row.method: row.c_index for row in board.rows}
-    cells = [[column.text(row) for column in table.columns] for row in table.rows]
+    cells = [[column.text(item) for column in table.columns] for item in table.items]
     assert [line[0] for line in cells] == ["1 best", "2 middle", "3 worst"]
     assert [cells[i][i + 1] for i in range(3)] == ["–"] * 3
     assert cells[2][1:3] == [f"{c['worst'] - c['best']:+.3f}", f"{c['worst'] - c['middle']:+.3f}"]
@@ -214,7 +215,8 @@ def test_long_names_and_many_rows_stay_on_the_page(log_of, name):
         name="t",
         title=name,
         columns=(TableColumn("Method", lambda r: r["name"]), *columns),
-        rows=({"name": name, "text": "-0.169 (-0.267 to -0.066)"},) * (MOST_ROWS + 1),
+        items=({"name": name, "text": "-0.169 (-0.267 to -0.066)"},) * (MOST_ROWS + 1),
+        values=dict,
         notes=(name,),
     )
     log = log_of(PREAMBLE + latex(table) + END)
@@ -259,7 +261,7 @@ def test_the_example_beside_the_tables_compiles(store, made, log_of, tmp_path):
 
 
 def test_a_fragment_has_a_caption_and_one_label_and_no_preamble(store, made):
-    long = replace(made["table-3"], rows=made["table-3"].rows * MOST_ROWS)
+    long = replace(made["table-3"], items=made["table-3"].items * MOST_ROWS)
     for table in (*made.values(), long, board_table(board_of_study(store))):
         text = latex(table)
         assert text.count(rf"\label{{tab:survbench-{table.name}}}") == 1

@@ -7,16 +7,14 @@ import pytest
 from survbench.leaderboard.site.charts import svg
 from survbench.leaderboard.site.tuning_page import Search, charts, importance
 from survbench.space import Choice, Real, Whole
+from survbench.work.tuned import Tuned
 
 SPACE = {"x": Real(-4.0, 4.0), "n": Whole(1, 100, log=True), "kind": Choice(("a", "b"))}
 
 
 def search_of(trials):
-    best = max((t for t in trials if t["value"] is not None), key=lambda t: t["value"])
-    return Search(
-        key="k", method="m", title="M", where="seed 0 fold 0", space=SPACE, trials=tuple(trials),
-        best_params=best["params"], best_value=best["value"],
-    )  # fmt: skip
+    found = Tuned.model_validate({"trials": [{"steps": {}, **trial} for trial in trials]})
+    return Search(key="k", method="m", title="M", where="seed 0 fold 0", space=SPACE, found=found)
 
 
 def test_scores_are_drawn_by_the_scale_of_each_hyper_parameter():

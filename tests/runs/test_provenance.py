@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 
 import pytest
@@ -46,21 +45,21 @@ def test_the_commit_of_a_checkout_says_whether_files_differ_from_it(git, provena
     git("commit", "--quiet", "--message", "first")
     git("tag", "v1")
     head = git("rev-parse", "--short=12", "HEAD")
-    assert provenance_in(package)["commit"] == head
+    assert provenance_in(package).commit == head
     (package / "__init__.py").write_text("changed")
-    assert provenance_in(package)["commit"] == f"{head}+changes"
+    assert provenance_in(package).commit == f"{head}+changes"
 
 
 def test_a_wheel_inside_somebodys_repository_has_not_its_commit(git, provenance_in, tmp_path):
     (tmp_path / "paper.tex").touch()
     git("add", ".")
     git("commit", "--quiet", "--message", "their own")
-    assert provenance_in(tmp_path / ".venv" / "survbench")["commit"] is None
+    assert provenance_in(tmp_path / ".venv" / "survbench").commit is None
 
 
 def test_without_git_there_is_no_commit_and_the_rest_is_told(provenance_in, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", "")
     told = provenance_in(tmp_path)
-    assert told["commit"] is None
-    assert all(told["packages"].values()), "no library is missing"
-    assert str(tmp_path) not in json.dumps(told)
+    assert told.commit is None
+    assert all(told.packages.values()), "no library is missing"
+    assert str(tmp_path) not in told.model_dump_json()

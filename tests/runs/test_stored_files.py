@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from survbench.io.layout import SCHEMA, CurveSource, Status
-from survbench.leaderboard.writers.board_files import read_board
+from survbench.leaderboard.writers.board_files import board_texts, read_board
 from survbench.plan.job import FitJob, ImportJob, JobKind, PredictJob, TuneJob, job_from_json
 from survbench.plan.study import read_study
 from survbench.runs.record import RunRecord
@@ -75,4 +75,5 @@ def test_a_stored_study_and_its_board_are_read_and_written_alike(folder, tmp_pat
     assert read_study(tmp_path) == study
     assert json.loads((folder / "study.json").read_text(encoding="utf-8"))["schema"] == SCHEMA
     board = read_board(folder / "leaderboard.json")
-    assert len(board.protocol["folds"]) == len(study.protocol.folds)
+    assert board.protocol == study.protocol
+    assert board_texts(board)["json"] == (folder / "leaderboard.json").read_text(encoding="utf-8")

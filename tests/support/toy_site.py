@@ -24,8 +24,7 @@ from survbench.runs.store import Store, write_run
 from survbench.space import Choice, Real, Whole, space_to_json
 from survbench.volume import Volume
 from survbench.work.example_slices import Examples
-from survbench.work.search import Trial, Tuned
-from survbench.work.tune import write_tuned
+from survbench.work.tuned import Trial, Tuned, write_tuned
 from toy_study import TIME, figures, method, study
 
 RNG = np.random.default_rng(11)

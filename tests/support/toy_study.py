@@ -8,6 +8,7 @@ from jobs import a_fit
 from survbench.api import SURVIVAL_MONTHS
 from survbench.io.files import write_json
 from survbench.io.layout import LEARNING, SELECTED
+from survbench.io.versions import Provenance
 from survbench.plan.profile import Profile, load_profile
 from survbench.plan.protocol import Protocol
 from survbench.plan.study import CohortDescription, Entry, Study
@@ -112,7 +113,7 @@ def study(entries, *, external=True, selection="last", **profile):
         external=CohortDescription.model_validate(outside) if external else None,
         protocol=Protocol(folds=folds(), selection=selection, tau=21.0),
         profile=Profile.model_validate({**smoke, **budget, **profile}),
-        provenance={"survbench": "0.1.0"},
+        provenance=Provenance(survbench="0.1.0"),
         entries=tuple(entries),
     )
 

@@ -234,16 +234,16 @@ def test_nothing_is_doubled_and_reports_are_current_when_the_board_changes(copie
     track(few, Store(out), out)
     client = client_of(out, study)
     build_and_write(study, Store(out))
-    change_board(out, study, lambda rows: rows["deepmts"].update(p_holm=0.25))
+    change_board(out, study, lambda rows: rows["deepmts"].update(seconds=0.25))
     track(study, Store(out), out)
-    change_board(out, study, lambda rows: rows["deepmts"].update(p_holm=0.5))
+    change_board(out, study, lambda rows: rows["deepmts"].update(seconds=0.5))
     track(study, Store(out), out)
     assert not doubled(client)
-    assert by_method(client)["deepmts"].data.metrics["p_holm"] == 0.5
+    assert by_method(client)["deepmts"].data.metrics["seconds"] == 0.5
     (board,) = runs(client, "board")
     rows = {row["method"]: row for row in json.loads(artifact(board, "leaderboard.json").read_text())["rows"]}
     assert set(rows) == {"volume", "clinical-cox", "deepmts"}
-    assert rows["deepmts"]["p_holm"] == 0.5
+    assert rows["deepmts"]["seconds"] == 0.5
     for parent in by_method(client).values():
         assert len(children(client, parent)) == 2
 

@@ -106,9 +106,9 @@ def test_a_check_that_fails_takes_no_good_fit_down_and_says_why_in_the_log(runs)
 def test_the_board_counts_what_the_files_say(finished):
     result, store = finished
     counts = {row.method: row.learning for row in result.board.rows}
-    assert counts["remembers"]["fits"] == counts["mdsn"]["fits"] == 2
-    assert counts["remembers"]["not_learned"] == 0
-    assert counts["thresholds-checked"]["fits"] == 2
+    assert counts["remembers"].fits == counts["mdsn"].fits == 2
+    assert counts["remembers"].not_learned == 0
+    assert counts["thresholds-checked"].fits == 2
     assert counts["volume"] is None
     assert counts["draws"] is None
     page = (result.study.folder(store.root) / "site" / "methods" / "remembers.html").read_text(encoding="utf-8")
