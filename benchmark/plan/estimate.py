@@ -10,7 +10,7 @@ from survbench.api import MethodInfo
 from survbench.plan.job import PlannedJob
 from survbench.plan.profile import Profile
 
-QUICK_STEPS, QUICK_VOXELS, QUICK_TESTED = 120 * 4, 32**3, 40
+QUICK_STEPS, QUICK_VOXELS, QUICK_TESTED = 200 * 4, 32**3, 40
 """The quick profile, in which methods declare their seconds: steps times batch, voxels, external patients."""
 PREDICTING = 0.08
 """Share of a network's quick fit that predicting the quick profile's external cohort takes."""

@@ -15,9 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[Any]
-compiled: Callable[[Callable[..., Any]], Callable[..., Any]] = numba.njit(cache=True, nogil=True, error_model="numpy")
 BLOCK = 64
 """Rows that are summed in the precision of the numbers."""
+
+
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile a function at its first call, and keep the machine code on disk where numba finds a place to write."""
+    try:
+        result: Callable[..., Any] = numba.njit(function, cache=True, nogil=True, error_model="numpy")
+    except RuntimeError:  # neither beside this file nor in the user's cache folder
+        result = numba.njit(function, nogil=True, error_model="numpy")
+    return result
 
 
 @compiled

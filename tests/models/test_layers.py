@@ -126,3 +126,11 @@ def test_adam_does_not_load_the_compiler_of_torch():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_the_loops_compile_where_nothing_can_be_kept_on_disk(monkeypatch):
+    from numba.core import caching
+    from survbench.models.engine.norm_kernels import compiled
+
+    monkeypatch.setattr(caching.CompileResultCacheImpl, "_locator_classes", [])
+    assert compiled(lambda number: number + 1)(1) == 2
