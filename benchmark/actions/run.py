@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from survbench.actions.build import board_if_unchanged, build_and_write
@@ -21,19 +22,30 @@ from survbench.actions.watcher import Watcher
 from survbench.api import MethodInfo
 from survbench.datasets.cohorts.opened import Cohorts
 from survbench.jobs.executor import Task, execute
+from survbench.jobs.prepared_files import read_follow_up
 from survbench.plan.job import JobKind, PlannedJob
 from survbench.plan.protocol import write_splits
 from survbench.plan.study import STUDY, Study, read_study
+from survbench.runs.completion import complete
+from survbench.runs.follow_up import FollowUp
 from survbench.runs.provenance import provenance
 from survbench.runs.record import RunError, RunRecord
 from survbench.runs.store import LOG, Store
 from survbench.work.fit import run_fit
 from survbench.work.predict import run_predict
+from survbench.work.prepared import PreparedCohort
 from survbench.work.process_limits import log_tail
 from survbench.work.tune import run_tune
 
 if TYPE_CHECKING:
     from survbench.leaderboard.board.rows import Board
+
+FUNCTIONS: Mapping[JobKind, Callable[..., Any]] = {
+    JobKind.TUNE: run_tune,
+    JobKind.FIT: run_fit,
+    JobKind.PREDICT: run_predict,
+}
+"""What runs in the process of a job."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,16 +107,14 @@ def _prepared_plan(
 
 def _execute(planned: Planned, store: Store, request: Request, watcher: Watcher) -> list[PlannedJob]:
     to_do = {job.key: job for job in planned.to_do}
-    functions: Mapping[JobKind, Callable[..., Any]] = {
-        JobKind.TUNE: run_tune,
-        JobKind.FIT: run_fit,
-        JobKind.PREDICT: run_predict,
-    }
+    cohorts = {job.cohort for job in to_do.values()}
+    follow_up = {cohort: read_follow_up(PreparedCohort(store.root, cohort)) for cohort in cohorts}
     tasks = [
         Task(
             key=job.key,
-            function=functions[job.kind],
-            arguments=(job, str(request.out)),
+            function=FUNCTIONS[job.kind],
+            arguments=(job, str(request.out), *_outcomes(job, follow_up[job.cohort])),
+            conclude=partial(complete, store, job, follow_up[job.cohort]),
             requires=job.required_keys & to_do.keys(),
             cpus=job.threads,
             gpu=planned.infos[job.method].resources.gpu and request.device != "cpu",
@@ -124,3 +134,8 @@ def _execute(planned: Planned, store: Store, request: Request, watcher: Watcher)
             store.record_failure(job, record, log_tail(store.root / "scratch" / job.key / LOG))
         watcher.ended(job, ended)
     return failed
+
+
+def _outcomes(job: PlannedJob, everybody: FollowUp) -> tuple[FollowUp, ...]:
+    """Return the outcomes that a job's process is given; a job that may know none takes none."""
+    return (everybody.only(job.outcomes_of),) if job.outcomes_of else ()

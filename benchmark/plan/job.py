@@ -86,6 +86,11 @@ class WorkedJob(JobBase):
     threads: int
     timeout_s: float
 
+    @property
+    def outcomes_of(self) -> frozenset[str]:
+        """Ids of the patients whose outcomes the job's process is given; of all others it knows none."""
+        return frozenset()
+
 
 class FittingJob(WorkedJob):
     """What jobs have that fit a method.
@@ -126,6 +131,11 @@ class FitJob(FittingJob):
     tune: str | None = None
 
     @property
+    def outcomes_of(self) -> frozenset[str]:
+        """See :class:`WorkedJob`: the training fold, and for the published way to choose a checkpoint the test fold."""
+        return frozenset(self.train) | frozenset(self.test if self.selection == "paper" else ())
+
+    @property
     def required_keys(self) -> frozenset[str]:
         """See :class:`JobBase`."""
         return frozenset(_key_of(self.upstream) | ({self.tune} if self.tune else set()))
@@ -154,6 +164,11 @@ class TuneJob(FittingJob):
     trials: int
     splits: tuple[TuneSplit, ...]
     fit_timeout_s: float
+
+    @property
+    def outcomes_of(self) -> frozenset[str]:
+        """See :class:`WorkedJob`: everybody in a split, who with ``nested`` is in one training fold."""
+        return frozenset(i for split in self.splits for i in (*split.train, *split.validation))
 
     @property
     def required_keys(self) -> frozenset[str]:
