@@ -88,9 +88,10 @@ def run_fit(job: FitJob, out: str, follow_up: FollowUp) -> Unscored:
         examples = watched_examples(predicted, masks, patients.prepared, job.test)
         predictions = table_of_predictions(job, patients.prepared, predicted, masks, role=Role.TEST)
         examples.write(folder)
+        points, monitored = dict(curves.points), recorded_risks(scratch / "monitor")
         if masks is not None:
             manual = [np.asarray(m.voxels(), dtype=bool) for m in masks]
-            curves.points.update(score_masks(scratch / "monitor", manual))
+            points.update(score_masks(scratch / "monitor", manual))
         record = finish(
             folder,
             job,
@@ -104,13 +105,7 @@ def run_fit(job: FitJob, out: str, follow_up: FollowUp) -> Unscored:
         )
         # last, so that it cannot change what was predicted for the test fold, nor what the fit took
         _check_learning(folder, method, train, job, patients)
-        return Unscored(
-            folder=folder,
-            record=record,
-            predictions=predictions,
-            curves=curves.points,
-            monitored=recorded_risks(scratch / "monitor"),
-        )
+        return Unscored(folder=folder, record=record, predictions=predictions, curves=points, monitored=monitored)
 
 
 def _check_learning(folder: Path, method: Method, train: Cohort, job: FitJob, patients: JobPatients) -> None:
