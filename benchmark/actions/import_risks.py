@@ -216,10 +216,8 @@ def _put(
             fold=fold,
             seed=0,
             role=role,
-            time=o.time[list(rows)],
-            event=o.event[list(rows)],
             centres=[o.centre[n] for n in rows],
             risk=np.array([risks[i] for i in ids]),
-        ).write(folder)
+        ).write(folder, o.time[list(rows)], o.event[list(rows)])
         no_curves().to_parquet(folder / CURVES)
     return key

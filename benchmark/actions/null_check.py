@@ -15,10 +15,12 @@ from survbench.cohort import FeatureTable
 from survbench.errors import BenchError
 from survbench.io.layout import Status
 from survbench.jobs.executor import Task, execute
+from survbench.jobs.prepared_files import read_follow_up
 from survbench.plan.folds import deal
 from survbench.plan.profile import Profile
 from survbench.plan.registry import registry
 from survbench.plan.requirements import missing_for
+from survbench.runs.follow_up import FollowUp
 from survbench.statistics.metrics import fold_mean_concordance
 from survbench.work.construct import construct
 from survbench.work.inputs import deep_features
@@ -65,6 +67,7 @@ def null_check(request: Request, *, permutations: int) -> list[NullResult]:
     train = prepare_cohort(request)
     upstreams = upstreams_of(infos)
     infos = [i for i in infos if not missing_for(i, train, upstreams)]
+    follow_up = read_follow_up(PreparedCohort(request.out, train.fingerprint))
     tasks = [
         Task(
             key=f"{info.name} {number}",
@@ -75,7 +78,7 @@ def null_check(request: Request, *, permutations: int) -> list[NullResult]:
                 request.profile,
                 str(request.out),
                 train.fingerprint,
-                sorted(train.rows),
+                follow_up,
                 number,
             ),
             timeout_s=request.profile.job_timeout_s,
@@ -108,15 +111,14 @@ def permuted_concordance(
     profile: Profile,
     out: str,
     fingerprint: str,
-    ids: list[str],
+    follow_up: FollowUp,
     number: int,
 ) -> float:
     """Return a method's cross-validated C-index on one permutation of the outcomes."""
-    prepared = PreparedCohort(Path(out), fingerprint)
-    time_, event = prepared.outcomes(ids)
+    prepared, ids = PreparedCohort(Path(out), fingerprint), sorted(follow_up.outcomes)
     order = np.random.default_rng([number, 20]).permutation(len(ids))
-    time_, event = time_[order], event[order]
-    whole = replace(prepared.labelled(ids, ()), time=time_, event=event)
+    permuted = FollowUp({i: follow_up.outcomes[ids[k]] for i, k in zip(ids, order, strict=True)})
+    whole = permuted.label(prepared.inputs(ids, ()))
     risk, fold_of = np.full(len(ids), np.nan), np.zeros(len(ids), dtype=np.int64)
     for fold, test in enumerate(deal(whole, profile.folds)):
         rows = np.array([ids.index(i) for i in test])
@@ -124,8 +126,7 @@ def permuted_concordance(
         training = [ids[i] for i in kept]
 
         def fitted(method: MethodInfo, features: FeatureTable | None, fold: int = fold) -> Any:
-            train = prepared.labelled(training, method.needs_fit)  # noqa: B023  # called inside the loop alone
-            train = replace(train, time=time_[kept], event=event[kept])  # noqa: B023
+            train = permuted.label(prepared.inputs(training, method.needs_fit))  # noqa: B023  # called inside the loop alone
             if features is not None:
                 train = replace(train, features=features)
             with tempfile.TemporaryDirectory() as scratch:
@@ -145,4 +146,4 @@ def permuted_concordance(
             test_inputs = replace(test_inputs, features=of_test)
         risk[rows] = fitted(info, features).predict_risk(test_inputs)
         fold_of[rows] = fold
-    return fold_mean_concordance(time_, event, fold_of, risk)
+    return fold_mean_concordance(whole.time, whole.event, fold_of, risk)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 
@@ -23,12 +24,16 @@ from survbench.api import MethodInfo
 from survbench.datasets.cohorts.opened import Cohorts
 from survbench.io.layout import SCRATCH, SPLITS, Status
 from survbench.jobs.executor import Task, execute
+from survbench.jobs.prepared_files import read_follow_up
 from survbench.plan.job import PlannedJob
 from survbench.plan.protocol import write_splits
 from survbench.plan.study import STUDY, Study, read_study
+from survbench.runs.completion import complete
+from survbench.runs.follow_up import FollowUp
 from survbench.runs.provenance import provenance
 from survbench.runs.record import RunError, RunRecord
 from survbench.runs.store import LOG, Store
+from survbench.work.prepared import PreparedCohort
 from survbench.work.process_limits import log_tail
 
 if TYPE_CHECKING:
@@ -94,11 +99,14 @@ def _prepared_plan(
 
 def _execute(planned: Planned, store: Store, request: Request, watcher: Watcher) -> list[PlannedJob]:
     to_do = {job.key: job for job in planned.to_do}
+    cohorts = {job.cohort for job in to_do.values()}
+    follow_up = {cohort: read_follow_up(PreparedCohort(store.root, cohort)) for cohort in cohorts}
     tasks = [
         Task(
             key=job.key,
             function=resolve_name(job.worker),
-            arguments=(job, str(request.out)),
+            arguments=(job, str(request.out), *_outcomes(job, follow_up[job.cohort])),
+            conclude=partial(complete, store, job, follow_up[job.cohort]),
             requires=job.required_keys & to_do.keys(),
             cpus=job.threads,
             gpu=planned.infos[job.method].resources.gpu and request.device != "cpu",
@@ -118,3 +126,8 @@ def _execute(planned: Planned, store: Store, request: Request, watcher: Watcher)
             store.record_failure(job, record, log_tail(store.root / SCRATCH / job.key / LOG))
         watcher.ended(job, ended)
     return failed
+
+
+def _outcomes(job: PlannedJob, everybody: FollowUp) -> tuple[FollowUp, ...]:
+    """Return the outcomes that a job's process is given; a job that may know none takes none."""
+    return (everybody.only(job.outcomes_of),) if job.outcomes_of else ()

@@ -40,6 +40,8 @@ class Task:
         function: a module-level function; it and its arguments are pickled to a process of ours, never stored.
         cpus: how many of the workers' processors it takes; one that needs more than there are runs alone.
         gpu: takes the GPU; one such task runs at a time.
+        conclude: called in this process with what the function has returned, before a task that requires this one
+            starts. What it returns is the value of the task, and what it raises fails the task.
     """
 
     key: str
@@ -49,11 +51,12 @@ class Task:
     cpus: int = 1
     gpu: bool = False
     timeout_s: float = 3600.0
+    conclude: Callable[[Any], Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a task ended; ``value`` is what its function returned, ``error`` what it raised."""
+    """How a task ended; ``value`` is what it returned, ``error`` what it raised."""
 
     task: Task
     status: Ending
@@ -175,7 +178,16 @@ def _ended(task: Task, future: Future[Any], *, kernel_killed: bool) -> Ended:
         return Ended(task, Status.FAILED, error=_error("ProcessDied", message))
     except Exception as problem:  # a result that cannot be pickled and the like: the task's fault, not the run's
         return Ended(task, Status.FAILED, error=_error(type(problem).__name__, str(problem)))
-    return Ended(task, status, value, error)
+    return _concluded(task, value) if status == Status.OK else Ended(task, status, value, error)
+
+
+def _concluded(task: Task, value: Any) -> Ended:
+    if task.conclude is None:
+        return Ended(task, Status.OK, value)
+    try:
+        return Ended(task, Status.OK, task.conclude(value))
+    except Exception as problem:  # the fault of what this task has returned: the others go on
+        return Ended(task, *_failure(problem))
 
 
 def _call(owner: int, function: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[Ending, Any, Any]:
@@ -183,7 +195,11 @@ def _call(owner: int, function: Callable[..., Any], arguments: tuple[Any, ...]) 
     try:
         return Status.OK, function(*arguments), None
     except BaseException as problem:  # whatever a method raises, also SystemExit, is recorded as its result
-        return _classify(problem), None, _error(type(problem).__name__, str(problem), traceback.format_exc())
+        return _failure(problem)
+
+
+def _failure(problem: BaseException) -> tuple[Ending, None, dict[str, str]]:
+    return _classify(problem), None, _error(type(problem).__name__, str(problem), traceback.format_exc())
 
 
 def _classify(problem: BaseException) -> Ending:

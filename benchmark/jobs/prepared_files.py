@@ -1,7 +1,10 @@
-"""Writes a prepared cohort: inputs, outcomes and truth in files of their own."""
+"""Writes a prepared cohort: inputs, outcomes and truth in files of their own; outcomes are read here, too, and nowhere
+else.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,7 +12,10 @@ from typing import Any
 from survbench.datasets.cards.source import SourceCohort
 from survbench.io.files import write_json
 from survbench.io.hashing import digest
+from survbench.runs.follow_up import FollowUp
 from survbench.work.prepared import PreparedCohort
+
+OUTCOMES = "outcomes.json"
 
 
 def subject_rows(
@@ -53,7 +59,15 @@ def write_prepared(
         return prepared
     prepared.folder.mkdir(parents=True, exist_ok=True)
     write_json(prepared.folder / "inputs.json", inputs)
-    write_json(prepared.folder / "outcomes.json", outcomes)
+    write_json(prepared.folder / OUTCOMES, outcomes)
     if truth is not None:
         write_json(prepared.folder / "truth.json", truth)
     return prepared
+
+
+def read_follow_up(prepared: PreparedCohort) -> FollowUp:
+    """Return the outcomes of all patients of a prepared cohort: for the process that starts jobs, which hands each job
+    those that it may know.
+    """
+    raw = json.loads((prepared.folder / OUTCOMES).read_text(encoding="utf-8"))
+    return FollowUp({i: (time, event) for i, (time, event) in raw.items()})

@@ -102,6 +102,11 @@ class WorkedJob(JobBase):
         """How many patients it predicts without a fit, for the forecast."""
         return 0
 
+    @property
+    def outcomes_of(self) -> frozenset[str]:
+        """Ids of the patients whose outcomes the job's process is given; of all others it knows none."""
+        return frozenset()
+
 
 class FittingJob(WorkedJob):
     """What jobs have that fit a method.
@@ -148,6 +153,11 @@ class FitJob(FittingJob):
         return 1
 
     @property
+    def outcomes_of(self) -> frozenset[str]:
+        """See :class:`WorkedJob`: the training fold, and for the published way to choose a checkpoint the test fold."""
+        return frozenset(self.train) | frozenset(self.test if self.selection == "paper" else ())
+
+    @property
     def required_keys(self) -> frozenset[str]:
         """See :class:`JobBase`."""
         return frozenset(_key_of(self.upstream) | ({self.tune} if self.tune else set()))
@@ -183,6 +193,11 @@ class TuneJob(FittingJob):
     def fits(self) -> int:
         """See :class:`WorkedJob`."""
         return self.trials * len(self.splits)
+
+    @property
+    def outcomes_of(self) -> frozenset[str]:
+        """See :class:`WorkedJob`: everybody in a split, who with ``nested`` is in one training fold."""
+        return frozenset(i for split in self.splits for i in (*split.train, *split.validation))
 
     @property
     def required_keys(self) -> frozenset[str]:

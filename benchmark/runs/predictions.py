@@ -19,14 +19,12 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Predictions:
-    """What a run predicted, with the outcomes; a row per patient, NaN for what is not predicted.
+    """What a run predicted, without outcomes; a row per patient, NaN for what is not predicted.
 
     Attributes:
         ids: of the patients.
         fold, seed: of the run.
         role: see :class:`survbench.io.layout.Role`.
-        time: months, shape (n,).
-        event: shape (n,).
         centres: of the patients.
         risk, dice, hd95: shape (n,); None where the method does not give them.
         survival: at :data:`survbench.api.SURVIVAL_MONTHS`, shape (n, months), or None.
@@ -36,16 +34,20 @@ class Predictions:
     fold: int
     seed: int
     role: str
-    time: Floats
-    event: NDArray[np.bool_]
     centres: Sequence[str]
     risk: Floats | None = None
     dice: Floats | None = None
     hd95: Floats | None = None
     survival: Sequence[Any] | Floats | None = None
 
-    def write(self, folder: Path) -> None:
-        """Write ``predictions.parquet`` into a run's folder."""
+    def write(self, folder: Path, time: Floats, event: NDArray[np.bool_]) -> None:
+        """Write ``predictions.parquet`` into a run's folder, with the outcomes.
+
+        Args:
+            folder: the run's.
+            time: months, shape (n,).
+            event: shape (n,).
+        """
         import pandas as pd
 
         absent = np.full(len(self.ids), np.nan)
@@ -55,8 +57,8 @@ class Predictions:
                 "fold": np.int64(self.fold),
                 "seed": np.int64(self.seed),
                 "role": pd.array([self.role] * len(self.ids), dtype="string"),
-                "time": self.time,
-                "event": self.event,
+                "time": time,
+                "event": event,
                 "centre": pd.array(list(self.centres), dtype="string"),
                 "risk": absent if self.risk is None else self.risk,
                 "dice": absent if self.dice is None else self.dice,

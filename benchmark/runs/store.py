@@ -17,7 +17,7 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 JOB, RECORD, CURVES, LOG, DONE = "job.json", "run.json", "curves.parquet", "log.txt", "DONE"
+MODEL = "model/"
+"""Begins the names of the files of a run's model in its seal."""
 PART = ".part-"
 """Between a run's key and a random word: a folder that is being written, or that a killed process was writing."""
 
@@ -88,6 +90,14 @@ class Run:
         return content
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unsealed:
+    """What the process of a job has left in a temporary folder, for :meth:`Store.sealing` to make a run of it."""
+
+    folder: Path
+    record: RunRecord
+
+
 def write_run(folder: Path, job: Job, record: RunRecord) -> None:
     """Write ``job.json`` and ``run.json``."""
     write_json(folder / JOB, job.model_dump(mode="json"))
@@ -134,6 +144,15 @@ class Store:
         A damaged file is named in a warning, and the run counts as not done. The model is checked only on demand,
         because it can be large.
         """
+        return self._is_intact(key, lambda name: with_model or not name.startswith(MODEL))
+
+    def has_model(self, key: str) -> bool:
+        """Say whether the model of a complete run, and what it was made with, are as they were written. No other file
+        of the run is opened: one of them holds outcomes.
+        """
+        return self._is_intact(key, lambda name: name in {JOB, RECORD} or name.startswith(MODEL))
+
+    def _is_intact(self, key: str, concerns: Callable[[str], bool]) -> bool:
         folder = self.folder(key)
         if not (folder / DONE).is_file():
             return False
@@ -143,7 +162,7 @@ class Store:
             log.warning("%s is damaged; the job runs again", folder / DONE)
             return False
         for name, checksum in files.items():
-            if name.startswith("model/") and not with_model:
+            if not concerns(name):
                 continue
             path = folder / name
             if not path.is_file() or file_digest(path) != checksum:
@@ -154,10 +173,27 @@ class Store:
     @contextmanager
     def writing(self, key: str) -> Iterator[Path]:
         """Give a temporary folder to fill; without an exception it becomes the run's folder, sealed, in one rename."""
+        with self.filling(key) as part, self.sealing(part, key):
+            yield part
+
+    @contextmanager
+    def filling(self, key: str) -> Iterator[Path]:
+        """Give a temporary folder to fill. It stays for :meth:`sealing`; an exception removes it."""
         (self.root / RUNS).mkdir(parents=True, exist_ok=True)
         part = Path(tempfile.mkdtemp(prefix=f"{key}{PART}", dir=self.root / RUNS))
         try:
             yield part
+        except BaseException:
+            shutil.rmtree(part, ignore_errors=True)
+            raise
+
+    @contextmanager
+    def sealing(self, part: Path, key: str) -> Iterator[None]:
+        """Let a filled folder be added to; without an exception it becomes the run's folder, sealed, in one rename, and
+        what the job could have gone on from is removed. An exception removes the folder alone.
+        """
+        try:
+            yield
             self._seal(part)
             self._replace(part, key)
         finally:

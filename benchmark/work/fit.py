@@ -13,14 +13,16 @@ from survbench.cohort import Cohort
 from survbench.io.files import write_json
 from survbench.io.layout import SELECTED, Role
 from survbench.plan.folds import inner_split
-from survbench.runs.store import CURVES, LOG, Store
+from survbench.runs.completion import Unscored
+from survbench.runs.follow_up import FollowUp
+from survbench.runs.store import LOG, Store
 from survbench.work.construct import construct, settings
-from survbench.work.convergence import Curves, FileMonitor, score
+from survbench.work.convergence import Curves, FileMonitor, recorded_risks, score_masks
 from survbench.work.example_slices import watched_examples
 from survbench.work.fitted import tuned_params
-from survbench.work.inputs import inputs, labelled, masks_of
+from survbench.work.inputs import JobPatients
 from survbench.work.learning import write_learning
-from survbench.work.prediction_table import write_predictions
+from survbench.work.prediction_table import table_of_predictions
 from survbench.work.predictions import BadPredictionError, predict
 from survbench.work.prepared import PreparedCohort
 from survbench.work.process_limits import limit_threads, logged
@@ -29,28 +31,33 @@ from survbench.work.survival_curves import calibrate, with_curves
 
 if TYPE_CHECKING:
     from survbench.plan.job import FitJob
-    from survbench.runs.record import RunRecord
 
 log = logging.getLogger(__name__)
 
 
-def run_fit(job: FitJob, out: str) -> RunRecord:
-    """Fit a method on a training fold, predict its test fold, and seal the run.
+def run_fit(job: FitJob, out: str, follow_up: FollowUp) -> Unscored:
+    """Fit a method on a training fold and predict its test fold.
+
+    Args:
+        job: the fit.
+        out: the output folder.
+        follow_up: outcomes of the training fold; of the test fold, too, where the published way to choose a checkpoint
+            looks at it.
 
     Returns:
-        The run's record (also in ``run.json``).
+        The run, unsealed.
     """
     store = Store(Path(out))
-    prepared = PreparedCohort(store.root, job.cohort)
+    patients = JobPatients(PreparedCohort(store.root, job.cohort), store, job.upstream)
     scratch = store.scratch(job.key)
-    with store.writing(job.key) as folder, logged(scratch / LOG, folder / LOG):
+    with store.filling(job.key) as folder, logged(scratch / LOG, folder / LOG):
         limit_threads(job.threads)
-        train = labelled(job.train, job, job.upstream, store, prepared)
-        test = inputs(job.test, job, job.upstream, store, prepared)
+        train = follow_up.label(patients.inputs(job.train, job.needs_fit))
+        test = patients.inputs(job.test, job.needs_predict)
         params = {**job.params, **tuned_params(store, job.tune)}
         validation = None
         if job.selection == "paper":
-            validation = labelled(job.test, job, job.upstream, store, prepared)
+            validation = follow_up.label(patients.inputs(job.test, job.needs_fit))
         elif job.selection == "inner":
             kept, held_out = inner_split(train)
             train, validation = train.take(kept), train.take(held_out)
@@ -72,19 +79,19 @@ def run_fit(job: FitJob, out: str) -> RunRecord:
         predicted = predict(method, test, job.gives)
         finished = time.perf_counter()
         unseen = validation.ids if job.selection == "inner" and validation is not None else ()
-        calibrate(method, unseen if job.needs_fit else job.train, job, store, prepared, folder)
+        calibrate(method, unseen if job.needs_fit else job.train, job, patients, follow_up, folder)
         survival = with_curves(predicted, folder)
         (folder / "model").mkdir()
         method.save(folder / "model")
         _write_selected(folder, method, train)
-        masks = masks_of(prepared, job.test) if "segmentation" in job.gives else None
-        examples = watched_examples(predicted, masks, prepared, job.test)
-        write_predictions(folder, job, prepared, predicted, masks, role=Role.TEST)
+        masks = patients.masks(job.test) if "segmentation" in job.gives else None
+        examples = watched_examples(predicted, masks, patients.prepared, job.test)
+        predictions = table_of_predictions(job, patients.prepared, predicted, masks, role=Role.TEST)
         examples.write(folder)
-        time_, event = prepared.outcomes(job.test)
-        manual = None if masks is None else [np.asarray(m.voxels(), dtype=bool) for m in masks]
-        curves.extend(score(scratch / "monitor", time_, event, manual))
-        curves.write(folder / CURVES)
+        points, monitored = dict(curves.points), recorded_risks(scratch / "monitor")
+        if masks is not None:
+            manual = [np.asarray(m.voxels(), dtype=bool) for m in masks]
+            points.update(score_masks(scratch / "monitor", manual))
         record = finish(
             folder,
             job,
@@ -97,16 +104,14 @@ def run_fit(job: FitJob, out: str) -> RunRecord:
             description=_description(method),
         )
         # last, so that it cannot change what was predicted for the test fold, nor what the fit took
-        _check_learning(folder, method, train, job, store, prepared)
-        return record
+        _check_learning(folder, method, train, job, patients)
+        return Unscored(folder=folder, record=record, predictions=predictions, curves=points, monitored=monitored)
 
 
-def _check_learning(
-    folder: Path, method: Method, train: Cohort, job: FitJob, store: Store, prepared: PreparedCohort
-) -> None:
+def _check_learning(folder: Path, method: Method, train: Cohort, job: FitJob, patients: JobPatients) -> None:
     """Write ``learning.json``, or say in the log why there is none: a check that fails takes no good fit down."""
     try:
-        write_learning(folder, method, train, job, store, prepared)
+        write_learning(folder, method, train, job, patients)
     except Exception:
         log.exception("Whether this fit has learned could not be checked.")
 

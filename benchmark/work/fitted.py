@@ -16,7 +16,7 @@ def fitted_method(store: Store, key: str, *, device: str) -> Any:
     Raises:
         OSError: the run is not there, or its model is not as it was written.
     """
-    run = store.read(key) if store.is_done(key, with_model=True) else None
+    run = store.read(key) if store.has_model(key) else None
     if run is None or not isinstance(run.job, FitJob):
         message = f"the model in {store.folder(key)} is damaged; remove that folder and run 'bench run' again"
         raise OSError(message)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from survbench.cohort import Cohort, FeatureTable, UnlabelledCohort
+from survbench.cohort import FeatureTable, Need, UnlabelledCohort
 from survbench.runs.store import Store
 from survbench.volume import Volume
 from survbench.work.fitted import fitted_method
@@ -15,28 +16,41 @@ from survbench.work.predictions import BadPredictionError
 from survbench.work.prepared import PreparedCohort
 
 if TYPE_CHECKING:
-    from survbench.plan.job import FittingJob, PlannedJob, Upstream
+    from survbench.plan.job import Upstream
 
 
-def labelled(
-    ids: Sequence[str], job: FittingJob, upstream: Upstream | None, store: Store, prepared: PreparedCohort
-) -> Cohort:
-    """Return patients with outcomes and what the method needs to fit, upstream features included."""
-    cohort = prepared.labelled(ids, job.needs_fit)
-    return cohort if upstream is None else replace(cohort, features=_above(ids, upstream, store, prepared))
+class JobPatients:
+    """The patients of a job, and the features that an upstream network makes of them; its model is loaded once.
 
+    Args:
+        prepared: their cohort.
+        store: of the upstream fit.
+        upstream: the fit whose features the job's method takes, if any.
+    """
 
-def inputs(
-    ids: Sequence[str], job: PlannedJob, upstream: Upstream | None, store: Store, prepared: PreparedCohort
-) -> UnlabelledCohort:
-    """Return patients with what the method needs to predict, upstream features included."""
-    cohort = prepared.inputs(ids, job.needs_predict)
-    return cohort if upstream is None else replace(cohort, features=_above(ids, upstream, store, prepared))
+    def __init__(self, prepared: PreparedCohort, store: Store, upstream: Upstream | None) -> None:
+        self.prepared = prepared
+        self._store = store
+        self._upstream = upstream
 
+    def inputs(self, ids: Sequence[str], needs: Iterable[Need]) -> UnlabelledCohort:
+        """Return patients, in the order of ``ids``, with what ``needs`` names, upstream features included."""
+        cohort = self.prepared.inputs(ids, needs)
+        if self._upstream is None:
+            return cohort
+        seen_above = self.prepared.inputs(ids, self._upstream.needs_predict)
+        return replace(cohort, features=deep_features(self._network, seen_above))
 
-def _above(ids: Sequence[str], upstream: Upstream, store: Store, prepared: PreparedCohort) -> FeatureTable:
-    method = fitted_method(store, upstream.key, device="cpu")
-    return deep_features(method, prepared.inputs(ids, upstream.needs_predict))
+    def masks(self, ids: Sequence[str]) -> list[Volume] | None:
+        """Return the manual masks of patients; None where some have none."""
+        subjects = self.prepared.inputs(ids, ["mask"]).subjects
+        if not all("mask" in s.volumes for s in subjects):
+            return None
+        return [s.volumes["mask"] for s in subjects]
+
+    @cached_property
+    def _network(self) -> Any:
+        return None if self._upstream is None else fitted_method(self._store, self._upstream.key, device="cpu")
 
 
 def deep_features(method: Any, cohort: UnlabelledCohort) -> FeatureTable:
@@ -49,11 +63,3 @@ def deep_features(method: Any, cohort: UnlabelledCohort) -> FeatureTable:
     if values.ndim != 2 or len(values) != len(cohort) or not np.isfinite(values).all():
         raise BadPredictionError(f"embed gave shape {values.shape}, or values that are not finite")
     return FeatureTable(tuple(f"deep_{n:03d}" for n in range(values.shape[1])), values)
-
-
-def masks_of(prepared: PreparedCohort, ids: Sequence[str]) -> list[Volume] | None:
-    """Return the manual masks of patients; None where some have none."""
-    subjects = prepared.inputs(ids, ["mask"]).subjects
-    if not all("mask" in s.volumes for s in subjects):
-        return None
-    return [s.volumes["mask"] for s in subjects]

@@ -11,20 +11,16 @@ from survbench.api import SURVIVAL_MONTHS
 from survbench.cohort import Cohort
 from survbench.io.files import finite, write_json
 from survbench.io.layout import LEARNING
-from survbench.runs.store import Store
 from survbench.statistics.learning import chance_sd, constant_mask_dice, cox_best_slope, discrete_time_best_slope
 from survbench.statistics.metrics import concordance_index, dice
-from survbench.work.inputs import inputs, masks_of
+from survbench.work.inputs import JobPatients
 from survbench.work.predictions import Predicted, predict
-from survbench.work.prepared import PreparedCohort
 
 if TYPE_CHECKING:
     from survbench.plan.job import FitJob
 
 
-def write_learning(
-    folder: Path, method: Any, train: Cohort, job: FitJob, store: Store, prepared: PreparedCohort
-) -> None:
+def write_learning(folder: Path, method: Any, train: Cohort, job: FitJob, patients: JobPatients) -> None:
     """Write ``learning.json`` of a method that declares ``selects``. Thresholds are for readers of the file to apply.
 
     Args:
@@ -32,16 +28,15 @@ def write_learning(
         method: fitted.
         train: the patients that it was fitted on, without those held out to choose a checkpoint.
         job: of the fit.
-        store: of the fit that the method's features come from, if any.
-        prepared: the cohort.
+        patients: of the job.
 
     Raises:
         BadPredictionError: the method predicts something for these patients that is no risk, survival curve or mask.
     """
     if not job.selects:
         return
-    predicted = predict(method, inputs(train.ids, job, job.upstream, store, prepared), job.gives)
-    masks = masks_of(prepared, train.ids) if "segmentation" in job.gives else None
+    predicted = predict(method, patients.inputs(train.ids, job.needs_predict), job.gives)
+    masks = patients.masks(train.ids) if "segmentation" in job.gives else None
     manual = None if masks is None else [np.asarray(m.voxels(), dtype=bool) for m in masks]
     overlaps = None
     if predicted.probability is not None and manual is not None:

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from survbench.io.layout import Role
+from survbench.runs.completion import Unscored
 from survbench.runs.store import LOG, Store
 from survbench.work.fitted import fitted_method
-from survbench.work.inputs import inputs, masks_of
-from survbench.work.prediction_table import write_predictions
+from survbench.work.inputs import JobPatients
+from survbench.work.prediction_table import table_of_predictions
 from survbench.work.predictions import predict
 from survbench.work.prepared import PreparedCohort
 from survbench.work.process_limits import limit_threads, logged
@@ -19,21 +20,22 @@ from survbench.work.survival_curves import with_curves
 
 if TYPE_CHECKING:
     from survbench.plan.job import PredictJob
-    from survbench.runs.record import RunRecord
 
 
-def run_predict(job: PredictJob, out: str) -> RunRecord:
-    """Load a fitted model, predict an external cohort, and seal the run."""
+def run_predict(job: PredictJob, out: str) -> Unscored:
+    """Load a fitted model, predict an external cohort, and return the run, unsealed. No outcome is known here."""
     store = Store(Path(out))
-    prepared = PreparedCohort(store.root, job.cohort)
-    with store.writing(job.key) as folder, logged(store.scratch(job.key) / LOG, folder / LOG):
+    patients = JobPatients(PreparedCohort(store.root, job.cohort), store, job.upstream)
+    with store.filling(job.key) as folder, logged(store.scratch(job.key) / LOG, folder / LOG):
         limit_threads(job.threads)
-        test = inputs(job.test, job, job.upstream, store, prepared)
+        test = patients.inputs(job.test, job.needs_predict)
         started = time.perf_counter()
         method = fitted_method(store, job.fit, device=job.device)
         predicted = predict(method, test, job.gives)
         finished = time.perf_counter()
         survival = with_curves(predicted, store.folder(job.fit))
-        masks = masks_of(prepared, job.test) if "segmentation" in job.gives else None
-        write_predictions(folder, job, prepared, predicted, masks, role=Role.EXTERNAL.of(job.cohort_name))
-        return finish(folder, job, started, started, finished, survival=survival)
+        masks = patients.masks(job.test) if "segmentation" in job.gives else None
+        role = Role.EXTERNAL.of(job.cohort_name)
+        predictions = table_of_predictions(job, patients.prepared, predicted, masks, role=role)
+        record = finish(folder, job, started, started, finished, survival=survival)
+        return Unscored(folder=folder, record=record, predictions=predictions)

@@ -1,9 +1,8 @@
-"""The table of predictions of a run."""
+"""The table of predictions of a run, without outcomes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,19 +17,17 @@ if TYPE_CHECKING:
     from survbench.plan.job import FitJob, PredictJob
 
 
-def write_predictions(
-    folder: Path,
+def table_of_predictions(
     job: FitJob | PredictJob,
     prepared: PreparedCohort,
     predicted: Predicted,
     masks: list[Volume] | None,
     *,
     role: str,
-) -> None:
-    """Write ``predictions.parquet`` of a run: outcomes, and what the method predicted, a row per test patient.
+) -> Predictions:
+    """Return what a method predicted, a row per test patient, with the scores of its masks.
 
     Args:
-        folder: the run's.
         job: whose ``test`` patients are predicted.
         prepared: their cohort.
         predicted: what the method said; its probabilities are scored here, and used up.
@@ -44,20 +41,17 @@ def write_predictions(
     scores = [(np.nan, np.nan)] * len(ids)
     if predicted.probability is not None:
         scores = _segmentation_scores(predicted.probability, masks, ids)
-    time, event = prepared.outcomes(ids)
-    Predictions(
+    return Predictions(
         ids=ids,
         fold=job.fold,
         seed=job.seed,
         role=role,
-        time=time,
-        event=event,
         centres=prepared.centres(ids),
         risk=predicted.risk,
         dice=np.array([overlap for overlap, _ in scores], dtype=np.float64),
         hd95=np.array([distance for _, distance in scores], dtype=np.float64),
         survival=predicted.survival,
-    ).write(folder)
+    )
 
 
 def _segmentation_scores(

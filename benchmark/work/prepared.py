@@ -1,26 +1,29 @@
-"""A prepared cohort on disk: inputs by content key, outcomes and truth in files of their own.
-
-A worker opens outcomes of test patients only after the method has predicted, so that what a method could search is
-without them.
+"""A prepared cohort on disk, as the process of a job may see it: inputs by content key, and the truth in a file of its
+own. Outcomes are no part of it: a process is handed those that it may know.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from survbench.cohort import ClinicalColumn, Cohort, FeatureTable, Need, Subject, UnlabelledCohort
+from survbench.cohort import ClinicalColumn, FeatureTable, Need, Subject, UnlabelledCohort
 from survbench.datasets.preprocessing.cache import volume_store
 from survbench.features.extraction import radiomics_path, read_radiomics
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PreparedCohort:
-    """A cohort whose volumes and features lie in the cache; ``fingerprint`` hashes all of it."""
+    """A cohort whose volumes and features lie in the cache; ``fingerprint`` hashes all of it.
+
+    A file of inputs is parsed when it is first needed, and kept for as long as the cohort is.
+    """
 
     out: Path
     fingerprint: str
@@ -33,11 +36,9 @@ class PreparedCohort:
     def inputs(self, ids: Iterable[str], needs: Iterable[Need]) -> UnlabelledCohort:
         """Return patients, in the order of ``ids``, with what ``needs`` names and nothing else."""
         allowed = frozenset(needs)
-        raw = json.loads((self.folder / "inputs.json").read_text(encoding="utf-8"))
-        by_id = {s["id"]: s for s in raw["subjects"]}
-        chosen = [by_id[i] for i in ids]
+        chosen = [self._subjects[i] for i in ids]
         store = volume_store(self.out)
-        channels = tuple(raw["channels"]) if "images" in allowed else ()
+        channels = tuple(self._inputs["channels"]) if "images" in allowed else ()
         names = [*channels, *(["mask"] if "mask" in allowed else [])]
         subjects = tuple(
             Subject(
@@ -49,56 +50,59 @@ class PreparedCohort:
             )
             for s in chosen
         )
-        columns = tuple(ClinicalColumn(c["name"], c["kind"], tuple(c["levels"])) for c in raw["clinical_columns"])
+        columns = tuple(
+            ClinicalColumn(c["name"], c["kind"], tuple(c["levels"])) for c in self._inputs["clinical_columns"]
+        )
         cohort = UnlabelledCohort(
             subjects=subjects,
             channels=channels,
             clinical_columns=columns,
-            features=_features(self.out, [s["radiomics"] for s in chosen]) if "radiomics" in allowed else None,
-            truth=self._truth(ids) if "truth" in allowed else None,
+            features=self._radiomics.table([s["radiomics"] for s in chosen]) if "radiomics" in allowed else None,
+            truth=np.array([self._truth[s.id] for s in subjects], dtype=np.float64) if "truth" in allowed else None,
         )
         return cohort.restrict(allowed)
 
-    def labelled(self, ids: Iterable[str], needs: Iterable[Need]) -> Cohort:
-        """Return patients with outcomes, in the order of ``ids``."""
-        ids = list(ids)
-        inputs = self.inputs(ids, needs)
-        time, event = self.outcomes(ids)
-        return Cohort(
-            subjects=inputs.subjects,
-            channels=inputs.channels,
-            clinical_columns=inputs.clinical_columns,
-            features=inputs.features,
-            truth=inputs.truth,
-            time=time,
-            event=event,
-        )
-
-    def outcomes(self, ids: Iterable[str]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        """Return (time in months, event) of patients."""
-        raw = json.loads((self.folder / "outcomes.json").read_text(encoding="utf-8"))
-        rows = [raw[i] for i in ids]
-        return np.array([r[0] for r in rows], dtype=np.float64), np.array([r[1] for r in rows], dtype=bool)
-
     def centres(self, ids: Iterable[str]) -> list[str]:
         """Return the centres of patients."""
-        raw = json.loads((self.folder / "inputs.json").read_text(encoding="utf-8"))
-        by_id = {s["id"]: s["centre"] for s in raw["subjects"]}
-        return [by_id[i] for i in ids]
+        return [self._subjects[i]["centre"] for i in ids]
 
-    def _truth(self, ids: Iterable[str]) -> NDArray[np.float64]:
-        raw = json.loads((self.folder / "truth.json").read_text(encoding="utf-8"))
-        return np.array([raw[i] for i in ids], dtype=np.float64)
+    @cached_property
+    def _inputs(self) -> dict[str, Any]:
+        raw: dict[str, Any] = json.loads((self.folder / "inputs.json").read_text(encoding="utf-8"))
+        return raw
+
+    @cached_property
+    def _subjects(self) -> dict[str, dict[str, Any]]:
+        return {s["id"]: s for s in self._inputs["subjects"]}
+
+    @cached_property
+    def _truth(self) -> dict[str, float]:
+        raw: dict[str, float] = json.loads((self.folder / "truth.json").read_text(encoding="utf-8"))
+        return raw
+
+    @cached_property
+    def _radiomics(self) -> _Radiomics:
+        return _Radiomics(self.out)
 
 
-def _features(out: Path, keys: list[str]) -> FeatureTable:
-    rows: list[Mapping[str, float]] = []
-    for key in keys:
-        extraction = read_radiomics(out, key)
-        if extraction is None:
-            message = f"{radiomics_path(out, key)} is missing or damaged; run 'bench run' again to extract it"
-            raise OSError(message)
-        rows.append(extraction.values)
-    names = tuple(rows[0]) if rows else ()
-    values = np.array([[row[name] for name in names] for row in rows], dtype=np.float64)
-    return FeatureTable(names, values)
+class _Radiomics:
+    """Features of patients, by the keys of their files."""
+
+    def __init__(self, out: Path) -> None:
+        self._out = out
+        self._names: tuple[str, ...] = ()
+        self._rows: dict[str, NDArray[np.float64]] = {}
+
+    def table(self, keys: Sequence[str]) -> FeatureTable:
+        values = np.array([self._row(key) for key in keys], dtype=np.float64)
+        return FeatureTable(self._names if keys else (), values)
+
+    def _row(self, key: str) -> NDArray[np.float64]:
+        if key not in self._rows:
+            extraction = read_radiomics(self._out, key)
+            if extraction is None:
+                message = f"{radiomics_path(self._out, key)} is missing or damaged; run 'bench run' again to extract it"
+                raise OSError(message)
+            self._names = self._names or tuple(extraction.values)
+            self._rows[key] = np.array([extraction.values[name] for name in self._names], dtype=np.float64)
+        return self._rows[key]

@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 from survbench.api import SURVIVAL_MONTHS
 from survbench.io.files import write_json
 from survbench.io.layout import CurveSource
-from survbench.runs.store import Store
-from survbench.work.inputs import inputs
+from survbench.runs.follow_up import FollowUp
+from survbench.work.inputs import JobPatients
 from survbench.work.predictions import Predicted, predict
-from survbench.work.prepared import PreparedCohort
 
 if TYPE_CHECKING:
     from survbench.plan.job import FitJob
@@ -98,15 +97,15 @@ def read_calibration(folder: Path) -> RiskCalibration | None:
 
 
 def calibrate(
-    method: Any, unseen: Sequence[str], job: FitJob, store: Store, prepared: PreparedCohort, folder: Path
+    method: Any, unseen: Sequence[str], job: FitJob, patients: JobPatients, follow_up: FollowUp, folder: Path
 ) -> None:
     """Keep what turns risks into survival curves, where the method gives none and there are patients whom it has not
     seen: those held out to select, or, of a method that learns nothing, the training fold.
     """
     if "survival" in job.gives or "risk" not in job.gives or not unseen:
         return
-    risk = predict(method, inputs(unseen, job, job.upstream, store, prepared), ("risk",)).risk
-    calibration = None if risk is None else RiskCalibration.fit(risk, *prepared.outcomes(unseen))
+    risk = predict(method, patients.inputs(unseen, job.needs_predict), ("risk",)).risk
+    calibration = None if risk is None else RiskCalibration.fit(risk, *follow_up.of(unseen))
     if calibration is not None:
         calibration.write(folder)
 

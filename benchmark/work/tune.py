@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from survbench.api import Context, Seeds
-from survbench.runs.store import LOG, Store
+from survbench.runs.follow_up import FollowUp
+from survbench.runs.store import LOG, Store, Unsealed
 from survbench.space import space_from_json
 from survbench.statistics.metrics import concordance_index
 from survbench.work.construct import construct
-from survbench.work.inputs import inputs, labelled
+from survbench.work.inputs import JobPatients
 from survbench.work.predictions import predict
 from survbench.work.prepared import PreparedCohort
 from survbench.work.process_limits import GRACE_S, limit_threads, logged
@@ -27,31 +28,36 @@ from survbench.work.tuned import write_tuned
 
 if TYPE_CHECKING:
     from survbench.plan.job import TuneJob
-    from survbench.runs.record import RunRecord
 
 JOURNAL = "journal.log"
 
 
-def run_tune(job: TuneJob, out: str) -> RunRecord:
-    """Choose hyper-parameters by the mean C-index over the job's splits, and seal the run.
+def run_tune(job: TuneJob, out: str, follow_up: FollowUp) -> Unsealed:
+    """Choose hyper-parameters by the mean C-index over the job's splits.
 
     A job that is cut off goes on where it was, from the journal in its scratch folder.
 
+    Args:
+        job: the search.
+        out: the output folder.
+        follow_up: outcomes of the patients of its splits.
+
     Returns:
-        The run's record (also in ``run.json``).
+        The run, unsealed.
     """
     store = Store(Path(out))
     prepared = PreparedCohort(store.root, job.cohort)
     scratch = store.scratch(job.key)
-    with store.writing(job.key) as folder, logged(scratch / LOG, folder / LOG):
+    with store.filling(job.key) as folder, logged(scratch / LOG, folder / LOG):
         limit_threads(job.threads)
         parts = [
             (
-                labelled(split.train, job, split.upstream, store, prepared),
-                inputs(split.validation, job, split.upstream, store, prepared),
-                prepared.outcomes(split.validation),
+                follow_up.label(patients.inputs(split.train, job.needs_fit)),
+                patients.inputs(split.validation, job.needs_predict),
+                follow_up.of(split.validation),
             )
             for split in job.splits
+            for patients in [JobPatients(prepared, store, split.upstream)]
         ]
 
         def score(params: Mapping[str, Any], report: Callable[[int, float], None]) -> float:
@@ -86,7 +92,8 @@ def run_tune(job: TuneJob, out: str) -> RunRecord:
         )
         write_tuned(folder, tuned)
         finished = time.perf_counter()
-        return finish(folder, job, started, finished, finished, params=tuned.best.params)
+        record = finish(folder, job, started, finished, finished, params=tuned.best.params)
+        return Unsealed(folder=folder, record=record)
 
 
 @contextmanager

@@ -30,6 +30,7 @@ from survbench.cohort import Cohort
 from survbench.datasets.phantom.cohort import FACTORS, TRAIN_TABLE, outcomes, simulate
 from survbench.evaluation.learning import VERDICTS, Learning, learning
 from survbench.features.clinical import ClinicalEncoder
+from survbench.jobs.prepared_files import read_follow_up
 from survbench.models.engine.losses import cox_loss
 from survbench.models.engine.network_method import WEIGHTS
 from survbench.models.engine.seeding import seeded
@@ -221,9 +222,10 @@ def second_table(fits: int) -> None:
         store = Store(Path(out))
         job = next(run.job for key in study.entries[0].fits[0] if (run := store.read(key)) is not None)
         prepared, ids = PreparedCohort(Path(out), job.cohort), sorted([*job.train, *job.test])
+        follow_up = read_follow_up(prepared)
         for name in NETWORKS:
             info = registry().get(name)
-            cohort = prepared.labelled(ids, info.needs_fit)
+            cohort = follow_up.label(prepared.inputs(ids, info.needs_fit))
             print(f"| {name} | {row([check_untrained(info, cohort, number) for number in range(fits)])} |", flush=True)
 
 

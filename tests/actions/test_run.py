@@ -23,6 +23,7 @@ from survbench.actions.run import run_study
 from survbench.actions.watcher import Silent
 from survbench.findings import CohortError
 from survbench.jobs import executor
+from survbench.jobs.prepared_files import read_follow_up
 from survbench.plan.profile import load_profile
 from survbench.plan.registry import registry
 from survbench.runs.store import Store
@@ -226,18 +227,35 @@ def test_the_search_would_find_what_lies_open(odd_plugins, cheap):
     from survbench.work.prepared import PreparedCohort
 
     request, _ = cheap
-    folder = next((request.out / "cohorts").iterdir())
-    prepared = PreparedCohort(request.out, folder.name)
-    ids = sorted(json.loads((folder / "outcomes.json").read_text()))
+    prepared = PreparedCohort(request.out, next((request.out / "cohorts").iterdir()).name)
+    follow_up = read_follow_up(prepared)
+    ids = sorted(follow_up.outcomes)
     method = Sniffs()
-    method.fit(prepared.labelled(ids[:2], ["images"]), validation=None, ctx=None)
+    method.fit(follow_up.label(prepared.inputs(ids[:2], ["images"])), validation=None, ctx=None)
     for open_cohort in (
-        prepared.labelled(ids[2:6], ["images"]),
+        follow_up.label(prepared.inputs(ids[2:6], ["images"])),
         prepared.inputs(ids[2:6], ["images", "mask"]),
         prepared.inputs(ids[2:6], ["images", "truth"]),
     ):
         with pytest.raises(AssertionError, match="found"):
             method.predict_risk(open_cohort)
+
+
+def test_no_process_has_the_times_of_patients_in_memory_whom_it_was_not_trained_on(odd_plugins, tmp_path):
+    run_study(request_for(tmp_path, "well"), Silent())
+    outcomes = [json.loads(path.read_text()) for path in (tmp_path / "cohorts").glob("*/outcomes.json")]
+    assert len(outcomes) == 2
+    turned = {i: -time for of_cohort in outcomes for i, (time, _) in of_cohort.items()}
+    (tmp_path / "sought.json").write_text(json.dumps(turned))
+    result = run_study(request_for(tmp_path, "looks-for-times"), Silent())
+    row = next(row for row in result.board.rows if row.method == "looks-for-times")
+    assert row.status == "ok", row.reason
+    assert row.external_c_index is not None
+    # the published way to choose a checkpoint hands over the test fold, and the search finds it
+    leaking = run_study(request_for(tmp_path, "looks-for-times", selection="paper"), Silent())
+    row = next(row for row in leaking.board.rows if row.method == "looks-for-times")
+    assert row.status == "failed"
+    assert "found the times of" in row.reason
 
 
 def test_a_study_is_the_same_whichever_methods_came_first(cheap, tmp_path):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
 import pytest
 from odd_tasks import (
     changes_environment,
+    content_of,
     dies,
     double,
     eats_memory,
@@ -70,6 +72,30 @@ def test_what_needs_a_failed_task_is_skipped_and_order_is_kept_otherwise():
         ]
     )
     assert [ended[k].status for k in ("first", "second", "third", "free")] == ["failed", "skipped", "skipped", "ok"]
+
+
+def test_what_concludes_a_task_runs_here_before_what_requires_it_and_its_failure_is_the_tasks(tmp_path):
+    def refuses(value):
+        raise ValueError(f"{value} is not wanted")
+
+    def writes(value):
+        (tmp_path / "concluded").write_text(str(value))
+        return os.getpid()
+
+    ended = run(
+        [
+            Task("written", double, (21,), conclude=writes),
+            Task("reader", content_of, (str(tmp_path / "concluded"),), requires=frozenset({"written"})),
+            Task("refused", double, (4,), conclude=refuses),
+            Task("after refused", double, (1,), requires=frozenset({"refused"})),
+            Task("raises", raises, (), conclude=writes),
+        ]
+    )
+    assert ended["written"].value == os.getpid()
+    assert ended["reader"].value == "42"
+    assert [ended[k].status for k in ("refused", "after refused", "raises")] == ["failed", "skipped", "failed"]
+    assert ended["refused"].error["message"] == "8 is not wanted"
+    assert ended["raises"].error["type"] == "RuntimeError"
 
 
 def test_every_task_has_a_process_of_its_own():

@@ -134,10 +134,16 @@ if sys.argv[3] == "plan":
 """
 WORKS = """
 import json, sys
+from pathlib import Path
 from survbench.plan.job import job_from_json
+from survbench.runs.follow_up import FollowUp
+from survbench.runs.completion import complete
+from survbench.runs.store import Store
 from survbench.work.fit import run_fit
 
-run_fit(job_from_json(json.loads(sys.argv[2])), sys.argv[1])
+job, follow_up = job_from_json(json.loads(sys.argv[2])), FollowUp(json.loads(sys.argv[3]))
+left = run_fit(job, sys.argv[1], follow_up.only(job.outcomes_of))
+complete(Store(Path(sys.argv[1])), job, follow_up, left)
 print(json.dumps(sorted(name for name in sys.modules if name.partition(".")[0] == "survbench")))
 """
 
@@ -152,7 +158,8 @@ print(json.dumps(sorted(name for name in sys.modules if name.partition(".")[0] =
 )
 def test_what_a_fit_has_loaded_is_what_its_key_covers(package, tmp_path, method, target):
     job = run(package, LOADED, str(tmp_path), method, "plan")
-    loaded = set(json.loads(run(package, WORKS, str(tmp_path), job).splitlines()[-1]))
+    outcomes = (tmp_path / "cohorts" / json.loads(job)["cohort"] / "outcomes.json").read_text()
+    loaded = set(json.loads(run(package, WORKS, str(tmp_path), job, outcomes).splitlines()[-1]))
     script = "import json, sys; from survbench.plan.code_key import closure; print(json.dumps(closure(*sys.argv[1:])))"
     covered = set(json.loads(run(package, script, "survbench.work.fit", target)))
     assert loaded

@@ -19,6 +19,10 @@ def pid():
     return os.getpid()
 
 
+def content_of(path):
+    return Path(path).read_text()
+
+
 def raises():
     raise RuntimeError("on purpose")
 

@@ -12,6 +12,7 @@ from survbench.actions.request import Request
 from survbench.actions.run import run_study
 from survbench.actions.watcher import Silent
 from survbench.api import SURVIVAL_MONTHS
+from survbench.jobs.prepared_files import read_follow_up
 from survbench.plan.profile import load_profile
 from survbench.runs.store import Store
 from survbench.statistics.learning import cox_best_slope, discrete_time_best_slope
@@ -49,7 +50,7 @@ def test_the_figures_of_a_network_are_those_of_its_stored_model(runs, name):
     run = found[name]
     prepared = PreparedCohort(store.root, run.job.cohort)
     ids = run.job.train
-    time, event = prepared.outcomes(ids)
+    time, event = read_follow_up(prepared).of(ids)
     method = fitted_method(store, run.key, device="cpu")
     cohort = prepared.inputs(ids, run.job.needs_predict)
     risk, written = method.predict_risk(cohort), run.learning()
