@@ -17,6 +17,9 @@ Sides = int | tuple[int, int, int]
 class Convolution(nn.Conv3d):
     """3-D convolution whose every batch size takes the fast path on a CPU (:func:`convolve`)."""
 
+    padding: Grid
+    stride: Grid
+
     def forward(self, maps: Tensor) -> Tensor:
         """Map (N, inputs, X, Y, Z) to (N, outputs, X, Y, Z)."""
         return convolve(maps, self.weight, self.bias, stride=self.stride, padding=self.padding)

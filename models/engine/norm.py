@@ -28,6 +28,10 @@ class BatchNorm(nn.BatchNorm3d):
         relu: whether negative values become 0.
     """
 
+    momentum: float
+    running_mean: Tensor
+    running_var: Tensor
+
     def __init__(self, channels: int, *, relu: bool = True) -> None:
         super().__init__(channels, eps=BATCH_NORM_EPS)
         self.relu = relu
@@ -43,7 +47,10 @@ class BatchNorm(nn.BatchNorm3d):
 
     def _train(self, maps: Tensor, added: Tensor | None) -> Tensor:
         floor = 0.0 if self.relu else -np.inf
-        normalised, mean, variance = _Normalise.apply(maps, added, self.weight, self.bias, self.eps, floor)
+        normalised: Tensor
+        normalised, mean, variance = _Normalise.apply(  # type: ignore[no-untyped-call]
+            maps, added, self.weight, self.bias, self.eps, floor
+        )
         count = maps.numel() // maps.shape[1]
         with torch.no_grad():
             self.running_mean.lerp_(mean, self.momentum)
