@@ -1,0 +1,131 @@
+"""Which of several series is meant: by stated rules, with what was left aside, and the user's word above all.
+
+Each rule narrows the series down to those that satisfy it; a rule that none satisfies is passed over. What is left must
+be one series, or the user is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from survbench.datasets.dicom.series import Series
+from survbench.datasets.readers.errors import ImageError
+
+_SHOWN = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A reason to prefer series.
+
+    Attributes:
+        words: what is preferred, to follow "of several:".
+        holds: says whether a series satisfies it, given all that are left.
+    """
+
+    words: str
+    holds: Callable[[Series, Sequence[Series]], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A series that was chosen, and why.
+
+    Attributes:
+        series: the one.
+        reason: the rules that decided, in words; "the only one", or that the user named it.
+        others: the rest, as labels.
+    """
+
+    series: Series
+    reason: str
+    others: tuple[str, ...]
+
+
+def chosen(kind: str, series: Sequence[Series], rules: Sequence[Rule], named: str | None = None) -> Choice:
+    """Return the series that is meant.
+
+    Args:
+        kind: what is looked for, in a word or two for messages.
+        series: all that there are.
+        rules: the reasons to prefer one, the most important first.
+        named: number (with the part, as ``4.2``), description or UID that the user gave; it overrules all rules.
+
+    Raises:
+        ImageError: there is none, the user's word fits none or several, or the rules leave several.
+    """
+    if not series:
+        raise ImageError(f"There is no {kind}.", "Copy all series of the patient.")
+    left = list(series)
+    if named is not None:
+        left = [one for one in series if _is_called(one, named)]
+        if not left:
+            raise ImageError(f"No {kind} is called {named!r}; there are {_listed(series)}.", "Correct the name.")
+    reasons = [] if named is None else ["named by the user"]
+    for rule in rules:
+        if len(left) == 1:
+            break
+        kept = [one for one in left if rule.holds(one, left)]
+        if 0 < len(kept) < len(left):
+            left = kept
+            reasons.append(rule.words)
+    if len(left) > 1:
+        what = f"There are {len(left)} of the kind {kind}, and no rule prefers one: {_listed(left)}."
+        raise ImageError(what, "Name the series by its number, description or UID.")
+    others = tuple(one.label for one in series if one is not left[0])
+    return Choice(left[0], "; ".join(reasons) or "the only one", others)
+
+
+def rules_for_pet(references: Sequence[str]) -> tuple[Rule, ...]:
+    """Return why one PET is preferred.
+
+    Args:
+        references: UIDs of the series that structure sets with the wanted region were drawn on.
+    """
+    return (
+        Rule("corrected for attenuation", lambda one, _: "ATTN" in one.corrected),
+        Rule("the region was drawn on it", lambda one, _: one.uid in references),
+        _MOST_SLICES,
+    )
+
+
+def rules_for_ct(pet: Series, references: Sequence[str]) -> tuple[Rule, ...]:
+    """Return why one CT is preferred: that of the PET before the planning CT, unless the region was drawn on it.
+
+    Args:
+        pet: the PET that was chosen.
+        references: UIDs of the series that structure sets with the wanted region were drawn on.
+    """
+    return (
+        Rule("in the PET's frame of reference", lambda one, _: bool(one.frame) and one.frame == pet.frame),
+        Rule("the region was drawn on it", lambda one, _: one.uid in references),
+        Rule("in the PET's study", lambda one, _: one.study == pet.study),
+        _MOST_SLICES,
+    )
+
+
+def rules_for_structures(images: Sequence[Series]) -> tuple[Rule, ...]:
+    """Return why one structure set is preferred.
+
+    Args:
+        images: those that were chosen; the mask goes onto the first of them that a structure set was drawn on.
+    """
+    drawn = [
+        Rule(f"drawn on the {one.modality} that was chosen", lambda s, _, uid=one.uid: uid in s.refers)  # type: ignore[misc]
+        for one in images
+    ]
+    frames = {one.frame for one in images if one.frame}
+    return (*drawn, Rule("in the frame of reference of an image", lambda one, _: one.frame in frames))
+
+
+_MOST_SLICES = Rule("most slices", lambda one, left: len(one.instances) == max(len(other.instances) for other in left))
+
+
+def _is_called(series: Series, named: str) -> bool:
+    return named in {series.name, series.number, series.uid} or named.casefold() == series.description.casefold()
+
+
+def _listed(series: Sequence[Series]) -> str:
+    shown = "; ".join(one.label for one in series[:_SHOWN])
+    return shown + ("; ..." if len(series) > _SHOWN else "")

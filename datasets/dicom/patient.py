@@ -1,0 +1,176 @@
+"""One patient's PET in SUV, CT in HU and tumour mask, from all the series that there are of the patient."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from survbench.datasets.dicom.choice import Choice, chosen, rules_for_ct, rules_for_pet, rules_for_structures
+from survbench.datasets.dicom.geometry import Grid, Stack, stack_of
+from survbench.datasets.dicom.headers import read_header
+from survbench.datasets.dicom.pixels import read_voxels
+from survbench.datasets.dicom.planes import Mask
+from survbench.datasets.dicom.regions import Region, Wish, chosen_names, mask_of, read_regions
+from survbench.datasets.dicom.series import Series, volumes_of
+from survbench.datasets.dicom.suv import Given, SuvConversion, suv_conversion
+from survbench.datasets.readers.errors import ImageError
+from survbench.findings import things
+
+STRUCTURES = ("RTSTRUCT", "SEG")
+ImageName = Literal["pet", "ct"]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is wanted of a patient.
+
+    Attributes:
+        regions: which regions are the tumour.
+        mask_on: the image whose grid the mask prefers, where structure sets were drawn on both.
+        pet, ct, structures: the series to take, by number, description or UID; None for the rules of
+            :mod:`~survbench.datasets.dicom.choice`.
+        given: values that replace those of the PET's header.
+    """
+
+    regions: Wish = Wish()
+    mask_on: ImageName = "pet"
+    pet: str | None = None
+    ct: str | None = None
+    structures: str | None = None
+    given: Given = Given()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Image:
+    """An image on its own grid.
+
+    Attributes:
+        choice: the series, and why.
+        grid: where the voxels lie.
+        voxels: shape of the grid.
+    """
+
+    choice: Choice
+    grid: Grid
+    voxels: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PatientImages:
+    """What was read of a patient.
+
+    Attributes:
+        pet: in SUV by body weight.
+        suv: how it became SUV.
+        ct: in HU; None where the patient has no CT.
+        mask: of the tumour, on the grid of the image ``mask_on``.
+        mask_on: which image that is.
+        structures: the structure set, and why.
+        regions: the regions that the mask unites.
+        notes: what was odd, but no reason to refuse the patient.
+    """
+
+    pet: Image
+    suv: SuvConversion
+    ct: Image | None
+    mask: Mask
+    mask_on: ImageName
+    structures: Choice
+    regions: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def read_patient(series: Sequence[Series], request: Request) -> PatientImages:
+    """Return the images and the mask of a patient.
+
+    Args:
+        series: all of the patient, of whatever studies.
+        request: what is wanted.
+
+    Raises:
+        ImageError: something is missing, ambiguous or cannot be read; the message says what, without names or dates.
+    """
+    sets = [(one, read_regions(one)) for one in series if one.modality in STRUCTURES]
+    wanted = _with_wish(sets, request.regions)
+    references = [uid for one, _ in wanted for uid in one.refers]
+    pet = chosen("PET", _volumes(series, "PT"), rules_for_pet(references), request.pet)
+    cts = _volumes(series, "CT")
+    ct = chosen("CT", cts, rules_for_ct(pet.series, references), request.ct) if cts or request.ct else None
+    images: dict[ImageName, Choice] = {"pet": pet} if ct is None else {"pet": pet, "ct": ct}
+    in_order: list[ImageName] = sorted(images, key=lambda name: name != request.mask_on)
+    rules = rules_for_structures([images[name].series for name in in_order])
+    structures = chosen("structure set", [one for one, _ in wanted], rules, request.structures)
+    mask_on = _drawn_on(structures.series, {name: images[name].series for name in in_order})
+    stacks = {name: stack_of(choice.series) for name, choice in images.items()}
+    regions = next(found for one, found in wanted if one is structures.series)
+    names = chosen_names([region.name for region in regions if not region.empty], request.regions)
+    mask = mask_of(regions, names, stacks[mask_on].grid)
+    suv = suv_conversion([read_header(one.path) for one in stacks["pet"].slices], request.given)
+    return PatientImages(
+        pet=_image(pet, stacks["pet"], suv.factors),
+        suv=suv,
+        ct=None if ct is None else _image(ct, stacks["ct"]),
+        mask=mask,
+        mask_on=mask_on,
+        structures=structures,
+        regions=names,
+        notes=tuple(_notes([choice.series for choice in images.values()], mask, suv)),
+    )
+
+
+def _image(choice: Choice, stack: Stack, factors: Sequence[float] | None = None) -> Image:
+    return Image(choice, stack.grid, read_voxels(stack, factors))
+
+
+def _volumes(series: Sequence[Series], modality: str) -> list[Series]:
+    return [volume for one in series if one.modality == modality for volume in volumes_of(one)]
+
+
+def _with_wish(
+    sets: Sequence[tuple[Series, tuple[Region, ...]]], wish: Wish
+) -> list[tuple[Series, tuple[Region, ...]]]:
+    """Return the structure sets that hold what is wished.
+
+    Raises:
+        ImageError: there is none; with one set the reason is that set's own, with several those of all.
+    """
+    if not sets:
+        raise ImageError("There is neither an RTSTRUCT nor a SEG.", "Copy all series of the patient.")
+    fitting, reasons = [], []
+    for one, regions in sets:
+        try:
+            chosen_names([region.name for region in regions if not region.empty], wish)
+        except ImageError as error:
+            reasons.append((one, error))
+        else:
+            fitting.append((one, regions))
+    if not fitting:
+        if len(reasons) == 1:
+            raise reasons[0][1]
+        told = " ".join(f"{one.label}: {error.what}" for one, error in reasons)
+        raise ImageError(told, reasons[0][1].remedy)
+    return fitting
+
+
+def _drawn_on(structures: Series, images: dict[ImageName, Series]) -> ImageName:
+    """Return the image whose grid the mask lies on: the one that it was drawn on, else one of its frame of reference.
+
+    Raises:
+        ImageError: it was drawn on an image elsewhere in space.
+    """
+    for name, image in images.items():
+        if image.uid in structures.refers:
+            return name
+    for name, image in images.items():
+        if structures.frame and image.frame == structures.frame:
+            return name
+    what = f"{structures.label} was drawn on none of the images, and lies in another frame of reference."
+    raise ImageError(what, "Choose the image that it was drawn on, or register it to the PET.")
+
+
+def _notes(images: Sequence[Series], mask: Mask, suv: SuvConversion) -> list[str]:
+    copies = sum(one.copies for one in images)
+    return [*([f"{things(copies, 'file')} left out as copies."] if copies else []), *mask.notes, *suv.notes]

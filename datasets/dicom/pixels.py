@@ -1,0 +1,79 @@
+"""The voxels of a volume in the unit of its slices: stored value x slope + intercept, slice by slice.
+
+DICOM PS3.3, sections C.8.2.1 (CT: Hounsfield units) and C.8.9.4 (PET): the slope of a PET may differ from slice to
+slice, and does with most scanners.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+from survbench.datasets.dicom.geometry import Stack
+from survbench.datasets.dicom.headers import number, read_whole, text
+from survbench.datasets.dicom.series import Instance
+from survbench.datasets.readers.errors import ImageError
+from survbench.datasets.readers.nifti import MAX_BYTES
+
+
+def read_voxels(stack: Stack, factors: Sequence[float] | None = None) -> NDArray[np.float32]:
+    """Return a volume's voxels, shape ``stack.grid.shape``.
+
+    Args:
+        stack: the slices in order.
+        factors: by which each slice is multiplied after slope and intercept, such as the factors to SUV; None for 1.
+
+    Raises:
+        ImageError: too large, truncated, packed in a way that cannot be read, not grey values, or without a slope.
+    """
+    shape = stack.grid.shape
+    size = math.prod(shape) * np.dtype(np.float32).itemsize
+    if size > MAX_BYTES:
+        grid = " x ".join(map(str, shape))
+        what = f"A volume of {grid} voxels takes {size:,} bytes; at most {MAX_BYTES:,} are read."
+        raise ImageError(what, "Crop the volume, or choose another series.")
+    voxels = np.empty(shape, dtype=np.float32)
+    for place, one in enumerate(stack.slices):
+        factor = 1.0 if factors is None else factors[place]
+        voxels[:, :, place] = (_slice(one) * factor).T
+    return voxels
+
+
+def _slice(one: Instance) -> NDArray[np.float64]:
+    header = read_whole(one.path)
+    slope, intercept = number(header, "RescaleSlope"), number(header, "RescaleIntercept")
+    if slope is None or intercept is None or slope == 0:
+        what = "A slice does not say by which slope and intercept its numbers are turned into HU or activity."
+        raise ImageError(what, "Export the original series, not a secondary capture.")
+    return stored_values(header, one.size) * slope + intercept
+
+
+def stored_values(header: Dataset, size: tuple[int, int]) -> NDArray[np.float64]:
+    """Return the numbers that a file of one image stores, shape ``size`` (rows, columns).
+
+    Raises:
+        ImageError: truncated, packed in a way that cannot be read, of another size than the header says, or colours.
+    """
+    if text(header, "SamplesPerPixel") not in {"", "1"}:
+        raise ImageError("A slice holds colours, not one number per pixel.", "Export the original series.")
+    syntax = header.file_meta.get("TransferSyntaxUID")
+    needed = size[0] * size[1] * int(number(header, "BitsAllocated") or 16) // 8
+    held = len(header.get("PixelData", b"") or b"")
+    if syntax is not None and not syntax.is_compressed and held < needed:
+        what = f"A slice is truncated: it needs {needed:,} bytes of pixels, the file holds {held:,}."
+        raise ImageError(what, "Copy or export it again.")
+    try:
+        values: NDArray[np.float64] = np.asarray(header.pixel_array, dtype=np.float64)
+    except (ValueError, AttributeError, NotImplementedError, RuntimeError, KeyError, TypeError) as error:
+        packed = f" (packed as {syntax.name})" if syntax is not None and syntax.is_compressed else ""
+        what = f"The pixels of a slice cannot be read{packed}."
+        raise ImageError(
+            what, "Export the series uncompressed, for example with dcmdjpeg or gdcmconv --raw."
+        ) from error
+    if values.shape != size:
+        what = f"A slice holds {values.shape} pixels where its header says {size}."
+        raise ImageError(what, "Export it again.")
+    return values

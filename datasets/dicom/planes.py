@@ -1,0 +1,83 @@
+"""From marks in planes that lie parallel to an image's slices to a mask on its grid."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from survbench.findings import things
+
+SAME_PLANE = 0.1
+"""Planes that lie closer, in slices, are one plane."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plane:
+    """What is marked at one height.
+
+    Attributes:
+        height: place along the slices, as an array index with a fraction.
+        marks: true inside, shape (columns, rows).
+    """
+
+    height: float
+    marks: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Mask:
+    """A region on the grid of an image.
+
+    Attributes:
+        voxels: true inside; shape of the grid.
+        notes: what was lost or filled in on the way.
+    """
+
+    voxels: NDArray[np.bool_]
+    notes: tuple[str, ...] = ()
+
+
+def by_height(heights: Sequence[float]) -> list[list[int]]:
+    """Return the places of heights that are one plane, from the lowest plane to the highest.
+
+    >>> by_height([2.0, 1.0, 1.01])
+    [[1, 2], [0]]
+    """
+    order = sorted(range(len(heights)), key=heights.__getitem__)
+    planes: list[list[int]] = []
+    for place in order:
+        if planes and heights[place] - heights[planes[-1][-1]] <= SAME_PLANE:
+            planes[-1].append(place)
+        else:
+            planes.append([place])
+    return planes
+
+
+def stacked(planes: Sequence[Plane], shape: tuple[int, int, int]) -> Mask:
+    """Return the mask of planes, each of another height, in ascending order.
+
+    A slice takes the plane that is nearest to its centre, if that is not further than half the usual distance of the
+    planes, or half a slice where they lie closer. So planes on the slices are copied, planes between slices or of
+    another spacing keep their volume, and a gap stays open.
+    """
+    voxels = np.zeros(shape, dtype=bool)
+    heights = np.round([plane.height for plane in planes], 3)
+    usual = float(np.median(np.diff(heights))) if len(planes) > 1 else 1.0
+    reach = max(usual, 1.0) / 2
+    filled: set[int] = set()
+    for place in range(shape[2]):
+        nearest = int(np.argmin(np.abs(place - heights)))
+        above = place - heights[nearest]
+        if -reach < above <= reach:
+            voxels[:, :, place] = planes[nearest].marks
+            filled.add(place)
+    inner = range(max(0, int(np.ceil(heights[0]))), min(shape[2], int(np.floor(heights[-1])) + 1))
+    notes: list[str] = []
+    if skipped := len(set(inner) - filled):
+        notes.append(f"{things(skipped, 'slice')} between the marked ones stayed empty.")
+    outside = int(np.count_nonzero((heights < -reach) | (heights > shape[2] - 1 + reach)))
+    if outside:
+        notes.append(f"{things(outside, 'plane')} of {len(planes)} outside of the image.")
+    return Mask(voxels, tuple(notes))

@@ -1,0 +1,223 @@
+"""PET in SUV by body weight: the factor of each slice, and by which rule it was found.
+
+SUV = activity (Bq/ml) x weight (g) / injected dose (Bq), the dose decayed to the moment that the image shows. Sources:
+QIBA's vendor-neutral pseudo-code for SUV, and DICOM PS3.3, section C.8.9.1 (Units, DecayCorrection, SUVType).
+
+| Units | factor |
+|---|---|
+| BQML | 1000 x weight / decayed dose |
+| CNTS | Philips (7053,xx00), the factor to SUV; without it (7053,xx09), the factor to Bq/ml, then as BQML |
+| GML | 1, where SUVType is BW or missing: the image is SUV |
+
+| DecayCorrection | decayed dose |
+|---|---|
+| START | at the scan's reference time, see :func:`~survbench.datasets.dicom.decay.scan_reference` |
+| ADMIN | at the injection: not decayed |
+| NONE | at the middle of each slice's own frame, so that slices have different factors |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, cast, get_args
+
+from pydicom.dataset import Dataset
+from survbench.datasets.dicom.decay import delay, middle_of, scan_reference
+from survbench.datasets.dicom.dose import Dose, dose_of, half_life_of, injection_of, weight_of
+from survbench.datasets.dicom.headers import private_text, raw_text, text, texts
+from survbench.datasets.readers.errors import ImageError
+
+Units = Literal["BQML", "CNTS", "GML"]
+DecayCorrection = Literal["START", "ADMIN", "NONE"]
+PHILIPS_CREATOR, PHILIPS_SUV, PHILIPS_ACTIVITY = "Philips PET Private Group", 0x00, 0x09
+_PHILIPS_GROUP, _PHILIPS_BLOCK = 0x7053, 0x1000
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """Values that replace those of a header; None for those that the header has.
+
+    Attributes:
+        weight_kg: of the patient.
+        dose_bq: activity at the injection.
+        half_life_s: of the nuclide.
+        delay_s: from the injection to the scan's reference time.
+        decay_correction: what the image is corrected to.
+    """
+
+    weight_kg: float | None = None
+    dose_bq: float | None = None
+    half_life_s: float | None = None
+    delay_s: float | None = None
+    decay_correction: DecayCorrection | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SuvConversion:
+    """How a PET became SUV by body weight.
+
+    Attributes:
+        units: of the header.
+        rule: how the factors were found, in words.
+        factors: of each slice, in the order given.
+        decay_correction: of the image; None where the factor does not need it.
+        weight_kg, dose_bq, half_life_s: what the factors were computed from; None where they were not.
+        delay_s: seconds from the injection to the moment that each slice shows; none where it is not needed.
+        notes: what was not taken as the header has it, in sentences without values that identify the patient.
+    """
+
+    units: Units
+    rule: str
+    factors: tuple[float, ...]
+    decay_correction: DecayCorrection | None = None
+    weight_kg: float | None = None
+    dose_bq: float | None = None
+    half_life_s: float | None = None
+    delay_s: tuple[float, ...] = ()
+    notes: tuple[str, ...] = field(default=())
+
+
+def suv_conversion(slices: Sequence[Dataset], given: Given | None = None) -> SuvConversion:
+    """Return the factors from rescaled pixel values to SUV by body weight, g/ml.
+
+    Args:
+        slices: headers of all slices of one PET volume, in the order in which factors are wanted.
+        given: values that replace those of the header.
+
+    Raises:
+        ImageError: an uncorrected PET, another unit or SUV, or a value that is missing or cannot be.
+    """
+    given = given or Given()
+    units = _units(slices)
+    corrected = texts(slices[0], "CorrectedImage")
+    if corrected and "ATTN" not in corrected:
+        what = "The PET is not corrected for attenuation, so its numbers are no activity."
+        raise ImageError(what, "Choose the series that is corrected for attenuation.")
+    return _RULES[units](slices, given)
+
+
+def _of_sums(slices: Sequence[Dataset], given: Given) -> SuvConversion:  # noqa: ARG001
+    kind = _same(slices, "SUVType")
+    if kind not in {"", "BW"}:
+        what = f"The PET is in SUV by {kind}, not by body weight."
+        raise ImageError(what, "Export it as Bq/ml, or as SUV by body weight.")
+    stated = "SUVType says body weight" if kind else "body weight assumed, as SUVType is missing"
+    return SuvConversion("GML", f"GML: the image is SUV ({stated})", (1.0,) * len(slices))
+
+
+def _of_counts(slices: Sequence[Dataset], given: Given) -> SuvConversion:
+    to_suv = [_philips(one, PHILIPS_SUV) for one in slices]
+    if all(to_suv):
+        return SuvConversion("CNTS", "CNTS: Philips' private factor to SUV", tuple(to_suv))
+    to_activity = [_philips(one, PHILIPS_ACTIVITY) for one in slices]
+    if all(to_activity):
+        return _of_activity(slices, given, "CNTS", "CNTS: Philips' private factor to Bq/ml, then ", to_activity)
+    what = "The PET is in counts and has no private factor of Philips that turns them into SUV or activity."
+    raise ImageError(what, "Export it with its private attributes (7053,xxxx), or in Bq/ml.")
+
+
+def _of_activity(
+    slices: Sequence[Dataset],
+    given: Given,
+    units: Units = "BQML",
+    prefix: str = "BQML: ",
+    to_activity: Sequence[float] | None = None,
+) -> SuvConversion:
+    correction, decay_notes = _decay_correction(slices, given)
+    injection = injection_of(slices[0])
+    dose = _dose(slices, injection, given)
+    delays, basis, time_notes = _delays(slices, injection, dose.half_life_s, correction, given)
+    scales = to_activity or (1.0,) * len(slices)
+    decayed = [dose.dose_bq * 0.5 ** (seconds / dose.half_life_s) for seconds in delays]
+    return SuvConversion(
+        units=units,
+        rule=f"{prefix}weight / dose, {basis}",
+        factors=tuple(1000 * dose.weight_kg / rest * scale for rest, scale in zip(decayed, scales, strict=True)),
+        decay_correction=correction,
+        weight_kg=dose.weight_kg,
+        dose_bq=dose.dose_bq,
+        half_life_s=dose.half_life_s,
+        delay_s=() if correction == "ADMIN" else tuple(delays),
+        notes=tuple(dict.fromkeys((*decay_notes, *dose.notes, *time_notes))),
+    )
+
+
+_RULES: dict[Units, Callable[[Sequence[Dataset], Given], SuvConversion]] = {
+    "BQML": _of_activity,
+    "CNTS": _of_counts,
+    "GML": _of_sums,
+}
+
+
+def _units(slices: Sequence[Dataset]) -> Units:
+    value = _same(slices, "Units").upper()
+    if value not in _RULES:
+        what = f"The PET is in units {value!r}." if value else "The PET does not say its units."
+        raise ImageError(what, f"Export it in one of {', '.join(_RULES)}.")
+    return cast("Units", value)
+
+
+def _same(slices: Sequence[Dataset], keyword: str) -> str:
+    values = {text(one, keyword) for one in slices}
+    if len(values) > 1:
+        what = f"The slices of the PET differ in {keyword}: {', '.join(sorted(map(repr, values)))}."
+        raise ImageError(what, "Choose one of the volumes in the series.")
+    return values.pop()
+
+
+def _philips(header: Dataset, element: int) -> float:
+    """Return a private factor of Philips; 0 where there is none.
+
+    Where anonymisation removed the creator, the usual block of a Philips scanner is taken.
+    """
+    value = private_text(header, _PHILIPS_GROUP, PHILIPS_CREATOR, element)
+    if not value and "PHILIPS" in text(header, "Manufacturer").upper():
+        value = raw_text(header, _PHILIPS_GROUP, _PHILIPS_BLOCK | element)
+    try:
+        return max(0.0, float(value))
+    except ValueError:
+        return 0.0
+
+
+def _decay_correction(slices: Sequence[Dataset], given: Given) -> tuple[DecayCorrection, list[str]]:
+    if given.decay_correction is not None:
+        return given.decay_correction, ["The decay correction was given."]
+    remedy = "Give the decay correction: START, ADMIN or NONE."
+    value, corrected = _same(slices, "DecayCorrection").upper(), texts(slices[0], "CorrectedImage")
+    if not value:
+        if "DECY" in corrected:
+            return "START", ["DecayCorrection is missing; CorrectedImage says that there was one: START."]
+        raise ImageError("The PET does not say whether and to when it is corrected for decay.", remedy)
+    if value not in get_args(DecayCorrection):
+        raise ImageError(f"The PET has the decay correction {value!r}.", remedy)
+    if corrected and ("DECY" in corrected) != (value != "NONE"):
+        says = "lists DECY" if "DECY" in corrected else "does not list DECY"
+        raise ImageError(f"The PET has the decay correction {value}, but CorrectedImage {says}.", remedy)
+    return cast("DecayCorrection", value), []
+
+
+def _dose(slices: Sequence[Dataset], injection: Dataset, given: Given) -> Dose:
+    weight, of_weight = (given.weight_kg, ["The weight was given."]) if given.weight_kg else weight_of(slices[0])
+    dose, of_dose = (given.dose_bq, ["The dose was given."]) if given.dose_bq else dose_of(injection)
+    half_life, of_half_life = (
+        (given.half_life_s, ["The half-life was given."]) if given.half_life_s else half_life_of(injection)
+    )
+    return Dose(weight, dose, half_life, (*of_weight, *of_dose, *of_half_life))
+
+
+def _delays(
+    slices: Sequence[Dataset], injection: Dataset, half_life_s: float, correction: DecayCorrection, given: Given
+) -> tuple[list[float], str, list[str]]:
+    """Return the seconds of decay of each slice, since when in words, and what is to be noted."""
+    if correction == "ADMIN":
+        return [0.0] * len(slices), "decay corrected to the injection", []
+    if given.delay_s is not None and correction == "START":
+        return [given.delay_s] * len(slices), "dose decayed by the given delay", ["The delay was given."]
+    if correction == "NONE":
+        found = [delay(injection, middle_of(one, half_life_s), half_life_s) for one in slices]
+        notes = [note for _, of_one in found for note in of_one]
+        return [seconds for seconds, _ in found], "dose decayed to the middle of each slice's frame", notes
+    reference = scan_reference(slices, half_life_s)
+    seconds, notes = delay(injection, reference.moment, half_life_s)
+    return [seconds] * len(slices), f"dose decayed to the {reference.rule}", [*reference.notes, *notes]
