@@ -149,9 +149,8 @@ def delay(injection: Dataset, scan: Moment, half_life_s: float) -> tuple[float, 
     if seconds < 0:
         raise _after(seconds)
     if seconds > longest:
-        what = (
-            f"The injection lies {seconds / 3600:.1f} hours before the scan, more than {MOST_HALF_LIVES:g} half-lives."
-        )
+        hours, most = seconds / 3600, f"{MOST_HALF_LIVES:g} half-lives"
+        what = f"The injection lies {hours:.1f} hours before the scan, more than {most}."
         raise ImageError(what, _INJECTION)
     return seconds, notes
 

@@ -8,10 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pydicom import dcmread
+from pydicom import config, dcmread
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 from survbench.datasets.readers.errors import ImageError
+
+# Values that break DICOM's rules are read as far as they can be; pydicom would log them, and with them the patient.
+config.settings.reading_validation_mode = config.IGNORE
 
 _MARK_AT, _MARK = 128, b"DICM"
 _LARGE_VALUE = "1 MB"
@@ -49,7 +52,7 @@ def read_whole(path: Path) -> Dataset:
 
 def _read(path: Path, **options: Any) -> Dataset:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pydicom warns of values that break DICOM's rules, and prints them
+        warnings.simplefilter("ignore")  # they hold values, too
         try:
             return dcmread(path, **options)
         except (InvalidDicomError, EOFError, ValueError, TypeError, KeyError, AttributeError, NotImplementedError,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -35,12 +35,12 @@ class Request:
         given: values that replace those of the PET's header.
     """
 
-    regions: Wish = Wish()
+    regions: Wish = field(default_factory=Wish)
     mask_on: ImageName = "pet"
     pet: str | None = None
     ct: str | None = None
     structures: str | None = None
-    given: Given = Given()
+    given: Given = field(default_factory=Given)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -132,13 +132,15 @@ def _volumes(series: Sequence[Series], modality: str) -> list[Series]:
 def _with_wish(
     sets: Sequence[tuple[Series, tuple[Region, ...]]], wish: Wish
 ) -> list[tuple[Series, tuple[Region, ...]]]:
-    """Return the structure sets that hold what is wished.
+    """Return the structure sets that hold what is wished. Without a pattern all sets together must have one name.
 
     Raises:
         ImageError: there is none; with one set the reason is that set's own, with several those of all.
     """
     if not sets:
         raise ImageError("There is neither an RTSTRUCT nor a SEG.", "Copy all series of the patient.")
+    if not wish.patterns:
+        chosen_names(list(dict.fromkeys(r.name for _, regions in sets for r in regions if not r.empty)), wish)
     fitting, reasons = [], []
     for one, regions in sets:
         try:

@@ -11,6 +11,10 @@ from survbench.findings import things
 
 SAME_PLANE = 0.1
 """Planes that lie closer, in slices, are one plane."""
+MOST_APART = 3.0
+"""Contours are drawn on every slice, every second or third, or on slices of another scan; what lies further apart was
+not meant as one body.
+"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,13 +63,15 @@ def stacked(planes: Sequence[Plane], shape: tuple[int, int, int]) -> Mask:
     """Return the mask of planes, each of another height, in ascending order.
 
     A slice takes the plane that is nearest to its centre, if that is not further than half the usual distance of the
-    planes, or half a slice where they lie closer. So planes on the slices are copied, planes between slices or of
-    another spacing keep their volume, and a gap stays open.
+    planes. So planes on the slices are copied, planes between slices or of another spacing keep their volume, and a gap
+    stays open. Planes that usually lie more than :data:`MOST_APART` slices apart are single slices.
     """
     voxels = np.zeros(shape, dtype=bool)
     heights = np.round([plane.height for plane in planes], 3)
     usual = float(np.median(np.diff(heights))) if len(planes) > 1 else 1.0
-    reach = max(usual, 1.0) / 2
+    if usual > MOST_APART:
+        usual = 1.0
+    reach = usual / 2
     filled: set[int] = set()
     for place in range(shape[2]):
         nearest = int(np.argmin(np.abs(place - heights)))
@@ -75,6 +81,8 @@ def stacked(planes: Sequence[Plane], shape: tuple[int, int, int]) -> Mask:
             filled.add(place)
     inner = range(max(0, int(np.ceil(heights[0]))), min(shape[2], int(np.floor(heights[-1])) + 1))
     notes: list[str] = []
+    if usual > 1 + SAME_PLANE:
+        notes.append(f"Marks lie {usual:.3g} slices apart: slices between them took the nearest.")
     if skipped := len(set(inner) - filled):
         notes.append(f"{things(skipped, 'slice')} between the marked ones stayed empty.")
     outside = int(np.count_nonzero((heights < -reach) | (heights > shape[2] - 1 + reach)))

@@ -21,7 +21,7 @@ from survbench.datasets.readers.nifti import MAX_BYTES
 
 KINDS = ("BINARY", "FRACTIONAL")
 _PARALLEL = 1e-3
-_AGAIN = "Export the segmentation again."
+_AGAIN = "Copy or export the segmentation again."
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -30,6 +30,7 @@ _KEYWORDS = (
     *("ReferencedFrameOfReferenceSequence", "ReferencedSeriesSequence"),
     *SPLIT_BY,
 )
+_NEEDED = ("SOPInstanceUID", "SeriesInstanceUID", "Modality")
 _REFERS = ("RTSTRUCT", "SEG")
 
 
@@ -109,7 +110,7 @@ class Found:
         series: all series, by patient, study, number and UID.
         others: how many files are not DICOM.
         directories: how many DICOMDIR files were passed over.
-        damaged: DICOM files that cannot be read.
+        damaged: DICOM files that cannot be read, or end before they say what they are.
     """
 
     series: tuple[Series, ...]
@@ -148,6 +149,9 @@ def find_series(folder: Path) -> Found:
             continue
         if text(header.file_meta, "MediaStorageSOPClassUID") == DIRECTORY:
             directories += 1
+            continue
+        if not all(text(header, keyword) for keyword in _NEEDED):
+            damaged.append(path)
             continue
         key = text(header, "PatientID"), text(header, "StudyInstanceUID"), text(header, "SeriesInstanceUID")
         series = collected.setdefault(key, _Collected(header))
