@@ -21,6 +21,7 @@ MODULES = {
     "mlflow": "mlflow",
     "optuna": "optuna",
     "numba": "numba",
+    "pydicom": "pydicom",
 }
 """Importable name -> what to install."""
 GIGABYTE = 1e9

@@ -50,7 +50,8 @@ class Grid:
             Shape (n, 3).
         """
         inverse = np.linalg.inv(self.affine) @ LPS_TO_RAS
-        return points @ inverse[:3, :3].T + inverse[:3, 3]
+        indices: NDArray[np.float64] = points @ inverse[:3, :3].T + inverse[:3, 3]
+        return indices
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,7 +80,7 @@ def stack_of(volume: Series) -> Stack:
     slices = volume.instances
     _check_headers(volume)
     first = slices[0]
-    rows, columns = np.reshape(first.orientation, (2, 3))
+    rows, columns = np.reshape(np.array(first.orientation, dtype=np.float64), (2, 3))
     positions = np.array([one.position for one in slices], dtype=np.float64)
     normal = np.cross(rows, columns)
     along = positions @ normal

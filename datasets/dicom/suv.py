@@ -155,7 +155,7 @@ def _units(slices: Sequence[Dataset]) -> Units:
     if value not in _RULES:
         what = f"The PET is in units {value!r}." if value else "The PET does not say its units."
         raise ImageError(what, f"Export it in one of {', '.join(_RULES)}.")
-    return cast("Units", value)
+    return value
 
 
 def _same(slices: Sequence[Dataset], keyword: str) -> str:
