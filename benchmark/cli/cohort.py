@@ -1,4 +1,4 @@
-"""``bench cohort``: describe a cohort of your own, check it, and take its radiomics out as a table."""
+"""``bench cohort``: bring a cohort of your own, describe it, check it, and take its radiomics out as a table."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from survbench.cli import ingest
 from survbench.cli.options import (
     COHORT_HELP,
     DEFAULT_OUT,
@@ -35,7 +36,10 @@ CohortName = Annotated[str, typer.Argument(help=COHORT_HELP)]
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    group = typer.Typer(help="Describe a cohort of your own, check it, extract its radiomics.", no_args_is_help=True)
+    group = typer.Typer(
+        help="Read DICOM, describe a cohort of your own, check it, extract its radiomics.", no_args_is_help=True
+    )
+    ingest.register(group)
     group.command("init", epilog=examples("bench cohort init my-cohort/ --table my-cohort/clinical.csv"))(init)
     group.command("check", epilog=examples("bench cohort check my-cohort/", "bench cohort check sts51 --data ~/sts51"))(
         check

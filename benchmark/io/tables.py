@@ -68,9 +68,9 @@ def read_table(path: Path) -> Table:
     if not path.is_file():
         raise BenchError(f"There is no table {path}. Put it there, or correct its name (on a card: 'table').")
     if kind == ".parquet":
-        return _table(path, Records(_parquet(path), "", ()))
+        return table_of(path, Records(_parquet(path), "", ()))
     found = read_records(path)
-    return _with_numbers(path, _table(path, found), found.separator)
+    return _with_numbers(path, table_of(path, found), found.separator)
 
 
 def _parquet(path: Path) -> list[tuple[int, list[str]]]:
@@ -93,7 +93,12 @@ def _cell(value: Any) -> str:
     return "" if value is None else str(value).strip()
 
 
-def _table(path: Path, found: Records) -> Table:
+def table_of(path: Path, found: Records) -> Table:
+    """Return the table that records are, the first of them the names of columns; ``path`` is for messages.
+
+    Raises:
+        BenchError: no patients, two columns of one name, two lines of names, or records of another width.
+    """
     records = [(line, cells) for line, cells in found.records if any(cells)]
     if len(records) < 2:  # names and a patient
         raise BenchError(f"{path} holds no patients: it needs a line of column names and a line per patient.")

@@ -17,6 +17,7 @@ COMMANDS = [
     "status",
     "ui",
     "doctor",
+    "cohort ingest",
     "cohort init",
     "cohort check",
     "cohort features",

@@ -2,16 +2,13 @@
 
 import numpy as np
 import pytest
-from dicom_files import AXIAL, write_image
+from dicom_files import AXIAL, OBLIQUE, write_image
 from pydicom import dcmread
 from pydicom.uid import RLELossless
 from survbench.datasets.dicom.geometry import stack_of
 from survbench.datasets.dicom.pixels import read_voxels
 from survbench.datasets.dicom.series import find_series, volumes_of
 from survbench.datasets.readers.errors import ImageError
-
-OBLIQUE = (*np.array([0.8, 0.6, 0.0]), *np.array([-0.48, 0.64, 0.6]))
-"""Rows and columns at right angles, parallel to no axis."""
 
 
 def ramp(shape=(5, 4, 6)):

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from dicom_files import AXIAL, write_contours, write_image, write_segments
+from dicom_files import AXIAL, OBLIQUE, write_contours, write_image, write_segments
 from matplotlib.path import Path as Outline
 from pydicom import dcmread
 from survbench.datasets.dicom.contours import inside, read_contours
@@ -11,8 +11,6 @@ from survbench.datasets.dicom.regions import Wish, chosen_names
 from survbench.datasets.dicom.segments import read_segments
 from survbench.datasets.dicom.series import find_series
 from survbench.datasets.readers.errors import ImageError
-
-OBLIQUE = (0.8, 0.6, 0.0, -0.48, 0.64, 0.6)
 
 
 def grid_of(shape=(20, 16, 8), spacing=(2.0, 3.0, 4.0), orientation=AXIAL, origin=(-5.0, 7.0, 100.0)):

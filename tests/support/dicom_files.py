@@ -18,6 +18,8 @@ CLASSES = {
 }
 STUDY, FRAME = "1.2.3.1", "1.2.3.2"
 AXIAL = (1, 0, 0, 0, 1, 0)
+OBLIQUE = (0.8, 0.6, 0.0, -0.48, 0.64, 0.6)
+"""Rows and columns at right angles, parallel to no axis."""
 FDG = {
     "RadiopharmaceuticalStartTime": "100000",
     "RadionuclideTotalDose": 300e6,
@@ -221,3 +223,43 @@ def write_segments(path, segments, image, *, kind="BINARY", highest=255, drawn_o
         series.SeriesInstanceUID = drawn_on
         header.ReferencedSeriesSequence = Sequence([series])
     return save(path, "SEG", header)
+
+
+def write_patient(folder, name="HN-7001", *, tumour=30_000, region="GTV", orientation=OBLIQUE, **values):
+    """Write PET, CT and RTSTRUCT of one patient, with planted names in every kind of place."""
+    number = name[-4:]
+    person = {
+        "PatientID": name,
+        "PatientName": "Quillfeather^Ada",
+        "PatientBirthDate": "19510709",
+        "InstitutionName": "Ward 9 of St. Elsewhere",
+        "SeriesDescription": "Quillfeather PET",
+        "StudyInstanceUID": f"1.6.{number}",
+        "FrameOfReferenceUID": f"1.5.{number}",
+    }
+    shape = (12, 10, 8)
+    pet = np.full(shape, 2000, dtype=np.int16)
+    pet[4:8, 3:6, 2:5] = tumour
+    place = {"spacing": (4, 4, 5), "orientation": orientation, "origin": (-20, 30, 40)}
+    where = folder / f"Quillfeather {number}"
+
+    def private(_, header):
+        header.add_new((0x0011, 0x10), "LO", "Somebody")
+        header.add_new((0x0011, 0x1001), "LO", "Quillfeather")
+
+    write_image(where / "pet", "PT", pet, **place, SeriesInstanceUID=f"1.7.{number}", each=private, **person, **values)
+    ct = np.full(shape, 1064, dtype=np.int16)
+    write_image(where / "ct", "CT", ct, **place, SeriesInstanceUID=f"1.4.{number}", intercept=-1024, **person)
+    rows, columns = np.reshape(orientation, (2, 3))
+    normal = np.cross(rows, columns)
+    outlines = [
+        np.array([-20, 30, 40])
+        + 5 * k * normal
+        + np.array([[c * 4 * rows + r * 4 * columns] for c, r in ((3.5, 2.5), (7.5, 2.5), (7.5, 5.5), (3.5, 5.5))])[
+            :, 0
+        ]
+        for k in (2, 3, 4)
+    ]
+    drawn = {"drawn_on": f"1.7.{number}", "frame": f"1.5.{number}", "SeriesInstanceUID": f"1.3.{number}"}
+    write_contours(where / "rs", [(region, outlines)], **drawn, **{k: person[k] for k in ("PatientID", "PatientName", "StudyInstanceUID")})  # fmt: skip  # noqa: E501
+    return where

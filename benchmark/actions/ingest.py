@@ -1,0 +1,176 @@
+"""``bench cohort ingest``: a folder of DICOM, as a hospital hands it out, to a cohort under pseudonyms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from survbench.datasets.dicom.headers import read_header, texts
+from survbench.datasets.dicom.patient import Request
+from survbench.datasets.dicom.regions import Wish
+from survbench.datasets.dicom.series import Found, Series, find_series
+from survbench.datasets.drafting.draft import draft_card
+from survbench.datasets.ingest.clinical import CLINICAL, Joined, join, write_clinical
+from survbench.datasets.ingest.patient_files import PatientJob, write_patient
+from survbench.datasets.ingest.pseudonyms import pseudonym
+from survbench.datasets.readers.errors import ImageError
+from survbench.errors import BenchError
+from survbench.io.files import write_text
+from survbench.io.layout import Status
+from survbench.io.tables import Table
+from survbench.jobs.executor import Ended, Task, execute
+
+CARD = "cohort.yaml"
+PATIENT_S = 600.0
+"""The longest that one patient may take."""
+_NAMES = ("PatientName", "PatientID", "OtherPatientIDs")
+
+
+@dataclass(frozen=True, slots=True)
+class Clinical:
+    """The clinical table, and how it is joined.
+
+    Attributes:
+        table: as the hospital has it.
+        id_column: its column of the ids that the images have.
+        keep: columns to keep though they look as if they identified patients.
+    """
+
+    table: Table
+    id_column: str
+    keep: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Ingested:
+    """What came of a folder.
+
+    Attributes:
+        found: what lies in it.
+        written: pseudonyms of the patients that were read now.
+        kept: pseudonyms of those that were there from an earlier call.
+        failed: what is wrong with the others, by their own ids, which stand in no file.
+        joined: the clinical table; None where none was given.
+        todo: what has to be filled in on the card; None where no card was drafted.
+    """
+
+    found: Found
+    written: tuple[str, ...]
+    kept: tuple[str, ...]
+    failed: Mapping[str, str]
+    joined: Joined | None
+    todo: tuple[str, ...] | None
+
+
+def ingest(
+    source: Path,
+    out: Path,
+    *,
+    request: Request,
+    key: bytes,
+    regions: Mapping[str, tuple[str, ...]] | None = None,
+    clinical: Clinical | None = None,
+    workers: int = 1,
+    told: Callable[[int, int], None] = lambda _done, _total: None,
+) -> Ingested:
+    """Read all patients in a folder and write those that can be read as a cohort. What is there already is kept.
+
+    Args:
+        source: folder of the DICOM files.
+        out: folder of the cohort.
+        request: what is wanted of each patient.
+        key: of the pseudonyms.
+        regions: names of the regions by id in lower case, in place of those of the request.
+        clinical: the table; patients without a row in it are not written.
+        workers: patients at once.
+        told: is called with the patients done and all that are to be read.
+
+    Raises:
+        BenchError: one folder lies in the other, the source holds no DICOM, or the table cannot be joined.
+    """
+    if source.resolve().is_relative_to(out.resolve()) or out.resolve().is_relative_to(source.resolve()):
+        raise BenchError(f"{out} and {source} lie in each other. Give a folder elsewhere for the cohort.")
+    found = find_series(source)
+    patients = found.by_patient()
+    if not patients:
+        raise BenchError(f"{source} holds no DICOM series ({found.others} other files). Give the folder that does.")
+    failed: dict[str, str] = {}
+    joined = None if clinical is None else _joined(clinical, patients)
+    pseudonyms = {patient: pseudonym(patient, key) for patient in patients}
+    jobs: dict[str, PatientJob] = {}
+    for patient, series in patients.items():
+        try:
+            wanted = _request_of(patient, request, regions, joined)
+        except ImageError as error:
+            failed[patient] = str(error)
+        else:
+            jobs[patient] = PatientJob(pseudonyms[patient], series, wanted, out)
+    kept = [patient for patient, job in jobs.items() if job.done()]
+    tasks = [Task(p, write_patient, (job,), timeout_s=PATIENT_S) for p, job in jobs.items() if p not in kept]
+    written: list[str] = []
+    for ended in execute(tasks, workers=workers, on_start=lambda _: None, on_poll=lambda: None):
+        if ended.status == Status.OK:
+            written.append(ended.task.key)
+        else:
+            failed[ended.task.key] = _reason(ended)
+        told(len(written) + len(failed) + len(kept), len(patients))
+    there = {patient: pseudonyms[patient] for patient in (*kept, *written)}
+    todo = _write_table(out, joined, there) if joined is not None and there else None
+    return Ingested(
+        found=found,
+        written=tuple(sorted(pseudonyms[p] for p in written)),
+        kept=tuple(sorted(pseudonyms[p] for p in kept)),
+        failed=dict(sorted(failed.items())),
+        joined=joined,
+        todo=todo,
+    )
+
+
+def _joined(clinical: Clinical, patients: Mapping[str, Sequence[Series]]) -> Joined:
+    words = [word for series in patients.values() for word in _identifying(series)]
+    return join(clinical.table, clinical.id_column, patients, words, clinical.keep)
+
+
+def _identifying(series: Sequence[Series]) -> Collection[str]:
+    """Return the words of a patient's headers that name the patient."""
+    header = read_header(series[0].instances[0].path, _NAMES)
+    whole = [value for keyword in _NAMES for value in texts(header, keyword)]
+    return {word for value in whole for word in (value, *value.replace("^", " ").split())}
+
+
+def _request_of(
+    patient: str, request: Request, regions: Mapping[str, tuple[str, ...]] | None, joined: Joined | None
+) -> Request:
+    if not patient:
+        raise ImageError("Files have no PatientID.", "Add it, so that it is known whose they are.")
+    if joined is not None and patient not in joined.rows:
+        raise ImageError("The clinical table has no row of the patient.", "Add it, or correct the id in the table.")
+    if regions is None:
+        return request
+    names = regions.get(patient.strip().casefold(), ())
+    if not names:
+        raise ImageError("The table of regions names none for the patient.", "Add the names, or correct the id.")
+    return replace(request, regions=Wish(names, unite=request.regions.unite))
+
+
+def _reason(ended: Ended) -> str:
+    """Return what is wrong with a patient. Only messages of ours are passed on: others may hold values of headers."""
+    error = ended.error or {}
+    if error.get("type") == ImageError.__name__:
+        return error["message"]
+    if ended.status == Status.TIMEOUT:
+        return f"Reading took longer than {PATIENT_S:.0f} s."
+    if ended.status == Status.OOM:
+        return "Reading took more memory than there is."
+    return f"Reading failed ({error.get('type', 'unknown')})."
+
+
+def _write_table(out: Path, joined: Joined, pseudonyms: Mapping[str, str]) -> tuple[str, ...]:
+    """Write the clinical table, and the draft of a card unless there is a card."""
+    write_clinical(out, joined, pseudonyms)
+    if (out / CARD).exists():
+        return ()
+    draft = draft_card(out, out / CLINICAL)
+    write_text(out / CARD, draft.text)
+    return draft.todo

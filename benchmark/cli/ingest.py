@@ -1,0 +1,135 @@
+"""``bench cohort ingest``: read a hospital's folder of DICOM into a cohort."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from survbench.cli.options import Workers, examples, say
+
+if TYPE_CHECKING:
+    from survbench.actions.ingest import Clinical, Ingested
+
+
+class MaskOn(StrEnum):
+    """The image whose grid the mask prefers."""
+
+    PET = "pet"
+    CT = "ct"
+
+
+def register(group: typer.Typer) -> None:
+    """Add the command."""
+    group.command(
+        "ingest",
+        epilog=examples(
+            "bench cohort ingest dicom/ --out our-cohort/ --region GTV --table clinical.xlsx --id Patient",
+            'bench cohort ingest dicom/ --out our-cohort/ --region "GTVp|GTV" --region "GTVn*" --unite',
+            'bench cohort ingest dicom/ --out our-cohort/ --regions contours.xlsx --region-column "Name GTV Primary"',
+        ),
+    )(ingest)
+
+
+def ingest(
+    source: Annotated[Path, typer.Argument(help="Folder with DICOM files.", exists=True, file_okay=False)],
+    out: Annotated[Path, typer.Option("--out", help="Folder of the cohort.", file_okay=False)],
+    region: Annotated[
+        list[str] | None,
+        typer.Option(help="Name of the tumour's region, with * and ?; A|B takes the first that is there. May repeat."),
+    ] = None,
+    table: Annotated[Path | None, typer.Option(help="Clinical table: CSV, TSV, Parquet or .xlsx.")] = None,
+    id_column: Annotated[str, typer.Option("--id", help="Column of --table with the ids of the images.")] = "Patient",
+    sheet: Annotated[str | None, typer.Option(help="Sheet of --table (default: all).")] = None,
+    header_row: Annotated[int, typer.Option(min=1, help="Row of the columns' names in a sheet.")] = 1,
+    keep: Annotated[list[str] | None, typer.Option(help="Column to keep though it may identify. May repeat.")] = None,
+    regions: Annotated[Path | None, typer.Option(help="Table of each patient's regions, in place of --region.")] = None,
+    region_id: Annotated[str, typer.Option(help="Column of --regions with the ids.")] = "Patient",
+    region_column: Annotated[
+        list[str] | None, typer.Option(help="Column of --regions with names, separated by commas. May repeat.")
+    ] = None,
+    mask_on: Annotated[MaskOn, typer.Option(help="Image whose contours to prefer where both have some.")] = MaskOn.PET,
+    pet: Annotated[str | None, typer.Option(help="PET series: number, description or UID.")] = None,
+    ct: Annotated[str | None, typer.Option(help="CT series: number, description or UID.")] = None,
+    structures: Annotated[str | None, typer.Option(help="RTSTRUCT or SEG: number, description or UID.")] = None,
+    key: Annotated[Path | None, typer.Option(help="File of the pseudonyms' key (default: OUT.key).")] = None,
+    workers: Workers = None,
+    *,
+    unite: Annotated[bool, typer.Option("--unite", help="Unite all regions that a name matches.")] = False,
+) -> None:
+    """Read PET in SUV, CT in HU and contours of all patients in a folder of DICOM, and write them as a cohort.
+
+    Patients get pseudonyms. One that cannot be read is listed with the reason, the others are written, and the command
+    ends with 1. What is there from an earlier call is not read again.
+    """
+    from survbench.actions.ingest import ingest as read_folder
+    from survbench.datasets.dicom.patient import Request
+    from survbench.datasets.dicom.regions import Wish
+    from survbench.datasets.ingest.pseudonyms import read_or_make_key
+    from survbench.datasets.ingest.region_table import regions_by_patient
+    from survbench.io.workbooks import read_any_table
+    from survbench.work.process_limits import available_workers
+
+    if regions is not None and (region or not region_column):
+        raise typer.BadParameter("--regions needs --region-column, and takes the place of --region")
+    by_patient = None
+    if regions is not None:
+        by_patient = regions_by_patient(read_any_table(regions), region_id, region_column or [])
+    wish = Wish(tuple(region or ()), unite=unite)
+    found = read_folder(
+        source,
+        out,
+        request=Request(wish, mask_on.value, pet, ct, structures),
+        key=read_or_make_key(key or out.with_name(f"{out.name}.key"), outside=out),
+        regions=by_patient,
+        clinical=_clinical(table, id_column, sheet, header_row, keep),
+        workers=workers or available_workers(),
+        told=_progress,
+    )
+    _show(found, out)
+    if found.failed or found.found.damaged:
+        raise typer.Exit(1)
+
+
+def _clinical(
+    table: Path | None, id_column: str, sheet: str | None, header_row: int, keep: list[str] | None
+) -> Clinical | None:
+    from survbench.actions.ingest import Clinical
+    from survbench.io.workbooks import read_any_table
+
+    if table is None:
+        return None
+    return Clinical(read_any_table(table, sheet=sheet, header_row=header_row), id_column, tuple(keep or ()))
+
+
+def _progress(done: int, total: int) -> None:
+    sys.stderr.write(f"{done} of {total} patients\n")
+
+
+def _show(found: Ingested, out: Path) -> None:
+    from survbench.findings import things
+
+    files, joined = found.found, found.joined
+    passed = [f"{things(files.others, 'other file')}"] if files.others else []
+    passed += [things(files.directories, "DICOMDIR")] if files.directories else []
+    rest = f"; passed over: {', '.join(passed)}" if passed else ""
+    say(f"Found     {len(files.series):,} series of {things(len(files.by_patient()), 'patient')}{rest}")
+    if files.damaged:
+        say(f"Damaged   {things(len(files.damaged), 'DICOM file')}, left out")
+    for patient, what in found.failed.items():
+        say(f"Failed    {patient or '(no id)'}: {what}")
+    if joined is not None:
+        for column, why in joined.left_out.items():
+            say(f"Left out  {column}: {why}")
+        if joined.imageless:
+            say(f"Left out  {things(joined.imageless, 'row')} of the table without images")
+    kept = f", {len(found.kept)} were there" if found.kept else ""
+    say(f"Wrote     {things(len(found.written), 'patient')} to {out}{kept}")
+    for line in found.todo or ():
+        say(f"TODO      {line}")
+    quoted = shlex.quote(str(out))
+    then = "cohort init {} --table TABLE" if joined is None else "cohort check {}"
+    say(f"Next      bench {then.format(quoted)}")

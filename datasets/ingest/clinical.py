@@ -1,0 +1,114 @@
+"""The clinical table under pseudonyms, without the columns that may say who somebody is.
+
+A column is kept if it is numbers or a few codes. Names, dates and free text are nearly all different, so that is what
+they are told by, besides what their columns are called.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from survbench.datasets.vocabulary.words import without_accents
+from survbench.errors import BenchError
+from survbench.io.files import write_text
+from survbench.io.numerals import mostly_numerals
+from survbench.io.tables import Table, nearest
+
+CLINICAL, ID = "clinical.csv", "id"
+_IDENTIFYING = re.compile(
+    r"name|vorname|prenom|nombre|cognome|birth|dob\b|geburt|naissance|nascita|nacimiento|address|adresse|street|strasse|"
+    r"zip|postal|plz|phone|telefon|email|e-mail|mrn|ssn|insurance|versicher|accession|physician|arzt|doctor|"
+    r"comment|remark|note|bemerkung|kommentar",
+    re.IGNORECASE,
+)
+_DATE = re.compile(r"\d{4}[-./]\d{1,2}[-./]\d{1,2}|\d{1,2}[-./]\d{1,2}[-./]\d{2,4}|(19|20)\d{6}")
+_SHORTEST = 3
+"""Letters of a part of a name that is looked for in cells."""
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """The table of a cohort.
+
+    Attributes:
+        columns: those that are kept, without the ids.
+        rows: cells by id of the images, in the table's order.
+        left_out: why each other column was left out.
+        imageless: how many rows have no images.
+    """
+
+    columns: tuple[str, ...]
+    rows: Mapping[str, tuple[str, ...]]
+    left_out: Mapping[str, str]
+    imageless: int
+
+
+def join(
+    table: Table, column: str, patients: Collection[str], identifying: Collection[str], keep: Collection[str] = ()
+) -> Joined:
+    """Return the rows of the patients that have images, and the columns that may be passed on.
+
+    Args:
+        table: as the hospital has it.
+        column: its column of the ids that the images have, compared without regard to case.
+        patients: ids of the images.
+        identifying: values that name patients; a column with one of them in a cell is left out, also if it is to be
+            kept.
+        keep: columns to keep whatever they hold otherwise.
+
+    Raises:
+        BenchError: no such column, or two rows of one patient.
+    """
+    for name in (column, *keep):
+        if name not in table.columns:
+            raise BenchError(f"The table has no column {name!r}.{nearest(name, table.columns)}")
+    ids = {_plain(patient): patient for patient in patients}
+    found = [(ids[key], row) for row in table.rows if (key := _plain(row.cells[column])) in ids]
+    names = [name for name, _ in found]
+    twice = len(names) - len(set(names))
+    if twice:
+        raise BenchError(f"{twice} patients with images have more than one row. Keep one row of each in the table.")
+    words = {_plain(word) for word in identifying if len(word.strip()) >= _SHORTEST}
+    left_out: dict[str, str] = {}
+    for name in table.columns:
+        cells = [row.cells[name] for _, row in found if row.cells[name]]
+        if name != column and (reason := _reason(name, cells, words, kept=name in keep)):
+            left_out[name] = reason
+    columns = tuple(name for name in table.columns if name != column and name not in left_out)
+    rows = {patient: tuple(row.cells[name] for name in columns) for patient, row in found}
+    return Joined(columns, rows, left_out, len(table.rows) - len(found))
+
+
+def write_clinical(cohort: Path, joined: Joined, pseudonyms: Mapping[str, str]) -> Path:
+    """Write the rows of the patients that have a pseudonym, sorted by it, which also hides the order of the table."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow([ID, *joined.columns])
+    writer.writerows(sorted([pseudonyms[p], *cells] for p, cells in joined.rows.items() if p in pseudonyms))
+    path = cohort / CLINICAL
+    write_text(path, stream.getvalue())
+    return path
+
+
+def _reason(name: str, cells: list[str], words: Collection[str], *, kept: bool) -> str:
+    """Return why a column is left out; "" where it is not."""
+    if any(word in re.split(r"[\s,;^]+", _plain(cell)) for cell in cells for word in words):
+        return "holds a name or id of the images"
+    if kept:
+        return ""
+    if _IDENTIFYING.search(without_accents(name)):
+        return "called like what identifies a patient, or like free text"
+    if any(_DATE.search(cell) for cell in cells):
+        return "holds dates"
+    if not mostly_numerals(cells) and len(set(cells)) > max(2, len(cells) / 2):
+        return "text that differs from patient to patient"
+    return ""
+
+
+def _plain(text: str) -> str:
+    return text.strip().casefold()

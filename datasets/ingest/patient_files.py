@@ -1,0 +1,127 @@
+"""One patient's files in a cohort: images and mask as NIfTI, and a record of how they were made."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from survbench.datasets.dicom.choice import Choice
+from survbench.datasets.dicom.geometry import Grid
+from survbench.datasets.dicom.patient import PatientImages, Request, read_patient
+from survbench.datasets.dicom.series import Series
+from survbench.io.files import rounded, write_bytes, write_json
+from survbench.io.hashing import digest
+
+IMAGES, RECORDS = "images", "records"
+_VERSION = 1
+"""Part of the digest of what a patient was read from: raise it when the files that are written change."""
+_COMPRESSION = 4
+"""Of gzip: 1 is the fastest, 9 the smallest; beyond 4 files shrink by some percent in several times the time."""
+
+
+@dataclass(frozen=True, slots=True)
+class PatientJob:
+    """What is to be written of a patient.
+
+    Attributes:
+        pseudonym: the id in the cohort.
+        series: all of the patient.
+        request: what is wanted of them.
+        cohort: folder of the cohort.
+    """
+
+    pseudonym: str
+    series: Sequence[Series]
+    request: Request
+    cohort: Path
+
+    @property
+    def record(self) -> Path:
+        """The record; it is written last, so it says that the images are there."""
+        return self.cohort / RECORDS / f"{self.pseudonym}.json"
+
+    def source(self) -> str:
+        """Return a hash of what decides the patient's files: sizes and times of the files read, and what is wanted."""
+        states = [i.path.stat() for one in self.series for i in one.instances]
+        files = sorted((state.st_size, state.st_mtime_ns) for state in states)
+        return digest([_VERSION, files, asdict(self.request)])
+
+    def done(self) -> bool:
+        """Say whether the patient's files are there, from the same source."""
+        try:
+            record = json.loads(self.record.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return False
+        return bool(record.get("source") == self.source())
+
+
+def write_patient(job: PatientJob) -> None:
+    """Read a patient and write PET (float32, SUV), CT (int16, HU), mask (0 and 1) and the record.
+
+    Raises:
+        ImageError: the patient cannot be read; nothing is written then.
+    """
+    job.record.unlink(missing_ok=True)
+    found = read_patient(job.series, job.request)
+    (job.cohort / IMAGES).mkdir(parents=True, exist_ok=True)
+    job.record.parent.mkdir(exist_ok=True)
+    _write(job, "PET", found.pet.voxels, found.pet.grid)
+    mask_on = found.pet
+    if found.ct is not None:
+        whole = np.clip(np.rint(found.ct.voxels), -32768, 32767).astype(np.int16)
+        _write(job, "CT", whole, found.ct.grid)
+        mask_on = found.ct if found.mask_on == "ct" else found.pet
+    _write(job, "mask", found.mask.voxels.astype(np.uint8), mask_on.grid)
+    write_json(job.record, rounded(_record(found)) | {"id": job.pseudonym, "source": job.source()})
+
+
+def _write(job: PatientJob, kind: str, voxels: NDArray[Any], grid: Grid) -> None:
+    import nibabel as nib
+
+    image = nib.Nifti1Image(voxels, grid.affine)  # type: ignore[no-untyped-call]
+    image.set_sform(grid.affine, code="scanner")  # type: ignore[no-untyped-call]
+    image.set_qform(grid.affine, code="scanner")  # type: ignore[no-untyped-call]
+    image.header.set_xyzt_units("mm")  # type: ignore[no-untyped-call]
+    content = gzip.compress(image.to_bytes(), _COMPRESSION, mtime=0)  # type: ignore[no-untyped-call]
+    write_bytes(job.cohort / IMAGES / f"{job.pseudonym}_{kind}.nii.gz", content)
+
+
+def _record(found: PatientImages) -> dict[str, Any]:
+    """Return what a patient was made of. Descriptions and UIDs are left out: they may name the patient."""
+    images = {"pet": found.pet} if found.ct is None else {"pet": found.pet, "ct": found.ct}
+    suv = asdict(found.suv)
+    lowest, highest = min(suv["factors"]), max(suv["factors"])
+    suv |= {"factors": [lowest] if lowest == highest else [lowest, highest]}
+    suv |= {"delay_s": sorted({*suv["delay_s"]})}
+    grid = images[found.mask_on].grid
+    voxels = int(np.count_nonzero(found.mask.voxels))
+    return {
+        **{
+            name: {
+                **_chosen(image.choice),
+                "shape": list(image.grid.shape),
+                "spacing_mm": [float(mm) for mm in np.linalg.norm(image.grid.affine[:3, :3], axis=0)],
+                "range": [float(image.voxels.min()), float(image.voxels.max())],
+            }
+            for name, image in images.items()
+        },
+        "suv": suv,
+        "mask": {
+            **_chosen(found.structures),
+            "on": found.mask_on,
+            "regions": list(found.regions),
+            "voxels": voxels,
+            "ml": voxels * abs(float(np.linalg.det(grid.affine[:3, :3]))) / 1000,
+        },
+        "notes": list(found.notes),
+    }
+
+
+def _chosen(choice: Choice) -> dict[str, Any]:
+    return {"series": choice.series.name, "why": choice.reason, "others": len(choice.others)}

@@ -1,0 +1,153 @@
+"""``bench cohort ingest``: from DICOM, as a hospital hands it out, to a cohort that can be checked."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+from dicom_files import OBLIQUE, write_patient
+from openpyxl import Workbook
+from survbench.actions.ingest import Clinical, ingest
+from survbench.datasets.cards.card import read_card
+from survbench.datasets.dicom.patient import Request
+from survbench.datasets.dicom.regions import Wish
+from survbench.datasets.ingest.pseudonyms import pseudonym
+from survbench.datasets.readers.folder import inspect_cohort
+from survbench.errors import BenchError
+from survbench.io.tables import read_table
+from survbench.io.workbooks import read_any_table
+
+KEY = bytes(range(32))
+PLANTED = ("Quillfeather", "19510709", "Ada", "HN-7001", "Ward 9 of St. Elsewhere", "1.7.7001")
+
+
+def clinical(path, patients=4):
+    book = Workbook()
+    sheet = book.active
+    sheet.append(["Patient", "Name", "Born", "Days", "Status", "Sex"])
+    for n in range(1, patients + 1):
+        sheet.append([f"HN-700{n}", "Quillfeather", "09.07.1951", 100 * n, n % 2, "fm"[n % 2]])
+    book.save(path)
+    return Clinical(read_any_table(path), "Patient", ())
+
+
+@pytest.fixture(scope="module")
+def outcome(tmp_path_factory):
+    """Return what came of a folder with a good patient of each kind and one of each fault, and its folders."""
+    root = tmp_path_factory.mktemp("hospital")
+    source, out = root / "dicom", root / "cohort"
+    write_patient(source, "HN-7001")
+    write_patient(source, "HN-7002", orientation=(1, 0, 0, 0, 1, 0), tumour=20_000)
+    write_patient(source, "HN-7003", region="Heart")
+    write_patient(source, "HN-7004", Units="PROPCPS")
+    write_patient(source, "HN-7005")
+    (source / "readme.txt").write_text("not DICOM")
+    table = clinical(root / "clinical.xlsx")
+    done = ingest(source, out, request=Request(Wish(("GTV",))), key=KEY, clinical=table)
+    return source, out, done
+
+
+def test_one_patient_that_cannot_be_read_never_stops_the_others_and_each_cause_is_told(outcome):
+    _, out, done = outcome
+    assert done.written == tuple(sorted(pseudonym(p, KEY) for p in ("HN-7001", "HN-7002")))
+    assert [*done.failed] == ["HN-7003", "HN-7004", "HN-7005"]
+    assert "No region is called 'GTV'" in done.failed["HN-7003"]
+    assert "units 'PROPCPS'" in done.failed["HN-7004"]
+    assert "no row" in done.failed["HN-7005"]
+    assert {p.name for p in (out / "images").iterdir()} == {f"{i}_{k}.nii.gz" for i in done.written for k in ("PET", "CT", "mask")}  # fmt: skip  # noqa: E501
+    assert (done.found.others, done.joined.imageless) == (1, 0)
+
+
+def test_images_are_in_suv_and_hu_and_lie_where_the_scanner_put_them(outcome):
+    _, out, _ = outcome
+    name = pseudonym("HN-7001", KEY)
+    pet, ct, mask = (nib.load(out / "images" / f"{name}_{kind}.nii.gz") for kind in ("PET", "CT", "mask"))
+    factor = 75_000 / (300e6 * 0.5 ** (3600 / 6586.2))
+    inside = mask.get_fdata() == 1
+    assert inside.sum() == 36
+    assert pet.get_fdata()[inside] == pytest.approx(30_000 * factor)
+    assert pet.get_fdata()[~inside] == pytest.approx(2_000 * factor)
+    assert (ct.get_fdata() == 40).all()
+    assert ct.get_data_dtype() == np.int16
+    rows, columns = np.reshape(OBLIQUE, (2, 3))
+    corner = np.array([-20, 30, 40]) + 4 * rows + 2 * 4 * columns + 3 * 5 * np.cross(rows, columns)
+    for image in (pet, ct, mask):
+        assert image.affine @ [1, 2, 3, 1] == pytest.approx([-corner[0], -corner[1], corner[2], 1], abs=1e-3)
+        assert image.get_sform(coded=True)[1] == image.get_qform(coded=True)[1] == 1
+
+
+def test_what_was_done_is_recorded_per_patient(outcome):
+    _, out, _ = outcome
+    name = pseudonym("HN-7001", KEY)
+    record = json.loads((out / "records" / f"{name}.json").read_text())
+    assert record["id"] == name
+    assert record["suv"]["units"] == "BQML"
+    assert record["suv"]["rule"] == "BQML: weight / dose, dose decayed to the series time"
+    assert record["suv"]["factors"] == pytest.approx([75_000 / (300e6 * 0.5 ** (3600 / 6586.2))], rel=1e-5)
+    assert record["suv"]["delay_s"] == [3600]
+    assert record["mask"] == {"on": "pet", "regions": ["GTV"], "voxels": 36, "ml": 2.88, "series": "1", "why": "the only one", "others": 0}  # fmt: skip  # noqa: E501
+    assert record["ct"]["range"] == [40, 40]
+
+
+def test_the_cohort_can_be_read_once_the_outcome_is_filled_in(outcome):
+    _, out, done = outcome
+    table = read_table(out / "clinical.csv")
+    assert table.columns == ("id", "Days", "Status", "Sex")
+    assert [*done.joined.left_out] == ["Name", "Born"]
+    text = (out / "cohort.yaml").read_text()
+    lines = ["name: ours", "title: Ours", "endpoint: {name: OS, time: Days, event: Status, unit: days}"]
+    kept = [line for line in text.splitlines() if line.split(":")[0] in {"id", "table", "mask", "field_of_view_mm"} or line.startswith(("images:", "  pet:", "  ct:"))]  # fmt: skip  # noqa: E501
+    card = out / "filled.yaml"
+    card.write_text("\n".join([*lines, *kept, "licence: none", "citation: none"]))
+    found = inspect_cohort(read_card(card), out)
+    card.unlink()
+    assert [f for f in found.findings if f.severity == "error"] == []
+    assert sorted(found.source.cohort.ids) == sorted(done.written)
+    assert set(found.source.cohort.channels) == {"pet", "ct"}
+
+
+def test_nothing_that_names_a_patient_is_in_any_file(outcome):
+    _, out, _ = outcome
+    for path in (p for p in out.rglob("*") if p.is_file()):
+        content = path.read_bytes()
+        content = gzip.decompress(content) if path.suffix == ".gz" else content
+        for word in (*PLANTED, "HN-7002", "09.07.1951"):
+            assert word.lower().encode() not in content.lower(), (path, word)
+            assert word.lower() not in str(path.relative_to(out)).lower()
+
+
+def test_a_second_call_reads_only_what_is_new_or_changed(tmp_path):
+    source, out, wish = tmp_path / "dicom", tmp_path / "cohort", Request(Wish(("GTV",)))
+    write_patient(source, "HN-7001")
+    write_patient(source, "HN-7002", Units="PROPCPS")
+    first = ingest(source, out, request=wish, key=KEY)
+    assert (len(first.written), [*first.failed], first.joined, first.todo) == (1, ["HN-7002"], None, None)
+    write_patient(source, "HN-7002")
+    second = ingest(source, out, request=wish, key=KEY)
+    assert second.written == (pseudonym("HN-7002", KEY),)
+    assert second.kept == (pseudonym("HN-7001", KEY),)
+    third = ingest(source, out, request=Request(Wish(("GTV",)), mask_on="ct"), key=KEY)
+    assert len(third.written) == 2
+
+
+def test_a_table_of_regions_says_what_is_the_tumour_of_whom(tmp_path):
+    source = tmp_path / "dicom"
+    write_patient(source, "HN-7001", region="GTV BOT")
+    write_patient(source, "HN-7002", region="IG2")
+    regions = {"hn-7001": ("GTV BOT",), "hn-7002": ()}
+    done = ingest(source, tmp_path / "cohort", request=Request(), key=KEY, regions=regions)
+    assert done.written == (pseudonym("HN-7001", KEY),)
+    assert "names none for the patient" in done.failed["HN-7002"]
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_folders_that_lie_in_each_other_and_folders_without_dicom_are_refused(tmp_path, inside):
+    source, out = (tmp_path / "a", tmp_path / "a/b") if inside else (tmp_path / "a", tmp_path / "c")
+    Path(source).mkdir()
+    (source / "x.txt").write_text("x")
+    with pytest.raises(BenchError, match="lie in each other" if inside else r"no DICOM series \(1 other files\)"):
+        ingest(source, out, request=Request(), key=KEY)

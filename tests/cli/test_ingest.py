@@ -1,0 +1,39 @@
+"""``bench cohort ingest`` as a user calls it."""
+
+from __future__ import annotations
+
+from dicom_files import write_patient
+
+
+def test_a_folder_becomes_a_cohort_and_what_could_not_be_read_is_told(bench, tmp_path):
+    source, out, table = tmp_path / "dicom", tmp_path / "cohort", tmp_path / "clinical.csv"
+    for n in (1, 2):
+        write_patient(source, f"HN-700{n}")
+    write_patient(source, "HN-7003", region="GTV_Edema")
+    table.write_text(
+        "id,Name,Days,Dead\n" + "".join(f"HN-700{n},Quillfeather,{100 * n},{n % 2}\n" for n in (1, 2, 3, 4))
+    )
+    ended = bench("cohort", "ingest", source, "--out", out, "--region", "GTV", "--table", table, "--id", "id")
+    assert ended.returncode == 1
+    lines = ended.stdout.splitlines()
+    assert lines[0] == "Found     9 series of 3 patients"
+    assert lines[1].startswith("Failed    HN-7003: No region is called 'GTV'; the nearest: GTV_Edema. ")
+    assert lines[2] == "Left out  Name: holds a name or id of the images"
+    assert lines[3] == "Left out  1 row of the table without images"
+    assert lines[4] == f"Wrote     2 patients to {out}"
+    assert lines[-1] == f"Next      bench cohort check {out}"
+    assert (out / "cohort.yaml").exists()
+    assert (tmp_path / "cohort.key").exists()
+    again = bench("cohort", "ingest", source, "--out", out, "--region", "GTV*", "--table", table, "--id", "id")
+    assert (again.returncode, again.stdout.splitlines()[-2]) == (0, f"Wrote     3 patients to {out}")
+
+
+def test_options_that_exclude_each_other_are_refused(bench, tmp_path):
+    write_patient(tmp_path / "dicom")
+    table = tmp_path / "regions.csv"
+    table.write_text("Patient,Name GTV\nHN-7001,GTV\n")
+    refused = bench("cohort", "ingest", tmp_path / "dicom", "--out", tmp_path / "out", "--regions", table)
+    assert refused.returncode == 2
+    assert "--regions needs --region-column" in refused.stderr
+    ended = bench("cohort", "ingest", tmp_path / "dicom", "--out", tmp_path / "out", "--regions", table, "--region-column", "Name GTV")  # fmt: skip  # noqa: E501
+    assert (ended.returncode, ended.stdout.splitlines()[1]) == (0, f"Wrote     1 patient to {tmp_path / 'out'}")

@@ -1,0 +1,99 @@
+"""The clinical table without what identifies, pseudonyms, and a table of regions."""
+
+import csv
+import hashlib
+import stat
+
+import pytest
+from survbench.datasets.ingest.clinical import join, write_clinical
+from survbench.datasets.ingest.pseudonyms import pseudonym, read_or_make_key
+from survbench.datasets.ingest.region_table import regions_by_patient
+from survbench.errors import BenchError
+from survbench.io.tables import read_table
+
+CLINICAL = """Patient,Surname,Born,Seen by,Age,Stage,Site,Months,Event,Told
+HN-1,Ixworth,03.02.1950,AB,61,II,larynx,12.5,1,pain since summer
+hn-2,Quill,1951-07-09,CD,55,III,larynx,30,0,said to smoke
+HN-3,Zamora,19600101,EF,70,II,oropharynx,8,1,
+HN-4,Obrist,04.05.1961,GH,49,III,larynx,44,0,lives alone
+HN-9,Nobody,04.05.1961,GH,49,III,larynx,44,0,x
+"""
+PATIENTS = ("HN-1", "HN-2", "HN-3", "HN-4")
+
+
+@pytest.fixture
+def table(tmp_path):
+    (tmp_path / "t.csv").write_text(CLINICAL)
+    return read_table(tmp_path / "t.csv")
+
+
+def test_only_columns_of_numbers_and_codes_are_kept_and_the_rest_is_listed_with_its_reason(table):
+    joined = join(table, "Patient", PATIENTS, ())
+    assert joined.columns == ("Age", "Stage", "Site", "Months", "Event")
+    assert joined.rows["HN-2"] == ("55", "III", "larynx", "30", "0")
+    assert joined.imageless == 1
+    assert joined.left_out == {
+        "Surname": "called like what identifies a patient, or like free text",
+        "Born": "holds dates",
+        "Seen by": "text that differs from patient to patient",
+        "Told": "text that differs from patient to patient",
+    }
+
+
+def test_a_column_may_be_kept_by_name_unless_it_holds_names_of_the_images(table):
+    assert "Seen by" in join(table, "Patient", PATIENTS, (), ["Seen by"]).columns
+    joined = join(table, "Patient", PATIENTS, ("QUILL", "Jo"), ["Surname", "Seen by"])
+    assert joined.left_out["Surname"] == "holds a name or id of the images"
+    assert "Seen by" in joined.columns
+
+
+def test_a_table_that_cannot_be_joined_is_refused(table, tmp_path):
+    with pytest.raises(BenchError, match="no column 'patient'. Did you mean 'Patient'"):
+        join(table, "patient", PATIENTS, ())
+    (tmp_path / "t.csv").write_text(CLINICAL + "HN-1,x,1.1.1950,AB,61,II,larynx,12.5,1,\n")
+    with pytest.raises(BenchError, match="1 patients with images have more than one row"):
+        join(read_table(tmp_path / "t.csv"), "Patient", PATIENTS, ())
+
+
+def test_the_table_has_pseudonyms_in_an_order_of_their_own(table, tmp_path):
+    joined = join(table, "Patient", PATIENTS, ())
+    path = write_clinical(tmp_path, joined, {"HN-1": "P9", "HN-3": "P1"})
+    assert [*csv.reader(path.read_text().splitlines())] == [
+        ["id", "Age", "Stage", "Site", "Months", "Event"],
+        ["P1", "70", "II", "oropharynx", "8", "1"],
+        ["P9", "61", "II", "larynx", "12.5", "1"],
+    ]
+
+
+def test_a_pseudonym_needs_the_key_and_stays_the_same_with_it(tmp_path):
+    file, cohort = tmp_path / "secret.key", tmp_path / "cohort"
+    key = read_or_make_key(file, outside=cohort)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert read_or_make_key(file, outside=cohort) == key
+    other = read_or_make_key(tmp_path / "other.key", outside=cohort)
+    assert len({pseudonym(p, k) for p in ("HN-1", "HN-2") for k in (key, other)}) == 4
+    # RFC 2104, by hand: two rounds of SHA-256 with the padded key
+    inner = hashlib.sha256(bytes(b ^ 0x36 for b in key.ljust(64, b"\0")) + b"HN-1").digest()
+    outer = hashlib.sha256(bytes(b ^ 0x5C for b in key.ljust(64, b"\0")) + inner).hexdigest()
+    assert pseudonym("HN-1", key) == "P" + outer[:12]
+
+
+def test_a_key_in_the_cohort_or_without_content_is_refused(tmp_path):
+    with pytest.raises(BenchError, match="lies in the cohort's folder"):
+        read_or_make_key(tmp_path / "cohort/a.key", outside=tmp_path / "cohort")
+    for content in ("", "zz", "abcd"):
+        (tmp_path / "a.key").write_text(content)
+        with pytest.raises(BenchError, match="holds no key"):
+            read_or_make_key(tmp_path / "a.key", outside=tmp_path / "cohort")
+
+
+def test_a_table_of_regions_gives_the_names_of_each_patient_with_their_own_spaces(tmp_path):
+    rows = ["Patient;Primary;Nodes", "HN-CHUS-012;GTV,GTV1,GTV2;", "HN-CHUS-059;GTV  66 Gy;GTVgg RP", "HN-CHUS-060;;"]
+    (tmp_path / "t.csv").write_text("\n".join(rows))
+    table = read_table(tmp_path / "t.csv")
+    assert regions_by_patient(table, "Patient", ["Primary"])["hn-chus-012"] == ("GTV", "GTV1", "GTV2")
+    both = regions_by_patient(table, "Patient", ["Primary", "Nodes"])
+    assert both["hn-chus-059"] == ("GTV  66 Gy", "GTVgg RP")
+    assert both["hn-chus-060"] == ()
+    with pytest.raises(BenchError, match="no column 'Node'. Did you mean 'Nodes'"):
+        regions_by_patient(table, "Patient", ["Node"])
