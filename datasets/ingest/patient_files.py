@@ -74,8 +74,9 @@ def write_patient(job: PatientJob) -> None:
     _write(job, "PET", found.pet.voxels, found.pet.grid)
     mask_on = found.pet
     if found.ct is not None:
-        whole = np.clip(np.rint(found.ct.voxels), -32768, 32767).astype(np.int16)
-        _write(job, "CT", whole, found.ct.grid)
+        np.rint(found.ct.voxels, out=found.ct.voxels)  # in place: a CT takes 200 MB
+        np.clip(found.ct.voxels, -32768, 32767, out=found.ct.voxels)
+        _write(job, "CT", found.ct.voxels.astype(np.int16), found.ct.grid)
         mask_on = found.ct if found.mask_on == "ct" else found.pet
     _write(job, "mask", found.mask.voxels.astype(np.uint8), mask_on.grid)
     write_json(job.record, rounded(_record(found)) | {"id": job.pseudonym, "source": job.source()})

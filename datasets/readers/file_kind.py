@@ -37,7 +37,7 @@ _MARKS = (
     (0, b"II*\0", Kind("a TIFF file", _CONVERT)),
     (0, b"MM\0*", Kind("a TIFF file", _CONVERT)),
     (0, b"%PDF", Kind("a PDF", "Give the image itself.")),
-    (128, b"DICM", Kind("a DICOM file", "Convert the series to NIfTI, for example with dcm2niix.")),
+    (128, b"DICM", Kind("a DICOM file", "Read its folder with 'bench cohort ingest'.")),
     (257, b"ustar", Kind("a tar archive", _UNPACK)),
     (0, b"\x5c\x01\0\0", _ANALYZE),
     (0, b"\0\0\x01\x5c", _ANALYZE),

@@ -344,7 +344,7 @@ OTHERS = {
     "zeros": (lambda _: bytes(1000), "nothing but zeros", "again"),
     "zip": (_zip, "a zip archive", "Unpack"),
     "bzip2": (bz2.compress, "packed with bzip2", "Unpack"),
-    "dicom": (lambda _: bytes(128) + b"DICM" + bytes(500), "a DICOM file", "dcm2niix"),
+    "dicom": (lambda _: bytes(128) + b"DICM" + bytes(500), "a DICOM file", "bench cohort ingest"),
     "page": (lambda _: b"\n<!DOCTYPE html>\n<html><head><title>Sign in</title>", "a web page", "Download"),
     "text": (lambda _: b"see the other folder", "text ('see the other folder')", "Copy or export"),
     "nrrd": (lambda _: b"NRRD0004\ntype: float\n" + bytes(600), "an NRRD file", "Convert"),
