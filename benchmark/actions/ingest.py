@@ -70,6 +70,7 @@ def ingest(
     request: Request,
     key: bytes,
     regions: Mapping[str, tuple[str, ...]] | None = None,
+    overrides: Mapping[str, Request] | None = None,
     clinical: Clinical | None = None,
     workers: int = 1,
     told: Callable[[int, int], None] = lambda _done, _total: None,
@@ -82,6 +83,7 @@ def ingest(
         request: what is wanted of each patient.
         key: of the pseudonyms.
         regions: names of the regions by id in lower case, in place of those of the request.
+        overrides: what is wanted of single patients, by id in lower case.
         clinical: the table; patients without a row in it are not written.
         workers: patients at once.
         told: is called with the patients done and all that are to be read.
@@ -101,7 +103,8 @@ def ingest(
     jobs: dict[str, PatientJob] = {}
     for patient, series in patients.items():
         try:
-            wanted = _request_of(patient, request, regions, joined)
+            wanted = (overrides or {}).get(patient.strip().casefold(), request)
+            wanted = _request_of(patient, wanted, regions, joined)
         except ImageError as error:
             failed[patient] = str(error)
         else:

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from survbench.actions.ingest import Clinical, Ingested
 
 
+OVERRIDES_ID = "Patient"
+"""Column of --overrides with the ids of the images."""
+
+
 class MaskOn(StrEnum):
     """The image whose grid the mask prefers."""
 
@@ -51,6 +55,10 @@ def ingest(
     region_column: Annotated[
         list[str] | None, typer.Option(help="Column of --regions with names, separated by commas. May repeat.")
     ] = None,
+    overrides: Annotated[
+        Path | None,
+        typer.Option(help="Table of series to take and values of the SUV, by patient (docs/reference/dicom.md)."),
+    ] = None,
     mask_on: Annotated[MaskOn, typer.Option(help="Image whose contours to prefer where both have some.")] = MaskOn.PET,
     pet: Annotated[str | None, typer.Option(help="PET series: number, description or UID.")] = None,
     ct: Annotated[str | None, typer.Option(help="CT series: number, description or UID.")] = None,
@@ -68,6 +76,7 @@ def ingest(
     from survbench.actions.ingest import ingest as read_folder
     from survbench.datasets.dicom.patient import Request
     from survbench.datasets.dicom.regions import Wish
+    from survbench.datasets.ingest.overrides import requests_by_patient
     from survbench.datasets.ingest.pseudonyms import read_or_make_key
     from survbench.datasets.ingest.region_table import regions_by_patient
     from survbench.io.workbooks import read_any_table
@@ -79,12 +88,15 @@ def ingest(
     if regions is not None:
         by_patient = regions_by_patient(read_any_table(regions), region_id, region_column or [])
     wish = Wish(tuple(region or ()), unite=unite)
+    request = Request(wish, mask_on.value, pet, ct, structures)
+    single = None if overrides is None else requests_by_patient(read_any_table(overrides), OVERRIDES_ID, request)
     found = read_folder(
         source,
         out,
-        request=Request(wish, mask_on.value, pet, ct, structures),
+        request=request,
         key=read_or_make_key(key or out.with_name(f"{out.name}.key"), outside=out),
         regions=by_patient,
+        overrides=single,
         clinical=_clinical(table, id_column, sheet, header_row, keep),
         workers=workers or available_workers(),
         told=_progress,

@@ -85,6 +85,7 @@ def rules_for_pet(references: Sequence[str]) -> tuple[Rule, ...]:
     """
     return (
         Rule("corrected for attenuation", lambda one, _: "ATTN" in one.corrected),
+        Rule("not said to be uncorrected", lambda one, _: not one.corrected),
         Rule("the region was drawn on it", lambda one, _: one.uid in references),
         _MOST_SLICES,
     )

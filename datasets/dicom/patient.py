@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydicom.dataset import Dataset
 from survbench.datasets.dicom.choice import Choice, chosen, rules_for_ct, rules_for_pet, rules_for_structures
 from survbench.datasets.dicom.geometry import Grid, Stack, stack_of
-from survbench.datasets.dicom.headers import read_header
+from survbench.datasets.dicom.headers import number, read_header
 from survbench.datasets.dicom.pixels import read_voxels
 from survbench.datasets.dicom.planes import Mask
 from survbench.datasets.dicom.regions import Region, Wish, chosen_names, mask_of, read_regions
@@ -108,7 +109,8 @@ def read_patient(series: Sequence[Series], request: Request) -> PatientImages:
     regions = next(found for one, found in wanted if one is structures.series)
     names = chosen_names([region.name for region in regions if not region.empty], request.regions)
     mask = mask_of(regions, names, stacks[mask_on].grid)
-    suv = suv_conversion([read_header(one.path) for one in stacks["pet"].slices], request.given)
+    headers = [read_header(one.path) for one in stacks["pet"].slices]
+    suv = suv_conversion(headers, request.given)
     return PatientImages(
         pet=_image(pet, stacks["pet"], suv.factors),
         suv=suv,
@@ -117,7 +119,7 @@ def read_patient(series: Sequence[Series], request: Request) -> PatientImages:
         mask_on=mask_on,
         structures=structures,
         regions=names,
-        notes=tuple(_notes([choice.series for choice in images.values()], mask, suv)),
+        notes=tuple(_notes([choice.series for choice in images.values()], headers, mask, suv)),
     )
 
 
@@ -173,6 +175,10 @@ def _drawn_on(structures: Series, images: dict[ImageName, Series]) -> ImageName:
     raise ImageError(what, "Choose the image that it was drawn on, or register it to the PET.")
 
 
-def _notes(images: Sequence[Series], mask: Mask, suv: SuvConversion) -> list[str]:
-    copies = sum(one.copies for one in images)
-    return [*([f"{things(copies, 'file')} left out as copies."] if copies else []), *mask.notes, *suv.notes]
+def _notes(images: Sequence[Series], pet: Sequence[Dataset], mask: Mask, suv: SuvConversion) -> Iterator[str]:
+    if copies := sum(one.copies for one in images):
+        yield f"{things(copies, 'file')} left out as copies."
+    if (declared := number(pet[0], "NumberOfSlices") or 0) > len(pet):
+        yield f"The PET has {len(pet)} of the {declared:.0f} slices that its header declares."
+    yield from mask.notes
+    yield from suv.notes

@@ -68,11 +68,10 @@ def stored_values(header: Dataset, size: tuple[int, int]) -> NDArray[np.float64]
     try:
         values: NDArray[np.float64] = np.asarray(header.pixel_array, dtype=np.float64)
     except (ValueError, AttributeError, NotImplementedError, RuntimeError, KeyError, TypeError) as error:
-        packed = f" (packed as {syntax.name})" if syntax is not None and syntax.is_compressed else ""
-        what = f"The pixels of a slice cannot be read{packed}."
-        raise ImageError(
-            what, "Export the series uncompressed, for example with dcmdjpeg or gdcmconv --raw."
-        ) from error
+        if syntax is None or not syntax.is_compressed:
+            raise ImageError("The pixels of a slice cannot be read.", "Copy or export it again.") from error
+        what = f"The pixels of a slice cannot be read: they are packed as {syntax.name}."
+        raise ImageError(what, "Install what unpacks it with: pip install 'survbench[jpeg]'.") from error
     if values.shape != size:
         what = f"A slice holds {values.shape} pixels where its header says {size}."
         raise ImageError(what, "Export it again.")

@@ -89,7 +89,7 @@ def _write(job: PatientJob, kind: str, voxels: NDArray[Any], grid: Grid) -> None
     image.set_sform(grid.affine, code="scanner")  # type: ignore[no-untyped-call]
     image.set_qform(grid.affine, code="scanner")  # type: ignore[no-untyped-call]
     image.header.set_xyzt_units("mm")  # type: ignore[no-untyped-call]
-    content = gzip.compress(image.to_bytes(), _COMPRESSION, mtime=0)  # type: ignore[no-untyped-call]
+    content = gzip.compress(image.to_bytes(), _COMPRESSION, mtime=0)
     write_bytes(job.cohort / IMAGES / f"{job.pseudonym}_{kind}.nii.gz", content)
 
 

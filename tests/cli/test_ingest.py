@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from dicom_files import write_patient
 
 
@@ -37,3 +39,16 @@ def test_options_that_exclude_each_other_are_refused(bench, tmp_path):
     assert "--regions needs --region-column" in refused.stderr
     ended = bench("cohort", "ingest", tmp_path / "dicom", "--out", tmp_path / "out", "--regions", table, "--region-column", "Name GTV")  # fmt: skip  # noqa: E501
     assert (ended.returncode, ended.stdout.splitlines()[1]) == (0, f"Wrote     1 patient to {tmp_path / 'out'}")
+
+
+def test_a_patient_whose_header_lacks_the_weight_is_read_once_it_is_given(bench, tmp_path):
+    write_patient(tmp_path / "dicom", PatientWeight=None)
+    call = ("cohort", "ingest", tmp_path / "dicom", "--out", tmp_path / "out")
+    ended = bench(*call)
+    assert (ended.returncode, ended.stdout.splitlines()[1]) == (1, "Failed    HN-7001: The PET has no patient's weight. Give the weight in kg.")  # fmt: skip  # noqa: E501
+    (tmp_path / "given.csv").write_text("Patient,weight_kg\nhn-7001,60\n")
+    ended = bench(*call, "--overrides", tmp_path / "given.csv")
+    assert ended.returncode == 0, ended.stdout
+    (record,) = (tmp_path / "out/records").iterdir()
+    suv = json.loads(record.read_text())["suv"]
+    assert (suv["weight_kg"], suv["notes"]) == (60, ["The weight was given."])

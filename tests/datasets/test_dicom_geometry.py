@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from dicom_files import AXIAL, OBLIQUE, write_image
 from pydicom import dcmread
-from pydicom.uid import RLELossless
+from pydicom.encaps import encapsulate
+from pydicom.uid import JPEGLosslessSV1, RLELossless
 from survbench.datasets.dicom.geometry import stack_of
 from survbench.datasets.dicom.pixels import read_voxels
 from survbench.datasets.dicom.series import find_series, volumes_of
@@ -187,6 +188,17 @@ def test_pixels_may_be_unsigned_or_packed(tmp_path):
 def test_slices_without_usable_pixels_are_refused(tmp_path, each, message):
     write_image(tmp_path, "CT", ramp(), each=each)
     with pytest.raises(ImageError, match=message):
+        read_voxels(stack(tmp_path))
+
+
+def test_pixels_that_need_another_library_say_which(tmp_path):
+    for path in write_image(tmp_path, "CT", ramp()):
+        header = dcmread(path)
+        header.PixelData = encapsulate([b"not a picture "])
+        header["PixelData"].is_undefined_length = True
+        header.file_meta.TransferSyntaxUID = JPEGLosslessSV1
+        header.save_as(path)
+    with pytest.raises(ImageError, match=r"packed as JPEG Lossless.*pip install 'survbench\[jpeg\]'"):
         read_voxels(stack(tmp_path))
 
 

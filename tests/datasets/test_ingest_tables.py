@@ -3,9 +3,14 @@
 import csv
 import hashlib
 import stat
+from dataclasses import replace
 
 import pytest
+from survbench.datasets.dicom.patient import Request
+from survbench.datasets.dicom.regions import Wish
+from survbench.datasets.dicom.suv import Given
 from survbench.datasets.ingest.clinical import join, write_clinical
+from survbench.datasets.ingest.overrides import requests_by_patient
 from survbench.datasets.ingest.pseudonyms import pseudonym, read_or_make_key
 from survbench.datasets.ingest.region_table import regions_by_patient
 from survbench.errors import BenchError
@@ -85,6 +90,31 @@ def test_a_key_in_the_cohort_or_without_content_is_refused(tmp_path):
         (tmp_path / "a.key").write_text(content)
         with pytest.raises(BenchError, match="holds no key"):
             read_or_make_key(tmp_path / "a.key", outside=tmp_path / "cohort")
+
+
+def test_overrides_change_what_is_wanted_of_single_patients(tmp_path):
+    rows = ["Patient,pet,structures,weight_kg,decay_correction", "HN-1,4.2,,61.5,admin", "HN-2,,RS new,,", "HN-3,,,,"]
+    (tmp_path / "t.csv").write_text("\n".join(rows))
+    general = Request(Wish(("GTV",)), ct="2")
+    found = requests_by_patient(read_table(tmp_path / "t.csv"), "Patient", general)
+    assert found["hn-1"] == replace(general, pet="4.2", given=Given(weight_kg=61.5, decay_correction="ADMIN"))
+    assert found["hn-2"] == replace(general, structures="RS new")
+    assert found["hn-3"] == general
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (["id,pet", "HN-1,4"], "no column 'Patient'"),
+        (["Patient,weight", "HN-1,61"], "Unknown column of overrides 'weight'. Did you mean 'weight_kg'"),
+        (["Patient,weight_kg", "HN-1,0"], "Line 2 of the table of overrides: weight_kg is '0'"),
+        (["Patient,decay_correction", "HN-1,later"], "decay_correction is 'later'. Give one of START, ADMIN, NONE"),
+    ],
+)
+def test_overrides_that_say_nothing_are_refused(tmp_path, rows, message):
+    (tmp_path / "t.csv").write_text("\n".join(rows))
+    with pytest.raises(BenchError, match=message):
+        requests_by_patient(read_table(tmp_path / "t.csv"), "Patient", Request())
 
 
 def test_a_table_of_regions_gives_the_names_of_each_patient_with_their_own_spaces(tmp_path):
