@@ -70,8 +70,9 @@ def test_images_are_in_suv_and_hu_and_lie_where_the_scanner_put_them(outcome):
     inside = mask.get_fdata() == 1
     assert inside.sum() == 36
     assert pet.get_fdata()[inside] == pytest.approx(30_000 * factor)
-    assert pet.get_fdata()[~inside] == pytest.approx(2_000 * factor)
-    assert (ct.get_fdata() == 40).all()
+    places = np.arange(mask.get_fdata().size).reshape(mask.shape)
+    assert pet.get_fdata()[~inside] == pytest.approx((2000 + places * 7001 % 200)[~inside] * factor)
+    assert (ct.get_fdata() == 40 + places * 7001 % 50).all()
     assert ct.get_data_dtype() == np.int16
     rows, columns = np.reshape(OBLIQUE, (2, 3))
     corner = np.array([-20, 30, 40]) + 4 * rows + 2 * 4 * columns + 3 * 5 * np.cross(rows, columns)
@@ -90,7 +91,7 @@ def test_what_was_done_is_recorded_per_patient(outcome):
     assert record["suv"]["factors"] == pytest.approx([75_000 / (300e6 * 0.5 ** (3600 / 6586.2))], rel=1e-5)
     assert record["suv"]["delay_s"] == [3600]
     assert record["mask"] == {"on": "pet", "regions": ["GTV"], "voxels": 36, "ml": 2.88, "series": "1", "why": "the only one", "others": 0}  # fmt: skip  # noqa: E501
-    assert record["ct"]["range"] == [40, 40]
+    assert record["ct"]["range"] == [40, 89]
 
 
 def test_the_cohort_can_be_read_once_the_outcome_is_filled_in(outcome):

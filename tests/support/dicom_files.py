@@ -226,7 +226,7 @@ def write_segments(path, segments, image, *, kind="BINARY", highest=255, drawn_o
 
 
 def write_patient(folder, name="HN-7001", *, tumour=30_000, region="GTV", orientation=OBLIQUE, **values):
-    """Write PET, CT and RTSTRUCT of one patient, with planted names in every kind of place."""
+    """Write PET, CT (40 to 89 HU) and RTSTRUCT of one patient, with planted names in every kind of place."""
     number = name[-4:]
     person = {
         "PatientID": name,
@@ -238,7 +238,8 @@ def write_patient(folder, name="HN-7001", *, tumour=30_000, region="GTV", orient
         "FrameOfReferenceUID": f"1.5.{number}",
     }
     shape = (12, 10, 8)
-    pet = np.full(shape, 2000, dtype=np.int16)
+    places = np.arange(np.prod(shape)).reshape(shape)
+    pet = (2000 + places * int(number) % 200).astype(np.int16)
     pet[4:8, 3:6, 2:5] = tumour
     place = {"spacing": (4, 4, 5), "orientation": orientation, "origin": (-20, 30, 40)}
     where = folder / f"Quillfeather {number}"
@@ -248,7 +249,7 @@ def write_patient(folder, name="HN-7001", *, tumour=30_000, region="GTV", orient
         header.add_new((0x0011, 0x1001), "LO", "Quillfeather")
 
     write_image(where / "pet", "PT", pet, **place, SeriesInstanceUID=f"1.7.{number}", each=private, **person, **values)
-    ct = np.full(shape, 1064, dtype=np.int16)
+    ct = (1064 + places * int(number) % 50).astype(np.int16)
     write_image(where / "ct", "CT", ct, **place, SeriesInstanceUID=f"1.4.{number}", intercept=-1024, **person)
     rows, columns = np.reshape(orientation, (2, 3))
     normal = np.cross(rows, columns)
