@@ -4,27 +4,51 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from pydicom import config, dcmread
 from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
+from pydicom.multival import MultiValue
 from survbench.datasets.readers.errors import ImageError
 
 # Values that break DICOM's rules are read as far as they can be; pydicom would log them, and with them the patient.
 config.settings.reading_validation_mode = config.IGNORE
 
 _MARK_AT, _MARK = 128, b"DICM"
+_START = 1024
+"""Bytes that hold the mark and the file's transfer syntax."""
+_DEFLATED = b"1.2.840.10008.1.2.1.99"
+"""The transfer syntax that pydicom unpacks, whatever its size, before anything can be checked."""
 _LARGE_VALUE = "1 MB"
 """Values of more bytes are read only when they are asked for."""
 
 
 def is_dicom(path: Path) -> bool:
     """Say whether a file has DICOM's mark after its preamble."""
-    with path.open("rb") as stream:
-        return stream.read(_MARK_AT + len(_MARK))[_MARK_AT:] == _MARK
+    return _start(path)[_MARK_AT:].startswith(_MARK)
+
+
+@contextmanager
+def damage_named(what: str, remedy: str = "Copy or export it again.") -> Iterator[None]:
+    """Turn whatever pydicom raises inside into an :class:`ImageError`; errors of the machine stay what they are.
+
+    Args:
+        what: the sentence that says what cannot be read.
+        remedy: what to do.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # they hold values of the header
+        try:
+            yield
+        except ImageError:
+            raise
+        except Exception as error:  # damaged files make pydicom raise exceptions of a dozen kinds
+            if isinstance(error, OSError) and error.errno is not None:
+                raise
+            raise ImageError(what, remedy) from error
 
 
 def read_header(path: Path, keywords: Sequence[str] | None = None) -> Dataset:
@@ -51,14 +75,15 @@ def read_whole(path: Path) -> Dataset:
 
 
 def _read(path: Path, **options: Any) -> Dataset:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # they hold values, too
-        try:
-            return dcmread(path, **options)
-        except (InvalidDicomError, EOFError, ValueError, TypeError, KeyError, AttributeError, NotImplementedError,
-                MemoryError, OverflowError, RecursionError) as error:  # fmt: skip
-            what = f"A DICOM file is damaged ({type(error).__name__})."
-            raise ImageError(what, "Copy or export it again.") from error
+    if _DEFLATED in _start(path):
+        raise ImageError("A DICOM file is deflated as a whole, which is not read.", "Export it uncompressed.")
+    with damage_named("A DICOM file is damaged."):
+        return dcmread(path, **options)
+
+
+def _start(path: Path) -> bytes:
+    with path.open("rb") as stream:
+        return stream.read(_START)
 
 
 def text(header: Dataset, keyword: str) -> str:
@@ -68,16 +93,15 @@ def text(header: Dataset, keyword: str) -> str:
 
 
 def texts(header: Dataset, keyword: str) -> tuple[str, ...]:
-    """Return the values of an attribute as text; none where it is missing."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
+    """Return the values of an attribute as text; none where it is missing or damaged."""
+    try:
+        with damage_named(f"{keyword} cannot be read."):
             value = header.get(keyword)
-        except (ValueError, TypeError, NotImplementedError, OverflowError):
-            return ()
+    except ImageError:
+        return ()
     if value is None or value == "":
         return ()
-    several = value if isinstance(value, (list, tuple)) or type(value).__name__ == "MultiValue" else [value]
+    several = value if isinstance(value, (list, tuple, MultiValue)) else [value]
     return tuple(str(one).strip("\0 ") for one in several)
 
 
@@ -97,9 +121,14 @@ def numbers(header: Dataset, keyword: str, count: int) -> tuple[float, ...] | No
 
 
 def items(header: Dataset, keyword: str) -> Sequence[Dataset]:
-    """Return the items of a sequence; none where it is missing."""
-    value = header.get(keyword)
-    return () if value is None else tuple(value)
+    """Return the items of a sequence; none where it is missing.
+
+    Raises:
+        ImageError: the sequence is damaged.
+    """
+    with damage_named(f"{keyword} is damaged."):
+        value = header.get(keyword)
+        return () if value is None else tuple(value)
 
 
 def private_text(header: Dataset, group: int, creator: str, element: int) -> str:
@@ -112,16 +141,32 @@ def private_text(header: Dataset, group: int, creator: str, element: int) -> str
         element: the last two hexadecimal digits of the element's number.
     """
     for block in range(0x10, 0x100):
-        owner = header.get((group, block))
-        if owner is not None and str(owner.value).strip().casefold() == creator.casefold():
+        if raw_text(header, group, block).casefold() == creator.casefold():
             return raw_text(header, group, block << 8 | element)
     return ""
 
 
 def raw_text(header: Dataset, group: int, element: int) -> str:
-    """Return the value of an attribute that is named by its number as text, also where its type is not known."""
-    found = header.get((group, element))
-    if found is None or found.value is None:
+    """Return the value of an attribute that is named by its number as text, also where its type is not known; "" where
+    it is missing or damaged.
+    """
+    try:
+        with damage_named("A private value cannot be read."):
+            found = header.get((group, element))
+    except ImageError:
         return ""
-    value = found.value
+    value = None if found is None else found.value
+    if value is None:
+        return ""
     return (value.decode("ascii", "replace") if isinstance(value, bytes) else str(value)).strip("\0 ")
+
+
+def packing_of(header: Dataset) -> str:
+    """Return how a file's pixels are packed, in words; "" where they are not.
+
+    Raises:
+        ImageError: the transfer syntax is none.
+    """
+    with damage_named("A DICOM file does not say how it is written."):
+        syntax = header.file_meta.TransferSyntaxUID
+        return syntax.name if syntax.is_compressed else ""

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from survbench.datasets.dicom.geometry import Stack
-from survbench.datasets.dicom.headers import number, read_whole, text
+from survbench.datasets.dicom.headers import damage_named, number, packing_of, read_whole, text
 from survbench.datasets.dicom.series import Instance
 from survbench.datasets.readers.errors import ImageError
 from survbench.datasets.readers.nifti import MAX_BYTES
@@ -59,19 +59,17 @@ def stored_values(header: Dataset, size: tuple[int, int]) -> NDArray[np.float64]
     """
     if text(header, "SamplesPerPixel") not in {"", "1"}:
         raise ImageError("A slice holds colours, not one number per pixel.", "Export the original series.")
-    syntax = header.file_meta.get("TransferSyntaxUID")
+    packed = packing_of(header)
     needed = size[0] * size[1] * int(number(header, "BitsAllocated") or 16) // 8
-    held = len(header.get("PixelData", b"") or b"")
-    if syntax is not None and not syntax.is_compressed and held < needed:
+    with damage_named("The pixels of a slice cannot be read."):
+        held = len(header.get("PixelData", b"") or b"")
+    if not packed and held < needed:
         what = f"A slice is truncated: it needs {needed:,} bytes of pixels, the file holds {held:,}."
         raise ImageError(what, "Copy or export it again.")
-    try:
+    what = f"The pixels of a slice cannot be read{f': they are packed as {packed}' if packed else ''}."
+    remedy = "Install what unpacks it with: pip install 'survbench[jpeg]'." if packed else "Copy or export it again."
+    with damage_named(what, remedy):
         values: NDArray[np.float64] = np.asarray(header.pixel_array, dtype=np.float64)
-    except (ValueError, AttributeError, NotImplementedError, RuntimeError, KeyError, TypeError) as error:
-        if syntax is None or not syntax.is_compressed:
-            raise ImageError("The pixels of a slice cannot be read.", "Copy or export it again.") from error
-        what = f"The pixels of a slice cannot be read: they are packed as {syntax.name}."
-        raise ImageError(what, "Install what unpacks it with: pip install 'survbench[jpeg]'.") from error
     if values.shape != size:
         what = f"A slice holds {values.shape} pixels where its header says {size}."
         raise ImageError(what, "Export it again.")

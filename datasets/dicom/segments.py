@@ -14,7 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from survbench.datasets.dicom.geometry import LPS_TO_RAS, Grid
-from survbench.datasets.dicom.headers import items, number, numbers, read_header, read_whole, text
+from survbench.datasets.dicom.headers import (
+    damage_named,
+    items,
+    number,
+    numbers,
+    packing_of,
+    read_header,
+    read_whole,
+    text,
+)
 from survbench.datasets.dicom.planes import Mask, Plane, by_height, stacked
 from survbench.datasets.readers.errors import ImageError
 from survbench.datasets.readers.nifti import MAX_BYTES
@@ -94,7 +103,7 @@ def read_segments(path: Path) -> tuple[SegmentedRegion, ...]:
         what = f"A segmentation declares {' x '.join(map(str, size))} pixels; at most {MAX_BYTES:,} are read."
         raise ImageError(what, "Crop it.")
     bits = int(number(header, "BitsAllocated") or 8)
-    if math.prod(size) * bits // 8 > path.stat().st_size and not _packed(header):
+    if math.prod(size) * bits // 8 > path.stat().st_size and not packing_of(header):
         raise ImageError(
             "A segmentation is truncated: its file is smaller than its pixels.", "Copy or export it again."
         )
@@ -106,16 +115,9 @@ def read_segments(path: Path) -> tuple[SegmentedRegion, ...]:
     )
 
 
-def _packed(header: Dataset) -> bool:
-    syntax = header.file_meta.get("TransferSyntaxUID")
-    return bool(syntax is not None and syntax.is_compressed)
-
-
 def _marks(header: Dataset, kind: str, size: tuple[int, ...]) -> NDArray[np.bool_]:
-    try:
+    with damage_named("The pixels of a segmentation cannot be read.", _AGAIN):
         values = np.asarray(header.pixel_array).reshape(size)
-    except (ValueError, AttributeError, NotImplementedError, RuntimeError, KeyError, TypeError) as error:
-        raise ImageError("The pixels of a segmentation cannot be read.", _AGAIN) from error
     if kind == "BINARY":
         return values > 0
     marks: NDArray[np.bool_] = values >= (number(header, "MaximumFractionalValue") or 255) / 2

@@ -129,6 +129,8 @@ class Found:
 @dataclass(slots=True)
 class _Collected:
     header: Dataset
+    frame: str
+    refers: tuple[str, ...]
     instances: dict[str, Instance] = field(default_factory=dict)
     copies: int = 0
 
@@ -144,6 +146,7 @@ def find_series(folder: Path) -> Found:
             continue
         try:
             header = read_header(path, _KEYWORDS)
+            frame, refers = _frame_of(header), tuple(_referred_to(header))
         except ImageError:
             damaged.append(path)
             continue
@@ -154,7 +157,7 @@ def find_series(folder: Path) -> Found:
             damaged.append(path)
             continue
         key = text(header, "PatientID"), text(header, "StudyInstanceUID"), text(header, "SeriesInstanceUID")
-        series = collected.setdefault(key, _Collected(header))
+        series = collected.setdefault(key, _Collected(header, frame, refers))
         instance = _instance(path, header)
         if instance.uid in series.instances:
             series.copies += 1
@@ -226,29 +229,30 @@ def _instance(path: Path, header: Dataset) -> Instance:
 
 def _series(key: tuple[str, str, str], collected: _Collected) -> Series:
     header = collected.header
-    modality = text(header, "Modality")
     return Series(
         patient=key[0],
         study=key[1],
         uid=key[2],
-        frame=text(header, "FrameOfReferenceUID") or _frame_referred_to(header),
-        modality=modality,
+        frame=collected.frame,
+        modality=text(header, "Modality"),
         number=text(header, "SeriesNumber"),
         description=text(header, "SeriesDescription"),
         corrected=texts(header, "CorrectedImage"),
-        refers=tuple(_referred_to(header)) if modality in _REFERS else (),
+        refers=collected.refers,
         instances=tuple(collected.instances.values()),
         copies=collected.copies,
     )
 
 
-def _frame_referred_to(header: Dataset) -> str:
-    for frame in items(header, "ReferencedFrameOfReferenceSequence"):
-        return text(frame, "FrameOfReferenceUID")
-    return ""
+def _frame_of(header: Dataset) -> str:
+    """Return the frame of reference; of a structure set without one, that of the image that it was drawn on."""
+    referred = items(header, "ReferencedFrameOfReferenceSequence")
+    return text(header, "FrameOfReferenceUID") or (text(referred[0], "FrameOfReferenceUID") if referred else "")
 
 
 def _referred_to(header: Dataset) -> Iterator[str]:
+    if text(header, "Modality") not in _REFERS:
+        return
     for frame in items(header, "ReferencedFrameOfReferenceSequence"):
         for study in items(frame, "RTReferencedStudySequence"):
             for series in items(study, "RTReferencedSeriesSequence"):
