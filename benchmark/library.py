@@ -104,7 +104,7 @@ def load_study(path: str | Path = DEFAULT_OUT) -> StudyResults:
     Raises:
         BenchError: there is no study, or its board has not been built by this version.
     """
-    from survbench.io.layout import BOARD_JSON
+    from survbench.io.study_files import BOARD_JSON
     from survbench.leaderboard.writers.board_files import read_board
     from survbench.plan.study import STUDY, latest_study, read_study
 
@@ -134,7 +134,7 @@ def compare(study: StudyResults, a: str, b: str) -> ComparedMethods:
         BenchError: a method is not there or not complete, or the two cannot be compared.
     """
     from survbench.actions.compare import compare_stored
-    from survbench.io.layout import STUDIES
+    from survbench.io.study_files import STUDIES
 
     out = study.folder.parents[1]
     if study.folder != out / STUDIES / study.name:

@@ -22,7 +22,8 @@ from survbench.actions.study_description import described_patients
 from survbench.actions.watcher import Watcher
 from survbench.api import MethodInfo
 from survbench.datasets.cohorts.opened import Cohorts
-from survbench.io.layout import SCRATCH, SPLITS, Status
+from survbench.io.layout import SCRATCH, Status
+from survbench.io.study_files import SPLITS
 from survbench.jobs.executor import Task, execute
 from survbench.jobs.prepared_files import read_follow_up
 from survbench.plan.job import PlannedJob

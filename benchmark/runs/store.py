@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 JOB, RECORD, CURVES, LOG, DONE = "job.json", "run.json", "curves.parquet", "log.txt", "DONE"
-MODEL = "model/"
-"""Begins the names of the files of a run's model in its seal."""
+MODEL = "model"
+"""The folder of a run's model in the run's folder."""
 PART = ".part-"
 """Between a run's key and a random word: a folder that is being written, or that a killed process was writing."""
 
@@ -144,13 +144,13 @@ class Store:
         A damaged file is named in a warning, and the run counts as not done. The model is checked only on demand,
         because it can be large.
         """
-        return self._is_intact(key, lambda name: with_model or not name.startswith(MODEL))
+        return self._is_intact(key, lambda name: with_model or not _is_of_model(name))
 
     def has_model(self, key: str) -> bool:
         """Say whether the model of a complete run, and what it was made with, are as they were written. No other file
         of the run is opened: one of them holds outcomes.
         """
-        return self._is_intact(key, lambda name: name in {JOB, RECORD} or name.startswith(MODEL))
+        return self._is_intact(key, lambda name: name in {JOB, RECORD} or _is_of_model(name))
 
     def _is_intact(self, key: str, concerns: Callable[[str], bool]) -> bool:
         folder = self.folder(key)
@@ -265,6 +265,11 @@ class Store:
         else:
             part.rename(target)
         flush(target.parent)
+
+
+def _is_of_model(name: str) -> bool:
+    """Return whether a file named in a seal belongs to the run's model."""
+    return name.startswith(f"{MODEL}/")
 
 
 def no_curves() -> pd.DataFrame:

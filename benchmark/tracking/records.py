@@ -17,7 +17,8 @@ import numpy as np
 from survbench.evaluation.learning import VERDICTS, Verdicts, learning_of
 from survbench.findings import Stated
 from survbench.io.hashing import digest, file_digest
-from survbench.io.layout import BOARD_CSV, BOARD_HTML, BOARD_JSON, BOARD_MD, LEARNING, SITE, TABLES, TUNED, Status
+from survbench.io.layout import LEARNING, TUNED, Status
+from survbench.io.study_files import BOARD_CSV, BOARD_HTML, BOARD_JSON, BOARD_MD, SITE, TABLES
 from survbench.plan.job import TuneJob
 from survbench.plan.study import Entry, Study
 from survbench.runs.predictions import PREDICTIONS

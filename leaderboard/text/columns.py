@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from survbench.evaluation.learning import VERDICTS
-from survbench.io.layout import BOARD_JSON
+from survbench.io.study_files import BOARD_JSON
 from survbench.leaderboard.board.rows import Row
 from survbench.leaderboard.text.cells import (
     NONE,
