@@ -202,11 +202,10 @@ class Store:
 
     def record_failure(self, job: Job, record: RunRecord, log_text: str) -> None:
         """Store how a job failed. Such a run is never taken for done: the next run tries it again."""
-        (self.root / RUNS).mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(prefix=f"{job.key}{PART}", dir=self.root / RUNS))
-        write_run(part, job, record)
-        (part / LOG).write_text(log_text, encoding="utf-8")
-        self._replace(part, job.key)
+        with self.filling(job.key) as part:
+            write_run(part, job, record)
+            (part / LOG).write_text(log_text, encoding="utf-8")
+            self._replace(part, job.key)
 
     def clear_leftovers(self) -> None:
         """Remove what killed writers left behind; call it under :meth:`lock`."""
