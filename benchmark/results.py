@@ -115,12 +115,12 @@ class ComparedMethods:
 
     @property
     def a(self) -> str:
-        """The first method, with its study where the two differ in it."""
+        """The first method, followed by its study where there are two."""
         return self.result.labels[0]
 
     @property
     def b(self) -> str:
-        """The second method, alike."""
+        """The second method, in the same form."""
         return self.result.labels[1]
 
     @property
@@ -140,7 +140,7 @@ class ComparedMethods:
 
     @property
     def patients(self) -> tuple[Driver, ...]:
-        """The patients on whom the difference leans most."""
+        """The patients who contribute most to the difference."""
         return self.result.patients
 
     @property

@@ -187,7 +187,7 @@ def _concluded(task: Task, value: Any) -> Ended:
         return Ended(task, Status.OK, value)
     try:
         return Ended(task, Status.OK, task.conclude(value))
-    except Exception as problem:  # the fault of what this task has returned: the others go on
+    except Exception as problem:  # the task has failed; the others go on
         return Ended(task, *_failure(problem))
 
 

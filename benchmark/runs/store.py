@@ -92,7 +92,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unsealed:
-    """What the process of a job has left in a temporary folder, for :meth:`Store.sealing` to make a run of it."""
+    """What the process of a job has left in a temporary folder, which :meth:`Store.sealing` turns into a run."""
 
     folder: Path
     record: RunRecord
@@ -178,7 +178,7 @@ class Store:
 
     @contextmanager
     def filling(self, key: str) -> Iterator[Path]:
-        """Give a temporary folder to fill. It stays for :meth:`sealing`; an exception removes it."""
+        """Give a temporary folder to fill. It stays, to be sealed later by :meth:`sealing`; an exception removes it."""
         (self.root / RUNS).mkdir(parents=True, exist_ok=True)
         part = Path(tempfile.mkdtemp(prefix=f"{key}{PART}", dir=self.root / RUNS))
         try:
@@ -189,8 +189,8 @@ class Store:
 
     @contextmanager
     def sealing(self, part: Path, key: str) -> Iterator[None]:
-        """Let a filled folder be added to; without an exception it becomes the run's folder, sealed, in one rename, and
-        what the job could have gone on from is removed. An exception removes the folder alone.
+        """Add to a filled folder. If the block ends without an exception, the folder is sealed and becomes the run's
+        folder in one rename, and the job's scratch folder is removed. An exception removes only the filled folder.
         """
         try:
             yield

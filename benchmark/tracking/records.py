@@ -40,7 +40,7 @@ VERDICT = "survbench.verdict"
 JOB_FILES = (RECORD, JOB, PREDICTIONS, LEARNING, TUNED, LOG)
 """Files of a job's folder that become artifacts, where it has them."""
 BOARD_FILES = (BOARD_HTML, BOARD_MD, BOARD_CSV, BOARD_JSON, f"{TABLES}/**/*", f"{SITE}/**/*")
-NOTE = "The board of this study: leaderboard.html under Artifacts. Its tables and its site lie beside it."
+NOTE = f"The board of this study: {BOARD_HTML} under Artifacts. Its tables and its site lie beside it."
 
 Metrics = tuple[tuple[str, float, int], ...]
 """(name, value, step)"""
