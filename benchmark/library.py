@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from survbench.errors import BenchError
 from survbench.results import ComparedMethods, Leaderboard, StudyResults
 
 if TYPE_CHECKING:
-    from survbench.actions.request import Request
+    from survbench.actions.request import Device, Request
     from survbench.actions.run import Result
     from survbench.api import Selection, Tuning
 
@@ -35,7 +35,7 @@ def run(
     seeds: int = 1,
     workers: int | None = None,
     out: str | Path = DEFAULT_OUT,
-    device: Literal["auto", "cpu", "cuda"] = "auto",
+    device: Device = "auto",
     fresh: bool = False,
     skip_bad: bool = False,
     tracking_uri: str | None = None,
@@ -104,7 +104,7 @@ def load_study(path: str | Path = DEFAULT_OUT) -> StudyResults:
     Raises:
         BenchError: there is no study, or its board has not been built by this version.
     """
-    from survbench.io.layout import BOARD_JSON
+    from survbench.io.study_files import BOARD_JSON
     from survbench.leaderboard.writers.board_files import read_board
     from survbench.plan.study import STUDY, latest_study, read_study
 
@@ -116,7 +116,7 @@ def load_study(path: str | Path = DEFAULT_OUT) -> StudyResults:
         board = read_board(folder / BOARD_JSON)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BenchError(
-            f"{folder} holds no leaderboard that can be read ({type(error).__name__}: {error}). Build it of what is "
+            f"{folder} holds no leaderboard that can be read ({type(error).__name__}: {error}). Build it from what is "
             f"done with 'bench study board {study.name} --out {folder.parents[1]}'."
         ) from error
     return StudyResults(study.name, folder, Leaderboard(board))
@@ -134,7 +134,7 @@ def compare(study: StudyResults, a: str, b: str) -> ComparedMethods:
         BenchError: a method is not there or not complete, or the two cannot be compared.
     """
     from survbench.actions.compare import compare_stored
-    from survbench.io.layout import STUDIES
+    from survbench.io.study_files import STUDIES
 
     out = study.folder.parents[1]
     if study.folder != out / STUDIES / study.name:

@@ -8,6 +8,8 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from survbench.io.layout import Status
+
 if TYPE_CHECKING:
     import pandas as pd
     from survbench.evaluation.compare import Driver, MethodComparison
@@ -64,7 +66,7 @@ class Leaderboard:
 
     def _summary(self) -> str:
         """Return how many methods there are, and the first of them."""
-        complete = [row for row in self.rows if row.status == "ok"]
+        complete = [row for row in self.rows if row.status == Status.OK]
         text = f"{len(complete)} of {len(self.rows)} methods complete"
         first = next((row for row in complete if row.rank is not None), None)
         return f"{text}; highest C-index {first.c_index:.3f} ({first.method})" if first else text
@@ -113,12 +115,12 @@ class ComparedMethods:
 
     @property
     def a(self) -> str:
-        """The first method, with its study where the two differ in it."""
+        """The first method, followed by its study where there are two."""
         return self.result.labels[0]
 
     @property
     def b(self) -> str:
-        """The second method, alike."""
+        """The second method, in the same form."""
         return self.result.labels[1]
 
     @property
@@ -138,7 +140,7 @@ class ComparedMethods:
 
     @property
     def patients(self) -> tuple[Driver, ...]:
-        """The patients on whom the difference leans most."""
+        """The patients who contribute most to the difference."""
         return self.result.patients
 
     @property

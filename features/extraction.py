@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from survbench.io.files import finite, write_json
 from survbench.io.hashing import digest
+from survbench.io.layout import CACHE
 
 WAVELET_REACH = 3
 """Voxels that coif1 looks beyond the mask (6 taps); past the border of the grid it goes on at the opposite one."""
@@ -34,7 +35,7 @@ class Extraction:
 
 def radiomics_path(out: Path, key: str) -> Path:
     """Return where the features of one patient lie."""
-    return out / "cache" / "radiomics" / key[:2] / f"{key}.json"
+    return out / CACHE / "radiomics" / key[:2] / f"{key}.json"
 
 
 def write_radiomics(out: Path, key: str, extraction: Extraction) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from survbench.io.files import write_text
 from survbench.io.hashing import digest, file_digest
-from survbench.io.layout import BOARD_HTML, BOARD_JSON, BOARD_MD, SITE, TABLES
+from survbench.io.study_files import BOARD_HTML, BOARD_JSON, BOARD_MD, SELECTION, SITE, TABLES
 from survbench.plan.code_key import code_and_data_fingerprint
 from survbench.plan.study import Study
 from survbench.runs.store import DONE, RECORD, Store
@@ -42,7 +42,7 @@ def build_and_write(study: Study, store: Store, *, published: bool = False, figu
     board = board_of(study, measured)
     write_board(board, folder, chosen, published=published)
     write_tables(tables(board, study), folder / TABLES)
-    write_selections(chosen, folder / "selection")
+    write_selections(chosen, folder / SELECTION)
     write_site(study, store, board, measured, chosen)
     if figures:
         write_figures(paper_charts(study, store, board, measured), folder / FIGURES)

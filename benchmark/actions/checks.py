@@ -1,4 +1,4 @@
-"""Every check there is: of inputs and of boards, ours and those of plugins; and the codes by which users name them."""
+"""All checks, of inputs and of boards, ours and those of plugins; and the codes by which users name them."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ def all_checks() -> tuple[type[Check], ...]:
 
 
 def as_code(given: str) -> str:
-    """Return a code as it is declared: those of survbench may be given in small letters."""
+    """Return a code as it is declared; codes of survbench may be given in lower case."""
     return given.upper() if re.fullmatch("SB[0-9]+", given, re.IGNORECASE) else given
 
 
 def check_of(code: str) -> type[Check]:
-    """Return the check of a code.
+    """Return the check with this code.
 
     Raises:
-        UnknownNameError: there is none.
+        UnknownNameError: no check has it.
     """
     known = {check.code: check for check in all_checks()}
     if code not in known:
@@ -36,23 +36,23 @@ def check_of(code: str) -> type[Check]:
 
 
 def refuse_unknown(name: str) -> None:
-    """Refuse a name that looks like the code of a check, and is of none.
+    """Refuse a name that looks like the code of a check but is not one.
 
     Raises:
-        UnknownNameError: it is so.
+        UnknownNameError: no check has this code.
     """
     if CODE.fullmatch(name):
         check_of(name)
 
 
 def ignored_codes(given: str | Sequence[str] | None) -> tuple[str, ...]:
-    """Return the codes of findings in spite of which to go on.
+    """Return the codes of the findings that the user chooses to ignore.
 
     Args:
-        given: one text with commas, or several; None for none.
+        given: one text with commas, or several texts; None for none.
 
     Raises:
-        BenchError: a code is missing or unknown, or its findings leave nothing to go on with.
+        BenchError: a code is missing or unknown, or its findings cannot be ignored.
     """
     texts = [given] if isinstance(given, str) else given or ()
     codes = tuple(as_code(part.strip()) for text in texts for part in text.split(","))
@@ -60,9 +60,7 @@ def ignored_codes(given: str | Sequence[str] | None) -> tuple[str, ...]:
         raise BenchError("ignore: a code is missing. Give one such as SB306, or several with commas.")
     for check in map(check_of, codes):
         if check.part == "board":
-            raise BenchError(
-                f"{check.code} is found in a board, and keeps nobody from a run: there is nothing to ignore."
-            )
+            raise BenchError(f"{check.code} is a check of boards. It never stops a run, so there is nothing to ignore.")
         if not check.ignorable:
             raise BenchError(
                 f"{check.code} ({check.title}) cannot be ignored: the data cannot be used as they are. Correct them, "

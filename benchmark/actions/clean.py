@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from survbench.errors import BenchError
-from survbench.io.layout import RUNS, SCRATCH, STUDIES
+from survbench.io.layout import CACHE, RUNS, SCRATCH
+from survbench.io.study_files import STUDIES
 from survbench.plan.job import Job
 from survbench.plan.registry import registry
 from survbench.plan.study import Study, read_study
@@ -64,7 +65,7 @@ def disk_use(store: Store) -> DiskUse:
     unreferenced = None
     with suppress(BenchError):
         unreferenced = sum(_size(folder) for folder, _ in _runs(store, _read(store)))
-    runs, cache, scratch = (_size(store.root / name) for name in (RUNS, "cache", SCRATCH))
+    runs, cache, scratch = (_size(store.root / name) for name in (RUNS, CACHE, SCRATCH))
     return DiskUse(runs=runs, cache=cache, scratch=scratch, unreferenced=unreferenced)
 
 

@@ -89,7 +89,8 @@ def null_check(request: Request, *, permutations: int) -> list[NullResult]:
     found: dict[str, list[float]] = {info.name: [] for info in infos}
     for ended in execute(tasks, workers=request.workers, on_start=lambda _: None, on_poll=lambda: None):
         if ended.status != Status.OK:
-            raise BenchError(f"The null check of {ended.task.key} ended as {ended.status}: {ended.error}")
+            why = "" if ended.error is None else f": {ended.error.type}: {ended.error.message}"
+            raise BenchError(f"Permutation {ended.task.key} of the null check ended as {ended.status}{why}")
         found[ended.task.arguments[0].name].append(ended.value)
     return [_result(name, values) for name, values in found.items()]
 

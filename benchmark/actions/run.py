@@ -22,7 +22,8 @@ from survbench.actions.study_description import described_patients
 from survbench.actions.watcher import Watcher
 from survbench.api import MethodInfo
 from survbench.datasets.cohorts.opened import Cohorts
-from survbench.io.layout import SCRATCH, SPLITS, Status
+from survbench.io.layout import SCRATCH, Status
+from survbench.io.study_files import SPLITS
 from survbench.jobs.executor import Task, execute
 from survbench.jobs.prepared_files import read_follow_up
 from survbench.plan.job import PlannedJob
@@ -31,7 +32,7 @@ from survbench.plan.study import STUDY, Study, read_study
 from survbench.runs.completion import complete
 from survbench.runs.follow_up import FollowUp
 from survbench.runs.provenance import provenance
-from survbench.runs.record import RunError, RunRecord
+from survbench.runs.record import RunRecord
 from survbench.runs.store import LOG, Store
 from survbench.work.prepared import PreparedCohort
 from survbench.work.process_limits import log_tail
@@ -121,8 +122,7 @@ def _execute(planned: Planned, store: Store, request: Request, watcher: Watcher)
         job = to_do[ended.task.key]
         if ended.status != Status.OK:
             failed.append(job)
-            error = None if ended.error is None else RunError.model_validate(ended.error)
-            record = RunRecord(status=ended.status, error=error, provenance=provenance())
+            record = RunRecord(status=ended.status, error=ended.error, provenance=provenance())
             store.record_failure(job, record, log_tail(store.root / SCRATCH / job.key / LOG))
         watcher.ended(job, ended)
     return failed

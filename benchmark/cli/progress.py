@@ -159,8 +159,8 @@ class PlainWatcher:
         self.running.pop(job.key, None)
         self.forecast.ended(job.key, time.monotonic(), ok=ended.status == Status.OK)
         if ended.error:
-            first = (ended.error["message"].splitlines() or [""])[0][:200]
-            self.line(f"{ended.status:<9} {job.label}: {ended.error['type']}: {first}")
+            first = (ended.error.message.splitlines() or [""])[0][:200]
+            self.line(f"{ended.status:<9} {job.label}: {ended.error.type}: {first}")
 
     def progress(self) -> str:
         """Return how long the run has gone on, how much of it is done, and how long the rest will take."""

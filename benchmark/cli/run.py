@@ -148,7 +148,8 @@ def _show_dry_run(planned: Planned, request: Request, *, as_json: bool) -> None:
 
 
 def _show_result(result: Result, request: Request, *, as_json: bool) -> None:
-    from survbench.io.layout import BOARD_HTML, BOARD_JSON, RUNS, SITE
+    from survbench.io.layout import RUNS
+    from survbench.io.study_files import BOARD_HTML, BOARD_JSON, SITE
 
     folder = result.study.folder(request.out)
     if as_json:

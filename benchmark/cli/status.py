@@ -183,7 +183,6 @@ def _disk_line(disk: DiskUse) -> str:
 
 
 def _show_jobs(store: Store, job: str, *, as_json: bool) -> None:
-
     runs = _runs_of(store, job)
     if as_json:
         say_json([{"key": run.key, "job": run.job.label, "status": run.status, **_said(run)} for run in runs])
@@ -200,9 +199,9 @@ def _show_jobs(store: Store, job: str, *, as_json: bool) -> None:
 
 def _runs_of(store: Store, job: str) -> list[Run]:
     from survbench.errors import BenchError
-    from survbench.runs.store import RECORD
+    from survbench.runs.store import PART, RECORD
 
-    folders = sorted(p.parent for p in (store.root / RUNS).glob(f"*/{RECORD}"))
+    folders = sorted(p.parent for p in (store.root / RUNS).glob(f"*/{RECORD}") if PART not in p.parent.name)
     runs = [run for folder in folders if (run := store.read(folder.name)) is not None]
     chosen = [run for run in runs if run.key.startswith(job) or run.job.method == job]
     if not chosen:

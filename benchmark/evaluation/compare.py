@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from survbench.errors import BenchError, UnknownNameError
 from survbench.evaluation.gather import Outcomes, Results, gather
 from survbench.evaluation.sample import fold_concordance
-from survbench.io.layout import SPLITS
+from survbench.io.study_files import SPLITS
 from survbench.plan.study import Study
 from survbench.runs.store import Store
 from survbench.statistics.paired_tests import influence

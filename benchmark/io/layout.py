@@ -1,4 +1,6 @@
-"""What an output folder holds, as far as several rooms must agree on it: version, states, names of files."""
+"""What a job's process reads and writes in an output folder: version, states, names of files and folders. This module
+is part of the key of every job, so names that jobs do not use stand in :mod:`survbench.io.study_files`.
+"""
 
 from __future__ import annotations
 
@@ -13,17 +15,12 @@ SELECTED = "selected.json"
 """What a fit made of each feature and clinical column; only methods that tell it have this file."""
 LEARNING = "learning.json"
 """What a fit makes of the patients that it was fitted on; only methods that declare ``selects`` have this file."""
-RUNS, SCRATCH, STUDIES = "runs", "scratch", "studies"
-"""Folders of an output folder: by the key of a job, by that of an unfinished one, and by the name of a study."""
-BOARD = "leaderboard"
-"""Name of a board's files, without suffix."""
-BOARD_CSV, BOARD_HTML, BOARD_JSON, BOARD_MD = (f"{BOARD}.{kind}" for kind in ("csv", "html", "json", "md"))
-SPLITS = "splits.json"
-"""The folds of a study, as ``--splits`` reads them."""
 PROGRESS = "progress.txt"
-"""In the scratch folder of a network that trains: how many steps are done."""
-TABLES, SITE = "tables", "site"
-"""Folders beside a board: the paper's tables, and the pages."""
+"""How many steps a network has trained, in the scratch folder of its fit."""
+RUNS, SCRATCH, COHORTS, CACHE = "runs", "scratch", "cohorts", "cache"
+"""Folders of an output folder: finished jobs and unfinished ones, by key; prepared cohorts, by fingerprint; volumes,
+features and facts of patients, by content.
+"""
 
 
 class Status(StrEnum):

@@ -23,6 +23,7 @@ from typing import Any
 
 from survbench.io.layout import Ending, Status
 from survbench.jobs.environment import lent
+from survbench.runs.record import RunError
 from survbench.work.process_limits import GRACE_S
 
 PRELOAD = ["survbench.jobs.preload"]
@@ -56,12 +57,12 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a task ended; ``value`` is what it returned, ``error`` what it raised."""
+    """How a task ended; ``value`` is what it returned, ``error`` what stopped it."""
 
     task: Task
     status: Ending
     value: Any = None
-    error: dict[str, str] | None = None
+    error: RunError | None = None
 
 
 def execute(
@@ -186,11 +187,11 @@ def _concluded(task: Task, value: Any) -> Ended:
         return Ended(task, Status.OK, value)
     try:
         return Ended(task, Status.OK, task.conclude(value))
-    except Exception as problem:  # the fault of what this task has returned: the others go on
+    except Exception as problem:  # the task has failed; the others go on
         return Ended(task, *_failure(problem))
 
 
-def _call(owner: int, function: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[Ending, Any, Any]:
+def _call(owner: int, function: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[Ending, Any, RunError | None]:
     _die_with(owner)
     try:
         return Status.OK, function(*arguments), None
@@ -198,7 +199,7 @@ def _call(owner: int, function: Callable[..., Any], arguments: tuple[Any, ...]) 
         return _failure(problem)
 
 
-def _failure(problem: BaseException) -> tuple[Ending, None, dict[str, str]]:
+def _failure(problem: BaseException) -> tuple[Ending, None, RunError]:
     return _classify(problem), None, _error(type(problem).__name__, str(problem), traceback.format_exc())
 
 
@@ -212,8 +213,8 @@ def _classify(problem: BaseException) -> Ending:
     return Status.OOM if memory else Status.FAILED
 
 
-def _error(kind: str, message: str, trace: str = "") -> dict[str, str]:
-    return {"type": kind, "message": message[:4000], "traceback": trace[-20000:]}
+def _error(kind: str, message: str, trace: str = "") -> RunError:
+    return RunError(type=kind, message=message[:4000], traceback=trace[-20000:])
 
 
 def _die_with(owner: int) -> None:

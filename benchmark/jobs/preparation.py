@@ -156,7 +156,7 @@ def _problems(ended: Ended) -> list[Finding]:
         # not the patients' fault: to leave them out would lose good ones
         names = ", ".join(subject.id for subject, _ in ended.task.arguments[1])
         raise BenchError(
-            f"Preparing {names} ended as {ended.status} ({ended.error and ended.error['message']}). "
+            f"Preparing {names} ended as {ended.status} ({ended.error and ended.error.message}). "
             "What is done is kept; run the same command again, with fewer --workers if memory is short."
         )
     found: list[Finding] = ended.value

@@ -1,5 +1,5 @@
-"""Writes a prepared cohort: inputs, outcomes and truth in files of their own; outcomes are read here, too, and nowhere
-else.
+"""Writes a prepared cohort, its inputs, outcomes and truth in separate files; reads the outcomes, which nothing else
+does.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from survbench.datasets.cards.source import SourceCohort
 from survbench.io.files import write_json
 from survbench.io.hashing import digest
 from survbench.runs.follow_up import FollowUp
-from survbench.work.prepared import PreparedCohort
+from survbench.work.prepared import INPUTS, TRUTH, PreparedCohort
 
 OUTCOMES = "outcomes.json"
+"""The outcomes of all patients; jobs do not know the name."""
 
 
 def subject_rows(
@@ -58,10 +59,10 @@ def write_prepared(
     if not write:
         return prepared
     prepared.folder.mkdir(parents=True, exist_ok=True)
-    write_json(prepared.folder / "inputs.json", inputs)
+    write_json(prepared.folder / INPUTS, inputs)
     write_json(prepared.folder / OUTCOMES, outcomes)
     if truth is not None:
-        write_json(prepared.folder / "truth.json", truth)
+        write_json(prepared.folder / TRUTH, truth)
     return prepared
 
 

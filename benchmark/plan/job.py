@@ -1,7 +1,7 @@
 """Jobs: the units that are cached, run in their own process and may fail alone.
 
-A class says all that others must know of its kind of job: what it requires, what runs it, how it is called, and how
-much it works.
+The class of a kind of job says what others must know of it: what it requires, which function does the work, whose
+outcomes that function may know, what to call the job, and how much work it is.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class JobBase(Stored):
     """What all jobs have; ``job.json`` holds their fields.
 
     Attributes:
-        word: what tells the job in words from a fit of the same place.
+        word: what distinguishes it in words from a fit of the same seed and fold.
         kind: what the job does.
         key: 32 digits of the hash of ``spec``.
         spec: what changes the result. It is kept for whoever asks why two keys differ, and read by nobody here; packed
@@ -62,9 +62,14 @@ class JobBase(Stored):
         return f"seed {self.seed} {'all folds' if self.fold is None else f'fold {self.fold}'}"
 
     @property
+    def task(self) -> str:
+        """The job in words, without its method."""
+        return f"{self.place} {self.word}".rstrip()
+
+    @property
     def label(self) -> str:
         """The job in words."""
-        return f"{self.method} {self.place} {self.word}".rstrip()
+        return f"{self.method} {self.task}"
 
     @property
     def required_keys(self) -> frozenset[str]:
@@ -76,8 +81,8 @@ class WorkedJob(JobBase):
     """What jobs have that run in a process of their own.
 
     Attributes:
-        worker: what runs there, as ``module:function``; it takes the job and the output folder. The key covers the
-            code of the module.
+        worker: what runs there, as ``module:function``; it takes the job, the output folder, and the outcomes of the
+            patients in :attr:`outcomes_of` unless there are none. The key covers the code of the module.
         cohort: fingerprint of the prepared cohort.
         device: ``cpu`` or ``cuda``.
         needs_predict: what the method sees of patients whom it predicts.

@@ -13,7 +13,8 @@ from survbench.errors import BenchError
 from survbench.findings import Stated
 from survbench.io.config import Stored
 from survbench.io.files import write_json
-from survbench.io.layout import SCHEMA, STUDIES
+from survbench.io.layout import SCHEMA
+from survbench.io.study_files import STUDIES
 from survbench.io.versions import Provenance
 from survbench.plan.patient_description import PatientsDescription
 from survbench.plan.profile import Profile

@@ -1,5 +1,5 @@
-"""The end of a job, in the process that started it: outcomes of test patients join what the job's own process predicted
-without knowing them, and the run is sealed.
+"""The end of a job, in the process that started it: the outcomes of test patients are added to what the job's own
+process predicted without knowing them, and the run is sealed.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ class Unscored(Unsealed):
 
 
 def complete(store: Store, job: PlannedJob, follow_up: FollowUp, left: Unsealed) -> RunRecord:
-    """Add what needs outcomes of test patients to a run, seal it, and return its record.
+    """Add to a run what needs the outcomes of its test patients, seal it, and return its record.
 
     Args:
         store: of the run.
         job: whose process has ended well.
         follow_up: of the job's cohort.
-        left: what that process has left; its folder is gone afterwards, whatever happens.
+        left: what that process has left; its folder is moved or, after an exception, removed.
     """
     with store.sealing(left.folder, job.key):
         if isinstance(left, Unscored):

@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 JOB, RECORD, CURVES, LOG, DONE = "job.json", "run.json", "curves.parquet", "log.txt", "DONE"
-MODEL = "model/"
-"""Begins the names of the files of a run's model in its seal."""
+MODEL = "model"
+"""The folder of a run's model in the run's folder."""
 PART = ".part-"
 """Between a run's key and a random word: a folder that is being written, or that a killed process was writing."""
 
@@ -92,7 +92,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unsealed:
-    """What the process of a job has left in a temporary folder, for :meth:`Store.sealing` to make a run of it."""
+    """What the process of a job has left in a temporary folder, which :meth:`Store.sealing` turns into a run."""
 
     folder: Path
     record: RunRecord
@@ -144,13 +144,13 @@ class Store:
         A damaged file is named in a warning, and the run counts as not done. The model is checked only on demand,
         because it can be large.
         """
-        return self._is_intact(key, lambda name: with_model or not name.startswith(MODEL))
+        return self._is_intact(key, lambda name: with_model or not _is_of_model(name))
 
     def has_model(self, key: str) -> bool:
         """Say whether the model of a complete run, and what it was made with, are as they were written. No other file
         of the run is opened: one of them holds outcomes.
         """
-        return self._is_intact(key, lambda name: name in {JOB, RECORD} or name.startswith(MODEL))
+        return self._is_intact(key, lambda name: name in {JOB, RECORD} or _is_of_model(name))
 
     def _is_intact(self, key: str, concerns: Callable[[str], bool]) -> bool:
         folder = self.folder(key)
@@ -178,7 +178,7 @@ class Store:
 
     @contextmanager
     def filling(self, key: str) -> Iterator[Path]:
-        """Give a temporary folder to fill. It stays for :meth:`sealing`; an exception removes it."""
+        """Give a temporary folder to fill. It stays, to be sealed later by :meth:`sealing`; an exception removes it."""
         (self.root / RUNS).mkdir(parents=True, exist_ok=True)
         part = Path(tempfile.mkdtemp(prefix=f"{key}{PART}", dir=self.root / RUNS))
         try:
@@ -189,8 +189,8 @@ class Store:
 
     @contextmanager
     def sealing(self, part: Path, key: str) -> Iterator[None]:
-        """Let a filled folder be added to; without an exception it becomes the run's folder, sealed, in one rename, and
-        what the job could have gone on from is removed. An exception removes the folder alone.
+        """Add to a filled folder. If the block ends without an exception, the folder is sealed and becomes the run's
+        folder in one rename, and the job's scratch folder is removed. An exception removes only the filled folder.
         """
         try:
             yield
@@ -202,11 +202,10 @@ class Store:
 
     def record_failure(self, job: Job, record: RunRecord, log_text: str) -> None:
         """Store how a job failed. Such a run is never taken for done: the next run tries it again."""
-        (self.root / RUNS).mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(prefix=f"{job.key}{PART}", dir=self.root / RUNS))
-        write_run(part, job, record)
-        (part / LOG).write_text(log_text, encoding="utf-8")
-        self._replace(part, job.key)
+        with self.filling(job.key) as part:
+            write_run(part, job, record)
+            (part / LOG).write_text(log_text, encoding="utf-8")
+            self._replace(part, job.key)
 
     def clear_leftovers(self) -> None:
         """Remove what killed writers left behind; call it under :meth:`lock`."""
@@ -265,6 +264,11 @@ class Store:
         else:
             part.rename(target)
         flush(target.parent)
+
+
+def _is_of_model(name: str) -> bool:
+    """Return whether a file named in a seal belongs to the run's model."""
+    return name.startswith(f"{MODEL}/")
 
 
 def no_curves() -> pd.DataFrame:

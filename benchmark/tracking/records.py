@@ -17,8 +17,9 @@ import numpy as np
 from survbench.evaluation.learning import VERDICTS, Verdicts, learning_of
 from survbench.findings import Stated
 from survbench.io.hashing import digest, file_digest
-from survbench.io.layout import BOARD_CSV, BOARD_HTML, BOARD_JSON, BOARD_MD, LEARNING, SITE, TABLES, TUNED, Status
-from survbench.plan.job import JobKind
+from survbench.io.layout import LEARNING, TUNED, Status
+from survbench.io.study_files import BOARD_CSV, BOARD_HTML, BOARD_JSON, BOARD_MD, SITE, TABLES
+from survbench.plan.job import TuneJob
 from survbench.plan.study import Entry, Study
 from survbench.runs.predictions import PREDICTIONS
 from survbench.runs.record import RunError, RunRecord
@@ -39,7 +40,7 @@ VERDICT = "survbench.verdict"
 JOB_FILES = (RECORD, JOB, PREDICTIONS, LEARNING, TUNED, LOG)
 """Files of a job's folder that become artifacts, where it has them."""
 BOARD_FILES = (BOARD_HTML, BOARD_MD, BOARD_CSV, BOARD_JSON, f"{TABLES}/**/*", f"{SITE}/**/*")
-NOTE = "The board of this study: leaderboard.html under Artifacts. Its tables and its site lie beside it."
+NOTE = f"The board of this study: {BOARD_HTML} under Artifacts. Its tables and its site lie beside it."
 
 Metrics = tuple[tuple[str, float, int], ...]
 """(name, value, step)"""
@@ -114,19 +115,19 @@ def records(study: Study, store: Store, folder: Path) -> Iterator[Record]:
             if owners[run.key] != entry.name:
                 continue
             yield children[run.key]
-            if run.job.kind == JobKind.TUNE and run.status == Status.OK:
+            if isinstance(run.job, TuneJob) and run.status == Status.OK:
                 yield from _trials(entry, run, children[run.key])
     if board is not None:
         yield _board(study, folder, starts, board.findings)
 
 
 def _runs(entry: Entry, store: Store) -> list[Run]:
-    """Return the runs of a method that are shown: fits, searches, and predictions of the external cohort that went
-    wrong by themselves; those that went well are on the board.
+    """Return the runs of a method that are shown: all but predictions of the external cohort that went well, which are
+    on the board, or that were skipped, which have not failed by themselves.
     """
-    predicts = set(chain(*entry.predicts))
-    found = [run for key in chain(*entry.fits, *entry.tunes, *entry.predicts) if (run := store.read(key)) is not None]
-    return [run for run in found if run.key not in predicts or run.status not in {Status.OK, Status.SKIPPED}]
+    outside = set(chain(*entry.predicts))
+    found = [run for key in entry.keys if (run := store.read(key)) is not None]
+    return [run for run in found if run.key not in outside or run.status not in {Status.OK, Status.SKIPPED}]
 
 
 def _owners(runs: Mapping[str, Sequence[Run]]) -> dict[str, str]:
@@ -280,7 +281,7 @@ def _job(study: Study, entry: Entry, run: Run, parent: str) -> Record:
     if run.status != Status.OK:
         error = run.record.error or RunError(type="", message="")
         tags |= {"survbench.error": error.type, "survbench.message": error.message[:500]}
-    elif run.job.kind == JobKind.TUNE:
+    elif isinstance(run.job, TuneJob):
         tuned = read_tuned(run.folder)
         params, metrics = params | dict(tuned.best.params), _search_metrics(tuned)
     else:
@@ -306,7 +307,7 @@ def _job(study: Study, entry: Entry, run: Run, parent: str) -> Record:
 
 def _search_metrics(tuned: Tuned) -> Metrics:
     scores = [("score_of_trial", t.value, t.number) for t in tuned.trials if t.value is not None]
-    return (*(("best_score", value, 0) for _, value, number in scores if number == tuned.best.number), *scores)
+    return (("best_score", max(value for _, value, _ in scores), 0), *scores)
 
 
 def _trials(entry: Entry, run: Run, search: Record) -> Iterator[Record]:

@@ -11,11 +11,11 @@ import numpy as np
 from survbench.api import Context, Method, Seeds
 from survbench.cohort import Cohort
 from survbench.io.files import write_json
-from survbench.io.layout import SELECTED, Role
+from survbench.io.layout import PROGRESS, SELECTED, Role
 from survbench.plan.folds import inner_split
 from survbench.runs.completion import Unscored
 from survbench.runs.follow_up import FollowUp
-from survbench.runs.store import LOG, Store
+from survbench.runs.store import LOG, MODEL, Store
 from survbench.work.construct import construct, settings
 from survbench.work.convergence import Curves, FileMonitor, recorded_risks, score_masks
 from survbench.work.example_slices import watched_examples
@@ -31,6 +31,9 @@ from survbench.work.survival_curves import calibrate, with_curves
 
 if TYPE_CHECKING:
     from survbench.plan.job import FitJob
+
+MONITOR = "monitor"
+"""What a fit predicts for its test fold while it trains, in its scratch folder."""
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +64,7 @@ def run_fit(job: FitJob, out: str, follow_up: FollowUp) -> Unscored:
         elif job.selection == "inner":
             kept, held_out = inner_split(train)
             train, validation = train.take(kept), train.take(held_out)
-        curves = Curves(scratch / "progress.txt", total=job.training.steps)
+        curves = Curves(scratch / PROGRESS, total=job.training.steps)
         ctx = Context(
             seeds=Seeds(job.seed, job.fold, job.method),
             training=job.training,
@@ -70,7 +73,7 @@ def run_fit(job: FitJob, out: str, follow_up: FollowUp) -> Unscored:
             selection=job.selection,
             scratch=scratch,
             deadline=time.monotonic() + job.timeout_s,
-            monitor=FileMonitor(test, scratch / "monitor"),
+            monitor=FileMonitor(test, scratch / MONITOR),
             report=curves.report,
         )
         started = time.perf_counter()
@@ -81,17 +84,17 @@ def run_fit(job: FitJob, out: str, follow_up: FollowUp) -> Unscored:
         unseen = validation.ids if job.selection == "inner" and validation is not None else ()
         calibrate(method, unseen if job.needs_fit else job.train, job, patients, follow_up, folder)
         survival = with_curves(predicted, folder)
-        (folder / "model").mkdir()
-        method.save(folder / "model")
+        (folder / MODEL).mkdir()
+        method.save(folder / MODEL)
         _write_selected(folder, method, train)
         masks = patients.masks(job.test) if "segmentation" in job.gives else None
         examples = watched_examples(predicted, masks, patients.prepared, job.test)
         predictions = table_of_predictions(job, patients.prepared, predicted, masks, role=Role.TEST)
         examples.write(folder)
-        points, monitored = dict(curves.points), recorded_risks(scratch / "monitor")
+        points, monitored = dict(curves.points), recorded_risks(scratch / MONITOR)
         if masks is not None:
             manual = [np.asarray(m.voxels(), dtype=bool) for m in masks]
-            points.update(score_masks(scratch / "monitor", manual))
+            points.update(score_masks(scratch / MONITOR, manual))
         record = finish(
             folder,
             job,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from survbench.plan.job import FitJob
-from survbench.runs.store import Store
+from survbench.runs.store import MODEL, Store
 from survbench.work.construct import construct
 from survbench.work.tuned import read_tuned
 
@@ -20,7 +20,7 @@ def fitted_method(store: Store, key: str, *, device: str) -> Any:
     if run is None or not isinstance(run.job, FitJob):
         message = f"the model in {store.folder(key)} is damaged; remove that folder and run 'bench run' again"
         raise OSError(message)
-    return construct(run.job.target, run.record.params).load(run.folder / "model", device=device)
+    return construct(run.job.target, run.record.params).load(run.folder / MODEL, device=device)
 
 
 def tuned_params(store: Store, key: str | None) -> dict[str, Any]:

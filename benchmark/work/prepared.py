@@ -16,6 +16,10 @@ from numpy.typing import NDArray
 from survbench.cohort import ClinicalColumn, FeatureTable, Need, Subject, UnlabelledCohort
 from survbench.datasets.preprocessing.cache import volume_store
 from survbench.features.extraction import radiomics_path, read_radiomics
+from survbench.io.layout import COHORTS
+
+INPUTS, TRUTH = "inputs.json", "truth.json"
+"""What methods may see of patients, and the true hazard of simulated ones."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,7 @@ class PreparedCohort:
     @property
     def folder(self) -> Path:
         """Where the cohort's files lie."""
-        return self.out / "cohorts" / self.fingerprint
+        return self.out / COHORTS / self.fingerprint
 
     def inputs(self, ids: Iterable[str], needs: Iterable[Need]) -> UnlabelledCohort:
         """Return patients, in the order of ``ids``, with what ``needs`` names and nothing else."""
@@ -68,7 +72,7 @@ class PreparedCohort:
 
     @cached_property
     def _inputs(self) -> dict[str, Any]:
-        raw: dict[str, Any] = json.loads((self.folder / "inputs.json").read_text(encoding="utf-8"))
+        raw: dict[str, Any] = json.loads((self.folder / INPUTS).read_text(encoding="utf-8"))
         return raw
 
     @cached_property
@@ -77,7 +81,7 @@ class PreparedCohort:
 
     @cached_property
     def _truth(self) -> dict[str, float]:
-        raw: dict[str, float] = json.loads((self.folder / "truth.json").read_text(encoding="utf-8"))
+        raw: dict[str, float] = json.loads((self.folder / TRUTH).read_text(encoding="utf-8"))
         return raw
 
     @cached_property

@@ -10,6 +10,7 @@ from survbench.datasets.cards.card import CohortCard
 from survbench.datasets.checks.facts import PatientFacts
 from survbench.io.files import write_json
 from survbench.io.hashing import digest
+from survbench.io.layout import CACHE
 
 FACTS_VERSION = 4
 """Part of the key: raise it when what is measured changes."""
@@ -38,4 +39,4 @@ def write_facts(out: Path, key: str, facts: PatientFacts) -> None:
 
 
 def _path(out: Path, key: str) -> Path:
-    return out / "cache" / "facts" / key[:2] / f"{key}.json"
+    return out / CACHE / "facts" / key[:2] / f"{key}.json"

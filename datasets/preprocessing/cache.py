@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from survbench.io.hashing import file_digest
+from survbench.io.layout import CACHE
 from survbench.volume import Modality, Volume
 
 
@@ -86,4 +87,4 @@ def _write(path: Path, content: bytes) -> None:
 
 def volume_store(out: Path) -> VolumeStore:
     """Return the store of preprocessed volumes under an output folder."""
-    return VolumeStore(out / "cache" / "volumes")
+    return VolumeStore(out / CACHE / "volumes")

@@ -134,7 +134,7 @@ of the disease), and what columns call them.
 """
 
 BLANK = frozenset({"", "na", "n/a", "#n/a", "nan", "null", "none", "."})
-"""Cells, in small letters, that are read as blank wherever no card declares them to be a level or a code."""
+"""Cells, in lower case, that are read as blank unless a card declares them to be a level or a code."""
 _MISSING = frozenset(
     """unknown|unk|not known|unkn|not available|not avail|not applicable|not reported|not recorded|not evaluated|
     not assessed|not done|not specified|not stated|not determined|not tested|unspecified|missing|no data|no information|
@@ -221,8 +221,8 @@ def is_sentinel(value: float, *, among_codes: bool) -> bool:
 
     Args:
         value: the number.
-        among_codes: whether it may stand beside codes such as 0 and 1, where 9 is usual for "not known", and -1 is a
-            code as others. Among measurements it is the other way round.
+        among_codes: whether it may stand beside codes such as 0 and 1, where 9 often means "not known" and -1 is a
+            code like any other. Among measurements it is the other way round.
 
     >>> [is_sentinel(v, among_codes=True) for v in (-999, 99999, 888, 99.9, -32768, 1e30, 9, -1)]
     [True, True, True, True, True, True, True, False]

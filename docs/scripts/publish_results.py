@@ -14,7 +14,8 @@ from pathlib import Path
 
 from survbench.evaluation.bundle import pack, unpack
 from survbench.io.files import write_text
-from survbench.io.layout import BOARD, TABLES, Status
+from survbench.io.layout import Status
+from survbench.io.study_files import BOARD, TABLES
 from survbench.leaderboard.board.build import build_board
 from survbench.leaderboard.paper.tables import tables
 from survbench.leaderboard.writers.board_files import board_texts

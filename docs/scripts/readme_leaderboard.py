@@ -13,7 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from survbench.io.layout import BOARD_HTML, BOARD_JSON
+from survbench.io.study_files import BOARD_HTML, BOARD_JSON
 from survbench.leaderboard.board.rows import Board
 from survbench.leaderboard.site.board_page import html
 from survbench.leaderboard.text.columns import cells

@@ -103,10 +103,10 @@ def _bare(result: Gathered) -> Row:
     )
 
 
-def _curve_source(result: Gathered) -> str:
+def _curve_source(result: Gathered) -> CurveSource:
     """Return where a method's survival curves are from: that of the fit that stands worst."""
     sources = {run.record.survival for run in result.runs}
-    return str(next((source for source in CurveSource if source in sources), CurveSource.NONE))
+    return next((source for source in CurveSource if source in sources), CurveSource.NONE)
 
 
 def _median(costs: Iterable[float | None]) -> float | None:

@@ -8,6 +8,7 @@ from typing import Any
 from survbench.api import Published
 from survbench.evaluation.difference import OF_CONTRAST, OF_ORACLE, OF_ROW, Difference, named, taken
 from survbench.evaluation.learning import Verdicts
+from survbench.io.layout import CurveSource, Status
 from survbench.leaderboard.board.rows import ORACLE, ContrastRow, Row
 
 PREFIXES = {"inside": "", "outside": "external_"}
@@ -31,6 +32,8 @@ def row_of(raw: dict[str, Any], reference: str) -> Row:
     published, learning = rest.pop("published"), rest.pop("learning")
     return Row(
         is_reference=rest.pop("reference"),
+        status=Status(rest.pop("status")),
+        survival=CurveSource(rest.pop("survival")),
         difference=difference,
         oracle_gap=gap,
         published=None if published is None else Published(**published),

@@ -10,6 +10,7 @@ from survbench.evaluation.all_pairs import PairMatrix
 from survbench.evaluation.difference import NOT_COMPARED, Difference
 from survbench.evaluation.learning import Verdicts
 from survbench.findings import Stated
+from survbench.io.layout import CurveSource, Status
 from survbench.io.versions import Provenance
 from survbench.plan.profile import Profile
 from survbench.plan.protocol import Protocol
@@ -45,7 +46,7 @@ class Row:
         survival: where its survival curves are from: ``predicted``; ``calibrated`` from its risks on patients that it
             has not seen; or ``none``, because a method that gives risks alone has seen all training patients.
         coverage: share of the planned (fold, seed) jobs that are done.
-        learning: what became of the fits that were checked for whether they have learned; None where none was.
+        learning: verdicts on its fits, by whether they have learned; None where no fit was checked.
         seconds: median wall time of a fit job.
         memory_mb: median of the most memory that a fit job held.
         parameters: trainable parameters, where the method has such a number.
@@ -56,7 +57,7 @@ class Row:
     title: str
     family: str
     group: str
-    status: str
+    status: Status
     is_reference: bool
     rank: int | None = None
     c_index: float | None = None
@@ -84,7 +85,7 @@ class Row:
     unsegmented: float | None = None
     difference: Difference = NOT_COMPARED
     oracle_gap: Difference = NOT_COMPARED
-    survival: str = "none"
+    survival: CurveSource = CurveSource.NONE
     coverage: float = 0.0
     learning: Verdicts | None = None
     seconds: float | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from survbench.io.files import rounded
-from survbench.io.layout import BOARD
+from survbench.io.study_files import BOARD
 from survbench.leaderboard.board.row_json import row_json
 from survbench.leaderboard.board.rows import Board, Row
 from survbench.leaderboard.text.cells import bootstrap_floor, comparisons, facts

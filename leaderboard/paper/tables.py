@@ -43,6 +43,7 @@ PAPER_TABLES = {
 }
 """Title and methods of each table by the tag that its methods declare; the methods as the paper lists them."""
 QUOTED = "Published P values are quoted, not reproduced: the paper does not name its test."
+NOT_PUBLISHED = Published(source="")
 OTHERS = "Published values are of the paper's patients and budget (170 and 23 patients, 15,000 steps): another cohort."
 
 
@@ -137,9 +138,6 @@ def _methods(board: Board, study: Study, tag: str) -> Table[Row]:
             *board.notes,
         ),
     )
-
-
-NOT_PUBLISHED = Published(source="")
 
 
 def _printed(row: Row) -> Published:

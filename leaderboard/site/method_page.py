@@ -21,7 +21,7 @@ from survbench.leaderboard.board.row_json import row_json
 from survbench.leaderboard.board.rows import Row
 from survbench.leaderboard.site.charts import COLOURS, Chart, Line, settled_range
 from survbench.leaderboard.site.paper_figures import convergence_lines
-from survbench.leaderboard.text.cells import NONE, elapsed, filled, number, p_value
+from survbench.leaderboard.text.cells import NONE, elapsed, filled, number, p_value, plural
 from survbench.leaderboard.text.columns import COLUMNS, Place, of
 from survbench.leaderboard.text.learning_cells import learning_cells
 from survbench.leaderboard.text.notes import notes
@@ -50,10 +50,10 @@ class Picture:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """A job that is not done."""
+    """A job that is not done, or how many have not run."""
 
     job: str
-    status: str
+    status: Status
     reason: str
     log: str
 
@@ -344,15 +344,15 @@ def _calibrated(at: Calibration) -> str:
 
 
 def _failures(entry: Entry, store: Store) -> Iterator[Failure]:
-    for kind, keys in (("tuning", entry.tunes), ("fit", entry.fits), ("external prediction", entry.predicts)):
-        for seed, of_seed in enumerate(keys):
-            for number_, key in enumerate(of_seed):
-                run = read_checked(store, key)
-                job = f"{kind}, {f'seed {seed} fold {number_}' if run is None else run.job.place}"
-                if run is None:
-                    yield Failure(job=job, status=Status.PENDING, reason="has not run yet", log="")
-                elif run.status != Status.OK:
-                    yield Failure(job=job, status=run.status, reason=_reason(run), log=_log(run))
+    runs = [read_checked(store, key) for key in entry.keys]
+    for run in runs:
+        if run is not None and run.status != Status.OK:
+            # of a method that builds on another, also the searches for that one
+            job = run.job.task if run.job.method == entry.name else run.job.label
+            yield Failure(job=job, status=run.status, reason=_reason(run), log=_log(run))
+    waiting = runs.count(None)
+    if waiting:
+        yield Failure(job=plural(waiting, "job"), status=Status.PENDING, reason="not run yet", log="")
 
 
 def _reason(run: Run) -> str:

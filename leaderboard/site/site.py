@@ -17,7 +17,7 @@ from survbench.evaluation.feature_selection import FeatureSelection
 from survbench.evaluation.gather import Gathered, Results
 from survbench.evaluation.redaction import without_paths
 from survbench.evaluation.sample import Measured
-from survbench.io.layout import SITE, TABLES
+from survbench.io.study_files import SITE, TABLES
 from survbench.leaderboard.board.published import SOURCE
 from survbench.leaderboard.board.rows import Board, Row
 from survbench.leaderboard.site import charts, paper_figures, slices, tuning_page

@@ -12,7 +12,8 @@ from enum import StrEnum
 from typing import Any
 
 from survbench.evaluation.learning import VERDICTS
-from survbench.io.layout import BOARD_JSON
+from survbench.io.layout import Status
+from survbench.io.study_files import BOARD_JSON
 from survbench.leaderboard.board.rows import Row
 from survbench.leaderboard.text.cells import (
     NONE,
@@ -165,7 +166,7 @@ SPREAD: Mapping[str, Callable[[str, Any], Mapping[str, Any]]] = {
 
 def _c_index(row: Row) -> str:
     """Return C as text; an incomplete row shows its status in its place."""
-    if row.status != "ok":
+    if row.status != Status.OK:
         return row.status
     return interval(row.c_index, row.c_index_low, row.c_index_high, row.c_index_seed_sd)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from survbench.io.layout import CurveSource
 from survbench.leaderboard.board.rows import Row
 from survbench.leaderboard.text.cells import interval, learned
 
@@ -31,8 +32,8 @@ def notes(row: Row) -> list[str]:
 
 
 def _of_curves(row: Row) -> list[str]:
-    if row.survival == "calibrated":
+    if row.survival == CurveSource.CALIBRATED:
         return ["Survival curves: calibrated from its risks on patients that it has not seen."]
-    if row.survival == "none" and row.c_index is not None:
+    if row.survival == CurveSource.NONE and row.c_index is not None:
         return ["No survival curves: the method predicts risks only, and no patients were held out to calibrate them."]
     return []

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from survbench.evaluation.all_pairs import PairMatrix
 from survbench.findings import Stated
 from survbench.io.files import rounded, write_text
-from survbench.io.layout import BOARD, Status
+from survbench.io.layout import Status
+from survbench.io.study_files import BOARD
 from survbench.io.versions import Provenance
 from survbench.leaderboard.board.row_json import contrast_json, contrast_of, row_json, row_of
 from survbench.leaderboard.board.rows import BOARD_SCHEMA, Board

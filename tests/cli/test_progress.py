@@ -8,6 +8,7 @@ from jobs import a_fit
 from survbench.cli import progress
 from survbench.cli.progress import PlainWatcher
 from survbench.plan.estimate import Forecast
+from survbench.runs.record import RunError
 
 
 @pytest.fixture
@@ -37,7 +38,9 @@ def lines(watcher):
 
 
 def ended(status="ok", message=""):
-    return SimpleNamespace(status=status, error={"type": "ValueError", "message": message} if status != "ok" else None)
+    return SimpleNamespace(
+        status=status, error=RunError(type="ValueError", message=message) if status != "ok" else None
+    )
 
 
 def test_one_line_a_minute_says_what_is_done_and_what_runs(watcher, clock, tmp_path):

@@ -7,12 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from jobs import a_search
+from jobs import a_fit, a_search
 from survbench.actions.clean import clean, disk_use
 from survbench.errors import BenchError
 from survbench.io.files import write_json
 from survbench.plan.registry import registry
-from survbench.runs.store import Store
+from survbench.runs.record import RunRecord
+from survbench.runs.store import Store, write_run
 from toy_study import IDS, TIME, figures, folds, method, put, study, table
 
 RISK = np.linspace(1, 0, 30)
@@ -94,6 +95,13 @@ def test_a_job_tells_how_it_ended_and_what_it_printed(bench, store, written):
     unknown = bench("status", "nobody", "--out", store.root)
     assert (unknown.returncode, unknown.stdout) == (2, "")
     assert "is called 'nobody'. 'bench status' shows what has run." in unknown.stderr
+
+
+def test_a_run_that_is_not_sealed_yet_is_no_run(bench, store, written):
+    with store.filling("unsealed") as part:
+        write_run(part, a_fit("unsealed"), RunRecord(status="ok"))
+    assert part.is_dir()
+    assert len(json.loads(bench("status", "m", "--out", store.root, "--json").stdout)) == 3
 
 
 def test_a_study_tells_of_each_fit_of_a_network_whether_it_has_learned(bench, store):

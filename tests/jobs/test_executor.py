@@ -57,9 +57,9 @@ def test_every_way_to_end_has_its_status_and_none_takes_another_task_down():
         "good again": "ok",
     }
     assert ended["good"].value == 42
-    assert ended["raises"].error["type"] == "RuntimeError"
-    assert "on purpose" in ended["raises"].error["traceback"]
-    assert "exit code -9" in ended["dies"].error["message"]
+    assert ended["raises"].error.type == "RuntimeError"
+    assert "on purpose" in ended["raises"].error.traceback
+    assert "exit code -9" in ended["dies"].error.message
 
 
 def test_what_needs_a_failed_task_is_skipped_and_order_is_kept_otherwise():
@@ -94,8 +94,8 @@ def test_what_concludes_a_task_runs_here_before_what_requires_it_and_its_failure
     assert ended["written"].value == os.getpid()
     assert ended["reader"].value == "42"
     assert [ended[k].status for k in ("refused", "after refused", "raises")] == ["failed", "skipped", "failed"]
-    assert ended["refused"].error["message"] == "8 is not wanted"
-    assert ended["raises"].error["type"] == "RuntimeError"
+    assert ended["refused"].error.message == "8 is not wanted"
+    assert ended["raises"].error.type == "RuntimeError"
 
 
 def test_every_task_has_a_process_of_its_own():

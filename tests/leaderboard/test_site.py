@@ -13,12 +13,14 @@ from urllib.parse import parse_qsl, urlsplit
 import numpy as np
 import pandas as pd
 import pytest
+from jobs import a_prediction, a_search
 from survbench.api import SURVIVAL_MONTHS
 from survbench.leaderboard.site import slices
 from survbench.leaderboard.site.pages import method_file
 from survbench.leaderboard.site.site import MOST_EXAMPLES
 from survbench.metrics import concordance_index, cox_loss, fold_mean_concordance
 from survbench.plan.study import read_study
+from survbench.runs.record import RunRecord
 from survbench.runs.store import Store
 from survbench.statistics import significance
 from survbench.statistics.multiplicity import holm
@@ -187,7 +189,7 @@ def test_a_name_that_is_no_file_name_gets_one():
 
 def test_a_failure_shows_its_reason_and_the_end_of_its_log_without_paths(site):
     page = Page(site / "methods/fails.html")
-    assert "fit, seed 0 fold 0: failed RuntimeError: no …" in " ".join(page.words.split())
+    assert "seed 0 fold 0: failed RuntimeError: no …" in " ".join(page.words.split())
     assert 'File "…/fit.py", line 3' in page.words
     for path in site.rglob("*"):
         if path.is_file():
@@ -304,8 +306,25 @@ def test_tuned_hyper_parameters_have_a_column_for_each_fit(tmp_path):
     entry = replace(entry, params={"penalty": 1.0, "depth": 3}, tunes=(("t0", "t1", "t2"),))
     words = Page(build(study([entry], external=False), store) / "methods/volume.html").words.split()
     assert " ".join(words).count("penalty 0.125 0.25 0.375") == 1
-    assert "tuning, seed 0 fold 1: pending" in " ".join(words)
+    assert "3 jobs: pending not run yet" in " ".join(words)
     assert "Tuning" not in words, "no search is finished, so there is no page of them"
+
+
+def test_every_kind_of_job_that_failed_is_named_also_the_search_for_a_method_that_this_one_builds_on(tmp_path):
+    store = Store(tmp_path)
+    entry = replace(method(store, "volume", FAIR), tunes=(("own", "above"),), predicts=(("outside",),))
+    record = RunRecord(status="oom", error={"type": "OutOfMemory", "message": "no memory", "traceback": ""})
+    for job in (
+        a_search("own", method="volume"),
+        a_search("above", method="deepmts"),
+        a_prediction("outside", method="volume"),
+    ):
+        store.record_failure(job, record, "")
+    page = Page(build(study([entry], external=False), store) / "methods/volume.html")
+    words = " ".join(page.words.split())
+    for job in ("seed 0 all folds tuning", "deepmts seed 0 all folds tuning", "seed 0 fold 0 external"):
+        assert f" {job}: oom OutOfMemory: no memory" in words
+    assert "pending" not in words
 
 
 # --- comparison of any two

@@ -5,15 +5,15 @@ from pkgutil import resolve_name
 from typing import get_args
 
 import pytest
-from survbench.plan.job import PlannedJob
-
-from tests.support.jobs import a_fit, a_prediction, a_search
+from jobs import a_fit, a_prediction, a_search
+from survbench.plan.job import FittingJob, PlannedJob
 
 
 @pytest.mark.parametrize("kind", get_args(PlannedJob))
-def test_a_planned_kind_names_a_function_that_takes_the_job_and_the_output_folder(kind):
+def test_a_planned_kind_names_a_function_that_takes_the_job_and_outcomes_only_if_it_fits(kind):
     worker = resolve_name(kind.worker)
-    assert list(inspect.signature(worker).parameters) == ["job", "out"]
+    outcomes = ["follow_up"] if issubclass(kind, FittingJob) else []
+    assert list(inspect.signature(worker).parameters) == ["job", "out", *outcomes]
     assert inspect.get_annotations(worker)["job"] == kind.__name__
 
 

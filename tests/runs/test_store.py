@@ -82,6 +82,13 @@ def test_a_failed_run_is_recorded_but_never_done_and_gives_way_to_a_good_one(sto
     assert not store.is_done("k1"), "a later failure must not leave the seal of the earlier success"
 
 
+def test_a_failure_that_cannot_be_recorded_leaves_nothing_behind(store):
+    record = RunRecord(status="failed", error={"type": "E", "message": "m"})
+    with pytest.raises(UnicodeEncodeError):
+        store.record_failure(a_fit("k1"), record, "\udcff")
+    assert list((store.root / "runs").iterdir()) == []
+
+
 def test_a_second_writer_is_told_who_holds_the_folder(store):
     code = (
         "import sys; from pathlib import Path; from survbench.runs.store import Store\n"
