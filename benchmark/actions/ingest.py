@@ -159,14 +159,14 @@ def _request_of(
 
 def _reason(ended: Ended) -> str:
     """Return what is wrong with a patient. Only messages of ours are passed on: others may hold values of headers."""
-    error = ended.error or {}
-    if error.get("type") == ImageError.__name__:
-        return error["message"]
+    error = ended.error
+    if error is not None and error.type == ImageError.__name__:
+        return error.message
     if ended.status == Status.TIMEOUT:
         return f"Reading took longer than {PATIENT_S:.0f} s."
     if ended.status == Status.OOM:
         return "Reading took more memory than there is."
-    return f"Reading failed ({error.get('type', 'unknown')})."
+    return f"Reading failed ({'unknown' if error is None else error.type})."
 
 
 def _write_table(out: Path, joined: Joined, pseudonyms: Mapping[str, str]) -> tuple[str, ...]:
