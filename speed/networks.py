@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
 from survbench.api import Context, MethodInfo, Seeds
+from survbench.models.engine import trainer
 from survbench.models.engine.inference import lay_out
 from survbench.models.engine.layers import ImageNetwork
 from survbench.models.engine.recipe import Recipe
 from survbench.models.engine.seeding import seeded
 from survbench.models.engine.tensors import Inputs, Labelled
-from survbench.models.engine.trainer import Trainer
 from survbench.plan.registry import registry
 from survbench.training import Training
 from survbench.work.construct import construct
@@ -33,12 +35,11 @@ def every_network() -> tuple[str, ...]:
     return tuple(info.name for info in registry().methods.values() if info.selects and "images" in info.needs_fit)
 
 
-def add_options(parser: ArgumentParser, *, batch: int, voxels: int) -> None:
+def add_options(parser: ArgumentParser, *, voxels: int) -> None:
     """Add which networks, and on what."""
     parser.add_argument("--networks", nargs="+", metavar="NAME", default=list(SOME), help=f"default: {' '.join(SOME)}")
     parser.add_argument("--all", action="store_true", help="all networks")
     parser.add_argument("--voxels", type=int, default=voxels, help=f"of a side (default: {voxels})")
-    parser.add_argument("--batch", type=int, default=batch, help=f"patients in a batch (default: {batch})")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="default: cpu")
 
 
@@ -99,7 +100,8 @@ def fit(
             if isinstance(module, nn.Dropout):
                 module.p = 0.0
     recipe = Recipe(schedule=PUBLISHED_RATE, masked_input=info.params.get("masked_input", False))
-    with tempfile.TemporaryDirectory() as scratch:
+    # a checkpoint in the midst would be timed, and torch's own Adam gives it nothing to keep
+    with tempfile.TemporaryDirectory() as scratch, patch.object(trainer, "CHECKPOINT_SECONDS", math.inf):
         context = Context(
             seeds=Seeds(0, 0, name),
             training=Training(steps=steps, batch_size=batch, clip_norm=1.0, evaluations=0),
@@ -107,4 +109,4 @@ def fit(
             device=device,
             report=report,
         )
-        Trainer(network, train, objective=method.objective(network), recipe=recipe, ctx=context).run()
+        trainer.Trainer(network, train, objective=method.objective(network), recipe=recipe, ctx=context).run()

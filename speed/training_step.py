@@ -60,7 +60,9 @@ def measure(chosen: argparse.Namespace) -> None:
     size = f"{chosen.voxels}^3, batch {chosen.batch}, {chosen.device}"
     figures = []
     for name in names(chosen):
-        took = least({"ours": steps_of(name, train, chosen), "plain": steps_of(name, train, chosen, None)}, repeats=TURNS)
+        took = least(
+            {"ours": steps_of(name, train, chosen), "plain": steps_of(name, train, chosen, None)}, repeats=TURNS
+        )
         figures.append(Figure(what=name, seconds=took["ours"], anchor="plain PyTorch", anchor_seconds=took["plain"]))
     show(f"Training step, {size}", figures)
     first = names(chosen)[0]
@@ -120,10 +122,16 @@ def nudged(train: Labelled) -> Labelled:
     return replace(train, inputs=replace(train.inputs, images=images))
 
 
+def add_batch(parser: argparse.ArgumentParser) -> None:
+    """Add how many patients are in a batch."""
+    parser.add_argument("--batch", type=int, default=4, help="patients in a batch (default: 4)")
+
+
 def main() -> None:
     """Measure or check."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add_options(parser, batch=4, voxels=32)
+    add_options(parser, voxels=32)
+    add_batch(parser)
     parser.add_argument("--check", action="store_true", help="compare losses instead of seconds, on a CPU")
     parser.add_argument("--steps", type=int, default=20, help="that are checked (default: 20)")
     parser.add_argument("--parts", action="store_true", help="check each part of the engine alone, too")
