@@ -21,7 +21,7 @@ from timing import Figure, cpu, least, show, table
 
 STEPS = 2
 """That are measured in one turn; one goes before them."""
-TURNS = 3
+TURNS = 5
 ROUNDING = "nothing; images one rounding apart"
 """The form that shows how far training alone carries the smallest difference."""
 
