@@ -54,14 +54,12 @@ def measure() -> None:
         ran, packed = Path(name) / "ran", Path(name) / "packed"
         study = unpack(BUNDLE, Store(packed))
         quick = {
-            "bench run --methods all --dry-run": timed(command(BENCH, "run", "--dry-run", "--out", ran)),
-            "bench run, two methods, all cached": timed(
+            "bench run --dry-run": timed(command(BENCH, "run", "--dry-run", "--out", ran)),
+            "two cached methods by bench run": timed(
                 command(BENCH, "run", "--methods", "clinical-cox,volume", "--profile", "smoke", "--out", ran)
             ),
         }
-        board = {
-            f"bench study board, {len(study.entries)} methods": timed(command(BENCH, "study", "board", "--out", packed))
-        }
+        board = {f"{len(study.entries)} methods, study board": timed(command(BENCH, "study", "board", "--out", packed))}
         took = least(nothing | quick, repeats=2) | least(board, repeats=1, warm_up=False)
         wall = least(
             {"job": lambda: added_to_a_job(ran), NOTHING: timed(python("pass"), time.perf_counter)},

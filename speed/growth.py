@@ -81,7 +81,7 @@ def plans(folder: Path) -> dict[str, Measures]:
     def plan(seeds: int) -> Callable[[], float]:
         return timed(command(BENCH, "run", "--methods", "all", "--seeds", str(seeds), "--dry-run", "--out", folder))
 
-    return {"bench run --dry-run, seeds": {seeds: plan(seeds) for seeds in (1, 10, 50)}}
+    return {"plan of all methods, seeds": {seeds: plan(seeds) for seeds in (1, 10, 50)}}
 
 
 def runs(folder: Path) -> dict[str, Measures]:
@@ -91,7 +91,7 @@ def runs(folder: Path) -> dict[str, Measures]:
         request = Request(profile=load_profile("smoke"), methods=TABLES, workers=workers, out=folder, fresh=True)
         return timed(lambda: run_study(request, Silent()), time.perf_counter)
 
-    return {"run of 16 table jobs, workers (wall)": {workers: run(workers) for workers in (1, 2, 4)}}
+    return {"16 table jobs, workers (wall)": {workers: run(workers) for workers in (1, 2, 4)}}
 
 
 def exponent(took: Mapping[int, float]) -> float:
@@ -110,7 +110,7 @@ def measure() -> None:
     with tempfile.TemporaryDirectory() as name:
         parts = bootstraps() | steps() | boards(Path(name) / "a") | plans(Path(name) / "b") | runs(Path(name) / "c")
         for what, measures in parts.items():
-            cheap = what.startswith(("bootstrap", "run"))
+            cheap = what.startswith(("bootstrap", "16"))
             took = {n: least({"": call}, repeats=2 if cheap else 1, warm_up=cheap)[""] for n, call in measures.items()}
             seconds = ", ".join(f"{size:,}: {three_digits(taken)}" for size, taken in took.items())
             rows.append((what, seconds, f"{exponent(took):.2f}"))
