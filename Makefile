@@ -8,7 +8,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 export MLFLOW_DISABLE_TELEMETRY := true
 PYTEST := $(BIN)/pytest -n 2 --dist loadfile
 
-.PHONY: setup bench test test-all lint types structure clean
+.PHONY: setup bench test test-all speed lint types structure clean
 
 setup: .venv/complete
 
@@ -30,6 +30,10 @@ test: setup
 
 test-all: setup
 	$(PYTEST) -q
+
+# the scripts import each other, which PYTHONSAFEPATH keeps them from
+speed: setup
+	PYTHONSAFEPATH= $(BIN)/python speed/run.py
 
 lint: setup
 	$(BIN)/ruff check .

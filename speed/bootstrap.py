@@ -1,11 +1,11 @@
-"""Print what the bootstrap of Harrell's C costs, beside loops over two public implementations; CPU seconds.
+"""The bootstrap of Harrell's C beside loops over two public implementations.
 
-The loops run few replicates and are scaled up. Ratios within one run count more than seconds.
+The loops run few replicates and are scaled up.
 """
 
 from __future__ import annotations
 
-import time
+import argparse
 from collections.abc import Callable
 
 import numpy as np
@@ -13,9 +13,10 @@ from lifelines.utils import concordance_index as by_lifelines
 from numpy.typing import NDArray
 from sksurv.metrics import concordance_index_censored as by_sksurv
 from survbench.significance import bootstrap
+from timing import Figure, least, show, timed
 
-SETTINGS = ((170, 25, 10_000, 20, 1.0), (10_000, 2, 1_000, 4, 2.0))
-"""Patients, methods, replicates; replicates of the loops; CPU seconds that we aim for."""
+SETTINGS = ((170, 25, 10_000, 20, "1 s"), (10_000, 2, 1_000, 2, "2 s"))
+"""Patients, methods, replicates; replicates of the loops; what we aim for."""
 
 
 def cohort(n: int, methods: int) -> tuple[NDArray[np.float64], NDArray[np.bool_], list[NDArray[np.float64]]]:
@@ -26,11 +27,10 @@ def cohort(n: int, methods: int) -> tuple[NDArray[np.float64], NDArray[np.bool_]
     return time_, event, [truth + rng.normal(size=n) for _ in range(methods)]
 
 
-def cpu(call: Callable[[], object]) -> float:
-    """Return the CPU seconds of a call."""
-    started = time.process_time()
-    call()
-    return time.process_time() - started
+def ours(n: int, methods: int, replicates: int) -> Callable[[], float]:
+    """Return a function that returns the seconds of our bootstrap."""
+    times, event, risks = cohort(n, methods)
+    return timed(lambda: bootstrap(times, event, np.zeros(n), risks, resamples=replicates, seed=0))
 
 
 def looped(
@@ -38,8 +38,8 @@ def looped(
     n: int,
     risks: list[NDArray[np.float64]],
     replicates: int,
-) -> float:
-    """Return the CPU seconds of one replicate of all methods by a loop."""
+) -> Callable[[], float]:
+    """Return a function that returns the seconds of one replicate of all methods by a loop."""
     rng = np.random.default_rng(1)
 
     def call() -> None:
@@ -48,29 +48,39 @@ def looped(
             for risk in risks:
                 measure(rows, risk[rows])
 
-    return cpu(call) / replicates
+    return lambda: timed(call)() / replicates
 
 
-def measured(n: int, methods: int, replicates: int, loops: int, aim: float) -> str:
-    """Return a line of the table."""
+def figures(n: int, methods: int, replicates: int, loops: int, aim: str) -> list[Figure]:
+    """Return one line for each implementation."""
     times, event, risks = cohort(n, methods)
-    ours = cpu(lambda: bootstrap(times, event, np.zeros(n), risks, resamples=replicates, seed=0))
-    others = (
-        lambda rows, risk: by_lifelines(times[rows], -risk, event[rows]),
-        lambda rows, risk: by_sksurv(event[rows], times[rows], risk),
-    )
-    scaled = [looped(other, n, risks, loops) * replicates for other in others]
-    cells = "  ".join(f"{seconds:>8,.0f} s ({seconds / ours:>6,.0f} times)" for seconds in scaled)
-    return f"{n:>8,}  {methods:>7}  {replicates:>10,}  {ours:>6.2f} s (aim {aim:g} s)  {cells}"
+    others: dict[str, Callable[[NDArray[np.intp], NDArray[np.float64]], object]] = {
+        "loop over scikit-survival": lambda rows, risk: by_sksurv(event[rows], times[rows], risk),
+        "loop over lifelines": lambda rows, risk: by_lifelines(times[rows], -risk, event[rows]),
+    }
+    loop = {name: looped(other, n, risks, loops) for name, other in others.items()}
+    took = least({"ours": ours(n, methods, replicates), **loop}, repeats=2)
+    return [
+        Figure(
+            what=f"{n:,} patients, {methods} methods, {replicates:,} resamples",
+            seconds=took["ours"],
+            anchor=name,
+            anchor_seconds=took[name] * replicates,
+            aim=aim,
+        )
+        for name in others
+    ]
+
+
+def measure() -> None:
+    """Print a table."""
+    show("Bootstrap of C", [figure for setting in SETTINGS for figure in figures(*setting)])
 
 
 def main() -> None:
     """Measure."""
-    times, event, risks = cohort(600, 1)
-    bootstrap(times, event, np.zeros(600), risks, resamples=1, seed=0)  # compiles
-    print("patients  methods  replicates           survbench       in a loop: lifelines            scikit-survival")
-    for setting in SETTINGS:
-        print(measured(*setting))
+    argparse.ArgumentParser(description=__doc__).parse_args()
+    measure()
 
 
 if __name__ == "__main__":

@@ -1,26 +1,34 @@
-"""Print how long the command line takes to answer: median of five, wall seconds."""
+"""How long the command line and the import take to answer: CPU seconds, beside an interpreter that does nothing."""
 
 from __future__ import annotations
 
-import statistics
-import subprocess
-import sys
-import time
-from pathlib import Path
+import argparse
 
-BENCH = Path(sys.executable).with_name("bench")
-AIMS = {("--help",): 0.3, ("list", "methods"): 0.5}
+from timing import BENCH, Figure, command, least, python, show, timed
+
+NOTHING = "python -c pass"
+STARTS = {
+    "bench --help": (command(BENCH, "--help"), "0.3 s"),
+    "bench list": (command(BENCH, "list"), "0.5 s"),
+    "bench list methods": (command(BENCH, "list", "methods"), "0.5 s"),
+    "import survbench": (python("import survbench"), ""),
+}
+
+
+def measure() -> None:
+    """Print a table."""
+    took = least({NOTHING: timed(python("pass")), **{name: timed(call) for name, (call, _) in STARTS.items()}})
+    figures = [
+        Figure(what=name, seconds=took[name], anchor=NOTHING, anchor_seconds=took[NOTHING], aim=aim)
+        for name, (_, aim) in STARTS.items()
+    ]
+    show("Start", figures)
 
 
 def main() -> None:
     """Measure."""
-    for arguments, aim in AIMS.items():
-        taken = []
-        for _ in range(5):
-            started = time.perf_counter()
-            subprocess.run([BENCH, *arguments], check=True, capture_output=True)
-            taken.append(time.perf_counter() - started)
-        print(f"bench {' '.join(arguments):<14} {statistics.median(taken):.2f} s (aim {aim} s)")
+    argparse.ArgumentParser(description=__doc__).parse_args()
+    measure()
 
 
 if __name__ == "__main__":

@@ -1,81 +1,143 @@
-"""Print what a training step of DeepMTS costs by memory layout and grid; CPU seconds on one thread, or GPU seconds.
+"""A training step of the networks, by the engine and by torch's own layers.
 
-Ratios within one run count, not seconds. ``training_step.py [--device cuda] [--batch N] [--voxels X Y Z]``
+A step is what a fit does at each: batch, forward, losses, backward, bound of the gradient, Adam; without augmentation.
+With ``--check``, the losses of both forms instead of their seconds: dropout off, the published learning rate.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from dataclasses import replace
+from itertools import product
 
 import torch
-from survbench.models.engine.losses import cox_loss, dice_loss, l2_penalty
-from survbench.models.networks.deepmts.network import DeepMTSNetwork, Parts
+from networks import add_options, fit, names, patients
+from plain import PARTS, plain
+from survbench.models.engine.tensors import Labelled
+from timing import Figure, cpu, least, show, table
 
-STEPS = 3
+STEPS = 2
+"""That are measured in one turn; one goes before them."""
+TURNS = 5
+ROUNDING = "nothing; images one rounding apart"
+"""The form that shows how far training alone carries the smallest difference."""
 
 
-def step(network: DeepMTSNetwork, optimizer: torch.optim.Optimizer, batch: tuple[torch.Tensor, ...]) -> None:
-    """Take one step: forward, the three losses, backward, Adam."""
-    images, clinical, mask, months, event = batch
-    output = network(images, clinical)
-    assert output.risk is not None  # noqa: S101  # the whole network predicts both
-    assert output.probability is not None  # noqa: S101
-    assert network.head is not None  # noqa: S101
-    loss = (
-        dice_loss(output.probability, mask) + cox_loss(output.risk, months, event) + l2_penalty(network.head.kernels())
+def steps_of(name: str, train: Labelled, chosen: argparse.Namespace, *parts: str | None) -> Callable[[], float]:
+    """Return a function that returns the seconds of one step: of the engine, or where parts are given of its plain
+    form, all of it for None.
+    """
+
+    def clock() -> float:
+        if chosen.device == "cuda":
+            torch.cuda.synchronize()
+            return time.perf_counter()
+        return cpu()
+
+    def measure() -> float:
+        times: list[float] = []
+        with plain(*filter(None, parts)) if parts else nullcontext():
+            fit(
+                name,
+                train,
+                steps=1 + STEPS,
+                batch=chosen.batch,
+                device=chosen.device,
+                report=lambda _step, _losses: times.append(clock()),
+            )
+        return (times[-1] - times[0]) / STEPS
+
+    return measure
+
+
+def measure(chosen: argparse.Namespace) -> None:
+    """Print a table of steps, and one of what leaving out each part of the engine costs the first network."""
+    torch.set_num_threads(1)
+    train = patients(chosen.batch, chosen.voxels)
+    size = f"{chosen.voxels}^3, batch {chosen.batch}, {chosen.device}"
+    figures = []
+    for name in names(chosen):
+        took = least(
+            {"ours": steps_of(name, train, chosen), "plain": steps_of(name, train, chosen, None)}, repeats=TURNS
+        )
+        figures.append(Figure(what=name, seconds=took["ours"], anchor="plain PyTorch", anchor_seconds=took["plain"]))
+    show(f"Training step, {size}", figures)
+    first = names(chosen)[0]
+    forms = {"all": steps_of(first, train, chosen), **{part: steps_of(first, train, chosen, part) for part in PARTS}}
+    took = least(forms, repeats=TURNS)
+    show(
+        f"Training step of {first} with one part of the engine in its plain form, {size}",
+        [
+            Figure(what=f"plain {part}", seconds=took[part], anchor="the engine", anchor_seconds=took["all"])
+            for part in PARTS
+        ],
     )
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
+    if chosen.device == "cuda":
+        print(f"\nPeak memory {torch.cuda.max_memory_allocated() / 2**30:.1f} GiB")
 
 
-def seconds(device: torch.device) -> float:
-    """Return CPU seconds, or on a GPU wall seconds once its work is done."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-        return time.perf_counter()
-    return time.process_time()
+def losses(name: str, train: Labelled, *parts: str | None, batch: int, steps: int) -> dict[str, torch.Tensor]:
+    """Return each loss at every step, of the engine or of a plain form, by name; parts as in :func:`steps_of`."""
+    found: list[Mapping[str, float]] = []
+    with plain(*filter(None, parts)) if parts else nullcontext():
+        fit(
+            name,
+            train,
+            steps=steps,
+            batch=batch,
+            dropout=False,
+            report=lambda _step, values: found.append(values),
+        )
+    return {key: torch.tensor([values[key] for values in found], dtype=torch.float64) for key in found[0]}
 
 
-def measure(layout: torch.memory_format, device: torch.device, batch: int, voxels: tuple[int, ...]) -> float:
-    """Return the seconds of one step, after one that does not count."""
-    torch.manual_seed(0)
-    network = DeepMTSNetwork(2, 1, Parts()).to(device)
-    network.to(memory_format=layout)  # type: ignore[call-overload]
-    data = (
-        torch.randn(batch, 2, *voxels, device=device).contiguous(memory_format=layout),
-        torch.zeros(batch, 1, device=device),
-        torch.rand(batch, 1, *voxels, device=device) > 0.9,
-        torch.rand(batch, device=device),
-        torch.arange(batch, device=device) % 2 == 0,
-    )
-    optimizer = torch.optim.Adam(network.parameters(), eps=1e-7)
-    step(network, optimizer, data)
-    started = seconds(device)
-    for _ in range(STEPS):
-        step(network, optimizer, data)
-    return (seconds(device) - started) / STEPS
+def difference(ours: Mapping[str, torch.Tensor], other: Mapping[str, torch.Tensor]) -> float:
+    """Return the largest difference of any loss at any step, relative to the mean size of that loss."""
+    return max(float((ours[key] - other[key]).abs().max() / ours[key].abs().mean()) for key in ours)
+
+
+def check(chosen: argparse.Namespace) -> None:
+    """Print how far the losses of the engine and of its plain forms are apart after some steps."""
+    torch.set_num_threads(1)
+    rows = []
+    for name, word in product(names(chosen), chosen.precision):
+        train = patients(4 * chosen.batch, chosen.voxels, getattr(torch, word))
+        sizes = {"batch": chosen.batch, "steps": chosen.steps}
+        ours = losses(name, train, **sizes)
+        apart = {"everything": difference(ours, losses(name, train, None, **sizes))}
+        for part in PARTS if chosen.parts else ():
+            apart[part] = difference(ours, losses(name, train, part, **sizes))
+        apart[ROUNDING] = difference(ours, losses(name, nudged(train), **sizes))
+        rows += [(name, word, form, f"{value:.1e}") for form, value in apart.items()]
+    title = f"Largest relative difference of a loss over {chosen.steps} steps, {chosen.voxels}^3, batch {chosen.batch}"
+    table(title, ("network", "precision", "plain form of", "difference"), rows)
+
+
+def nudged(train: Labelled) -> Labelled:
+    """Return patients whose every voxel is the next larger number."""
+    images = torch.nextafter(train.inputs.images, torch.tensor(torch.inf, dtype=train.inputs.images.dtype))
+    return replace(train, inputs=replace(train.inputs, images=images))
+
+
+def add_batch(parser: argparse.ArgumentParser) -> None:
+    """Add how many patients are in a batch."""
+    parser.add_argument("--batch", type=int, default=4, help="patients in a batch (default: 4)")
 
 
 def main() -> None:
-    """Measure."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--batch", type=int, default=4)
-    parser.add_argument("--voxels", type=int, nargs=3, default=(32, 32, 32))
+    """Measure or check."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_options(parser, voxels=32)
+    add_batch(parser)
+    parser.add_argument("--check", action="store_true", help="compare losses instead of seconds, on a CPU")
+    parser.add_argument("--steps", type=int, default=20, help="that are checked (default: 20)")
+    parser.add_argument("--parts", action="store_true", help="check each part of the engine alone, too")
+    parser.add_argument("--precision", nargs="+", choices=("float32", "float64"), default=["float32", "float64"])
     chosen = parser.parse_args()
-    torch.set_num_threads(1)
-    device = torch.device(chosen.device)
-    plain = measure(torch.contiguous_format, device, chosen.batch, tuple(chosen.voxels))
-    last = measure(torch.channels_last_3d, device, chosen.batch, tuple(chosen.voxels))
-    grid = " x ".join(map(str, chosen.voxels))
-    print(
-        f"DeepMTS, batch {chosen.batch} of {grid}: contiguous {plain:.2f} s, channels last {last:.2f} s "
-        f"({plain / last:.2f} times faster)"
-    )
-    if device.type == "cuda":
-        print(f"peak memory {torch.cuda.max_memory_allocated(device) / 2**30:.1f} GiB")
+    (check if chosen.check else measure)(chosen)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,128 @@
+"""How costs grow with patients, methods, resamples, voxels, jobs and workers: seconds at some sizes, and the exponent.
+
+The exponent is the slope of a line through the logarithms: 1 is proportional, 0 does not grow.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from bootstrap import ours
+from commands import BUNDLE, TABLES
+from networks import fit, patients
+from survbench.actions.build import build_and_write
+from survbench.actions.request import Request
+from survbench.actions.run import run_study
+from survbench.actions.watcher import Silent
+from survbench.evaluation.bundle import unpack
+from survbench.models.engine.tensors import Labelled
+from survbench.plan.profile import load_profile
+from survbench.plan.study import Study
+from survbench.runs.store import Store
+from timing import BENCH, command, cpu, least, table, three_digits, timed
+
+Measures = Mapping[int, Callable[[], float]]
+BATCH = 2
+
+
+def bootstraps() -> dict[str, Measures]:
+    """Return bootstraps of C of growing sizes."""
+    return {
+        "bootstrap, patients up to 500 (25 methods, 1,000 resamples)": {
+            n: ours(n, 25, 1000) for n in (60, 120, 240, 480)
+        },
+        "bootstrap, patients above 500 (2 methods, 200 resamples)": {
+            n: ours(n, 2, 200) for n in (1000, 4000, 16000, 64000)
+        },
+        "bootstrap, methods (170 patients, 1,000 resamples)": {m: ours(170, m, 1000) for m in (5, 20, 80)},
+        "bootstrap, resamples (170 patients, 5 methods)": {r: ours(170, 5, r) for r in (1000, 10_000, 100_000)},
+    }
+
+
+def step(train: Labelled) -> Callable[[], float]:
+    """Return a function that returns the seconds of a training step of DeepMTS."""
+
+    def measure() -> float:
+        times: list[float] = []
+        fit("deepmts", train, steps=2, batch=BATCH, report=lambda _step, _losses: times.append(cpu()))
+        return times[1] - times[0]
+
+    return measure
+
+
+def steps() -> dict[str, Measures]:
+    """Return training steps on growing grids."""
+    sides = (32, 48, 64)
+    return {f"training step of deepmts, voxels (batch {BATCH})": {s**3: step(patients(BATCH, s)) for s in sides}}
+
+
+def boards(folder: Path) -> dict[str, Measures]:
+    """Return builds of boards with growing numbers of methods."""
+    store = Store(folder)
+    study = unpack(BUNDLE, store)
+    return {"board and site, methods": {n: timed(lambda n=n: _build(study, store, n)) for n in (4, 8, 16)}}
+
+
+def _build(study: Study, store: Store, methods: int) -> None:
+    chosen = [entry for entry in study.entries if entry.family != "reference"][-methods:]
+    build_and_write(replace(study, entries=tuple(chosen)), store)
+
+
+def plans(folder: Path) -> dict[str, Measures]:
+    """Return plans of growing numbers of jobs, by seeds."""
+
+    def plan(seeds: int) -> Callable[[], float]:
+        return timed(command(BENCH, "run", "--methods", "all", "--seeds", str(seeds), "--dry-run", "--out", folder))
+
+    return {"plan of all methods, seeds": {seeds: plan(seeds) for seeds in (1, 10, 50)}}
+
+
+def runs(folder: Path) -> dict[str, Measures]:
+    """Return runs of table jobs with growing numbers of workers: wall seconds."""
+
+    def run(workers: int) -> Callable[[], float]:
+        request = Request(profile=load_profile("smoke"), methods=TABLES, workers=workers, out=folder, fresh=True)
+        return timed(lambda: run_study(request, Silent()), time.perf_counter)
+
+    return {"16 table jobs, workers (wall)": {workers: run(workers) for workers in (1, 2, 4)}}
+
+
+def exponent(took: Mapping[int, float]) -> float:
+    """Return the slope of the logarithm of the seconds over that of the size.
+
+    >>> exponent({1: 2.0, 10: 200.0})
+    2.0
+    """
+    return round(float(np.polyfit(np.log([*took]), np.log([*took.values()]), 1)[0]), 2)
+
+
+def measure() -> None:
+    """Print a table."""
+    torch.set_num_threads(1)
+    rows = []
+    with tempfile.TemporaryDirectory() as name:
+        parts = bootstraps() | steps() | boards(Path(name) / "a") | plans(Path(name) / "b") | runs(Path(name) / "c")
+        for what, measures in parts.items():
+            cheap = what.startswith(("bootstrap", "16"))
+            took = {n: least({"": call}, repeats=2 if cheap else 1, warm_up=cheap)[""] for n, call in measures.items()}
+            seconds = ", ".join(f"{size:,}: {three_digits(taken)}" for size, taken in took.items())
+            rows.append((what, seconds, f"{exponent(took):.2f}"))
+    table("How costs grow", ("with", "size: seconds", "exponent"), rows)
+
+
+def main() -> None:
+    """Measure."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.parse_args()
+    measure()
+
+
+if __name__ == "__main__":
+    main()
