@@ -32,8 +32,8 @@ def register(group: typer.Typer) -> None:
         "ingest",
         epilog=examples(
             "bench cohort ingest dicom/ --out our-cohort/ --region GTV --table clinical.xlsx --id Patient",
-            'bench cohort ingest dicom/ --out our-cohort/ --region "GTVp|GTV" --region "GTVn*" --unite',
-            'bench cohort ingest dicom/ --out our-cohort/ --regions contours.xlsx --region-column "Name GTV Primary"',
+            "bench cohort ingest dicom/ --out our-cohort/ --region GTVp --region GTVn --unite",
+            "bench cohort ingest dicom/ --out our-cohort/ --regions contours.xlsx --region-column GTV",
         ),
     )(ingest)
 
