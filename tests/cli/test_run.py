@@ -115,7 +115,8 @@ def test_dry_run_says_what_each_method_costs_and_who_uses_a_fit(bench, tmp_path)
     assert (costs["deepmts"]["jobs"], costs["deepmts"]["used_by"]) == (3, learners), "one fit per fold for all of them"
     assert costs[None]["jobs"] == told["to_prepare"] == 160
     text = bench(*arguments).stdout
-    assert "3 min  52 %  with the features of deepfeat-deepsurv, deepfeat-lasso-cox, deepfeat-rsf\n" in text
+    share = f"{100 * costs['deepmts']['share']:.0f} %"
+    assert f"{share}  with the features of deepfeat-deepsurv, deepfeat-lasso-cox, deepfeat-rsf\n" in text
     assert "160 patients to prepare" in text
     assert not (tmp_path / "runs").exists()
 
