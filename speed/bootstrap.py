@@ -5,7 +5,6 @@ The loops run few replicates and are scaled up.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
 
 import numpy as np
@@ -13,7 +12,7 @@ from lifelines.utils import concordance_index as by_lifelines
 from numpy.typing import NDArray
 from sksurv.metrics import concordance_index_censored as by_sksurv
 from survbench.significance import bootstrap
-from timing import Figure, least, show, timed
+from timing import Figure, alone, least, show, timed
 
 SETTINGS = ((170, 25, 10_000, 20, "1 s"), (10_000, 2, 1_000, 2, "2 s"))
 """Patients, methods, replicates; replicates of the loops; what we aim for."""
@@ -77,11 +76,5 @@ def measure() -> None:
     show("Bootstrap of C", [figure for setting in SETTINGS for figure in figures(*setting)])
 
 
-def main() -> None:
-    """Measure."""
-    argparse.ArgumentParser(description=__doc__).parse_args()
-    measure()
-
-
 if __name__ == "__main__":
-    main()
+    alone(measure, __doc__)

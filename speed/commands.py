@@ -5,7 +5,6 @@ Commands are CPU seconds beside an interpreter that does nothing; what is added 
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 import time
 from pathlib import Path
@@ -18,7 +17,7 @@ from survbench.jobs.executor import Ended
 from survbench.plan.job import PlannedJob
 from survbench.plan.profile import load_profile
 from survbench.runs.store import Store
-from timing import BENCH, ROOT, Figure, command, least, python, show, timed
+from timing import BENCH, ROOT, Figure, alone, command, least, python, show, timed
 
 NOTHING = "python -c pass"
 BUNDLE = ROOT / "leaderboard" / "results" / "phantom-quick"
@@ -76,12 +75,5 @@ def measure() -> None:
     show("Harness", [*figures, job])
 
 
-def main() -> None:
-    """Measure."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.parse_args()
-    measure()
-
-
 if __name__ == "__main__":
-    main()
+    alone(measure, __doc__)

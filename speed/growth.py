@@ -5,7 +5,6 @@ The exponent is the slope of a line through the logarithms: 1 is proportional, 0
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -26,7 +25,7 @@ from survbench.models.engine.tensors import Labelled
 from survbench.plan.profile import load_profile
 from survbench.plan.study import Study
 from survbench.runs.store import Store
-from timing import BENCH, command, cpu, least, table, three_digits, timed
+from timing import BENCH, alone, command, cpu, least, table, three_digits, timed
 
 Measures = Mapping[int, Callable[[], float]]
 BATCH = 2
@@ -117,12 +116,5 @@ def measure() -> None:
     table("How costs grow", ("with", "size: seconds", "exponent"), rows)
 
 
-def main() -> None:
-    """Measure."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.parse_args()
-    measure()
-
-
 if __name__ == "__main__":
-    main()
+    alone(measure, __doc__)

@@ -6,7 +6,6 @@ networks z-score it.
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +15,7 @@ from survbench.cohort import Subject
 from survbench.datasets.preprocessing.cache import VolumeStore
 from survbench.features.feature_sets import DEFAULT_SET, feature_set
 from survbench.volume import Modality, Volume, zscore
-from timing import Figure, least, show, timed
+from timing import Figure, alone, least, show, timed
 
 SHAPE = (128, 128, 112)
 RADIUS = 19
@@ -95,11 +94,5 @@ def measure() -> None:
         radiomics(Path(folder))
 
 
-def main() -> None:
-    """Measure."""
-    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
-    measure()
-
-
 if __name__ == "__main__":
-    main()
+    alone(measure, __doc__)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
-
-from timing import BENCH, Figure, command, least, python, show, timed
+from timing import BENCH, Figure, alone, command, least, python, show, timed
 
 NOTHING = "python -c pass"
 STARTS = {
@@ -25,11 +23,5 @@ def measure() -> None:
     show("Start", figures)
 
 
-def main() -> None:
-    """Measure."""
-    argparse.ArgumentParser(description=__doc__).parse_args()
-    measure()
-
-
 if __name__ == "__main__":
-    main()
+    alone(measure, __doc__)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import resource
 import subprocess
@@ -64,6 +65,13 @@ def table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> Non
     padded.insert(1, " | ".join("-" * width for width in widths))
     print(f"\n{title}\n")
     print("\n".join(f"| {line} |" for line in padded), flush=True)
+
+
+def alone(measure: Callable[[], None], description: str | None) -> None:
+    """Run a part that has no options as a script of its own, whose ``--help`` is its description."""
+    kind = argparse.RawDescriptionHelpFormatter
+    argparse.ArgumentParser(description=description, formatter_class=kind).parse_args()
+    measure()
 
 
 def cpu() -> float:

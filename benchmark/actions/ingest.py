@@ -6,12 +6,14 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from survbench.datasets.cohorts.named import CARD_FILE
 from survbench.datasets.dicom.headers import read_header, texts
 from survbench.datasets.dicom.patient import Request
 from survbench.datasets.dicom.regions import Wish
 from survbench.datasets.dicom.series import Found, Series, find_series
 from survbench.datasets.drafting.draft import draft_card
 from survbench.datasets.ingest.clinical import CLINICAL, Joined, join, write_clinical
+from survbench.datasets.ingest.hospital_table import plain
 from survbench.datasets.ingest.patient_files import PatientJob, write_patient
 from survbench.datasets.ingest.pseudonyms import pseudonym
 from survbench.datasets.readers.errors import ImageError
@@ -21,7 +23,6 @@ from survbench.io.layout import Status
 from survbench.io.tables import Table
 from survbench.jobs.executor import Ended, Task, execute
 
-CARD = "cohort.yaml"
 PATIENT_S = 600.0
 """The longest that one patient may take."""
 _NAMES = ("PatientName", "PatientID", "OtherPatientIDs")
@@ -103,7 +104,7 @@ def ingest(
     jobs: dict[str, PatientJob] = {}
     for patient, series in patients.items():
         try:
-            wanted = (overrides or {}).get(patient.strip().casefold(), request)
+            wanted = (overrides or {}).get(plain(patient), request)
             wanted = _request_of(patient, wanted, regions, joined)
         except ImageError as error:
             failed[patient] = str(error)
@@ -151,7 +152,7 @@ def _request_of(
         raise ImageError("The clinical table has no row of the patient.", "Add it, or correct the id in the table.")
     if regions is None:
         return request
-    names = regions.get(patient.strip().casefold(), ())
+    names = regions.get(plain(patient), ())
     if not names:
         raise ImageError("The table of regions names none for the patient.", "Add the names, or correct the id.")
     return replace(request, regions=Wish(names, unite=request.regions.unite))
@@ -172,8 +173,8 @@ def _reason(ended: Ended) -> str:
 def _write_table(out: Path, joined: Joined, pseudonyms: Mapping[str, str]) -> tuple[str, ...]:
     """Write the clinical table, and the draft of a card unless there is a card."""
     write_clinical(out, joined, pseudonyms)
-    if (out / CARD).exists():
+    if (out / CARD_FILE).exists():
         return ()
     draft = draft_card(out, out / CLINICAL)
-    write_text(out / CARD, draft.text)
+    write_text(out / CARD_FILE, draft.text)
     return draft.todo

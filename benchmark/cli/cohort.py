@@ -65,10 +65,11 @@ def init(
 
     What the table does not tell (which column or code is the outcome) is TODO, never guessed.
     """
+    from survbench.datasets.cohorts.named import CARD_FILE
     from survbench.datasets.drafting.draft import draft_card
     from survbench.errors import BenchError
 
-    target = folder / "cohort.yaml"
+    target = folder / CARD_FILE
     if target.exists() and not force:
         raise BenchError(f"{target} exists. Give --force to replace it.")
     draft = draft_card(folder, table if table.exists() else folder / table)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from survbench.datasets.dicom.series import Instance, Series
 from survbench.datasets.readers.errors import ImageError
 from survbench.findings import things
@@ -89,14 +89,34 @@ def stack_of(volume: Series) -> Stack:
     _check_distances(volume, along)
     step = (positions[-1] - positions[0]) / (len(slices) - 1)
     _check_straight(volume, positions, step, normal)
-    between_rows, between_columns = first.spacing or (0.0, 0.0)
-    affine = np.eye(4)
-    affine[:3, 0] = rows * between_columns
-    affine[:3, 1] = columns * between_rows
-    affine[:3, 2] = step
-    affine[:3, 3] = positions[0]
-    grid = Grid((first.size[1], first.size[0], len(slices)), LPS_TO_RAS @ affine)
+    affine = affine_of(positions[0], rows, columns, first.spacing or (0.0, 0.0), step)
+    grid = Grid((first.size[1], first.size[0], len(slices)), affine)
     return Stack(grid, tuple(slices[i] for i in order))
+
+
+def affine_of(
+    position: ArrayLike,
+    rows: NDArray[np.float64],
+    columns: NDArray[np.float64],
+    spacing: Sequence[float],
+    step: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Return the matrix, 4 x 4, from (column, row, slice) to world millimetres (RAS+).
+
+    Args:
+        position: centre of the first pixel, shape (3,), mm (LPS).
+        rows: direction of the rows, shape (3,).
+        columns: direction of the columns, shape (3,).
+        spacing: mm between rows, then between columns.
+        step: from slice to slice, shape (3,), mm.
+    """
+    affine = np.eye(4)
+    affine[:3, 0] = rows * spacing[1]
+    affine[:3, 1] = columns * spacing[0]
+    affine[:3, 2] = step
+    affine[:3, 3] = position
+    placed: NDArray[np.float64] = LPS_TO_RAS @ affine
+    return placed
 
 
 def _check_headers(volume: Series) -> None:

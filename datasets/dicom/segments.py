@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
-from survbench.datasets.dicom.geometry import LPS_TO_RAS, Grid
+from survbench.datasets.dicom.geometry import Grid, affine_of
 from survbench.datasets.dicom.headers import (
     damage_named,
     items,
@@ -155,15 +155,10 @@ def _affine(
     if position is None or orientation is None or spacing is None or min(spacing) <= 0:
         raise ImageError("A frame of a segmentation has no position, orientation or pixel spacing.", _AGAIN)
     rows, columns = np.reshape(orientation, (2, 3))
-    affine = np.eye(4)
-    affine[:3, 0] = rows * spacing[1]
-    affine[:3, 1] = columns * spacing[0]
-    affine[:3, 2] = np.cross(rows, columns)
-    affine[:3, 3] = position
+    affine = affine_of(position, rows, columns, spacing, np.cross(rows, columns))
     if abs(np.linalg.det(affine)) < 1e-9:
         raise ImageError("A frame of a segmentation has rows and columns in one direction.", _AGAIN)
-    placed: NDArray[np.float64] = LPS_TO_RAS @ affine
-    return placed
+    return affine
 
 
 def _sampled(marks: NDArray[np.bool_], to_frame: NDArray[np.float64], height: float, grid: Grid) -> NDArray[np.bool_]:

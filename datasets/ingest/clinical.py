@@ -13,11 +13,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from survbench.datasets.ingest.hospital_table import plain, require_columns
 from survbench.datasets.vocabulary.words import without_accents
 from survbench.errors import BenchError
 from survbench.io.files import write_text
 from survbench.io.numerals import mostly_numerals
-from survbench.io.tables import Table, nearest
+from survbench.io.tables import Table
 
 CLINICAL, ID = "clinical.csv", "id"
 _IDENTIFYING = re.compile(
@@ -64,16 +65,14 @@ def join(
     Raises:
         BenchError: no such column, or two rows of one patient.
     """
-    for name in (column, *keep):
-        if name not in table.columns:
-            raise BenchError(f"The table has no column {name!r}.{nearest(name, table.columns)}")
-    ids = {_plain(patient): patient for patient in patients}
-    found = [(ids[key], row) for row in table.rows if (key := _plain(row.cells[column])) in ids]
+    require_columns(table, (column, *keep), called="The table")
+    ids = {plain(patient): patient for patient in patients}
+    found = [(ids[key], row) for row in table.rows if (key := plain(row.cells[column])) in ids]
     names = [name for name, _ in found]
     twice = len(names) - len(set(names))
     if twice:
         raise BenchError(f"{twice} patients with images have more than one row. Keep one row of each in the table.")
-    words = {_plain(word) for word in identifying if len(word.strip()) >= _SHORTEST}
+    words = {plain(word) for word in identifying if len(word.strip()) >= _SHORTEST}
     left_out: dict[str, str] = {}
     for name in table.columns:
         cells = [row.cells[name] for _, row in found if row.cells[name]]
@@ -97,7 +96,7 @@ def write_clinical(cohort: Path, joined: Joined, pseudonyms: Mapping[str, str]) 
 
 def _reason(name: str, cells: list[str], words: Collection[str], *, kept: bool) -> str:
     """Return why a column is left out; "" where it is not."""
-    if any(word in re.split(r"[\s,;^]+", _plain(cell)) for cell in cells for word in words):
+    if any(word in re.split(r"[\s,;^]+", plain(cell)) for cell in cells for word in words):
         return "holds a name or id of the images"
     if kept:
         return ""
@@ -108,7 +107,3 @@ def _reason(name: str, cells: list[str], words: Collection[str], *, kept: bool) 
     if not mostly_numerals(cells) and len(set(cells)) > max(2, len(cells) / 2):
         return "text that differs from patient to patient"
     return ""
-
-
-def _plain(text: str) -> str:
-    return text.strip().casefold()

@@ -8,8 +8,9 @@ from typing import Any, cast, get_args
 
 from survbench.datasets.dicom.patient import Request
 from survbench.datasets.dicom.suv import DecayCorrection
+from survbench.datasets.ingest.hospital_table import plain, require_columns
 from survbench.errors import BenchError, UnknownNameError
-from survbench.io.tables import Row, Table, nearest, number
+from survbench.io.tables import Row, Table, number
 
 SERIES = ("pet", "ct", "structures")
 VALUES = ("weight_kg", "dose_bq", "half_life_s", "delay_s")
@@ -28,12 +29,11 @@ def requests_by_patient(table: Table, id_column: str, request: Request) -> Mappi
     Raises:
         BenchError: an unknown column, or a cell that is no number above 0 or no decay correction.
     """
-    if id_column not in table.columns:
-        raise BenchError(f"The table of overrides has no column {id_column!r}.{nearest(id_column, table.columns)}")
+    require_columns(table, [id_column], called="The table of overrides")
     for column in table.columns:
         if column not in {*COLUMNS, id_column}:
             raise UnknownNameError("column of overrides", column, COLUMNS, see="docs/reference/dicom.md")
-    return {row.cells[id_column].strip().casefold(): _request(row, request) for row in table.rows}
+    return {plain(row.cells[id_column]): _request(row, request) for row in table.rows}
 
 
 def _request(row: Row, request: Request) -> Request:

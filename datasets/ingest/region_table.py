@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from survbench.errors import BenchError
-from survbench.io.tables import Table, nearest
+from survbench.datasets.ingest.hospital_table import plain, require_columns
+from survbench.io.tables import Table
 
 SEPARATOR = ","
 
@@ -21,11 +21,9 @@ def regions_by_patient(table: Table, id_column: str, columns: Sequence[str]) -> 
     Raises:
         BenchError: no such column.
     """
-    for name in (id_column, *columns):
-        if name not in table.columns:
-            raise BenchError(f"The table of regions has no column {name!r}.{nearest(name, table.columns)}")
+    require_columns(table, (id_column, *columns), called="The table of regions")
     return {
-        row.cells[id_column].strip().casefold(): tuple(
+        plain(row.cells[id_column]): tuple(
             name.strip() for column in columns for name in row.cells[column].split(SEPARATOR) if name.strip()
         )
         for row in table.rows

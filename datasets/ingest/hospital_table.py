@@ -1,0 +1,29 @@
+"""What tables of a hospital have in common, whatever they say of its patients: columns by name, and ids."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from survbench.errors import BenchError
+from survbench.io.tables import Table, nearest
+
+
+def plain(text: str) -> str:
+    """Return an id or a word as it is compared: without blanks at its ends, and in lower case."""
+    return text.strip().casefold()
+
+
+def require_columns(table: Table, names: Iterable[str], *, called: str) -> None:
+    """Refuse a table without a column.
+
+    Args:
+        table: any.
+        names: of the columns that it needs.
+        called: how the table is called at the start of a sentence.
+
+    Raises:
+        BenchError: a column is missing; the nearest name is given.
+    """
+    for name in names:
+        if name not in table.columns:
+            raise BenchError(f"{called} has no column {name!r}.{nearest(name, table.columns)}")
