@@ -91,7 +91,7 @@ def average_count_time(duration_s: float, half_life_s: float) -> float:
     With the decay constant k and the duration T it is ln(kT / (1 - exp(-kT))) / k.
 
     >>> round(average_count_time(240.0, 6586.2), 2)
-    119.49
+    119.75
     """
     constant = math.log(2) / half_life_s
     within = constant * duration_s

@@ -44,6 +44,6 @@ def pseudonym(patient: str, key: bytes) -> str:
     """Return the pseudonym of an id, ``P`` and 12 hexadecimal digits.
 
     >>> pseudonym("HN-001", bytes(32))
-    'P6d9a7ae6bb4e'
+    'P1ee7d0409439'
     """
     return "P" + hmac.new(key, patient.encode(), "sha256").hexdigest()[:_DIGITS]
