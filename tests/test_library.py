@@ -261,7 +261,6 @@ def test_options_have_the_names_and_the_defaults_of_the_command():
         ({"ignore": ["SB306", ""]}, "ignore: a code is missing"),
         ({"splits": "none.json"}, "There is no splits file none.json"),
         ({"out": "/proc/none"}, "/proc/none cannot be made"),
-        ({"out": "/proc"}, "/proc cannot be written"),
         ({"methods": None}, "methods is None; it must be names of methods ('bench list methods')"),
         ({"methods": [sb.MethodInfo]}, "an entry of methods is of type type; it must be names of methods"),
         ({"cohort": pd.DataFrame({"id": ["a"]})}, "cohort is of type DataFrame; it must be a name or a path"),
@@ -278,6 +277,13 @@ def test_wrong_input_raises_and_says_what_is_allowed(tmp_path, capsys, options, 
     with pytest.raises(sb.BenchError, match=re.escape(message)):
         sb.run(**{"methods": "volume", "profile": "smoke", "out": tmp_path, **options})
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_an_output_folder_that_cannot_be_written_is_refused(tmp_path):
+    tmp_path.chmod(0o555)
+    with pytest.raises(sb.BenchError, match=f"{tmp_path} cannot be written"):
+        sb.run("volume", profile="smoke", out=tmp_path)
 
 
 def test_what_cannot_be_loaded_or_compared_says_what_to_do(tmp_path):

@@ -51,7 +51,7 @@ def absolute(argument: str, given: object) -> Path:
 
 def count(argument: str, given: object) -> int:
     """Return a value that has to be a whole number, at least 1."""
-    if not isinstance(given, Integral) or isinstance(given, bool):
+    if isinstance(given, bool) or not isinstance(given, Integral):
         raise _refusal(argument, given, "a whole number")
     if given < 1:
         raise BenchError(f"{argument} is {given}; it must be at least 1.")

@@ -67,7 +67,7 @@ def changed(folder, **keys):
     ],
 )
 def test_a_study_that_cannot_be_read_says_why_and_stops_no_other(tmp_path, caplog, keys, why):
-    good, bad = study([]), replace(study([]), name="toy-smoke-00000000")
+    good, bad = study([]), replace(study([]), name="toy-smoke-11111111")
     for each in (good, bad):
         each.write(tmp_path)
     changed(bad.folder(tmp_path), **keys)
