@@ -6,6 +6,7 @@ Nothing here prints to standard output or ends the process; what the user gave w
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from survbench.api import Selection, Tuning
 
 DEFAULT_OUT = "bench-results"
+
+_running = threading.Lock()
+"""Runs that several threads start follow one another: each uses all workers, and sets the process's environment."""
 
 
 def run(
@@ -44,7 +48,8 @@ def run(
     """Run methods on a cohort, as ``bench run`` does: jobs that are done are not run again, an interrupted run goes on
     where it was stopped, and MLflow is brought up to date.
 
-    A method whose jobs fail takes no other down: its row has another ``status`` than ``ok``.
+    A method whose jobs fail takes no other down: its row has another ``status`` than ``ok``. Runs that several threads
+    start follow one another.
 
     Args:
         methods: ``"all"``, names and groups (``"volume,@radiomics,-tlg"``), or a list of such.
@@ -68,10 +73,13 @@ def run(
     Raises:
         BenchError: an option has a value that it cannot have, or a cohort cannot be used; the message says what to do.
     """
+    from survbench.actions.arguments import text
     from survbench.actions.request import request_of
     from survbench.actions.track import track_if_possible
     from survbench.plan import code_key
 
+    if tracking_uri is not None:
+        text("tracking_uri", tracking_uri, "the address of an MLflow server, as text")
     request = request_of(
         methods=methods,
         cohort=cohort,
@@ -89,9 +97,10 @@ def run(
         fresh=fresh,
         skip_bad=skip_bad,
     )
-    code_key.clear()  # a session outlives edits of a method: the next run has to see them
-    result = _watched(request, progress=progress)
-    track_if_possible(result.study, request.out, tracking_uri=tracking_uri)
+    with _running:
+        code_key.clear()  # a session outlives edits of a method: the next run has to see them
+        result = _watched(request, progress=progress)
+        track_if_possible(result.study, request.out, tracking_uri=tracking_uri)
     return load_study(result.study.folder(request.out))
 
 
@@ -104,20 +113,27 @@ def load_study(path: str | Path = DEFAULT_OUT) -> StudyResults:
     Raises:
         BenchError: there is no study, or its board has not been built by this version.
     """
+    from survbench.actions.arguments import absolute
+    from survbench.io.stored import in_a_line
     from survbench.io.study_files import BOARD_JSON
     from survbench.leaderboard.writers.board_files import read_board
-    from survbench.plan.study import STUDY, latest_study, read_study
+    from survbench.plan.study import STUDY, latest_study, read_study, study_folders
 
-    folder = Path(path).expanduser().absolute()
+    folder = absolute("path", path)
     if not (folder / STUDY).is_file():
+        if not study_folders(folder):
+            raise BenchError(
+                f"There is no study under {folder}. Give an output folder, or the folder of a study in it "
+                "(OUT/studies/NAME)."
+            )
         folder = latest_study(folder).folder(folder)
     study = read_study(folder)
     try:
         board = read_board(folder / BOARD_JSON)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BenchError(
-            f"{folder} holds no leaderboard that can be read ({type(error).__name__}: {error}). Build it from what is "
-            f"done with 'bench study board {study.name} --out {folder.parents[1]}'."
+            f"{folder} holds no leaderboard that can be read ({in_a_line(error)}). Build it from what is done with "
+            f"'bench study board {study.name} --out {folder.parents[1]}'."
         ) from error
     return StudyResults(study.name, folder, Leaderboard(board))
 
@@ -133,9 +149,14 @@ def compare(study: StudyResults, a: str, b: str) -> ComparedMethods:
     Raises:
         BenchError: a method is not there or not complete, or the two cannot be compared.
     """
+    from survbench.actions.arguments import text
     from survbench.actions.compare import compare_stored
     from survbench.io.study_files import STUDIES
 
+    if not isinstance(study, StudyResults):
+        raise BenchError(f"study is of type {type(study).__name__}; it must be what sb.run or sb.load_study returns.")
+    for argument, method in (("a", a), ("b", b)):
+        text(argument, method, "the name of a method, as text")
     out = study.folder.parents[1]
     if study.folder != out / STUDIES / study.name:
         raise BenchError(

@@ -136,6 +136,29 @@ def test_a_module_beside_the_script_starts_runs_of_a_method_that_is_edited_in_be
     assert started(finished, "caller.py") == "1.0\n"
 
 
+def test_a_study_is_found_by_a_path_that_leads_up_and_a_method_is_not_compared_with_itself(finished, monkeypatch):
+    folder = sb.load_study(finished / "results").folder
+    monkeypatch.chdir(folder / "site")
+    study = sb.load_study("..")
+    assert study.folder == folder
+    assert sb.compare(study, "volume", "tlg").difference
+    with pytest.raises(sb.BenchError, match="volume would be compared with itself"):
+        sb.compare(study, "volume", f"volume@{study.name}")
+
+
+@pytest.mark.slow
+def test_runs_that_threads_start_in_one_folder_follow_one_another(finished):
+    (finished / "threads.py").write_text(
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "import survbench as sb\n"
+        "def rows(method):\n"
+        "    return len(sb.run(method, profile='smoke', out='threads').board.rows)\n"
+        "with ThreadPoolExecutor() as pool:\n"
+        "    print(sorted(pool.map(rows, ['volume', 'tlg'])))\n"
+    )
+    assert started(finished, "threads.py") == "[1, 2]\n"
+
+
 @pytest.mark.slow
 def test_a_notebook_runs_jobs_and_shows_tables(finished):
     cells = [
@@ -228,6 +251,7 @@ def test_options_have_the_names_and_the_defaults_of_the_command():
         ({"methods": "deepmst"}, "Unknown method 'deepmst'. Did you mean 'deepmts'"),
         ({"methods": ["volume", "@radiomic"]}, "Unknown group of methods '@radiomic'"),
         ({"methods": []}, "names no method"),
+        ({"data": "here"}, "phantom is made by survbench, without data of yours. Leave out --data"),
         ({"cohort": "fantom"}, "Unknown cohort 'fantom'"),
         ({"profile": "quik"}, "Unknown profile 'quik'"),
         ({"selection": "best"}, "Unknown value of selection 'best'. Known: inner, last, paper"),
@@ -238,6 +262,15 @@ def test_options_have_the_names_and_the_defaults_of_the_command():
         ({"ignore": ["SB306", ""]}, "ignore: a code is missing"),
         ({"splits": "none.json"}, "There is no splits file none.json"),
         ({"out": "/proc/none"}, "/proc/none cannot be made"),
+        ({"methods": None}, "methods is None; it must be names of methods ('bench list methods')"),
+        ({"methods": [sb.MethodInfo]}, "an entry of methods is of type type; it must be names of methods"),
+        ({"cohort": pd.DataFrame({"id": ["a"]})}, "cohort is of type DataFrame; it must be a name or a path"),
+        ({"profile": {"folds": 3}}, "profile is of type dict; it must be a name or a path"),
+        ({"splits": [["a"], ["b"]]}, "splits is of type list; it must be a path"),
+        ({"seeds": "3"}, "seeds is '3'; it must be a whole number"),
+        ({"workers": 1.5}, "workers is 1.5; it must be a whole number"),
+        ({"ignore": [206]}, "an entry of ignore is 206; it must be codes of findings"),
+        ({"tracking_uri": 3}, "tracking_uri is 3; it must be the address of an MLflow server"),
     ],
     ids=lambda v: str(v) if isinstance(v, dict) else "",
 )
@@ -247,11 +280,24 @@ def test_wrong_input_raises_and_says_what_is_allowed(tmp_path, capsys, options, 
     assert capsys.readouterr().out == ""
 
 
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_an_output_folder_that_cannot_be_written_is_refused(tmp_path):
+    tmp_path.chmod(0o555)
+    with pytest.raises(sb.BenchError, match=f"{tmp_path} cannot be written"):
+        sb.run("volume", profile="smoke", out=tmp_path)
+
+
 def test_what_cannot_be_loaded_or_compared_says_what_to_do(tmp_path):
     with pytest.raises(sb.BenchError, match="There is no study under"):
         sb.load_study(tmp_path)
+    with pytest.raises(sb.BenchError, match="path is None; it must be a path"):
+        sb.load_study(None)
     with pytest.raises(sb.BenchError, match="lies outside an output folder"):
         sb.compare(sb.load_study(STORED), "volume", "tlg")
+    with pytest.raises(sb.BenchError, match="study is of type PosixPath; it must be what sb.run"):
+        sb.compare(STORED, "volume", "tlg")
+    with pytest.raises(sb.BenchError, match="b is of type Row; it must be the name of a method"):
+        sb.compare(sb.load_study(STORED), "volume", sb.load_study(STORED).board.rows[0])
     stopped = tmp_path / "studies" / sb.load_study(STORED).name
     stopped.mkdir(parents=True)
     shutil.copy(STORED / "study.json", stopped)

@@ -64,7 +64,7 @@ def board_if_unchanged(study: Study, store: Store, *, checked: frozenset[str]) -
     try:
         known = (folder / BUILT).read_text(encoding="utf-8").strip()
         return read_board(folder / BOARD_JSON) if known == _origin(study, store) else None
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError):
         return None
 
 

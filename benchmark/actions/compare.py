@@ -35,6 +35,8 @@ def compare_stored(a: str, b: str, out: Path, study: str | None) -> StoredCompar
     (name_a, of_a), (name_b, of_b) = (_named(text, study) for text in (a, b))
     found = {of: find_study(out, of) for of in dict.fromkeys((of_a, of_b))}
     study_a, study_b = found[of_a], found[of_b]
+    if (name_a, study_a.name) == (name_b, study_b.name):
+        raise BenchError(f"{name_a} would be compared with itself. Give two methods, or METHOD@STUDY of two studies.")
     _refuse_missing(out, (name_a, study_a), (name_b, study_b))
     resamples = study_a.profile.resamples
     result = compare_methods(study_a, Store(out), name_a, name_b, resamples=resamples, study_b=study_b)

@@ -13,15 +13,15 @@ def find_study(out: Path, name: str | None) -> Study:
     """Return a study by name, or the latest.
 
     Raises:
-        BenchError: there is no study yet.
+        BenchError: there is no study yet, or it cannot be read.
         UnknownNameError: there is no study of this name.
     """
     from survbench.errors import UnknownNameError
-    from survbench.plan.study import find_studies, latest_study
+    from survbench.plan.study import latest_study, read_study, study_folders
 
     if name is None:
         return latest_study(out)
-    studies = {s.name: s for s in find_studies(out)}
-    if name not in studies:
-        raise UnknownNameError("study", name, studies, see="'bench status'")
-    return studies[name]
+    folders = {folder.name: folder for folder in study_folders(out)}
+    if name not in folders:
+        raise UnknownNameError("study", name, folders, see="'bench status'")
+    return read_study(folders[name])  # the others may be of another version

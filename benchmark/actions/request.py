@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
+from survbench.actions.arguments import PLACE, absolute, count, path, place, texts
 from survbench.actions.checks import ignored_codes
 from survbench.api import Selection, Tuning
 from survbench.errors import BenchError, UnknownNameError
@@ -15,6 +16,8 @@ from survbench.work.process_limits import available_workers
 
 Device = Literal["auto", "cpu", "cuda"]
 HELP = "'bench run --help'"
+NAMES_OF_METHODS = "names of methods ('bench list methods'), as one text with commas or a list of texts"
+CODES = "codes of findings ('bench list checks'), as one text with commas or a list of texts"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,25 +73,22 @@ def request_of(
     ):
         if given not in allowed:
             raise UnknownNameError(f"value of {option}", str(given), allowed, see=HELP)
-    for option, number in (("seeds", seeds), ("workers", workers)):
-        if number is not None and number < 1:
-            raise BenchError(f"{option} is {number}; it must be at least 1.")
     return Request(
-        methods=methods if isinstance(methods, str) else ",".join(methods),
-        cohort=str(cohort),
-        data=None if data is None else Path(data),
-        external=None if external is None else str(external),
-        profile=load_profile(str(profile)),
-        splits=None if splits is None else Path(splits),
+        methods=",".join(texts("methods", methods, NAMES_OF_METHODS)),
+        cohort=place("cohort", cohort, PLACE),
+        data=None if data is None else path("data", data),
+        external=None if external is None else place("external", external, PLACE),
+        profile=load_profile(place("profile", profile, PLACE)),
+        splits=None if splits is None else path("splits", splits),
         selection=selection,
         tuning=tune,
-        seeds=seeds,
-        workers=workers or available_workers(),
-        out=Path(out).expanduser().absolute(),
+        seeds=count("seeds", seeds),
+        workers=available_workers() if workers is None else count("workers", workers),
+        out=absolute("out", out),
         device=_available(device),
         fresh=fresh,
         skip_bad=skip_bad,
-        ignored=ignored_codes(ignore),
+        ignored=ignored_codes(None if ignore is None else texts("ignore", ignore, CODES)),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -22,6 +23,7 @@ from survbench.actions.study_description import described_patients
 from survbench.actions.watcher import Watcher
 from survbench.api import MethodInfo
 from survbench.datasets.cohorts.opened import Cohorts
+from survbench.errors import BenchError
 from survbench.io.layout import SCRATCH, Status
 from survbench.io.study_files import SPLITS
 from survbench.jobs.executor import Task, execute
@@ -56,6 +58,8 @@ def run_study(request: Request, watcher: Watcher) -> Result:
     Raises:
         BenchError: something that the user gave cannot be used; nothing has been lost.
     """
+    if request.out.is_dir() and not os.access(request.out, os.W_OK):
+        raise BenchError(f"{request.out} cannot be written. Give another folder with --out.")
     store = Store(request.out)
     with store.lock():
         store.clear_leftovers()

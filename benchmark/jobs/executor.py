@@ -9,18 +9,23 @@ from __future__ import annotations
 
 import logging
 import multiprocessing.forkserver
+import multiprocessing.process
+import multiprocessing.resource_tracker
 import os
+import signal
 import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from survbench.errors import BenchError
 from survbench.io.layout import Ending, Status
 from survbench.jobs.environment import lent
 from survbench.runs.record import RunError
@@ -75,14 +80,23 @@ def execute(
         workers: processors to share out among the processes.
         on_start: called when a task is handed to the pool.
         on_poll: called about twice a second.
+
+    Raises:
+        BenchError: this process is not allowed to start others.
     """
     from pebble import ProcessPool
 
     if not tasks:
         return
+    if multiprocessing.process.current_process().daemon:
+        raise BenchError(
+            "Jobs run in processes of their own, and a daemonic process, such as a worker of multiprocessing.Pool, "
+            "cannot start any. Start the run in the main process, in a thread, or with "
+            "concurrent.futures.ProcessPoolExecutor."
+        )
     context = _Context()
     context.set_forkserver_preload(PRELOAD)
-    with lent():  # the server keeps it for all processes that come from it
+    with lent(), _without_interrupts():  # the server keeps both for all processes that come from it
         multiprocessing.forkserver.ensure_running()
     waiting = {t.key: t for t in tasks}
     unfinished = set(waiting)
@@ -119,6 +133,17 @@ def execute(
     finally:
         pool.stop()  # type: ignore[no-untyped-call]
         pool.join()
+
+
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Hold back Ctrl-C from the processes that are started meanwhile; what it stops is the run that owns them."""
+    multiprocessing.resource_tracker.ensure_running()  # the server would start it, which lets Ctrl-C through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class _Process(ForkServerProcess):

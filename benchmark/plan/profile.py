@@ -72,11 +72,12 @@ def load_profile(name: str) -> Profile:
         return builtin_profiles()[name]
     if Path(name).suffix not in {".yaml", ".yml"}:
         raise UnknownNameError("profile", name, builtin_profiles(), see="'bench list profiles'")
-    if not Path(name).is_file():
+    path = Path(name).expanduser()
+    if not path.is_file():
         known = ", ".join(builtin_profiles())
         raise BenchError(f"There is no profile file {name!r}. Give a built-in name ({known}) or a YAML file.")
     try:
-        raw: Any = yaml.safe_load(Path(name).read_text(encoding="utf-8"))
+        raw: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise BenchError(f"{name} is not valid YAML: {error}. See docs/reference/profiles.md.") from error
     if not isinstance(raw, dict):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ from survbench.findings import Stated
 from survbench.io.config import Stored
 from survbench.io.files import write_json
 from survbench.io.layout import SCHEMA
+from survbench.io.stored import in_a_line, known_fields
 from survbench.io.study_files import STUDIES
 from survbench.io.versions import Provenance
 from survbench.plan.patient_description import PatientsDescription
@@ -21,6 +23,8 @@ from survbench.plan.profile import Profile
 from survbench.plan.protocol import Protocol
 
 STUDY = "study.json"
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,26 +181,27 @@ def read_study(folder: Path) -> Study:
         BenchError: another version of survbench has written it, or it is damaged.
     """
     path = folder / STUDY
+    remedy = f"Remove {folder} and run the study again; its runs are kept."
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
         if raw.pop("schema") == SCHEMA:
             return _study(raw)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BenchError(
-            f"{path} is damaged ({type(error).__name__}: {error}). Remove {folder} and run the study again; its runs "
-            "are kept."
+            f"{path} cannot be read ({in_a_line(error)}): it is damaged, or another version of survbench has written "
+            f"it. {remedy}"
         ) from error
-    raise BenchError(f"{path} was written by another version of survbench. Run 'bench run' again.")
+    raise BenchError(f"{path} was written by another version of survbench. {remedy}")
 
 
 def _study(raw: dict[str, Any]) -> Study:
     entries = tuple(
         Entry(
             **{
-                **e,
+                **known_fields(Entry, e),
                 "group": e.get("group") or default_group(e["family"], e["tags"]),
                 "gives": tuple(e["gives"]),
-                "published": None if e["published"] is None else Published(**e["published"]),
+                "published": None if e["published"] is None else Published(**known_fields(Published, e["published"])),
                 "tags": tuple(e["tags"]),
                 "fits": tuple(map(tuple, e["fits"])),
                 "predicts": tuple(map(tuple, e["predicts"])),
@@ -215,13 +220,26 @@ def _study(raw: dict[str, Any]) -> Study:
         provenance=Provenance.model_validate(raw["provenance"]),
         patients={role: PatientsDescription.model_validate(each) for role, each in raw.get("patients", {}).items()},
         entries=entries,
-        findings=tuple(Stated(**finding) for finding in raw.get("findings", ())),
+        findings=tuple(Stated(**known_fields(Stated, finding)) for finding in raw.get("findings", ())),
     )
 
 
+def study_folders(out: Path) -> list[Path]:
+    """Return the folders of all studies under an output folder, by name."""
+    return [path.parent for path in sorted((out / STUDIES).glob(f"*/{STUDY}"))]
+
+
 def find_studies(out: Path) -> list[Study]:
-    """Return all studies under an output folder, by name."""
-    return [read_study(p.parent) for p in sorted((out / STUDIES).glob(f"*/{STUDY}"))]
+    """Return all studies under an output folder, by name. One that cannot be read is named in a warning and left out:
+    an output folder outlives versions of survbench.
+    """
+    studies = []
+    for folder in study_folders(out):
+        try:
+            studies.append(read_study(folder))
+        except BenchError as error:
+            log.warning("A study is left out: %s", error)
+    return studies
 
 
 def latest_study(out: Path) -> Study:
@@ -230,7 +248,7 @@ def latest_study(out: Path) -> Study:
     Raises:
         BenchError: there is none.
     """
-    files = sorted((out / STUDIES).glob(f"*/{STUDY}"), key=lambda p: (p.stat().st_mtime_ns, p.parent.name))
-    if not files:
+    folders = sorted(study_folders(out), key=lambda folder: ((folder / STUDY).stat().st_mtime_ns, folder.name))
+    if not folders:
         raise BenchError(f"There is no study under {out}. Start one with 'bench run', or give its folder with --out.")
-    return read_study(files[-1].parent)
+    return read_study(folders[-1])

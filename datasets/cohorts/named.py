@@ -70,9 +70,14 @@ def load_source(
 
     Raises:
         UnknownNameError: neither a name nor a path that exists.
-        BenchError: the data are missing or cannot be used.
+        BenchError: the data are missing, cannot be used, or are given for a phantom.
     """
     if name_or_path in PHANTOMS:
+        if data is not None:
+            raise BenchError(
+                f"{name_or_path} is made by survbench, without data of yours. Leave out --data, or name the cohort to "
+                f"which {data} belongs with --cohort."
+            )
         source = _phantoms(profile.phantom, profile.voxels)[PHANTOMS.index(name_or_path)]
         return usable(replace(source, in_folds=in_folds), (), of_cohort, skip_bad=skip_bad, ignored=ignored)
     card, folder = locate(name_or_path, data=data)

@@ -9,6 +9,7 @@ from survbench.api import Published
 from survbench.evaluation.difference import OF_CONTRAST, OF_ORACLE, OF_ROW, Difference, named, taken
 from survbench.evaluation.learning import Verdicts
 from survbench.io.layout import CurveSource, Status
+from survbench.io.stored import known_fields
 from survbench.leaderboard.board.rows import ORACLE, ContrastRow, Row
 
 PREFIXES = {"inside": "", "outside": "external_"}
@@ -36,9 +37,9 @@ def row_of(raw: dict[str, Any], reference: str) -> Row:
         survival=CurveSource(rest.pop("survival")),
         difference=difference,
         oracle_gap=gap,
-        published=None if published is None else Published(**published),
-        learning=None if learning is None else Verdicts(**learning),
-        **rest,
+        published=None if published is None else Published(**known_fields(Published, published)),
+        learning=None if learning is None else Verdicts(**known_fields(Verdicts, learning)),
+        **known_fields(Row, rest),
     )
 
 
@@ -60,4 +61,4 @@ def contrast_of(raw: dict[str, Any]) -> ContrastRow:
         return taken(rest, OF_CONTRAST, raw["a"], raw["b"], {"p": why} if why else {}, prefix)
 
     inside, outside = (difference(PREFIXES[name]) for name in ("inside", "outside"))
-    return ContrastRow(inside=inside, outside=outside, **rest)
+    return ContrastRow(inside=inside, outside=outside, **known_fields(ContrastRow, rest))

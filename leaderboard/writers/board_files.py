@@ -15,6 +15,7 @@ from survbench.evaluation.all_pairs import PairMatrix
 from survbench.findings import Stated
 from survbench.io.files import rounded, write_text
 from survbench.io.layout import Status
+from survbench.io.stored import known_fields
 from survbench.io.study_files import BOARD
 from survbench.io.versions import Provenance
 from survbench.leaderboard.board.row_json import contrast_json, contrast_of, row_json, row_of
@@ -92,7 +93,8 @@ def read_board(path: Path) -> Board:
         ValueError, KeyError, TypeError: it is damaged, or another version of survbench has written it.
     """
     raw: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    del raw["schema"]
+    if (schema := raw.pop("schema")) != BOARD_SCHEMA:
+        raise ValueError(f"another version of survbench has written it: schema {schema}, not {BOARD_SCHEMA}")
     external, protocol = raw.pop("external"), Protocol.model_validate(raw.pop("protocol"))
     return Board(
         cohort=CohortDescription.model_validate(raw.pop("cohort")),
@@ -102,9 +104,9 @@ def read_board(path: Path) -> Board:
         provenance=Provenance.model_validate(raw.pop("provenance")),
         rows=tuple(row_of(row, protocol.reference) for row in raw.pop("rows")),
         contrasts=tuple(map(contrast_of, raw.pop("contrasts"))),
-        findings=tuple(Stated(**finding) for finding in raw.pop("findings")),
-        pairs=PairMatrix(**raw.pop("pairs")),
-        **raw,
+        findings=tuple(Stated(**known_fields(Stated, finding)) for finding in raw.pop("findings")),
+        pairs=PairMatrix(**known_fields(PairMatrix, raw.pop("pairs"))),
+        **known_fields(Board, raw),
     )
 
 

@@ -111,13 +111,18 @@ def _frame(axes: Axes, chart: Chart) -> None:
     if chart.x_names:
         axes.set_xticks(range(len(chart.x_names)), chart.x_names)
     if chart.y_names:
-        axes.set_yticks(range(len(chart.y_names)), ["\n".join(textwrap.wrap(n, NAME)) for n in chart.y_names])
+        axes.set_yticks(range(len(chart.y_names)), list(map(_name, chart.y_names)))
         axes.tick_params(axis="y", labelsize=6)
         axes.set_ylim(-0.5, len(chart.y_names) - 0.5)
     if chart.x_range:
         axes.set_xlim(*chart.x_range)
     if chart.y_range:
         axes.set_ylim(*chart.y_range)
+
+
+def _name(name: str) -> str:
+    """Return a name beside a row, in the two lines that a row has room for; a longer one is cut."""
+    return "\n".join(textwrap.wrap(name, NAME, max_lines=2, placeholder=" …"))
 
 
 def _line(axes: Axes, line: Line) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
+import signal
 import time
 from pathlib import Path
 
@@ -14,12 +16,14 @@ from odd_tasks import (
     double,
     eats_memory,
     hangs,
+    held_back,
     logs_its_span,
     pid,
     raises,
     reads_environment,
     too_late,
 )
+from survbench.errors import BenchError
 from survbench.jobs import executor
 from survbench.jobs.executor import Task, execute
 
@@ -136,3 +140,14 @@ def test_a_task_that_takes_two_processors_runs_without_another(tmp_path):
     for wide in ("wide", "wider"):
         others = [span for name, span in spans.items() if name != wide]
         assert all(span[1] <= spans[wide][0] or span[0] >= spans[wide][1] for span in others)
+
+
+def test_ctrl_c_reaches_the_process_that_runs_tasks_and_not_those_that_do_them():
+    assert signal.SIGINT in run([Task("one", held_back, ())])["one"].value
+    assert signal.SIGINT not in held_back()
+
+
+def test_a_process_that_may_start_no_others_is_told_where_to_start_the_run(monkeypatch):
+    monkeypatch.setitem(multiprocessing.current_process()._config, "daemon", True)
+    with pytest.raises(BenchError, match="concurrent.futures.ProcessPoolExecutor"):
+        run([Task("one", pid, ())])

@@ -86,3 +86,15 @@ def test_the_lines_of_a_figure_are_those_of_the_chart():
         assert line.get_drawstyle() == "steps-post"
     assert axes.get_ylim() == (0.0, 1.0)
     assert [text.get_text() for text in axes.figure.legends[0].get_texts()] == ["low", "high"]
+
+
+def test_a_name_beside_a_row_takes_two_lines_at_most():
+    from survbench.leaderboard.writers.figure_files import draw
+
+    names = ("one word", "words that take two lines of a figure, not one", "many words of a name without end " * 5)
+    dots = Line(label="", colour=1, x=(0.5, 0.6, 0.7), y=(0, 1, 2), style="dots")
+    (axes,) = draw(Chart(title="", x_label="C", y_label="", lines=(dots,), y_names=names)).axes
+    shown = [label.get_text() for label in axes.get_yticklabels()]
+    assert shown[:2] == ["one word", "words that take two lines of\na figure, not one"]
+    assert shown[2].count("\n") == 1
+    assert shown[2].endswith(" …")

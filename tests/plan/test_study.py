@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
+from survbench.actions.find_study import find_study
 from survbench.errors import BenchError
 from survbench.plan.registry import registry
-from survbench.plan.study import Entry, read_study
+from survbench.plan.study import Entry, find_studies, read_study
 from toy_study import study
 
 
@@ -49,3 +51,31 @@ def test_without_a_study_the_message_says_what_to_do(tmp_path):
 
     with pytest.raises(BenchError, match="bench run"):
         latest_study(tmp_path)
+
+
+def changed(folder, **keys):
+    path = folder / "study.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **keys}))
+
+
+@pytest.mark.parametrize(
+    ("keys", "why"),
+    [
+        ({"schema": 1}, "was written by another version"),
+        ({"cohort": {}}, "cannot be read (name: Field required; "),
+        ({"entries": [3]}, "cannot be read (TypeError: "),
+    ],
+)
+def test_a_study_that_cannot_be_read_says_why_and_stops_no_other(tmp_path, caplog, keys, why):
+    good, bad = study([]), replace(study([]), name="toy-smoke-11111111")
+    for each in (good, bad):
+        each.write(tmp_path)
+    changed(bad.folder(tmp_path), **keys)
+    with pytest.raises(BenchError) as caught:
+        read_study(bad.folder(tmp_path))
+    assert why in str(caught.value)
+    assert f"Remove {bad.folder(tmp_path)} and run the study again" in str(caught.value)
+    assert find_study(tmp_path, good.name).name == good.name
+    assert caplog.text == ""
+    assert [each.name for each in find_studies(tmp_path)] == [good.name]
+    assert why in caplog.text

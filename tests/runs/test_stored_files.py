@@ -62,6 +62,36 @@ def test_what_a_later_version_adds_to_a_file_is_passed_over(name):
     assert job_from_json({**raw, "colour": "blue"}) == job_from_json(raw)
 
 
+def with_more(raw):
+    """Return JSON with a key more in every mapping of which survbench knows the keys."""
+    later = {**raw, "colour": "blue"}
+    for key in ("cohort", "protocol", "pairs"):
+        if key in raw:
+            later[key] = {**raw[key], "colour": "blue"}
+    for key in ("entries", "rows", "contrasts", "findings"):
+        later |= {key: [{**each, "colour": "blue"} for each in raw[key]]} if key in raw else {}
+    for each in (*later.get("entries", ()), *later.get("rows", ())):
+        for part in ("published", "learning"):
+            each.update({part: {**each[part], "colour": "blue"}} if each.get(part) else {})
+    return later
+
+
+def test_what_a_later_version_adds_to_a_study_and_its_board_is_passed_over(tmp_path):
+    folder = RESULTS / "phantom-smoke"
+    for name in ("study.json", "leaderboard.json"):
+        later = with_more(json.loads((folder / name).read_text(encoding="utf-8")))
+        (tmp_path / name).write_text(json.dumps(later), encoding="utf-8")
+    assert read_study(tmp_path) == read_study(folder)
+    assert read_board(tmp_path / "leaderboard.json") == read_board(folder / "leaderboard.json")
+
+
+def test_a_board_of_another_schema_is_not_taken_for_one_of_this(tmp_path):
+    raw = json.loads((RESULTS / "phantom-smoke" / "leaderboard.json").read_text(encoding="utf-8"))
+    (tmp_path / "board.json").write_text(json.dumps({**raw, "schema": 1}), encoding="utf-8")
+    with pytest.raises(ValueError, match="another version of survbench has written it: schema 1, not 2"):
+        read_board(tmp_path / "board.json")
+
+
 @pytest.mark.parametrize("raw", [{}, [], {"kind": "fit"}, {"kind": "sing", "key": "k", "method": "m"}])
 def test_what_is_no_job_is_refused(raw):
     with pytest.raises(ValueError, match="validation error"):

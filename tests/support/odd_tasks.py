@@ -19,6 +19,11 @@ def pid():
     return os.getpid()
 
 
+def held_back():
+    """Return the signals that the process does not take."""
+    return signal.pthread_sigmask(signal.SIG_BLOCK, set())
+
+
 def content_of(path):
     return Path(path).read_text()
 
