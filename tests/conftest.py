@@ -1,4 +1,4 @@
-"""What several tests share: quiet threads, public data if it lies beside the project, an outside plugin, a browser."""
+"""What several tests share: quiet threads, an outside plugin, a browser."""
 
 from __future__ import annotations
 
@@ -21,16 +21,7 @@ os.environ["PYTHONSAFEPATH"] = "1"
 settings.register_profile("repeatable", derandomize=True)
 settings.load_profile("repeatable")
 
-SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 PLUGINS = Path(__file__).parent / "plugins"
-
-
-@pytest.fixture(scope="session")
-def shared_data():
-    """Return the folder of public reference data; a test that needs it skips where it is absent."""
-    if not SHARED_DATA.is_dir():
-        pytest.skip(f"needs the public reference data at {SHARED_DATA}, which does not travel with the project")
-    return SHARED_DATA
 
 
 @contextmanager

@@ -80,11 +80,25 @@ def test_the_lock_fits_the_ranges():
         assert requirement.specifier.contains(version), f"{text} against {version}"
 
 
-def test_the_version_is_the_changelogs():
-    from survbench import __version__
+def test_version_changelog_and_citation_agree():
+    import re
 
-    assert f"## {__version__}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
-    assert f"version: {__version__}" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    import yaml
+
+    version = PROJECT["project"]["version"]
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["version"] == version
+    assert citation["license"] == PROJECT["project"]["license"]
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    releases = re.findall(r"^## (.+)$", changes, re.MULTILINE)
+    for release in releases:
+        assert re.fullmatch(r"\[Unreleased\]|\[\d+\.\d+\.\d+\] - \d{4}-\d{2}-\d{2}", release), release
+        assert f"\n{release.split(' - ')[0]}: https://" in changes, f"no link for {release}"
+    kinds = {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+    assert set(re.findall(r"^### (.+)$", changes, re.MULTILINE)) <= kinds
+    dated = [release for release in releases if release != "[Unreleased]"]
+    date = citation.get("date-released")
+    assert dated[:1] == ([] if date is None else [f"[{version}] - {date}"])
 
 
 @pytest.mark.parametrize(

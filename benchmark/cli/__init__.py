@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import platform
 import signal
 import sys
 from types import FrameType
@@ -18,6 +19,8 @@ from survbench.cli import cohort, compare, doctor, method, renamed, run, status,
 from survbench.cli import list as listing
 from survbench.errors import BenchError
 from survbench.jobs import environment
+
+log = logging.getLogger(__name__)
 
 COMMANDS = (run, compare, listing, status, ui, doctor, cohort, method, study)
 """In the order of ``bench --help``, which puts groups last."""
@@ -57,6 +60,9 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     os.environ.update(environment.for_computing())
     signal.signal(signal.SIGTERM, _terminate)
+    system = platform.system()
+    if system != "Linux":
+        log.warning("survbench needs Linux to run jobs; this is %s. 'bench doctor' says what to do.", system)
     try:
         app()
     except BenchError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import platform
 import sys
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,9 @@ def register(app: typer.Typer) -> None:
 
 def doctor(out: Out = DEFAULT_OUT, *, as_json: AsJson = False) -> None:
     """Show versions, machine and GPU, and how to get what is missing."""
-    checks = [*_python(), *_modules(), *_machine(out.expanduser().absolute()), *_plugins()]
+    checks = [_system()]
+    if checks[0]["ok"]:
+        checks += [*_python(), *_modules(), *_machine(out.expanduser().absolute()), *_plugins()]
     if as_json:
         say_json(checks)
     else:
@@ -49,6 +52,15 @@ def doctor(out: Out = DEFAULT_OUT, *, as_json: AsJson = False) -> None:
 
 def _check(name: str, found: str, *, ok: bool = True, remedy: str = "") -> dict[str, Any]:
     return {"name": name, "found": found, "ok": ok, "remedy": remedy}
+
+
+def _system() -> dict[str, Any]:
+    return _check(
+        "system",
+        f"{platform.system()} {platform.machine()}",
+        ok=platform.system() == "Linux",
+        remedy="Jobs start on Linux alone. Use a container, a virtual machine, or WSL 2 under Windows.",
+    )
 
 
 def _python() -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
 """Print mean C of the feature-based methods, as they are by default, beside an independent computation on the same
 splits of two public feature tables: ``reference_cv.py DATA``.
 
-DATA holds ``hn_petct``, ``nsclc_pet`` and ``reference_cv``. Methods get the features alone, as the reference did. They
+DATA holds ``hn_petct`` and ``nsclc_pet``. Methods get the features alone, as the reference did. They
 are not the reference's: penalty rule, leaf size and number of trees differ, so the figures need not agree.
 """
 
@@ -21,6 +21,7 @@ from survbench.plan.profile import load_profile
 from survbench.plan.registry import registry
 from survbench.work.construct import construct
 
+SPLITS = Path(__file__).parents[2] / "tests" / "reference" / "cross_validation"
 REFERENCES = {"hn_petct": "hn_petct_hgj_pfs.json", "nsclc_pet": "nsclc_pet_os.json"}
 BESIDE = {"radiomics-lasso-cox": "lasso_cox", "radiomics-rsf": "rsf"}
 
@@ -40,7 +41,7 @@ def main(data: Path) -> None:
     infos = [info for info in registry().methods.values() if info.family == "radiomics"]
     for name, file in REFERENCES.items():
         cohort = load_source(name, profile=load_profile("quick"), data=data / name).cohort.restrict({"radiomics"})
-        reference = json.loads((data / "reference_cv" / file).read_text(encoding="utf-8"))
+        reference = json.loads((SPLITS / file).read_text(encoding="utf-8"))
         for info in infos:
             values = [
                 c_index(info, cohort, set(fold["test"]), Seeds(fold["repeat"], n % 5, info.name))

@@ -125,17 +125,3 @@ def test_a_run_takes_the_cards_set_and_warns_in_one_line(tmp_path, caplog):
     assert "textures of images with fewer than 8 grey levels" in lines[0]
     assert lines[0].endswith("'bench cohort features' lists them")
     assert extracted(folder, tmp_path / "out").cached == 12, "the run's features are the verb's"
-
-
-@pytest.mark.slow
-def test_the_sarcomas_have_1456_finite_features_each_and_a_second_call_extracts_nothing(shared_data, tmp_path):
-    found = extracted("sts51", tmp_path, data=shared_data / "sts51", profile="quick")
-    table = pd.DataFrame([e.values for e in found.extractions.values()], columns=list(found.names))
-    assert table.shape == (51, 1456)
-    assert not table.columns.has_duplicates
-    assert np.isfinite(table.to_numpy()).all()
-    assert not found.failed
-    assert {f.subject for f in found.findings if f.kind == "border"} >= {"STS_009", "STS_020"}
-    again = extracted("sts51", tmp_path, data=shared_data / "sts51", profile="quick")
-    assert again.cached == 51
-    assert again.extractions == found.extractions

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import platform
 
 import pytest
 from survbench.actions import null_check
@@ -33,6 +35,20 @@ def test_the_null_check_takes_what_a_run_takes_for_findings(bench, monkeypatch):
     monkeypatch.setattr(null_check, "null_check", lambda request, *, permutations: asked.append(request) or [])
     assert bench("study", "null-check", "--methods", "volume", "--ignore", "SB306", "--skip-bad").returncode == 0
     assert (asked[0].ignored, asked[0].skip_bad) == (("SB306",), True)
+
+
+def test_on_another_system_doctor_says_what_to_do_and_every_command_warns(bench, monkeypatch, caplog):
+    monkeypatch.setattr(platform, "system", lambda: "Darwin")
+    monkeypatch.delattr(os, "sched_getaffinity")
+    ended = bench("doctor")
+    assert ended.returncode == 1
+    assert [line.split()[:3] for line in ended.stdout.splitlines()[:1]] == [["MISS", "system", "Darwin"]]
+    assert "container" in ended.stdout
+    caplog.clear()
+    assert bench("list", "groups").returncode == 0
+    assert [r.getMessage() for r in caplog.records] == [
+        "survbench needs Linux to run jobs; this is Darwin. 'bench doctor' says what to do."
+    ]
 
 
 def test_doctor_names_versions_and_devices(bench):

@@ -6,6 +6,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 from dicom_files import write_contours, write_image, write_segments
+from outside_data import outside
 from pydicom import dcmread
 from survbench.datasets.dicom.patient import Request, read_patient
 from survbench.datasets.dicom.regions import Wish
@@ -193,8 +194,8 @@ def test_what_a_patient_lacks_is_named(tmp_path, without, message):
 
 
 @pytest.fixture(scope="module")
-def sarcoma(shared_data):
-    folder = shared_data / "dicom_pet"
+def sarcoma():
+    folder = outside("dicom_pet")
     return folder, find_series(folder), json.loads((folder / "expected.json").read_text(encoding="utf-8"))
 
 

@@ -1,12 +1,12 @@
 """SUV by body weight: five vendors' headers with known factors, and a case for every unit, correction and odd time."""
 
-import json
 import math
 
 import pytest
 from dicom_files import pet_header
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
+from reference_values import stored
 from survbench.datasets.dicom.suv import Given, suv_conversion
 from survbench.datasets.readers.errors import ImageError
 
@@ -27,30 +27,24 @@ def philips(header, *, suv=None, activity=None, block=0x10, creator="Philips PET
     return header
 
 
-CASES = [
-    "PHILIPS_BQML",
-    "SIEMENS",
-    "GE_MEDICAL_AND_BQML",
-    "CPS_AND_BQML_AC_DT_-_S_DT",
-    "PHILIPS_CNTS_AND_SUV",
-]
+VENDORS = stored("suv_headers.json")
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_vendors_headers_give_the_factors_of_a_clinical_viewer(shared_data, name):
-    cases = json.loads((shared_data / "suv_vendor_headers" / "cases.json").read_text(encoding="utf-8"))
-    assert set(cases) == set(CASES)
+@pytest.mark.parametrize("name", VENDORS)
+def test_vendors_headers_give_the_factors_of_a_clinical_viewer(name):
     headers = []
-    for instance in cases[name]["instances"]:
+    for values in VENDORS[name]["headers"]:
         header, injection = Dataset(), Dataset()
-        private = instance.pop("PhilipsPETPrivateGroup")
-        for keyword, value in instance.items():
+        private = {
+            "suv": values.pop("SUVScaleFactor", None),
+            "activity": values.pop("ActivityConcentrationScaleFactor", None),
+        }
+        for keyword, value in values.items():
             setattr(injection if keyword.startswith("Radi") else header, keyword, value)
         header.RadiopharmaceuticalInformationSequence = Sequence([injection])
-        suv, activity = private.get("SUVScaleFactor"), private.get("ActivityConcentrationScaleFactor")
-        headers.append(philips(header, suv=suv, activity=activity))
+        headers.append(philips(header, **private))
     found = suv_conversion(headers)
-    assert found.factors == pytest.approx([cases[name]["expected_suvbw_factor"]] * len(headers), rel=1e-4)
+    assert found.factors == pytest.approx([VENDORS[name]["factor"]] * len(headers), rel=1e-4)
 
 
 def test_activity_is_decayed_to_the_scan_and_all_that_was_used_is_recorded():

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ast
 import csv
 import math
 
 import numpy as np
 import pytest
+from reference_values import REFERENCE, stored
 from survbench.cohort import Subject
 from survbench.features.feature_sets import Bins, feature_set
 from survbench.features.radiomics import extract
@@ -15,7 +15,6 @@ from toy_images import volume
 
 PAPER, OWN = feature_set("paper"), feature_set("pyradiomics")
 EVERY_SHAPE = tuple(sorted({*PAPER.shape, *OWN.shape}))
-BASELINE_CLASSES = ("firstorder", "glcm", "glrlm", "glszm", "ngtdm", "shape")
 SHIFTED = {f"original_firstorder_{name}" for name in ("Energy", "TotalEnergy", "RootMeanSquared")}
 """The baselines of two cases add 2000 to every intensity before squaring (voxelArrayShift)."""
 
@@ -99,12 +98,11 @@ def ours(name):
 
 
 @pytest.fixture(scope="module", params=["brain1", "breast1"])
-def case(request, shared_data):
+def case(request):
     """Return a case's name, and image and label as SimpleITK reads them."""
     import SimpleITK as sitk  # as its manual names it
 
-    folder = shared_data / "pyradiomics"
-    images = [sitk.ReadImage(folder / f"{request.param}_{kind}.nrrd") for kind in ("image", "label")]
+    images = [sitk.ReadImage(REFERENCE / "pyradiomics" / f"{request.param}_{kind}.nrrd") for kind in ("image", "label")]
     return request.param, *images
 
 
@@ -116,7 +114,7 @@ def as_patient(image, label, shift=0.0):
 
 
 @pytest.mark.parametrize("bins", [Bins(width={"CT": 25.0}), Bins(count=32)], ids=str)
-def test_our_path_equals_a_direct_call_on_the_whole_image_bit_for_bit(case, bins):
+def test_our_path_equals_a_direct_call_on_a_larger_image_bit_for_bit(case, bins):
     from radiomics.featureextractor import RadiomicsFeatureExtractor
 
     _, image, label = case
@@ -133,10 +131,11 @@ def test_our_path_equals_a_direct_call_on_the_whole_image_bit_for_bit(case, bins
 
 
 @pytest.mark.parametrize("variant", ["", "_FBN", "_flatRegion"])
-def test_pyradiomics_published_baselines(case, variant, shared_data):
+def test_pyradiomics_published_baselines(case, variant):
     """Settings that a feature set can express; the others resample, normalise, resegment, cut into slices or weight."""
     name, image, label = case
-    expected, settings = baseline(shared_data / "pyradiomics", name + variant)
+    baseline = stored("pyradiomics/baseline.json")[name + variant]
+    expected, settings = baseline["values"], baseline["settings"]
     count, width = settings.get("binCount"), settings.get("binWidth", 25)
     wanted = on_original(Bins(count=count) if count else Bins(width={"CT": width}))
     found = extract(as_patient(image, label), wanted).values
@@ -148,31 +147,16 @@ def test_pyradiomics_published_baselines(case, variant, shared_data):
         assert mine == pytest.approx(value, rel=1e-3), feature
 
 
-def baseline(folder, case):
-    """Return the published values of a case by pyradiomics' names, and the settings that stand beside them."""
-    values, settings = {}, {}
-    for group in BASELINE_CLASSES:
-        with (folder / f"baseline_{group}.csv").open(encoding="utf-8", newline="") as stream:
-            header, *rows = csv.reader(stream)
-        if case not in header:
-            continue
-        column = header.index(case)
-        for name, *_ in (r for r in rows if not r[0].startswith("diagnostics")):
-            values[name] = float(next(r for r in rows if r[0] == name)[column])
-        settings = ast.literal_eval(next(r for r in rows if r[0] == "diagnostics_Configuration_Settings")[column])
-    return values, settings
-
-
-def test_the_ibsi_digital_phantom(shared_data):
+def test_the_ibsi_digital_phantom():
     import nibabel as nib
 
-    folder = shared_data / "ibsi"
-    image, mask = (nib.load(folder / "ibsi1_digital_phantom" / f"{n}.nii.gz") for n in ("phantom", "mask"))
+    folder = REFERENCE / "ibsi"
+    image, mask = (nib.load(folder / f"{n}.nii.gz") for n in ("phantom", "mask"))
     inside = np.asarray(mask.dataobj) > 0
     spacing = [float(mm) for mm in image.header.get_zooms()]
     wanted = on_original(Bins(width={"CT": 1.0}))
     found = extract(patient(np.asarray(image.dataobj, dtype=float), inside, spacing), wanted).values
-    with (folder / "reference_values" / "ibsi_1_dig_phantom.csv").open(encoding="utf-8") as stream:
+    with (folder / "consensus.csv").open(encoding="utf-8") as stream:
         reference = {r["tag"]: r for r in csv.DictReader(stream, delimiter=";")}
     met = {}
     for group, names in IBSI.items():

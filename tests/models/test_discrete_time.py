@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 import torch
+from reference_values import stored
 from survbench.models.networks import discrete_time
 from survbench.models.networks.discrete_time import (
     BREAKS_MONTHS,
@@ -34,9 +33,8 @@ def test_targets_by_hand():
 
 
 @pytest.mark.parametrize("number", [0, 1])
-def test_loss_targets_and_risk_equal_the_reference_cases(shared_data, number, monkeypatch):
-    path = shared_data / "metrics_reference" / "nnet_survival_reference.json"
-    case = json.loads(path.read_text(encoding="utf-8"))["cases"][number]
+def test_loss_targets_and_risk_equal_the_reference_cases(number, monkeypatch):
+    case = stored("nnet_survival.json")["cases"][number]
     monkeypatch.setattr(discrete_time, "BREAKS_MONTHS", tuple(map(float, case["breaks"])))
     time, event = torch.tensor(case["time"], dtype=torch.float64), torch.tensor(case["event"]).bool()
     conditional = torch.tensor(case["pred"], dtype=torch.float64)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import os
 import subprocess
 import sys
@@ -12,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from outside_data import outside
+from reference_values import DATA_SETS, from_r
 from survbench.api import Context, NotFittedError, Seeds
 from survbench.cohort import ClinicalColumn, Cohort, FeatureTable, Subject
 from survbench.errors import UnknownNameError
@@ -166,22 +166,16 @@ def test_the_forest_predicts_what_scikit_survivals_does(ctx):
     assert min(tree.n_node_samples[tree.children_left == -1].min() for tree in trees) >= 15
 
 
-@pytest.mark.parametrize("name", ["veteran", "ovarian"])
-def test_the_lasso_path_equals_glmnets(shared_data, name):
+@pytest.mark.parametrize("name", DATA_SETS)
+def test_the_lasso_path_equals_glmnets(name):
     """The same penalties give the same coefficients, on columns scaled as glmnet does."""
-    folder = shared_data / "metrics_reference"
-    with (folder / f"data_{name}.csv").open(newline="", encoding="utf-8") as stream:
-        rows = list(csv.DictReader(stream))
-    reference = json.loads((folder / "r_reference.json").read_text(encoding="utf-8"))[name]
-    columns = reference["glmnet_lasso"].get("features", list(reference["fixed_beta"]))
-    x = np.array([[float(r[n]) for n in columns] for r in rows])
-    spread = x.std(axis=0)
-    time, event = np.array([float(r["time"]) for r in rows]), np.array([float(r["event"]) > 0 for r in rows])
-    penalties = np.array(reference["glmnet_lasso"]["lambda"])
-    path = _path(x / spread, time, event, penalties)
+    values, data, _ = from_r(name)
+    expected = values["glmnet_lasso"]
+    x, spread, penalties = data.x, data.x.std(axis=0), np.array(expected["lambda"])
+    path = _path(x / spread, data.time, data.event, penalties)
     assert len(penalties) == 12
-    assert np.allclose(path.coef_.T / spread, reference["glmnet_lasso"]["coef"], atol=1e-3)
-    own = _path(x / spread, time, event)
+    assert np.allclose(path.coef_.T, expected["coef"] * spread, atol=1e-3)
+    own = _path(x / spread, data.time, data.event)
     assert own.alphas_[0] == pytest.approx(penalties[0], rel=1e-3), "the path begins where glmnet's does"
 
 
@@ -324,26 +318,27 @@ def test_an_activation_that_is_not_there_is_named(ctx):
         fit(DeepSurv, cohort(), ctx, activation="seelu")
 
 
-def test_most_of_whas_test_patients_stand_in_its_training_file_too(shared_data):
+def test_most_of_whas_test_patients_stand_in_its_training_file_too():
     """A trap of the published files: C on this split rewards remembering, so no result of ours rests on it."""
     import h5py
 
     def rows(file, part):
         return [tuple(row) for row in np.column_stack([file[part][name] for name in ("x", "t", "e")])]
 
-    with h5py.File(shared_data / "deepsurv" / "whas_train_test.h5") as file:
+    folder = outside("deepsurv")
+    with h5py.File(folder / "whas_train_test.h5") as file:
         train, test = rows(file, "train"), rows(file, "test")
     assert len(test) == 328
     assert sum(row in set(train) for row in test) / len(test) == pytest.approx(0.70, abs=0.005)
-    with h5py.File(shared_data / "deepsurv" / "metabric_IHC4_clinical_train_test.h5") as file:
+    with h5py.File(folder / "metabric_IHC4_clinical_train_test.h5") as file:
         assert not set(rows(file, "train")) & set(rows(file, "test"))
 
 
 @pytest.mark.slow
-def test_deepsurv_and_cox_reach_what_is_published_on_metabric(shared_data):
+def test_deepsurv_and_cox_reach_what_is_published_on_metabric():
     script = Path(__file__).parents[2] / "docs" / "scripts" / "deepsurv_metabric.py"
     ended = subprocess.run(
-        [sys.executable, str(script), str(shared_data / "deepsurv")],
+        [sys.executable, str(script), str(outside("deepsurv"))],
         capture_output=True,
         text=True,
         check=False,

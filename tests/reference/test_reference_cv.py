@@ -7,11 +7,12 @@ methods do none of that by default, so these steps are written here, around scik
 
 from __future__ import annotations
 
-import json
 import warnings
 
 import numpy as np
 import pytest
+from outside_data import outside
+from reference_values import stored
 from survbench.datasets.cohorts.named import load_source
 from survbench.features.screening import spearman_redundancy
 from survbench.metrics import concordance_index
@@ -81,11 +82,11 @@ def forest(x, train, seed):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", COHORTS)
-def test_selection_lasso_cox_and_forest_reach_the_references_mean_c(shared_data, name):
+def test_selection_lasso_cox_and_forest_reach_the_references_mean_c(name):
     file, patients, events, features, tolerance = COHORTS[name]
-    cohort = load_source(name, profile=load_profile("smoke"), data=shared_data / name).cohort.restrict({"radiomics"})
+    cohort = load_source(name, profile=load_profile("smoke"), data=outside(name)).cohort.restrict({"radiomics"})
     assert (len(cohort), int(cohort.event.sum()), len(cohort.features.names)) == (patients, events, features)
-    reference = json.loads((shared_data / "reference_cv" / file).read_text(encoding="utf-8"))
+    reference = stored(f"cross_validation/{file}")
     found: dict[str, list[float]] = {"lasso_cox": [], "rsf": []}
     kept = []
     for fold in reference["folds"]:

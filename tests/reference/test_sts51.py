@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
+import pandas as pd
 import pytest
+from outside_data import outside
+from survbench.actions.extract import extract_cohort
 from survbench.actions.request import Request
 from survbench.actions.run import run_study
 from survbench.actions.watcher import Silent
@@ -17,12 +21,13 @@ from survbench.plan.profile import load_profile
 from survbench.plan.registry import registry
 from survbench.work.construct import construct
 
+DATA = outside("sts51")
 EXPECTED = {"tlg": 0.712, "suvmax": 0.697, "volume": 0.652}
 
 
 @pytest.fixture(scope="module")
-def source(shared_data):
-    return load_source("sts51", profile=load_profile("quick"), data=shared_data / "sts51")
+def source():
+    return load_source("sts51", profile=load_profile("quick"), data=DATA)
 
 
 def marker_c(name, cohort):
@@ -57,17 +62,17 @@ def test_markers_on_the_grid_of_the_quick_profile(source, tmp_path):
         assert marker_c(name, prepared) == pytest.approx(expected, abs=0.03)
 
 
-def test_validate_names_the_padding_trap_and_no_error(shared_data):
-    findings = validate_named("sts51", data=shared_data / "sts51").findings
+def test_validate_names_the_padding_trap_and_no_error():
+    findings = validate_named("sts51", data=DATA).findings
     assert [p for p in findings if p.severity == "error"] == []
     assert any("padding" in p.remedy for p in findings)
 
 
-def test_a_smoke_run_of_the_cheap_methods(shared_data, tmp_path):
+def test_a_smoke_run_of_the_cheap_methods(tmp_path):
     request = Request(
         profile=load_profile("smoke"),
         cohort="sts51",
-        data=shared_data / "sts51",
+        data=DATA,
         methods="clinical-cox,volume,tlg,padding,oracle",
         out=tmp_path,
     )
@@ -76,3 +81,22 @@ def test_a_smoke_run_of_the_cheap_methods(shared_data, tmp_path):
     assert all(rows[name].status == "ok" for name in ("clinical-cox", "volume", "tlg", "padding"))
     assert rows["padding"].is_reference
     assert rows["tlg"].external_c_index is None
+
+
+def extracted(out):
+    request = {"profile": load_profile("quick"), "set_name": None, "workers": 2, "skip_bad": False}
+    return extract_cohort("sts51", data=DATA, out=out, watcher=Silent(), **request)
+
+
+@pytest.mark.slow
+def test_the_sarcomas_have_1456_finite_features_each_and_a_second_call_extracts_nothing(tmp_path):
+    found = extracted(tmp_path)
+    table = pd.DataFrame([e.values for e in found.extractions.values()], columns=list(found.names))
+    assert table.shape == (51, 1456)
+    assert not table.columns.has_duplicates
+    assert np.isfinite(table.to_numpy()).all()
+    assert not found.failed
+    assert {f.subject for f in found.findings if f.kind == "border"} >= {"STS_009", "STS_020"}
+    again = extracted(tmp_path)
+    assert again.cached == 51
+    assert again.extractions == found.extractions

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import csv
-import json
-
 import numpy as np
 import pytest
+from reference_values import DATA_SETS, from_r
 from survbench.statistics.baseline_hazard import Baseline
 
 MONTHS = np.arange(0.0, 60.0, 5.0)
 
 
-def test_breslows_baseline_equals_rs(shared_data):
-    folder = shared_data / "metrics_reference"
-    with (folder / "data_veteran.csv").open(newline="", encoding="utf-8") as stream:
-        rows = list(csv.DictReader(stream))
-    reference = json.loads((folder / "r_reference.json").read_text(encoding="utf-8"))["veteran"]
-    beta = reference["cox_breslow"]["coef"]
-    risk = np.array([sum(b * float(r[n]) for n, b in beta.items()) for r in rows])
-    time, event = np.array([float(r["time"]) for r in rows]), np.array([float(r["event"]) > 0 for r in rows])
-    baseline = Baseline.fit(time, event, risk)
-    expected = reference["basehaz_uncentered_breslow"]
+@pytest.mark.parametrize("name", DATA_SETS)
+def test_breslows_baseline_equals_rs(name):
+    values, data, _ = from_r(name)
+    baseline = Baseline.fit(data.time, data.event, data.x @ values["cox_breslow"]["coef"])
+    expected = values["baseline_hazard"]
     found = -np.log(baseline.survival(np.zeros(1), np.array(expected["time"], dtype=float)))[0]
     assert found == pytest.approx(expected["hazard"], rel=1e-8)

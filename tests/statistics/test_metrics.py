@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from reference_values import DATA_SETS, from_r
 from survbench.metrics import (
     concordance_index,
     cox_loss,
@@ -15,29 +16,27 @@ from survbench.metrics import (
     soft_dice_loss,
 )
 from survbench.statistics import pairs
-from toy_survival import cohorts, reference
+from toy_survival import cohorts
 
 
-@pytest.mark.parametrize("name", ["veteran", "ovarian"])
-def test_concordance_and_pair_counts_equal_rs(shared_data, name, monkeypatch):
-    values, time, event, columns = reference(shared_data, name)
-    first = next(iter(values["fixed_beta"]))
-    for key, risk in (("cox_lp", np.array(values["risk_scores"]["cox_lp"])), ("first_col", columns[first])):
-        expected = values["concordance"][key]
-        for limit in (500, 0):  # by matrix and by tree
+@pytest.mark.parametrize("name", DATA_SETS)
+def test_concordance_and_pair_counts_equal_rs(name, monkeypatch):
+    values, data, risks = from_r(name)
+    for key, expected in values["concordance"].items():
+        for limit in (1000, 0):  # by matrix and by tree
             monkeypatch.setattr(pairs, "MATRIX_LIMIT", limit)
-            found = concordance_index(time, event, risk)
+            found = concordance_index(data.time, data.event, risks[key])
             assert found.value == pytest.approx(expected["C"], abs=1e-12)
             assert found.concordant == expected["counts"]["concordant"]
             assert found.discordant == expected["counts"]["discordant"]
             assert found.tied_risk == expected["counts"]["tied.x"]
 
 
-@pytest.mark.parametrize("name", ["veteran", "ovarian"])
-def test_cox_loss_equals_rs_breslow_likelihood(shared_data, name):
-    values, time, event, columns = reference(shared_data, name)
-    risk = sum(beta * columns[key] for key, beta in values["fixed_beta"].items())
-    assert cox_loss(time, event, risk) * event.sum() == pytest.approx(
+@pytest.mark.parametrize("name", DATA_SETS)
+def test_cox_loss_equals_rs_breslow_likelihood(name):
+    values, data, _ = from_r(name)
+    risk = data.x @ values["fixed_beta"]
+    assert cox_loss(data.time, data.event, risk) * data.event.sum() == pytest.approx(
         -values["cox_breslow"]["loglik_at_fixed_beta"], abs=1e-9
     )
 

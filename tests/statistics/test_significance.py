@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import json
-
 import numpy as np
 import pytest
+from reference_values import DATA_SETS, data_set, from_r, stored
 from survbench.metrics import fold_mean_concordance, pooled_concordance
 from survbench.significance import (
     adjust_by_group,
@@ -27,17 +25,13 @@ from survbench.significance import (
 )
 from survbench.statistics import bootstrap as resampling
 from survbench.statistics import pairs
-from toy_survival import reference, simulated
+from toy_survival import simulated
 
 
 @pytest.fixture(scope="module")
-def veteran(shared_data):
-    folder = shared_data / "metrics_reference"
-    with (folder / "significance_veteran.csv").open(newline="", encoding="utf-8") as stream:
-        rows = list(csv.DictReader(stream))
-    time, status, y, z = (np.array([float(r[key]) for r in rows]) for key in ("time", "status", "y", "z"))
-    reference = json.loads((folder / "significance_veteran.json").read_text(encoding="utf-8"))
-    return reference, time, status.astype(bool), y, z
+def veteran():
+    reference, data = stored("significance.json"), data_set("veteran")
+    return reference, data.time, data.event, np.array(reference["risk_a"]), np.array(reference["risk_b"])
 
 
 def test_jackknife_equals_rs_variances_covariance_and_p(veteran):
@@ -48,21 +42,19 @@ def test_jackknife_equals_rs_variances_covariance_and_p(veteran):
     assert standard_error(a) ** 2 == pytest.approx(expected["var_a"], rel=1e-9)
     assert standard_error(b) ** 2 == pytest.approx(expected["var_b"], rel=1e-9)
     assert float(a @ b) == pytest.approx(expected["cov"], rel=1e-9)
-    test = paired_jackknife(a, b, reference["C_a"] - reference["C_b"])
+    test = paired_jackknife(a, b, reference["difference"])
     assert test.se == pytest.approx(expected["se"], rel=1e-9)
     assert test.z == pytest.approx(expected["z"], rel=1e-8)
     assert test.p == pytest.approx(expected["p"], rel=1e-7)
 
 
-@pytest.mark.parametrize("limit", [500, 0])
-@pytest.mark.parametrize("name", ["veteran", "ovarian"])
-def test_standard_errors_equal_rs(shared_data, name, limit, monkeypatch):
+@pytest.mark.parametrize("limit", [1000, 0])
+@pytest.mark.parametrize("name", DATA_SETS)
+def test_standard_errors_equal_rs(name, limit, monkeypatch):
     monkeypatch.setattr(pairs, "MATRIX_LIMIT", limit)
-    values, time, event, columns = reference(shared_data, name)
-    names = list(values["fixed_beta"])
-    risks = {**values["risk_scores"], "first_col": columns[names[0]], "last_col": columns[names[-1]]}
+    values, data, risks = from_r(name)
     for key, expected in values["concordance"].items():
-        found = standard_error(influence(time, event, np.zeros(len(time)), risks[key]))
+        found = standard_error(influence(data.time, data.event, np.zeros(len(data.time)), risks[key]))
         assert found == pytest.approx(expected["se"], abs=1e-9)
 
 
@@ -74,15 +66,13 @@ def test_compare_c_equals_rs_package(veteran):
     assert found.p == pytest.approx(reference["compareC"]["p"], rel=1e-7)
 
 
-@pytest.mark.parametrize("name", ["veteran", "ovarian"])
-def test_compare_c_equals_rs_package_with_many_ties_in_risk(shared_data, name):
-    values, time, event, columns = reference(shared_data, name)
-    first = columns[next(iter(values["fixed_beta"]))]
-    found = compare_c(time, event, np.zeros(len(time)), values["risk_scores"]["cox_lp"], first)
-    expected = values["compareC_lp_vs_first"]
-    # R's package takes scores that are higher for a longer life
-    assert -found.difference == pytest.approx(expected["diff"], abs=1e-9)
-    assert found.se**2 == pytest.approx(expected["vardiff"], rel=1e-9)
+def test_compare_c_equals_rs_package_with_many_ties_in_risk():
+    _, data, risks = from_r("veteran")
+    expected = stored("significance.json")["compareC_with_many_ties"]
+    one, other = (risks[name] for name in expected["risks"])
+    found = compare_c(data.time, data.event, np.zeros(len(data.time)), one, other)
+    assert found.difference == pytest.approx(expected["difference"], abs=1e-9)
+    assert found.se**2 == pytest.approx(expected["var_diff"], rel=1e-9)
     assert found.p == pytest.approx(expected["p"], rel=1e-6)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from reference_values import DATA_SETS, from_r
 from survbench.statistics.risk_groups import risk_groups
 from survbench.statistics.survival_metrics import (
     Outcome,
@@ -15,9 +16,7 @@ from survbench.statistics.survival_metrics import (
     integrated_brier,
     uno_c,
 )
-from toy_survival import cohorts, reference
-
-NAMES = ["veteran", "ovarian"]
+from toy_survival import cohorts
 
 
 def exponential(n, seed=0):
@@ -28,10 +27,10 @@ def exponential(n, seed=0):
     return Outcome(np.minimum(time, censored), time <= censored), rate
 
 
-@pytest.fixture(params=NAMES)
-def r(request, shared_data):
-    values, time, event, columns = reference(shared_data, request.param)
-    return values, Outcome(time, event), columns
+@pytest.fixture(params=DATA_SETS)
+def r(request):
+    values, data, risks = from_r(request.param)
+    return values, Outcome(data.time, data.event), data.x, risks
 
 
 @pytest.fixture
@@ -39,49 +38,47 @@ def cox(r):
     """Return the survival function of the Cox model that R fitted, as (n patients x any times)."""
     from sksurv.linear_model import CoxPHSurvivalAnalysis
 
-    values, outcome, columns = r
-    x = np.column_stack([columns[name] for name in values["fixed_beta"]])
+    values, outcome, x, _ = r
     model = CoxPHSurvivalAnalysis(ties="efron").fit(x, outcome.structured())
-    assert model.coef_ == pytest.approx(list(values["cox_efron"]["coef"].values()), abs=1e-6)
+    assert model.coef_ == pytest.approx(values["cox_efron"]["coef"], abs=1e-6)
     functions = model.predict_survival_function(x)
     first = functions[0].x[0]
     return lambda times: np.array([np.where(times < first, 1.0, f(np.maximum(times, first))) for f in functions])
 
 
 def test_unos_c_equals_rs(r):
-    values, outcome, columns = r
-    names = list(values["fixed_beta"])
-    risks = {**values["risk_scores"], "first_col": columns[names[0]], "last_col": columns[names[-1]]}
-    for key, expected in values["concordance_uno"].items():
-        found = uno_c(outcome, outcome, risks[key], tau=expected["tau"])
-        assert found.value == pytest.approx(expected["C"], abs=2e-4)
+    values, outcome, _, risks = r
+    expected = values["concordance_uno"]
+    for key, c in expected["C"].items():
+        assert uno_c(outcome, outcome, risks[key], tau=expected["tau"]).value == pytest.approx(c, abs=2e-4)
 
 
 def test_auc_at_horizons_equals_rs(r):
-    values, outcome, _ = r
-    expected = values["score_riskRegression"]
-    found = dynamic_auc(outcome, outcome, values["risk_scores"]["cox_lp"], expected["times"])
-    assert [score.value for score in found] == pytest.approx(expected["auc_cox"], abs=1e-3)
+    values, outcome, _, risks = r
+    expected = values["score"]
+    found = dynamic_auc(outcome, outcome, risks["cox_lp"], expected["times"])
+    assert [score.value for score in found] == pytest.approx(expected["auc"], abs=1e-3)
 
 
 def test_brier_score_at_horizons_and_integrated_equal_rs(r, cox):
-    values, outcome, _ = r
-    expected = values["score_riskRegression"]
+    values, outcome, *_ = r
+    expected = values["score"]
     found = brier(outcome, outcome, cox(np.array(expected["times"])), expected["times"])
-    assert [score.value for score in found] == pytest.approx(expected["brier_cox"], abs=1e-3)
-    tau = values["ibs_pec"]["times"]
+    assert [score.value for score in found] == pytest.approx(expected["brier"], abs=1e-3)
+    tau = values["integrated_brier"]["tau"]
     grid = np.linspace(tau / 400, tau, 400)
     score = integrated_brier(outcome, outcome, cox(grid), grid, tau=tau)
-    assert score.value == pytest.approx(values["ibs_pec"]["crps"], abs=1e-3)
+    assert score.value == pytest.approx(values["integrated_brier"]["value"], abs=1e-3)
 
 
 def test_log_rank_and_hazard_ratio_of_a_median_split_equal_rs(r):
-    values, outcome, _ = r
-    found = risk_groups(outcome.time, outcome.event, np.zeros(len(outcome.time)), values["risk_scores"]["cox_lp"])
-    assert found.chi2 == pytest.approx(values["logrank_median_split"]["chi2"], abs=1e-9)
-    assert found.hazard_ratio == pytest.approx(values["HR_median_split"]["HR"], rel=1e-5)
+    values, outcome, _, risks = r
+    expected = values["median_split"]
+    found = risk_groups(outcome.time, outcome.event, np.zeros(len(outcome.time)), risks["cox_lp"])
+    assert found.chi2 == pytest.approx(expected["chi2"], abs=1e-9)
+    assert found.hazard_ratio == pytest.approx(expected["hazard_ratio"], rel=1e-5)
     interval = found.hazard_ratio_low, found.hazard_ratio_high
-    assert interval == pytest.approx(values["HR_median_split"]["ci"], rel=1e-5)
+    assert interval == pytest.approx(expected["interval"], rel=1e-5)
     assert found.p <= 0.01
 
 

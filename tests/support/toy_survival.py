@@ -1,9 +1,6 @@
-"""Survival data for tests: small cohorts with every kind of tie, and R's values where they lie beside the project."""
+"""Survival data for tests: small cohorts with every kind of tie, and simulated ones."""
 
 from __future__ import annotations
-
-import csv
-import json
 
 import numpy as np
 from hypothesis import strategies as st
@@ -16,16 +13,6 @@ def cohorts(draw, risks=4):
     integers = st.lists(st.integers(1, 6), min_size=n, max_size=n)
     time, *columns = (np.array(draw(integers), dtype=float) for _ in range(1 + risks))
     return time, np.array(draw(st.lists(st.booleans(), min_size=n, max_size=n))), columns
-
-
-def reference(shared_data, name):
-    """Return (R's values, time, event, columns) of a data set."""
-    folder = shared_data / "metrics_reference"
-    with (folder / f"data_{name}.csv").open(newline="", encoding="utf-8") as stream:
-        rows = list(csv.DictReader(stream))
-    columns = {key: np.array([float(r[key]) for r in rows]) for key in rows[0]}
-    values = json.loads((folder / "r_reference.json").read_text(encoding="utf-8"))[name]
-    return values, columns["time"], columns["event"].astype(bool), columns
 
 
 def simulated(n=60, folds=3, seed=0, strength=1.0):
