@@ -22,12 +22,15 @@ from types import ModuleType
 from typing import Any
 
 from survbench.io.layout import Ending, Status
+from survbench.io.limits import OUT_OF_TIME
 from survbench.jobs.environment import lent
 from survbench.runs.record import RunError
 from survbench.work.process_limits import GRACE_S
 
 PRELOAD = ["survbench.jobs.preload"]
 POLL_S = 0.5
+PIECE_TIMEOUT = "PieceTimeout"
+"""Type of the error of a task that ended itself (:func:`survbench.io.limits.killed_after`)."""
 
 log = logging.getLogger(__name__)
 
@@ -80,10 +83,7 @@ def execute(
 
     if not tasks:
         return
-    context = _Context()
-    context.set_forkserver_preload(PRELOAD)
-    with lent():  # the server keeps it for all processes that come from it
-        multiprocessing.forkserver.ensure_running()
+    context = process_context()
     waiting = {t.key: t for t in tasks}
     unfinished = set(waiting)
     failed: set[str] = set()
@@ -119,6 +119,15 @@ def execute(
     finally:
         pool.stop()  # type: ignore[no-untyped-call]
         pool.join()
+
+
+def process_context() -> ForkServerContext:
+    """Return the context whose processes are forked from the server, which runs from then on."""
+    context = _Context()
+    context.set_forkserver_preload(PRELOAD)
+    with lent():  # the server keeps it for all processes that come from it
+        multiprocessing.forkserver.ensure_running()
+    return context
 
 
 class _Process(ForkServerProcess):
@@ -171,6 +180,8 @@ def _ended(task: Task, future: Future[Any], *, kernel_killed: bool) -> Ended:
     except TimeoutError:
         return Ended(task, Status.TIMEOUT, error=_error("Timeout", f"killed after {task.timeout_s + GRACE_S:.0f} s"))
     except ProcessExpired as expired:
+        if expired.exitcode == OUT_OF_TIME:
+            return Ended(task, Status.TIMEOUT, error=_error(PIECE_TIMEOUT, "a piece of the work took too long"))
         if expired.exitcode == -9 and kernel_killed:
             return Ended(
                 task, Status.OOM, error=_error("OutOfMemory", "the kernel killed the process: memory was used up")
@@ -192,7 +203,7 @@ def _concluded(task: Task, value: Any) -> Ended:
 
 
 def _call(owner: int, function: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[Ending, Any, RunError | None]:
-    _die_with(owner)
+    die_with(owner)
     try:
         return Status.OK, function(*arguments), None
     except BaseException as problem:  # whatever a method raises, also SystemExit, is recorded as its result
@@ -217,7 +228,7 @@ def _error(kind: str, message: str, trace: str = "") -> RunError:
     return RunError(type=kind, message=message[:4000], traceback=trace[-20000:])
 
 
-def _die_with(owner: int) -> None:
+def die_with(owner: int) -> None:
     """End this process soon after the run that owns it is gone, so that a killed run leaves no writer behind."""
     import threading
     import time
