@@ -93,8 +93,8 @@ def ingest(
         told: is called with the patients done and all that are to be read.
 
     Raises:
-        BenchError: one folder lies in the other, the source holds no DICOM or is an archive that is refused, or the table
-            cannot be joined.
+        BenchError: one folder lies in the other, the source holds no DICOM or is an archive that is refused, or the
+            table cannot be joined.
     """
     if source.resolve().is_relative_to(out.resolve()) or out.resolve().is_relative_to(source.resolve()):
         raise BenchError(f"{out} and {source} lie in each other. Give a folder elsewhere for the cohort.")

@@ -119,8 +119,7 @@ def _unpack(archive: Archive) -> None:
     packed = archive.path.stat().st_size
     room = min(MOST_BYTES, max(SMALL_BYTES, MOST_RATIO * packed), shutil.disk_usage(archive.folder).free)
     for number, entry in enumerate(entries(archive.path, room), start=1):
-        if number > MOST_ENTRIES:
-            raise ArchiveError(f"It holds more than {MOST_ENTRIES:,} files. {_YOURSELF}")
+        _refuse_many(number)
         _refuse_unsafe(entry)
         if entry.kind != "file":
             continue
@@ -139,6 +138,11 @@ def _copied(stream: IO[bytes], out: IO[bytes], room: int) -> int:
         _refuse_large(size, room)
         out.write(piece)
     return size
+
+
+def _refuse_many(entries: int) -> None:
+    if entries > MOST_ENTRIES:
+        raise ArchiveError(f"It holds more than {MOST_ENTRIES:,} files. {_YOURSELF}")
 
 
 def _refuse_large(size: int, room: int) -> None:
@@ -173,6 +177,7 @@ def _outside(path: str, start: str) -> bool:
 def _in_zip(path: Path, room: int) -> Iterator[_Entry]:
     with zipfile.ZipFile(path) as archive:
         infos = archive.infolist()
+        _refuse_many(len(infos))
         _refuse_large(sum(info.file_size for info in infos), room)
         for info in infos:
             if info.flag_bits & 1:
