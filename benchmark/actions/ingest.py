@@ -15,7 +15,7 @@ from survbench.datasets.dicom.series import Found, Series
 from survbench.datasets.drafting.draft import draft_card
 from survbench.datasets.ingest.clinical import CLINICAL, Joined, join, write_clinical
 from survbench.datasets.ingest.hospital_table import plain
-from survbench.datasets.ingest.patient_files import FILE_S, PatientJob, write_patient_apart
+from survbench.datasets.ingest.patient_files import PatientJob, write_patient_apart
 from survbench.datasets.ingest.pseudonyms import pseudonym
 from survbench.datasets.readers.errors import ImageError
 from survbench.errors import BenchError
@@ -26,6 +26,8 @@ from survbench.jobs.executor import PIECE_TIMEOUT, Ended, Task, execute
 
 PATIENT_S = 600.0
 """The longest that one patient may take."""
+FILE_S = 8.0
+"""The longest that one of the patient's files, or a part of one, may take."""
 _NAMES = ("PatientName", "PatientID", "OtherPatientIDs")
 
 
@@ -119,7 +121,11 @@ def ingest(
             else:
                 jobs[patient] = PatientJob(pseudonyms[patient], series, wanted, out)
         kept = [patient for patient, job in jobs.items() if job.done()]
-        tasks = [Task(p, write_patient_apart, (job,), timeout_s=PATIENT_S) for p, job in jobs.items() if p not in kept]
+        tasks = [
+            Task(p, write_patient_apart, (job, job.memory(), FILE_S), timeout_s=PATIENT_S)
+            for p, job in jobs.items()
+            if p not in kept
+        ]
         written: list[str] = []
         for ended in execute(tasks, workers=workers, on_start=lambda _: None, on_poll=lambda: None):
             if ended.status == Status.OK:

@@ -1,7 +1,7 @@
 """What a process that reads foreign files may take: memory, and time for each piece of work.
 
-Both are the kernel's limits, so they also hold inside of libraries in C. They are for processes of their own: nothing
-here is undone by an exception, and a process that is out of time is gone.
+Both are the kernel's limits, so they also hold inside of libraries in C. They are for processes of their own: a process
+that is out of time is gone.
 """
 
 from __future__ import annotations
@@ -17,14 +17,20 @@ OUT_OF_TIME = -signal.SIGALRM
 """Exit code of a process that :func:`killed_after` has ended."""
 
 
-def limit_memory(more: int) -> None:
+@contextmanager
+def limited_memory(more: int) -> Iterator[None]:
     """Let this process ask for so many more bytes than it has now; beyond that it gets a ``MemoryError``.
 
-    The limit is on addresses (``RLIMIT_AS``), of which a process always has more than it fills.
+    The limit is on addresses (``RLIMIT_AS``), of which a process always has more than it fills. It ends with what is
+    done inside, so that there is room to tell of the error.
     """
-    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    before, hard = resource.getrlimit(resource.RLIMIT_AS)
     wanted = psutil.Process().memory_info().vms + more
     resource.setrlimit(resource.RLIMIT_AS, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (before, hard))
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from typing import Any, Generic, TypeVar, cast
 
-from survbench.io.limits import OUT_OF_TIME, killed_after, limit_memory
+from survbench.io.limits import OUT_OF_TIME, killed_after, limited_memory
 from survbench.jobs.executor import die_with, process_context
 
 Item = TypeVar("Item")
@@ -133,17 +133,17 @@ def _serve(
     memory: int,
 ) -> None:
     die_with(owner)
-    limit_memory(memory)
     connection.send(None)
     for item in items:
         with killed_after(seconds):
-            outcome = _outcome(function, item)
+            outcome = _outcome(function, item, memory)
         connection.send(outcome)
 
 
-def _outcome(function: Callable[[Item], Any], item: Item) -> Any:
+def _outcome(function: Callable[[Item], Any], item: Item, memory: int) -> Any:
     try:
-        return function(item)
+        with limited_memory(memory):
+            return function(item)
     except MemoryError:
         return Lost.MEMORY
     except OSError as problem:

@@ -18,7 +18,7 @@ from survbench.datasets.dicom.patient import STRUCTURES, PatientImages, Request,
 from survbench.datasets.dicom.series import Series
 from survbench.io.files import rounded, write_bytes, write_json
 from survbench.io.hashing import digest
-from survbench.io.limits import limit_memory
+from survbench.io.limits import limited_memory
 
 IMAGES, RECORDS = "images", "records"
 _VERSION = 1
@@ -27,12 +27,10 @@ _COMPRESSION = 4
 """Of gzip: 1 is the fastest, 9 the smallest; beyond 4 files shrink by some percent in several times the time."""
 
 
-FILE_S = 8.0
-"""The longest that pydicom may take over one file, or one part of it."""
 _BASE_BYTES = 2**30
 _BYTES_PER_PIXEL, _BYTES_PER_BYTE = 16, 24
 """Memory for each pixel that the headers declare, and for each byte of a structure set; twice what was measured."""
-_MOST_BYTES = 2**35
+_MOST_BYTES = 2**34
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +76,17 @@ class PatientJob:
         return bool(record.get("source") == self.source())
 
 
-def write_patient_apart(job: PatientJob) -> None:
-    """Do what :func:`write_patient` does in a process that was started for it, and is limited in memory and time."""
-    limit_memory(job.memory())
-    limit_seconds(FILE_S)
-    write_patient(job)
+def write_patient_apart(job: PatientJob, memory: int, seconds: float) -> None:
+    """Do what :func:`write_patient` does in a process that was started for it.
+
+    Args:
+        job: what to write.
+        memory: bytes that the process may ask for, see :meth:`PatientJob.memory`.
+        seconds: the longest that pydicom may take over one file, or one part of it.
+    """
+    limit_seconds(seconds)
+    with limited_memory(memory):
+        write_patient(job)
 
 
 def write_patient(job: PatientJob) -> None:

@@ -6,7 +6,9 @@ import io
 import os
 import tarfile
 import zipfile
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from dicom_files import write_patient
@@ -171,7 +173,7 @@ def scratch(tmp_path, monkeypatch):
     """Return the folder that temporary folders are made in."""
     folder = tmp_path / "scratch"
     folder.mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    monkeypatch.setattr(foreign, "TemporaryDirectory", partial(TemporaryDirectory, dir=folder))
     return folder
 
 
