@@ -58,7 +58,7 @@ def _refuse_bombs(text: str, source: str) -> None:
     """Read the text once without building anything, since a kilobyte of aliases stands for gigabytes."""
     values = depth = 0
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
-        line = event.start_mark.line + 1
+        line = 1 if event.start_mark is None else event.start_mark.line + 1
         if isinstance(event, yaml.AliasEvent):
             raise BenchError(f"{source} has an alias in line {line} (*{event.anchor}). Write the value out.")
         if isinstance(event, yaml.CollectionStartEvent):

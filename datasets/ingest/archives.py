@@ -17,6 +17,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -188,7 +189,7 @@ def _in_zip(path: Path, room: int) -> Iterator[_Entry]:
                 with archive.open(info) as stream:
                     target = stream.read(4096).decode("utf-8", "replace")
             modified = time.mktime((*info.date_time, 0, 0, -1)) if info.date_time[0] >= 1980 else 0.0
-            yield _Entry(info.filename, info.file_size, kind, modified, target, lambda i=info: archive.open(i))
+            yield _Entry(info.filename, info.file_size, kind, modified, target, partial(archive.open, info))
 
 
 def _kind_of(info: zipfile.ZipInfo) -> str:
@@ -210,7 +211,7 @@ def _in_tar(path: Path, room: int) -> Iterator[_Entry]:
             if member.islnk():  # of a hard link it is a name in the archive
                 kind, target = "link", "/" if _outside(member.linkname, "") else ""
             modified = float(min(max(member.mtime, 0), 2**32))
-            yield _Entry(member.name, member.size, kind, modified, target, lambda m=member: _content(archive, m))
+            yield _Entry(member.name, member.size, kind, modified, target, partial(_content, archive, member))
         stream.seek(archive.offset)
         if stream.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
             raise EOFError("it ends without the mark of its end")
