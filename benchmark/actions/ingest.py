@@ -6,25 +6,28 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from survbench.actions.foreign import opened, series_in, values_of
 from survbench.datasets.cohorts.named import CARD_FILE
 from survbench.datasets.dicom.headers import read_header, texts
 from survbench.datasets.dicom.patient import Request
 from survbench.datasets.dicom.regions import Wish
-from survbench.datasets.dicom.series import Found, Series, find_series
+from survbench.datasets.dicom.series import Found, Series
 from survbench.datasets.drafting.draft import draft_card
 from survbench.datasets.ingest.clinical import CLINICAL, Joined, join, write_clinical
 from survbench.datasets.ingest.hospital_table import plain
-from survbench.datasets.ingest.patient_files import PatientJob, write_patient
+from survbench.datasets.ingest.patient_files import PatientJob, write_patient_apart
 from survbench.datasets.ingest.pseudonyms import pseudonym
 from survbench.datasets.readers.errors import ImageError
 from survbench.errors import BenchError
 from survbench.io.files import write_text
 from survbench.io.layout import Status
 from survbench.io.tables import Table
-from survbench.jobs.executor import Ended, Task, execute
+from survbench.jobs.executor import PIECE_TIMEOUT, Ended, Task, execute
 
 PATIENT_S = 600.0
 """The longest that one patient may take."""
+FILE_S = 8.0
+"""The longest that one of the patient's files, or a part of one, may take."""
 _NAMES = ("PatientName", "PatientID", "OtherPatientIDs")
 
 
@@ -49,6 +52,7 @@ class Ingested:
 
     Attributes:
         found: what lies in it.
+        refused: archives in it that were not unpacked, and why.
         written: pseudonyms of the patients that were read now.
         kept: pseudonyms of those that were there from an earlier call.
         failed: what is wrong with the others, by their own ids, which stand in no file.
@@ -57,6 +61,7 @@ class Ingested:
     """
 
     found: Found
+    refused: Mapping[str, str]
     written: tuple[str, ...]
     kept: tuple[str, ...]
     failed: Mapping[str, str]
@@ -79,7 +84,7 @@ def ingest(
     """Read all patients in a folder and write those that can be read as a cohort. What is there already is kept.
 
     Args:
-        source: folder of the DICOM files.
+        source: folder of the DICOM files, or an archive of them; archives in a folder are unpacked too.
         out: folder of the cohort.
         request: what is wanted of each patient.
         key: of the pseudonyms.
@@ -90,49 +95,59 @@ def ingest(
         told: is called with the patients done and all that are to be read.
 
     Raises:
-        BenchError: one folder lies in the other, the source holds no DICOM, or the table cannot be joined.
+        BenchError: one folder lies in the other, the source holds no DICOM or is an archive that is refused, or the
+            table cannot be joined.
     """
     if source.resolve().is_relative_to(out.resolve()) or out.resolve().is_relative_to(source.resolve()):
         raise BenchError(f"{out} and {source} lie in each other. Give a folder elsewhere for the cohort.")
-    found = find_series(source)
-    patients = found.by_patient()
-    if not patients:
-        raise BenchError(f"{source} holds no DICOM series ({found.others} other files). Give the folder that does.")
-    failed: dict[str, str] = {}
-    joined = None if clinical is None else _joined(clinical, patients)
-    pseudonyms = {patient: pseudonym(patient, key) for patient in patients}
-    jobs: dict[str, PatientJob] = {}
-    for patient, series in patients.items():
-        try:
-            wanted = (overrides or {}).get(plain(patient), request)
-            wanted = _request_of(patient, wanted, regions, joined)
-        except ImageError as error:
-            failed[patient] = str(error)
-        else:
-            jobs[patient] = PatientJob(pseudonyms[patient], series, wanted, out)
-    kept = [patient for patient, job in jobs.items() if job.done()]
-    tasks = [Task(p, write_patient, (job,), timeout_s=PATIENT_S) for p, job in jobs.items() if p not in kept]
-    written: list[str] = []
-    for ended in execute(tasks, workers=workers, on_start=lambda _: None, on_poll=lambda: None):
-        if ended.status == Status.OK:
-            written.append(ended.task.key)
-        else:
-            failed[ended.task.key] = _reason(ended)
-        told(len(written) + len(failed) + len(kept), len(patients))
-    there = {patient: pseudonyms[patient] for patient in (*kept, *written)}
-    todo = _write_table(out, joined, there) if joined is not None and there else None
-    return Ingested(
-        found=found,
-        written=tuple(sorted(pseudonyms[p] for p in written)),
-        kept=tuple(sorted(pseudonyms[p] for p in kept)),
-        failed=dict(sorted(failed.items())),
-        joined=joined,
-        todo=todo,
-    )
+    with opened(source, workers) as archives:
+        found = series_in(archives, workers)
+        patients = found.by_patient()
+        if not patients:
+            refused = "".join(f" {path}: {why}" for path, why in archives.refused.items())
+            raise BenchError(
+                f"{source} holds no DICOM series ({found.others} other files). Give the folder that does.{refused}"
+            )
+        failed: dict[str, str] = {}
+        joined = None if clinical is None else _joined(clinical, patients, workers)
+        pseudonyms = {patient: pseudonym(patient, key) for patient in patients}
+        jobs: dict[str, PatientJob] = {}
+        for patient, series in patients.items():
+            try:
+                wanted = (overrides or {}).get(plain(patient), request)
+                wanted = _request_of(patient, wanted, regions, joined)
+            except ImageError as error:
+                failed[patient] = str(error)
+            else:
+                jobs[patient] = PatientJob(pseudonyms[patient], series, wanted, out)
+        kept = [patient for patient, job in jobs.items() if job.done()]
+        tasks = [
+            Task(p, write_patient_apart, (job, job.memory(), FILE_S), timeout_s=PATIENT_S)
+            for p, job in jobs.items()
+            if p not in kept
+        ]
+        written: list[str] = []
+        for ended in execute(tasks, workers=workers, on_start=lambda _: None, on_poll=lambda: None):
+            if ended.status == Status.OK:
+                written.append(ended.task.key)
+            else:
+                failed[ended.task.key] = _reason(ended)
+            told(len(written) + len(failed) + len(kept), len(patients))
+        there = {patient: pseudonyms[patient] for patient in (*kept, *written)}
+        todo = _write_table(out, joined, there) if joined is not None and there else None
+        return Ingested(
+            found=found,
+            refused=archives.refused,
+            written=tuple(sorted(pseudonyms[p] for p in written)),
+            kept=tuple(sorted(pseudonyms[p] for p in kept)),
+            failed=dict(sorted(failed.items())),
+            joined=joined,
+            todo=todo,
+        )
 
 
-def _joined(clinical: Clinical, patients: Mapping[str, Sequence[Series]]) -> Joined:
-    words = [word for series in patients.values() for word in _identifying(series)]
+def _joined(clinical: Clinical, patients: Mapping[str, Sequence[Series]], workers: int) -> Joined:
+    words = [word for words in values_of(_identifying, list(patients.values()), workers) for word in words]
     return join(clinical.table, clinical.id_column, patients, words, clinical.keep)
 
 
@@ -163,10 +178,12 @@ def _reason(ended: Ended) -> str:
     error = ended.error
     if error is not None and error.type == ImageError.__name__:
         return error.message
+    if error is not None and error.type == PIECE_TIMEOUT:
+        return f"Reading one of the files took longer than {FILE_S:.0f} s: it is damaged. Copy or export it again."
     if ended.status == Status.TIMEOUT:
         return f"Reading took longer than {PATIENT_S:.0f} s."
     if ended.status == Status.OOM:
-        return "Reading took more memory than there is."
+        return "Reading took more memory than files of their size may. Copy or export them again."
     return f"Reading failed ({'unknown' if error is None else error.type})."
 
 

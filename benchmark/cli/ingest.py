@@ -39,7 +39,9 @@ def register(group: typer.Typer) -> None:
 
 
 def ingest(
-    source: Annotated[Path, typer.Argument(help="Folder with DICOM files.", exists=True, file_okay=False)],
+    source: Annotated[
+        Path, typer.Argument(help="Folder with DICOM files, or an archive (.zip, .tar, .tar.gz).", exists=True)
+    ],
     out: Annotated[Path, typer.Option("--out", help="Folder of the cohort.", file_okay=False)],
     region: Annotated[
         list[str] | None,
@@ -69,6 +71,8 @@ def ingest(
     unite: Annotated[bool, typer.Option("--unite", help="Unite all regions that a name matches.")] = False,
 ) -> None:
     """Read PET in SUV, CT in HU and contours of all patients in a folder of DICOM, and write them as a cohort.
+
+    Archives in the folder are unpacked for the time of reading.
 
     Patients get pseudonyms. One that cannot be read is listed with the reason, the others are written, and the command
     ends with 1. What is there from an earlier call is not read again.
@@ -102,7 +106,7 @@ def ingest(
         told=_progress,
     )
     _show(found, out)
-    if found.failed or found.found.damaged:
+    if found.failed or found.found.damaged or found.refused:
         raise typer.Exit(1)
 
 
@@ -129,6 +133,8 @@ def _show(found: Ingested, out: Path) -> None:
     passed += [things(files.directories, "DICOMDIR")] if files.directories else []
     rest = f"; passed over: {', '.join(passed)}" if passed else ""
     say(f"Found     {len(files.series):,} series of {things(len(files.by_patient()), 'patient')}{rest}")
+    for archive, why in found.refused.items():
+        say(f"Refused   {archive}: {why}")
     if files.damaged:
         say(f"Damaged   {things(len(files.damaged), 'DICOM file')}, left out")
     for patient, what in found.failed.items():

@@ -7,8 +7,11 @@ from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from survbench.errors import BenchError
+from survbench.io.yaml_text import shortened
 
 Model = TypeVar("Model", bound=BaseModel)
+_SHOWN = 50
+"""Problems that a message lists."""
 
 
 class Strict(BaseModel):
@@ -27,14 +30,15 @@ def parse_model(model: type[Model], raw: dict[str, Any], *, source: str, see: st
     """Validate ``raw`` against a pydantic model and turn its complaints into one message with suggestions.
 
     Raises:
-        BenchError: all problems, one a line.
+        BenchError: the problems, one a line.
     """
     try:
         return model.model_validate(raw)
     except ValidationError as error:
         # a misspelt key first: it explains the missing one
         problems = sorted(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
-        lines = [_explain(model, dict(problem)) for problem in problems]
+        lines = [_explain(model, dict(problem)) for problem in problems[:_SHOWN]]
+        lines += [f"and {len(problems) - _SHOWN} more problems"] if len(problems) > _SHOWN else []
         raise BenchError(
             "\n".join([f"{source} does not fit:", *(f"  {line}" for line in lines), f"See {see}."])
         ) from error
@@ -47,7 +51,7 @@ def _explain(model: type[BaseModel], problem: dict[str, Any]) -> str:
     if problem["type"] != "extra_forbidden":
         # a rule over several keys has no key of its own, and its input is the whole file
         said = str(problem["msg"]).removeprefix("Value error, ")
-        return f"{where}: {said}, given {problem.get('input')!r}" if where else said
+        return f"{where}: {said}, given {shortened(problem.get('input'))}" if where else said
     fields = _fields_at(model, problem["loc"][:-1])
     near = difflib.get_close_matches(str(problem["loc"][-1]), fields, n=1)
     hint = f"Did you mean {near[0]!r}?" if near else f"Known keys: {', '.join(sorted(fields))}."

@@ -15,6 +15,8 @@ _SUMMARY = re.compile(
     "total|sum|mean|median|average|n|sd|summe|gesamt|mittelwert|moyenne|somme|suma|media|totale|totaal|gemiddelde"
 )
 
+_MOST_FOOTNOTES = 30
+
 
 def without_footnotes(records: Sequence[Record], width: int) -> tuple[list[Record], list[Note]]:
     """Return the records without footnotes and sums at the end of the file, and a note that names them.
@@ -25,7 +27,7 @@ def without_footnotes(records: Sequence[Record], width: int) -> tuple[list[Recor
     """
     kept = list(records)
     removed: list[Record] = []
-    while len(kept) > 1 and _is_footnote(kept[-1], kept[:-1], width):
+    while len(kept) > 1 and len(removed) < _MOST_FOOTNOTES and _is_footnote(kept[-1], kept[:-1], width):
         removed.append(kept.pop())
     if not removed:
         return kept, []

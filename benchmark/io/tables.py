@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,9 +13,10 @@ from typing import Any
 from survbench.errors import BenchError
 from survbench.io.numerals import ambiguous, decimal_mark, may_be_unsettled, mostly_numerals, with_decimal_points
 from survbench.io.table_edges import groups_above, label_row, without_footnotes
-from survbench.io.text_records import Note, Record, Records, read_records
+from survbench.io.text_records import MOST_CELLS, Note, Record, Records, read_records
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
+MOST_PARQUET_BYTES = 2**28
 _SHOWN = 5
 """Columns that a message lists."""
 _TRUTH = {"true": "1", "yes": "1", "false": "0", "no": "0"}
@@ -79,6 +81,13 @@ def _parquet(path: Path) -> list[tuple[int, list[str]]]:
     from pyarrow import parquet
 
     try:
+        held = parquet.read_metadata(path)
+        unpacked = sum(held.row_group(n).total_byte_size for n in range(held.num_row_groups))
+        if held.num_rows * held.num_columns > MOST_CELLS or unpacked > MOST_PARQUET_BYTES:
+            raise BenchError(
+                f"{path} holds {held.num_rows:,} rows of {held.num_columns:,} columns in {unpacked:,} bytes. At most "
+                f"{MOST_CELLS:,} cells in {MOST_PARQUET_BYTES:,} bytes are read. Remove what is not needed."
+            )
         table = parquet.read_table(path)
     except (pa.ArrowException, OSError) as error:
         raise BenchError(f"{path} is no Parquet file: {error}. Save it again, or as CSV in UTF-8.") from error
@@ -105,7 +114,7 @@ def table_of(path: Path, found: Records) -> Table:
     _, header = records[0]
     _refuse_two_lines_of_names(path, records)
     names = [name for name in header if name]
-    twice = sorted({name for name in names if names.count(name) > 1})
+    twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if twice:
         raise BenchError(f"{path} has more than one column {', '.join(map(repr, twice))}. Give each a name of its own.")
     body, notes = without_footnotes(records[1:], len(header))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import codecs
 import csv
 import gzip
-import io
 import re
 import zlib
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +30,13 @@ _NO_TEXT = (
 """How files begin that are no text, what they are, and what to do."""
 _HTML = re.compile(rb"\s*<(!doctype html|html|table|meta|\?xml)\b", re.IGNORECASE)
 _SPACES = str.maketrans(dict.fromkeys("\xa0\u202f\u2007\u2009", " ") | dict.fromkeys("\ufeff\u200b"))
+MOST_BYTES = 2**26
+MOST_LINES = 250_000
+MOST_CELLS = 10_000_000
+LONGEST_LINE = 2**22
+"""What is read of a table at most, unpacked: some megabytes may unpack to gigabytes of blank lines, or to one line."""
+_PIECE = 2**20
+_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 _LOOKED_AT = 6
 """Lines at the start of a file that a title and the names of columns take at most."""
 Record = tuple[int, list[str]]
@@ -62,20 +69,19 @@ def read_records(path: Path) -> Records:
     A spreadsheet's line ``sep=;``, lines of comments (``#``) and a title before the names of columns are passed over.
 
     Raises:
-        BenchError: a file of another format, another encoding, a damaged file, or a line of one cell above the names
-            that may be no title.
+        BenchError: a file of another format, another encoding, a damaged file, one that is larger than a table of
+            patients, or a line of one cell above the names that may be no title.
     """
-    content = _content(path)
-    _refuse_no_text(path, content)
-    text, notes = _decoded(path, content)
-    lines = io.StringIO(text, newline="").readlines()
+    text, notes = _text(path)
+    lines = _LINE.findall(text)
     named = _SEPARATOR_LINE.fullmatch(lines[0]) if lines else None
     skipped = 1 if named else _comment_lines(lines)
     lines = lines[skipped:]
     separator = named[1] if named else _separator([line for line in lines if line.strip()][:_LOOKED_AT])
     reader = csv.reader(lines, delimiter=separator, strict=True)
     try:
-        records = [(skipped + reader.line_num, [c.translate(_SPACES).strip() for c in record]) for record in reader]
+        found = ((skipped + reader.line_num, record) for record in reader if any(record))
+        records = [(line, [cell and cell.translate(_SPACES).strip() for cell in record]) for line, record in found]
     except csv.Error as error:
         raise BenchError(f"{path} is not a table: {error}. Save it again as CSV in UTF-8.") from error
     records = [record for record in records if any(record[1])]
@@ -86,11 +92,44 @@ def read_records(path: Path) -> Records:
     return Records(records[titles:], separator, notes)
 
 
+def _text(path: Path) -> tuple[str, tuple[Note, ...]]:
+    content = _content(path)
+    _refuse_no_text(path, content)
+    return _decoded(path, content)
+
+
 def _content(path: Path) -> bytes:
+    packed = path.suffix.lower() == ".gz"
+    content = bytearray()
+    marks: Counter[bytes] = Counter()
+    line = 0
     try:
-        return gzip.decompress(path.read_bytes()) if path.suffix.lower() == ".gz" else path.read_bytes()
+        with gzip.open(path, "rb") if packed else path.open("rb") as stream:
+            while piece := stream.read(_PIECE):
+                content += piece
+                marks.update({mark: piece.count(mark) for mark in (b"\n", b"\r", b",", b";", b"\t")})
+                line = 0 if b"\n" in piece or b"\r" in piece else line + len(piece)
+                _refuse_large(path, len(content), marks, line)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise BenchError(f"{path} is damaged: {error}. Copy it again.") from error
+    return bytes(content)
+
+
+def _refuse_large(path: Path, size: int, marks: Counter[bytes], line: int) -> None:
+    """Refuse what is larger than a table of patients.
+
+    Args:
+        path: of the table.
+        size: bytes read so far.
+        marks: how often line ends and separators occurred in them.
+        line: bytes since the last end of a line.
+    """
+    many = max(marks[b"\n"], marks[b"\r"]) > MOST_LINES or max(marks[b","], marks[b";"], marks[b"\t"]) > MOST_CELLS
+    if many or size > MOST_BYTES or line > LONGEST_LINE:
+        raise BenchError(
+            f"{path} is larger than what is read: {MOST_BYTES // 2**20} MB unpacked, {MOST_LINES:,} lines, "
+            f"{MOST_CELLS:,} cells, {LONGEST_LINE // 2**20} MB in a line. Remove rows and columns that are not needed."
+        )
 
 
 def _refuse_no_text(path: Path, content: bytes) -> None:

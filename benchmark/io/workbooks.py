@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,17 @@ from survbench.io.text_records import Record, Records
 
 SUFFIXES = (".xlsx", ".xlsm")
 MOST_CELLS = 5_000_000
+MOST_ROWS = 250_000
+MOST_BYTES = 2**28
+MOST_RATIO = 200
+"""Bytes that a workbook may unpack to for one of its own: sheets pack about 1 : 10, a bomb 1 : 1000."""
+MOST_PARTS = 2_000
+MOST_ELEMENTS = 500_000
+"""Elements of a part, or of a row of a sheet, at most: 16,384 cells of a few elements."""
+_SMALL_BYTES = 2**23
+_PIECE = 2**20
+_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError, TypeError, RuntimeError, OSError)
+"""What a damaged or encrypted workbook makes zipfile and openpyxl raise."""
 
 
 def read_any_table(path: Path, *, sheet: str | None = None, header_row: int = 1) -> Table:
@@ -34,10 +46,12 @@ def read_any_table(path: Path, *, sheet: str | None = None, header_row: int = 1)
     if sheet is not None and sheet not in sheets:
         raise BenchError(f"{path.name} has no sheet {sheet!r}; there are {', '.join(sheets)}.")
     tables = {
-        name: table_of(Path(f"{path.name} [{name}]"), Records(records[header_row - 1 :], "", ()))
+        name: table_of(Path(f"{path.name} [{name}]"), Records([r for r in records if r[0] >= header_row], "", ()))
         for name, records in sheets.items()
         if (records or sheet) and sheet in {None, name}
     }
+    if not tables:
+        raise BenchError(f"{path.name} holds no table: its sheets are blank.")
     if len({table.columns for table in tables.values()}) != 1:
         raise BenchError(f"The sheets of {path.name} differ in their columns: {', '.join(sheets)}. Name one of them.")
     first = next(iter(tables.values()))
@@ -46,32 +60,74 @@ def read_any_table(path: Path, *, sheet: str | None = None, header_row: int = 1)
 
 
 def _sheets(path: Path) -> dict[str, list[Record]]:
+    from xml.etree.ElementTree import ParseError
+
     from openpyxl import load_workbook
     from openpyxl.utils.exceptions import InvalidFileException
 
     try:
+        _refuse_bombs(path)
         book = load_workbook(path, read_only=True, data_only=True, keep_links=False)
         found: dict[str, list[Record]] = {}
         cells = 0
         for sheet in book.worksheets:
             records: list[Record] = []
             for number, row in enumerate(sheet.iter_rows(values_only=True), start=1):
-                cells += len(row)
-                if cells > MOST_CELLS:
-                    raise BenchError(f"{path.name} has more than {MOST_CELLS:,} cells. Save the sheet alone.")
-                records.append((number, [_text(value) for value in row]))
-            found[sheet.title] = _trimmed(records)
-    except (InvalidFileException, zipfile.BadZipFile, KeyError, ValueError, OSError) as error:
+                filled = [_text(value) for value in row]
+                records += [(number, filled)] if any(filled) else []
+                cells += len(filled)
+                _refuse_many(path, cells, number)
+            width = _width(records)
+            _refuse_many(path, width * len(records), 0)
+            found[sheet.title] = [(number, (row + [""] * width)[:width]) for number, row in records]
+    except (InvalidFileException, ParseError, *_DAMAGE) as error:
         raise BenchError(f"{path.name} is not a workbook that can be read. Save it again as .xlsx or CSV.") from error
     return found
 
 
-def _trimmed(records: list[Record]) -> list[Record]:
-    """Return the records without blank rows at the end and blank columns at the right."""
-    while records and not any(records[-1][1]):
-        records.pop()
-    width = max((n + 1 for _, cells in records for n, cell in enumerate(cells) if cell), default=0)
-    return [(number, (cells + [""] * width)[:width]) for number, cells in records]
+def _refuse_bombs(path: Path) -> None:
+    """Refuse a workbook that unpacks to more than a table of patients; openpyxl would hold much of it in memory.
+
+    Raises:
+        BenchError: it has too many or too large parts, or too many elements in one piece.
+        zipfile.BadZipFile: it is damaged.
+    """
+    with zipfile.ZipFile(path) as archive:
+        parts = archive.infolist()
+        size, packed = sum(part.file_size for part in parts), path.stat().st_size
+        large = size > MOST_BYTES or size > max(_SMALL_BYTES, MOST_RATIO * packed) or len(parts) > MOST_PARTS
+        if large or any(_elements(archive, part) > MOST_ELEMENTS for part in parts if _is_xml(part.filename)):
+            raise BenchError(
+                f"{path.name} unpacks to more than {MOST_BYTES // 2**20} MB, {MOST_RATIO} times its size, or "
+                f"{MOST_ELEMENTS:,} elements in a row. Save the table alone, without formats, or as CSV."
+            )
+
+
+def _is_xml(name: str) -> bool:
+    return name.lower().endswith((".xml", ".rels"))
+
+
+def _elements(archive: zipfile.ZipFile, part: zipfile.ZipInfo) -> int:
+    """Return how many elements openpyxl has to hold at once: those of a part, of a sheet those of its longest row."""
+    sheet = part.filename.startswith("xl/worksheets/")
+    most = here = 0
+    with archive.open(part) as stream:
+        while piece := stream.read(_PIECE):
+            rows = piece.split(b"<row") if sheet else [piece]
+            for number, row in enumerate(rows):
+                here = row.count(b"<") + (0 if number else here)
+                most = max(most, here)
+    return most
+
+
+def _refuse_many(path: Path, cells: int, rows: int) -> None:
+    if cells > MOST_CELLS or rows > MOST_ROWS:
+        raise BenchError(f"{path.name} has more than {MOST_CELLS:,} cells or {MOST_ROWS:,} rows. Save the table alone.")
+
+
+def _width(records: list[Record]) -> int:
+    """Return how many columns there are without the blank ones at the right."""
+    return max((n + 1 for _, cells in records for n, cell in enumerate(cells) if cell), default=0)
 
 
 def _text(value: Any) -> str:

@@ -27,12 +27,15 @@ from typing import Any
 
 from survbench.errors import BenchError
 from survbench.io.layout import Ending, Status
+from survbench.io.limits import OUT_OF_TIME
 from survbench.jobs.environment import lent
 from survbench.runs.record import RunError
 from survbench.work.process_limits import GRACE_S
 
 PRELOAD = ["survbench.jobs.preload"]
 POLL_S = 0.5
+PIECE_TIMEOUT = "PieceTimeout"
+"""Type of the error of a task that ended itself (:func:`survbench.io.limits.killed_after`)."""
 
 log = logging.getLogger(__name__)
 
@@ -88,16 +91,7 @@ def execute(
 
     if not tasks:
         return
-    if multiprocessing.process.current_process().daemon:
-        raise BenchError(
-            "Jobs run in processes of their own, and a daemonic process, such as a worker of multiprocessing.Pool, "
-            "cannot start any. Start the run in the main process, in a thread, or with "
-            "concurrent.futures.ProcessPoolExecutor."
-        )
-    context = _Context()
-    context.set_forkserver_preload(PRELOAD)
-    with lent(), _without_interrupts():  # the server keeps both for all processes that come from it
-        multiprocessing.forkserver.ensure_running()
+    context = process_context()
     waiting = {t.key: t for t in tasks}
     unfinished = set(waiting)
     failed: set[str] = set()
@@ -144,6 +138,25 @@ def _without_interrupts() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def process_context() -> ForkServerContext:
+    """Return the context whose processes are forked from the server, which runs from then on.
+
+    Raises:
+        BenchError: this process is one that cannot start others.
+    """
+    if multiprocessing.process.current_process().daemon:
+        raise BenchError(
+            "Jobs run in processes of their own, and a daemonic process, such as a worker of multiprocessing.Pool, "
+            "cannot start any. Start the run in the main process, in a thread, or with "
+            "concurrent.futures.ProcessPoolExecutor."
+        )
+    context = _Context()
+    context.set_forkserver_preload(PRELOAD)
+    with lent(), _without_interrupts():  # the server keeps both for all processes that come from it
+        multiprocessing.forkserver.ensure_running()
+    return context
 
 
 class _Process(ForkServerProcess):
@@ -196,6 +209,8 @@ def _ended(task: Task, future: Future[Any], *, kernel_killed: bool) -> Ended:
     except TimeoutError:
         return Ended(task, Status.TIMEOUT, error=_error("Timeout", f"killed after {task.timeout_s + GRACE_S:.0f} s"))
     except ProcessExpired as expired:
+        if expired.exitcode == OUT_OF_TIME:
+            return Ended(task, Status.TIMEOUT, error=_error(PIECE_TIMEOUT, "a piece of the work took too long"))
         if expired.exitcode == -9 and kernel_killed:
             return Ended(
                 task, Status.OOM, error=_error("OutOfMemory", "the kernel killed the process: memory was used up")
@@ -217,7 +232,7 @@ def _concluded(task: Task, value: Any) -> Ended:
 
 
 def _call(owner: int, function: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[Ending, Any, RunError | None]:
-    _die_with(owner)
+    die_with(owner)
     try:
         return Status.OK, function(*arguments), None
     except BaseException as problem:  # whatever a method raises, also SystemExit, is recorded as its result
@@ -242,7 +257,7 @@ def _error(kind: str, message: str, trace: str = "") -> RunError:
     return RunError(type=kind, message=message[:4000], traceback=trace[-20000:])
 
 
-def _die_with(owner: int) -> None:
+def die_with(owner: int) -> None:
     """End this process soon after the run that owns it is gone, so that a killed run leaves no writer behind."""
     import threading
     import time

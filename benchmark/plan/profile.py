@@ -5,12 +5,13 @@ from __future__ import annotations
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import yaml
 from pydantic import Field, model_validator
 from survbench.errors import BenchError, UnknownNameError
 from survbench.io.config import Strict, parse_model
+from survbench.io.yaml_text import parse_yaml, read_text
 from survbench.training import Positive, Training
 from survbench.volume import NETWORK_MULTIPLE
 
@@ -76,10 +77,6 @@ def load_profile(name: str) -> Profile:
     if not path.is_file():
         known = ", ".join(builtin_profiles())
         raise BenchError(f"There is no profile file {name!r}. Give a built-in name ({known}) or a YAML file.")
-    try:
-        raw: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise BenchError(f"{name} is not valid YAML: {error}. See docs/reference/profiles.md.") from error
-    if not isinstance(raw, dict):
-        raise BenchError(f"{name} holds no mapping. See docs/reference/profiles.md.")
-    return parse_model(Profile, raw, source=name, see="docs/reference/profiles.md")
+    see = "docs/reference/profiles.md"
+    raw = parse_yaml(read_text(path), source=name, see=see)
+    return parse_model(Profile, raw, source=name, see=see)

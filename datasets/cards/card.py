@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import yaml
 from pydantic import Field, model_validator
@@ -12,9 +12,11 @@ from survbench.cohort import ClinicalColumn
 from survbench.datasets.cards.file_pattern import PLACE
 from survbench.errors import BenchError
 from survbench.io.config import Strict, parse_model
+from survbench.io.yaml_text import parse_yaml, read_text
 
 TimeUnit = Literal["days", "weeks", "months", "years"]
 MAX_SIDE_MM = 3000.0
+_SEE = "docs/reference/cohort-card.md"
 TODO = "TODO"
 """The value of a key in a drafted card that the user has to fill in."""
 ROW_NUMBER = "row-number"
@@ -181,26 +183,9 @@ def parse_card(text: str, *, source: str) -> CohortCard:
         BenchError: the text is no YAML mapping, a value is still TODO, a key is unknown (with a suggestion) or a value
             does not fit.
     """
-    try:
-        raw: Any = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise BenchError(
-            f"{source} is not valid YAML{_place(error, text)}. See docs/reference/cohort-card.md."
-        ) from error
-    if not isinstance(raw, dict):
-        raise BenchError(
-            f"{source} holds {type(raw).__name__}, but a card is a mapping. See docs/reference/cohort-card.md."
-        )
+    raw = parse_yaml(text, source=source, see=_SEE)
     _refuse_todo(text, source)
-    return parse_model(CohortCard, raw, source=source, see="docs/reference/cohort-card.md")
-
-
-def _place(error: yaml.YAMLError, text: str) -> str:
-    """Return the line of an error with what stands there, and what is wrong with it."""
-    if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
-        return f": {error}"
-    number = min(error.problem_mark.line, len(text.splitlines()) - 1)
-    return f" in line {number + 1} ({text.splitlines()[number].strip()!r}): {error.problem}"
+    return parse_model(CohortCard, raw, source=source, see=_SEE)
 
 
 def _refuse_todo(text: str, source: str) -> None:
@@ -228,8 +213,4 @@ def _todo(node: yaml.Node | None, path: str = "") -> Iterator[tuple[str, int]]:
 
 def read_card(path: Path) -> CohortCard:
     """Read a card file; see :func:`parse_card`."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise BenchError(f"{path} is not UTF-8 text ({error.reason}). Save it in UTF-8.") from error
-    return parse_card(text, source=str(path))
+    return parse_card(read_text(path), source=str(path))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from pydicom import config, dcmread
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from survbench.datasets.readers.errors import ImageError
+from survbench.io.limits import killed_after
 
 # Values that break DICOM's rules are read as far as they can be; pydicom would log them, and with them the patient.
 config.settings.reading_validation_mode = config.IGNORE
@@ -24,6 +25,13 @@ _DEFLATED = b"1.2.840.10008.1.2.1.99"
 """The transfer syntax that pydicom unpacks, whatever its size, before anything can be checked."""
 _LARGE_VALUE = "1 MB"
 """Values of more bytes are read only when they are asked for."""
+_seconds: float | None = None
+
+
+def limit_seconds(seconds: float) -> None:
+    """From now on, let pydicom take so long at a time in this process, which is killed otherwise."""
+    global _seconds  # noqa: PLW0603  # a limit of the process, as those of the kernel are
+    _seconds = seconds
 
 
 def is_dicom(path: Path) -> bool:
@@ -33,7 +41,8 @@ def is_dicom(path: Path) -> bool:
 
 @contextmanager
 def damage_named(what: str, remedy: str = "Copy or export it again.") -> Iterator[None]:
-    """Turn whatever pydicom raises inside into an :class:`ImageError`; errors of the machine stay what they are.
+    """Turn whatever pydicom raises inside into an :class:`ImageError`; errors of the machine and a lack of memory stay
+    what they are. After :func:`limit_seconds` the process ends if pydicom takes longer.
 
     Args:
         what: the sentence that says what cannot be read.
@@ -42,8 +51,9 @@ def damage_named(what: str, remedy: str = "Copy or export it again.") -> Iterato
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # they hold values of the header
         try:
-            yield
-        except ImageError:
+            with nullcontext() if _seconds is None else killed_after(_seconds):
+                yield
+        except (ImageError, MemoryError):
             raise
         except Exception as error:  # damaged files make pydicom raise exceptions of a dozen kinds
             if isinstance(error, OSError) and error.errno is not None:

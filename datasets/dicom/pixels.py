@@ -29,17 +29,25 @@ def read_voxels(stack: Stack, factors: Sequence[float] | None = None) -> NDArray
     Raises:
         ImageError: too large, truncated, packed in a way that cannot be read, not grey values, or without a slope.
     """
-    shape = stack.grid.shape
-    size = math.prod(shape) * np.dtype(np.float32).itemsize
-    if size > MAX_BYTES:
-        grid = " x ".join(map(str, shape))
-        what = f"A volume of {grid} voxels takes {size:,} bytes; at most {MAX_BYTES:,} are read."
-        raise ImageError(what, "Crop the volume, or choose another series.")
-    voxels = np.empty(shape, dtype=np.float32)
+    refuse_large(stack)
+    voxels = np.empty(stack.grid.shape, dtype=np.float32)
     for place, one in enumerate(stack.slices):
         factor = 1.0 if factors is None else factors[place]
         voxels[:, :, place] = (_slice(one) * factor).T
     return voxels
+
+
+def refuse_large(stack: Stack) -> None:
+    """Refuse a volume by what its headers declare, before anything of its size is allocated.
+
+    Raises:
+        ImageError: too large.
+    """
+    size = math.prod(stack.grid.shape) * np.dtype(np.float32).itemsize
+    if size > MAX_BYTES:
+        shape = " x ".join(map(str, stack.grid.shape))
+        what = f"A volume of {shape} voxels takes {size:,} bytes; at most {MAX_BYTES:,} are read."
+        raise ImageError(what, "Crop the volume, or choose another series.")
 
 
 def _slice(one: Instance) -> NDArray[np.float64]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from pathlib import Path
 
 from pydicom.dataset import Dataset
@@ -126,46 +127,72 @@ class Found:
         return {patient: tuple(found) for patient, found in patients.items()}
 
 
+class Passed(StrEnum):
+    """A file that belongs to no series, and why."""
+
+    OTHER = "not DICOM"
+    DIRECTORY = "a DICOMDIR"
+    DAMAGED = "damaged"
+
+
 @dataclass(slots=True)
 class _Collected:
-    header: Dataset
-    frame: str
-    refers: tuple[str, ...]
+    series: Series
     instances: dict[str, Instance] = field(default_factory=dict)
     copies: int = 0
 
 
-def find_series(folder: Path) -> Found:
-    """Return the series in a folder and all folders below it. Pixels are not read."""
-    collected: dict[tuple[str, str, str], _Collected] = {}
-    others = directories = 0
-    damaged: list[Path] = []
-    for path in _files(folder):
-        if not is_dicom(path):
-            others += 1
-            continue
-        try:
-            header = read_header(path, _KEYWORDS)
-            frame, refers = _frame_of(header), tuple(_referred_to(header))
-        except ImageError:
-            damaged.append(path)
-            continue
+def read_instance(path: Path) -> Series | Passed:
+    """Return the series of a file with the file as its only instance, or why it belongs to none. Pixels are not read.
+
+    Raises:
+        OSError: the machine's, such as a disk that is gone.
+    """
+    if not is_dicom(path):
+        return Passed.OTHER
+    try:
+        header = read_header(path, _KEYWORDS)
         if text(header.file_meta, "MediaStorageSOPClassUID") == DIRECTORY:
-            directories += 1
-            continue
+            return Passed.DIRECTORY
         if not all(text(header, keyword) for keyword in _NEEDED):
-            damaged.append(path)
+            return Passed.DAMAGED
+        return _series(path, header)
+    except ImageError:
+        return Passed.DAMAGED
+
+
+def in_this_process(paths: Sequence[Path]) -> Iterator[Series | Passed]:
+    """Read files one after the other, without limits."""
+    return map(read_instance, paths)
+
+
+def find_series(*folders: Path, read: Callable[[Sequence[Path]], Iterable[Series | Passed]] = in_this_process) -> Found:
+    """Return the series in folders and all folders below them.
+
+    Args:
+        folders: where to look.
+        read: gives what :func:`read_instance` does, for each file.
+    """
+    collected: dict[tuple[str, str, str], _Collected] = {}
+    passed: Counter[Passed] = Counter()
+    damaged: list[Path] = []
+    paths = [path for folder in folders for path in _files(folder)]
+    for path, one in zip(paths, read(paths), strict=True):
+        if isinstance(one, Passed):
+            passed[one] += 1
+            damaged += [path] if one == Passed.DAMAGED else []
             continue
-        key = text(header, "PatientID"), text(header, "StudyInstanceUID"), text(header, "SeriesInstanceUID")
-        series = collected.setdefault(key, _Collected(header, frame, refers))
-        instance = _instance(path, header)
+        series = collected.setdefault((one.patient, one.study, one.uid), _Collected(one))
+        (instance,) = one.instances
         if instance.uid in series.instances:
             series.copies += 1
         else:
             series.instances[instance.uid] = instance
-    found = [_series(key, one) for key, one in collected.items()]
+    found = [
+        replace(one.series, instances=tuple(one.instances.values()), copies=one.copies) for one in collected.values()
+    ]
     ordered = sorted(found, key=lambda s: (s.patient, s.study, _as_number(s.number), s.uid))
-    return Found(tuple(ordered), others, directories, tuple(damaged))
+    return Found(tuple(ordered), passed[Passed.OTHER], passed[Passed.DIRECTORY], tuple(damaged))
 
 
 def volumes_of(series: Series) -> tuple[Series, ...]:
@@ -227,20 +254,18 @@ def _instance(path: Path, header: Dataset) -> Instance:
     )
 
 
-def _series(key: tuple[str, str, str], collected: _Collected) -> Series:
-    header = collected.header
+def _series(path: Path, header: Dataset) -> Series:
     return Series(
-        patient=key[0],
-        study=key[1],
-        uid=key[2],
-        frame=collected.frame,
+        patient=text(header, "PatientID"),
+        study=text(header, "StudyInstanceUID"),
+        uid=text(header, "SeriesInstanceUID"),
+        frame=_frame_of(header),
         modality=text(header, "Modality"),
         number=text(header, "SeriesNumber"),
         description=text(header, "SeriesDescription"),
         corrected=texts(header, "CorrectedImage"),
-        refers=collected.refers,
-        instances=tuple(collected.instances.values()),
-        copies=collected.copies,
+        refers=tuple(_referred_to(header)),
+        instances=(_instance(path, header),),
     )
 
 

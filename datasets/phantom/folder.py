@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from survbench.datasets.cards.source import SourceCohort
 from survbench.volume import Volume
 
 IMAGES, TABLE = "images", "clinical.csv"
-_DTYPES = {"pet": np.float32, "ct": np.int16, "mask": np.uint8}
+_DTYPES: dict[str, np.dtype[Any]] = {"pet": np.dtype("float32"), "ct": np.dtype("int16"), "mask": np.dtype("uint8")}
 
 
 def write_folder(source: SourceCohort, folder: Path) -> None:
@@ -35,7 +36,7 @@ def write_folder(source: SourceCohort, folder: Path) -> None:
     table.to_csv(folder / TABLE, index=False)
 
 
-def _write(volume: Volume, dtype: type[np.generic], path: Path) -> None:
+def _write(volume: Volume, dtype: np.dtype[Any], path: Path) -> None:
     import nibabel as nib
 
     voxels = volume.voxels()

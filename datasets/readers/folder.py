@@ -22,6 +22,7 @@ from survbench.datasets.readers.leftovers import of_files, of_reading, of_rows
 from survbench.datasets.readers.nifti import in_order, nifti_volume
 from survbench.datasets.readers.paths import PatientFiles, patient_files
 from survbench.datasets.readers.patients import Patient, numbered, parse_patients
+from survbench.errors import BenchError
 from survbench.findings import Finding
 from survbench.io.tables import read_table
 from survbench.volume import Modality, Volume
@@ -46,8 +47,10 @@ def inspect_cohort(card: CohortCard, folder: Path) -> Inspection:
     """Read what can be read and collect every finding of the table, the files and their headers; voxels are not read.
 
     Raises:
-        BenchError: the table cannot be read at all.
+        BenchError: the table cannot be read at all, or lies outside the folder.
     """
+    if Path(card.table).is_absolute() or ".." in Path(card.table).parts:
+        raise BenchError(f"table {card.table!r} lies outside the cohort's folder {folder}. Put the file into it.")
     table = numbered(card, read_table(folder / card.table))
     parsed = parse_patients(card, table)
     all_ids = table.column(card.id) if card.id in table.columns else []

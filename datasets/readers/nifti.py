@@ -28,6 +28,10 @@ MAX_BYTES = 2**31
 """The most that one image may declare: 1024 x 1024 x 1024 voxels of 16 bit."""
 MAX_DEFLATE_RATIO = 1032
 """DEFLATE cannot expand a byte further (a match of 258 bytes in 2 bits), so more is a lie of the header."""
+LARGE_BYTES, LARGE_RATIO = 2**28, 100
+"""An image beyond this size that is packed more tightly than this is refused: a bomb is packed 1 : 200 to 1 : 1000. A
+mask of one tumour is too, but as 8-bit integers even one of 512 x 512 x 1023 voxels is not beyond this size.
+"""
 TRAILING_BYTES = 4096
 """Padding that may follow the voxels."""
 READING_VERSION = 1
@@ -140,6 +144,9 @@ def read_header(path: Path) -> Header:
             f"{path.name} is truncated: its header declares {declared:,} bytes, more than a file of {size:,} can hold."
         )
         raise ImageError(what, "Copy or export it again.")
+    if declared > LARGE_BYTES and declared > LARGE_RATIO * size:
+        what = f"{path.name} unpacks to {declared:,} bytes, {declared // size} times its size, as no scan does."
+        raise ImageError(what, "Save a mask as 8-bit integers; export or crop an image again.")
     return header
 
 

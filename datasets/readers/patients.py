@@ -249,7 +249,7 @@ def _of_id(name: str, shown: str, twins: Mapping[str, list[str]]) -> list[Findin
     if any(c in name for c in "/\\") or name.startswith("."):
         cause, remedy = "An id could lead to another folder.", "Use ids without '/', '\\' and a leading '.'."
         found.append(UnusableId.finding(cause, subject=shown, remedy=remedy))
-    if name[0] in "=+-@":
+    if unicodedata.normalize("NFKC", name).startswith(("=", "+", "-", "@")):
         cause = f"An id starts with {name[0]!r}, a formula to spreadsheets."
         found.append(UnusableId.finding(cause, subject=shown, remedy="Start ids with a letter or digit."))
     same = twins[_looks(name)]

@@ -38,5 +38,12 @@ def read_checkpoint(path: Path) -> dict[str, Any] | None:
     if hashlib.sha256(payload).digest() != digest:
         log.warning("%s does not fit its checksum; training starts again from the first step", path)
         return None
-    state: dict[str, Any] = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
+    try:
+        state = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises exceptions of many kinds; what is in the file is not run
+        log.warning("%s is no checkpoint (%s); training starts again from the first step", path, type(error).__name__)
+        return None
+    if not isinstance(state, dict):
+        log.warning("%s holds no training state; training starts again from the first step", path)
+        return None
     return state

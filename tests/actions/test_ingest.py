@@ -111,6 +111,7 @@ def test_the_cohort_can_be_read_once_the_outcome_is_filled_in(outcome):
     assert set(found.source.cohort.channels) == {"pet", "ct"}
 
 
+@pytest.mark.faults  # row 17
 def test_nothing_that_names_a_patient_is_in_any_file(outcome):
     _, out, _ = outcome
     for path in (p for p in out.rglob("*") if p.is_file()):

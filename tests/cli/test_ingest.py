@@ -52,3 +52,15 @@ def test_a_patient_whose_header_lacks_the_weight_is_read_once_it_is_given(bench,
     (record,) = (tmp_path / "out/records").iterdir()
     suv = json.loads(record.read_text())["suv"]
     assert (suv["weight_kg"], suv["notes"]) == (60, ["The weight was given."])
+
+
+def test_an_archive_that_is_refused_is_named_and_the_rest_is_read(bench, tmp_path):
+    write_patient(tmp_path / "dicom")
+    (tmp_path / "dicom/cut.zip").write_bytes(b"PK")
+    ended = bench("cohort", "ingest", tmp_path / "dicom", "--out", tmp_path / "out")
+    assert ended.returncode == 1
+    assert ended.stdout.splitlines()[:2] == [
+        "Found     3 series of 1 patient",
+        "Refused   cut.zip: It is damaged. Copy it again, or unpack it yourself and give the folder.",
+    ]
+    assert f"Wrote     1 patient to {tmp_path / 'out'}" in ended.stdout

@@ -12,6 +12,7 @@ from survbench.datasets.readers.errors import ImageError
 TRIALS = 60
 
 
+@pytest.mark.faults  # row 18
 def test_files_with_flipped_or_missing_bytes_are_read_or_refused_in_words(tmp_path):
     write_patient(tmp_path)
     files = sorted(p for p in tmp_path.rglob("*") if p.is_file())

@@ -47,11 +47,13 @@ def test_folds_do_not_depend_on_the_order_of_the_table():
     assert stratified_folds(cohort, 5) == stratified_folds(shuffled, 5)
 
 
+@pytest.mark.faults  # row 20
 def test_too_few_events_are_refused_with_the_reason():
     with pytest.raises(CohortError, match="4 events cannot be dealt into 5 folds"):
         stratified_folds(cohort_of(60, 4), 5)
 
 
+@pytest.mark.faults  # row 20
 def test_generated_folds_without_comparable_pairs_are_refused_as_given_ones_are():
     alone = cohort_of(5, 5)
     with pytest.raises(CohortError, match="Folds 0, 1, 2, 3, 4 have no two patients whose order is known"):

@@ -361,6 +361,7 @@ def test_compare_names_the_better_model():
     assert "theirs orders survival of such patients better than ours" in found.meaning("ours", "theirs")
 
 
+@pytest.mark.faults  # row 20
 @pytest.mark.parametrize(
     ("time", "event", "risk", "reason"),
     [

@@ -1,0 +1,261 @@
+"""Archives of DICOM files (zip, tar, tar.gz), unpacked without trust.
+
+Names inside mean nothing to ingest, so no path is ever made of one: files are written as ``000001``, ``000002``. Names
+and links that lead outside, and devices, are nevertheless refused, because such an archive is an attack or damaged.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import shutil
+import stat
+import tarfile
+import time
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from survbench.errors import BenchError
+
+SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
+MOST_ENTRIES = 50_000
+MOST_BYTES = 100 * 2**30
+MOST_RATIO = 100
+"""Bytes that may come of one byte. CT packs about 1 : 2, empty PET slices 1 : 20; a bomb 1 : 1000."""
+SMALL_BYTES = 2**26
+"""What may come of an archive whatever its ratio is: segmentations pack well."""
+_PIECE = 2**20
+_LARGEST_PIECE = 2**24
+"""The most that is read at once: tarfile reads extended headers as a whole, however long they say that they are."""
+_YOURSELF = "Unpack it yourself if you trust it, and give the folder."
+_AGAIN = "Copy it again, or unpack it yourself and give the folder."
+_SHOWN = 80
+
+
+class ArchiveError(BenchError):
+    """An archive that is not unpacked, or not further."""
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """An archive, and the folder that it is unpacked to."""
+
+    path: Path
+    folder: Path
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """What an archive says about one of its files.
+
+    Attributes:
+        name: as stored.
+        size: in bytes, unpacked.
+        kind: ``file``, ``folder``, ``link`` or ``other``.
+        modified: seconds since 1970.
+        target: of a link.
+        open: gives the content.
+    """
+
+    name: str
+    size: int
+    kind: str
+    modified: float
+    target: str
+    open: Callable[[], IO[bytes]]
+
+
+def is_archive(path: Path) -> bool:
+    """Say whether a file is called like an archive that can be unpacked."""
+    return path.name.lower().endswith(SUFFIXES)
+
+
+def archives_in(source: Path) -> list[Path]:
+    """Return the archives below a folder, or the archive that the source is.
+
+    Raises:
+        BenchError: the source is a file of another kind.
+    """
+    if source.is_dir():
+        found = [Path(parent, name) for parent, _, names in os.walk(source) for name in names]
+        return sorted(path for path in found if is_archive(path) and path.is_file())
+    if is_archive(source):
+        return [source]
+    raise BenchError(f"{source} is neither a folder nor an archive. Give a folder, or a {', '.join(SUFFIXES)} file.")
+
+
+def unpack(archive: Archive) -> str | None:
+    """Unpack an archive, and return why it was not; the folder is gone then. Archives inside are not unpacked.
+
+    Raises:
+        OSError: the disk is full or gone.
+    """
+    archive.folder.mkdir(parents=True)
+    try:
+        _unpack(archive)
+    except ArchiveError as error:
+        reason = str(error)
+    except OSError as error:
+        if error.errno is not None:  # gzip's errors of damage have no number
+            raise
+        reason = f"It is damaged. {_AGAIN}"
+    except NotImplementedError:
+        reason = f"It is packed in a way that cannot be read. {_AGAIN}"
+    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError):
+        reason = f"It is damaged. {_AGAIN}"
+    else:
+        return None
+    shutil.rmtree(archive.folder)
+    return reason
+
+
+def _unpack(archive: Archive) -> None:
+    entries = _in_zip if archive.path.suffix.lower() == ".zip" else _in_tar
+    packed = archive.path.stat().st_size
+    room = min(MOST_BYTES, max(SMALL_BYTES, MOST_RATIO * packed), shutil.disk_usage(archive.folder).free)
+    for number, entry in enumerate(entries(archive.path, room), start=1):
+        _refuse_many(number)
+        _refuse_unsafe(entry)
+        if entry.kind != "file":
+            continue
+        _refuse_large(entry.size, room)
+        target = archive.folder / f"{number:06d}"
+        with entry.open() as stream, target.open("xb") as out:
+            room -= _copied(stream, out, room)
+        os.utime(target, (entry.modified, entry.modified))
+
+
+def _copied(stream: IO[bytes], out: IO[bytes], room: int) -> int:
+    """Copy a file and return its size, whatever the archive says about it."""
+    size = 0
+    while piece := stream.read(_PIECE):
+        size += len(piece)
+        _refuse_large(size, room)
+        out.write(piece)
+    return size
+
+
+def _refuse_many(entries: int) -> None:
+    if entries > MOST_ENTRIES:
+        raise ArchiveError(f"It holds more than {MOST_ENTRIES:,} files. {_YOURSELF}")
+
+
+def _refuse_large(size: int, room: int) -> None:
+    if size > room:
+        what = (
+            f"It unpacks to more than {MOST_RATIO} times its size, {MOST_BYTES // 2**30} GiB, or the room on the disk."
+        )
+        raise ArchiveError(f"{what} {_YOURSELF}")
+
+
+def _refuse_unsafe(entry: _Entry) -> None:
+    if _outside(entry.name, "") or (entry.kind == "link" and _outside(entry.target, entry.name)):
+        shown = ascii(entry.name[:_SHOWN])
+        raise ArchiveError(f"Its entry {shown} leads outside of it. Do not use it: ask for another copy.")
+    if entry.kind == "other":
+        raise ArchiveError(f"Its entry {entry.name[:_SHOWN]!a} is a device. Do not use it: ask for another copy.")
+
+
+def _outside(path: str, start: str) -> bool:
+    """Say whether a path inside an archive leads out of it; that of a link is seen from the entry ``start``."""
+    plain = path.replace("\\", "/")
+    if plain.startswith("/") or plain[1:2] == ":" or "\0" in plain:
+        return True
+    depth = len(PurePosixPath(start).parts[:-1])
+    for part in plain.split("/"):
+        depth += {"..": -1, ".": 0, "": 0}.get(part, 1)
+        if depth < 0 or (part == ".." and not start):
+            return True
+    return False
+
+
+def _in_zip(path: Path, room: int) -> Iterator[_Entry]:
+    with zipfile.ZipFile(path) as archive:
+        infos = archive.infolist()
+        _refuse_many(len(infos))
+        _refuse_large(sum(info.file_size for info in infos), room)
+        for info in infos:
+            if info.flag_bits & 1:
+                raise ArchiveError(f"It is encrypted. {_YOURSELF}")
+            kind = _kind_of(info)
+            target = ""
+            if kind == "link":
+                with archive.open(info) as stream:
+                    target = stream.read(4096).decode("utf-8", "replace")
+            modified = time.mktime((*info.date_time, 0, 0, -1)) if info.date_time[0] >= 1980 else 0.0
+            yield _Entry(info.filename, info.file_size, kind, modified, target, partial(archive.open, info))
+
+
+def _kind_of(info: zipfile.ZipInfo) -> str:
+    mode = info.external_attr >> 16
+    if info.is_dir() or stat.S_ISDIR(mode):
+        return "folder"
+    if stat.S_ISLNK(mode):
+        return "link"
+    return "file" if stat.S_IFMT(mode) in {0, stat.S_IFREG} else "other"
+
+
+def _in_tar(path: Path, room: int) -> Iterator[_Entry]:
+    packed = path.suffix.lower() != ".tar"
+    raw = gzip.open(path, "rb") if packed else path.open("rb")  # noqa: SIM115  # closed below, with what reads it
+    with raw, _Guarded(raw, room) as stream, tarfile.open(fileobj=stream, mode="r:", errorlevel=2) as archive:
+        for member in archive:
+            kind = _kinds().get(member.type, "other")
+            target = member.linkname
+            if member.islnk():  # of a hard link it is a name in the archive
+                kind, target = "link", "/" if _outside(member.linkname, "") else ""
+            modified = float(min(max(member.mtime, 0), 2**32))
+            yield _Entry(member.name, member.size, kind, modified, target, partial(_content, archive, member))
+        stream.seek(archive.offset)
+        if stream.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+            raise EOFError("it ends without the mark of its end")
+        while stream.read(_PIECE):  # to the end, where gzip compares its checksum
+            pass
+
+
+def _kinds() -> dict[bytes, str]:
+    files = dict.fromkeys((*tarfile.REGULAR_TYPES,), "file")
+    return {**files, tarfile.DIRTYPE: "folder", tarfile.SYMTYPE: "link", tarfile.LNKTYPE: "link"}
+
+
+def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
+    content = archive.extractfile(member)
+    return io.BytesIO() if content is None else content
+
+
+class _Guarded(io.RawIOBase):
+    """A stream that refuses to be read in pieces beyond all bounds, or further than there is room for."""
+
+    def __init__(self, stream: IO[bytes] | gzip.GzipFile, room: int) -> None:
+        self._stream = stream
+        self._end = room + _ROOM_FOR_HEADERS
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._stream.tell()
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        if whence == io.SEEK_SET:
+            _refuse_large(offset, self._end)
+        return self._stream.seek(offset, whence)
+
+    def read(self, size: int = -1) -> bytes:
+        if not 0 <= size <= _LARGEST_PIECE:
+            raise ArchiveError(f"It has a header of {size:,} bytes. {_AGAIN}")
+        _refuse_large(self._stream.tell() + size, self._end)
+        return self._stream.read(size)
+
+
+_ROOM_FOR_HEADERS = MOST_ENTRIES * 4 * tarfile.BLOCKSIZE
+"""What the headers in a tar take besides its files."""
