@@ -10,7 +10,7 @@ from pathlib import Path
 from survbench.datasets.checks.facts import PatientFacts
 from survbench.datasets.checks.images import NotPrepared
 from survbench.datasets.cohorts.ingested import findings_of, looked_at
-from survbench.datasets.ingest.patient_files import montage_of, read_records, states_of
+from survbench.datasets.ingest.patient_files import picture_of, read_records, states_of
 from survbench.datasets.readers.manifest import write_manifest
 from survbench.findings import Finding
 from survbench.io.files import write_text
@@ -48,6 +48,6 @@ def write_report(out: Path, failed: Mapping[str, str], *, workers: int, timeout_
             cause = f"The checks of a patient ended as {ended.status}."
             findings.append(NotPrepared.finding(cause, subject=ended.task.key))
     findings += findings_of(out, {patient: facts[patient] for patient in sorted(facts)})
-    pictures = {patient: montage_of(out, patient) for patient in records}
+    pictures = {patient: picture_of(out, patient) for patient in records}
     write_text(out / REPORT, cohort_page(records, pictures, findings, by_cause(failed)))
     return tuple(findings)

@@ -9,7 +9,7 @@ from pathlib import Path
 from survbench.datasets.dicom.identifying import Identity, IdentifyingValue, identity_of, of_files
 from survbench.datasets.dicom.series import Series
 from survbench.datasets.ingest.leaks import Leak, Searched, leaks_in, ordinary_words
-from survbench.datasets.ingest.patient_files import IMAGES, RECORDS
+from survbench.datasets.ingest.patient_files import IMAGES, PICTURES, RECORDS
 from survbench.errors import BenchError
 from survbench.io.layout import Status
 from survbench.jobs.executor import Task, execute
@@ -75,7 +75,8 @@ def leaks(cohort: Path, values: Searched, *, workers: int) -> tuple[Leak, ...]:
     Raises:
         BenchError: it cannot be known.
     """
-    paths = sorted(p for folder in (cohort, cohort / IMAGES, cohort / RECORDS) for p in folder.glob("*") if p.is_file())
+    folders = [cohort, *(cohort / name for name in (IMAGES, PICTURES, RECORDS))]
+    paths = sorted(path for folder in folders for path in folder.glob("*") if path.is_file())
     large_first = sorted(paths, key=lambda path: -path.stat().st_size)
     batches = [batch for n in range(workers) if (batch := large_first[n::workers])]
     tasks = [Task(f"search-{n}", leaks_in, (cohort, b, values), timeout_s=_BATCH_S) for n, b in enumerate(batches)]

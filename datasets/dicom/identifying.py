@@ -95,7 +95,8 @@ def identity_of(paths: Iterable[Path]) -> Identity:
 
 def of_files(paths: Iterable[Path], source: Path) -> frozenset[IdentifyingValue]:
     """Return the names of files and of the folders in which they lie below the source, and the words of the names."""
-    parts = {part for path in paths for part in path.relative_to(source).parts}
+    below = {path.relative_to(source) if path.is_relative_to(source) else Path(path.name) for path in paths}
+    parts = {part for path in below for part in path.parts}
     texts = {text for part in parts for text in (part, Path(part).stem, *re.split(r"[\W_]+", part))}
     return frozenset(IdentifyingValue("the name of a file or folder", text) for text in texts)
 

@@ -16,8 +16,8 @@ SUV = (0.0, 7.0)
 """From white to black."""
 HU = (-160.0, 240.0)
 """From black to white."""
-_BESIDE = 40
-"""Grey of what was not scanned."""
+_BESIDE = (176, 196, 212)
+"""Colour of what was not scanned."""
 _ON_PET, _ON_CT = (208, 2, 27), (255, 210, 77)
 _GAP = 4
 _QUALITY = 80
@@ -30,7 +30,7 @@ def drawn(found: PatientImages, mask_grid: Grid) -> bytes:
     """Return the picture of a patient as JPEG: PET axial, PET coronal, CT axial, CT coronal, from left to right.
 
     Views are as radiologists look at them, with the patient's right on the left, along the axes of the patient even
-    where slices are oblique. The outline surrounds the mask.
+    where slices are oblique. The outline surrounds the mask, and bluish is what was not scanned.
 
     Args:
         found: the patient.
@@ -83,8 +83,9 @@ def _sampled(voxels: NDArray[np.generic], grid: Grid, points: Floats, *, order: 
 
 def _view(values: Floats, window: tuple[float, float], outline: NDArray[np.bool_], colour: tuple[int, ...]) -> Picture:
     """Return grey values with an outline; a window from high to low is dark where values are high."""
-    grey = 255 * np.clip((values - window[0]) / (window[1] - window[0]), 0, 1)
-    picture = np.repeat(np.where(np.isnan(grey), _BESIDE, grey).astype(np.uint8)[..., None], 3, axis=-1)
+    grey = 255 * np.clip((np.nan_to_num(values) - window[0]) / (window[1] - window[0]), 0, 1)
+    picture = np.repeat(grey.astype(np.uint8)[..., None], 3, axis=-1)
+    picture[np.isnan(values)] = _BESIDE
     picture[outline] = colour
     return picture
 

@@ -20,7 +20,7 @@ from survbench.datasets.readers.manifest import FileState
 from survbench.io.files import rounded, write_bytes, write_json
 from survbench.io.hashing import digest
 
-IMAGES, RECORDS = "images", "records"
+IMAGES, RECORDS, PICTURES = "images", "records", "pictures"
 _VERSION = 2
 """Part of the digest of what a patient was read from: raise it when the files that are written change."""
 _COMPRESSION = 4
@@ -81,6 +81,7 @@ def write_patient(job: PatientJob) -> None:
     found = read_patient(job.series, job.request)
     (job.cohort / IMAGES).mkdir(parents=True, exist_ok=True)
     job.record.parent.mkdir(exist_ok=True)
+    picture_of(job.cohort, job.pseudonym).parent.mkdir(exist_ok=True)
     written = [_write(job, "PET", found.pet.voxels, found.pet.grid)]
     mask_on = found.pet
     if found.ct is not None:
@@ -89,14 +90,14 @@ def write_patient(job: PatientJob) -> None:
         written.append(_write(job, "CT", found.ct.voxels.astype(np.int16), found.ct.grid))
         mask_on = found.ct if found.mask_on == "ct" else found.pet
     written.append(_write(job, "mask", found.mask.voxels.astype(np.uint8), mask_on.grid))
-    write_bytes(montage_of(job.cohort, job.pseudonym), drawn(found, mask_on.grid))
+    write_bytes(picture_of(job.cohort, job.pseudonym), drawn(found, mask_on.grid))
     files = {name: asdict(state) for name, state in written}
     write_json(job.record, rounded(_record(found)) | {"id": job.pseudonym, "source": job.source(), "files": files})
 
 
-def montage_of(cohort: Path, pseudonym: str) -> Path:
+def picture_of(cohort: Path, pseudonym: str) -> Path:
     """Return the picture of a patient."""
-    return cohort / RECORDS / f"{pseudonym}.jpg"
+    return cohort / PICTURES / f"{pseudonym}.jpg"
 
 
 def read_records(cohort: Path) -> dict[str, dict[str, Any]]:

@@ -15,13 +15,14 @@ from survbench.actions.ingest import Clinical, ingest
 from survbench.datasets.cards.card import read_card
 from survbench.datasets.dicom.patient import Request
 from survbench.datasets.dicom.regions import Wish
-from survbench.datasets.ingest.pseudonyms import pseudonym
+from survbench.datasets.ingest.pseudonyms import by_key, pseudonym
 from survbench.datasets.readers.folder import inspect_cohort
 from survbench.errors import BenchError
 from survbench.io.tables import read_table
 from survbench.io.workbooks import read_any_table
 
 KEY = bytes(range(32))
+NAMING = by_key(KEY)
 PLANTED = ("Quillfeather", "19510709", "Ada", "HN-7001", "Ward 9 of St. Elsewhere", "1.7.7001")
 
 
@@ -47,7 +48,7 @@ def outcome(tmp_path_factory):
     write_patient(source, "HN-7005")
     (source / "readme.txt").write_text("not DICOM")
     table = clinical(root / "clinical.xlsx")
-    done = ingest(source, out, request=Request(Wish(("GTV",))), key=KEY, clinical=table)
+    done = ingest(source, out, request=Request(Wish(("GTV",))), naming=NAMING, clinical=table)
     return source, out, done
 
 
@@ -125,13 +126,13 @@ def test_a_second_call_reads_only_what_is_new_or_changed(tmp_path):
     source, out, wish = tmp_path / "dicom", tmp_path / "cohort", Request(Wish(("GTV",)))
     write_patient(source, "HN-7001")
     write_patient(source, "HN-7002", Units="PROPCPS")
-    first = ingest(source, out, request=wish, key=KEY)
+    first = ingest(source, out, request=wish, naming=NAMING)
     assert (len(first.written), [*first.failed], first.joined, first.todo) == (1, ["HN-7002"], None, None)
     write_patient(source, "HN-7002")
-    second = ingest(source, out, request=wish, key=KEY)
+    second = ingest(source, out, request=wish, naming=NAMING)
     assert second.written == (pseudonym("HN-7002", KEY),)
     assert second.kept == (pseudonym("HN-7001", KEY),)
-    third = ingest(source, out, request=Request(Wish(("GTV",)), mask_on="ct"), key=KEY)
+    third = ingest(source, out, request=Request(Wish(("GTV",)), mask_on="ct"), naming=NAMING)
     assert len(third.written) == 2
 
 
@@ -140,7 +141,7 @@ def test_a_table_of_regions_says_what_is_the_tumour_of_whom(tmp_path):
     write_patient(source, "HN-7001", region="GTV BOT")
     write_patient(source, "HN-7002", region="IG2")
     regions = {"hn-7001": ("GTV BOT",), "hn-7002": ()}
-    done = ingest(source, tmp_path / "cohort", request=Request(), key=KEY, regions=regions)
+    done = ingest(source, tmp_path / "cohort", request=Request(), naming=NAMING, regions=regions)
     assert done.written == (pseudonym("HN-7001", KEY),)
     assert "names none for the patient" in done.failed["HN-7002"]
 
@@ -151,4 +152,4 @@ def test_folders_that_lie_in_each_other_and_folders_without_dicom_are_refused(tm
     Path(source).mkdir()
     (source / "x.txt").write_text("x")
     with pytest.raises(BenchError, match="lie in each other" if inside else r"no DICOM series \(1 other files\)"):
-        ingest(source, out, request=Request(), key=KEY)
+        ingest(source, out, request=Request(), naming=NAMING)
