@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from survbench.datasets.cohorts.named import CARD_FILE
 from survbench.actions.ingest_report import write_report
 from survbench.actions.ingest_secrets import collected, leaks, searched
+from survbench.datasets.cohorts.named import CARD_FILE
 from survbench.datasets.dicom.identifying import Identity
 from survbench.datasets.dicom.patient import Request
 from survbench.datasets.dicom.regions import Wish

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 
-from survbench.datasets.dicom.identifying import Identity, IdentifyingValue, identity_of, of_files
+from survbench.datasets.dicom.identifying import IdentifyingValue, Identity, identity_of, of_files
 from survbench.datasets.dicom.series import Series
 from survbench.datasets.ingest.leaks import Leak, Searched, leaks_in, ordinary_words
 from survbench.datasets.ingest.patient_files import IMAGES, PICTURES, RECORDS

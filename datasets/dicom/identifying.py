@@ -12,10 +12,11 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pydicom.datadict import dictionary_VR, keyword_for_tag
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
-from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.tag import BaseTag
 from pydicom.valuerep import PersonName
 from survbench.datasets.dicom.headers import damage_named, read_header
@@ -105,7 +106,7 @@ def _values(header: Dataset, seen: set[tuple[int, bytes]]) -> Iterator[Identifyi
     """Yield the values of a header that were not seen before."""
     if "CodeMeaning" in header:
         return
-    for tag in header.keys():
+    for tag in tuple(header.keys()):  # to go through the header itself would read all values
         try:
             with damage_named("A value cannot be read."):
                 yield from _of_element(header, tag, seen)
@@ -114,7 +115,7 @@ def _values(header: Dataset, seen: set[tuple[int, bytes]]) -> Iterator[Identifyi
 
 
 def _of_element(header: Dataset, tag: BaseTag, seen: set[tuple[int, bytes]]) -> Iterator[IdentifyingValue]:
-    raw = header.get_item(tag)
+    raw: Any = header.get_item(tag)
     vr, keyword = _vr(tag, raw), keyword_for_tag(tag)
     if vr == "SQ":
         if keyword != _CONTOURS:
@@ -133,7 +134,7 @@ def _of_element(header: Dataset, tag: BaseTag, seen: set[tuple[int, bytes]]) -> 
             yield IdentifyingValue(kind, text, person=vr == "PN" or keyword in _IDS)
 
 
-def _vr(tag: BaseTag, raw: RawDataElement | DataElement | None) -> str:
+def _vr(tag: BaseTag, raw: Any) -> str:
     if raw is not None and raw.VR is not None:
         return str(raw.VR)
     try:

@@ -93,10 +93,14 @@ def join(
     left_out: dict[str, str] = {}
     for name in table.columns:
         cells = [row.cells[name] for _, row in found if row.cells[name]]
-        if name != column and cells and all(plain(row.cells[name]) in {"", plain(p)} for p, row in found):
+        if name == column:
+            continue
+        if cells and all(plain(row.cells[name]) in {"", plain(p)} for p, row in found):
             left_out[name] = "holds the ids of the images"
-        elif name != column and (reason := _reason(name, cells, words, holds_secret, kept=name in keep)):
+        elif reason := _reason(name, cells, words, kept=name in keep):
             left_out[name] = reason
+        elif any(map(holds_secret, cells)) and name not in keep:
+            left_out[name] = "holds what the headers say of a patient"
     columns = tuple(name for name in table.columns if name != column and name not in left_out)
     rows = {patient: tuple(row.cells[name] for name in columns) for patient, row in found}
     secret = frozenset(
@@ -118,16 +122,12 @@ def write_clinical(cohort: Path, joined: Joined, pseudonyms: Mapping[str, str]) 
     return path
 
 
-def _reason(
-    name: str, cells: list[str], words: Collection[str], holds_secret: Callable[[str], bool], *, kept: bool
-) -> str:
+def _reason(name: str, cells: list[str], words: Collection[str], *, kept: bool) -> str:
     """Return why a column is left out; "" where it is not."""
     if any(word in re.split(r"[\s,;^]+", plain(cell)) for cell in cells for word in words):
         return "holds a name or id of the images"
     if kept:
         return ""
-    if any(map(holds_secret, cells)):
-        return "holds what the headers say of a patient"
     if _IDENTIFYING.search(without_accents(name)):
         return "called like what identifies a patient, or like free text"
     if any(_DATE.search(cell) for cell in cells):

@@ -16,9 +16,11 @@ import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from survbench.datasets.dicom.identifying import IdentifyingValue
 from survbench.datasets.readers.nifti import DAMAGE
 from survbench.datasets.vocabulary.words import without_accents
@@ -31,8 +33,6 @@ _BETWEEN = 3
 """Signs that may stand between two words of one value."""
 _DATE = re.compile(r"(\d{4})[-./]?(\d\d)[-./]?(\d\d)(?:\D.*)?|(\d{1,2})[-./ ](\d{1,2})[-./ ](\d{4})")
 _EMBEDDED = re.compile(r"data:[\w/+.-]+;base64,([A-Za-z0-9+/=]*)")
-_PRINTABLE = re.compile(rb"[\x20-\x7e]{6,}")
-"""Text inside of binary data: shorter runs are there by chance."""
 _FEWEST_LETTERS, _OF_A_NAME, _FEWEST_DIGITS, _OF_BINARY = 4, 3, 6, 6
 _BLOCK = 2**24
 
@@ -85,8 +85,7 @@ class Searched:
         return bool(words) and words in self.by_first.get(words[0], {})
 
     def kinds_in(self, text: str, *, shortest: int = 0) -> set[str]:
-        """Return the kinds of the values in a text; ``shortest`` are the letters and digits that a value has at least.
-        """
+        """Return the kinds of the values of at least so many letters and digits that stand in a text."""
         found = self._places(unicodedata.normalize("NFC", text))
         return {kind for _, _, words, kind in found if sum(map(len, words)) >= shortest}
 
@@ -102,7 +101,7 @@ class Searched:
 
     def _places(self, text: str) -> Iterator[tuple[int, int, Words, str]]:
         """Yield start, end, words and kind of each value that stands in a text."""
-        found = [(m.start(), m.end(), without_accents(m[0])) for m in _WORD.finditer(text)]
+        found = [(m.start(), m.end(), _plain(m[0])) for m in _WORD.finditer(text)]
         for n, (start, end, word) in enumerate(found):
             for words, kind in self.by_first.get(word, {}).items():
                 here = found[n : n + len(words)]
@@ -158,10 +157,23 @@ def _in_binary(blocks: Iterable[bytes], searched: Searched) -> set[str]:
     kinds: set[str] = set()
     rest = b""
     for block in blocks:
-        for run in _PRINTABLE.findall(rest + block):
-            kinds |= searched.kinds_in(run.decode("ascii"), shortest=_OF_BINARY)
+        kinds |= searched.kinds_in("\n".join(_texts(rest + block)), shortest=_OF_BINARY)
         rest = block[-1024:]
     return kinds
+
+
+def _texts(data: bytes) -> Iterator[str]:
+    """Yield the runs of printable characters in binary data that are long enough not to be there by chance."""
+    values = np.frombuffer(data, dtype=np.uint8)
+    printable = (values >= 0x20) & (values <= 0x7E)
+    starts = printable[: len(values) - _OF_BINARY + 1].copy()
+    for shift in range(1, _OF_BINARY):
+        starts &= printable[shift : len(values) - _OF_BINARY + 1 + shift]
+    inside = np.flatnonzero(starts)
+    last = np.flatnonzero(np.diff(inside, append=-2) != 1)
+    first = np.concatenate([[0], last[:-1] + 1])
+    for a, b in zip(inside[first[: len(last)]].tolist(), inside[last].tolist(), strict=True):
+        yield data[a : b + _OF_BINARY].decode("ascii")
 
 
 def _strings(value: Any) -> Iterator[str]:
@@ -178,12 +190,16 @@ def _strings(value: Any) -> Iterator[str]:
 
 
 def _together(text: str, places: Sequence[tuple[int, int, str]]) -> bool:
-    gaps = (text[a[1] : b[0]] for a, b in zip(places, places[1:], strict=False))
+    gaps = (text[a[1] : b[0]] for a, b in pairwise(places))
     return all(len(gap) <= _BETWEEN and "\n" not in gap for gap in gaps)
 
 
 def _words(text: str) -> Words:
-    return tuple(without_accents(m[0]) for m in _WORD.finditer(text))
+    return tuple(_plain(word) for word in _WORD.findall(text))
+
+
+def _plain(word: str) -> str:
+    return word.casefold() if word.isascii() else without_accents(word)
 
 
 def _forms(value: IdentifyingValue) -> Iterator[Words]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,7 +66,7 @@ def _planes(middle: Floats) -> Iterator[Floats]:
     yield middle + np.stack([left, none, down], axis=-1)
 
 
-def _sampled(voxels: NDArray[np.generic], grid: Grid, points: Floats, *, order: int = 1) -> Floats:
+def _sampled(voxels: NDArray[np.generic], grid: Grid, points: Floats, *, order: Literal[0, 1] = 1) -> Floats:
     """Return the values at world points; NaN outside of the image."""
     from scipy.ndimage import map_coordinates
 

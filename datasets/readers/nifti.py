@@ -93,7 +93,8 @@ class NiftiFile:
 
     def fingerprint(self) -> str:
         """Return a hash of the file's bytes and of all that says how they are read."""
-        return digest([content_digest(self.path), READING_VERSION, self.modality, self.label, self.order and self.order.axes])
+        content = content_digest(self.path)
+        return digest([content, READING_VERSION, self.modality, self.label, self.order and self.order.axes])
 
 
 def nifti_volume(path: Path, modality: Modality, *, label: int | None = None) -> Volume:

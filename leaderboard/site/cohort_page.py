@@ -118,7 +118,7 @@ def cohort_page(
 
 
 def far_numbers(records: Mapping[str, Record]) -> dict[str, list[tuple[str, float]]]:
-    """Return what lies far from the other patients' numbers, by patient: the name of a measure and its modified z-score.
+    """Return what lies far from the others' numbers, by patient: the name of a measure and its modified z-score.
 
     The score is the distance from the median by the median absolute deviation, or where that is 0, because most
     patients have one number, by the mean absolute deviation. With fewer than eight patients nothing is far.
