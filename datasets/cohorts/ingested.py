@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +38,8 @@ def looked_at(cohort: Path, patient: str) -> tuple[PatientFacts | None, list[Fin
     readings, unreadable = read_volumes(subject)
     if unreadable:
         return None, [*found, *unreadable]
-    return measure(_card(subject.volumes), subject, readings), found
+    # the field of view is that of the image, and a card will choose another: how much of it was scanned tells nothing
+    return replace(measure(_card(subject.volumes), subject, readings), scanned=1.0), found
 
 
 def findings_of(cohort: Path, facts: Mapping[str, PatientFacts]) -> list[Finding]:

@@ -31,7 +31,8 @@ _WORD = re.compile(r"\d+(?:\.\d+)+|[^\W_]+")
 """A word, or a number with dots such as a UID."""
 _BETWEEN = 3
 """Signs that may stand between two words of one value."""
-_DATE = re.compile(r"(\d{4})[-./]?(\d\d)[-./]?(\d\d)(?:\D.*)?|(\d{1,2})[-./ ](\d{1,2})[-./ ](\d{4})")
+_YEAR = r"((?:18|19|20)\d\d)"
+_DATE = re.compile(rf"{_YEAR}[-./]?(\d\d)[-./]?(\d\d)(?:\D.*)?|(\d{{1,2}})[-./ ](\d{{1,2}})[-./ ]{_YEAR}")
 _EMBEDDED = re.compile(r"data:[\w/+.-]+;base64,([A-Za-z0-9+/=]*)")
 _FEWEST_LETTERS, _OF_A_NAME, _FEWEST_DIGITS, _OF_BINARY = 4, 3, 6, 6
 _BLOCK = 2**24
@@ -73,7 +74,7 @@ class Searched:
         """
         searched = cls()
         kept = {_words(text) for text in allowed}
-        for value in values:
+        for value in sorted(values, key=lambda value: (not value.person, value.kind, value.text)):
             for words in _forms(value):
                 if _worth(words, ordinary, person=value.person) and (value.person or words not in kept):
                     searched.by_first.setdefault(words[0], {}).setdefault(words, value.kind)
