@@ -202,7 +202,7 @@ def test_a_value_that_got_into_a_file_is_told_by_its_kind_alone(tmp_path):
         (record, "PatientName"),
         ("report.html", "PatientName"),
     }
-    cause = "No region is called 'GTV*'; there are: ... ... Correct the name or the pattern."
+    cause = "No region is called 'GTV*'; there are: ... .... Correct the name or the pattern."
     assert cause.replace("'", "&#39;") in (out / "report.html").read_text()
 
 
