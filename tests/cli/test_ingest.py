@@ -61,8 +61,8 @@ def test_a_patient_whose_header_lacks_the_weight_is_read_once_it_is_given(bench,
 
 
 def test_a_table_gives_the_pseudonyms_and_a_leak_ends_with_1(bench, tmp_path):
-    write_patient(tmp_path / "dicom", region="GTV Quillfeather")
-    call = ("cohort", "ingest", tmp_path / "dicom", "--out", tmp_path / "out", "--pseudonyms")
+    write_patient(tmp_path / "dicom", region="Quillfeather GTV")
+    call = ("cohort", "ingest", tmp_path / "dicom", "--out", tmp_path / "out", "--region", "Quillfeather GTV", "--pseudonyms")  # fmt: skip  # noqa: E501
     for path in (tmp_path / "map.csv", tmp_path / "out/map.csv"):
         path.parent.mkdir(exist_ok=True)
         path.write_text("Patient,Pseudonym\nhn-7001,A01\n")
