@@ -210,7 +210,7 @@ class MaskInAir(PatientCheck):
 
     def of_patient(self, _card: CohortCard, facts: PatientFacts) -> Iterator[Finding]:
         """See :class:`PatientCheck`."""
-        if facts.mask is None or not _is_mask(facts.mask):
+        if facts.mask is None or not _is_mask(facts.mask) or facts.mask.share >= EVERYTHING:
             return
         for name, image in facts.images.items():
             of_air = image.modality == "CT" and image.in_mask is not None and image.in_mask < IN_AIR
