@@ -31,12 +31,12 @@ class Opened:
 
     Attributes:
         folders: the source itself, and what its archives hold.
-        archives: how many archives there are.
+        archives: in the source.
         refused: those that were not unpacked, by their paths in the source, and why.
     """
 
     folders: tuple[Path, ...]
-    archives: int = 0
+    archives: tuple[Path, ...] = ()
     refused: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -63,35 +63,32 @@ def opened(source: Path, workers: int) -> Iterator[Opened]:
         if source.is_file() and refused:
             raise BenchError(f"{source} is not unpacked. {reasons[0]}")
         unpacked = [job.folder for job, why in zip(jobs, reasons, strict=True) if not why]
-        yield Opened((*([source] if source.is_dir() else []), *unpacked), len(archives), refused)
+        yield Opened((*([source] if source.is_dir() else []), *unpacked), tuple(archives), refused)
 
 
 def series_in(source: Opened, workers: int) -> Found:
     """Return the series in a source; a file whose header takes too long or too much memory counts as damaged."""
 
     def read(paths: Sequence[Path]) -> Iterator[Series | Passed]:
-        for one in _headers(read_instance, paths, workers):
+        for one in headers_apart(read_instance, paths, workers=workers):
             yield Passed.DAMAGED if isinstance(one, Lost) else one
 
     found = find_series(*source.folders, read=read)
-    return replace(found, others=found.others - source.archives)
+    return replace(found, others=found.others - len(source.archives))
 
 
-def values_of(function: Callable[[Item], Result], items: Sequence[Item], workers: int) -> list[Result]:
-    """Return what a function reads from the headers of each item.
+def headers_apart(
+    function: Callable[[Item], Result], items: Sequence[Item], *, workers: int, seconds: float = HEADER_S
+) -> list[Result | Lost]:
+    """Return what a function reads from the headers of each item, or why that was not possible.
 
-    Raises:
-        BenchError: a header cannot be read.
+    Args:
+        function: a module-level function.
+        items: what it is called with.
+        workers: items at once.
+        seconds: the longest that one may take.
     """
-    read = _headers(function, items, workers)
-    found = [one for one in read if not isinstance(one, Lost)]
-    if len(found) < len(read):
-        raise BenchError("The header of a DICOM file cannot be read a second time. Copy the folder again.")
-    return found
-
-
-def _headers(function: Callable[[Item], Result], items: Sequence[Item], workers: int) -> list[Result | Lost]:
-    return each_apart(function, items, workers=workers, seconds=HEADER_S, memory=HEADER_BYTES)
+    return each_apart(function, items, workers=workers, seconds=seconds, memory=HEADER_BYTES)
 
 
 _LOST = {

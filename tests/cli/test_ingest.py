@@ -23,11 +23,17 @@ def test_a_folder_becomes_a_cohort_and_what_could_not_be_read_is_told(bench, tmp
     assert lines[2] == "Left out  Name: holds a name or id of the images"
     assert lines[3] == "Left out  1 row of the table without images"
     assert lines[4] == f"Wrote     2 patients to {out}"
+    assert (
+        "SB408 warning: ct does not reach from air (-400 HU) to soft tissue (100 HU). Is it a PET? 2 patients: "
+        in ended.stdout
+    )
+    assert "Leak" not in ended.stdout
     assert lines[-1] == f"Next      bench cohort check {out}"
     assert (out / "cohort.yaml").exists()
     assert (tmp_path / "cohort.key").exists()
     again = bench("cohort", "ingest", source, "--out", out, "--region", "GTV*", "--table", table, "--id", "id")
-    assert (again.returncode, again.stdout.splitlines()[-2]) == (0, f"Wrote     3 patients to {out}")
+    assert again.returncode == 0, again.stdout
+    assert f"Wrote     3 patients to {out}" in again.stdout
 
 
 def test_options_that_exclude_each_other_are_refused(bench, tmp_path):
@@ -64,3 +70,23 @@ def test_an_archive_that_is_refused_is_named_and_the_rest_is_read(bench, tmp_pat
         "Refused   cut.zip: It is damaged. Copy it again, or unpack it yourself and give the folder.",
     ]
     assert f"Wrote     1 patient to {tmp_path / 'out'}" in ended.stdout
+
+
+def test_a_table_gives_the_pseudonyms_and_a_leak_ends_with_1(bench, tmp_path):
+    write_patient(tmp_path / "dicom", region="Quillfeather GTV")
+    call = ("cohort", "ingest", tmp_path / "dicom", "--out", tmp_path / "out", "--region", "Quillfeather GTV", "--pseudonyms")  # fmt: skip  # noqa: E501
+    for path in (tmp_path / "map.csv", tmp_path / "out/map.csv"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("Patient,Pseudonym\nhn-7001,A01\n")
+    inside = bench(*call, tmp_path / "out/map.csv")
+    assert inside.returncode == 2
+    assert "lies in the cohort's folder" in inside.stderr
+    (tmp_path / "out/map.csv").unlink()
+    ended = bench(*call, tmp_path / "map.csv")
+    assert ended.returncode == 1
+    assert (tmp_path / "out/images/A01_PET.nii.gz").exists()
+    assert not (tmp_path / "out.key").exists()
+    leaks = [line for line in ended.stdout.splitlines() if line.startswith("Leak")]
+    told = "holds a value that may identify a patient: PatientName. Do not pass the cohort on."
+    assert leaks == [f"Leak      records/A01.json {told}", f"Leak      report.html {told}"]
+    assert "Quillfeather" not in ended.stdout
