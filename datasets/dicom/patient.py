@@ -18,6 +18,7 @@ from survbench.datasets.dicom.regions import Region, Wish, chosen_names, mask_of
 from survbench.datasets.dicom.series import Series, volumes_of
 from survbench.datasets.dicom.suv import Given, SuvConversion, suv_conversion
 from survbench.datasets.readers.errors import ImageError
+from survbench.datasets.readers.intensities import LOWEST_HU
 from survbench.findings import things
 
 STRUCTURES = ("RTSTRUCT", "SEG")
@@ -114,17 +115,20 @@ def read_patient(series: Sequence[Series], request: Request) -> PatientImages:
     return PatientImages(
         pet=_image(pet, stacks["pet"], suv.factors),
         suv=suv,
-        ct=None if ct is None else _image(ct, stacks["ct"]),
+        ct=None if ct is None else _image(ct, stacks["ct"], outside=LOWEST_HU),
         mask=mask,
         mask_on=mask_on,
         structures=structures,
         regions=names,
-        notes=tuple(_notes([choice.series for choice in images.values()], headers, mask, suv)),
+        notes=(
+            *(f"{name.upper()}: {note}" for name, stack in stacks.items() for note in stack.notes),
+            *_notes([choice.series for choice in images.values()], headers, mask, suv),
+        ),
     )
 
 
-def _image(choice: Choice, stack: Stack, factors: Sequence[float] | None = None) -> Image:
-    return Image(choice, stack.grid, read_voxels(stack, factors))
+def _image(choice: Choice, stack: Stack, factors: Sequence[float] | None = None, *, outside: float = 0.0) -> Image:
+    return Image(choice, stack.grid, read_voxels(stack, factors, outside=outside))
 
 
 def _volumes(series: Sequence[Series], modality: str) -> list[Series]:

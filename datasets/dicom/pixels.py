@@ -14,17 +14,19 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from survbench.datasets.dicom.geometry import Stack
 from survbench.datasets.dicom.headers import damage_named, number, packing_of, read_whole, text
+from survbench.datasets.dicom.resampling import resampled
 from survbench.datasets.dicom.series import Instance
 from survbench.datasets.readers.errors import ImageError
 from survbench.datasets.readers.nifti import MAX_BYTES
 
 
-def read_voxels(stack: Stack, factors: Sequence[float] | None = None) -> NDArray[np.float32]:
+def read_voxels(stack: Stack, factors: Sequence[float] | None = None, *, outside: float = 0.0) -> NDArray[np.float32]:
     """Return a volume's voxels, shape ``stack.grid.shape``.
 
     Args:
         stack: the slices in order.
         factors: by which each slice is multiplied after slope and intercept, such as the factors to SUV; None for 1.
+        outside: for voxels beyond the slices, where a tilted gantry left some.
 
     Raises:
         ImageError: too large, truncated, packed in a way that cannot be read, not grey values, or without a slope.
@@ -35,10 +37,13 @@ def read_voxels(stack: Stack, factors: Sequence[float] | None = None) -> NDArray
         grid = " x ".join(map(str, shape))
         what = f"A volume of {grid} voxels takes {size:,} bytes; at most {MAX_BYTES:,} are read."
         raise ImageError(what, "Crop the volume, or choose another series.")
+    scales = (1.0,) * len(stack.slices) if factors is None else factors
+    planes = ((_slice(one) * factor).T for one, factor in zip(stack.slices, scales, strict=True))
+    if stack.places is not None:
+        return resampled(planes, stack.places, shape, outside)
     voxels = np.empty(shape, dtype=np.float32)
-    for place, one in enumerate(stack.slices):
-        factor = 1.0 if factors is None else factors[place]
-        voxels[:, :, place] = (_slice(one) * factor).T
+    for place, plane in enumerate(planes):
+        voxels[:, :, place] = plane
     return voxels
 
 
