@@ -7,7 +7,7 @@ slice, and does with most scanners.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,34 +17,51 @@ from survbench.datasets.dicom.headers import damage_named, number, packing_of, r
 from survbench.datasets.dicom.resampling import resampled
 from survbench.datasets.dicom.series import Instance
 from survbench.datasets.readers.errors import ImageError
+from survbench.datasets.readers.intensities import LOWEST_HU
 from survbench.datasets.readers.nifti import MAX_BYTES
 
 
-def read_voxels(stack: Stack, factors: Sequence[float] | None = None, *, outside: float = 0.0) -> NDArray[np.float32]:
-    """Return a volume's voxels, shape ``stack.grid.shape``.
+def read_suv(stack: Stack, factors: Sequence[float]) -> NDArray[np.float32]:
+    """Return the voxels of a PET in SUV, shape ``stack.grid.shape``, in Fortran's order.
 
     Args:
         stack: the slices in order.
-        factors: by which each slice is multiplied after slope and intercept, such as the factors to SUV; None for 1.
-        outside: for voxels beyond the slices, where a tilted gantry left some.
+        factors: from slope and intercept to SUV, of each slice.
+
+    Raises:
+        ImageError: see :func:`read_hu`.
+    """
+    voxels = np.empty(_checked(stack.grid.shape), dtype=np.float32, order="F")
+    for place, plane in enumerate(_planes(stack, factors, outside=0.0)):
+        voxels[:, :, place] = plane
+    return voxels
+
+
+def read_hu(stack: Stack) -> NDArray[np.int16]:
+    """Return the voxels of a CT in whole HU, shape ``stack.grid.shape``, in Fortran's order.
 
     Raises:
         ImageError: too large, truncated, packed in a way that cannot be read, not grey values, or without a slope.
     """
-    shape = stack.grid.shape
+    voxels = np.empty(_checked(stack.grid.shape), dtype=np.int16, order="F")
+    for place, plane in enumerate(_planes(stack, [1.0] * len(stack.slices), outside=LOWEST_HU)):
+        voxels[:, :, place] = np.clip(np.rint(plane), -32768, 32767)
+    return voxels
+
+
+def _checked(shape: tuple[int, int, int]) -> tuple[int, int, int]:
     size = math.prod(shape) * np.dtype(np.float32).itemsize
     if size > MAX_BYTES:
         grid = " x ".join(map(str, shape))
         what = f"A volume of {grid} voxels takes {size:,} bytes; at most {MAX_BYTES:,} are read."
         raise ImageError(what, "Crop the volume, or choose another series.")
-    scales = (1.0,) * len(stack.slices) if factors is None else factors
-    planes = ((_slice(one) * factor).T for one, factor in zip(stack.slices, scales, strict=True))
-    if stack.places is not None:
-        return resampled(planes, stack.places, shape, outside)
-    voxels = np.empty(shape, dtype=np.float32)
-    for place, plane in enumerate(planes):
-        voxels[:, :, place] = plane
-    return voxels
+    return shape
+
+
+def _planes(stack: Stack, factors: Sequence[float], *, outside: float) -> Iterator[NDArray[np.float64]]:
+    """Return the slices of the grid, shape (columns, rows) each; ``outside`` is what a tilted gantry did not scan."""
+    planes = ((_slice(one) * factor).T for one, factor in zip(stack.slices, factors, strict=True))
+    return planes if stack.places is None else resampled(planes, stack.places, stack.grid.shape, outside)
 
 
 def _slice(one: Instance) -> NDArray[np.float64]:

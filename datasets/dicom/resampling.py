@@ -6,7 +6,7 @@ acquired ones around it. Where slices of the grid are acquired ones, nothing is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,26 +23,24 @@ def resampled(
     places: NDArray[np.float64],
     shape: tuple[int, int, int],
     outside: float,
-) -> NDArray[np.float32]:
-    """Return acquired slices on a grid.
+) -> Iterator[NDArray[np.float64]]:
+    """Return the slices of a grid, shape (columns, rows) each, made of acquired ones.
 
     Args:
-        planes: voxels of each slice, shape (columns, rows), ascending along the normal; read one at a time.
+        planes: voxels of each acquired slice, shape (columns, rows), ascending along the normal; read one at a time.
         places: of each slice's first pixel in the grid, shape (slices, 3), array indices with fractions.
         shape: of the grid; its first slice is the first acquired one, its last the last.
         outside: for voxels that lie beyond the acquired slices.
     """
-    voxels = np.empty(shape, dtype=np.float32)
     before, below, done = np.zeros(shape[:2]), -1.0, 0
     for plane, (column, row, height) in zip(planes, places, strict=True):
         moved = _moved(plane, (column, row), shape[:2])
         while done < shape[2] and done <= height + _SAME:
             share = (done - below) / (height - below)
-            voxels[:, :, done] = moved if share > 1 - _SAME else (1 - share) * before + share * moved
+            between = moved if share > 1 - _SAME else (1 - share) * before + share * moved
+            yield np.where(np.isnan(between), outside, between)
             done += 1
         before, below = moved, height
-    voxels[np.isnan(voxels)] = outside
-    return voxels
 
 
 def _moved(plane: NDArray[np.float64], place: tuple[float, float], shape: tuple[int, int]) -> NDArray[np.float64]:

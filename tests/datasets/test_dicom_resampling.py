@@ -7,7 +7,7 @@ from pydicom import dcmread
 from survbench.datasets.dicom.contours import read_contours
 from survbench.datasets.dicom.geometry import LPS_TO_RAS, stack_of
 from survbench.datasets.dicom.patient import Request, read_patient
-from survbench.datasets.dicom.pixels import read_voxels
+from survbench.datasets.dicom.pixels import read_hu
 from survbench.datasets.dicom.regions import Wish
 from survbench.datasets.dicom.segments import read_segments
 from survbench.datasets.dicom.series import find_series, volumes_of
@@ -109,7 +109,7 @@ def test_a_grid_is_rectangular_and_holds_every_slice(scan):
 
 def test_hu_are_those_of_the_ball_and_of_what_surrounds_it_and_air_where_nothing_was_scanned(scan):
     stack = scan.stack()
-    voxels, points = read_voxels(stack, outside=-1024.0), centres(stack.grid)
+    voxels, points = read_hu(stack), centres(stack.grid)
     from_edge = np.linalg.norm(points - scan.centre, axis=-1) - RADIUS
     axis = (scan.places[-1] - scan.places[0]) / np.ptp(scan.places @ np.cross(scan.rows, scan.columns))
     along = (points - scan.origin) @ np.cross(scan.rows, scan.columns)
@@ -143,7 +143,7 @@ def test_a_tilt_alone_mixes_no_slices_and_a_shift_by_whole_pixels_no_pixels(tmp_
     scan = Scan(tmp_path, EVEN, tilt=np.degrees(np.arctan(PIXEL / 3)))  # a pixel per slice
     stack = scan.stack()
     assert stack.grid.shape == (SIZE[0], SIZE[1] + 29, 30)
-    voxels = read_voxels(stack, outside=-1024.0)
+    voxels = read_hu(stack)
     original = np.where(scan.inside(scan.points), TISSUE, FAT)
     for place in (0, 11, 29):
         assert (voxels[:, place : place + SIZE[1], place] == original[:, :, place]).all()
