@@ -52,6 +52,7 @@ class Ingested:
         written: pseudonyms of the patients that were read now.
         kept: pseudonyms of those that were there from an earlier call.
         failed: what is wrong with the others, by their own ids, which stand in no file.
+        notes: what was odd about those that were read now, by their own ids.
         joined: the clinical table; None where none was given.
         todo: what has to be filled in on the card; None where no card was drafted.
     """
@@ -60,6 +61,7 @@ class Ingested:
     written: tuple[str, ...]
     kept: tuple[str, ...]
     failed: Mapping[str, str]
+    notes: Mapping[str, tuple[str, ...]]
     joined: Joined | None
     todo: tuple[str, ...] | None
 
@@ -126,6 +128,7 @@ def ingest(
         written=tuple(sorted(pseudonyms[p] for p in written)),
         kept=tuple(sorted(pseudonyms[p] for p in kept)),
         failed=dict(sorted(failed.items())),
+        notes={patient: jobs[patient].notes() for patient in sorted(written)},
         joined=joined,
         todo=todo,
     )

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from survbench.datasets.dicom.choice import Choice
 from survbench.datasets.dicom.geometry import Grid
 from survbench.datasets.dicom.patient import PatientImages, Request, read_patient
+from survbench.datasets.dicom.regions import asked_for
 from survbench.datasets.dicom.series import Series
 from survbench.datasets.ingest.nifti_file import packed
 from survbench.io.files import rounded, write_bytes, write_json
@@ -58,6 +59,10 @@ class PatientJob:
             return False
         return bool(record.get("source") == self.source())
 
+    def notes(self) -> tuple[str, ...]:
+        """Return what was odd about a patient whose files are there."""
+        return tuple(json.loads(self.record.read_text(encoding="utf-8"))["notes"])
+
 
 def write_patient(job: PatientJob) -> None:
     """Read a patient and write PET (float32, SUV), CT (int16, HU), mask (0 and 1) and the record.
@@ -75,15 +80,17 @@ def write_patient(job: PatientJob) -> None:
         _write(job, "CT", found.ct.voxels, found.ct.grid)
         mask_on = found.ct if found.mask_on == "ct" else found.pet
     _write(job, "mask", found.mask.voxels.astype(np.uint8), mask_on.grid)
-    write_json(job.record, rounded(_record(found)) | {"id": job.pseudonym, "source": job.source()})
+    write_json(job.record, rounded(_record(found, job.request)) | {"id": job.pseudonym, "source": job.source()})
 
 
 def _write(job: PatientJob, kind: str, voxels: NDArray[Any], grid: Grid) -> None:
     write_bytes(job.cohort / IMAGES / f"{job.pseudonym}_{kind}.nii.gz", packed(voxels, grid.affine))
 
 
-def _record(found: PatientImages) -> dict[str, Any]:
-    """Return what a patient was made of. Descriptions and UIDs are left out: they may name the patient."""
+def _record(found: PatientImages, request: Request) -> dict[str, Any]:
+    """Return what a patient was made of. Descriptions, UIDs and names of regions are left out, as they may name the
+    patient; a region is called as the user did.
+    """
     images = {"pet": found.pet} if found.ct is None else {"pet": found.pet, "ct": found.ct}
     suv = asdict(found.suv)
     lowest, highest = min(suv["factors"]), max(suv["factors"])
@@ -105,7 +112,7 @@ def _record(found: PatientImages) -> dict[str, Any]:
         "mask": {
             **_chosen(found.structures),
             "on": found.mask_on,
-            "regions": list(found.regions),
+            "regions": list(asked_for(found.regions, request.regions)),
             "voxels": voxels,
             "ml": voxels * abs(float(np.linalg.det(grid.affine[:3, :3]))) / 1000,
         },
