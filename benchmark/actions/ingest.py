@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
+from survbench.actions.ingest_report import write_report
+from survbench.actions.ingest_secrets import collected, leaks, searched
 from survbench.datasets.cohorts.named import CARD_FILE
-from survbench.datasets.dicom.headers import read_header, texts
+from survbench.datasets.dicom.identifying import Identity
 from survbench.datasets.dicom.patient import Request
 from survbench.datasets.dicom.regions import Wish
-from survbench.datasets.dicom.series import Found, Series, find_series
+from survbench.datasets.dicom.series import Found, find_series
 from survbench.datasets.drafting.draft import draft_card
 from survbench.datasets.ingest.clinical import CLINICAL, Joined, join, write_clinical
 from survbench.datasets.ingest.hospital_table import plain
+from survbench.datasets.ingest.leaks import Leak, Searched
 from survbench.datasets.ingest.patient_files import PatientJob, write_patient
-from survbench.datasets.ingest.pseudonyms import pseudonym
+from survbench.datasets.ingest.pseudonyms import Naming, pseudonyms_of
 from survbench.datasets.readers.errors import ImageError
 from survbench.errors import BenchError
+from survbench.findings import Finding
 from survbench.io.files import write_text
 from survbench.io.layout import Status
 from survbench.io.tables import Table
@@ -25,7 +30,6 @@ from survbench.jobs.executor import Ended, Task, execute
 
 PATIENT_S = 600.0
 """The longest that one patient may take."""
-_NAMES = ("PatientName", "PatientID", "OtherPatientIDs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,8 @@ class Ingested:
         kept: pseudonyms of those that were there from an earlier call.
         failed: what is wrong with the others, by their own ids, which stand in no file.
         notes: what was odd about those that were read now, by their own ids.
+        findings: what the checks say of the images of those who were read, by pseudonym.
+        leaks: where in the cohort a value stands that may say who somebody is.
         joined: the clinical table; None where none was given.
         todo: what has to be filled in on the card; None where no card was drafted.
     """
@@ -62,6 +68,8 @@ class Ingested:
     kept: tuple[str, ...]
     failed: Mapping[str, str]
     notes: Mapping[str, tuple[str, ...]]
+    findings: tuple[Finding, ...]
+    leaks: tuple[Leak, ...]
     joined: Joined | None
     todo: tuple[str, ...] | None
 
@@ -71,7 +79,7 @@ def ingest(
     out: Path,
     *,
     request: Request,
-    key: bytes,
+    naming: Naming,
     regions: Mapping[str, tuple[str, ...]] | None = None,
     overrides: Mapping[str, Request] | None = None,
     clinical: Clinical | None = None,
@@ -84,7 +92,7 @@ def ingest(
         source: folder of the DICOM files.
         out: folder of the cohort.
         request: what is wanted of each patient.
-        key: of the pseudonyms.
+        naming: gives the pseudonyms.
         regions: names of the regions by id in lower case, in place of those of the request.
         overrides: what is wanted of single patients, by id in lower case.
         clinical: the table; patients without a row in it are not written.
@@ -100,18 +108,22 @@ def ingest(
     patients = found.by_patient()
     if not patients:
         raise BenchError(f"{source} holds no DICOM series ({found.others} other files). Give the folder that does.")
-    failed: dict[str, str] = {}
-    joined = None if clinical is None else _joined(clinical, patients)
-    pseudonyms = {patient: pseudonym(patient, key) for patient in patients}
+    pseudonyms = pseudonyms_of(patients, naming)
+    identities, failed = collected(patients, workers=workers, timeout_s=PATIENT_S)
+    failed |= pseudonyms.refused
+    secrets = partial(searched, identities.values(), [i.path for s in found.series for i in s.instances], source)
+    joined = None if clinical is None else _joined(clinical, identities, secrets())
     jobs: dict[str, PatientJob] = {}
     for patient, series in patients.items():
+        if patient in failed:
+            continue
         try:
             wanted = (overrides or {}).get(plain(patient), request)
             wanted = _request_of(patient, wanted, regions, joined)
         except ImageError as error:
             failed[patient] = str(error)
         else:
-            jobs[patient] = PatientJob(pseudonyms[patient], series, wanted, out)
+            jobs[patient] = PatientJob(pseudonyms.of[patient], series, wanted, out)
     kept = [patient for patient, job in jobs.items() if job.done()]
     tasks = [Task(p, write_patient, (job,), timeout_s=PATIENT_S) for p, job in jobs.items() if p not in kept]
     written: list[str] = []
@@ -121,29 +133,28 @@ def ingest(
         else:
             failed[ended.task.key] = _reason(ended)
         told(len(written) + len(failed) + len(kept), len(patients))
-    there = {patient: pseudonyms[patient] for patient in (*kept, *written)}
+    there = {patient: pseudonyms.of[patient] for patient in (*kept, *written)}
     todo = _write_table(out, joined, there) if joined is not None and there else None
+    secret = secrets() if joined is None else secrets(cells=joined.secret, allowed=joined.cells)
+    causes = {pseudonyms.of.get(p, "a patient without a pseudonym"): secret.without(why) for p, why in failed.items()}
+    findings = write_report(out, causes, workers=workers, timeout_s=PATIENT_S)
     return Ingested(
         found=found,
-        written=tuple(sorted(pseudonyms[p] for p in written)),
-        kept=tuple(sorted(pseudonyms[p] for p in kept)),
+        written=tuple(sorted(pseudonyms.of[p] for p in written)),
+        kept=tuple(sorted(pseudonyms.of[p] for p in kept)),
         failed=dict(sorted(failed.items())),
         notes={patient: jobs[patient].notes() for patient in sorted(written)},
+        findings=findings,
+        leaks=leaks(out, secret, workers=workers),
         joined=joined,
         todo=todo,
     )
 
 
-def _joined(clinical: Clinical, patients: Mapping[str, Sequence[Series]]) -> Joined:
-    words = [word for series in patients.values() for word in _identifying(series)]
-    return join(clinical.table, clinical.id_column, patients, words, clinical.keep)
-
-
-def _identifying(series: Sequence[Series]) -> Collection[str]:
-    """Return the words of a patient's headers that name the patient."""
-    header = read_header(series[0].instances[0].path, _NAMES)
-    whole = [value for keyword in _NAMES for value in texts(header, keyword)]
-    return {word for value in whole for word in (value, *value.replace("^", " ").split())}
+def _joined(clinical: Clinical, identities: Mapping[str, Identity], secrets: Searched) -> Joined:
+    values = [value for identity in identities.values() for value in identity.values if value.person]
+    words = {word for value in values for word in (value.text, *value.parts)}
+    return join(clinical.table, clinical.id_column, identities, words, clinical.keep, secrets.holds)
 
 
 def _request_of(

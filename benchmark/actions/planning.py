@@ -13,6 +13,8 @@ from survbench.actions.study_description import described_study
 from survbench.actions.watcher import Silent, Watcher
 from survbench.api import MethodInfo
 from survbench.datasets.cards.source import SourceCohort, offers
+from survbench.datasets.checks.copies import of_copies
+from survbench.datasets.checks.facts import PatientFacts
 from survbench.datasets.cohorts.compatible import refuse_duplicates
 from survbench.datasets.cohorts.named import default_external
 from survbench.datasets.cohorts.opened import Cohorts, open_cohorts
@@ -79,10 +81,13 @@ def dry_run(request: Request) -> Planned:
         BenchError: what would keep a run from starting, as far as that can be known.
     """
     cohorts, infos = open_request(request)
+    facts: list[Mapping[str, PatientFacts]] = []
     for number, source in enumerate(cohorts.sources):
         stored = stored_facts(source, request.out)
+        facts.append(stored)
         if cohorts.grid is not None and len(stored) == len(source.cohort):
             _judge(cohorts, number, Preparation({}, (), stored, len(stored)), request)
+    _compare_voxels(cohorts, facts, request)
     planned = plan_study(cohorts, infos, request, Store(request.out), write=False)
     study = replace(planned.study, findings=_stated(cohorts, request))
     return replace(planned, study=study, to_prepare=count_unprepared(cohorts, request))
@@ -123,6 +128,7 @@ def prepare_cohorts(cohorts: Cohorts, request: Request, watcher: Watcher) -> tup
         CohortError: patients that cannot be prepared, unless the request skips bad ones (they are then dropped), or an
             error of a cohort as a whole.
     """
+    facts: list[Mapping[str, PatientFacts]] = []
     for number, source in enumerate(cohorts.sources):
         made = prepare_source(
             cohorts,
@@ -134,11 +140,13 @@ def prepare_cohorts(cohorts: Cohorts, request: Request, watcher: Watcher) -> tup
             ignored=request.ignored,
         )
         left = _judge(cohorts, number, made, request)
+        facts.append(made.facts)
         if cohorts.features is not None:
             doubts = summary(report({i: made.extractions[i] for i in left.cohort.ids if i in made.extractions}))
             if doubts:
                 name, chosen = source.card.name, cohorts.features.name
                 log.warning("radiomics %r of %s: %s; 'bench cohort features' lists them", chosen, name, doubts)
+    _compare_voxels(cohorts, facts, request)
     return _stated(cohorts, request)
 
 
@@ -150,6 +158,15 @@ def _judge(cohorts: Cohorts, number: int, made: Preparation, request: Request) -
     log_findings(left, [f for f in left.findings if f not in told], request.ignored)
     cohorts.sources[number] = left
     return left
+
+
+def _compare_voxels(cohorts: Cohorts, facts: Sequence[Mapping[str, PatientFacts]], request: Request) -> None:
+    """Add to the external cohort's findings, and log, which of its images are the cohort's, saved again."""
+    if len(cohorts.sources) > 1:
+        first, other = cohorts.sources
+        found = [*of_copies(first, other, *facts)]
+        log_findings(other, found, request.ignored)
+        cohorts.sources[1] = replace(other, findings=(*other.findings, *found))
 
 
 def _stated(cohorts: Cohorts, request: Request) -> tuple[Stated, ...]:

@@ -14,10 +14,11 @@ from survbench.cli.options import Workers, examples, say
 
 if TYPE_CHECKING:
     from survbench.actions.ingest import Clinical, Ingested
+    from survbench.datasets.ingest.pseudonyms import Naming
 
 
-OVERRIDES_ID = "Patient"
-"""Column of --overrides with the ids of the images."""
+IDS = "Patient"
+"""Column of --overrides and --pseudonyms with the ids of the images."""
 
 
 class MaskOn(StrEnum):
@@ -65,6 +66,9 @@ def ingest(
     ct: Annotated[str | None, typer.Option(help="CT series: number, description or UID.")] = None,
     structures: Annotated[str | None, typer.Option(help="RTSTRUCT or SEG: number, description or UID.")] = None,
     key: Annotated[Path | None, typer.Option(help="File of the pseudonyms' key (default: OUT.key).")] = None,
+    pseudonyms: Annotated[
+        Path | None, typer.Option(help="Table of ids (Patient) and pseudonyms (Pseudonym), in place of --key.")
+    ] = None,
     workers: Workers = None,
     *,
     unite: Annotated[bool, typer.Option("--unite", help="Unite all regions that a name matches.")] = False,
@@ -78,11 +82,12 @@ def ingest(
     from survbench.datasets.dicom.patient import Request
     from survbench.datasets.dicom.regions import Wish
     from survbench.datasets.ingest.overrides import requests_by_patient
-    from survbench.datasets.ingest.pseudonyms import read_or_make_key
     from survbench.datasets.ingest.region_table import regions_by_patient
     from survbench.io.workbooks import read_any_table
     from survbench.work.process_limits import available_workers
 
+    if key is not None and pseudonyms is not None:
+        raise typer.BadParameter("--pseudonyms takes the place of --key")
     if regions is not None and (region or not region_column):
         raise typer.BadParameter("--regions needs --region-column, and takes the place of --region")
     by_patient = None
@@ -90,12 +95,12 @@ def ingest(
         by_patient = regions_by_patient(read_any_table(regions), region_id, region_column or [])
     wish = Wish(tuple(region or ()), unite=unite)
     request = Request(wish, mask_on.value, pet, ct, structures)
-    single = None if overrides is None else requests_by_patient(read_any_table(overrides), OVERRIDES_ID, request)
+    single = None if overrides is None else requests_by_patient(read_any_table(overrides), IDS, request)
     found = read_folder(
         source,
         out,
         request=request,
-        key=read_or_make_key(key or out.with_name(f"{out.name}.key"), outside=out),
+        naming=_naming(out, key, pseudonyms),
         regions=by_patient,
         overrides=single,
         clinical=_clinical(table, id_column, sheet, header_row, keep),
@@ -103,8 +108,19 @@ def ingest(
         told=_progress,
     )
     _show(found, out)
-    if found.failed or found.found.damaged:
+    errors = any(finding.severity == "error" for finding in found.findings)
+    if found.failed or found.found.damaged or found.leaks or errors:
         raise typer.Exit(1)
+
+
+def _naming(out: Path, key: Path | None, table: Path | None) -> Naming:
+    from survbench.datasets.ingest.pseudonyms import by_key, by_table, read_or_make_key, refuse_inside
+    from survbench.io.workbooks import read_any_table
+
+    if table is None:
+        return by_key(read_or_make_key(key or out.with_name(f"{out.name}.key"), outside=out))
+    refuse_inside(table, out)
+    return by_table(read_any_table(table), IDS)
 
 
 def _clinical(
@@ -123,7 +139,8 @@ def _progress(done: int, total: int) -> None:
 
 
 def _show(found: Ingested, out: Path) -> None:
-    from survbench.findings import things
+    from survbench.cli.findings import show_findings
+    from survbench.findings import grouped, things
 
     files, joined = found.found, found.joined
     passed = [f"{things(files.others, 'other file')}"] if files.others else []
@@ -144,6 +161,9 @@ def _show(found: Ingested, out: Path) -> None:
             say(f"Left out  {things(joined.imageless, 'row')} of the table without images")
     kept = f", {len(found.kept)} were there" if found.kept else ""
     say(f"Wrote     {things(len(found.written), 'patient')} to {out}{kept}")
+    show_findings(grouped(found.findings))
+    for leak in found.leaks:
+        say(f"Leak      {leak.file} holds a value that may identify a patient: {leak.kind}. Do not pass the cohort on.")
     for line in found.todo or ():
         say(f"TODO      {line}")
     quoted = shlex.quote(str(out))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 
 import numpy as np
@@ -13,7 +13,7 @@ from survbench.datasets.cards.source import SourceCohort
 from survbench.datasets.checks.facts import PatientFacts
 from survbench.datasets.checks.images import enumerated
 from survbench.datasets.checks.kinds import VoxelCheck
-from survbench.findings import Finding
+from survbench.findings import Check, Finding
 
 SIDE = 8
 """Blocks along each axis by whose means images are compared."""
@@ -45,19 +45,60 @@ class CopiedImage(VoxelCheck):
     def find(self, source: SourceCohort, facts: Mapping[str, PatientFacts]) -> Iterator[Finding]:
         """See :class:`VoxelCheck`."""
         subjects = [s for s in source.cohort.subjects if s.id in facts]
-        copies: dict[Pair, list[str]] = {}
-        for name in source.cohort.channels:
-            for pair in _same_images([facts[s.id].images[name].coarse for s in subjects]):
-                copies.setdefault(pair, []).append(name)
-        masks = [facts[s.id].mask for s in subjects]
-        for pair in _same_masks([mask.content if mask else "" for mask in masks]):
-            copies.setdefault(pair, []).append("mask")
-        for (first, second), names in sorted(copies.items(), key=lambda item: item[0][::-1]):
+        copies = _copies(source.cohort.channels, [facts[s.id] for s in subjects])
+        for (first, second), names in copies.items():
             a, b = subjects[first], subjects[second]
             if a.patient != b.patient and not any(_one_file(a, b, name) for name in names):
-                are = "is a copy" if len(names) == 1 else "are copies"
-                cause = f"{enumerated(names)} {are} of another patient's, saved again."
+                cause = f"{_are_copies(names)} of another patient's, saved again."
                 yield self.finding(cause, subject=b.id, detail=f"of {a.id}")
+
+
+class CopiedAcross(Check):
+    """An image or a mask of the external cohort is one of the cohort's, though its file is another: saved again, as
+    SB430 finds it within a cohort. A model that has seen the patient is then tested with it. The same file in both is
+    SB405, an error.
+    """
+
+    code = "SB608"
+    severity = "warning"
+    part = "external"
+    title = "An image of the external cohort seems to be the cohort's"
+    remedy = "If they are one patient, leave it out of one of the two (patients.without of the card)."
+
+
+def of_copies(
+    first: SourceCohort, other: SourceCohort, facts: Mapping[str, PatientFacts], of_other: Mapping[str, PatientFacts]
+) -> Iterator[Finding]:
+    """Yield the images of an external cohort that are the cohort's, saved again.
+
+    Args:
+        first: the cohort.
+        other: the external one.
+        facts: of the patients of the cohort, by id.
+        of_other: of those of the external one.
+    """
+    ids = [i for i in first.cohort.ids if i in facts]
+    others = [i for i in other.cohort.ids if i in of_other]
+    both = [*(facts[i] for i in ids), *(of_other[i] for i in others)]
+    for (a, b), names in _copies(first.cohort.channels, both).items():
+        if a < len(ids) <= b:
+            cause = f"{_are_copies(names)} of the cohort's, saved again."
+            yield CopiedAcross.finding(cause, subject=others[b - len(ids)], detail=f"of {ids[a]}")
+
+
+def _copies(channels: Sequence[str], facts: Sequence[PatientFacts]) -> dict[Pair, list[str]]:
+    """Return the pairs of patients with the same image or mask, by their numbers, and the names of what is the same."""
+    copies: dict[Pair, list[str]] = {}
+    for name in channels:
+        for pair in _same_images([of.images[name].coarse for of in facts]):
+            copies.setdefault(pair, []).append(name)
+    for pair in _same_masks([of.mask.content if of.mask else "" for of in facts]):
+        copies.setdefault(pair, []).append("mask")
+    return dict(sorted(copies.items(), key=lambda item: item[0][::-1]))
+
+
+def _are_copies(names: Sequence[str]) -> str:
+    return f"{enumerated(names)} {'is a copy' if len(names) == 1 else 'are copies'}"
 
 
 def _one_file(a: Subject, b: Subject, name: str) -> bool:

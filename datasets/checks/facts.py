@@ -47,6 +47,7 @@ class ImageFacts:
         typical: the median inside the body; None where there is nothing of it, or no telling where it is.
         in_mask: the median inside the mask; None without one.
         hot: the 90th percentile inside the mask; None without one.
+        beyond: share of the mask outside of the image.
         mean: of the voxels that are not absent.
         coarse: ranks of the means of its blocks, by which a copy is known; see ``datasets.cohorts.coarse``.
         turned: of a PET that is hardly higher inside the mask than in the body, the median inside the mask as it would
@@ -63,6 +64,7 @@ class ImageFacts:
     typical: float | None
     in_mask: float | None
     hot: float | None
+    beyond: float
     mean: float
     coarse: tuple[float, ...]
     turned: tuple[tuple[str, float], ...]

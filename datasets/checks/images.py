@@ -42,6 +42,34 @@ class UnreadableFile(InputCheck):
     counts = "files"
 
 
+class AlteredFile(InputCheck):
+    """A file of an image or a mask is not the one that ``bench cohort ingest`` wrote: its size or its SHA-256 differs
+    from that in ``manifest.json``. It was truncated or damaged on the way, or somebody changed it.
+
+    A manifest that cannot be read is an error of the whole cohort. A cohort without a manifest has nothing to compare.
+    """
+
+    code = "SB418"
+    severity = "error"
+    part = "images"
+    title = "A file is not as it was written"
+    remedy = "Restore the file, or run 'bench cohort ingest' again, which writes it anew."
+    needs = "files"
+    counts = "files"
+
+
+class UnlistedFile(InputCheck):
+    """The cohort has a manifest, and a file that the card names is not in it, so damage to it goes unnoticed."""
+
+    code = "SB419"
+    severity = "warning"
+    part = "images"
+    title = "A file is not in the manifest"
+    remedy = "Is it meant to be here? Files that you add yourself are not compared with anything."
+    needs = "files"
+    counts = "files"
+
+
 class SameImage(CohortCheck):
     """The same image, or the same row of ten features or more, stands for two patients: one of them would be trained on
     and the other tested with. ``--skip-bad`` keeps the first of them.

@@ -27,6 +27,10 @@ TURNED_HIGHER = 2.0
 """Factor to which a mask in another order must lie on more uptake, and on more than the body's."""
 NEARLY_ALL = 0.9
 """Share of the patients whose masks hold a label, from which that is the rule."""
+IN_AIR, THINNEST_BODY = -900.0, -400.0
+"""HU below which nothing of a body has its median, lungs included, and above which the median of a body lies."""
+BEYOND = 1e-3
+"""Share of a mask outside of an image that is more than the rim of a voxel."""
 SHOWN = 8
 """Labels that a sentence names at most."""
 
@@ -191,6 +195,47 @@ class MaskOffUptake(VoxelCheck):
                 cause = f"{channel} is hardly higher inside the mask than in the body."
                 detail = f"{image.in_mask / image.typical:.2g} times"
                 yield self.finding(cause, subject=name, detail=detail, remedy=remedy)
+
+
+class MaskInAir(PatientCheck):
+    """The mask lies outside of the body: the CT has a median below -900 HU inside of it, which is air; lungs have -850
+    and more. A CT that is shifted by its intercept is SB413.
+    """
+
+    code = "SB513"
+    severity = "warning"
+    part = "mask"
+    title = "A mask lies outside of the body"
+    remedy = "Look at the mask on the CT: one of the two may be another patient's, or lie elsewhere in space."
+
+    def of_patient(self, _card: CohortCard, facts: PatientFacts) -> Iterator[Finding]:
+        """See :class:`PatientCheck`."""
+        if facts.mask is None or not _is_mask(facts.mask):
+            return
+        for name, image in facts.images.items():
+            of_air = image.modality == "CT" and image.in_mask is not None and image.in_mask < IN_AIR
+            # of a CT that is 1024 too low, the body is as thin as air
+            if of_air and image.typical is not None and image.typical > THINNEST_BODY:
+                yield self.finding(f"{name} has air inside the mask.", detail=f"median {image.in_mask:.0f} HU")
+
+
+class MaskBeyondImage(PatientCheck):
+    """A part of the mask, more than 0.1 % of its voxels, lies where an image was not scanned: the fields of view of two
+    images do not both hold the tumour. What is missing is read as air, or as no uptake.
+    """
+
+    code = "SB514"
+    severity = "warning"
+    part = "mask"
+    title = "A mask reaches beyond an image"
+    remedy = "Is it the right image, and registered? Else leave the patient out, or the channel."
+
+    def of_patient(self, _card: CohortCard, facts: PatientFacts) -> Iterator[Finding]:
+        """See :class:`PatientCheck`."""
+        for name, image in facts.images.items():
+            if image.beyond > BEYOND:
+                detail = f"{100 * image.beyond:.2g} % of it"
+                yield self.finding(f"The mask reaches beyond {name}.", detail=detail)
 
 
 def _is_large(mask: MaskFacts) -> bool:

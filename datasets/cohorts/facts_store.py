@@ -12,7 +12,7 @@ from survbench.io.files import write_json
 from survbench.io.hashing import digest
 from survbench.io.layout import CACHE
 
-FACTS_VERSION = 4
+FACTS_VERSION = 5
 """Part of the key: raise it when what is measured changes."""
 
 
@@ -26,7 +26,8 @@ def facts_key(card: CohortCard, subject: Subject) -> str:
 def read_facts(out: Path, key: str) -> PatientFacts | None:
     """Return stored facts, or None where there are none or they are damaged."""
     try:
-        return PatientFacts.from_json(json.loads(_path(out, key).read_text(encoding="utf-8")))
+        raw = json.loads(_path(out, key).read_text(encoding="utf-8"))
+        return PatientFacts.from_json(raw["facts"]) if raw["sha256"] == digest(raw["facts"]) else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -35,7 +36,8 @@ def write_facts(out: Path, key: str, facts: PatientFacts) -> None:
     """Store facts."""
     path = _path(out, key)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_json(path, facts.to_json())
+    content = facts.to_json()
+    write_json(path, {"sha256": digest(content), "facts": content})
 
 
 def _path(out: Path, key: str) -> Path:

@@ -117,6 +117,7 @@ def _of_image(
         typical=_median(body),
         in_mask=None if inside is None else _median(inside),
         hot=None if inside is None else _percentile(inside, 90),
+        beyond=0.0 if inside is None or not len(inside) else float(np.isnan(inside).mean()),
         mean=float(known.mean(dtype=np.float64)),
         coarse=coarse_ranks(volume, image.voxels),
         turned=(),

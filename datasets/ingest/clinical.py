@@ -9,10 +9,11 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from survbench.datasets.dicom.identifying import IdentifyingValue
 from survbench.datasets.ingest.hospital_table import plain, require_columns
 from survbench.datasets.vocabulary.words import without_accents
 from survbench.errors import BenchError
@@ -27,9 +28,11 @@ _IDENTIFYING = re.compile(
     r"comment|remark|note|bemerkung|kommentar",
     re.IGNORECASE,
 )
+_NAME = re.compile("name|vorname|prenom|nombre|cognome", re.IGNORECASE)
+_KIND = "a cell of the clinical table"
 _DATE = re.compile(r"\d{4}[-./]\d{1,2}[-./]\d{1,2}|\d{1,2}[-./]\d{1,2}[-./]\d{2,4}|(19|20)\d{6}")
-_SHORTEST = 3
-"""Letters of a part of a name that is looked for in cells."""
+_SHORTEST, _FEWEST_DIGITS = 3, 6
+"""Letters of a part of a name that is looked for in cells, and digits of a number: shorter ones are measured, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +44,28 @@ class Joined:
         rows: cells by id of the images, in the table's order.
         left_out: why each other column was left out.
         imageless: how many rows have no images.
+        secret: cells of the ids and of the columns that are left out, also of the rows without images.
     """
 
     columns: tuple[str, ...]
     rows: Mapping[str, tuple[str, ...]]
     left_out: Mapping[str, str]
     imageless: int
+    secret: frozenset[IdentifyingValue]
+
+    @property
+    def cells(self) -> frozenset[str]:
+        """The cells that are passed on."""
+        return frozenset(cell for cells in self.rows.values() for cell in cells)
 
 
 def join(
-    table: Table, column: str, patients: Collection[str], identifying: Collection[str], keep: Collection[str] = ()
+    table: Table,
+    column: str,
+    patients: Collection[str],
+    identifying: Collection[str],
+    keep: Collection[str] = (),
+    holds_secret: Callable[[str], bool] = lambda _: False,
 ) -> Joined:
     """Return the rows of the patients that have images, and the columns that may be passed on.
 
@@ -61,6 +76,7 @@ def join(
         identifying: values that name patients; a column with one of them in a cell is left out, also if it is to be
             kept.
         keep: columns to keep whatever they hold otherwise.
+        holds_secret: says whether a cell is a value of the headers that may tell of a patient, such as an institution.
 
     Raises:
         BenchError: no such column, or two rows of one patient.
@@ -73,14 +89,26 @@ def join(
     if twice:
         raise BenchError(f"{twice} patients with images have more than one row. Keep one row of each in the table.")
     words = {plain(word) for word in identifying if len(word.strip()) >= _SHORTEST}
+    words = {word for word in words if not word.isdecimal() or len(word) >= _FEWEST_DIGITS}
     left_out: dict[str, str] = {}
     for name in table.columns:
         cells = [row.cells[name] for _, row in found if row.cells[name]]
-        if name != column and (reason := _reason(name, cells, words, kept=name in keep)):
+        if name == column:
+            continue
+        if cells and all(plain(row.cells[name]) in {"", plain(p)} for p, row in found):
+            left_out[name] = "holds the ids of the images"
+        elif reason := _reason(name, cells, words, kept=name in keep):
             left_out[name] = reason
+        elif any(map(holds_secret, cells)) and name not in keep:
+            left_out[name] = "holds what the headers say of a patient"
     columns = tuple(name for name in table.columns if name != column and name not in left_out)
     rows = {patient: tuple(row.cells[name] for name in columns) for patient, row in found}
-    return Joined(columns, rows, left_out, len(table.rows) - len(found))
+    secret = frozenset(
+        IdentifyingValue(_KIND, row.cells[name], person=name == column or _NAME.search(name) is not None)
+        for name in (column, *left_out)
+        for row in table.rows
+    )
+    return Joined(columns, rows, left_out, len(table.rows) - len(found), secret)
 
 
 def write_clinical(cohort: Path, joined: Joined, pseudonyms: Mapping[str, str]) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,14 @@ from survbench.datasets.dicom.geometry import Grid
 from survbench.datasets.dicom.patient import PatientImages, Request, read_patient
 from survbench.datasets.dicom.regions import asked_for
 from survbench.datasets.dicom.series import Series
+from survbench.datasets.ingest.montage import drawn
 from survbench.datasets.ingest.nifti_file import packed
+from survbench.datasets.readers.manifest import FileState
 from survbench.io.files import rounded, write_bytes, write_json
 from survbench.io.hashing import digest
 
-IMAGES, RECORDS = "images", "records"
-_VERSION = 1
+IMAGES, RECORDS, PICTURES = "images", "records", "pictures"
+_VERSION = 2
 """Part of the digest of what a patient was read from: raise it when the files that are written change."""
 
 
@@ -45,6 +47,10 @@ class PatientJob:
         """The record; it is written last, so it says that the images are there."""
         return self.cohort / RECORDS / f"{self.pseudonym}.json"
 
+    def image(self, kind: str) -> Path:
+        """Return the file of the PET, the CT or the mask."""
+        return self.cohort / IMAGES / f"{self.pseudonym}_{kind}.nii.gz"
+
     def source(self) -> str:
         """Return a hash of what decides the patient's files: sizes and times of the files read, and what is wanted."""
         states = [i.path.stat() for one in self.series for i in one.instances]
@@ -52,12 +58,14 @@ class PatientJob:
         return digest([_VERSION, files, asdict(self.request)])
 
     def done(self) -> bool:
-        """Say whether the patient's files are there, from the same source."""
+        """Say whether the patient's files are there, from the same source and as they were written."""
         try:
             record = json.loads(self.record.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            states = _states(record)
+            intact = not any(state.difference(self.cohort / name) for name, state in states.items())
+        except (OSError, ValueError, KeyError, TypeError):
             return False
-        return bool(record.get("source") == self.source())
+        return intact and bool(states) and bool(record["source"] == self.source())
 
     def notes(self) -> tuple[str, ...]:
         """Return what was odd about a patient whose files are there."""
@@ -65,26 +73,63 @@ class PatientJob:
 
 
 def write_patient(job: PatientJob) -> None:
-    """Read a patient and write PET (float32, SUV), CT (int16, HU), mask (0 and 1) and the record.
+    """Read a patient and write PET (float32, SUV), CT (int16, HU), mask (0 and 1), a montage and the record.
 
     Raises:
-        ImageError: the patient cannot be read; nothing is written then.
+        ImageError: the patient cannot be read; nothing is left of it then.
     """
     job.record.unlink(missing_ok=True)
+    for kind in ("PET", "CT", "mask"):
+        job.image(kind).unlink(missing_ok=True)
     found = read_patient(job.series, job.request)
     (job.cohort / IMAGES).mkdir(parents=True, exist_ok=True)
     job.record.parent.mkdir(exist_ok=True)
-    _write(job, "PET", found.pet.voxels, found.pet.grid)
+    picture_of(job.cohort, job.pseudonym).parent.mkdir(exist_ok=True)
+    written = [_write(job, "PET", found.pet.voxels, found.pet.grid)]
     mask_on = found.pet
     if found.ct is not None:
-        _write(job, "CT", found.ct.voxels, found.ct.grid)
+        written.append(_write(job, "CT", found.ct.voxels, found.ct.grid))
         mask_on = found.ct if found.mask_on == "ct" else found.pet
-    _write(job, "mask", found.mask.voxels.astype(np.uint8), mask_on.grid)
-    write_json(job.record, rounded(_record(found, job.request)) | {"id": job.pseudonym, "source": job.source()})
+    written.append(_write(job, "mask", found.mask.voxels.astype(np.uint8), mask_on.grid))
+    write_bytes(picture_of(job.cohort, job.pseudonym), drawn(found, mask_on.grid))
+    files = {name: asdict(state) for name, state in written}
+    write_json(
+        job.record, rounded(_record(found, job.request)) | {"id": job.pseudonym, "source": job.source(), "files": files}
+    )
 
 
-def _write(job: PatientJob, kind: str, voxels: NDArray[Any], grid: Grid) -> None:
-    write_bytes(job.cohort / IMAGES / f"{job.pseudonym}_{kind}.nii.gz", packed(voxels, grid.affine))
+def picture_of(cohort: Path, pseudonym: str) -> Path:
+    """Return the picture of a patient."""
+    return cohort / PICTURES / f"{pseudonym}.jpg"
+
+
+def read_records(cohort: Path) -> dict[str, dict[str, Any]]:
+    """Return the records of a cohort by pseudonym; those that cannot be read are left out."""
+    records = {}
+    for path in sorted((cohort / RECORDS).glob("*.json")):
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+            _states(record)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            continue
+        records[path.stem] = record
+    return records
+
+
+def states_of(records: Mapping[str, dict[str, Any]]) -> dict[str, FileState]:
+    """Return the states of all image files that records know, by path in the cohort."""
+    return {name: state for record in records.values() for name, state in _states(record).items()}
+
+
+def _states(record: dict[str, Any]) -> dict[str, FileState]:
+    return {name: FileState(**state) for name, state in record["files"].items()}
+
+
+def _write(job: PatientJob, kind: str, voxels: NDArray[Any], grid: Grid) -> tuple[str, FileState]:
+    content = packed(voxels, grid.affine)
+    path = job.image(kind)
+    write_bytes(path, content)
+    return path.relative_to(job.cohort).as_posix(), FileState.of(content)
 
 
 def _record(found: PatientImages, request: Request) -> dict[str, Any]:

@@ -9,13 +9,13 @@ import io
 import json
 import os
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from survbench.io.hashing import file_digest
+from survbench.io.hashing import digest, file_digest
 from survbench.io.layout import CACHE
 from survbench.volume import Modality, Volume
 
@@ -27,8 +27,12 @@ class VolumeStore:
     folder: Path
 
     def has(self, key: str) -> bool:
-        """Say whether an entry is there; :meth:`open` checks whether it is intact."""
-        return self._header(key).is_file()
+        """Say whether an entry is there, whole and as it was written."""
+        try:
+            self._intact(key)
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
+        return True
 
     def put(self, key: str, voxels: NDArray[Any], *, modality: Modality, affine: NDArray[np.float64]) -> None:
         """Store a volume; the header, written last, makes the entry."""
@@ -36,29 +40,27 @@ class VolumeStore:
         buffer = io.BytesIO()
         np.save(buffer, np.ascontiguousarray(voxels), allow_pickle=False)
         _write(self._array(key), buffer.getvalue())
-        header = {
+        content = {
             "modality": modality,
             "shape": list(voxels.shape),
             "affine": affine.tolist(),
-            "sha256": file_digest(self._array(key)),
+            "array_sha256": file_digest(self._array(key)),
         }
+        header = {"sha256": digest(content), "content": content}
         _write(self._header(key), json.dumps(header, sort_keys=True).encode())
 
     def open(self, key: str) -> Volume:
-        """Return a stored volume, its array checked against the checksum and read through a memory map.
+        """Return a stored volume, checked against its checksums, the array read through a memory map.
 
         Raises:
             OSError: the entry is missing or damaged; a damaged one is removed, so that the next run makes it again.
         """
         try:
-            header = json.loads(self._header(key).read_text(encoding="utf-8"))
-            intact = file_digest(self._array(key)) == header["sha256"]
-        except (FileNotFoundError, json.JSONDecodeError, KeyError):
-            intact = False
-        if not intact:
+            header = self._intact(key)
+        except (FileNotFoundError, ValueError, KeyError, TypeError) as error:
             self._header(key).unlink(missing_ok=True)
             message = f"{self._array(key)} is missing or damaged; run 'bench run' again to prepare it"
-            raise OSError(message)
+            raise OSError(message) from error
         x, y, z = header["shape"]
         return Volume(
             modality=header["modality"],
@@ -68,11 +70,32 @@ class VolumeStore:
             fingerprint=partial(str, key),
         )
 
+    def _intact(self, key: str) -> dict[str, Any]:
+        """Return what the header of an entry says.
+
+        Raises:
+            OSError, ValueError, KeyError, TypeError: the entry is not there, or not as it was written.
+        """
+        header = json.loads(self._header(key).read_text(encoding="utf-8"))
+        content: dict[str, Any] = header["content"]
+        status = self._array(key).stat()
+        array = _digest_of(self._array(key), status.st_size, status.st_mtime_ns)
+        if (header["sha256"], content["array_sha256"]) != (digest(content), array):
+            message = "a checksum differs"
+            raise ValueError(message)
+        return content
+
     def _array(self, key: str) -> Path:
         return self.folder / key[:2] / f"{key}.npy"
 
     def _header(self, key: str) -> Path:
         return self.folder / key[:2] / f"{key}.json"
+
+
+@lru_cache(maxsize=100_000)
+def _digest_of(path: Path, _size: int, _modified_ns: int) -> str:
+    """Return the SHA-256 of a file, which is read once by a process while it stays as it is."""
+    return file_digest(path)
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -19,6 +19,7 @@ from survbench.datasets.readers.axis_order import AS_STORED, corners, difference
 from survbench.datasets.readers.errors import ImageError
 from survbench.datasets.readers.feature_table import feature_file, parse_features
 from survbench.datasets.readers.leftovers import of_files, of_reading, of_rows
+from survbench.datasets.readers.manifest import Manifest, read_manifest
 from survbench.datasets.readers.nifti import in_order, nifti_volume
 from survbench.datasets.readers.paths import PatientFiles, patient_files
 from survbench.datasets.readers.patients import Patient, numbered, parse_patients
@@ -71,14 +72,17 @@ def inspect_cohort(card: CohortCard, folder: Path) -> Inspection:
     }
     lost = [finding for of_pattern in files.values() for finding in of_pattern.findings]
     findings += [*lost, *of_files(files.values())]
+    manifest, of_manifest = read_manifest(folder)
+    findings += of_manifest
     names_in = cache(_names_in)
     opened = False
     for name in parsed.ids:
-        volumes, of_volumes = _volumes(card, folder, name, files, names_in)
+        volumes, of_volumes = open_volumes(card, folder, name, files, names_in, manifest)
         findings += of_volumes
         opened = opened or bool(volumes)
         patient = patients.get(name)
-        if patient is not None and not of_volumes and not lost and (features is None or name in features.values):
+        wrong = any(f.severity == "error" for f in of_volumes)
+        if patient is not None and not wrong and not lost and (features is None or name in features.values):
             kept.append(patient)
             subjects.append(Subject(name, patient.centre, patient.clinical, volumes, patient.group))
     cohort = Cohort(
@@ -102,12 +106,13 @@ def inspect_cohort(card: CohortCard, folder: Path) -> Inspection:
     return Inspection(SourceCohort(card, cohort, table=parsed.table, folder=folder), tuple(findings), reached)
 
 
-def _volumes(
+def open_volumes(
     card: CohortCard,
     folder: Path,
     name: str,
     files: Mapping[str, PatientFiles],
     names_in: Callable[[Path], Sequence[str]],
+    manifest: Manifest | None,
 ) -> tuple[dict[str, Volume], list[Finding]]:
     """Open a patient's files; return the volumes by name, and what is wrong with them.
 
@@ -117,6 +122,7 @@ def _volumes(
         name: id of the patient.
         files: by pattern.
         names_in: gives the names of the files in a folder.
+        manifest: of the cohort, if it has one.
     """
     wanted: list[tuple[str, Modality, str, int | None]] = [
         (channel, c.modality, c.file, None) for channel, c in card.images.items()
@@ -134,12 +140,18 @@ def _volumes(
         findings += absent
         if absent:
             continue
+        altered = [] if manifest is None else [*manifest.findings(folder, relative, name)]
+        findings += altered
+        if any(f.severity == "error" for f in altered):
+            continue
         try:
             volumes[channel] = nifti_volume(path, modality, label=label)
         except ImageError as error:
             findings.append(unreadable(name, error))
-    whole = len(volumes) == len(wanted)
-    return _placed(volumes, card.images, name) if whole else (volumes, findings)
+    if len(volumes) < len(wanted):
+        return volumes, findings
+    placed, of_place = _placed(volumes, card.images, name)
+    return placed, [*findings, *of_place]
 
 
 def unreadable(name: str, error: ImageError) -> Finding:

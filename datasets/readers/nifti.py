@@ -93,8 +93,7 @@ class NiftiFile:
 
     def fingerprint(self) -> str:
         """Return a hash of the file's bytes and of all that says how they are read."""
-        status = self.path.stat()
-        content = _digest_of(self.path, status.st_size, status.st_mtime_ns)
+        content = content_digest(self.path)
         return digest([content, READING_VERSION, self.modality, self.label, self.order and self.order.axes])
 
 
@@ -116,6 +115,12 @@ def in_order(volume: Volume, order: AxisOrder, affine: NDArray[np.float64]) -> V
     file = replace(volume.loader, order=order)
     shape = order.shape(volume.shape)
     return replace(volume, shape=shape, affine=affine, loader=file, fingerprint=file.fingerprint)
+
+
+def content_digest(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes; a file that has not changed is read once by a process."""
+    status = path.stat()
+    return _digest_of(path, status.st_size, status.st_mtime_ns)
 
 
 @lru_cache(maxsize=100_000)

@@ -11,7 +11,7 @@ from survbench.datasets.dicom.regions import Wish
 from survbench.datasets.dicom.suv import Given
 from survbench.datasets.ingest.clinical import join, write_clinical
 from survbench.datasets.ingest.overrides import requests_by_patient
-from survbench.datasets.ingest.pseudonyms import pseudonym, read_or_make_key
+from survbench.datasets.ingest.pseudonyms import by_key, by_table, pseudonym, pseudonyms_of, read_or_make_key
 from survbench.datasets.ingest.region_table import regions_by_patient
 from survbench.errors import BenchError
 from survbench.io.tables import read_table
@@ -90,6 +90,60 @@ def test_a_key_in_the_cohort_or_without_content_is_refused(tmp_path):
         (tmp_path / "a.key").write_text(content)
         with pytest.raises(BenchError, match="holds no key"):
             read_or_make_key(tmp_path / "a.key", outside=tmp_path / "cohort")
+
+
+def test_given_pseudonyms_are_taken_and_ids_without_one_are_told(tmp_path):
+    (tmp_path / "map.csv").write_text("Patient,Pseudonym\nhn-1,A01\nHN-2 ,A02\nHN-7,A03\n")
+    found = pseudonyms_of(("HN-1", "HN-2", "HN-9"), by_table(read_table(tmp_path / "map.csv"), "Patient"))
+    assert found.of == {"HN-1": "A01", "HN-2": "A02"}
+    assert found.refused == {"HN-9": "The table of pseudonyms has no row of the patient. Add it, or correct the id."}
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (["Patient,Name", "HN-1,A01"], "no column 'Pseudonym'"),
+        (["Patient,Pseudonym", "HN-1,A01", "hn-1,A02"], "Line 2 .* has an id that another row has"),
+        (["Patient,Pseudonym", "HN-1,A01", "HN-2,a01"], "Line 2 .* has a pseudonym that another row has"),
+        (["Patient,Pseudonym", "HN-1,A01", "HN-2,hn-1"], "Line 3 .* has a pseudonym that is an id"),
+        (["Patient,Pseudonym", ",A01"], "Line 2 .* has no id"),
+        *(
+            (["Patient,Pseudonym", f"HN-1,{name}"], "Line 2 .* has a pseudonym that is no name of a file")
+            for name in ("", "../x", "a/b", "a b", ".a", "a.", "=1+1", "-a", "é", "nul", "COM1", "x" * 65, "A.nii")
+        ),
+    ],
+)
+def test_tables_of_pseudonyms_with_a_mistake_are_refused_without_naming_an_id(tmp_path, rows, message):
+    (tmp_path / "map.csv").write_text("\n".join(rows))
+    with pytest.raises(BenchError, match=message) as caught:
+        by_table(read_table(tmp_path / "map.csv"), "Patient")
+    assert "hn-1" not in str(caught.value).casefold()
+
+
+def test_patients_who_would_share_a_pseudonym_get_none(tmp_path):
+    found = pseudonyms_of(("HN-1", "HN-2", "HN-3"), lambda patient: "P0" if patient < "HN-3" else "P3")
+    assert (found.of, [*found.refused]) == ({"HN-3": "P3"}, ["HN-1", "HN-2"])
+    (tmp_path / "map.csv").write_text("Patient,Pseudonym\nHN-1,A01\n")
+    naming = by_table(read_table(tmp_path / "map.csv"), "Patient")
+    assert [*pseudonyms_of(("HN-1", "hn-1 "), naming).refused] == ["HN-1", "hn-1 "]
+    assert pseudonyms_of(("HN-1", "A01"), naming).refused["HN-1"].startswith("The pseudonym is an id of the images.")
+    assert pseudonyms_of(("HN-1",), by_key(bytes(32))).of == {"HN-1": pseudonym("HN-1", bytes(32))}
+
+
+def test_a_column_that_holds_what_headers_say_is_left_out_unless_it_is_kept(table):
+    institutions = {"larynx"}.__contains__
+    assert join(table, "Patient", PATIENTS, (), (), institutions).left_out["Site"] == (
+        "holds what the headers say of a patient"
+    )
+    assert "Site" in join(table, "Patient", PATIENTS, (), ("Site",), institutions).columns
+
+
+def test_short_numbers_that_are_ids_cost_no_column_of_measured_numbers_but_a_copy_of_the_ids_is_left_out(tmp_path):
+    (tmp_path / "t.csv").write_text("Patient,Age,Same\n061,61,061\n070,070,070\n")
+    joined = join(read_table(tmp_path / "t.csv"), "Patient", ("061", "070"), ("061", "070"))
+    assert joined.columns == ("Age",)
+    assert joined.left_out == {"Same": "holds the ids of the images"}
+    assert {"061", "070"} <= {value.text for value in joined.secret}
 
 
 def test_overrides_change_what_is_wanted_of_single_patients(tmp_path):

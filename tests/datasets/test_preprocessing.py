@@ -162,3 +162,19 @@ def test_the_cache_gives_back_what_it_got_and_notices_damage(tmp_path):
     with pytest.raises(OSError, match="missing or damaged; run 'bench run' again"):
         store.open(key)
     assert not store.has(key)
+
+
+@pytest.mark.parametrize("suffix", ["npy", "json"])
+def test_a_damaged_entry_of_the_cache_is_prepared_again_at_its_next_use(tmp_path, suffix):
+    grid = Grid((32, 32, 32), 4.0)
+    store = VolumeStore(tmp_path)
+    subject = Subject("a", "A", {}, {"pet": volume(smooth(grid.shape), grid.affine((0, 0, 0)))})
+    (key,) = prepare_subject(subject, ["pet"], grid, (0.0, 0.0, 0.0), store).values()
+    (damaged,) = tmp_path.rglob(f"*.{suffix}")
+    content = damaged.read_bytes()
+    damaged.write_bytes(content.replace(b"4.0", b"5.0", 1) if suffix == "json" else content[:-4])
+    assert damaged.read_bytes() != content
+    assert not store.has(key)
+    prepare_subject(subject, ["pet"], grid, (0.0, 0.0, 0.0), store)
+    assert damaged.read_bytes() == content
+    assert store.open(key).spacing == (4.0, 4.0, 4.0)

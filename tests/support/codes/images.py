@@ -5,9 +5,11 @@ from __future__ import annotations
 import nibabel as nib
 import numpy as np
 from codes.pair import Pairs
-from cohort_folder import AFFINE, CARD, change, path_of, put, scale_pet, write_cohort, write_image
-from survbench.actions.planning import prepare_cohort
+from cohort_folder import AFFINE, CARD, SHAPE, change, path_of, put, scale_pet, write_cohort, write_image
+from survbench.actions.planning import open_request, prepare_cohort, prepare_cohorts
 from survbench.actions.request import Request
+from survbench.actions.watcher import Silent
+from survbench.datasets.readers.manifest import FileState, write_manifest
 from survbench.findings import CohortError
 from survbench.plan.profile import load_profile
 
@@ -159,6 +161,29 @@ def links(folder, wrong):
     path.symlink_to(target)
 
 
+def with_manifest(folder):
+    """Write the manifest of a cohort as it is."""
+    images = sorted((folder / "images").iterdir())
+    write_manifest(folder, {f"images/{path.name}": FileState.of(path.read_bytes()) for path in images})
+
+
+@of_images("SB418")
+def altered(folder, wrong):
+    with_manifest(folder)
+    if wrong:
+        change(folder, "P01_pet", put(np.s_[0, 0, 0], 3.0))
+
+
+@of_images("SB419")
+def unlisted(folder, wrong):
+    path = path_of(folder, "P01_pet")
+    content = path.read_bytes()
+    if wrong:
+        path.unlink()
+    with_manifest(folder)
+    path.write_bytes(content)
+
+
 @of_images("SB430")
 def copied(folder, wrong):
     pet = nib.load(path_of(folder, "P00_pet")).get_fdata()
@@ -169,3 +194,30 @@ def copied(folder, wrong):
 @of_images("SB431")
 def low_pet(folder, wrong):
     scale_pet(folder, range(PATIENTS), 0.1 if wrong else 0.3)  # of a body of 0.6
+
+
+@PAIRS.of("SB608")
+def copied_across(folder, wrong):
+    """An external cohort of other patients, of whom P01 may have the PET of the cohort's P02."""
+    first, other = folder / "first", folder / "other"
+    for cohort in (first, other):
+        write_cohort(cohort, PATIENTS, card=CARD.replace("name: toy", f"name: {cohort.name}"))
+    for n in range(PATIENTS):
+        noise = np.random.default_rng(100 + n).uniform(0, 0.4, SHAPE)
+        change(other, f"P{n:02d}_pet", lambda v, noise=noise: v + noise)
+        change(other, f"P{n:02d}_ct", lambda v, noise=noise: v + 100 * noise)
+        change(other, f"P{n:02d}_mask", lambda v: np.roll(v, 1, axis=0))
+    pet = nib.load(path_of(first, "P02_pet")).get_fdata()
+    if wrong:
+        change(other, "P01_pet", lambda _: np.round(pet * 5000) / 5000)
+    request = Request(
+        profile=load_profile("smoke"),
+        methods="volume",
+        cohort=str(first),
+        external=str(other),
+        out=folder / "out",
+        workers=1,
+    )
+    cohorts, _ = open_request(request)
+    prepare_cohorts(cohorts, request, Silent())
+    return cohorts.sources[1].findings

@@ -5,7 +5,7 @@ from __future__ import annotations
 import nibabel as nib
 import numpy as np
 from codes.pair import Pairs
-from cohort_folder import CARD, SHAPE, change, path_of, write_cohort
+from cohort_folder import AFFINE, CARD, SHAPE, change, path_of, write_cohort, write_image
 
 PAIRS = Pairs()
 PATIENTS = 6
@@ -100,3 +100,21 @@ def off_uptake(ball, wrong):
 @of_masks("SB512", CHOSEN)
 def further(ball, wrong):
     return ball * (HALVES if wrong else 1)
+
+
+@PAIRS.of_cohort("SB513")
+def in_air(folder, wrong):
+    """The mask lies in a corner: in air, or in air that is as dense as a lung."""
+    write_cohort(folder, PATIENTS)
+    corner = box((0, 3), (0, 3), (0, 3))
+    change(folder, "P01_mask", lambda _: corner)
+    change(folder, "P01_ct", lambda ct: ct if wrong else np.where(corner, -850, ct))
+
+
+@PAIRS.of_cohort("SB514")
+def beyond(folder, wrong):
+    """The CT, of voxels half as large, ends at half of the PET, or holds the whole tumour."""
+    write_cohort(folder, PATIENTS)
+    path = path_of(folder, "P01_ct")
+    ct = np.kron(nib.load(path).get_fdata(), np.ones((2, 2, 2)))[: 16 if wrong else 30].astype(np.int16)
+    write_image(path, ct, AFFINE @ np.diag([0.5, 0.5, 0.5, 1.0]))

@@ -1,0 +1,100 @@
+"""What identifies the patients of an ingest: collected from their headers, and looked for in all that was written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+
+from survbench.datasets.dicom.identifying import IdentifyingValue, Identity, identity_of, of_files
+from survbench.datasets.dicom.series import Series
+from survbench.datasets.ingest.leaks import Leak, Searched, leaks_in, ordinary_words
+from survbench.datasets.ingest.patient_files import IMAGES, PICTURES, RECORDS
+from survbench.errors import BenchError
+from survbench.io.layout import Status
+from survbench.jobs.executor import Task, execute
+
+_WRITERS = ("datasets.dicom", "datasets.ingest", "datasets.drafting", "datasets.checks", "datasets.cards")
+_PAGE = ("templates/cohort.html.j2", "static/board.css", "static/cohort.css")
+"""What writes into a cohort: its words stand there whoever the patients are."""
+_BATCH_S = 3600.0
+
+
+def collected(
+    patients: Mapping[str, Sequence[Series]], *, workers: int, timeout_s: float
+) -> tuple[dict[str, Identity], dict[str, str]]:
+    """Return what the headers of patients hold that identifies, and why those of the others could not be read.
+
+    Args:
+        patients: their series, by id.
+        workers: patients at once.
+        timeout_s: the longest that one may take.
+    """
+    found: dict[str, Identity] = {}
+    failed: dict[str, str] = {}
+    tasks = [
+        Task(patient, identity_of, ([i.path for one in series for i in one.instances],), timeout_s=timeout_s)
+        for patient, series in patients.items()
+    ]
+    for ended in execute(tasks, workers=workers, on_start=lambda _: None, on_poll=lambda: None):
+        if ended.status == Status.OK:
+            found[ended.task.key] = ended.value
+        else:
+            failed[ended.task.key] = f"Looking for what identifies the patient ended as {ended.status}."
+    return found, failed
+
+
+def searched(
+    identities: Iterable[Identity],
+    paths: Iterable[Path],
+    source: Path,
+    *,
+    cells: Iterable[IdentifyingValue] = (),
+    allowed: Iterable[str] = (),
+) -> Searched:
+    """Return what to look for.
+
+    Args:
+        identities: of the patients.
+        paths: of their files.
+        source: the folder of the files.
+        cells: of the clinical table that are not passed on.
+        allowed: texts that are passed on, besides the names of regions.
+    """
+    identities = list(identities)
+    values = {value for identity in identities for value in identity.values}
+    stated = {name for identity in identities for name in identity.stated}
+    return Searched.of(
+        [*values, *of_files(paths, source), *cells], ordinary=ordinary_words(_own_texts()), allowed={*allowed, *stated}
+    )
+
+
+def leaks(cohort: Path, values: Searched, *, workers: int) -> tuple[Leak, ...]:
+    """Return where identifying values stand in the files of a cohort.
+
+    Raises:
+        BenchError: it cannot be known.
+    """
+    folders = [cohort, *(cohort / name for name in (IMAGES, PICTURES, RECORDS))]
+    paths = sorted(path for folder in folders for path in folder.glob("*") if path.is_file())
+    large_first = sorted(paths, key=lambda path: -path.stat().st_size)
+    batches = [batch for n in range(workers) if (batch := large_first[n::workers])]
+    tasks = [Task(f"search-{n}", leaks_in, (cohort, b, values), timeout_s=_BATCH_S) for n, b in enumerate(batches)]
+    found: set[Leak] = set()
+    for ended in execute(tasks, workers=workers, on_start=lambda _: None, on_poll=lambda: None):
+        if ended.status != Status.OK:
+            raise BenchError(
+                f"Looking for identifying values in {cohort} ended as {ended.status}, so it is not known whether it "
+                "holds any. Run the same command again; what is done is kept."
+            )
+        found |= {*ended.value}
+    return tuple(sorted(found))
+
+
+def _own_texts() -> Iterable[str]:
+    for writer in _WRITERS:
+        for file in files(f"survbench.{writer}").iterdir():
+            if file.name.endswith(".py"):
+                yield file.read_text(encoding="utf-8")
+    for name in _PAGE:
+        yield (files("survbench.leaderboard.site") / name).read_text(encoding="utf-8")

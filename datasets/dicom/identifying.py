@@ -1,0 +1,157 @@
+"""What in the headers of a patient may say who the patient is. It is kept in memory alone, to look for it in what is
+written: see :mod:`survbench.datasets.ingest.leaks`.
+
+All text counts, of standard attributes and of private ones, in sequences, too: names, ids, dates, addresses, numbers of
+requests, institutions, devices, UIDs, descriptions and comments. Left out are coded values (VR ``CS``, code sequences),
+numbers, times of day, UIDs that DICOM itself defines, and the names of regions, which the record of a patient states.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydicom.datadict import dictionary_VR, keyword_for_tag
+from pydicom.dataelem import RawDataElement
+from pydicom.dataset import Dataset
+from pydicom.tag import BaseTag
+from pydicom.valuerep import PersonName
+from survbench.datasets.dicom.headers import damage_named, read_header
+from survbench.datasets.readers.errors import ImageError
+
+_TEXT = frozenset({"PN", "LO", "SH", "LT", "ST", "UT", "UC", "UR", "AE", "UI", "DA", "DT"})
+_PRIVATE = _TEXT | {"CS", "UN", "OB"}
+"""VRs of private values that may be text: those of unknown type are bytes."""
+_IDS = frozenset({"PatientID", "OtherPatientIDs", "AccessionNumber", "AdmissionID"})
+"""Attributes that stand for a person as a name does."""
+_STATED = frozenset({"ROIName", "SegmentLabel"})
+_CONTOURS = "ROIContourSequence"
+"""Holds points and UIDs of images, and is most of a structure set."""
+_CREATORS = 0x100
+"""Elements of a private group below this name the program that made it."""
+_OF_DICOM = "1.2.840.10008."
+_MOST_BYTES = 65536
+"""Longer values are data, not text."""
+
+
+@dataclass(frozen=True, slots=True)
+class IdentifyingValue:
+    """A value that may say who somebody is.
+
+    Attributes:
+        kind: what it is, in words that may be printed.
+        text: the value.
+        person: whether it is a name or an id, which no file may hold whatever the user wants to keep.
+    """
+
+    kind: str
+    text: str
+    person: bool = False
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The parts of a person's name, each of which names somebody; an id has none."""
+        if not self.person:
+            return ()
+        return tuple(part for part in re.split(r"[\^=,;\s]+", self.text) if part and not re.search(r"\d", part))
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What the headers of a patient hold.
+
+    Attributes:
+        values: those that may identify.
+        stated: names of regions, which are no secret.
+    """
+
+    values: frozenset[IdentifyingValue]
+    stated: frozenset[str]
+
+
+def identity_of(paths: Iterable[Path]) -> Identity:
+    """Return what identifies in the headers of a patient's files, the names of the files included.
+
+    Args:
+        paths: of the files; those that cannot be read have nothing to tell.
+    """
+    values: set[IdentifyingValue] = set()
+    stated: set[str] = set()
+    seen: set[tuple[int, bytes]] = set()
+    for path in paths:
+        try:
+            header = read_header(path)
+        except ImageError:
+            continue
+        for value in _values(header, seen):
+            if value.kind in _STATED:
+                stated.add(value.text)
+            else:
+                values.add(value)
+    return Identity(frozenset(values), frozenset(stated))
+
+
+def of_files(paths: Iterable[Path], source: Path) -> frozenset[IdentifyingValue]:
+    """Return the names of files and of the folders in which they lie below the source, and the words of the names."""
+    below = {path.relative_to(source) if path.is_relative_to(source) else Path(path.name) for path in paths}
+    parts = {part for path in below for part in path.parts}
+    texts = {text for part in parts for text in (part, Path(part).stem, *re.split(r"[\W_]+", part))}
+    return frozenset(IdentifyingValue("the name of a file or folder", text) for text in texts)
+
+
+def _values(header: Dataset, seen: set[tuple[int, bytes]]) -> Iterator[IdentifyingValue]:
+    """Yield the values of a header that were not seen before."""
+    if "CodeMeaning" in header:
+        return
+    for tag in tuple(header.keys()):  # to go through the header itself would read all values
+        try:
+            with damage_named("A value cannot be read."):
+                yield from _of_element(header, tag, seen)
+        except ImageError:
+            continue
+
+
+def _of_element(header: Dataset, tag: BaseTag, seen: set[tuple[int, bytes]]) -> Iterator[IdentifyingValue]:
+    raw: Any = header.get_item(tag)
+    vr, keyword = _vr(tag, raw), keyword_for_tag(tag)
+    if vr == "SQ":
+        if keyword != _CONTOURS:
+            for item in header[tag].value:
+                yield from _values(item, seen)
+        return
+    if vr not in (_PRIVATE if tag.is_private else _TEXT) or (tag.is_private and tag.element < _CREATORS):
+        return
+    if isinstance(raw, RawDataElement) and isinstance(raw.value, bytes):
+        if len(raw.value) > _MOST_BYTES or (tag, raw.value) in seen:
+            return
+        seen.add((tag, raw.value))
+    kind = "a private attribute" if tag.is_private else keyword or f"attribute {tag}"
+    for text in _strings(header[tag].value):
+        if text and not text.startswith(_OF_DICOM):
+            yield IdentifyingValue(kind, text, person=vr == "PN" or keyword in _IDS)
+
+
+def _vr(tag: BaseTag, raw: Any) -> str:
+    if raw is not None and raw.VR is not None:
+        return str(raw.VR)
+    try:
+        return dictionary_VR(tag)
+    except KeyError:
+        return "UN"
+
+
+def _strings(value: object) -> Iterator[str]:
+    if isinstance(value, bytes):
+        text = value.decode("utf-8", "replace").strip("\0 ")
+        if text.isprintable():
+            yield text
+    elif isinstance(value, str | PersonName):
+        yield str(value).strip("\0 ")
+    elif isinstance(value, Iterable):
+        for one in value:
+            yield from _strings(one)
+    elif value is not None:
+        yield str(value).strip("\0 ")

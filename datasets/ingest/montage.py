@@ -1,0 +1,99 @@
+"""A small picture of a patient: PET and CT, axial and coronal, through the middle of the mask."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from survbench.datasets.dicom.geometry import Grid
+from survbench.datasets.dicom.patient import PatientImages
+
+SIDE, FIELD_MM = 176, 320.0
+"""Pixels of a view's side, and what they show."""
+SUV = (0.0, 7.0)
+"""From white to black."""
+HU = (-160.0, 240.0)
+"""From black to white."""
+_BESIDE = (176, 196, 212)
+"""Colour of what was not scanned."""
+_ON_PET, _ON_CT = (208, 2, 27), (255, 210, 77)
+_GAP = 4
+_QUALITY = 80
+
+Floats = NDArray[np.float64]
+Picture = NDArray[np.uint8]
+
+
+def drawn(found: PatientImages, mask_grid: Grid) -> bytes:
+    """Return the picture of a patient as JPEG: PET axial, PET coronal, CT axial, CT coronal, from left to right.
+
+    Views are as radiologists look at them, with the patient's right on the left, along the axes of the patient even
+    where slices are oblique. The outline surrounds the mask, and bluish is what was not scanned.
+
+    Args:
+        found: the patient.
+        mask_grid: where the mask's voxels lie.
+    """
+    from PIL import Image
+
+    places = np.argwhere(found.mask.voxels)
+    middle = mask_grid.affine[:3, :3] @ places.mean(axis=0) + mask_grid.affine[:3, 3]
+    views = []
+    for points in _planes(middle):
+        marked = np.nan_to_num(_sampled(found.mask.voxels, mask_grid, points, order=0)) > 0
+        pet = _sampled(found.pet.voxels, found.pet.grid, points)
+        views.append(_view(pet, SUV[::-1], _outline(marked), _ON_PET))
+        if found.ct is not None:
+            ct = _sampled(found.ct.voxels, found.ct.grid, points)
+            views.append(_view(ct, HU, _outline(marked), _ON_CT))
+    gap = np.full((SIDE, _GAP, 3), 255, dtype=np.uint8)
+    in_order = views[::2] + views[1::2] if found.ct is not None else views
+    strip = [part for view in in_order for part in (view, gap)][:-1]
+    stream = io.BytesIO()
+    Image.fromarray(np.hstack(strip)).save(stream, format="JPEG", quality=_QUALITY, optimize=True)
+    return stream.getvalue()
+
+
+def _planes(middle: Floats) -> Iterator[Floats]:
+    """Yield the world points of the axial and of the coronal view, shape (rows, columns, 3)."""
+    steps = (np.arange(SIDE) - (SIDE - 1) / 2) * FIELD_MM / SIDE
+    down, left = np.meshgrid(-steps, -steps, indexing="ij")  # anterior and superior at the top, right on the left
+    none = np.zeros_like(down)
+    yield middle + np.stack([left, down, none], axis=-1)
+    yield middle + np.stack([left, none, down], axis=-1)
+
+
+def _sampled(voxels: NDArray[np.generic], grid: Grid, points: Floats, *, order: Literal[0, 1] = 1) -> Floats:
+    """Return the values at world points; NaN outside of the image."""
+    from scipy.ndimage import map_coordinates
+
+    inverse = np.linalg.inv(grid.affine)
+    index = np.moveaxis(points @ inverse[:3, :3].T + inverse[:3, 3], -1, 0)
+    limits = np.array(grid.shape).reshape(3, 1, 1)
+    outside = ((index < -0.5) | (index > limits - 0.5)).any(axis=0)
+    low = np.clip(np.floor(index).reshape(3, -1).min(axis=1).astype(int) - 1, 0, np.array(grid.shape) - 1)
+    high = np.clip(np.ceil(index).reshape(3, -1).max(axis=1).astype(int) + 2, low + 1, grid.shape)
+    part = voxels[tuple(slice(a, b) for a, b in zip(low, high, strict=True))].astype(np.float32)  # not all of a CT
+    values: Floats = map_coordinates(part, index - low.reshape(3, 1, 1), order=order, mode="nearest").astype(np.float64)
+    values[outside] = np.nan
+    return values
+
+
+def _view(values: Floats, window: tuple[float, float], outline: NDArray[np.bool_], colour: tuple[int, ...]) -> Picture:
+    """Return grey values with an outline; a window from high to low is dark where values are high."""
+    grey = 255 * np.clip((np.nan_to_num(values) - window[0]) / (window[1] - window[0]), 0, 1)
+    picture = np.repeat(grey.astype(np.uint8)[..., None], 3, axis=-1)
+    picture[np.isnan(values)] = _BESIDE
+    picture[outline] = colour
+    return picture
+
+
+def _outline(marked: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return the pixels around what is marked."""
+    from scipy.ndimage import binary_dilation
+
+    around: NDArray[np.bool_] = binary_dilation(marked) & ~marked
+    return around

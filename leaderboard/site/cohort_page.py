@@ -1,0 +1,156 @@
+"""The page of an ingested cohort: a picture and the numbers of each patient, those that stand out first."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from survbench.findings import Finding, Group, grouped
+from survbench.leaderboard.site.assets import static, template
+
+FEWEST = 8
+"""Patients without whom nobody stands out."""
+FAR = 3.5
+"""Modified z-score from which a number lies far from the others: Iglewicz and Hoaglin, How to detect and handle
+outliers, 1993."""
+_MAD, _MEAN_DEVIATION = 1.4826, 1.2533
+"""What makes the median, or the mean, absolute deviation a standard deviation of normal numbers."""
+_LOWEST_LOG = 1e-6
+
+Record = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A number of each patient that is compared.
+
+    Attributes:
+        name: in words.
+        of: gives it from a record; None where there is none.
+        log: whether ratios count, not differences.
+    """
+
+    name: str
+    of: Callable[[Record], float | None]
+    log: bool = True
+
+
+def _voxel(image: str) -> Callable[[Record], float | None]:
+    return lambda record: float(np.prod(record[image]["spacing_mm"])) if image in record else None
+
+
+MEASURES = (
+    Measure("highest SUV", lambda record: record["pet"]["range"][1]),
+    Measure("lowest HU", lambda record: record["ct"]["range"][0] if "ct" in record else None, log=False),
+    Measure("volume of the mask", lambda record: record["mask"]["ml"]),
+    Measure("voxel of the PET", _voxel("pet")),
+    Measure("voxel of the CT", _voxel("ct")),
+    Measure("time from injection to scan", lambda record: max(record["suv"]["delay_s"], default=None), log=False),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PatientView:
+    """A patient on the page.
+
+    Attributes:
+        id: the pseudonym.
+        record: what was written of the patient.
+        findings: of the checks, worst first.
+        far: what lies far from the others, with its modified z-score, furthest first.
+        picture: a JPEG as a data URI; "" where there is none.
+    """
+
+    id: str
+    record: Record
+    findings: Sequence[Group]
+    far: Sequence[tuple[str, float]]
+    picture: str
+
+    @property
+    def rank(self) -> tuple[int, int, float, int, str]:
+        """Sorts patients: errors, warnings, far numbers, notes, ids."""
+        severe = [sum(g.first.severity == s for g in self.findings) for s in ("error", "warning")]
+        furthest = max((abs(z) for _, z in self.far), default=0.0)
+        return -severe[0], -severe[1], -furthest, -len(self.record["notes"]), self.id
+
+
+def cohort_page(
+    records: Mapping[str, Record],
+    pictures: Mapping[str, Path],
+    findings: Sequence[Finding],
+    failed: Sequence[tuple[str, Sequence[str]]],
+) -> str:
+    """Return the page of a cohort, one file that holds all it needs.
+
+    Args:
+        records: of the patients that were written, by pseudonym.
+        pictures: their files, by pseudonym.
+        findings: what the checks say of them.
+        failed: causes, each with the pseudonyms of the patients that could not be read.
+    """
+    far = far_numbers(records)
+    views = [
+        PatientView(
+            patient,
+            record,
+            grouped(f for f in findings if f.subject == patient),
+            far.get(patient, ()),
+            _embedded(pictures[patient]),
+        )
+        for patient, record in records.items()
+    ]
+    page: str = template("cohort.html.j2").render(
+        patients=sorted(views, key=lambda view: view.rank),
+        findings=grouped(findings),
+        failed=failed,
+        without_ct=sum("ct" not in record for record in records.values()),
+        far=FAR,
+        fewest=FEWEST,
+        measures=[measure.name for measure in MEASURES],
+        style=static("board.css", "cohort.css"),
+    )
+    return page
+
+
+def far_numbers(records: Mapping[str, Record]) -> dict[str, list[tuple[str, float]]]:
+    """Return what lies far from the others' numbers, by patient: the name of a measure and its modified z-score.
+
+    The score is the distance from the median by the median absolute deviation, or where that is 0, because most
+    patients have one number, by the mean absolute deviation. With fewer than eight patients nothing is far.
+    """
+    found: dict[str, list[tuple[str, float]]] = {}
+    for measure in MEASURES:
+        known = {patient: value for patient, record in records.items() if (value := measure.of(record)) is not None}
+        if len(known) < FEWEST:
+            continue
+        values = np.array([*known.values()], dtype=np.float64)
+        apart = np.log(np.maximum(values, _LOWEST_LOG)) if measure.log else values
+        apart = apart - np.median(apart)
+        unit = _MAD * np.median(np.abs(apart)) or _MEAN_DEVIATION * np.mean(np.abs(apart))
+        for patient, z in zip(known, apart / unit if unit > 0 else apart, strict=True):
+            if abs(z) >= FAR and unit > 0:
+                found.setdefault(patient, []).append((measure.name, float(z)))
+    return {patient: sorted(of, key=lambda one: -abs(one[1])) for patient, of in found.items()}
+
+
+def by_cause(failed: Mapping[str, str]) -> list[tuple[str, list[str]]]:
+    """Return causes with their patients, the most frequent first, from causes by patient."""
+    causes: dict[str, list[str]] = {}
+    for patient, cause in failed.items():
+        causes.setdefault(cause, []).append(patient)
+    return sorted(((cause, sorted(patients)) for cause, patients in causes.items()), key=_most_first)
+
+
+def _most_first(cause: tuple[str, Sequence[str]]) -> tuple[int, str]:
+    return -len(cause[1]), cause[0]
+
+
+def _embedded(path: Path) -> str:
+    if not path.is_file():
+        return ""
+    return f"data:image/jpeg;base64,{base64.b64encode(path.read_bytes()).decode('ascii')}"
