@@ -84,9 +84,9 @@ def stacked(planes: Sequence[Plane], grid: Grid) -> Mask:
     notes: list[str] = []
     if usual > 1 + SAME_PLANE:
         notes.append(f"Marks lie {usual:.3g} slices apart: slices between them took the nearest.")
-    if skipped := np.count_nonzero((slices >= heights[0]) & (slices <= heights[-1]) & ~filled):
+    if skipped := int(np.count_nonzero((slices >= heights[0]) & (slices <= heights[-1]) & ~filled)):
         notes.append(f"{things(skipped, 'slice')} between the marked ones stayed empty.")
-    outside = np.count_nonzero((heights < slices[0] - reach) | (heights > slices[-1] + reach))
+    outside = int(np.count_nonzero((heights < slices[0] - reach) | (heights > slices[-1] + reach)))
     if outside:
         notes.append(f"{things(outside, 'plane')} of {len(planes)} outside of the image.")
     return Mask(voxels, tuple(notes))

@@ -28,5 +28,5 @@ def packed(voxels: NDArray[Any], affine: NDArray[np.float64]) -> bytes:
     image.header.set_xyzt_units("mm")  # type: ignore[no-untyped-call]
     content = io.BytesIO()
     with gzip.GzipFile(filename="", mode="wb", compresslevel=_COMPRESSION, fileobj=content, mtime=0) as stream:
-        image.to_stream(stream)  # type: ignore[no-untyped-call]
+        image.to_stream(stream)
     return content.getvalue()
