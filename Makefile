@@ -8,7 +8,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 export MLFLOW_DISABLE_TELEMETRY := true
 PYTEST := $(BIN)/pytest -n 2 --dist loadfile
 
-.PHONY: setup bench test test-all speed lint types structure clean
+.PHONY: setup bench test test-all speed lint types structure pages site clean
 
 setup: .venv/complete
 
@@ -50,6 +50,14 @@ types: setup
 # rooms, modules, lines and imports of the code; fails where an import runs up or in a circle
 structure: types
 	cd build/types && PYTHONPATH=. ../../$(BIN)/python ../../docs/scripts/structure.py
+
+# the pages of the reference that are made from code
+pages: setup
+	for page in docs/scripts/*_page.py; do $(BIN)/python $$page || exit 1; done
+
+# the documentation as a site, in build/site/index.html
+site: setup
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going docs build/site
 
 clean:
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache *.egg-info

@@ -26,8 +26,8 @@ from torch import nn
 
 SOME = ("deepmts", "mt-casnet", "sur-hs", "mdsn", "dlpm")
 CHANNELS, CLINICAL = 2, 1
-PUBLISHED_RATE = ((0, 1e-4),)
-"""The published learning rate of the first 2,500 steps, for all steps."""
+PUBLISHED_RATE = 1e-4
+"""Of the first 2,500 steps."""
 
 
 def every_network() -> tuple[str, ...]:
@@ -81,9 +81,10 @@ def fit(
     batch: int,
     device: str = "cpu",
     dropout: bool = True,
+    rate: float = PUBLISHED_RATE,
     report: Callable[[int, Mapping[str, float]], None],
 ) -> None:
-    """Train a network as a fit does, at the published learning rate, with bounded gradients, without augmentation.
+    """Train a network as a fit does, with bounded gradients, without augmentation.
 
     Args:
         name: of the method.
@@ -92,6 +93,7 @@ def fit(
         batch: patients in one.
         device: ``"cpu"`` or ``"cuda"``.
         dropout: whether there is any.
+        rate: learning rate of all steps.
         report: takes the number of steps and the losses after each of them.
     """
     network, method, info = built(name, device=device, dtype=train.inputs.images.dtype)
@@ -99,7 +101,7 @@ def fit(
         for module in network.modules():
             if isinstance(module, nn.Dropout):
                 module.p = 0.0
-    recipe = Recipe(schedule=PUBLISHED_RATE, masked_input=info.params.get("masked_input", False))
+    recipe = Recipe(schedule=((0, rate),), masked_input=info.params.get("masked_input", False))
     # a checkpoint in the midst would be timed, and torch's own Adam gives it nothing to keep
     with tempfile.TemporaryDirectory() as scratch, patch.object(trainer, "CHECKPOINT_SECONDS", math.inf):
         context = Context(

@@ -1,12 +1,14 @@
 """A training step of the networks, by the engine and by torch's own layers.
 
 A step is what a fit does at each: batch, forward, losses, backward, bound of the gradient, Adam; without augmentation.
-With ``--check``, the losses of both forms instead of their seconds: dropout off, the published learning rate.
+With ``--check``, the losses of both forms instead of their seconds: dropout off, the published learning rate. With
+``--masks``, the mean losses of both forms over random masks of dropout, at the first weights.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import time
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
@@ -14,7 +16,7 @@ from dataclasses import replace
 from itertools import product
 
 import torch
-from networks import add_options, fit, names, patients
+from networks import PUBLISHED_RATE, add_options, fit, names, patients
 from plain import PARTS, plain
 from survbench.models.engine.tensors import Labelled
 from timing import Figure, cpu, least, show, table
@@ -79,7 +81,15 @@ def measure(chosen: argparse.Namespace) -> None:
         print(f"\nPeak memory {torch.cuda.max_memory_allocated() / 2**30:.1f} GiB")
 
 
-def losses(name: str, train: Labelled, *parts: str | None, batch: int, steps: int) -> dict[str, torch.Tensor]:
+def losses(
+    name: str,
+    train: Labelled,
+    *parts: str | None,
+    batch: int,
+    steps: int,
+    dropout: bool = False,
+    rate: float = PUBLISHED_RATE,
+) -> dict[str, torch.Tensor]:
     """Return each loss at every step, of the engine or of a plain form, by name; parts as in :func:`steps_of`."""
     found: list[Mapping[str, float]] = []
     with plain(*filter(None, parts)) if parts else nullcontext():
@@ -88,7 +98,8 @@ def losses(name: str, train: Labelled, *parts: str | None, batch: int, steps: in
             train,
             steps=steps,
             batch=batch,
-            dropout=False,
+            dropout=dropout,
+            rate=rate,
             report=lambda _step, values: found.append(values),
         )
     return {key: torch.tensor([values[key] for values in found], dtype=torch.float64) for key in found[0]}
@@ -116,6 +127,25 @@ def check(chosen: argparse.Namespace) -> None:
     table(title, ("network", "precision", "plain form of", "difference"), rows)
 
 
+def check_dropout(chosen: argparse.Namespace) -> None:
+    """Print the mean of each loss over masks of dropout, and the difference of both forms in its standard errors."""
+    torch.set_num_threads(1)
+    rows = []
+    train = patients(chosen.batch, chosen.voxels)  # a batch is all of them, so only the masks differ between steps
+    for name in names(chosen):
+        ours, other = (
+            losses(name, train, *parts, batch=chosen.batch, steps=chosen.masks, dropout=True, rate=0.0)
+            for parts in ((), (None,))
+        )
+        for loss in ours:
+            error = float(torch.hypot(ours[loss].std(), other[loss].std())) / math.sqrt(chosen.masks)
+            apart = float(ours[loss].mean() - other[loss].mean()) / error if error else 0.0
+            means = [f"{float(values.mean()):.5f} ({float(values.std()):.5f})" for values in (ours[loss], other[loss])]
+            rows.append((name, loss, *means, f"{apart:.1f}"))
+    title = f"Mean (SD) of losses over {chosen.masks} masks of dropout, {chosen.voxels}^3, batch {chosen.batch}"
+    table(title, ("network", "loss", "engine", "plain PyTorch", "difference in standard errors"), rows)
+
+
 def nudged(train: Labelled) -> Labelled:
     """Return patients whose every voxel is the next larger number."""
     images = torch.nextafter(train.inputs.images, torch.tensor(torch.inf, dtype=train.inputs.images.dtype))
@@ -136,8 +166,9 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=20, help="that are checked (default: 20)")
     parser.add_argument("--parts", action="store_true", help="check each part of the engine alone, too")
     parser.add_argument("--precision", nargs="+", choices=("float32", "float64"), default=["float32", "float64"])
+    parser.add_argument("--masks", type=int, metavar="N", help="compare mean losses over N masks of dropout instead")
     chosen = parser.parse_args()
-    (check if chosen.check else measure)(chosen)
+    (check_dropout if chosen.masks else check if chosen.check else measure)(chosen)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
-"""What several tests share: quiet threads, public data if it lies beside the project, and an outside plugin."""
+"""What several tests share: quiet threads, public data if it lies beside the project, an outside plugin, a browser."""
 
 from __future__ import annotations
 
 import os
+import shutil
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -56,3 +57,29 @@ def odd_plugins_of_module():
     """Install the outside plugin of tests/plugins for the tests of a module."""
     with _installed():
         yield
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory):
+    """Return a headless Chromium without a profile of its own."""
+    driver, chromium = (
+        shutil.which("chromedriver"),
+        next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chromium-browser"))), None),
+    )
+    if driver is None or chromium is None:
+        pytest.skip("needs chromium and chromedriver (Debian: apt-get install chromium chromium-driver)")
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    profile = tmp_path_factory.mktemp("chromium")
+    for flag in (
+        "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
+        "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", f"--user-data-dir={profile}",
+    ):  # fmt: skip
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    opened = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    opened.set_page_load_timeout(60)
+    yield opened
+    opened.quit()

@@ -74,10 +74,3 @@ def test_every_check_explains_itself(check):
     assert len(inspect.getdoc(check).split()) >= 5
     assert check.title[0].isupper()
     assert not check.title.endswith(".")
-
-
-def test_the_page_of_the_reference_is_that_of_the_classes(monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT / "docs" / "scripts"))
-    from findings_page import PAGE, page
-
-    assert PAGE.read_text(encoding="utf-8") == page(), "run docs/scripts/findings_page.py"

@@ -52,6 +52,7 @@ def register(app: typer.Typer) -> None:
             "bench cohort features my-cohort/ --set paper-fixed-width --workers 8",
         ),
     )(features)
+    group.command("example", epilog=examples("bench cohort example patients/"))(example)
     app.add_typer(group, name="cohort")
 
 
@@ -84,6 +85,27 @@ def init(
     for reason, columns in draft.left_out.items():
         shown = ", ".join(columns[:SHOWN]) + (f" and {len(columns) - SHOWN} more" if len(columns) > SHOWN else "")
         say(f"Left out  {shown}: {reason}")
+
+
+def example(
+    folder: Annotated[Path, typer.Argument(help="A folder that does not exist yet.", file_okay=False)],
+    profile: Annotated[str, typer.Option(help=f"{PROFILE_HELP} It sets how many patients, and the grid.")] = "smoke",
+) -> None:
+    """Write the embedded cohort as two hospitals' folders, images and tables without cards, to try the commands on."""
+    from survbench.datasets.cohorts.named import PHANTOMS, load_source
+    from survbench.datasets.phantom.folder import TABLE, write_folder
+    from survbench.errors import BenchError
+    from survbench.plan.profile import load_profile
+
+    if folder.exists():
+        raise BenchError(f"{folder} exists. Name a folder that does not.")
+    loaded = load_profile(profile)
+    for name, hospital in zip(PHANTOMS, ("hospital-a", "hospital-b"), strict=True):
+        source = load_source(name, profile=loaded)
+        write_folder(source, folder / hospital)
+        say(f"Wrote {folder / hospital}: {len(source.cohort.subjects)} patients, images/ and {TABLE}")
+    first = shlex.quote(str(folder / "hospital-a"))
+    say(f"Next: bench cohort init {first} --table {TABLE}")
 
 
 def check(

@@ -50,6 +50,12 @@ class Column:
         return {canonical(cell) for cell in self.known}
 
     @cached_property
+    def measured(self) -> bool:
+        """Whether the known cells are quantities and no codes: some have decimals, or hardly two are the same."""
+        decimals = any(not value.is_integer() for value in self.numbers)
+        return self.numeric and len(self.codes) > 2 and (decimals or len(self.codes) >= len(self.known) - 1)
+
+    @cached_property
     def filled(self) -> float:
         """The share of the rows in which the value is known."""
         return len(self.known) / len(self.cells)

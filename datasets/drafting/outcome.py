@@ -305,7 +305,7 @@ def _at_fixed_time(text: str) -> bool:
 
 def _may_be_event(column: Column) -> bool:
     few = 0 < len(column.codes) <= MAX_CODES and 2 * len(column.known) >= len(column.cells) and not column.dated
-    if not few or of_those_who_left(column.text):
+    if not few or column.measured or of_those_who_left(column.text):
         return False
     if _named_event(column):
         return True

@@ -221,8 +221,7 @@ class SomeUseMasks(BoardCheck):
         masked, number = sum(r.entry.needs_mask for r in of.measured), len(of.measured)
         if 0 < masked < number:
             yield self.finding(
-                f"{masked} of {number} methods predict from the manual tumour mask (marked 'mask'); the others do "
-                "without it."
+                f"{masked} of {number} methods predict from the manual tumour mask, which the others do without."
             )
 
 

@@ -108,3 +108,15 @@ def test_wrong_usage_ends_with_2_and_says_what_to_do(bench, arguments, message):
     ended = bench("cohort", *arguments)
     assert ended.returncode == 2
     assert ended.stderr.startswith(message)
+
+
+def test_the_example_becomes_a_cohort_by_its_draft(bench, tmp_path):
+    made = bench("cohort", "example", tmp_path / "patients")
+    assert made.returncode == 0, made.stderr
+    for hospital in ("hospital-a", "hospital-b"):
+        folder = tmp_path / "patients" / hospital
+        drafted = bench("cohort", "init", folder, "--table", "clinical.csv")
+        assert "TODO" not in drafted.stdout
+        assert bench("cohort", "check", folder).returncode == 0
+    again = bench("cohort", "example", tmp_path / "patients")
+    assert (again.returncode, "exists" in again.stderr) == (2, True)

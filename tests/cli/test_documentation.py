@@ -1,5 +1,6 @@
 """Every command line that the documentation shows is one that the command takes."""
 
+import importlib
 import re
 import shlex
 from pathlib import Path
@@ -52,3 +53,10 @@ def test_there_are_command_lines_in_the_documentation():
 def test_a_command_line_of_the_documentation_is_taken(page, command):
     result = CliRunner().invoke(app, [*words_of(command), "--help"])
     assert result.exit_code == 0, f"{page}: {command}\n{result.output}"
+
+
+@pytest.mark.parametrize("name", sorted(p.stem for p in (ROOT / "docs" / "scripts").glob("*_page.py")))
+def test_a_page_that_is_made_from_code_is_up_to_date(name, monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "docs" / "scripts"))
+    made = importlib.import_module(name)
+    assert made.PAGE.read_text(encoding="utf-8") == made.page(), "run 'make pages'"

@@ -163,3 +163,11 @@ def test_who_left_the_study_is_no_event(tmp_path, name):
     assert endpoint(drafted)["event"] == "TODO"
     assert not coding(name, ["0", "1"], None).clear
     assert not coding(name, ["0", "1", "2"], None).clear
+
+
+@pytest.mark.parametrize("times", ["15.6 26.1 110.1 70.5 78.0 1.6", "120 340 77 12 900 12"])
+def test_times_of_a_few_patients_are_not_their_events(tmp_path, times):
+    months = times.split()
+    text = table(patient=IDS[:6], pfs_months=months, progression=["yes", "no"] * 3)
+    found = endpoint(draft(tmp_path, text))
+    assert (found["time"], found["event"], found["observed"]) == ("pfs_months", "progression", ["yes"])

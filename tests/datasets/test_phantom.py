@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 
+import nibabel as nib
 import numpy as np
+import pandas as pd
 import pytest
 from survbench.datasets.phantom.cohort import (
     EXTERNAL_TABLE,
@@ -15,6 +17,7 @@ from survbench.datasets.phantom.cohort import (
     phantom_cohorts,
     simulate,
 )
+from survbench.datasets.phantom.folder import write_folder
 from survbench.metrics import concordance_index
 from survbench.plan.profile import PhantomSize, builtin_profiles
 
@@ -140,3 +143,16 @@ def test_the_second_centre_has_another_scanner(paper):
         for source in paper
     ]
     assert means[1] != pytest.approx(means[0], rel=0.02)
+
+
+def test_a_folder_of_the_phantom_holds_its_voxels_and_outcomes(tmp_path):
+    source, _ = phantom_cohorts(SMALL, 32)
+    write_folder(source, tmp_path / "hospital")
+    table = pd.read_csv(tmp_path / "hospital" / "clinical.csv", keep_default_na=False)
+    assert (table["progression"] == "yes").tolist() == source.cohort.event.tolist()
+    np.testing.assert_allclose(table["pfs_months"], source.cohort.time, atol=0.05)
+    subject = source.cohort.subjects[1]
+    for name, tolerance in (("pet", 0.0), ("ct", 0.5), ("mask", 0.0)):
+        image = nib.load(tmp_path / "hospital" / "images" / f"{subject.id}_{name}.nii.gz")
+        np.testing.assert_allclose(np.asarray(image.dataobj), subject.volumes[name].voxels(), atol=tolerance)
+        np.testing.assert_array_equal(image.affine, subject.volumes[name].affine)

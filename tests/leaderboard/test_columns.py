@@ -81,10 +81,3 @@ def test_metrics_that_mlflow_and_the_list_show():
         *("dice", "p", "p_holm", "coverage", "seconds", "parameters"),
     ]
     assert {"c_index", "uno_c", "brier", "hd95", "p.compareC", "risk_groups"} <= {m.name for m in metrics()}
-
-
-def test_the_page_of_the_reference_is_that_of_the_list(monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT / "docs" / "scripts"))
-    from metrics_page import PAGE, page
-
-    assert PAGE.read_text(encoding="utf-8") == page(), "run docs/scripts/metrics_page.py"

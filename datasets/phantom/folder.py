@@ -1,0 +1,46 @@
+"""The embedded cohort as a folder, as a hospital would hand it over: something to try a card and a check on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from survbench.datasets.cards.source import SourceCohort
+from survbench.volume import Volume
+
+IMAGES, TABLE = "images", "clinical.csv"
+_DTYPES = {"pet": np.float32, "ct": np.int16, "mask": np.uint8}
+
+
+def write_folder(source: SourceCohort, folder: Path) -> None:
+    """Write a cohort's images as NIfTI and its clinical table as CSV, without a card.
+
+    Args:
+        source: ``phantom`` or ``phantom-external``.
+        folder: gets ``images/ID_pet.nii.gz`` (SUV), ``ID_ct`` (HU) and ``ID_mask``, and ``clinical.csv``.
+
+    Raises:
+        FileExistsError: the folder exists.
+    """
+    import pandas as pd
+
+    cohort = source.cohort
+    (folder / IMAGES).mkdir(parents=True)
+    for subject in cohort.subjects:
+        for name, volume in subject.volumes.items():
+            _write(volume, _DTYPES[name], folder / IMAGES / f"{subject.id}_{name}.nii.gz")
+    table = pd.DataFrame([{"patient": s.id, **s.clinical} for s in cohort.subjects])
+    table["pfs_months"] = cohort.time.round(1)
+    table["progression"] = np.where(cohort.event, "yes", "no")
+    table.to_csv(folder / TABLE, index=False)
+
+
+def _write(volume: Volume, dtype: type[np.generic], path: Path) -> None:
+    import nibabel as nib
+
+    voxels = volume.voxels()
+    if np.issubdtype(dtype, np.integer):
+        voxels = voxels.round()
+    image = nib.Nifti1Image(voxels.astype(dtype), volume.affine)  # type: ignore[no-untyped-call]
+    image.header.set_xyzt_units("mm")  # type: ignore[no-untyped-call]
+    nib.save(image, path)
