@@ -38,7 +38,7 @@ def main() -> None:
     parser.add_argument("--patients", type=int, nargs="+", default=[1, 10])
     parser.add_argument("--workers", type=int, default=2)
     chosen = parser.parse_args()
-    rows, walls = [], []
+    rows, seconds = [], []
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder, "dicom")
         for number in range(max(chosen.patients)):
@@ -48,7 +48,7 @@ def main() -> None:
             for number in range(count):
                 shutil.copytree(source / f"{number:03d}", some / f"{number:03d}", copy_function=os.link)
             figures = ingested(some, Path(folder, f"cohort{count}"), chosen.workers)
-            walls.append(figures[0])
+            seconds.append(figures[:2])
             rows.append([f"{count}", *map(three_digits, figures)])
         anchor = plainly(source / "000")
     table(
@@ -58,8 +58,12 @@ def main() -> None:
     )
     print(f"\nOne patient read by pydicom and packed by gzip: {three_digits(anchor)} CPU s.")
     if len(chosen.patients) > 1:
-        each = (walls[-1] - walls[0]) / (chosen.patients[-1] - chosen.patients[0])
-        print(f"Each further patient takes {three_digits(each)} s: {ASKED} take {ASKED * each / 60:.0f} minutes.")
+        more = chosen.patients[-1] - chosen.patients[0]
+        wall, cpu = ((last - first) / more for first, last in zip(seconds[0], seconds[-1], strict=True))
+        print(f"A further patient takes {three_digits(cpu)} CPU s, and {three_digits(wall)} s of wall time here.")
+        print(
+            f"{ASKED} patients take {ASKED * cpu / 3600:.2f} CPU h, {ASKED * wall / 60:.0f} minutes of wall time here."
+        )
 
 
 def ingested(source: Path, out: Path, workers: int) -> tuple[float, float, float, float, float]:

@@ -136,7 +136,7 @@ def ingest(
     there = {patient: pseudonyms.of[patient] for patient in (*kept, *written)}
     todo = _write_table(out, joined, there) if joined is not None and there else None
     secret = secrets() if joined is None else secrets(cells=joined.secret, allowed=joined.cells)
-    causes = {pseudonyms.of.get(p, "a patient without a pseudonym"): secret.without(why) for p, why in failed.items()}
+    causes = [(pseudonyms.of.get(p, "a patient without a pseudonym"), secret.without(why)) for p, why in failed.items()]
     findings = write_report(out, causes, workers=workers, timeout_s=PATIENT_S)
     return Ingested(
         found=found,

@@ -4,7 +4,7 @@ patient.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 
 from survbench.datasets.checks.facts import PatientFacts
@@ -21,12 +21,14 @@ from survbench.leaderboard.site.cohort_page import by_cause, cohort_page
 REPORT = "report.html"
 
 
-def write_report(out: Path, failed: Mapping[str, str], *, workers: int, timeout_s: float) -> tuple[Finding, ...]:
+def write_report(
+    out: Path, failed: Sequence[tuple[str, str]], *, workers: int, timeout_s: float
+) -> tuple[Finding, ...]:
     """Write the manifest and the page of a cohort, and return what the checks say of its patients.
 
     Args:
         out: folder of the cohort.
-        failed: why patients were not written, by pseudonym, without a value that identifies.
+        failed: pseudonyms of patients who were not written, and why, without a value that identifies.
         workers: patients at once.
         timeout_s: the longest that the checks of one patient may take.
     """

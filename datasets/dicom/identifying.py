@@ -25,8 +25,8 @@ from survbench.datasets.readers.errors import ImageError
 _TEXT = frozenset({"PN", "LO", "SH", "LT", "ST", "UT", "UC", "UR", "AE", "UI", "DA", "DT"})
 _PRIVATE = _TEXT | {"CS", "UN", "OB"}
 """VRs of private values that may be text: those of unknown type are bytes."""
-_IDS = frozenset({"PatientID", "OtherPatientIDs", "AccessionNumber", "AdmissionID"})
-"""Attributes that stand for a person as a name does."""
+_IDS = frozenset({"PatientID", "OtherPatientIDs", "PatientBirthDate", "AccessionNumber", "AdmissionID"})
+"""Attributes that tell of a person as a name does."""
 _STATED = frozenset({"ROIName", "SegmentLabel"})
 _CONTOURS = "ROIContourSequence"
 """Holds points and UIDs of images, and is most of a structure set."""
@@ -44,7 +44,7 @@ class IdentifyingValue:
     Attributes:
         kind: what it is, in words that may be printed.
         text: the value.
-        person: whether it is a name or an id, which no file may hold whatever the user wants to keep.
+        person: whether it is a name, an id or a date of birth, which no file may hold whatever the user wants to keep.
     """
 
     kind: str

@@ -11,7 +11,7 @@ from pydicom.dataset import Dataset
 from survbench.datasets.dicom.choice import Choice, chosen, rules_for_ct, rules_for_pet, rules_for_structures
 from survbench.datasets.dicom.geometry import Grid, stack_of
 from survbench.datasets.dicom.headers import number, read_header
-from survbench.datasets.dicom.pixels import read_hu, read_suv
+from survbench.datasets.dicom.pixels import read_hu, read_suv, refuse_large
 from survbench.datasets.dicom.planes import Mask
 from survbench.datasets.dicom.regions import Region, Wish, chosen_names, mask_of, read_regions
 from survbench.datasets.dicom.series import Series, volumes_of
@@ -105,6 +105,8 @@ def read_patient(series: Sequence[Series], request: Request) -> PatientImages:
     structures = chosen("structure set", [one for one, _ in wanted], rules, request.structures)
     mask_on = _drawn_on(structures.series, {name: images[name].series for name in in_order})
     stacks = {name: stack_of(choice.series) for name, choice in images.items()}
+    for stack in stacks.values():
+        refuse_large(stack)
     regions = next(found for one, found in wanted if one is structures.series)
     names = chosen_names([region.name for region in regions if not region.empty], request.regions)
     mask = mask_of(regions, names, stacks[mask_on].grid)

@@ -31,7 +31,8 @@ def read_suv(stack: Stack, factors: Sequence[float]) -> NDArray[np.float32]:
     Raises:
         ImageError: see :func:`read_hu`.
     """
-    voxels = np.empty(_checked(stack.grid.shape), dtype=np.float32, order="F")
+    refuse_large(stack)
+    voxels = np.empty(stack.grid.shape, dtype=np.float32, order="F")
     for place, plane in enumerate(_planes(stack, factors, outside=0.0)):
         voxels[:, :, place] = plane
     return voxels
@@ -43,25 +44,30 @@ def read_hu(stack: Stack) -> NDArray[np.int16]:
     Raises:
         ImageError: too large, truncated, packed in a way that cannot be read, not grey values, or without a slope.
     """
-    voxels = np.empty(_checked(stack.grid.shape), dtype=np.int16, order="F")
+    refuse_large(stack)
+    voxels = np.empty(stack.grid.shape, dtype=np.int16, order="F")
     for place, plane in enumerate(_planes(stack, [1.0] * len(stack.slices), outside=LOWEST_HU)):
         voxels[:, :, place] = np.clip(np.rint(plane), -32768, 32767)
     return voxels
-
-
-def _checked(shape: tuple[int, int, int]) -> tuple[int, int, int]:
-    size = math.prod(shape) * np.dtype(np.float32).itemsize
-    if size > MAX_BYTES:
-        grid = " x ".join(map(str, shape))
-        what = f"A volume of {grid} voxels takes {size:,} bytes; at most {MAX_BYTES:,} are read."
-        raise ImageError(what, "Crop the volume, or choose another series.")
-    return shape
 
 
 def _planes(stack: Stack, factors: Sequence[float], *, outside: float) -> Iterator[NDArray[np.float64]]:
     """Return the slices of the grid, shape (columns, rows) each; ``outside`` is what a tilted gantry did not scan."""
     planes = ((_slice(one) * factor).T for one, factor in zip(stack.slices, factors, strict=True))
     return planes if stack.places is None else resampled(planes, stack.places, stack.grid.shape, outside)
+
+
+def refuse_large(stack: Stack) -> None:
+    """Refuse a volume by what its headers declare, before anything of its size is allocated.
+
+    Raises:
+        ImageError: too large.
+    """
+    size = math.prod(stack.grid.shape) * np.dtype(np.float32).itemsize
+    if size > MAX_BYTES:
+        shape = " x ".join(map(str, stack.grid.shape))
+        what = f"A series declares {shape} voxels, which takes {size:,} bytes; at most {MAX_BYTES:,} are read."
+        raise ImageError(what, "Crop the volume, or choose another series.")
 
 
 def _slice(one: Instance) -> NDArray[np.float64]:

@@ -28,7 +28,11 @@ _IDENTIFYING = re.compile(
     r"comment|remark|note|bemerkung|kommentar",
     re.IGNORECASE,
 )
-_NAME = re.compile("name|vorname|prenom|nombre|cognome", re.IGNORECASE)
+_NAME = re.compile(
+    r"((patient|pat|full|last|first|sur|family|given|middle|birth|nach|vor)\w*[\s_.-]*)?name|nom|prenom|nombre|apellidos?|"
+    r"cognome|nome"
+)
+"""Columns of persons' names, not of hospitals'."""
 _KIND = "a cell of the clinical table"
 _DATE = re.compile(r"\d{4}[-./]\d{1,2}[-./]\d{1,2}|\d{1,2}[-./]\d{1,2}[-./]\d{2,4}|(19|20)\d{6}")
 _SHORTEST, _FEWEST_DIGITS = 3, 6
@@ -104,7 +108,9 @@ def join(
     columns = tuple(name for name in table.columns if name != column and name not in left_out)
     rows = {patient: tuple(row.cells[name] for name in columns) for patient, row in found}
     secret = frozenset(
-        IdentifyingValue(_KIND, row.cells[name], person=name == column or _NAME.search(name) is not None)
+        IdentifyingValue(
+            _KIND, row.cells[name], person=name == column or _NAME.fullmatch(without_accents(name)) is not None
+        )
         for name in (column, *left_out)
         for row in table.rows
     )

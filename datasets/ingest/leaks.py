@@ -70,13 +70,16 @@ class Searched:
         Args:
             values: all that may identify somebody.
             ordinary: words, in lower case, that stand in every cohort's files.
-            allowed: texts that are written on purpose, such as names of regions; a name is looked for in spite of it.
+            allowed: texts that are written on purpose, such as names of regions. A value that is one of them, or is
+                made of their words, is not looked for unless it names a person.
         """
         searched = cls()
         kept = {_words(text) for text in allowed}
+        of_kept = {word for words in kept for word in words}
         for value in sorted(values, key=lambda value: (not value.person, value.kind, value.text)):
             for words in _forms(value):
-                if _worth(words, ordinary, person=value.person) and (value.person or words not in kept):
+                written = words in kept or (of_kept.issuperset(words) and not "".join(words).isdigit())
+                if _worth(words, ordinary, person=value.person) and (value.person or not written):
                     searched.by_first.setdefault(words[0], {}).setdefault(words, value.kind)
         return searched
 

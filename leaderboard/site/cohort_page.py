@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -138,10 +138,10 @@ def far_numbers(records: Mapping[str, Record]) -> dict[str, list[tuple[str, floa
     return {patient: sorted(of, key=lambda one: -abs(one[1])) for patient, of in found.items()}
 
 
-def by_cause(failed: Mapping[str, str]) -> list[tuple[str, list[str]]]:
-    """Return causes with their patients, the most frequent first, from causes by patient."""
+def by_cause(failed: Iterable[tuple[str, str]]) -> list[tuple[str, list[str]]]:
+    """Return causes with their patients, the most frequent first, from pairs of a patient and a cause."""
     causes: dict[str, list[str]] = {}
-    for patient, cause in failed.items():
+    for patient, cause in failed:
         causes.setdefault(cause, []).append(patient)
     return sorted(((cause, sorted(patients)) for cause, patients in causes.items()), key=_most_first)
 

@@ -59,3 +59,23 @@ def test_a_patient_whose_header_lacks_the_weight_is_read_once_it_is_given(bench,
     (record,) = (tmp_path / "out/records").iterdir()
     suv = json.loads(record.read_text())["suv"]
     assert (suv["weight_kg"], suv["notes"]) == (60, ["The weight was given."])
+
+
+def test_a_table_gives_the_pseudonyms_and_a_leak_ends_with_1(bench, tmp_path):
+    write_patient(tmp_path / "dicom", region="Quillfeather GTV")
+    call = ("cohort", "ingest", tmp_path / "dicom", "--out", tmp_path / "out", "--region", "Quillfeather GTV", "--pseudonyms")  # fmt: skip  # noqa: E501
+    for path in (tmp_path / "map.csv", tmp_path / "out/map.csv"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("Patient,Pseudonym\nhn-7001,A01\n")
+    inside = bench(*call, tmp_path / "out/map.csv")
+    assert inside.returncode == 2
+    assert "lies in the cohort's folder" in inside.stderr
+    (tmp_path / "out/map.csv").unlink()
+    ended = bench(*call, tmp_path / "map.csv")
+    assert ended.returncode == 1
+    assert (tmp_path / "out/images/A01_PET.nii.gz").exists()
+    assert not (tmp_path / "out.key").exists()
+    leaks = [line for line in ended.stdout.splitlines() if line.startswith("Leak")]
+    told = "holds a value that may identify a patient: PatientName. Do not pass the cohort on."
+    assert leaks == [f"Leak      records/A01.json {told}", f"Leak      report.html {told}"]
+    assert "Quillfeather" not in ended.stdout

@@ -210,5 +210,5 @@ def test_a_header_that_declares_too_much_is_refused_before_anything_is_allocated
         header.Rows = header.Columns = 65_000
 
     write_image(tmp_path, "CT", ramp(), each=each)
-    with pytest.raises(ImageError, match="65000 x 65000 x 6 voxels takes"):
+    with pytest.raises(ImageError, match="65000 x 65000 x 6 voxels, which takes"):
         read_hu(stack(tmp_path))

@@ -69,6 +69,13 @@ def test_what_is_written_on_purpose_is_no_leak_unless_it_names_somebody():
     assert searched(*values, allowed=("Elsewhere", "Ada")).kinds_in("Elsewhere, Ada") == {"PatientName"}
 
 
+def test_words_of_regions_and_of_kept_cells_are_no_leak_but_numbers_put_together_are():
+    site, born = IdentifyingValue("StudyDescription", "Larynx left"), IdentifyingValue("ContentDate", "19510709")
+    allowed = ("GTV larynx", "left", "1951", "07", "09")
+    assert searched(site, born, allowed=allowed).kinds_in("GTV larynx left") == set()
+    assert searched(site, born, allowed=allowed).kinds_in("1951-07-09") == {"ContentDate"}
+
+
 def test_values_are_cut_out_of_a_text():
     told = "No region is called 'GTV'; the nearest: GTV Müller-Ostrow. Series 'Ada 1951-07-09'."
     assert (

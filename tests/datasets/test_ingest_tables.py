@@ -138,6 +138,13 @@ def test_a_column_that_holds_what_headers_say_is_left_out_unless_it_is_kept(tabl
     assert "Site" in join(table, "Patient", PATIENTS, (), ("Site",), institutions).columns
 
 
+def test_cells_of_ids_and_of_persons_names_are_secret_and_those_of_hospitals_are_no_persons(tmp_path):
+    (tmp_path / "t.csv").write_text("Patient,Last_Name,Hospital name,Note\nHN-1,Quill,Elsewhere,smokes\nHN-9,Jo,,\n")
+    secret = join(read_table(tmp_path / "t.csv"), "Patient", ("HN-1",), ()).secret
+    assert {value.text for value in secret if value.person} == {"HN-1", "HN-9", "Quill", "Jo"}
+    assert {value.text for value in secret if not value.person} == {"Elsewhere", "smokes", ""}
+
+
 def test_short_numbers_that_are_ids_cost_no_column_of_measured_numbers_but_a_copy_of_the_ids_is_left_out(tmp_path):
     (tmp_path / "t.csv").write_text("Patient,Age,Same\n061,61,061\n070,070,070\n")
     joined = join(read_table(tmp_path / "t.csv"), "Patient", ("061", "070"), ("061", "070"))

@@ -68,7 +68,7 @@ def test_everything_is_escaped_and_nothing_is_loaded_from_elsewhere(tmp_path):
     of["mask"]["regions"] = [nasty]
     of["pet"]["why"] = nasty
     (tmp_path / "p.jpg").write_bytes(b"\xff\xd8")
-    text = page({"P1": of}, failed=by_cause({"P2": nasty, "P3": nasty}), pictures={"P1": tmp_path / "p.jpg"})
+    text = page({"P1": of}, failed=by_cause([("P2", nasty), ("P3", nasty)]), pictures={"P1": tmp_path / "p.jpg"})
 
     tags, sources = [], []
 
@@ -85,4 +85,4 @@ def test_everything_is_escaped_and_nothing_is_loaded_from_elsewhere(tmp_path):
 
 
 def test_causes_are_listed_the_most_frequent_first():
-    assert by_cause({"P3": "b", "P1": "a", "P2": "b"}) == [("b", ["P2", "P3"]), ("a", ["P1"])]
+    assert by_cause([("P3", "b"), ("P1", "a"), ("P2", "b")]) == [("b", ["P2", "P3"]), ("a", ["P1"])]
