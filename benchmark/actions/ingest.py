@@ -60,6 +60,7 @@ class Ingested:
         written: pseudonyms of the patients that were read now.
         kept: pseudonyms of those that were there from an earlier call.
         failed: what is wrong with the others, by their own ids, which stand in no file.
+        notes: what was odd about those that were read now, by their own ids.
         findings: what the checks say of the images of those who were read, by pseudonym.
         leaks: where in the cohort a value stands that may say who somebody is.
         joined: the clinical table; None where none was given.
@@ -71,6 +72,7 @@ class Ingested:
     written: tuple[str, ...]
     kept: tuple[str, ...]
     failed: Mapping[str, str]
+    notes: Mapping[str, tuple[str, ...]]
     findings: tuple[Finding, ...]
     leaks: tuple[Leak, ...]
     joined: Joined | None
@@ -148,6 +150,7 @@ def ingest(
         written=tuple(sorted(pseudonyms.of[p] for p in written)),
         kept=tuple(sorted(pseudonyms.of[p] for p in kept)),
         failed=dict(sorted(failed.items())),
+        notes={patient: jobs[patient].notes() for patient in sorted(written)},
         findings=findings,
         leaks=leaks(out, secret, workers=workers),
         joined=joined,

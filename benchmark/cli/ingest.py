@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -156,6 +157,9 @@ def _show(found: Ingested, out: Path) -> None:
         say(f"Damaged   {things(len(files.damaged), 'DICOM file')}, left out")
     for patient, what in found.failed.items():
         say(f"Failed    {patient or '(no id)'}: {what}")
+    for note, patients in _by_note(found.notes).items():
+        who = patients[0] if len(patients) == 1 else things(len(patients), "patient")
+        say(f"Noted     {who}: {note}")
     if joined is not None:
         for column, why in joined.left_out.items():
             say(f"Left out  {column}: {why}")
@@ -171,3 +175,11 @@ def _show(found: Ingested, out: Path) -> None:
     quoted = shlex.quote(str(out))
     then = "cohort init {} --table TABLE" if joined is None else "cohort check {}"
     say(f"Next      bench {then.format(quoted)}")
+
+
+def _by_note(notes: Mapping[str, tuple[str, ...]]) -> dict[str, list[str]]:
+    patients: dict[str, list[str]] = {}
+    for patient, noted in notes.items():
+        for note in noted:
+            patients.setdefault(note, []).append(patient)
+    return patients

@@ -60,7 +60,7 @@ class ContouredRegion:
         for together in by_height(heights):
             height = float(np.mean([heights[place] for place in together]))
             planes.append(Plane(height, inside([points[place][:, :2] for place in together], grid.shape[:2])))
-        mask = stacked(planes, grid.shape)
+        mask = stacked(planes, grid)
         if not mask.voxels.any():
             what = f"The contours of {self.name!r} hold no centre of a voxel of the image."
             raise ImageError(what, "Choose the image that they were drawn on.")

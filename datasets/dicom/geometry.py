@@ -3,28 +3,29 @@
 DICOM PS3.3, section C.7.6.2.1.1: ImagePositionPatient is the centre of the first pixel, ImageOrientationPatient the
 direction of the rows and of the columns, PixelSpacing first the distance between rows. SliceThickness is not used: it
 is the thickness of what a slice sums up, not the distance to the next.
+
+Slices of a tilted gantry, and slices at irregular distances, get a rectangular grid that holds all of them. It is
+parallel to them, so that what was drawn on a slice still lies in a plane of the grid.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from survbench.datasets.dicom.distances import BESIDE, check_distances, grid_distance, numbered, regular
 from survbench.datasets.dicom.series import Instance, Series
 from survbench.datasets.readers.errors import ImageError
 from survbench.findings import things
 
-SAME_PLACE_MM = 0.01
-IRREGULAR = 0.02
-"""Share of the spacing by which a distance between slices may differ from it."""
-ROUNDING_MM = 0.02
-"""What the rounding of positions may add to that."""
-LARGEST_TILT_DEGREES = 0.5
-BESIDE = 0.1
-"""Share of the spacing by which a slice may lie beside its place on the straight, regular grid."""
-_SHOWN = 3
+STRAIGHT_DEGREES = 0.5
+"""Slices of a gantry that is tilted less stay as they are, on a grid that is not quite rectangular."""
+LARGEST_TILT_DEGREES = 45.0
+_WHOLE = 1e-3
+"""Share of a pixel that is left out at a grid's edge."""
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
@@ -35,10 +36,13 @@ class Grid:
     Attributes:
         shape: columns, rows, slices; the order of the array's axes.
         affine: 4 x 4, array index to world millimetres (RAS+).
+        acquired: where along the third axis the slices were acquired, ascending, as array indices with fractions; None
+            where they are the grid's own.
     """
 
     shape: tuple[int, int, int]
     affine: NDArray[np.float64]
+    acquired: NDArray[np.float64] | None = None
 
     def indices(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return where points lie, as array indices with fractions.
@@ -53,18 +57,37 @@ class Grid:
         indices: NDArray[np.float64] = points @ inverse[:3, :3].T + inverse[:3, 3]
         return indices
 
+    def as_acquired(self, heights: ArrayLike) -> NDArray[np.float64]:
+        """Return heights, given as array indices with fractions, in numbers of acquired slices.
+
+        >>> Grid((4, 4, 3), np.eye(4), np.array([0.0, 1.2, 2.0])).as_acquired([-1, 0.6, 2.5]).tolist()
+        [-1.0, 0.5, 2.5]
+        """
+        places = np.asarray(heights, dtype=np.float64)
+        if self.acquired is None:
+            return places
+        numbers = np.arange(len(self.acquired))
+        beyond = np.minimum(places - self.acquired[0], 0) + np.maximum(places - self.acquired[-1], 0)
+        within: NDArray[np.float64] = np.interp(places, self.acquired, numbers) + beyond
+        return within
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stack:
     """The slices of a volume in the order of the array.
 
     Attributes:
-        grid: where they lie.
+        grid: of the volume that they make.
         slices: the files, along the normal.
+        places: of each slice's first pixel in the grid, shape (slices, 3), array indices with fractions; None where
+            the slices are those of the grid.
+        notes: how the grid differs from the slices, in words.
     """
 
     grid: Grid
     slices: tuple[Instance, ...]
+    places: NDArray[np.float64] | None = None
+    notes: tuple[str, ...] = ()
 
 
 def stack_of(volume: Series) -> Stack:
@@ -75,23 +98,39 @@ def stack_of(volume: Series) -> Stack:
 
     Raises:
         ImageError: several images in one file, no position, orientation or spacing, one slice, duplicated or missing
-            slices, irregular distances, a tilted gantry, or slices of several orientations or sizes.
+            slices, slices beside the straight line of the others, or of several orientations or sizes.
     """
     slices = volume.instances
     _check_headers(volume)
-    first = slices[0]
-    rows, columns = np.reshape(np.array(first.orientation, dtype=np.float64), (2, 3))
+    rows, columns = np.reshape(np.array(slices[0].orientation, dtype=np.float64), (2, 3))
     positions = np.array([one.position for one in slices], dtype=np.float64)
     normal = np.cross(rows, columns)
-    along = positions @ normal
-    order = np.argsort(along, kind="stable")
-    positions, along = positions[order], along[order]
-    _check_distances(volume, along)
-    step = (positions[-1] - positions[0]) / (len(slices) - 1)
-    _check_straight(volume, positions, step, normal)
-    affine = affine_of(positions[0], rows, columns, first.spacing or (0.0, 0.0), step)
-    grid = Grid((first.size[1], first.size[0], len(slices)), affine)
-    return Stack(grid, tuple(slices[i] for i in order))
+    order = np.argsort(positions @ normal, kind="stable")
+    positions = positions[order]
+    heights = (positions - positions[0]) @ normal
+    ordered = tuple(slices[place] for place in order)
+    check_distances(volume.label, heights, np.array([one.number for one in ordered], dtype=np.float64))
+    axis = (positions[-1] - positions[0]) / heights[-1]  # mm per mm along the normal
+    _check_straight(volume, positions, heights, axis)
+    tilt, even = _tilt(volume, axis), regular(heights)
+    spacing = float(heights[-1]) / (len(slices) - 1) if even else grid_distance(heights)
+    along = np.arange(len(slices), dtype=np.float64) if even else heights / spacing
+    tilted = tilt > STRAIGHT_DEGREES
+    plane, pixel = np.stack([rows, columns]), np.array(ordered[0].spacing)
+    aside = heights[:, None] * (plane @ axis) / pixel[::-1] * tilted
+    first, more = aside.min(axis=0), np.ceil(np.ptp(aside, axis=0) - _WHOLE).astype(int)
+    corner = positions[0] + (first * pixel[::-1]) @ plane
+    affine = affine_of(corner, rows, columns, pixel.tolist(), spacing * (normal if tilted else axis))
+    size = ordered[0].size
+    shape = size[1] + int(more[0]), size[0] + int(more[1]), round(heights[-1] / spacing) + 1
+    notes = []
+    if tilted:
+        notes.append(f"the gantry was tilted by {tilt:.1f} degrees: resampled to a rectangular grid.")
+    if not even:
+        gaps = np.diff(heights)
+        notes.append(f"slices lie {gaps.min():.3g} to {gaps.max():.3g} mm apart: interpolated to {spacing:.3g} mm.")
+    places = np.column_stack([aside - first, along]) if notes else None
+    return Stack(Grid(shape, affine, None if even else along), ordered, places, tuple(notes))
 
 
 def affine_of(
@@ -145,47 +184,20 @@ def _check_headers(volume: Series) -> None:
         raise ImageError(f"{volume.label} has rows and columns that are not at right angles.", "Export it again.")
 
 
-def _check_distances(volume: Series, along: NDArray[np.float64]) -> None:
-    gaps = np.diff(along)
-    same = np.flatnonzero(gaps < SAME_PLACE_MM)
-    if len(same):
-        what = f"{volume.label} has duplicated slices: {_numbered(same)} lie where the next one lies."
-        raise ImageError(what, "Remove one of each pair, or export the series again.")
-    usual = float(np.median(gaps))
-    allowed = IRREGULAR * usual + ROUNDING_MM
-    odd = np.flatnonzero(np.abs(gaps - usual) > allowed)
-    if not len(odd):
-        return
-    times = gaps[odd] / usual
-    whole = np.round(times)
-    if (whole >= 2).all() and (np.abs(times - whole) < 0.1).all():
-        missing = int((whole - 1).sum())
-        what = f"{volume.label} lacks {things(missing, 'slice')}, after {_numbered(odd)} of {len(along)}."
-        raise ImageError(what, "Copy the missing files, or export the series again.")
-    what = (
-        f"{volume.label} has irregular slices: most lie {usual:.3g} mm apart, but from {gaps.min():.3g} to "
-        f"{gaps.max():.3g} mm after {_numbered(odd)}."
-    )
-    raise ImageError(what, "Export the volume with regular slices.")
-
-
 def _check_straight(
-    volume: Series, positions: NDArray[np.float64], step: NDArray[np.float64], normal: NDArray[np.float64]
+    volume: Series, positions: NDArray[np.float64], heights: NDArray[np.float64], axis: NDArray[np.float64]
 ) -> None:
-    forward = float(step @ normal)
-    tilt = float(np.degrees(np.arctan2(np.linalg.norm(step - forward * normal), forward)))
-    if tilt > LARGEST_TILT_DEGREES:
-        what = f"{volume.label} was acquired with a tilted gantry ({tilt:.1f} degrees): its slices shift sideways."
-        raise ImageError(what, "Resample it to a straight grid, for example with dcm2niix.")
-    expected = positions[0] + np.arange(len(positions))[:, None] * step
-    off = np.linalg.norm(positions - expected, axis=1)
-    wrong = np.flatnonzero(off > BESIDE * forward)
+    off = np.linalg.norm(positions - positions[0] - heights[:, None] * axis, axis=1)
+    wrong = np.flatnonzero(off > BESIDE * np.median(np.diff(heights)))
     if len(wrong):
-        what = f"{volume.label} has slices beside its axis, by up to {off.max():.3g} mm: {_numbered(wrong)}."
+        what = f"{volume.label} has slices beside its axis, by up to {off.max():.3g} mm: {numbered(wrong)}."
         raise ImageError(what, "Export the volume with regular slices.")
 
 
-def _numbered(places: NDArray[np.intp] | Sequence[int]) -> str:
-    """Name slices by their place from the start, counted from 1."""
-    shown = ", ".join(str(int(place) + 1) for place in places[:_SHOWN])
-    return f"slice{'s' if len(places) > 1 else ''} {shown}{', ...' if len(places) > _SHOWN else ''}"
+def _tilt(volume: Series, axis: NDArray[np.float64]) -> float:
+    """Return the angle between the normal of the slices and the line on which they lie, degrees."""
+    tilt = math.degrees(math.acos(min(1.0, 1 / float(np.linalg.norm(axis)))))
+    if tilt > LARGEST_TILT_DEGREES:
+        what = f"{volume.label} has slices that shift sideways by {tilt:.0f} degrees; no gantry is tilted so far."
+        raise ImageError(what, "Check the positions and orientations of its slices.")
+    return tilt

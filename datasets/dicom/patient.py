@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
-import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from survbench.datasets.dicom.choice import Choice, chosen, rules_for_ct, rules_for_pet, rules_for_structures
-from survbench.datasets.dicom.geometry import Grid, Stack, stack_of
+from survbench.datasets.dicom.geometry import Grid, stack_of
 from survbench.datasets.dicom.headers import number, read_header
-from survbench.datasets.dicom.pixels import read_voxels, refuse_large
+from survbench.datasets.dicom.pixels import read_hu, read_suv, refuse_large
 from survbench.datasets.dicom.planes import Mask
 from survbench.datasets.dicom.regions import Region, Wish, chosen_names, mask_of, read_regions
 from survbench.datasets.dicom.series import Series, volumes_of
@@ -51,12 +50,12 @@ class Image:
     Attributes:
         choice: the series, and why.
         grid: where the voxels lie.
-        voxels: shape of the grid.
+        voxels: shape of the grid; SUV (float32) or whole HU (int16).
     """
 
     choice: Choice
     grid: Grid
-    voxels: NDArray[np.float32]
+    voxels: NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,19 +113,18 @@ def read_patient(series: Sequence[Series], request: Request) -> PatientImages:
     headers = [read_header(one.path) for one in stacks["pet"].slices]
     suv = suv_conversion(headers, request.given)
     return PatientImages(
-        pet=_image(pet, stacks["pet"], suv.factors),
+        pet=Image(pet, stacks["pet"].grid, read_suv(stacks["pet"], suv.factors)),
         suv=suv,
-        ct=None if ct is None else _image(ct, stacks["ct"]),
+        ct=None if ct is None else Image(ct, stacks["ct"].grid, read_hu(stacks["ct"])),
         mask=mask,
         mask_on=mask_on,
         structures=structures,
         regions=names,
-        notes=tuple(_notes([choice.series for choice in images.values()], headers, mask, suv)),
+        notes=(
+            *(f"{name.upper()}: {note}" for name, stack in stacks.items() for note in stack.notes),
+            *_notes([choice.series for choice in images.values()], headers, mask, suv),
+        ),
     )
-
-
-def _image(choice: Choice, stack: Stack, factors: Sequence[float] | None = None) -> Image:
-    return Image(choice, stack.grid, read_voxels(stack, factors))
 
 
 def _volumes(series: Sequence[Series], modality: str) -> list[Series]:

@@ -7,34 +7,54 @@ slice, and does with most scanners.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from survbench.datasets.dicom.geometry import Stack
 from survbench.datasets.dicom.headers import damage_named, number, packing_of, read_whole, text
+from survbench.datasets.dicom.resampling import resampled
 from survbench.datasets.dicom.series import Instance
 from survbench.datasets.readers.errors import ImageError
+from survbench.datasets.readers.intensities import LOWEST_HU
 from survbench.datasets.readers.nifti import MAX_BYTES
 
 
-def read_voxels(stack: Stack, factors: Sequence[float] | None = None) -> NDArray[np.float32]:
-    """Return a volume's voxels, shape ``stack.grid.shape``.
+def read_suv(stack: Stack, factors: Sequence[float]) -> NDArray[np.float32]:
+    """Return the voxels of a PET in SUV, shape ``stack.grid.shape``, in Fortran's order.
 
     Args:
         stack: the slices in order.
-        factors: by which each slice is multiplied after slope and intercept, such as the factors to SUV; None for 1.
+        factors: from slope and intercept to SUV, of each slice.
+
+    Raises:
+        ImageError: see :func:`read_hu`.
+    """
+    refuse_large(stack)
+    voxels = np.empty(stack.grid.shape, dtype=np.float32, order="F")
+    for place, plane in enumerate(_planes(stack, factors, outside=0.0)):
+        voxels[:, :, place] = plane
+    return voxels
+
+
+def read_hu(stack: Stack) -> NDArray[np.int16]:
+    """Return the voxels of a CT in whole HU, shape ``stack.grid.shape``, in Fortran's order.
 
     Raises:
         ImageError: too large, truncated, packed in a way that cannot be read, not grey values, or without a slope.
     """
     refuse_large(stack)
-    voxels = np.empty(stack.grid.shape, dtype=np.float32)
-    for place, one in enumerate(stack.slices):
-        factor = 1.0 if factors is None else factors[place]
-        voxels[:, :, place] = (_slice(one) * factor).T
+    voxels = np.empty(stack.grid.shape, dtype=np.int16, order="F")
+    for place, plane in enumerate(_planes(stack, [1.0] * len(stack.slices), outside=LOWEST_HU)):
+        voxels[:, :, place] = np.clip(np.rint(plane), -32768, 32767)
     return voxels
+
+
+def _planes(stack: Stack, factors: Sequence[float], *, outside: float) -> Iterator[NDArray[np.float64]]:
+    """Return the slices of the grid, shape (columns, rows) each; ``outside`` is what a tilted gantry did not scan."""
+    planes = ((_slice(one) * factor).T for one, factor in zip(stack.slices, factors, strict=True))
+    return planes if stack.places is None else resampled(planes, stack.places, stack.grid.shape, outside)
 
 
 def refuse_large(stack: Stack) -> None:

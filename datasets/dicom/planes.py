@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from survbench.datasets.dicom.geometry import Grid
 from survbench.findings import things
 
 SAME_PLANE = 0.1
@@ -59,33 +60,33 @@ def by_height(heights: Sequence[float]) -> list[list[int]]:
     return planes
 
 
-def stacked(planes: Sequence[Plane], shape: tuple[int, int, int]) -> Mask:
+def stacked(planes: Sequence[Plane], grid: Grid) -> Mask:
     """Return the mask of planes, each of another height, in ascending order.
 
     A slice takes the plane that is nearest to its centre, if that is not further than half the usual distance of the
     planes. So planes on the slices are copied, planes between slices or of another spacing keep their volume, and a gap
-    stays open. Planes that usually lie more than :data:`MOST_APART` slices apart are single slices.
+    stays open. Planes that usually lie more than :data:`MOST_APART` slices apart are single slices. All this is counted
+    in slices as they were acquired, at whatever distances.
     """
-    voxels = np.zeros(shape, dtype=bool)
-    heights = np.round([plane.height for plane in planes], 3)
+    voxels = np.zeros(grid.shape, dtype=bool)
+    heights = np.round(grid.as_acquired([plane.height for plane in planes]), 3)
+    slices = grid.as_acquired(np.arange(grid.shape[2]))
     usual = float(np.median(np.diff(heights))) if len(planes) > 1 else 1.0
     if usual > MOST_APART:
         usual = 1.0
     reach = usual / 2
-    filled: set[int] = set()
-    for place in range(shape[2]):
-        nearest = int(np.argmin(np.abs(place - heights)))
-        above = place - heights[nearest]
-        if -reach < above <= reach:
+    filled = np.zeros(grid.shape[2], dtype=bool)
+    for place, height in enumerate(slices):
+        nearest = int(np.argmin(np.abs(height - heights)))
+        if -reach < height - heights[nearest] <= reach:
             voxels[:, :, place] = planes[nearest].marks
-            filled.add(place)
-    inner = range(max(0, int(np.ceil(heights[0]))), min(shape[2], int(np.floor(heights[-1])) + 1))
+            filled[place] = True
     notes: list[str] = []
     if usual > 1 + SAME_PLANE:
         notes.append(f"Marks lie {usual:.3g} slices apart: slices between them took the nearest.")
-    if skipped := len(set(inner) - filled):
+    if skipped := int(np.count_nonzero((slices >= heights[0]) & (slices <= heights[-1]) & ~filled)):
         notes.append(f"{things(skipped, 'slice')} between the marked ones stayed empty.")
-    outside = int(np.count_nonzero((heights < -reach) | (heights > shape[2] - 1 + reach)))
+    outside = int(np.count_nonzero((heights < slices[0] - reach) | (heights > slices[-1] + reach)))
     if outside:
         notes.append(f"{things(outside, 'plane')} of {len(planes)} outside of the image.")
     return Mask(voxels, tuple(notes))

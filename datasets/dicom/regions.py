@@ -97,6 +97,16 @@ def chosen_names(names: Sequence[str], wish: Wish) -> tuple[str, ...]:
     return tuple(dict.fromkeys(chosen))
 
 
+def asked_for(names: Sequence[str], wish: Wish) -> tuple[str, ...]:
+    """Return what the user called the chosen regions: names of regions may hold a patient's.
+
+    >>> asked_for(["GTV Doe 1", "gtvn"], Wish(("GTVp|GTV*", "GTVn", "ctv"), unite=True))
+    ('GTV*', 'GTVn')
+    """
+    asked = [a for pattern in wish.patterns for a in pattern.split(ALTERNATIVES)]
+    return tuple(a for a in asked if _matched(names, a))
+
+
 def mask_of(regions: Sequence[Region], names: Sequence[str], grid: Grid) -> Mask:
     """Return the union of the regions of some names on the grid of an image.
 

@@ -81,7 +81,7 @@ class SegmentedRegion:
             for place in together:
                 marks |= _sampled(self.frames[place].marks, to_frame[place], heights[place], grid)
             planes.append(Plane(heights[together[0]], marks))
-        mask = stacked(planes, grid.shape)
+        mask = stacked(planes, grid)
         if not mask.voxels.any():
             what = f"Segment {self.name!r} marks no voxel of the image."
             raise ImageError(what, "Choose the image that it was drawn on.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -27,6 +28,7 @@ SPLIT_BY = (
 _KEYWORDS = (
     *("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "PatientID"),
     *("Modality", "SeriesNumber", "SeriesDescription", "ImageType", "CorrectedImage", "SpecificCharacterSet"),
+    "InstanceNumber",
     *("Rows", "Columns", "NumberOfFrames", "PixelSpacing", "ImagePositionPatient", "ImageOrientationPatient"),
     *("ReferencedFrameOfReferenceSequence", "ReferencedSeriesSequence"),
     *SPLIT_BY,
@@ -49,6 +51,7 @@ class Instance:
         spacing: mm between rows, then between columns; None where the header has none.
         scout: a planning overview, not a slice of the volume.
         marks: the values of :data:`SPLIT_BY`.
+        number: InstanceNumber; NaN where the header has none.
     """
 
     path: Path
@@ -60,6 +63,7 @@ class Instance:
     spacing: tuple[float, ...] | None
     scout: bool
     marks: tuple[str, ...]
+    number: float = math.nan
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +255,7 @@ def _instance(path: Path, header: Dataset) -> Instance:
         spacing=numbers(header, "PixelSpacing", 2),
         scout="LOCALIZER" in texts(header, "ImageType"),
         marks=tuple(text(header, keyword) for keyword in SPLIT_BY),
+        number=(numbers(header, "InstanceNumber", 1) or (math.nan,))[0],
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -15,8 +14,10 @@ from survbench.datasets.dicom.choice import Choice
 from survbench.datasets.dicom.geometry import Grid
 from survbench.datasets.dicom.headers import limit_seconds
 from survbench.datasets.dicom.patient import STRUCTURES, PatientImages, Request, read_patient
+from survbench.datasets.dicom.regions import asked_for
 from survbench.datasets.dicom.series import Series
 from survbench.datasets.ingest.montage import drawn
+from survbench.datasets.ingest.nifti_file import packed
 from survbench.datasets.readers.manifest import FileState
 from survbench.io.files import rounded, write_bytes, write_json
 from survbench.io.hashing import digest
@@ -25,8 +26,6 @@ from survbench.io.limits import limited_memory
 IMAGES, RECORDS, PICTURES = "images", "records", "pictures"
 _VERSION = 2
 """Part of the digest of what a patient was read from: raise it when the files that are written change."""
-_COMPRESSION = 4
-"""Of gzip: 1 is the fastest, 9 the smallest; beyond 4 files shrink by some percent in several times the time."""
 
 
 _BASE_BYTES = 2**30
@@ -85,6 +84,10 @@ class PatientJob:
             return False
         return intact and bool(states) and bool(record["source"] == self.source())
 
+    def notes(self) -> tuple[str, ...]:
+        """Return what was odd about a patient whose files are there."""
+        return tuple(json.loads(self.record.read_text(encoding="utf-8"))["notes"])
+
 
 def write_patient_apart(job: PatientJob, memory: int, seconds: float) -> None:
     """Do what :func:`write_patient` does in a process that was started for it.
@@ -115,14 +118,14 @@ def write_patient(job: PatientJob) -> None:
     written = [_write(job, "PET", found.pet.voxels, found.pet.grid)]
     mask_on = found.pet
     if found.ct is not None:
-        np.rint(found.ct.voxels, out=found.ct.voxels)  # in place: a CT takes 200 MB
-        np.clip(found.ct.voxels, -32768, 32767, out=found.ct.voxels)
-        written.append(_write(job, "CT", found.ct.voxels.astype(np.int16), found.ct.grid))
+        written.append(_write(job, "CT", found.ct.voxels, found.ct.grid))
         mask_on = found.ct if found.mask_on == "ct" else found.pet
     written.append(_write(job, "mask", found.mask.voxels.astype(np.uint8), mask_on.grid))
     write_bytes(picture_of(job.cohort, job.pseudonym), drawn(found, mask_on.grid))
     files = {name: asdict(state) for name, state in written}
-    write_json(job.record, rounded(_record(found)) | {"id": job.pseudonym, "source": job.source(), "files": files})
+    write_json(
+        job.record, rounded(_record(found, job.request)) | {"id": job.pseudonym, "source": job.source(), "files": files}
+    )
 
 
 def picture_of(cohort: Path, pseudonym: str) -> Path:
@@ -153,20 +156,16 @@ def _states(record: dict[str, Any]) -> dict[str, FileState]:
 
 
 def _write(job: PatientJob, kind: str, voxels: NDArray[Any], grid: Grid) -> tuple[str, FileState]:
-    import nibabel as nib
-
-    image = nib.Nifti1Image(voxels, grid.affine)  # type: ignore[no-untyped-call]
-    image.set_sform(grid.affine, code="scanner")  # type: ignore[no-untyped-call]
-    image.set_qform(grid.affine, code="scanner")  # type: ignore[no-untyped-call]
-    image.header.set_xyzt_units("mm")  # type: ignore[no-untyped-call]
-    content = gzip.compress(image.to_bytes(), _COMPRESSION, mtime=0)
+    content = packed(voxels, grid.affine)
     path = job.image(kind)
     write_bytes(path, content)
     return path.relative_to(job.cohort).as_posix(), FileState.of(content)
 
 
-def _record(found: PatientImages) -> dict[str, Any]:
-    """Return what a patient was made of. Descriptions and UIDs are left out: they may name the patient."""
+def _record(found: PatientImages, request: Request) -> dict[str, Any]:
+    """Return what a patient was made of. Descriptions, UIDs and names of regions are left out, as they may name the
+    patient; a region is called as the user did.
+    """
     images = {"pet": found.pet} if found.ct is None else {"pet": found.pet, "ct": found.ct}
     suv = asdict(found.suv)
     lowest, highest = min(suv["factors"]), max(suv["factors"])
@@ -188,7 +187,7 @@ def _record(found: PatientImages) -> dict[str, Any]:
         "mask": {
             **_chosen(found.structures),
             "on": found.mask_on,
-            "regions": list(found.regions),
+            "regions": list(asked_for(found.regions, request.regions)),
             "voxels": voxels,
             "ml": voxels * abs(float(np.linalg.det(grid.affine[:3, :3]))) / 1000,
         },

@@ -55,6 +55,7 @@ def test_a_patient_whose_header_lacks_the_weight_is_read_once_it_is_given(bench,
     (tmp_path / "given.csv").write_text("Patient,weight_kg\nhn-7001,60\n")
     ended = bench(*call, "--overrides", tmp_path / "given.csv")
     assert ended.returncode == 0, ended.stdout
+    assert ended.stdout.splitlines()[1] == "Noted     HN-7001: The weight was given."
     (record,) = (tmp_path / "out/records").iterdir()
     suv = json.loads(record.read_text())["suv"]
     assert (suv["weight_kg"], suv["notes"]) == (60, ["The weight was given."])

@@ -17,6 +17,7 @@ from survbench.actions.ingest import ingest
 from survbench.datasets.dicom.patient import Request
 from survbench.datasets.ingest import archives
 from survbench.datasets.ingest.archives import Archive, unpack
+from survbench.datasets.ingest.pseudonyms import by_key
 from survbench.errors import BenchError
 
 pytestmark = pytest.mark.faults
@@ -181,13 +182,13 @@ def scratch(tmp_path, monkeypatch):
 def test_an_archive_is_ingested_as_its_folder_is_and_leaves_nothing_behind(tmp_path, scratch, suffix):
     write_patient(tmp_path / "dicom", "HN-7001")
     pack(tmp_path / "dicom", tmp_path / f"study{suffix}")
-    plain = ingest(tmp_path / "dicom", tmp_path / "plain", request=Request(), key=KEY)
-    done = ingest(tmp_path / f"study{suffix}", tmp_path / "packed", request=Request(), key=KEY)
+    plain = ingest(tmp_path / "dicom", tmp_path / "plain", request=Request(), naming=by_key(KEY))
+    done = ingest(tmp_path / f"study{suffix}", tmp_path / "packed", request=Request(), naming=by_key(KEY))
     assert done.written == plain.written != ()
     assert [*scratch.iterdir()] == []
     for path in (p for p in (tmp_path / "plain/images").iterdir()):
         assert path.read_bytes() == (tmp_path / "packed/images" / path.name).read_bytes()
-    again = ingest(tmp_path / f"study{suffix}", tmp_path / "packed", request=Request(), key=KEY)
+    again = ingest(tmp_path / f"study{suffix}", tmp_path / "packed", request=Request(), naming=by_key(KEY))
     assert (again.written, again.kept) == ((), done.written)
 
 
@@ -198,7 +199,7 @@ def test_one_archive_that_is_refused_stops_no_other_in_the_folder(tmp_path, scra
     pack(tmp_path / "one", source / "one.zip")
     (source / "deep").mkdir()
     write_tar(source / "deep/evil.tar.gz", member("../x"))
-    done = ingest(source, tmp_path / "cohort", request=Request(), key=KEY)
+    done = ingest(source, tmp_path / "cohort", request=Request(), naming=by_key(KEY))
     assert len(done.written) == 2
     assert [*done.refused] == ["deep/evil.tar.gz"]
     assert done.found.others == 0
@@ -208,13 +209,13 @@ def test_one_archive_that_is_refused_stops_no_other_in_the_folder(tmp_path, scra
 def test_a_source_that_is_refused_or_no_archive_is_an_error_and_leaves_nothing_behind(tmp_path, scratch, monkeypatch):
     write_tar(tmp_path / "evil.tar", member("../x"))
     with pytest.raises(BenchError, match=r"evil\.tar is not unpacked\. Its entry '\.\./x' leads outside"):
-        ingest(tmp_path / "evil.tar", tmp_path / "cohort", request=Request(), key=KEY)
+        ingest(tmp_path / "evil.tar", tmp_path / "cohort", request=Request(), naming=by_key(KEY))
     (tmp_path / "a.7z").write_bytes(b"7z")
     with pytest.raises(BenchError, match="neither a folder nor an archive"):
-        ingest(tmp_path / "a.7z", tmp_path / "cohort", request=Request(), key=KEY)
+        ingest(tmp_path / "a.7z", tmp_path / "cohort", request=Request(), naming=by_key(KEY))
     write_zip(tmp_path / "slow.zip", ("a", os.urandom(10**6)))
     monkeypatch.setattr(foreign, "UNPACK_S", 1e-6)
     with pytest.raises(BenchError, match="Unpack it yourself"):
-        ingest(tmp_path / "slow.zip", tmp_path / "cohort", request=Request(), key=KEY)
+        ingest(tmp_path / "slow.zip", tmp_path / "cohort", request=Request(), naming=by_key(KEY))
     assert [*scratch.iterdir()] == []
     assert not Path(tmp_path / "cohort").exists()

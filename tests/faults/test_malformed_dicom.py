@@ -13,7 +13,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 from survbench.actions import foreign, ingest
 from survbench.datasets.dicom.patient import Request
 from survbench.datasets.ingest import patient_files
-from survbench.datasets.ingest.pseudonyms import pseudonym
+from survbench.datasets.ingest.pseudonyms import by_key, pseudonym
 
 pytestmark = pytest.mark.faults
 
@@ -42,7 +42,7 @@ def sequence(group, element, items):
 def ended(tmp_path):
     """Ingest, and return what came of it; the parent lives and is told within seconds."""
     start = time.monotonic()
-    done = ingest.ingest(tmp_path / "dicom", tmp_path / "cohort", request=Request(), key=KEY, workers=2)
+    done = ingest.ingest(tmp_path / "dicom", tmp_path / "cohort", request=Request(), naming=by_key(KEY), workers=2)
     assert time.monotonic() - start < 90  # of safety: processes have to start on a busy machine
     return done
 
