@@ -27,6 +27,7 @@ from survbench.findings import Finding
 from survbench.io.files import write_text
 from survbench.io.layout import Status
 from survbench.io.tables import Table
+from survbench.jobs.apart import Lost
 from survbench.jobs.executor import PIECE_TIMEOUT, Ended, Task, execute
 
 PATIENT_S = 600.0
@@ -119,8 +120,9 @@ def ingest(
                 f"{source} holds no DICOM series ({series.others} other files). Give the folder that does.{refused}"
             )
         pseudonyms = pseudonyms_of(patients, naming)
-        identities, failed = collected(patients, workers=workers, seconds=PATIENT_S)
-        failed |= pseudonyms.refused
+        read = collected(patients, workers=workers, seconds=PATIENT_S, file_seconds=FILE_S)
+        identities = {patient: one for patient, one in read.items() if not isinstance(one, Lost)}
+        failed = {patient: _lost(one) for patient, one in read.items() if isinstance(one, Lost)} | pseudonyms.refused
         paths = [*unpacked.archives, *(i.path for one in series.series for i in one.instances)]
         secrets = partial(searched, identities.values(), paths, source)
         joined = None if clinical is None else _joined(clinical, identities, secrets())
@@ -204,12 +206,20 @@ def _reason(ended: Ended) -> str:
     if error is not None and error.type == ImageError.__name__:
         return error.message
     if error is not None and error.type == PIECE_TIMEOUT:
-        return f"Reading one of the files took longer than {FILE_S:.0f} s: it is damaged. Copy or export it again."
+        return _lost(Lost.TIME)
     if ended.status == Status.TIMEOUT:
         return f"Reading took longer than {PATIENT_S:.0f} s."
     if ended.status == Status.OOM:
-        return "Reading took more memory than files of their size may. Copy or export them again."
+        return _lost(Lost.MEMORY)
     return f"Reading failed ({'unknown' if error is None else error.type})."
+
+
+def _lost(why: Lost) -> str:
+    if why == Lost.TIME:
+        return f"Reading one of the files took longer than {FILE_S:.0f} s: it is damaged. Copy or export it again."
+    if why == Lost.MEMORY:
+        return "Reading took more memory than files of their size may. Copy or export them again."
+    return "Reading the headers failed. Copy or export the files again."
 
 
 def _write_table(out: Path, joined: Joined, pseudonyms: Mapping[str, str]) -> tuple[str, ...]:

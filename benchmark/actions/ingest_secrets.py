@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 
 from survbench.actions.foreign import headers_apart
-from survbench.datasets.dicom.identifying import IdentifyingValue, Identity, identity_of, of_files
+from survbench.datasets.dicom.identifying import IdentifyingValue, Identity, identity_apart, of_files
 from survbench.datasets.dicom.series import Series
 from survbench.datasets.ingest.leaks import Leak, Searched, leaks_in, ordinary_words
 from survbench.datasets.ingest.patient_files import IMAGES, PICTURES, RECORDS
@@ -23,25 +24,19 @@ _BATCH_S = 3600.0
 
 
 def collected(
-    patients: Mapping[str, Sequence[Series]], *, workers: int, seconds: float
-) -> tuple[dict[str, Identity], dict[str, str]]:
-    """Return what the headers of patients hold that identifies, and why those of the others could not be read.
+    patients: Mapping[str, Sequence[Series]], *, workers: int, seconds: float, file_seconds: float
+) -> dict[str, Identity | Lost]:
+    """Return what the headers of each patient hold that identifies, or why they could not be read.
 
     Args:
         patients: their series, by id.
         workers: patients at once.
-        seconds: the longest that one may take.
+        seconds: the longest that one patient may take.
+        file_seconds: the longest that one file may take, or one part of it.
     """
     paths = [[i.path for one in series for i in one.instances] for series in patients.values()]
-    read = headers_apart(identity_of, paths, workers=workers, seconds=seconds)
-    identities: dict[str, Identity] = {}
-    failed: dict[str, str] = {}
-    for patient, one in zip(patients, read, strict=True):
-        if isinstance(one, Lost):
-            failed[patient] = f"Looking for what identifies the patient in the headers did not end well ({one})."
-        else:
-            identities[patient] = one
-    return identities, failed
+    read = headers_apart(partial(identity_apart, seconds=file_seconds), paths, workers=workers, seconds=seconds)
+    return dict(zip(patients, read, strict=True))
 
 
 def searched(

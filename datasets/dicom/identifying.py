@@ -19,7 +19,7 @@ from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 from pydicom.valuerep import PersonName
-from survbench.datasets.dicom.headers import damage_named, read_header
+from survbench.datasets.dicom.headers import damage_named, limit_seconds, read_header
 from survbench.datasets.readers.errors import ImageError
 
 _TEXT = frozenset({"PN", "LO", "SH", "LT", "ST", "UT", "UC", "UR", "AE", "UI", "DA", "DT"})
@@ -72,6 +72,14 @@ class Identity:
     stated: frozenset[str]
 
 
+def identity_apart(paths: Iterable[Path], *, seconds: float) -> Identity:
+    """Do what :func:`identity_of` does in a process that was started for it, and is killed if pydicom takes longer than
+    ``seconds`` over one file, or one part of it.
+    """
+    limit_seconds(seconds)
+    return identity_of(paths)
+
+
 def identity_of(paths: Iterable[Path]) -> Identity:
     """Return what identifies in the headers of a patient's files, the names of the files included.
 
@@ -115,12 +123,14 @@ def _values(header: Dataset, seen: set[tuple[int, bytes]]) -> Iterator[Identifyi
 
 
 def _of_element(header: Dataset, tag: BaseTag, seen: set[tuple[int, bytes]]) -> Iterator[IdentifyingValue]:
+    keyword = keyword_for_tag(tag)
+    if keyword == _CONTOURS:  # coordinates alone, by the million, which a look at the element would already read
+        return
     raw: Any = header.get_item(tag)
-    vr, keyword = _vr(tag, raw), keyword_for_tag(tag)
+    vr = _vr(tag, raw)
     if vr == "SQ":
-        if keyword != _CONTOURS:
-            for item in header[tag].value:
-                yield from _values(item, seen)
+        for item in header[tag].value:
+            yield from _values(item, seen)
         return
     if vr not in (_PRIVATE if tag.is_private else _TEXT) or (tag.is_private and tag.element < _CREATORS):
         return

@@ -66,7 +66,7 @@ def refuse_large(stack: Stack) -> None:
     size = math.prod(stack.grid.shape) * np.dtype(np.float32).itemsize
     if size > MAX_BYTES:
         shape = " x ".join(map(str, stack.grid.shape))
-        what = f"A volume of {shape} voxels takes {size:,} bytes; at most {MAX_BYTES:,} are read."
+        what = f"A volume of {shape} voxels, which takes {size:,} bytes, is declared; at most {MAX_BYTES:,} are read."
         raise ImageError(what, "Crop the volume, or choose another series.")
 
 
