@@ -122,7 +122,9 @@ def ingest(
         pseudonyms = pseudonyms_of(patients, naming)
         read = collected(patients, workers=workers, seconds=PATIENT_S, file_seconds=FILE_S)
         identities = {patient: one for patient, one in read.items() if not isinstance(one, Lost)}
-        failed = {patient: _lost(one) for patient, one in read.items() if isinstance(one, Lost)} | {**pseudonyms.refused}
+        failed = {patient: _lost(one) for patient, one in read.items() if isinstance(one, Lost)} | {
+            **pseudonyms.refused
+        }
         paths = [*unpacked.archives, *(i.path for one in series.series for i in one.instances)]
         secrets = partial(searched, identities.values(), paths, source)
         joined = None if clinical is None else _joined(clinical, identities, secrets())

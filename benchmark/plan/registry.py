@@ -114,10 +114,10 @@ class Registry:
 
 @cache
 def registry() -> Registry:
-    """Read all entry points of :data:`GROUP`."""
+    """Read all entry points of :data:`GROUP`, the built-in ones first: no plugin takes the place of a built-in method."""
     found: dict[str, MethodInfo] = {}
     broken: list[Broken] = []
-    for point in sorted(entry_points(group=GROUP), key=lambda p: p.name):
+    for point in sorted(entry_points(group=GROUP), key=lambda p: (not p.value.startswith("survbench."), p.name)):
         try:
             loaded = point.load()
             infos = [loaded] if isinstance(loaded, MethodInfo) else list(cast("Iterable[MethodInfo]", loaded))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from survbench.api import FAMILIES
 from survbench.errors import BenchError, UnknownNameError
+from survbench.plan import registry as registry_module
 from survbench.plan.registry import registry
 from survbench.work.construct import construct
 
@@ -38,6 +41,25 @@ def test_broken_plugins_are_listed_with_their_reason_and_break_nothing(odd_plugi
     assert "already taken" in broken["odd-name-taken"] or "iterable" in broken["odd-name-taken"]
     with pytest.raises(BenchError, match="cannot be used: ModuleNotFoundError"):
         registry().get("odd-broken")
+
+
+def test_no_plugin_takes_the_place_of_a_built_in_method(monkeypatch):
+    class Point:
+        name = "aaa"
+        value = "elsewhere:INFO"
+
+        def load(self):
+            return replace(OURS["deepmts"], title="Another")
+
+    points = registry_module.entry_points(group=registry_module.GROUP)
+    monkeypatch.setattr(registry_module, "entry_points", lambda **_: [Point(), *points])
+    registry.cache_clear()
+    try:
+        found = registry()
+    finally:
+        registry.cache_clear()
+    assert found.methods["deepmts"] == OURS["deepmts"]
+    assert [(b.name, "'deepmts', which is already taken" in b.reason) for b in found.broken] == [("aaa", True)]
 
 
 def test_a_wrong_name_is_met_with_the_right_one():

@@ -1,0 +1,52 @@
+"""The two packages of docs/how-to/write-a-plugin.md: as they are printed, they pass their checks and stand on a board."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "write-a-plugin.md"
+PLUGINS = ("pca-cox", "small-cnn")
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory):
+    """Return the environment in which both packages are installed, built from the files of the page."""
+    folder = tmp_path_factory.mktemp("plugins")
+    text = PAGE.read_text(encoding="utf-8")
+    (toml,) = re.findall(r"^```toml\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    modules = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    for name, module in zip(PLUGINS, modules, strict=True):
+        package = folder / name
+        package.mkdir()
+        importable = name.replace("-", "_")
+        project = toml.replace(PLUGINS[0], name).replace(PLUGINS[0].replace("-", "_"), importable)
+        (package / "pyproject.toml").write_text(project)
+        (package / f"{importable}.py").write_text(module)
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*command, "--target", folder / "site", *(folder / name for name in PLUGINS)], check=True)
+    return os.environ | {"PYTHONPATH": str(folder / "site")}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PLUGINS)
+def test_a_plugin_of_the_page_passes_every_check(process, environment, name):
+    ended = process("method", "test", name, "--full", env=environment)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "runs under the harness" in ended.stdout
+
+
+@pytest.mark.slow
+def test_both_plugins_stand_on_a_board(process, environment, tmp_path):
+    ended = process(
+        "run", "--methods", ",".join(PLUGINS), "--profile", "smoke", "--out", tmp_path, "--json", env=environment
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    rows = {row["method"]: row["status"] for row in json.loads(ended.stdout)["rows"]}
+    assert rows == dict.fromkeys(PLUGINS, "ok")
