@@ -114,7 +114,7 @@ class Registry:
 
 @cache
 def registry() -> Registry:
-    """Read all entry points of :data:`GROUP`, the built-in ones first: no plugin takes the place of a built-in method."""
+    """Read all entry points of :data:`GROUP`, the built-in ones first, so that no plugin replaces a built-in method."""
     found: dict[str, MethodInfo] = {}
     broken: list[Broken] = []
     for point in sorted(entry_points(group=GROUP), key=lambda p: (not p.value.startswith("survbench."), p.name)):

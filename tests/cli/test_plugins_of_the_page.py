@@ -1,4 +1,4 @@
-"""The two packages of docs/how-to/write-a-plugin.md: as they are printed, they pass their checks and stand on a board."""
+"""The two packages of docs/how-to/write-a-plugin.md: as printed, they pass their checks and stand on a board."""
 
 from __future__ import annotations
 
