@@ -74,6 +74,8 @@ class Resources:
     quick_seconds: float = 1.0
     """CPU seconds of one fit in the quick profile, roughly, two jobs at once on two cores; the forecast of a run's time
     starts from it."""
+    quick_mb: int = 520
+    """Most memory, in megabytes, of the process of one fit in the quick profile on a CPU, its libraries included."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -76,6 +76,15 @@ def cost_lines(planned: Planned, workers: int) -> list[str]:
     ]
 
 
+def memory_line(planned: Planned, workers: int) -> str:
+    """Return how much memory the largest jobs take at once, how much is free, and what to do if that is less."""
+    import psutil
+
+    needed, free = planned.forecast(workers).most_mb() / 1000, psutil.virtual_memory().available / 1e9
+    short = " Give fewer --workers, or close other programs." if needed > free else ""
+    return f"Memory    at most {needed:.1f} GB for {things(workers, 'job')} at once; {free:.1f} GB are free.{short}"
+
+
 def _plan_line(planned: Planned, workers: int) -> str:
     from survbench.plan.job import JobKind
 

@@ -24,7 +24,7 @@ from survbench.cli.options import (
     say,
     say_json,
 )
-from survbench.cli.progress import cost_lines, plan_lines, watching
+from survbench.cli.progress import cost_lines, memory_line, plan_lines, watching
 
 if TYPE_CHECKING:
     from survbench.actions.planned import Planned
@@ -131,6 +131,7 @@ def _show_dry_run(planned: Planned, request: Request, *, as_json: bool) -> None:
             {
                 "study": planned.study.name,
                 "forecast_seconds": rounded(forecast.remaining_s(0.0)),
+                "forecast_mb": rounded(forecast.most_mb()),
                 "costs": [{**rounded(asdict(cost)), "method": cost.method or None} for cost in forecast.costs(0.0)],
                 "cached": sorted(planned.cached),
                 "to_do": [job.key for job in planned.to_do],
@@ -143,6 +144,8 @@ def _show_dry_run(planned: Planned, request: Request, *, as_json: bool) -> None:
         return
     for line in (*plan_lines(planned, request.workers), *cost_lines(planned, request.workers)):
         say(line)
+    if planned.to_do:
+        say(memory_line(planned, request.workers))
     if planned.to_prepare:
         say("Voxels were not read; 'bench cohort check' reads them.")
 

@@ -1,4 +1,4 @@
-"""How long a run will take: what its stages and methods declare, corrected by what this machine took."""
+"""What a run will take: time, from what its stages and methods declare, corrected by what this machine took; memory."""
 
 from __future__ import annotations
 
@@ -14,6 +14,11 @@ QUICK_STEPS, QUICK_VOXELS, QUICK_TESTED = 200 * 4, 32**3, 40
 """The quick profile, in which methods declare their seconds: steps times batch, voxels, external patients."""
 PREDICTING = 0.08
 """Share of a network's quick fit that predicting the quick profile's external cohort takes."""
+QUICK_BATCH = 4
+PROCESS_MB = 480
+"""Of a job's process with its libraries, whatever it does."""
+BYTES_PER_VOXEL = 9
+"""Of a patient in the memory of a fit on images: two channels in single precision, and a mask."""
 PREPARING_S = 0.25
 """Of a patient: resampling to a grid of :data:`QUICK_VOXELS`, and radiomics."""
 PROCESS_S = 0.1
@@ -45,6 +50,26 @@ def declared_s(job: PlannedJob, info: MethodInfo, profile: Profile, grid: tuple[
     return PROCESS_S + fit * job.fits + predicting
 
 
+def declared_mb(job: PlannedJob, info: MethodInfo, profile: Profile, grid: tuple[int, int, int] | None) -> float:
+    """Return the megabytes of main memory that a job's process should take at most.
+
+    What a network takes on top of its libraries grows with the batch and the voxels, and lies on the GPU where it
+    trains on one; a fit on images also holds its patients.
+
+    Args:
+        job: the job.
+        info: its method.
+        profile: the budget.
+        grid: voxels of the common grid, or None without images.
+    """
+    own = max(info.resources.quick_mb - PROCESS_MB, 0) * _voxels(grid)
+    if info.trains:
+        own *= profile.training.batch_size / QUICK_BATCH if job.fits else 1 / QUICK_BATCH
+    patients = len(job.outcomes_of) if grid and "images" in info.needs_fit else 0
+    images = patients * BYTES_PER_VOXEL * QUICK_VOXELS * _voxels(grid) / 1e6
+    return PROCESS_MB + images + (0.0 if job.device == "cuda" else own)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
     """What the jobs of one method still take.
@@ -67,7 +92,7 @@ class Cost:
 @dataclass(slots=True)
 class _Work:
     """Something to do: whose it is, what it should take, the group whose measurements correct that, how many workers it
-    takes, whether it takes the GPU, whose jobs it waits for, and when it was started.
+    takes, whether it takes the GPU, whose jobs it waits for, the megabytes of its process, and when it was started.
     """
 
     method: str
@@ -76,6 +101,7 @@ class _Work:
     cpus: int = 1
     gpu: bool = False
     waits_for: frozenset[str] = frozenset()
+    mb: float = PROCESS_MB
     started: float | None = None
 
 
@@ -125,6 +151,7 @@ class Forecast:
                 cpus=min(job.threads, self.workers),
                 gpu=job.device == "cuda",
                 waits_for=job.required_keys,
+                mb=declared_mb(job, infos[job.method], profile, grid),
             )
             for job in jobs
         }
@@ -160,6 +187,10 @@ class Forecast:
         # the GPU takes one job at a time, and nothing is done before the longest job
         on_gpu = sum(seconds for work, seconds in rest if work.gpu)
         return max(shared, on_gpu, max((seconds for _, seconds in rest), default=0.0))
+
+    def most_mb(self) -> float:
+        """Return the megabytes that jobs take at the most at once: those of the largest ones together."""
+        return sum(sorted((work.mb for work in self._work.values()), reverse=True)[: self.workers])
 
     def costs(self, at: float) -> tuple[Cost, ...]:
         """Return what every method still takes from ``at``, the dearest first. A job counts for its own method alone,

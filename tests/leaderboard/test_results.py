@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 from survbench.leaderboard.writers.board_files import read_board
 from survbench.plan.profile import builtin_profiles
+from survbench.plan.registry import registry
 from survbench.plan.study import read_study
 from survbench.runs.store import Store
 from toy_study import mixed_study
@@ -90,3 +92,17 @@ def test_the_readmes_table_is_the_committed_board():
     assert len(readme_leaderboard.table(board).splitlines()) == 2 + len(readme_leaderboard.METHODS)
     with pytest.raises(SystemExit, match="0 blocks"):
         readme_leaderboard.with_table("no markers", board)
+
+
+def test_no_committed_fit_took_more_memory_than_declared_and_networks_not_much_less():
+    runs = json.loads((RESULTS / "phantom-quick" / "runs.json").read_text(encoding="utf-8")).values()
+    peaks: dict[str, int] = {}
+    for run in runs:
+        if run["job"]["kind"] == "fit":
+            method = run["job"]["method"]
+            peaks[method] = max(peaks.get(method, 0), run["record"]["peak_memory_mb"])
+    declared = {name: registry().methods[name].resources.quick_mb for name in peaks}
+    assert {name: peak for name, peak in peaks.items() if peak > declared[name]} == {}
+    networks = [name for name in peaks if registry().methods[name].selects]
+    assert [name for name in networks if peaks[name] < 0.8 * declared[name]] == []
+    assert len(networks) > 15

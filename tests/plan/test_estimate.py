@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from jobs import a_fit, a_prediction, a_search
 from survbench.api import MethodInfo, Resources
-from survbench.plan.estimate import PREPARING_S, PROCESS_S, Forecast, declared_s
+from survbench.plan.estimate import PREPARING_S, PROCESS_MB, PROCESS_S, Forecast, declared_mb, declared_s
 from survbench.plan.profile import load_profile
 
 QUICK, GRID = load_profile("quick"), (32, 32, 32)
@@ -144,3 +144,28 @@ def test_a_trained_method_without_images_is_not_done_at_once():
 
 def test_nothing_to_do_takes_no_time():
     assert forecast().remaining_s(0.0) == 0.0
+
+
+def test_memory_of_a_network_grows_with_voxels_and_batch_and_lies_on_the_gpu_where_it_trains_there():
+    network = replace(NETWORK, resources=Resources(quick_mb=PROCESS_MB + 100))
+    twice = QUICK.model_copy(
+        update={"training": QUICK.training.model_copy(update={"batch_size": 2 * QUICK.training.batch_size})}
+    )
+    assert declared_mb(fit("net"), network, QUICK, GRID) == pytest.approx(PROCESS_MB + 100)
+    assert declared_mb(fit("net"), network, QUICK, (64, 64, 64)) == pytest.approx(PROCESS_MB + 800)
+    assert declared_mb(fit("net"), network, twice, GRID) == pytest.approx(PROCESS_MB + 200)
+    assert declared_mb(fit("net", device="cuda"), network, QUICK, GRID) == pytest.approx(PROCESS_MB)
+
+
+def test_a_fit_on_images_holds_its_patients():
+    network = replace(NETWORK, needs_fit=frozenset({"images"}), resources=Resources(quick_mb=PROCESS_MB))
+    job = fit("net", train=tuple(f"P{n}" for n in range(136)))
+    assert declared_mb(job, network, QUICK, (128, 128, 112)) - PROCESS_MB == pytest.approx(2246, abs=1)
+
+
+def test_as_many_jobs_count_for_memory_as_run_at_once():
+    infos = {"net": replace(NETWORK, resources=Resources(quick_mb=900)), "learner": LEARNER}
+    for workers, expected in ((1, 900), (2, 1800), (3, 1800 + 520)):
+        made = Forecast(workers)
+        made.expect([fit("learner"), fit("net"), fit("net", 1)], infos, QUICK, GRID)
+        assert made.most_mb() == pytest.approx(expected)
