@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -62,6 +63,11 @@ def default_group(family: str, tags: Iterable[str]) -> str:
     if "paper" in tags:
         return "paper"
     return family if family in GROUPS else "outside"
+
+
+METHOD_NAME = re.compile(r"(?!all$)[a-z][a-z0-9]*(-[a-z0-9]+)*")
+"""What a method may be called: kebab case, and not the word for all methods."""
+LONGEST_NAME = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +146,7 @@ class MethodInfo:
     notes: str = ""
 
     def __post_init__(self) -> None:
+        self._check_name()
         if self.family not in FAMILIES:
             raise ValueError(f"method {self.name!r}: family {self.family!r} is not one of {', '.join(FAMILIES)}")
         if not self.group:
@@ -158,6 +165,13 @@ class MethodInfo:
             raise ValueError(f"method {self.name!r} has a search space and gives no risk to score it by")
         if "truth" in self.needs_fit | self.needs_predict and self.family != "reference":
             raise ValueError(f"method {self.name!r}: only reference rows may see the truth")
+
+    def _check_name(self) -> None:
+        if not METHOD_NAME.fullmatch(self.name) or len(self.name) > LONGEST_NAME:
+            raise ValueError(
+                f"method {self.name[:LONGEST_NAME]!r}: a name is kebab case (a-z, 0-9 and single hyphens), has at most "
+                f"{LONGEST_NAME} characters and is not 'all'"
+            )
 
     @property
     def in_all(self) -> bool:

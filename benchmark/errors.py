@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 class BenchError(Exception):
@@ -18,3 +21,23 @@ class UnknownNameError(BenchError):
         near = difflib.get_close_matches(given, names, n=3, cutoff=0.6)
         hint = f" Did you mean {' or '.join(repr(n) for n in near)}?" if near else f" Known: {', '.join(names)}."
         super().__init__(f"Unknown {kind} {given!r}.{hint} See {see}.")
+
+
+def message_of(error: BaseException) -> str:
+    r"""Return the message of any exception, of foreign code too, as text that can be stored and shown.
+
+    Control characters are removed, and what is not valid Unicode is escaped.
+
+    >>> message_of(ValueError("a\x1b[31m\udc80b")), message_of(ValueError())
+    ('a[31m\\\\udc80b', 'no message')
+    """
+    try:
+        text = str(error)
+    except Exception:  # a __str__ of foreign code
+        text = ""
+    return plain_text(text).strip() or "no message"
+
+
+def plain_text(text: str) -> str:
+    """Return a text without control characters but line breaks and tabs, and with invalid Unicode escaped."""
+    return _CONTROL.sub("", text.encode("utf-8", "backslashreplace").decode("utf-8"))

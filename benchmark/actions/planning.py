@@ -101,6 +101,8 @@ def count_unprepared(cohorts: Cohorts, request: Request) -> int:
 def open_request(request: Request) -> tuple[Cohorts, Sequence[MethodInfo]]:
     """Open a request's cohorts and methods, and log what the checks find before any voxel is read."""
     infos = registry().select(request.methods)
+    for broken in registry().broken:
+        log.warning("Plugin %s is left out, because it cannot be loaded (%s).", broken.name, broken.reason)
     names = [(request.cohort, request.data)]
     outside = request.external or default_external(request.cohort)
     if outside is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,8 +22,6 @@ from survbench.cli.options import (
 
 if TYPE_CHECKING:
     from survbench.plan.study import Study
-
-KEBAB = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 
 def register(app: typer.Typer) -> None:
@@ -51,11 +48,15 @@ def new(
     install: Annotated[bool, typer.Option(help="Install it into this environment, editable.")] = True,
 ) -> None:
     """Write a plugin: a package with one method that works, to be changed into yours."""
+    from survbench.api import LONGEST_NAME, METHOD_NAME
     from survbench.errors import BenchError
     from survbench.plan.registry import registry
 
-    if not KEBAB.fullmatch(name):
-        raise BenchError(f"{name!r} is no name for a method. Use kebab case: a-z, 0-9 and single hyphens.")
+    if not METHOD_NAME.fullmatch(name) or len(name) > LONGEST_NAME:
+        raise BenchError(
+            f"{name[:LONGEST_NAME]!r} cannot be the name of a method. Use kebab case (a-z, 0-9 and single hyphens), at "
+            f"most {LONGEST_NAME} characters, and not 'all'."
+        )
     if name in registry().methods:
         raise BenchError(f"There is a method {name!r} already. Choose another name; see 'bench list methods'.")
     target = folder / name

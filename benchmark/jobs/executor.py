@@ -23,9 +23,9 @@ from dataclasses import dataclass
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NoReturn
 
-from survbench.errors import BenchError
+from survbench.errors import BenchError, message_of, plain_text
 from survbench.io.layout import Ending, Status
 from survbench.io.limits import OUT_OF_TIME
 from survbench.jobs.environment import lent
@@ -34,6 +34,8 @@ from survbench.work.process_limits import GRACE_S
 
 PRELOAD = ["survbench.jobs.preload"]
 POLL_S = 0.5
+SILENT_EXIT = 70
+"""Exit code of a process whose task calls ``os._exit(0)``."""
 PIECE_TIMEOUT = "PieceTimeout"
 """Type of the error of a task that ended itself (:func:`survbench.io.limits.killed_after`)."""
 
@@ -218,7 +220,7 @@ def _ended(task: Task, future: Future[Any], *, kernel_killed: bool) -> Ended:
         message = f"the process died with exit code {expired.exitcode}"
         return Ended(task, Status.FAILED, error=_error("ProcessDied", message))
     except Exception as problem:  # a result that cannot be pickled and the like: the task's fault, not the run's
-        return Ended(task, Status.FAILED, error=_error(type(problem).__name__, str(problem)))
+        return Ended(task, Status.FAILED, error=_error(type(problem).__name__, message_of(problem)))
     return _concluded(task, value) if status == Status.OK else Ended(task, status, value, error)
 
 
@@ -234,13 +236,29 @@ def _concluded(task: Task, value: Any) -> Ended:
 def _call(owner: int, function: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[Ending, Any, RunError | None]:
     die_with(owner)
     try:
-        return Status.OK, function(*arguments), None
+        with _no_silent_exit():
+            return Status.OK, function(*arguments), None
     except BaseException as problem:  # whatever a method raises, also SystemExit, is recorded as its result
         return _failure(problem)
 
 
+@contextmanager
+def _no_silent_exit() -> Iterator[None]:
+    """Let ``os._exit(0)`` inside end with :data:`SILENT_EXIT`: the pool waits for a process that ends with 0."""
+    leave = os._exit
+
+    def with_a_code(status: int = 0) -> NoReturn:
+        leave(status or SILENT_EXIT)
+
+    os._exit = with_a_code
+    try:
+        yield
+    finally:
+        os._exit = leave
+
+
 def _failure(problem: BaseException) -> tuple[Ending, None, RunError]:
-    return _classify(problem), None, _error(type(problem).__name__, str(problem), traceback.format_exc())
+    return _classify(problem), None, _error(type(problem).__name__, message_of(problem), traceback.format_exc())
 
 
 def _classify(problem: BaseException) -> Ending:
@@ -248,13 +266,13 @@ def _classify(problem: BaseException) -> Ending:
 
     if isinstance(problem, DeadlineError):
         return Status.TIMEOUT
-    text = f"{type(problem).__name__} {problem}"
+    text = f"{type(problem).__name__} {message_of(problem)}"
     memory = isinstance(problem, MemoryError) or "OutOfMemory" in text or "can't allocate memory" in text
     return Status.OOM if memory else Status.FAILED
 
 
 def _error(kind: str, message: str, trace: str = "") -> RunError:
-    return RunError(type=kind, message=message[:4000], traceback=trace[-20000:])
+    return RunError(type=kind, message=message[:4000], traceback=plain_text(trace)[-20000:])
 
 
 def die_with(owner: int) -> None:

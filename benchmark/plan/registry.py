@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -9,7 +11,7 @@ from importlib.metadata import entry_points
 from typing import Any, cast
 
 from survbench.api import FAMILIES, GROUPS, MethodInfo
-from survbench.errors import BenchError, UnknownNameError
+from survbench.errors import BenchError, UnknownNameError, message_of
 from survbench.space import space_to_json
 
 GROUP = "survbench.methods"
@@ -119,7 +121,8 @@ def registry() -> Registry:
     broken: list[Broken] = []
     for point in sorted(entry_points(group=GROUP), key=lambda p: (not p.value.startswith("survbench."), p.name)):
         try:
-            loaded = point.load()
+            with contextlib.redirect_stdout(sys.stderr):  # what a plugin prints must not stand in front of JSON
+                loaded = point.load()
             infos = [loaded] if isinstance(loaded, MethodInfo) else list(cast("Iterable[MethodInfo]", loaded))
             for info in infos:
                 if not isinstance(info, MethodInfo):
@@ -127,8 +130,8 @@ def registry() -> Registry:
                 if info.name in found:
                     raise ValueError(f"{point.value} declares {info.name!r}, which is already taken")
                 found[info.name] = info
-        except Exception as error:  # a plugin is foreign code: whatever it raises concerns it alone
-            broken.append(Broken(point.name, f"{type(error).__name__}: {error}"))
+        except (Exception, SystemExit) as error:  # a plugin is foreign code: whatever it raises concerns it alone
+            broken.append(Broken(point.name, f"{type(error).__name__}: {message_of(error)}"))
     ordered = sorted(found.values(), key=lambda m: (FAMILIES.index(m.family), m.name))
     return Registry({m.name: m for m in ordered}, tuple(broken))
 

@@ -1,0 +1,97 @@
+"""Row 29 of the fault table: a plugin that misbehaves harms its own rows alone, and what it raises can be stored."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+pytestmark = pytest.mark.faults
+
+IMPORT = {
+    "exits": "import sys; sys.exit(0)",
+    "raises": "raise RuntimeError(chr(27) + '[31mred')",
+    "prints": "print('noise ' * 100_000)\nINFO = None",
+}
+"""What a plugin's module does when it is imported."""
+FIT = {
+    "bare assert": ("assert False", "AssertionError: no message"),
+    "exit without a text": ("raise SystemExit", "SystemExit"),
+    "surrogate": ("raise ValueError('file \\udce4.nii')", "ValueError: file"),
+    "control characters": ("raise ValueError(chr(27) + '[31m' + chr(7) + 'red')", "red"),
+    "message that raises": ("raise type('Bad', (Exception,), {'__str__': lambda self: 1 / 0})", "Bad: no message"),
+    "silent exit": ("import os; os._exit(0)", "exit code 70"),
+}
+"""What its fit does, and what the error then says."""
+MODULE = """
+from survbench.api import MethodInfo
+
+class Odd:
+    def fit(self, train, *, validation, ctx):
+        {fit}
+    def predict_risk(self, cohort): ...
+    def save(self, folder): ...
+    def load(self, folder, *, device): ...
+
+INFO = MethodInfo(name="odd-plugin", title="Odd", family="outside", target="odd_plugin:Odd", reference="none")
+"""
+
+
+def bench(folder, module, *arguments):
+    """Run ``bench`` where a plugin of this module is installed."""
+    site = folder / "site"
+    information = site / "odd_plugin-1.0.dist-info"
+    information.mkdir(parents=True)
+    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: odd-plugin\nVersion: 1.0\n")
+    (information / "entry_points.txt").write_text("[survbench.methods]\nodd = odd_plugin:INFO\n")
+    (site / "odd_plugin.py").write_text(module)
+    return subprocess.run(
+        [sys.executable, "-m", "survbench.cli", *arguments],
+        env=os.environ | {"PYTHONPATH": str(site)},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+
+
+@pytest.mark.parametrize("kind", IMPORT)
+def test_row_29_a_plugin_that_cannot_be_imported_is_named_and_costs_nobody_else(tmp_path, kind):
+    ended = bench(tmp_path, IMPORT[kind], "list", "--json")
+    assert ended.returncode == 0, ended.stderr
+    rows = {row["name"]: row for row in json.loads(ended.stdout)}
+    assert rows["deepmts"]["available"]
+    assert not rows["odd"]["available"]
+    assert "\x1b" not in ended.stdout
+
+
+def test_row_29_a_run_of_all_methods_says_which_plugin_is_left_out(tmp_path):
+    ended = bench(tmp_path, IMPORT["exits"], "run", "--methods", "volume", "--profile", "smoke", "--dry-run")
+    assert ended.returncode == 0, ended.stderr
+    assert "Plugin odd is left out" in ended.stderr
+
+
+@pytest.mark.parametrize("kind", FIT)
+def test_row_29_whatever_a_fit_ends_with_is_stored_and_the_others_finish(tmp_path, kind):
+    fit, said = FIT[kind]
+    arguments = ("run", "--methods", "volume,odd-plugin", "--profile", "smoke", "--out", str(tmp_path / "out"))
+    ended = bench(tmp_path, MODULE.format(fit=fit), *arguments)
+    assert ended.returncode == 1, ended.stdout + ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert "\x1b" not in ended.stdout + ended.stderr
+    (board,) = (tmp_path / "out").glob("studies/*/leaderboard.json")
+    rows = {row["method"]: row for row in json.loads(board.read_text(encoding="utf-8"))["rows"]}
+    assert (rows["volume"]["status"], rows["odd-plugin"]["status"]) == ("ok", "failed")
+    assert said in rows["odd-plugin"]["reason"]
+
+
+@pytest.mark.parametrize("name", ["../../x", "all", "@x", "a,b", "", "x" * 300, "Volume", "a--b"])
+def test_row_29_names_that_no_option_can_take_are_refused(tmp_path, name):
+    module = MODULE.format(fit="pass").replace("odd-plugin", name)
+    rows = json.loads(bench(tmp_path, module, "list", "--json").stdout)
+    (odd,) = [row for row in rows if not row["available"]]
+    assert "kebab case" in odd["reason"]
