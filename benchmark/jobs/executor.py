@@ -140,8 +140,11 @@ def _without_interrupts() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def process_context() -> ForkServerContext:
+def process_context(preload: Sequence[str] = ()) -> ForkServerContext:
     """Return the context whose processes are forked from the server, which runs from then on.
+
+    Args:
+        preload: modules that the server imports in place of those of jobs; it counts at the first call of this process.
 
     Raises:
         BenchError: this process is one that cannot start others.
@@ -153,7 +156,7 @@ def process_context() -> ForkServerContext:
             "concurrent.futures.ProcessPoolExecutor."
         )
     context = _Context()
-    context.set_forkserver_preload(PRELOAD)
+    context.set_forkserver_preload([*preload] or PRELOAD)
     with lent(), _without_interrupts():  # the server keeps both for all processes that come from it
         multiprocessing.forkserver.ensure_running()
     return context

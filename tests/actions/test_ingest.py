@@ -63,7 +63,7 @@ def test_one_patient_that_cannot_be_read_never_stops_the_others_and_each_cause_i
     assert "units 'PROPCPS'" in done.failed["HN-7004"]
     assert "no row" in done.failed["HN-7005"]
     assert {p.name for p in (out / "images").iterdir()} == {f"{i}_{k}.nii.gz" for i in done.written for k in ("PET", "CT", "mask")}  # fmt: skip  # noqa: E501
-    assert (done.found.others, done.joined.imageless) == (1, 0)
+    assert (done.contents.others, done.joined.imageless) == (1, 0)
 
 
 def test_images_are_in_suv_and_hu_and_lie_where_the_scanner_put_them(outcome):

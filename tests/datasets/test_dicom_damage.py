@@ -45,7 +45,7 @@ def test_a_file_that_is_deflated_as_a_whole_is_not_unpacked(tmp_path):
     header = dcmread(path)
     header.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
     header.save_as(path)
-    assert find_series(tmp_path).damaged == (path,)
+    assert find_series(tmp_path).unreadable == (path,)
 
 
 def test_errors_of_the_machine_are_not_taken_for_damage(tmp_path, monkeypatch):

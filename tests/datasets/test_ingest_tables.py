@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from survbench.datasets.dicom.patient import Request
 from survbench.datasets.dicom.regions import Wish
-from survbench.datasets.dicom.suv import Given
+from survbench.datasets.dicom.suv import Corrections
 from survbench.datasets.ingest.clinical import join, write_clinical
 from survbench.datasets.ingest.overrides import requests_by_patient
 from survbench.datasets.ingest.pseudonyms import by_key, by_table, pseudonym, pseudonyms_of, read_or_make_key
@@ -158,7 +158,9 @@ def test_overrides_change_what_is_wanted_of_single_patients(tmp_path):
     (tmp_path / "t.csv").write_text("\n".join(rows))
     general = Request(Wish(("GTV",)), ct="2")
     found = requests_by_patient(read_table(tmp_path / "t.csv"), "Patient", general)
-    assert found["hn-1"] == replace(general, pet="4.2", given=Given(weight_kg=61.5, decay_correction="ADMIN"))
+    assert found["hn-1"] == replace(
+        general, pet="4.2", corrections=Corrections(weight_kg=61.5, decay_correction="ADMIN")
+    )
     assert found["hn-2"] == replace(general, structures="RS new")
     assert found["hn-3"] == general
 

@@ -202,7 +202,7 @@ def test_one_archive_that_is_refused_stops_no_other_in_the_folder(tmp_path, scra
     done = ingest(source, tmp_path / "cohort", request=Request(), naming=by_key(KEY))
     assert len(done.written) == 2
     assert [*done.refused] == ["deep/evil.tar.gz"]
-    assert done.found.others == 0
+    assert done.contents.others == 0
     assert [*scratch.iterdir()] == []
 
 

@@ -69,7 +69,7 @@ def test_row_18_a_header_that_cannot_be_read_costs_its_file_and_nothing_else(tmp
     dicom(tmp_path / "dicom/z", BOMBS[kind])
     done = ended(tmp_path)
     assert done.written == (pseudonym("HN-7001", KEY),)
-    assert [path.name for path in done.found.damaged] == ["a", "z"]
+    assert [path.name for path in done.contents.unreadable] == ["a", "z"]
 
 
 def test_row_18_a_header_is_given_up_within_ten_seconds():
