@@ -56,7 +56,7 @@ def test_a_table_that_cannot_be_joined_is_refused(table, tmp_path):
     with pytest.raises(BenchError, match="no column 'patient'. Did you mean 'Patient'"):
         join(table, "patient", PATIENTS, ())
     (tmp_path / "t.csv").write_text(CLINICAL + "HN-1,x,1.1.1950,AB,61,II,larynx,12.5,1,\n")
-    with pytest.raises(BenchError, match="1 patients with images have more than one row"):
+    with pytest.raises(BenchError, match="1 patient with images has more than one row in the clinical table: lines 2 and 7"):
         join(read_table(tmp_path / "t.csv"), "Patient", PATIENTS, ())
 
 
