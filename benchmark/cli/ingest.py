@@ -19,10 +19,7 @@ if TYPE_CHECKING:
 
 IDS = "Patient"
 """Column of --overrides and --pseudonyms with the ids of the images."""
-PRELOAD = ["survbench.actions.ingest"]
-"""What processes that read files need of the server that they are forked from, which then takes a fifth of the memory
-that jobs need.
-"""
+PRELOAD = ["survbench.jobs.reading_preload"]
 _SHOWN = 3
 
 
