@@ -147,7 +147,7 @@ def process_context(preload: Sequence[str] = ()) -> ForkServerContext:
         preload: modules that the server imports in place of those of jobs; it counts at the first call of this process.
 
     Raises:
-        BenchError: this process is one that cannot start others.
+        BenchError: this process is one that cannot start others, or the temporary folder's name is too long.
     """
     if multiprocessing.process.current_process().daemon:
         raise BenchError(
