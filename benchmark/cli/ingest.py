@@ -108,6 +108,7 @@ def ingest(
     request = Request(wish, mask_on.value, pet, ct, structures)
     single = None if overrides is None else requests_by_patient(read_any_table(overrides), IDS, request)
     process_context(PRELOAD)
+    sys.stderr.write(f"Reading the headers in {source}\n")
     done = read_folder(
         source,
         out,

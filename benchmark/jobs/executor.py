@@ -14,6 +14,7 @@ import multiprocessing.resource_tracker
 import os
 import signal
 import sys
+import tempfile
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -33,6 +34,8 @@ from survbench.runs.record import RunError
 from survbench.work.process_limits import GRACE_S
 
 PRELOAD = ["survbench.jobs.preload"]
+LONGEST_TEMPORARY_FOLDER = 75
+"""Bytes: Linux allows 107 for the name of a socket, to which multiprocessing adds 32."""
 POLL_S = 0.5
 PIECE_TIMEOUT = "PieceTimeout"
 """Type of the error of a task that ended itself (:func:`survbench.io.limits.killed_after`)."""
@@ -154,6 +157,11 @@ def process_context(preload: Sequence[str] = ()) -> ForkServerContext:
             "Jobs run in processes of their own, and a daemonic process, such as a worker of multiprocessing.Pool, "
             "cannot start any. Start the run in the main process, in a thread, or with "
             "concurrent.futures.ProcessPoolExecutor."
+        )
+    if len(os.fsencode(tempfile.gettempdir())) > LONGEST_TEMPORARY_FOLDER:
+        raise BenchError(
+            f"The name of the temporary folder, {tempfile.gettempdir()}, is too long for the sockets of processes. Set "
+            f"TMPDIR to a folder whose name has at most {LONGEST_TEMPORARY_FOLDER} bytes."
         )
     context = _Context()
     context.set_forkserver_preload([*preload] or PRELOAD)
