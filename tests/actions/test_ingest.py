@@ -257,7 +257,7 @@ def test_a_disk_that_cannot_be_written_is_the_reason_that_is_given(tmp_path):
     (tmp_path / "cohort").mkdir()
     (tmp_path / "cohort/images").touch()
     done = ingest(tmp_path / "dicom", tmp_path / "cohort", request=Request(), naming=NAMING)
-    assert done.failed["HN-7001"].startswith("Files could not be read or written (File exists).")
+    assert done.failed["HN-7001"].startswith("Files could not be read or written (Not a directory).")
 
 
 def test_an_id_that_lost_its_zeros_in_the_table_is_pointed_out_and_not_joined(tmp_path):
