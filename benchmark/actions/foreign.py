@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import stat
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 from typing import TypeVar
 
-from survbench.datasets.dicom.series import Found, Passed, Series, find_series, read_instance
+from survbench.datasets.dicom.series import Contents, Series, Skipped, find_series, read_instance
 from survbench.datasets.ingest.archives import Archive, archives_in, unpack
 from survbench.errors import BenchError
+from survbench.io.holding import held
 from survbench.jobs.apart import Lost, each_apart
 
 HEADER_S = 8.0
@@ -20,13 +25,16 @@ HEADER_BYTES = 2**30
 """The most memory that the process may take that reads headers."""
 UNPACK_S = 3600.0
 UNPACK_BYTES = 2**29
+_SCRATCH = "survbench-ingest-"
+_TO_START_S = 60.0
+"""For so long a new temporary folder may not be held yet by the process that made it."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class Unpacked:
     """Where the files of a source lie.
 
     Attributes:
@@ -41,8 +49,9 @@ class Opened:
 
 
 @contextmanager
-def opened(source: Path, workers: int) -> Iterator[Opened]:
-    """Unpack the archives of a source into a temporary folder, which is removed at the end.
+def unpacked_archives(source: Path, workers: int) -> Iterator[Unpacked]:
+    """Unpack the archives of a source into a temporary folder, which is removed at the end. Folders of calls that were
+    killed are removed, too.
 
     Args:
         source: an archive, or a folder that may hold some.
@@ -53,9 +62,10 @@ def opened(source: Path, workers: int) -> Iterator[Opened]:
     """
     archives = archives_in(source)
     if not archives:
-        yield Opened((source,))
+        yield Unpacked((source,))
         return
-    with TemporaryDirectory(prefix="survbench-ingest-") as scratch:
+    _remove_abandoned()
+    with TemporaryDirectory(prefix=_SCRATCH) as scratch, held(Path(scratch)):
         jobs = [Archive(path, Path(scratch, str(number))) for number, path in enumerate(archives)]
         ended = each_apart(unpack, jobs, workers=workers, seconds=UNPACK_S, memory=UNPACK_BYTES)
         reasons = [_LOST[reason] if isinstance(reason, Lost) else reason for reason in ended]
@@ -63,18 +73,18 @@ def opened(source: Path, workers: int) -> Iterator[Opened]:
         if source.is_file() and refused:
             raise BenchError(f"{source} is not unpacked. {reasons[0]}")
         unpacked = [job.folder for job, why in zip(jobs, reasons, strict=True) if not why]
-        yield Opened((*([source] if source.is_dir() else []), *unpacked), tuple(archives), refused)
+        yield Unpacked((*([source] if source.is_dir() else []), *unpacked), tuple(archives), refused)
 
 
-def series_in(source: Opened, workers: int) -> Found:
-    """Return the series in a source; a file whose header takes too long or too much memory counts as damaged."""
+def series_in(source: Unpacked, workers: int) -> Contents:
+    """Return the series in a source; a file whose header takes too long or too much memory is unreadable."""
 
-    def read(paths: Sequence[Path]) -> Iterator[Series | Passed]:
+    def read(paths: Sequence[Path]) -> Iterator[Series | Skipped]:
         for one in headers_apart(read_instance, paths, workers=workers):
-            yield Passed.DAMAGED if isinstance(one, Lost) else one
+            yield Skipped.UNREADABLE if isinstance(one, Lost) else one
 
-    found = find_series(*source.folders, read=read)
-    return replace(found, others=found.others - len(source.archives))
+    contents = find_series(*source.folders, read=read)
+    return replace(contents, others=contents.others - len(source.archives))
 
 
 def headers_apart(
@@ -89,6 +99,17 @@ def headers_apart(
         seconds: the longest that one may take.
     """
     return each_apart(function, items, workers=workers, seconds=seconds, memory=HEADER_BYTES)
+
+
+def _remove_abandoned() -> None:
+    """Remove what calls that were killed have unpacked: patients' files, and gigabytes of them."""
+    for folder in Path(gettempdir()).glob(f"{_SCRATCH}*"):
+        with suppress(BenchError, OSError):  # its process lives, or it is gone
+            state = folder.lstat()
+            ours = stat.S_ISDIR(state.st_mode) and state.st_uid == os.getuid()
+            if ours and time.time() - state.st_mtime > _TO_START_S:
+                with held(folder):
+                    shutil.rmtree(folder, ignore_errors=True)
 
 
 _LOST = {

@@ -7,24 +7,25 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from survbench.actions.foreign import opened, series_in
+from survbench.actions.foreign import series_in, unpacked_archives
 from survbench.actions.ingest_report import write_report
-from survbench.actions.ingest_secrets import collected, leaks, searched
+from survbench.actions.ingest_secrets import leaks, read_identities, secret_values
 from survbench.datasets.cohorts.named import CARD_FILE
 from survbench.datasets.dicom.identifying import Identity
 from survbench.datasets.dicom.patient import Request
 from survbench.datasets.dicom.regions import Wish
-from survbench.datasets.dicom.series import Found
+from survbench.datasets.dicom.series import Contents
 from survbench.datasets.drafting.draft import draft_card
-from survbench.datasets.ingest.clinical import CLINICAL, Joined, join, write_clinical
+from survbench.datasets.ingest.clinical import CLINICAL, JoinedTable, join, write_clinical
 from survbench.datasets.ingest.hospital_table import plain
-from survbench.datasets.ingest.leaks import Leak, Searched
-from survbench.datasets.ingest.patient_files import PatientJob, write_patient_apart
+from survbench.datasets.ingest.leaks import Leak, SecretValues
+from survbench.datasets.ingest.patient_files import PatientJob, read_records, write_patient_apart
 from survbench.datasets.ingest.pseudonyms import Naming, pseudonyms_of
 from survbench.datasets.readers.errors import ImageError
 from survbench.errors import BenchError
 from survbench.findings import Finding
 from survbench.io.files import write_text
+from survbench.io.holding import held
 from survbench.io.layout import Status
 from survbench.io.tables import Table
 from survbench.jobs.apart import Lost
@@ -56,27 +57,32 @@ class Ingested:
     """What came of a folder.
 
     Attributes:
-        found: what lies in it.
+        contents: what lies in it.
         refused: archives in it that were not unpacked, and why.
         written: pseudonyms of the patients that were read now.
         kept: pseudonyms of those that were there from an earlier call.
+        leftover: pseudonyms of patients in the cohort who are neither: they are from an earlier call with another
+            source or key, or cannot be read any more.
         failed: what is wrong with the others, by their own ids, which stand in no file.
         notes: what was odd about those that were read now, by their own ids.
+        unused: ids in the overrides that no patient has, in lower case.
         findings: what the checks say of the images of those who were read, by pseudonym.
         leaks: where in the cohort a value stands that may say who somebody is.
         joined: the clinical table; None where none was given.
         todo: what has to be filled in on the card; None where no card was drafted.
     """
 
-    found: Found
+    contents: Contents
     refused: Mapping[str, str]
     written: tuple[str, ...]
     kept: tuple[str, ...]
+    leftover: tuple[str, ...]
     failed: Mapping[str, str]
     notes: Mapping[str, tuple[str, ...]]
+    unused: tuple[str, ...]
     findings: tuple[Finding, ...]
     leaks: tuple[Leak, ...]
-    joined: Joined | None
+    joined: JoinedTable | None
     todo: tuple[str, ...] | None
 
 
@@ -90,7 +96,7 @@ def ingest(
     overrides: Mapping[str, Request] | None = None,
     clinical: Clinical | None = None,
     workers: int = 1,
-    told: Callable[[int, int], None] = lambda _done, _total: None,
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Ingested:
     """Read all patients in a folder and write those that can be read as a cohort. What is there already is kept.
 
@@ -103,73 +109,73 @@ def ingest(
         overrides: what is wanted of single patients, by id in lower case.
         clinical: the table; patients without a row in it are not written.
         workers: patients at once.
-        told: is called with the patients done and all that are to be read.
+        progress: called with how many patients are done, and how many there are.
 
     Raises:
         BenchError: one folder lies in the other, the source holds no DICOM or is an archive that is refused, or the
-            table cannot be joined.
+            table cannot be joined; the cohort's folder cannot be written, or another call writes into it.
     """
     if source.resolve().is_relative_to(out.resolve()) or out.resolve().is_relative_to(source.resolve()):
         raise BenchError(f"{out} and {source} lie in each other. Give a folder elsewhere for the cohort.")
-    with opened(source, workers) as unpacked:
-        series = series_in(unpacked, workers)
-        patients = series.by_patient()
+    with unpacked_archives(source, workers) as unpacked:
+        contents = series_in(unpacked, workers)
+        patients = contents.by_patient()
         if not patients:
             refused = "".join(f" {path}: {why}" for path, why in unpacked.refused.items())
             raise BenchError(
-                f"{source} holds no DICOM series ({series.others} other files). Give the folder that does.{refused}"
+                f"{source} holds no DICOM series ({contents.others} other files). Give the folder that does.{refused}"
             )
-        pseudonyms = pseudonyms_of(patients, naming)
-        read = collected(patients, workers=workers, seconds=PATIENT_S, file_seconds=FILE_S)
-        identities = {patient: one for patient, one in read.items() if not isinstance(one, Lost)}
-        failed = {patient: _lost(one) for patient, one in read.items() if isinstance(one, Lost)} | {
-            **pseudonyms.refused
-        }
-        paths = [*unpacked.archives, *(i.path for one in series.series for i in one.instances)]
-        secrets = partial(searched, identities.values(), paths, source)
-        joined = None if clinical is None else _joined(clinical, identities, secrets())
-        jobs: dict[str, PatientJob] = {}
-        for patient, of_patient in patients.items():
-            if patient in failed:
-                continue
-            try:
-                wanted = (overrides or {}).get(plain(patient), request)
-                wanted = _request_of(patient, wanted, regions, joined)
-            except ImageError as error:
-                failed[patient] = str(error)
-            else:
-                jobs[patient] = PatientJob(pseudonyms.of[patient], of_patient, wanted, out)
-        kept = [patient for patient, job in jobs.items() if job.done()]
-        to_read = {patient: job for patient, job in jobs.items() if patient not in kept}
-        written, unread = _read(to_read, workers, lambda done: told(done + len(failed) + len(kept), len(patients)))
-        failed |= unread
-    there = {patient: pseudonyms.of[patient] for patient in (*kept, *written)}
-    todo = _write_table(out, joined, there) if joined is not None and there else None
-    secret = secrets() if joined is None else secrets(cells=joined.secret, allowed=joined.cells)
-    causes = [(pseudonyms.of.get(p, "a patient without a pseudonym"), secret.without(why)) for p, why in failed.items()]
-    findings = write_report(out, causes, workers=workers, timeout_s=PATIENT_S)
-    return Ingested(
-        found=series,
-        refused=unpacked.refused,
-        written=tuple(sorted(pseudonyms.of[p] for p in written)),
-        kept=tuple(sorted(pseudonyms.of[p] for p in kept)),
-        failed=dict(sorted(failed.items())),
-        notes={patient: jobs[patient].notes() for patient in sorted(written)},
-        findings=findings,
-        leaks=leaks(out, secret, workers=workers),
-        joined=joined,
-        todo=todo,
-    )
+        with held(out):
+            pseudonyms = pseudonyms_of(patients, naming)
+            read = read_identities(patients, workers=workers, seconds=PATIENT_S, file_seconds=FILE_S)
+            identities = {patient: one for patient, one in read.items() if not isinstance(one, Lost)}
+            failed = {p: _lost(one) for p, one in read.items() if isinstance(one, Lost)} | {**pseudonyms.refused}
+            paths = [*unpacked.archives, *(i.path for one in contents.series for i in one.instances)]
+            secrets = partial(secret_values, identities.values(), paths, source)
+            joined = None if clinical is None else _joined(clinical, identities, secrets())
+            jobs: dict[str, PatientJob] = {}
+            for patient in [one for one in patients if one not in failed]:
+                try:
+                    wanted = (overrides or {}).get(plain(patient), request)
+                    wanted = _request_of(patient, wanted, regions, joined)
+                except ImageError as error:
+                    failed[patient] = str(error)
+                else:
+                    jobs[patient] = PatientJob(pseudonyms.of[patient], patients[patient], wanted, out)
+            kept = [patient for patient, job in jobs.items() if job.done()]
+            to_read = {patient: job for patient, job in jobs.items() if patient not in kept}
+            before = len(failed) + len(kept)
+            written, unread = _read(to_read, workers, lambda done: progress(before + done, len(patients)))
+            failed |= unread
+            there = {patient: pseudonyms.of[patient] for patient in (*kept, *written)}
+            todo = _write_table(out, joined, there) if joined is not None and there else None
+            secret = secrets() if joined is None else secrets(cells=joined.secret, allowed=joined.cells)
+            causes = [
+                (pseudonyms.of.get(p, "a patient without a pseudonym"), secret.without(why))
+                for p, why in failed.items()
+            ]
+            findings = write_report(out, causes, workers=workers, timeout_s=PATIENT_S)
+            return Ingested(
+                contents=contents,
+                refused=unpacked.refused,
+                written=tuple(sorted(pseudonyms.of[p] for p in written)),
+                kept=tuple(sorted(pseudonyms.of[p] for p in kept)),
+                leftover=tuple(sorted({*read_records(out)} - {*there.values()})),
+                failed=dict(sorted(failed.items())),
+                notes={patient: jobs[patient].notes() for patient in sorted(written)},
+                unused=tuple(sorted({*(overrides or {})} - {plain(patient) for patient in patients})),
+                findings=findings,
+                leaks=leaks(out, secret, workers=workers),
+                joined=joined,
+                todo=todo,
+            )
 
 
 def _read(
-    jobs: Mapping[str, PatientJob], workers: int, told: Callable[[int], None]
+    jobs: Mapping[str, PatientJob], workers: int, on_end: Callable[[int], None]
 ) -> tuple[list[str], dict[str, str]]:
     """Read and write patients; return the ids of those that were written, and what is wrong with the others."""
-    tasks = [
-        Task(patient, write_patient_apart, (job, job.memory(), FILE_S), timeout_s=PATIENT_S)
-        for patient, job in jobs.items()
-    ]
+    tasks = [Task(patient, write_patient_apart, (job, FILE_S), timeout_s=PATIENT_S) for patient, job in jobs.items()]
     written: list[str] = []
     failed: dict[str, str] = {}
     for ended in execute(tasks, workers=workers, on_start=lambda _: None, on_poll=lambda: None):
@@ -177,23 +183,27 @@ def _read(
             written.append(ended.task.key)
         else:
             failed[ended.task.key] = _reason(ended)
-        told(len(written) + len(failed))
+        on_end(len(written) + len(failed))
     return written, failed
 
 
-def _joined(clinical: Clinical, identities: Mapping[str, Identity], secrets: Searched) -> Joined:
+def _joined(clinical: Clinical, identities: Mapping[str, Identity], secrets: SecretValues) -> JoinedTable:
     values = [value for identity in identities.values() for value in identity.values if value.person]
     words = {word for value in values for word in (value.text, *value.parts)}
     return join(clinical.table, clinical.id_column, identities, words, clinical.keep, secrets.holds)
 
 
 def _request_of(
-    patient: str, request: Request, regions: Mapping[str, tuple[str, ...]] | None, joined: Joined | None
+    patient: str, request: Request, regions: Mapping[str, tuple[str, ...]] | None, joined: JoinedTable | None
 ) -> Request:
     if not patient:
         raise ImageError("Files have no PatientID.", "Add it, so that it is known whose they are.")
     if joined is not None and patient not in joined.rows:
-        raise ImageError("The clinical table has no row of the patient.", "Add it, or correct the id in the table.")
+        alike = joined.alike(patient)
+        but = f", but one of {alike!r}, which differs in leading zeros" if alike else ""
+        raise ImageError(
+            f"The clinical table has no row of the patient{but}.", "Add it, or correct the id in the table."
+        )
     if regions is None:
         return request
     names = regions.get(plain(patient), ())
@@ -224,7 +234,7 @@ def _lost(why: Lost) -> str:
     return "Reading the headers failed. Copy or export the files again."
 
 
-def _write_table(out: Path, joined: Joined, pseudonyms: Mapping[str, str]) -> tuple[str, ...]:
+def _write_table(out: Path, joined: JoinedTable, pseudonyms: Mapping[str, str]) -> tuple[str, ...]:
     """Write the clinical table, and the draft of a card unless there is a card."""
     write_clinical(out, joined, pseudonyms)
     if (out / CARD_FILE).exists():

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from survbench.datasets.checks.facts import PatientFacts
 from survbench.datasets.checks.images import NotPrepared
-from survbench.datasets.cohorts.ingested import findings_of, looked_at
+from survbench.datasets.cohorts.ingested import findings_of, inspect_patient
 from survbench.datasets.ingest.patient_files import picture_of, read_records, states_of
 from survbench.datasets.readers.manifest import write_manifest
 from survbench.findings import Finding
@@ -39,7 +39,7 @@ def write_report(
     write_manifest(out, states_of(records))
     facts: dict[str, PatientFacts] = {}
     findings: list[Finding] = []
-    tasks = [Task(patient, looked_at, (out, patient), timeout_s=timeout_s) for patient in records]
+    tasks = [Task(patient, inspect_patient, (out, patient), timeout_s=timeout_s) for patient in records]
     for ended in execute(tasks, workers=workers, on_start=lambda _: None, on_poll=lambda: None):
         if ended.status == Status.OK:
             of_patient, found = ended.value

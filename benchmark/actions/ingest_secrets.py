@@ -10,7 +10,7 @@ from pathlib import Path
 from survbench.actions.foreign import headers_apart
 from survbench.datasets.dicom.identifying import IdentifyingValue, Identity, identity_apart, of_files
 from survbench.datasets.dicom.series import Series
-from survbench.datasets.ingest.leaks import Leak, Searched, leaks_in, ordinary_words
+from survbench.datasets.ingest.leaks import Leak, SecretValues, leaks_in, ordinary_words
 from survbench.datasets.ingest.patient_files import IMAGES, PICTURES, RECORDS
 from survbench.errors import BenchError
 from survbench.io.layout import Status
@@ -23,7 +23,7 @@ _PAGE = ("templates/cohort.html.j2", "static/board.css", "static/cohort.css")
 _BATCH_S = 3600.0
 
 
-def collected(
+def read_identities(
     patients: Mapping[str, Sequence[Series]], *, workers: int, seconds: float, file_seconds: float
 ) -> dict[str, Identity | Lost]:
     """Return what the headers of each patient hold that identifies, or why they could not be read.
@@ -39,14 +39,14 @@ def collected(
     return dict(zip(patients, read, strict=True))
 
 
-def searched(
+def secret_values(
     identities: Iterable[Identity],
     paths: Iterable[Path],
     source: Path,
     *,
     cells: Iterable[IdentifyingValue] = (),
     allowed: Iterable[str] = (),
-) -> Searched:
+) -> SecretValues:
     """Return what to look for.
 
     Args:
@@ -59,12 +59,12 @@ def searched(
     identities = list(identities)
     values = {value for identity in identities for value in identity.values}
     stated = {name for identity in identities for name in identity.stated}
-    return Searched.of(
+    return SecretValues.of(
         [*values, *of_files(paths, source), *cells], ordinary=ordinary_words(_own_texts()), allowed={*allowed, *stated}
     )
 
 
-def leaks(cohort: Path, values: Searched, *, workers: int) -> tuple[Leak, ...]:
+def leaks(cohort: Path, values: SecretValues, *, workers: int) -> tuple[Leak, ...]:
     """Return where identifying values stand in the files of a cohort.
 
     Raises:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 IDS = "Patient"
 """Column of --overrides and --pseudonyms with the ids of the images."""
+PRELOAD = ["survbench.jobs.reading_preload"]
+_SHOWN = 3
 
 
 class MaskOn(StrEnum):
@@ -86,21 +88,28 @@ def ingest(
     from survbench.datasets.dicom.patient import Request
     from survbench.datasets.dicom.regions import Wish
     from survbench.datasets.ingest.overrides import requests_by_patient
+    from survbench.datasets.ingest.pseudonyms import refuse_inside
     from survbench.datasets.ingest.region_table import regions_by_patient
     from survbench.io.workbooks import read_any_table
+    from survbench.jobs.executor import process_context
     from survbench.work.process_limits import available_workers
 
     if key is not None and pseudonyms is not None:
         raise typer.BadParameter("--pseudonyms takes the place of --key")
     if regions is not None and (region or not region_column):
         raise typer.BadParameter("--regions needs --region-column, and takes the place of --region")
+    for given in (table, regions, overrides, pseudonyms):
+        if given is not None:
+            refuse_inside(given, out)
     by_patient = None
     if regions is not None:
         by_patient = regions_by_patient(read_any_table(regions), region_id, region_column or [])
     wish = Wish(tuple(region or ()), unite=unite)
     request = Request(wish, mask_on.value, pet, ct, structures)
     single = None if overrides is None else requests_by_patient(read_any_table(overrides), IDS, request)
-    found = read_folder(
+    process_context(PRELOAD)
+    sys.stderr.write(f"Reading the headers in {source}\n")
+    done = read_folder(
         source,
         out,
         request=request,
@@ -109,21 +118,21 @@ def ingest(
         overrides=single,
         clinical=_clinical(table, id_column, sheet, header_row, keep),
         workers=workers or available_workers(),
-        told=_progress,
+        progress=_progress,
     )
-    _show(found, out)
-    errors = any(finding.severity == "error" for finding in found.findings)
-    if found.failed or found.found.damaged or found.refused or found.leaks or errors:
+    _show_read(done)
+    _show_written(done, out)
+    errors = any(finding.severity == "error" for finding in done.findings)
+    if done.failed or done.contents.unreadable or done.refused or done.leaks or errors:
         raise typer.Exit(1)
 
 
 def _naming(out: Path, key: Path | None, table: Path | None) -> Naming:
-    from survbench.datasets.ingest.pseudonyms import by_key, by_table, read_or_make_key, refuse_inside
+    from survbench.datasets.ingest.pseudonyms import by_key, by_table, read_or_make_key
     from survbench.io.workbooks import read_any_table
 
     if table is None:
         return by_key(read_or_make_key(key or out.with_name(f"{out.name}.key"), outside=out))
-    refuse_inside(table, out)
     return by_table(read_any_table(table), IDS)
 
 
@@ -142,22 +151,22 @@ def _progress(done: int, total: int) -> None:
     sys.stderr.write(f"{done} of {total} patients\n")
 
 
-def _show(found: Ingested, out: Path) -> None:
-    from survbench.cli.findings import show_findings
-    from survbench.findings import grouped, things
+def _show_read(done: Ingested) -> None:
+    from survbench.findings import things
 
-    files, joined = found.found, found.joined
-    passed = [f"{things(files.others, 'other file')}"] if files.others else []
-    passed += [things(files.directories, "DICOMDIR")] if files.directories else []
+    contents, joined = done.contents, done.joined
+    passed = [f"{things(contents.others, 'other file')}"] if contents.others else []
+    passed += [things(contents.directories, "DICOMDIR")] if contents.directories else []
     rest = f"; passed over: {', '.join(passed)}" if passed else ""
-    say(f"Found     {len(files.series):,} series of {things(len(files.by_patient()), 'patient')}{rest}")
-    for archive, why in found.refused.items():
+    say(f"Found     {len(contents.series):,} series of {things(len(contents.by_patient()), 'patient')}{rest}")
+    for archive, why in done.refused.items():
         say(f"Refused   {archive}: {why}")
-    if files.damaged:
-        say(f"Damaged   {things(len(files.damaged), 'DICOM file')}, left out")
-    for patient, what in found.failed.items():
+    if contents.unreadable:
+        count = things(len(contents.unreadable), "file")
+        say(f"Left out  {count} that cannot be read: {_first(map(str, contents.unreadable))}")
+    for patient, what in done.failed.items():
         say(f"Failed    {patient or '(no id)'}: {what}")
-    for note, patients in _by_note(found.notes).items():
+    for note, patients in _by_note(done.notes).items():
         who = patients[0] if len(patients) == 1 else things(len(patients), "patient")
         say(f"Noted     {who}: {note}")
     if joined is not None:
@@ -165,16 +174,33 @@ def _show(found: Ingested, out: Path) -> None:
             say(f"Left out  {column}: {why}")
         if joined.imageless:
             say(f"Left out  {things(joined.imageless, 'row')} of the table without images")
-    kept = f", {len(found.kept)} were there" if found.kept else ""
-    say(f"Wrote     {things(len(found.written), 'patient')} to {out}{kept}")
-    show_findings(grouped(found.findings))
-    for leak in found.leaks:
+    if done.unused:
+        say(f"Left out  {things(len(done.unused), 'override')} of ids that no patient has: {_first(done.unused)}")
+
+
+def _show_written(done: Ingested, out: Path) -> None:
+    from survbench.cli.findings import show_findings
+    from survbench.findings import grouped, things
+
+    kept = f", {len(done.kept)} were there" if done.kept else ""
+    say(f"Wrote     {things(len(done.written), 'patient')} to {out}{kept}")
+    if done.leftover:
+        who = f"{things(len(done.leftover), 'patient')} that this call did not write: {_first(done.leftover)}"
+        say(f"Leftover  {out} also holds {who}. To be rid of them, remove the folder and call again.")
+    show_findings(grouped(done.findings))
+    for leak in done.leaks:
         say(f"Leak      {leak.file} holds a value that may identify a patient: {leak.kind}. Do not pass the cohort on.")
-    for line in found.todo or ():
+    for line in done.todo or ():
         say(f"TODO      {line}")
     quoted = shlex.quote(str(out))
-    then = "cohort init {} --table TABLE" if joined is None else "cohort check {}"
+    then = "cohort init {} --table TABLE" if done.joined is None else "cohort check {}"
     say(f"Next      bench {then.format(quoted)}")
+
+
+def _first(names: Iterable[str]) -> str:
+    """Return the first names in words; bytes of paths that are no text are shown as such."""
+    shown = [name.encode("utf-8", "backslashreplace").decode() for name in names]
+    return ", ".join(shown[:_SHOWN]) + (", ..." if len(shown) > _SHOWN else "")
 
 
 def _by_note(notes: Mapping[str, tuple[str, ...]]) -> dict[str, list[str]]:

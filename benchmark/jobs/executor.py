@@ -14,6 +14,7 @@ import multiprocessing.resource_tracker
 import os
 import signal
 import sys
+import tempfile
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -33,6 +34,8 @@ from survbench.runs.record import RunError
 from survbench.work.process_limits import GRACE_S
 
 PRELOAD = ["survbench.jobs.preload"]
+LONGEST_TEMPORARY_FOLDER = 75
+"""Bytes: Linux allows 107 for the name of a socket, to which multiprocessing adds 32."""
 POLL_S = 0.5
 SILENT_EXIT = 70
 """Exit code of a process whose task calls ``os._exit(0)``."""
@@ -142,11 +145,14 @@ def _without_interrupts() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def process_context() -> ForkServerContext:
+def process_context(preload: Sequence[str] = ()) -> ForkServerContext:
     """Return the context whose processes are forked from the server, which runs from then on.
 
+    Args:
+        preload: modules that the server imports in place of those of jobs; it counts at the first call of this process.
+
     Raises:
-        BenchError: this process is one that cannot start others.
+        BenchError: this process is one that cannot start others, or the temporary folder's name is too long.
     """
     if multiprocessing.process.current_process().daemon:
         raise BenchError(
@@ -154,8 +160,13 @@ def process_context() -> ForkServerContext:
             "cannot start any. Start the run in the main process, in a thread, or with "
             "concurrent.futures.ProcessPoolExecutor."
         )
+    if len(os.fsencode(tempfile.gettempdir())) > LONGEST_TEMPORARY_FOLDER:
+        raise BenchError(
+            f"The name of the temporary folder, {tempfile.gettempdir()}, is too long for the sockets of processes. Set "
+            f"TMPDIR to a folder whose name has at most {LONGEST_TEMPORARY_FOLDER} bytes."
+        )
     context = _Context()
-    context.set_forkserver_preload(PRELOAD)
+    context.set_forkserver_preload([*preload] or PRELOAD)
     with lent(), _without_interrupts():  # the server keeps both for all processes that come from it
         multiprocessing.forkserver.ensure_running()
     return context

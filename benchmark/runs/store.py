@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -23,10 +22,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock, Timeout
-from survbench.errors import BenchError
 from survbench.io.files import flush, write_json
 from survbench.io.hashing import file_digest
+from survbench.io.holding import held
 from survbench.io.layout import LEARNING, RUNS, SCHEMA, SCRATCH, SELECTED, Ending
 from survbench.plan.job import Job, job_from_json
 from survbench.runs.predictions import read_predictions
@@ -224,27 +222,8 @@ class Store:
         Raises:
             BenchError: another process holds it; the message says which.
         """
-        try:
-            self.root.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise BenchError(
-                f"{self.root} cannot be made ({error.strerror}). Give another folder with --out."
-            ) from error
-        holder = self.root / ".holder"
-        lock = FileLock(self.root / ".lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout as error:
-            who = holder.read_text(encoding="utf-8") if holder.exists() else "unknown"
-            raise BenchError(
-                f"{self.root} is in use by process {who}. Wait for it, stop it, or give another folder with --out."
-            ) from error
-        try:
-            holder.write_text(str(os.getpid()), encoding="utf-8")
+        with held(self.root):
             yield
-        finally:
-            holder.unlink(missing_ok=True)
-            lock.release()
 
     def _seal(self, part: Path) -> None:
         files = sorted(p for p in part.rglob("*") if p.is_file())

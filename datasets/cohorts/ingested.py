@@ -25,7 +25,7 @@ from survbench.volume import Modality, Volume
 KINDS: dict[str, Modality] = {"pet": "PET", "ct": "CT"}
 
 
-def looked_at(cohort: Path, patient: str) -> tuple[PatientFacts | None, list[Finding]]:
+def inspect_patient(cohort: Path, patient: str) -> tuple[PatientFacts | None, list[Finding]]:
     """Read a patient's files back; return what they say, and what is wrong with them.
 
     Args:

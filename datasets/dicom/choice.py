@@ -43,7 +43,7 @@ class Choice:
     others: tuple[str, ...]
 
 
-def chosen(kind: str, series: Sequence[Series], rules: Sequence[Rule], named: str | None = None) -> Choice:
+def choose(kind: str, series: Sequence[Series], rules: Sequence[Rule], named: str | None = None) -> Choice:
     """Return the series that is meant.
 
     Args:
@@ -128,5 +128,7 @@ def _is_called(series: Series, named: str) -> bool:
 
 
 def _listed(series: Sequence[Series]) -> str:
-    shown = "; ".join(one.label for one in series[:_SHOWN])
+    """Return series as labels, with their UIDs where the labels do not tell them apart."""
+    alike = len({one.label for one in series}) < len(series)
+    shown = "; ".join(f"{one.label}{f' {one.uid}' if alike else ''}" for one in series[:_SHOWN])
     return shown + ("; ..." if len(series) > _SHOWN else "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -12,6 +13,7 @@ from typing import Any
 from pydicom import config, dcmread
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
+from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from survbench.datasets.readers.errors import ImageError
 from survbench.io.limits import killed_after
 
@@ -19,6 +21,10 @@ from survbench.io.limits import killed_after
 config.settings.reading_validation_mode = config.IGNORE
 
 _MARK_AT, _MARK = 128, b"DICM"
+_BARE = re.compile(rb"\x02\0[\0-\x02]\0(UL|OB|UI)|\x08\0[\0-\x18]\0(UL|CS|SH|UI|DA|TM|[\0-\xff]\0\0\0)", re.DOTALL)
+"""How a file begins that was written without a preamble, as old archives do: with an element of group 0002, which names
+its type, or of group 0008, which names it or has a short length.
+"""
 _START = 1024
 """Bytes that hold the mark and the file's transfer syntax."""
 _DEFLATED = b"1.2.840.10008.1.2.1.99"
@@ -35,6 +41,11 @@ def limit_seconds(seconds: float) -> None:
 
 
 def is_dicom(path: Path) -> bool:
+    """Say whether a file has DICOM's mark after its preamble, or begins like one that has no preamble."""
+    return is_marked(path) or _BARE.match(_start(path)) is not None
+
+
+def is_marked(path: Path) -> bool:
     """Say whether a file has DICOM's mark after its preamble."""
     return _start(path)[_MARK_AT:].startswith(_MARK)
 
@@ -88,7 +99,12 @@ def _read(path: Path, **options: Any) -> Dataset:
     if _DEFLATED in _start(path):
         raise ImageError("A DICOM file is deflated as a whole, which is not read.", "Export it uncompressed.")
     with damage_named("A DICOM file is damaged."):
-        return dcmread(path, **options)
+        header = dcmread(path, force=True, **options)
+        if "TransferSyntaxUID" not in header.file_meta:
+            implicit, little = header.original_encoding
+            explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
+            header.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else explicit
+        return header
 
 
 def _start(path: Path) -> bytes:

@@ -8,14 +8,14 @@ from typing import Any, Literal
 
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
-from survbench.datasets.dicom.choice import Choice, chosen, rules_for_ct, rules_for_pet, rules_for_structures
+from survbench.datasets.dicom.choice import Choice, choose, rules_for_ct, rules_for_pet, rules_for_structures
 from survbench.datasets.dicom.geometry import Grid, stack_of
 from survbench.datasets.dicom.headers import number, read_header
 from survbench.datasets.dicom.pixels import read_hu, read_suv, refuse_large
 from survbench.datasets.dicom.planes import Mask
 from survbench.datasets.dicom.regions import Region, Wish, chosen_names, mask_of, read_regions
 from survbench.datasets.dicom.series import Series, volumes_of
-from survbench.datasets.dicom.suv import Given, SuvConversion, suv_conversion
+from survbench.datasets.dicom.suv import Corrections, SuvConversion, suv_conversion
 from survbench.datasets.readers.errors import ImageError
 from survbench.findings import things
 
@@ -32,7 +32,7 @@ class Request:
         mask_on: the image whose grid the mask prefers, where structure sets were drawn on both.
         pet, ct, structures: the series to take, by number, description or UID; None for the rules of
             :mod:`~survbench.datasets.dicom.choice`.
-        given: values that replace those of the PET's header.
+        corrections: values that replace those of the PET's header.
     """
 
     regions: Wish = field(default_factory=Wish)
@@ -40,7 +40,7 @@ class Request:
     pet: str | None = None
     ct: str | None = None
     structures: str | None = None
-    given: Given = field(default_factory=Given)
+    corrections: Corrections = field(default_factory=Corrections)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,13 +96,13 @@ def read_patient(series: Sequence[Series], request: Request) -> PatientImages:
     sets = [(one, read_regions(one)) for one in series if one.modality in STRUCTURES]
     wanted = _with_wish(sets, request.regions)
     references = [uid for one, _ in wanted for uid in one.refers]
-    pet = chosen("PET", _volumes(series, "PT"), rules_for_pet(references), request.pet)
+    pet = choose("PET", _volumes(series, "PT"), rules_for_pet(references), request.pet)
     cts = _volumes(series, "CT")
-    ct = chosen("CT", cts, rules_for_ct(pet.series, references), request.ct) if cts or request.ct else None
+    ct = choose("CT", cts, rules_for_ct(pet.series, references), request.ct) if cts or request.ct else None
     images: dict[ImageName, Choice] = {"pet": pet} if ct is None else {"pet": pet, "ct": ct}
     in_order: list[ImageName] = sorted(images, key=lambda name: name != request.mask_on)
     rules = rules_for_structures([images[name].series for name in in_order])
-    structures = chosen("structure set", [one for one, _ in wanted], rules, request.structures)
+    structures = choose("structure set", [one for one, _ in wanted], rules, request.structures)
     mask_on = _drawn_on(structures.series, {name: images[name].series for name in in_order})
     stacks = {name: stack_of(choice.series) for name, choice in images.items()}
     for stack in stacks.values():
@@ -111,7 +111,7 @@ def read_patient(series: Sequence[Series], request: Request) -> PatientImages:
     names = chosen_names([region.name for region in regions if not region.empty], request.regions)
     mask = mask_of(regions, names, stacks[mask_on].grid)
     headers = [read_header(one.path) for one in stacks["pet"].slices]
-    suv = suv_conversion(headers, request.given)
+    suv = suv_conversion(headers, request.corrections)
     return PatientImages(
         pet=Image(pet, stacks["pet"].grid, read_suv(stacks["pet"], suv.factors)),
         suv=suv,

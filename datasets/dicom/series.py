@@ -11,7 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from pydicom.dataset import Dataset
-from survbench.datasets.dicom.headers import is_dicom, items, numbers, read_header, text, texts
+from survbench.datasets.dicom.headers import is_dicom, is_marked, items, numbers, read_header, text, texts
 from survbench.datasets.readers.errors import ImageError
 from survbench.findings import things
 
@@ -108,20 +108,21 @@ class Series:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Contents:
     """What lies in a folder.
 
     Attributes:
         series: all series, by patient, study, number and UID.
         others: how many files are not DICOM.
         directories: how many DICOMDIR files were passed over.
-        damaged: DICOM files that cannot be read, or end before they say what they are.
+        unreadable: DICOM files that are damaged, or end before they say what they are; files without content; files and
+            folders that this user may not read.
     """
 
     series: tuple[Series, ...]
     others: int
     directories: int
-    damaged: tuple[Path, ...]
+    unreadable: tuple[Path, ...]
 
     def by_patient(self) -> Mapping[str, tuple[Series, ...]]:
         """Return the series of each patient, by PatientID."""
@@ -131,12 +132,12 @@ class Found:
         return {patient: tuple(found) for patient, found in patients.items()}
 
 
-class Passed(StrEnum):
+class Skipped(StrEnum):
     """A file that belongs to no series, and why."""
 
     OTHER = "not DICOM"
     DIRECTORY = "a DICOMDIR"
-    DAMAGED = "damaged"
+    UNREADABLE = "cannot be read"
 
 
 @dataclass(slots=True)
@@ -146,31 +147,36 @@ class _Collected:
     copies: int = 0
 
 
-def read_instance(path: Path) -> Series | Passed:
+def read_instance(path: Path) -> Series | Skipped:
     """Return the series of a file with the file as its only instance, or why it belongs to none. Pixels are not read.
 
     Raises:
         OSError: the machine's, such as a disk that is gone.
     """
-    if not is_dicom(path):
-        return Passed.OTHER
     try:
+        if not path.stat().st_size:
+            return Skipped.UNREADABLE
+        if not is_dicom(path):
+            return Skipped.OTHER
+        marked = is_marked(path)
         header = read_header(path, _KEYWORDS)
         if text(header.file_meta, "MediaStorageSOPClassUID") == DIRECTORY:
-            return Passed.DIRECTORY
+            return Skipped.DIRECTORY
         if not all(text(header, keyword) for keyword in _NEEDED):
-            return Passed.DAMAGED
+            return Skipped.UNREADABLE if marked else Skipped.OTHER
         return _series(path, header)
-    except ImageError:
-        return Passed.DAMAGED
+    except (ImageError, PermissionError):
+        return Skipped.UNREADABLE
 
 
-def in_this_process(paths: Sequence[Path]) -> Iterator[Series | Passed]:
+def in_this_process(paths: Sequence[Path]) -> Iterator[Series | Skipped]:
     """Read files one after the other, without limits."""
     return map(read_instance, paths)
 
 
-def find_series(*folders: Path, read: Callable[[Sequence[Path]], Iterable[Series | Passed]] = in_this_process) -> Found:
+def find_series(
+    *folders: Path, read: Callable[[Sequence[Path]], Iterable[Series | Skipped]] = in_this_process
+) -> Contents:
     """Return the series in folders and all folders below them.
 
     Args:
@@ -178,13 +184,13 @@ def find_series(*folders: Path, read: Callable[[Sequence[Path]], Iterable[Series
         read: gives what :func:`read_instance` does, for each file.
     """
     collected: dict[tuple[str, str, str], _Collected] = {}
-    passed: Counter[Passed] = Counter()
-    damaged: list[Path] = []
-    paths = [path for folder in folders for path in _files(folder)]
+    passed: Counter[Skipped] = Counter()
+    unreadable: list[Path] = []
+    paths = [path for folder in folders for path in _files(folder, unreadable)]
     for path, one in zip(paths, read(paths), strict=True):
-        if isinstance(one, Passed):
+        if isinstance(one, Skipped):
             passed[one] += 1
-            damaged += [path] if one == Passed.DAMAGED else []
+            unreadable += [path] if one == Skipped.UNREADABLE else []
             continue
         series = collected.setdefault((one.patient, one.study, one.uid), _Collected(one))
         (instance,) = one.instances
@@ -196,7 +202,7 @@ def find_series(*folders: Path, read: Callable[[Sequence[Path]], Iterable[Series
         replace(one.series, instances=tuple(one.instances.values()), copies=one.copies) for one in collected.values()
     ]
     ordered = sorted(found, key=lambda s: (s.patient, s.study, _as_number(s.number), s.uid))
-    return Found(tuple(ordered), passed[Passed.OTHER], passed[Passed.DIRECTORY], tuple(damaged))
+    return Contents(tuple(ordered), passed[Skipped.OTHER], passed[Skipped.DIRECTORY], tuple(unreadable))
 
 
 def volumes_of(series: Series) -> tuple[Series, ...]:
@@ -233,8 +239,9 @@ def _repeated(slices: Sequence[Instance]) -> bool:
     return max(places.values()) > 1
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    for parent, folders, names in os.walk(folder):
+def _files(folder: Path, unreadable: list[Path]) -> Iterator[Path]:
+    """Yield the files below a folder; folders that cannot be listed are added to ``unreadable``."""
+    for parent, folders, names in os.walk(folder, onerror=lambda error: unreadable.append(Path(error.filename))):
         folders.sort()
         for name in sorted(names):
             path = Path(parent, name)

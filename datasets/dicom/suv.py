@@ -35,7 +35,7 @@ _PHILIPS_GROUP, _PHILIPS_BLOCK = 0x7053, 0x1000
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class Corrections:
     """Values that replace those of a header; None for those that the header has.
 
     Attributes:
@@ -78,26 +78,26 @@ class SuvConversion:
     notes: tuple[str, ...] = field(default=())
 
 
-def suv_conversion(slices: Sequence[Dataset], given: Given | None = None) -> SuvConversion:
+def suv_conversion(slices: Sequence[Dataset], corrections: Corrections | None = None) -> SuvConversion:
     """Return the factors from rescaled pixel values to SUV by body weight, g/ml.
 
     Args:
         slices: headers of all slices of one PET volume, in the order in which factors are wanted.
-        given: values that replace those of the header.
+        corrections: values that replace those of the header.
 
     Raises:
         ImageError: an uncorrected PET, another unit or SUV, or a value that is missing or cannot be.
     """
-    given = given or Given()
+    corrections = corrections or Corrections()
     units = _units(slices)
     corrected = texts(slices[0], "CorrectedImage")
     if corrected and "ATTN" not in corrected:
         what = "The PET is not corrected for attenuation, so its numbers are no activity."
         raise ImageError(what, "Choose the series that is corrected for attenuation.")
-    return _RULES[units](slices, given)
+    return _RULES[units](slices, corrections)
 
 
-def _of_sums(slices: Sequence[Dataset], given: Given) -> SuvConversion:  # noqa: ARG001
+def _of_sums(slices: Sequence[Dataset], corrections: Corrections) -> SuvConversion:  # noqa: ARG001
     kind = _same(slices, "SUVType")
     if kind not in {"", "BW"}:
         what = f"The PET is in SUV by {kind}, not by body weight."
@@ -106,28 +106,28 @@ def _of_sums(slices: Sequence[Dataset], given: Given) -> SuvConversion:  # noqa:
     return SuvConversion("GML", f"GML: the image is SUV ({stated})", (1.0,) * len(slices))
 
 
-def _of_counts(slices: Sequence[Dataset], given: Given) -> SuvConversion:
+def _of_counts(slices: Sequence[Dataset], corrections: Corrections) -> SuvConversion:
     to_suv = [_philips(one, PHILIPS_SUV) for one in slices]
     if all(to_suv):
         return SuvConversion("CNTS", "CNTS: Philips' private factor to SUV", tuple(to_suv))
     to_activity = [_philips(one, PHILIPS_ACTIVITY) for one in slices]
     if all(to_activity):
-        return _of_activity(slices, given, "CNTS", "CNTS: Philips' private factor to Bq/ml, then ", to_activity)
+        return _of_activity(slices, corrections, "CNTS", "CNTS: Philips' private factor to Bq/ml, then ", to_activity)
     what = "The PET is in counts and has no private factor of Philips that turns them into SUV or activity."
     raise ImageError(what, "Export it with its private attributes (7053,xxxx), or in Bq/ml.")
 
 
 def _of_activity(
     slices: Sequence[Dataset],
-    given: Given,
+    corrections: Corrections,
     units: Units = "BQML",
     prefix: str = "BQML: ",
     to_activity: Sequence[float] | None = None,
 ) -> SuvConversion:
-    correction, decay_notes = _decay_correction(slices, given)
+    correction, decay_notes = _decay_correction(slices, corrections)
     injection = injection_of(slices[0])
-    dose = _dose(slices, injection, given)
-    delays, basis, time_notes = _delays(slices, injection, dose.half_life_s, correction, given)
+    dose = _dose(slices, injection, corrections)
+    delays, basis, time_notes = _delays(slices, injection, dose.half_life_s, correction, corrections)
     scales = to_activity or (1.0,) * len(slices)
     decayed = [dose.dose_bq * 0.5 ** (seconds / dose.half_life_s) for seconds in delays]
     return SuvConversion(
@@ -143,7 +143,7 @@ def _of_activity(
     )
 
 
-_RULES: dict[Units, Callable[[Sequence[Dataset], Given], SuvConversion]] = {
+_RULES: dict[Units, Callable[[Sequence[Dataset], Corrections], SuvConversion]] = {
     "BQML": _of_activity,
     "CNTS": _of_counts,
     "GML": _of_sums,
@@ -180,9 +180,9 @@ def _philips(header: Dataset, element: int) -> float:
         return 0.0
 
 
-def _decay_correction(slices: Sequence[Dataset], given: Given) -> tuple[DecayCorrection, list[str]]:
-    if given.decay_correction is not None:
-        return given.decay_correction, ["The decay correction was given."]
+def _decay_correction(slices: Sequence[Dataset], corrections: Corrections) -> tuple[DecayCorrection, list[str]]:
+    if corrections.decay_correction is not None:
+        return corrections.decay_correction, ["The decay correction was given."]
     remedy = "Give the decay correction: START, ADMIN or NONE."
     value, corrected = _same(slices, "DecayCorrection").upper(), texts(slices[0], "CorrectedImage")
     if not value:
@@ -197,23 +197,29 @@ def _decay_correction(slices: Sequence[Dataset], given: Given) -> tuple[DecayCor
     return cast("DecayCorrection", value), []
 
 
-def _dose(slices: Sequence[Dataset], injection: Dataset, given: Given) -> Dose:
-    weight, of_weight = (given.weight_kg, ["The weight was given."]) if given.weight_kg else weight_of(slices[0])
-    dose, of_dose = (given.dose_bq, ["The dose was given."]) if given.dose_bq else dose_of(injection)
+def _dose(slices: Sequence[Dataset], injection: Dataset, corrections: Corrections) -> Dose:
+    weight, of_weight = (
+        (corrections.weight_kg, ["The weight was given."]) if corrections.weight_kg else weight_of(slices[0])
+    )
+    dose, of_dose = (corrections.dose_bq, ["The dose was given."]) if corrections.dose_bq else dose_of(injection)
     half_life, of_half_life = (
-        (given.half_life_s, ["The half-life was given."]) if given.half_life_s else half_life_of(injection)
+        (corrections.half_life_s, ["The half-life was given."]) if corrections.half_life_s else half_life_of(injection)
     )
     return Dose(weight, dose, half_life, (*of_weight, *of_dose, *of_half_life))
 
 
 def _delays(
-    slices: Sequence[Dataset], injection: Dataset, half_life_s: float, correction: DecayCorrection, given: Given
+    slices: Sequence[Dataset],
+    injection: Dataset,
+    half_life_s: float,
+    correction: DecayCorrection,
+    corrections: Corrections,
 ) -> tuple[list[float], str, list[str]]:
     """Return the seconds of decay of each slice, since when in words, and what is to be noted."""
     if correction == "ADMIN":
         return [0.0] * len(slices), "decay corrected to the injection", []
-    if given.delay_s is not None and correction == "START":
-        return [given.delay_s] * len(slices), "dose decayed by the given delay", ["The delay was given."]
+    if corrections.delay_s is not None and correction == "START":
+        return [corrections.delay_s] * len(slices), "dose decayed by the given delay", ["The delay was given."]
     if correction == "NONE":
         found = [delay(injection, middle_of(one, half_life_s), half_life_s) for one in slices]
         notes = [note for _, of_one in found for note in of_one]

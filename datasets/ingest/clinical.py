@@ -17,6 +17,7 @@ from survbench.datasets.dicom.identifying import IdentifyingValue
 from survbench.datasets.ingest.hospital_table import plain, require_columns
 from survbench.datasets.vocabulary.words import without_accents
 from survbench.errors import BenchError
+from survbench.findings import things
 from survbench.io.files import write_text
 from survbench.io.numerals import mostly_numerals
 from survbench.io.tables import Table
@@ -35,12 +36,13 @@ _NAME = re.compile(
 """Columns of persons' names, not of hospitals'."""
 _KIND = "a cell of the clinical table"
 _DATE = re.compile(r"\d{4}[-./]\d{1,2}[-./]\d{1,2}|\d{1,2}[-./]\d{1,2}[-./]\d{2,4}|(19|20)\d{6}")
+_SHOWN = 5
 _SHORTEST, _FEWEST_DIGITS = 3, 6
 """Letters of a part of a name that is looked for in cells, and digits of a number: shorter ones are measured, too."""
 
 
 @dataclass(frozen=True, slots=True)
-class Joined:
+class JoinedTable:
     """The table of a cohort.
 
     Attributes:
@@ -49,6 +51,7 @@ class Joined:
         left_out: why each other column was left out.
         imageless: how many rows have no images.
         secret: cells of the ids and of the columns that are left out, also of the rows without images.
+        ids: of all rows.
     """
 
     columns: tuple[str, ...]
@@ -56,11 +59,16 @@ class Joined:
     left_out: Mapping[str, str]
     imageless: int
     secret: frozenset[IdentifyingValue]
+    ids: tuple[str, ...]
 
     @property
     def cells(self) -> frozenset[str]:
         """The cells that are passed on."""
         return frozenset(cell for cells in self.rows.values() for cell in cells)
+
+    def alike(self, patient: str) -> str:
+        """Return the id of a row that differs from a patient's in leading zeros, which Excel drops; "" if none."""
+        return next((one for one in self.ids if plain(one).lstrip("0") == plain(patient).lstrip("0")), "")
 
 
 def join(
@@ -70,7 +78,7 @@ def join(
     identifying: Collection[str],
     keep: Collection[str] = (),
     holds_secret: Callable[[str], bool] = lambda _: False,
-) -> Joined:
+) -> JoinedTable:
     """Return the rows of the patients that have images, and the columns that may be passed on.
 
     Args:
@@ -88,10 +96,16 @@ def join(
     require_columns(table, (column, *keep), called="The table")
     ids = {plain(patient): patient for patient in patients}
     found = [(ids[key], row) for row in table.rows if (key := plain(row.cells[column])) in ids]
-    names = [name for name, _ in found]
-    twice = len(names) - len(set(names))
+    lines: dict[str, list[int]] = {}
+    for patient, row in found:
+        lines.setdefault(patient, []).append(row.line)
+    twice = [" and ".join(map(str, of)) for of in lines.values() if len(of) > 1]
     if twice:
-        raise BenchError(f"{twice} patients with images have more than one row. Keep one row of each in the table.")
+        shown = "; ".join(twice[:_SHOWN]) + ("; ..." if len(twice) > _SHOWN else "")
+        raise BenchError(
+            f"{things(len(twice), 'patient')} with images {'has' if len(twice) == 1 else 'have'} more than one row in "
+            f"the clinical table: lines {shown}. Keep one row of each."
+        )
     words = {plain(word) for word in identifying if len(word.strip()) >= _SHORTEST}
     words = {word for word in words if not word.isdecimal() or len(word) >= _FEWEST_DIGITS}
     left_out: dict[str, str] = {}
@@ -114,10 +128,11 @@ def join(
         for name in (column, *left_out)
         for row in table.rows
     )
-    return Joined(columns, rows, left_out, len(table.rows) - len(found), secret)
+    listed = tuple(row.cells[column] for row in table.rows)
+    return JoinedTable(columns, rows, left_out, len(table.rows) - len(found), secret, listed)
 
 
-def write_clinical(cohort: Path, joined: Joined, pseudonyms: Mapping[str, str]) -> Path:
+def write_clinical(cohort: Path, joined: JoinedTable, pseudonyms: Mapping[str, str]) -> Path:
     """Write the rows of the patients that have a pseudonym, sorted by it, which also hides the order of the table."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")

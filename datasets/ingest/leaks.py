@@ -52,7 +52,7 @@ class Leak:
 
 
 @dataclass(slots=True)
-class Searched:
+class SecretValues:
     """The values to look for.
 
     Attributes:
@@ -64,7 +64,7 @@ class Searched:
     @classmethod
     def of(
         cls, values: Iterable[IdentifyingValue], *, ordinary: Collection[str], allowed: Iterable[str] = ()
-    ) -> Searched:
+    ) -> SecretValues:
         """Return what to look for.
 
         Args:
@@ -113,7 +113,7 @@ class Searched:
                     yield start, max(end, here[-1][1]), words, kind
 
 
-def leaks_in(cohort: Path, files: Sequence[Path], searched: Searched) -> list[Leak]:
+def leaks_in(cohort: Path, files: Sequence[Path], searched: SecretValues) -> list[Leak]:
     """Return where values stand in some files of a cohort, in their names or in what they hold.
 
     Args:
@@ -135,7 +135,7 @@ def ordinary_words(texts: Iterable[str]) -> frozenset[str]:
     return frozenset(word for text in texts for word in _words(text) if word.isalpha())
 
 
-def _in_content(path: Path, searched: Searched) -> set[str]:
+def _in_content(path: Path, searched: SecretValues) -> set[str]:
     if path.suffix == ".gz":
         try:
             with gzip.open(path, "rb") as stream:
@@ -156,7 +156,7 @@ def _in_content(path: Path, searched: Searched) -> set[str]:
     return searched.kinds_in(text)
 
 
-def _in_binary(blocks: Iterable[bytes], searched: Searched) -> set[str]:
+def _in_binary(blocks: Iterable[bytes], searched: SecretValues) -> set[str]:
     """Return the kinds of values that stand as text in binary data; what two blocks share is read with the second."""
     kinds: set[str] = set()
     rest = b""

@@ -27,7 +27,7 @@ Floats = NDArray[np.float64]
 Picture = NDArray[np.uint8]
 
 
-def drawn(found: PatientImages, mask_grid: Grid) -> bytes:
+def montage(found: PatientImages, mask_grid: Grid) -> bytes:
     """Return the picture of a patient as JPEG: PET axial, PET coronal, CT axial, CT coronal, from left to right.
 
     Views are as radiologists look at them, with the patient's right on the left, along the axes of the patient even

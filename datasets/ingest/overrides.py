@@ -8,7 +8,7 @@ from typing import Any, cast, get_args
 
 from survbench.datasets.dicom.patient import Request
 from survbench.datasets.dicom.suv import DecayCorrection
-from survbench.datasets.ingest.hospital_table import plain, require_columns
+from survbench.datasets.ingest.hospital_table import rows_by_patient
 from survbench.errors import BenchError, UnknownNameError
 from survbench.io.tables import Row, Table, number
 
@@ -27,13 +27,13 @@ def requests_by_patient(table: Table, id_column: str, request: Request) -> Mappi
         request: what is wanted of all.
 
     Raises:
-        BenchError: an unknown column, or a cell that is no number above 0 or no decay correction.
+        BenchError: an unknown column, two rows of one patient, a cell that is no number above 0 or no decay correction.
     """
-    require_columns(table, [id_column], called="The table of overrides")
+    rows = rows_by_patient(table, id_column, called="The table of overrides")
     for column in table.columns:
         if column not in {*COLUMNS, id_column}:
             raise UnknownNameError("column of overrides", column, COLUMNS, see="docs/reference/dicom.md")
-    return {plain(row.cells[id_column]): _request(row, request) for row in table.rows}
+    return {patient: _request(row, request) for patient, row in rows.items()}
 
 
 def _request(row: Row, request: Request) -> Request:
@@ -42,7 +42,7 @@ def _request(row: Row, request: Request) -> Request:
     if DECAY_CORRECTION in filled:
         values[DECAY_CORRECTION] = _decay_correction(row, filled[DECAY_CORRECTION])
     named: dict[str, Any] = {column: filled[column] for column in SERIES if column in filled}
-    return replace(request, given=replace(request.given, **values), **named)
+    return replace(request, corrections=replace(request.corrections, **values), **named)
 
 
 def _positive(row: Row, column: str, cell: str) -> float:

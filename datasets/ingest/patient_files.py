@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,13 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from survbench.datasets.dicom.choice import Choice
-from survbench.datasets.dicom.geometry import Grid
+from survbench.datasets.dicom.geometry import Grid, stack_of
 from survbench.datasets.dicom.headers import limit_seconds
 from survbench.datasets.dicom.patient import STRUCTURES, PatientImages, Request, read_patient
 from survbench.datasets.dicom.regions import asked_for
-from survbench.datasets.dicom.series import Series
-from survbench.datasets.ingest.montage import drawn
-from survbench.datasets.ingest.nifti_file import packed
+from survbench.datasets.dicom.series import Series, volumes_of
+from survbench.datasets.ingest.montage import montage
+from survbench.datasets.ingest.nifti_file import nifti_bytes
+from survbench.datasets.readers.errors import ImageError
 from survbench.datasets.readers.manifest import FileState
 from survbench.io.files import rounded, write_bytes, write_json
 from survbench.io.hashing import digest
@@ -69,9 +71,9 @@ class PatientJob:
 
     def memory(self) -> int:
         """Return the bytes that reading the patient may take, by what the headers declare."""
-        instances = [(one.modality in STRUCTURES, i) for one in self.series for i in one.instances]
-        pixels = sum(i.size[0] * i.size[1] * i.frames for _, i in instances)
-        structures = sum(i.path.stat().st_size for is_set, i in instances if is_set)
+        pixels = sum(_pixels(one) for one in self.series)
+        sets = [i for one in self.series if one.modality in STRUCTURES for i in one.instances]
+        structures = sum(i.path.stat().st_size for i in sets)
         return min(_BASE_BYTES + _BYTES_PER_PIXEL * pixels + _BYTES_PER_BYTE * structures, _MOST_BYTES)
 
     def done(self) -> bool:
@@ -89,17 +91,23 @@ class PatientJob:
         return tuple(json.loads(self.record.read_text(encoding="utf-8"))["notes"])
 
 
-def write_patient_apart(job: PatientJob, memory: int, seconds: float) -> None:
-    """Do what :func:`write_patient` does in a process that was started for it.
+def write_patient_apart(job: PatientJob, seconds: float) -> None:
+    """Do what :func:`write_patient` does in a process that was started for it, with a limit on its memory.
 
     Args:
         job: what to write.
-        memory: bytes that the process may ask for, see :meth:`PatientJob.memory`.
         seconds: the longest that pydicom may take over one file, or one part of it.
+
+    Raises:
+        ImageError: the patient cannot be read, or the disk not be read or written.
     """
     limit_seconds(seconds)
-    with limited_memory(memory):
-        write_patient(job)
+    try:
+        with limited_memory(job.memory()):
+            write_patient(job)
+    except OSError as error:
+        what = f"Files could not be read or written ({error.strerror})."
+        raise ImageError(what, "Make room, or repair what is broken, and call again.") from error
 
 
 def write_patient(job: PatientJob) -> None:
@@ -121,7 +129,7 @@ def write_patient(job: PatientJob) -> None:
         written.append(_write(job, "CT", found.ct.voxels, found.ct.grid))
         mask_on = found.ct if found.mask_on == "ct" else found.pet
     written.append(_write(job, "mask", found.mask.voxels.astype(np.uint8), mask_on.grid))
-    write_bytes(picture_of(job.cohort, job.pseudonym), drawn(found, mask_on.grid))
+    write_bytes(picture_of(job.cohort, job.pseudonym), montage(found, mask_on.grid))
     files = {name: asdict(state) for name, state in written}
     write_json(
         job.record, rounded(_record(found, job.request)) | {"id": job.pseudonym, "source": job.source(), "files": files}
@@ -151,12 +159,25 @@ def states_of(records: Mapping[str, dict[str, Any]]) -> dict[str, FileState]:
     return {name: state for record in records.values() for name, state in _states(record).items()}
 
 
+def _pixels(series: Series) -> int:
+    """Return how many pixels a series declares, or its grids where they hold more: slices of a tilted gantry, or at
+    irregular distances.
+    """
+    declared = sum(i.size[0] * i.size[1] * i.frames for i in series.instances)
+    if series.modality in STRUCTURES:
+        return declared
+    try:
+        return max(declared, sum(math.prod(stack_of(volume).grid.shape) for volume in volumes_of(series)))
+    except ImageError:  # it cannot be read, which matters if it is chosen
+        return declared
+
+
 def _states(record: dict[str, Any]) -> dict[str, FileState]:
     return {name: FileState(**state) for name, state in record["files"].items()}
 
 
 def _write(job: PatientJob, kind: str, voxels: NDArray[Any], grid: Grid) -> tuple[str, FileState]:
-    content = packed(voxels, grid.affine)
+    content = nifti_bytes(voxels, grid.affine)
     path = job.image(kind)
     write_bytes(path, content)
     return path.relative_to(job.cohort).as_posix(), FileState.of(content)

@@ -60,9 +60,11 @@ def pseudonyms_of(patients: Collection[str], naming: Naming) -> Pseudonyms:
         except ImageError as error:
             refused[patient] = str(error)
     counts = Counter(name.casefold() for name in names.values())
-    ids = {plain(patient) for patient in patients}
+    ids = Counter(plain(patient) for patient in patients)
     for patient, name in names.items():
-        if name.casefold() in ids:
+        if ids[plain(patient)] > 1:
+            refused[patient] = "Another patient's id differs in case alone. Correct the PatientID in the files."
+        elif name.casefold() in ids:
             refused[patient] = "The pseudonym is an id of the images. Choose one that tells nothing."
         elif counts[name.casefold()] > 1:
             refused[patient] = "Another patient gets the same pseudonym. Give pseudonyms in a table (--pseudonyms)."
@@ -135,7 +137,8 @@ def read_or_make_key(path: Path, *, outside: Path) -> bytes:
     """
     refuse_inside(path, outside)
     if not path.exists():
-        path.touch(mode=0o600)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600, exist_ok=False)
         path.write_text(secrets.token_hex(_KEY_BYTES) + "\n", encoding="ascii")
     try:
         key = bytes.fromhex(path.read_text(encoding="ascii").strip())

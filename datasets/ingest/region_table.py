@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from survbench.datasets.ingest.hospital_table import plain, require_columns
+from survbench.datasets.ingest.hospital_table import require_columns, rows_by_patient
 from survbench.io.tables import Table
 
 SEPARATOR = ","
@@ -19,12 +19,12 @@ def regions_by_patient(table: Table, id_column: str, columns: Sequence[str]) -> 
         columns: those of the names; all of a patient are united.
 
     Raises:
-        BenchError: no such column.
+        BenchError: no such column, or two rows of one patient.
     """
-    require_columns(table, (id_column, *columns), called="The table of regions")
+    require_columns(table, columns, called="The table of regions")
     return {
-        plain(row.cells[id_column]): tuple(
+        patient: tuple(
             name.strip() for column in columns for name in row.cells[column].split(SEPARATOR) if name.strip()
         )
-        for row in table.rows
+        for patient, row in rows_by_patient(table, id_column, called="The table of regions").items()
     }

@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import json
 import re
+import shutil
 from pathlib import Path
 
 import nibabel as nib
@@ -21,6 +22,7 @@ from survbench.datasets.ingest.pseudonyms import by_key, pseudonym
 from survbench.datasets.readers.errors import ImageError
 from survbench.datasets.readers.folder import inspect_cohort
 from survbench.errors import BenchError
+from survbench.io.holding import held
 from survbench.io.tables import read_table
 from survbench.io.workbooks import read_any_table
 
@@ -63,7 +65,7 @@ def test_one_patient_that_cannot_be_read_never_stops_the_others_and_each_cause_i
     assert "units 'PROPCPS'" in done.failed["HN-7004"]
     assert "no row" in done.failed["HN-7005"]
     assert {p.name for p in (out / "images").iterdir()} == {f"{i}_{k}.nii.gz" for i in done.written for k in ("PET", "CT", "mask")}  # fmt: skip  # noqa: E501
-    assert (done.found.others, done.joined.imageless) == (1, 0)
+    assert (done.contents.others, done.joined.imageless) == (1, 0)
 
 
 def test_images_are_in_suv_and_hu_and_lie_where_the_scanner_put_them(outcome):
@@ -228,3 +230,40 @@ def test_given_pseudonyms_name_the_files_and_ids_without_one_are_told(tmp_path):
         ("report.html", "PatientID"),
     }
     assert not [leak for leak in done.leaks if "7002" in leak.file]
+
+
+def test_what_is_left_of_an_earlier_call_and_overrides_of_nobody_are_told(tmp_path):
+    source, out = tmp_path / "dicom", tmp_path / "cohort"
+    write_patient(source, "HN-7001")
+    gone = write_patient(source, "HN-7002")
+    ingest(source, out, request=Request(), naming=NAMING)
+    shutil.rmtree(gone)
+    done = ingest(source, out, request=Request(), naming=NAMING, overrides={"hn-7001": Request(), "hn-70": Request()})
+    assert (len(done.kept), done.leftover, done.unused) == (1, (pseudonym("HN-7002", KEY),), ("hn-70",))
+    other = ingest(source, out, request=Request(), naming=by_key(bytes(32)))
+    assert set(other.leftover) == {pseudonym("HN-7001", KEY), pseudonym("HN-7002", KEY)}
+
+
+def test_a_cohort_that_another_call_writes_is_left_alone(tmp_path):
+    write_patient(tmp_path / "dicom")
+    with held(tmp_path / "cohort"), pytest.raises(BenchError, match="is in use by process"):
+        ingest(tmp_path / "dicom", tmp_path / "cohort", request=Request(), naming=NAMING)
+    assert not (tmp_path / "cohort/records").exists()
+
+
+@pytest.mark.faults
+def test_a_disk_that_cannot_be_written_is_the_reason_that_is_given(tmp_path):
+    write_patient(tmp_path / "dicom")
+    (tmp_path / "cohort").mkdir()
+    (tmp_path / "cohort/images").touch()
+    done = ingest(tmp_path / "dicom", tmp_path / "cohort", request=Request(), naming=NAMING)
+    assert done.failed["HN-7001"].startswith("Files could not be read or written (Not a directory).")
+
+
+def test_an_id_that_lost_its_zeros_in_the_table_is_pointed_out_and_not_joined(tmp_path):
+    write_patient(tmp_path / "dicom", "007001")
+    write_patient(tmp_path / "dicom", "HN-7002")
+    (tmp_path / "t.csv").write_text("Patient,Days,Dead\n7001,1,0\nHN-7002,2,1\n")
+    table = Clinical(read_table(tmp_path / "t.csv"), "Patient")
+    done = ingest(tmp_path / "dicom", tmp_path / "cohort", request=Request(), naming=NAMING, clinical=table)
+    assert "no row of the patient, but one of '7001', which differs in leading zeros" in done.failed["007001"]

@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import psutil
+import pytest
 from dicom_files import write_patient
 
 
@@ -91,3 +102,51 @@ def test_a_table_gives_the_pseudonyms_and_a_leak_ends_with_1(bench, tmp_path):
     told = "holds a value that may identify a patient: PatientName. Do not pass the cohort on."
     assert leaks == [f"Leak      records/A01.json {told}", f"Leak      report.html {told}"]
     assert "Quillfeather" not in ended.stdout
+
+
+@pytest.fixture
+def short():
+    """Return a temporary folder with a short name, as sockets in it need."""
+    with TemporaryDirectory() as folder:
+        yield Path(folder)
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_call_that_is_stopped_leaves_neither_processes_nor_unpacked_files(process, tmp_path, short, sent, code):
+    for n in range(10, 18):
+        write_patient(tmp_path / "dicom", f"HN-70{n}")
+    shutil.make_archive(tmp_path / "study", "zip", tmp_path / "dicom")
+    words = ("cohort", "ingest", "study.zip", "--out", "out", "--workers", "1")
+    where = {"cwd": tmp_path, "env": os.environ | {"TMPDIR": str(short)}}
+    with subprocess.Popen([sys.executable, "-m", "survbench.cli", *words], start_new_session=True, **where) as running:
+        while not any(tmp_path.glob("out/records/*.json")):
+            assert running.poll() is None
+            time.sleep(0.02)
+        others = psutil.Process(running.pid).children(recursive=True)
+        assert any(short.glob("survbench-ingest-*"))
+        os.killpg(running.pid, sent) if sent == signal.SIGINT else running.send_signal(sent)
+        assert running.wait(60) == code
+    assert psutil.wait_procs(others, 30)[1] == []
+    assert not any(short.glob("survbench-ingest-*"))
+    ended = process(*words, **where)
+    assert ended.returncode == 0, ended.stderr
+    wrote = re.search(r"Wrote     (\d) patients? to out, (\d) were there", ended.stdout)
+    assert int(wrote[1]) + int(wrote[2]) == 8
+    assert int(wrote[2]) >= 1
+
+
+def test_tables_of_the_hospital_do_not_lie_in_the_cohort(bench, tmp_path):
+    write_patient(tmp_path / "dicom")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/clinical.csv").write_text("Patient,Days,Dead\nHN-7001,1,0\n")
+    ended = bench("cohort", "ingest", tmp_path / "dicom", "--out", tmp_path / "out", "--table", tmp_path / "out/clinical.csv")  # fmt: skip  # noqa: E501
+    assert (ended.returncode, "lies in the cohort's folder" in ended.stderr) == (2, True)
+
+
+def test_files_that_cannot_be_read_are_named(bench, tmp_path):
+    where = write_patient(tmp_path / "dicom")
+    (where / "empty.dcm").touch()
+    ended = bench("cohort", "ingest", tmp_path / "dicom", "--out", tmp_path / "out")
+    assert ended.returncode == 1
+    assert f"Left out  1 file that cannot be read: {where / 'empty.dcm'}" in ended.stdout.splitlines()

@@ -45,7 +45,8 @@ def test_series_are_found_by_their_headers_and_the_rest_is_counted(tmp_path):
         ("B", "PT", "2", 6),
     ]
     assert [*found.by_patient()] == ["A", "B"]
-    assert (found.others, found.directories, [p.name for p in found.damaged]) == (2, 1, ["cut.bin"])
+    assert (found.others, found.directories) == (1, 1)
+    assert [path.name for path in found.unreadable] == ["cut.bin", "empty"]
 
 
 def test_a_file_that_lies_there_twice_counts_once(tmp_path):

@@ -7,7 +7,7 @@ from dicom_files import pet_header
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from reference_values import stored
-from survbench.datasets.dicom.suv import Given, suv_conversion
+from survbench.datasets.dicom.suv import Corrections, suv_conversion
 from survbench.datasets.readers.errors import ImageError
 
 HOUR = 75_000 / (300e6 * 0.5 ** (3600 / 6586.2))
@@ -15,7 +15,7 @@ HOUR = 75_000 / (300e6 * 0.5 ** (3600 / 6586.2))
 
 
 def factor(*headers, **given):
-    return suv_conversion(headers, Given(**given)).factors[0]
+    return suv_conversion(headers, Corrections(**given)).factors[0]
 
 
 def philips(header, *, suv=None, activity=None, block=0x10, creator="Philips PET Private Group"):
@@ -142,7 +142,7 @@ def test_given_values_replace_those_of_the_header():
     found = suv_conversion(
         [pet_header(PatientWeight=None, CorrectedImage=None, DecayCorrection=None, injection={
             "RadionuclideTotalDose": None, "RadiopharmaceuticalStartTime": None})],
-        Given(weight_kg=60, dose_bq=200e6, half_life_s=6588, delay_s=6588, decay_correction="START"),
+        Corrections(weight_kg=60, dose_bq=200e6, half_life_s=6588, delay_s=6588, decay_correction="START"),
     )  # fmt: skip
     assert found.factors == pytest.approx([60_000 / 100e6])
     assert len(found.notes) == 5
@@ -191,7 +191,7 @@ def test_a_half_life_that_is_missing_or_not_the_nuclides_is_that_of_the_nuclide(
 
 
 def delay_and_rule(*headers, **given):
-    found = suv_conversion(headers, Given(**given))
+    found = suv_conversion(headers, Corrections(**given))
     return found.delay_s[0], found.rule.split("decayed to the ")[1], found.notes
 
 

@@ -13,7 +13,7 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from survbench.datasets.dicom.identifying import IdentifyingValue, identity_of, of_files
-from survbench.datasets.ingest.leaks import Leak, Searched, leaks_in
+from survbench.datasets.ingest.leaks import Leak, SecretValues, leaks_in
 
 ORDINARY = frozenset({"body", "pet", "scan", "series", "whole"})
 PERSON = IdentifyingValue("PatientName", "Müller-Ostrow^Ada^Body", person=True)
@@ -22,7 +22,7 @@ UID = IdentifyingValue("StudyInstanceUID", "1.6.7001")
 
 
 def searched(*values, allowed=()):
-    return Searched.of(values, ordinary=ORDINARY, allowed=allowed)
+    return SecretValues.of(values, ordinary=ORDINARY, allowed=allowed)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from survbench.datasets.dicom.patient import Request
 from survbench.datasets.dicom.regions import Wish
-from survbench.datasets.dicom.suv import Given
+from survbench.datasets.dicom.suv import Corrections
 from survbench.datasets.ingest.clinical import join, write_clinical
 from survbench.datasets.ingest.overrides import requests_by_patient
 from survbench.datasets.ingest.pseudonyms import by_key, by_table, pseudonym, pseudonyms_of, read_or_make_key
@@ -56,7 +56,7 @@ def test_a_table_that_cannot_be_joined_is_refused(table, tmp_path):
     with pytest.raises(BenchError, match="no column 'patient'. Did you mean 'Patient'"):
         join(table, "patient", PATIENTS, ())
     (tmp_path / "t.csv").write_text(CLINICAL + "HN-1,x,1.1.1950,AB,61,II,larynx,12.5,1,\n")
-    with pytest.raises(BenchError, match="1 patients with images have more than one row"):
+    with pytest.raises(BenchError, match="1 patient with images has more than one row in .* table: lines 2 and 7"):
         join(read_table(tmp_path / "t.csv"), "Patient", PATIENTS, ())
 
 
@@ -158,7 +158,9 @@ def test_overrides_change_what_is_wanted_of_single_patients(tmp_path):
     (tmp_path / "t.csv").write_text("\n".join(rows))
     general = Request(Wish(("GTV",)), ct="2")
     found = requests_by_patient(read_table(tmp_path / "t.csv"), "Patient", general)
-    assert found["hn-1"] == replace(general, pet="4.2", given=Given(weight_kg=61.5, decay_correction="ADMIN"))
+    assert found["hn-1"] == replace(
+        general, pet="4.2", corrections=Corrections(weight_kg=61.5, decay_correction="ADMIN")
+    )
     assert found["hn-2"] == replace(general, structures="RS new")
     assert found["hn-3"] == general
 
@@ -188,3 +190,17 @@ def test_a_table_of_regions_gives_the_names_of_each_patient_with_their_own_space
     assert both["hn-chus-060"] == ()
     with pytest.raises(BenchError, match="no column 'Node'. Did you mean 'Nodes'"):
         regions_by_patient(table, "Patient", ["Node"])
+
+
+def test_two_rows_of_one_patient_in_overrides_or_regions_are_refused_with_their_lines(tmp_path):
+    (tmp_path / "t.csv").write_text("Patient,pet\nHN-1,2\nHN-2,2\nhn-1,3\n")
+    table = read_table(tmp_path / "t.csv")
+    with pytest.raises(BenchError, match="overrides has two rows of one patient, lines 2 and 4"):
+        requests_by_patient(table, "Patient", Request())
+    with pytest.raises(BenchError, match="regions has two rows of one patient, lines 2 and 4"):
+        regions_by_patient(table, "Patient", ["pet"])
+
+
+def test_patients_whose_ids_differ_in_case_alone_get_no_pseudonym(tmp_path):
+    pseudonyms = pseudonyms_of(["AB-1", "ab-1", "AB-2"], by_key(bytes(32)))
+    assert ([*pseudonyms.of], [*pseudonyms.refused]) == (["AB-2"], ["AB-1", "ab-1"])

@@ -19,6 +19,7 @@ from survbench.datasets.ingest import archives
 from survbench.datasets.ingest.archives import Archive, unpack
 from survbench.datasets.ingest.pseudonyms import by_key
 from survbench.errors import BenchError
+from survbench.io.holding import held
 
 pytestmark = pytest.mark.faults
 
@@ -202,7 +203,7 @@ def test_one_archive_that_is_refused_stops_no_other_in_the_folder(tmp_path, scra
     done = ingest(source, tmp_path / "cohort", request=Request(), naming=by_key(KEY))
     assert len(done.written) == 2
     assert [*done.refused] == ["deep/evil.tar.gz"]
-    assert done.found.others == 0
+    assert done.contents.others == 0
     assert [*scratch.iterdir()] == []
 
 
@@ -219,3 +220,20 @@ def test_a_source_that_is_refused_or_no_archive_is_an_error_and_leaves_nothing_b
         ingest(tmp_path / "slow.zip", tmp_path / "cohort", request=Request(), naming=by_key(KEY))
     assert [*scratch.iterdir()] == []
     assert not Path(tmp_path / "cohort").exists()
+
+
+def test_row_15_what_a_killed_call_has_unpacked_is_removed_by_the_next_one_and_nothing_else(
+    tmp_path, scratch, monkeypatch
+):
+    monkeypatch.setattr(foreign, "gettempdir", lambda: str(scratch))
+    write_patient(tmp_path / "dicom", "HN-7001")
+    pack(tmp_path / "dicom", tmp_path / "study.zip")
+    kept = ["survbench-ingest-new", "survbench-ingest-held", "somebody-else"]
+    for name in (*kept, "survbench-ingest-killed"):
+        (scratch / name).mkdir()
+        (scratch / name / "000001").write_text("a patient's")
+    with held(scratch / "survbench-ingest-held"):
+        for name in (*kept[1:], "survbench-ingest-killed"):
+            os.utime(scratch / name, (0, 0))
+        ingest(tmp_path / "study.zip", tmp_path / "cohort", request=Request(), naming=by_key(KEY))
+    assert sorted(path.name for path in scratch.iterdir()) == sorted(kept)

@@ -6,8 +6,9 @@ import re
 import struct
 import time
 
+import numpy as np
 import pytest
-from dicom_files import CLASSES, write_patient
+from dicom_files import CLASSES, write_image, write_patient
 from pydicom import dcmread
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
@@ -69,7 +70,7 @@ def test_row_18_a_header_that_cannot_be_read_costs_its_file_and_nothing_else(tmp
     dicom(tmp_path / "dicom/z", BOMBS[kind])
     done = ended(tmp_path)
     assert done.written == (pseudonym("HN-7001", KEY),)
-    assert [path.name for path in done.found.damaged] == ["a", "z"]
+    assert [path.name for path in done.contents.unreadable] == ["a", "z"]
 
 
 def test_row_18_a_header_is_given_up_within_ten_seconds():
@@ -138,3 +139,16 @@ def test_row_18_memory_for_a_patient_follows_what_the_headers_declare(tmp_path):
         header.save_as(path)
     larger = patient_files.PatientJob("P", find_series(tmp_path / "dicom").series, Request(), tmp_path).memory()
     assert larger - small == 16 * 8 * (512 * 512 - 12 * 10)
+
+
+def test_row_18_memory_for_slices_that_are_resampled_follows_their_grid(tmp_path):
+    from survbench.datasets.dicom.series import find_series
+
+    voxels = np.zeros((64, 64, 20), np.int16)
+    write_image(tmp_path / "straight", "CT", voxels, spacing=(1, 1, 5))
+    write_image(tmp_path / "tilted", "CT", voxels, spacing=(1, 1, 5), step=(0, 3, 5))
+    memory = [
+        patient_files.PatientJob("P", find_series(tmp_path / name).series, Request(), tmp_path).memory()
+        for name in ("straight", "tilted")
+    ]
+    assert memory[1] - memory[0] == 16 * 64 * 20 * 57  # 19 slices on, the last one lies 57 rows aside

@@ -151,3 +151,9 @@ def test_a_process_that_may_start_no_others_is_told_where_to_start_the_run(monke
     monkeypatch.setitem(multiprocessing.current_process()._config, "daemon", True)
     with pytest.raises(BenchError, match="concurrent.futures.ProcessPoolExecutor"):
         run([Task("one", pid, ())])
+
+
+def test_a_temporary_folder_whose_name_is_too_long_for_sockets_is_named(monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", "/" + "x" * 75)
+    with pytest.raises(BenchError, match=r"temporary folder, /x+, is too long .* Set TMPDIR"):
+        run([Task("never", double, (1,))])

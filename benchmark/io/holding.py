@@ -1,0 +1,44 @@
+"""A folder that one process at a time writes into."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from survbench.errors import BenchError
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Make an output folder and hold it, so that two processes never write into it at once; a dead holder's lock is
+    free.
+
+    Raises:
+        BenchError: the folder cannot be made or written, or another process holds it; the message says which.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / ".lock")
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        who = _holder(folder).read_text(encoding="utf-8") if _holder(folder).exists() else "unknown"
+        raise BenchError(
+            f"{folder} is in use by process {who}. Wait for it, stop it, or give another folder with --out."
+        ) from error
+    except OSError as error:
+        raise BenchError(
+            f"{folder} cannot be made or written ({error.strerror}). Give another folder with --out."
+        ) from error
+    try:
+        _holder(folder).write_text(str(os.getpid()), encoding="utf-8")
+        yield
+    finally:
+        _holder(folder).unlink(missing_ok=True)
+        lock.release()
+
+
+def _holder(folder: Path) -> Path:
+    return folder / ".holder"
