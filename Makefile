@@ -6,6 +6,7 @@ export PYTHONSAFEPATH := 1
 export OMP_NUM_THREADS ?= 1
 export OMP_WAIT_POLICY ?= PASSIVE
 export MLFLOW_DISABLE_TELEMETRY := true
+PIP := $(BIN)/pip install --disable-pip-version-check
 PYTEST := $(BIN)/pytest -n 2 --dist loadfile
 
 .PHONY: setup bench test test-all speed lint types structure pages site clean
@@ -16,11 +17,16 @@ setup: .venv/complete
 .venv/complete: pyproject.toml requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' || \
 	  { echo "Python 3.11 or 3.12 is needed; name it with: make PYTHON=python3.12"; exit 2; }
+	@echo "Setting up .venv: three to five minutes, longer where the network is slow; 5 GB of disk"
+	@echo "1 of 3: torch, the largest download"
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check "$$(grep '^torch==' requirements.lock)"
-	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
-	touch $@
+	$(PIP) "$$(grep '^torch==' requirements.lock)"
+	@echo "2 of 3: the other libraries"
+	$(PIP) -r requirements.lock
+	@echo "3 of 3: survbench"
+	$(PIP) --no-deps -e .
+	@touch $@
+	@echo "Done. 'source .venv/bin/activate' puts the command 'bench' into this shell."
 
 bench: setup
 	$(BIN)/bench run --methods all

@@ -41,8 +41,8 @@ def commands():
 
 def words_of(command):
     """Return the words that a shell would hand on: without comments, pipes and optional parts in brackets."""
-    plain = re.split(r"\s#|\s\||\s>|\s&&|;", command)[0].replace("[", "").replace("]", "").replace("...", "X")
-    return shlex.split(plain)[1:]
+    plain = re.split(r"\s#|\s\||\s>|\s&&|;|\s\[OPTIONS\]", command)[0]
+    return shlex.split(plain.replace("[", "").replace("]", "").replace("...", "X"))[1:]
 
 
 def test_there_are_command_lines_in_the_documentation():
