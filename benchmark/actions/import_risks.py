@@ -159,12 +159,14 @@ def _problems(
         twice = [i for i, w in zip(ids, where, strict=True) if not w and all(i in c for c in cohorts.values())]
         yield from _listed("stand in both cohorts; add a column cohort", twice)
         unknown = [i for i in ids if not any(i in c for c in cohorts.values())]
-        yield from _listed(f"are no patients of {' or '.join(cohorts)}", unknown)
+        yield from _listed(f"are not patients of {' or '.join(cohorts)}", unknown)
     bad = [f"{i} ({risk or 'empty'})" for i, risk in zip(ids, columns["risk"], strict=True) if number(risk) is None]
     yield from _listed("have no finite number as risk", bad)
     for place, (name, patients) in enumerate(cohorts.items()):
         here = [i for i, w in zip(ids, where, strict=True) if w == name]
-        yield from _listed(f"are no patients of {name}", [i for i in here if i not in patients and "cohort" in columns])
+        yield from _listed(
+            f"are not patients of {name}", [i for i in here if i not in patients and "cohort" in columns]
+        )
         yield from _listed(f"stand in {name} more than once", [i for i, count in Counter(here).items() if count > 1])
         if place == 0 or here:  # the external cohort may be left out as a whole
             yield from _listed(f"of {name} have no risk", sorted(patients - set(here)))

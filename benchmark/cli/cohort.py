@@ -211,7 +211,7 @@ def features(
             watcher=watcher,
             ignored=ignored_codes(ignore),
         )
-    table = to or Path(f"{found.cohort}-{found.chosen.name}.parquet")
+    table = to or Path(f"{found.cohort}-{found.feature_set.name}.parquet")
     beside = write_table(found, table)
     if as_json:
         say_json(_as_json(found, table, beside))
@@ -231,8 +231,8 @@ def _as_json(found: Extracted, table: Path, beside: Path) -> dict[str, Any]:
     milliseconds = _cached_ms(found)
     return {
         "cohort": found.cohort,
-        "set": found.chosen.name,
-        "bins": str(found.chosen.bins),
+        "set": found.feature_set.name,
+        "bins": str(found.feature_set.bins),
         "patients": len(found.extractions),
         "features": len(found.names),
         "cached": found.cached,
@@ -245,12 +245,12 @@ def _as_json(found: Extracted, table: Path, beside: Path) -> dict[str, Any]:
 
 
 def _show_features(found: Extracted, table: Path, beside: Path) -> None:
-    patients, chosen = len(found.extractions), found.chosen
+    patients, feature_set = len(found.extractions), found.feature_set
     milliseconds = _cached_ms(found)
     came = (
         f"{found.cached} from the cache" if milliseconds is None else f"all from the cache, {milliseconds:.1f} ms each"
     )
-    say(f"Features  {chosen.name}: {patients} patients x {len(found.names)} features, {chosen.bins}; {came}")
+    say(f"Features  {feature_set.name}: {patients} patients x {len(found.names)} features, {feature_set.bins}; {came}")
     for line in _finding_lines(found):
         say(f"Finding   {line}")
     for subject, what in found.failed.items():

@@ -55,7 +55,7 @@ def new(
     from survbench.plan.registry import registry
 
     if not KEBAB.fullmatch(name):
-        raise BenchError(f"{name!r} is no name for a method. Use kebab case: a-z, 0-9 and single hyphens.")
+        raise BenchError(f"{name!r} cannot be a method's name. Use kebab case: a-z, 0-9 and single hyphens.")
     if name in registry().methods:
         raise BenchError(f"There is a method {name!r} already. Choose another name; see 'bench list methods'.")
     target = folder / name

@@ -17,7 +17,7 @@ from survbench.io.tables import Table, canonical, number, read_table
 SHOWN = 5
 """Bad rows that an error lists."""
 ID_COLUMNS = frozenset({"id", "patient", "patient_id", "patientid", "subject", "case"})
-"""Names (in any case) of columns that are no risks, whatever they hold."""
+"""Names (in any case) of columns that are not risks, whatever they hold."""
 MOSTLY = 0.5
 """A column counts as a risk column if more than this share of its cells are numbers; its other cells are errors."""
 

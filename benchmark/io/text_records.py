@@ -27,7 +27,7 @@ _NO_TEXT = (
     (b"%PDF", "a PDF", "Export the table"),
     (b"PAR1", "a Parquet file", "Name it .parquet or export the table"),
 )
-"""How files begin that are no text, what they are, and what to do."""
+"""How files begin that are not text, what they are, and what to do."""
 _HTML = re.compile(rb"\s*<(!doctype html|html|table|meta|\?xml)\b", re.IGNORECASE)
 _SPACES = str.maketrans(dict.fromkeys("\xa0\u202f\u2007\u2009", " ") | dict.fromkeys("\ufeff\u200b"))
 MOST_BYTES = 2**26

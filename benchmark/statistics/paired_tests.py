@@ -286,7 +286,7 @@ def _one_shot(time: Floats, event: NDArray[np.bool_], a: Floats, b: Floats) -> t
     within = squared_credit_difference(time, event, a, b) - difference**2 * pairs
     correction = n * (n - 1) / ((n - 2) * (n - 3))
     squares, within = float(np.sum((of_a - of_b) ** 2)), float(within / pairs**2)
-    # what is equal but for the last bits is no variance
+    # what is equal but for the last bits has no variance
     return difference, correction * (squares - within) if abs(squares - within) > 1e-12 * squares else 0.0
 
 

@@ -114,9 +114,9 @@ class Comparison:
             return says
         missed = (
             f"In a cohort like this a true difference below {self.smallest_detectable_difference:.3f} is missed more "
-            "often than one time in five, so this is no proof"
+            "often than one time in five, so this does not prove"
             if np.isfinite(self.smallest_detectable_difference)
-            else "This is no proof"
+            else "This does not prove"
         )
         return (
             f"These {self.n} patients do not show whether {a} or {b} orders survival better: their C-indices differ by "
@@ -154,7 +154,7 @@ def compare(
         The comparison; what these data cannot give is NaN, with a reason.
 
     Raises:
-        ValueError: the arrays are no survival data: lengths differ, a value is not finite, a time is not positive, an
+        ValueError: the arrays are not survival data: lengths differ, a value is not finite, a time is not positive, an
             event is neither 0 nor 1, or a patient has no fold.
 
     >>> import numpy as np

@@ -39,11 +39,11 @@ class TrackingError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class TrackReport:
-    """Where the study was projected to, and how many runs were written and known."""
+    """Where the study was projected to, and how many runs are new and unchanged."""
 
     uri: str
     new: int
-    known: int
+    unchanged: int
 
 
 def default_uri(out: Path) -> str:

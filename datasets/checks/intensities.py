@@ -21,7 +21,7 @@ LOWEST_SUV, MAX_SUV = -1.0, 200.0
 DENSE, THIN = 700.0, -850.0
 """HU above which the median of a body cannot lie, nor that of a tumour below."""
 MAX_HU, MAX_TYPICAL_HU = 31000.0, 2000.0
-"""Numbers that are no HU: what scanners with an extended scale (up to 30710) do not reach, and what the median of a
+"""Numbers that are not HU: what scanners with an extended scale (up to 30710) do not reach, and what the median of a
 body does not reach in a CT that is 1024 too high."""
 SHARE, NOISE_HU = 1e-3, -1100.0
 """Share of a CT below -1024, and how far it reaches, from which it is padding: noise in air goes below -1024, too."""
@@ -75,13 +75,13 @@ class NotSuv(PatientCheck):
 
 
 def _no_suv(image: ImageFacts) -> bool:
-    """Say whether an image is no PET, or one that :class:`NotSuv` reports."""
+    """Say whether an image is not a PET, or is one that :class:`NotSuv` reports."""
     return image.modality != "PET" or image.low < LOWEST_SUV or image.high > MAX_SUV
 
 
 class NotHounsfield(PatientCheck):
-    """A CT that does not reach from air (-400 HU) to soft tissue (100 HU) is not in HU, or is no CT; nor is one in HU
-    that goes beyond 31000, or whose body has a median beyond 2000.
+    """A CT that does not reach from air (-400 HU) to soft tissue (100 HU), that goes beyond 31000 or whose body has a
+    median beyond 2000 is not in HU, or is not a CT.
 
     Numbers below 0 that were stored without a sign come back as 65536 (or 4096) more than they are: air is 64536.
     """
@@ -111,11 +111,11 @@ class NotHounsfield(PatientCheck):
         detail = f"{image.low:.0f} to {image.high:.0f}"
         lost = 65536 if image.high > 60000 else 4096
         if image.low >= 0 and (image.high > 60000 or image.high < 4096):
-            cause = f"{name} holds numbers that are no HU: those below 0 were stored without a sign."
+            cause = f"{name} holds numbers that are not HU: those below 0 were stored without a sign."
             remedy = f"Subtract {lost} from the numbers above {lost // 2 - 1}, or convert from DICOM again."
             return self.finding(cause, detail=detail, remedy=remedy)
         remedy = "Rescale to HU, or convert from DICOM again."
-        return self.finding(f"{name} holds numbers that are no HU.", detail=detail, remedy=remedy)
+        return self.finding(f"{name} holds numbers that are not HU.", detail=detail, remedy=remedy)
 
 
 class ShiftedHounsfield(PatientCheck):
@@ -164,7 +164,7 @@ def _shifted(image: ImageFacts, facts: PatientFacts) -> str:
 
 
 class PaddedCt(PatientCheck):
-    """A CT holds numbers below -1024, which are no HU: programs write -2000 or -3024 where nothing was scanned.
+    """A CT holds numbers below -1024, which are not HU: programs write -2000 or -3024 where nothing was scanned.
 
     They are read as not scanned (-1000 HU, as air), so they neither reach features nor the networks' z-score.
     """
@@ -172,7 +172,7 @@ class PaddedCt(PatientCheck):
     code = "SB412"
     severity = "warning"
     part = "images"
-    title = "A CT is padded with numbers that are no HU"
+    title = "A CT is padded with numbers that are not HU"
     remedy = "They are read as not scanned (-1000 HU); nothing to do if they lie outside of the body."
 
     def of_patient(self, _card: CohortCard, facts: PatientFacts) -> Iterator[Finding]:
@@ -180,7 +180,7 @@ class PaddedCt(PatientCheck):
         for name, image in facts.images.items():
             if image.below >= SHARE and image.lowest < NOISE_HU:
                 detail = f"{100 * image.below:.2g} % of the voxels, down to {image.lowest:.0f}"
-                yield self.finding(f"{name} holds numbers below -1024, which are no HU.", detail=detail)
+                yield self.finding(f"{name} holds numbers below -1024, which are not HU.", detail=detail)
 
 
 class AbsentVoxels(PatientCheck):
@@ -310,7 +310,7 @@ class LowPet(VoxelCheck):
             images = [f.images[channel] for f in facts.values() if f.images[channel].modality == "PET"]
             typical = [image.typical for image in images if image.typical is not None]
             if images and all(abs(i.mean) < ABOUT_ZERO and i.low < -ABOUT_ZERO for i in images):
-                yield self.finding(f"{channel} is no SUV: its mean is 0 in every patient, and it goes below 0.")
+                yield self.finding(f"{channel} is not SUV: its mean is 0 in every patient, and it goes below 0.")
             elif typical and max(typical) < MIN_TYPICAL_SUV:
                 middle = float(np.median(typical))
                 yield self.finding(f"{channel} is lower than any SUV: the median inside the body is {middle:.2g}.")

@@ -37,8 +37,8 @@ FEWEST = 8
 """Patients below which a correlation may be chance."""
 APART, UNORDERED = 0.99, 0.4
 """AUC of a column by which it separates events from censored patients, and ``|rho|`` with the time of the events up to
-which it is no marker: one that is as good would order them, too. Of 34,000 simulated cohorts with an honest marker of
-C 0.83 to 0.97, closed at one time or at random, none was taken for a leak.
+which it cannot be a marker: one as good as that would order them, too. Of 34,000 simulated cohorts with an honest
+marker of C 0.83 to 0.97, closed at one time or at random, none was taken for a leak.
 """
 FEWEST_SEPARATED = (20, 10)
 """Events and censored patients without which they may be separated by chance."""
@@ -124,7 +124,7 @@ class TellsOutcome(CohortCheck):
 
 class CalledLikeOutcome(CohortCheck):
     """A feature or a clinical column that methods get is called after what became of the patients: survival, death,
-    recurrence, follow-up, status, or an endpoint such as PFS. What is known only afterwards is no predictor.
+    recurrence, follow-up, status, or an endpoint such as PFS. What is known only afterwards cannot be a predictor.
     """
 
     code = "SB312"
@@ -184,7 +184,7 @@ def _events(source: SourceCohort) -> dict[str, Floats]:
     if table is None or card.id not in table.columns:
         return events
     for column in table.columns:
-        if column in card.told or not called_like_outcome(column):
+        if column in card.other_roles or not called_like_outcome(column):
             continue
         cells = {row.cells[card.id]: row.cells[column] for row in table.rows}
         known = [cell for cell in cells.values() if cell and not means_missing(cell)]

@@ -162,7 +162,7 @@ class MaskOfBody(PatientCheck):
 
 
 class MaskOffUptake(VoxelCheck):
-    """The PET inside the mask is no higher than in the rest of the body: the mask may not lie on the tumour.
+    """The PET inside the mask is not higher than in the rest of the body: the mask may not lie on the tumour.
 
     A mask whose axes were reversed or exchanged on the way to NIfTI, with the header of the image, lies beside it.
     Named are patients whose PET has a median inside the mask below 1.2 times that of the body and a 90th percentile

@@ -180,7 +180,7 @@ class NoDuration(CohortCheck):
     code = "SB213"
     severity = "error"
     part = "outcome"
-    title = "The times are no durations"
+    title = "The times are not durations"
     remedy = "Name the column of durations under endpoint.time: from the start of follow-up to the event or its end."
     ignorable = True
 

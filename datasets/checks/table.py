@@ -134,7 +134,7 @@ class IdsDoNotJoin(InputCheck):
 
 
 class ReadOtherwise(InputCheck):
-    """Reading a table took something for granted: its encoding, decimal commas, lines that are no patients.
+    """Reading a table took something for granted: its encoding, decimal commas, lines that are not patients.
 
     That is done only where it is certain; look whether it is so. docs/reference/cohort-card.md says what is read how.
     """

@@ -104,7 +104,7 @@ def _replaced(path: str, starts: Sequence[int], length: int, place: str) -> str:
     return path
 
 
-def places(found: Sequence[Pattern]) -> Places:
+def places(patterns: Sequence[Pattern]) -> Places:
     """Return which patterns are called like channels and masks; of several, the one of most patients."""
     masks = [p for p in found if _called(p.text, MASK_WORDS)]
     channels: list[tuple[str, str, Pattern]] = []

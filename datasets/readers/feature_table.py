@@ -161,7 +161,7 @@ def _columns(
     if not names:
         cause, remedy = f"No column of {file} is a feature.", "Correct features.columns in the card."
         findings.append(UnknownFeatureColumn.finding(cause, remedy=remedy))
-    declared = card.told
+    declared = card.other_roles
     twice = [name for name in names if name in {c.column for c in card.clinical} - declared.keys()]
     if twice:
         verb = "is" if len(twice) == 1 else "are"

@@ -311,7 +311,7 @@ def _of_clinical(column: Clinical, cell: str, shown: str) -> list[Finding]:
         cause, remedy = f"Column {column.column!r} must hold numbers.", f"Correct the cells. {_UNKNOWN}"
         if is_date(cell):
             cause = f"Column {column.column!r} must hold numbers, but holds dates."
-            remedy = "A date is no predictor: remove the column from the card, or make a column of durations."
+            remedy = "A date cannot be a predictor: remove the column from the card, or make a column of durations."
     else:
         cause = f"Column {column.column!r} must hold one of its levels ({', '.join(column.levels)})."
         remedy = f"Correct the cells, or add the level to the card. {_UNKNOWN}"

@@ -71,8 +71,8 @@ class ShortTraining(BoardCheck):
         otherwise = training.steps < PUBLISHED_STEPS or training.short_budget is not None
         if otherwise and (networks or on_networks):
             yield self.finding(
-                f"Profile '{of.study.profile.name}' trains networks for {training.words}: their rows are no "
-                "statement about the methods as published."
+                f"Profile '{of.study.profile.name}' trains networks for {training.words}: their rows say "
+                "nothing about the methods as published."
             )
 
 

@@ -110,7 +110,7 @@ def test_a_header_that_declares_a_huge_image_allocates_nothing(tmp_path):
 
 def test_a_series_of_images_is_no_image(tmp_path):
     write_image(tmp_path / "a.nii.gz", np.ones((8, 8, 8, 3), np.float32))
-    with pytest.raises(ImageError, match="no 3-D image"):
+    with pytest.raises(ImageError, match="not a 3-D image"):
         read_header(tmp_path / "a.nii.gz")
     write_image(tmp_path / "b.nii.gz", np.ones((8, 8, 8, 1), np.float32))
     assert read_header(tmp_path / "b.nii.gz").shape == (8, 8, 8)

@@ -69,7 +69,7 @@ def test_a_board_with_nothing_to_warn_of_says_nothing(store, monkeypatch):
 
 def test_deep_features_are_as_under_trained_as_the_network_that_made_them(store):
     entry = method(store, "deepfeat-rsf", GOOD, family="deep-features")
-    assert "no statement about the methods as published" in said(study([entry], external=False), store)
+    assert "their rows say nothing about the methods as published" in said(study([entry], external=False), store)
 
 
 def test_published_tuning_is_called_optimistic_where_something_was_tuned(store):
@@ -150,4 +150,4 @@ def test_the_recipe_for_short_budgets_is_not_the_published_training_however_long
     network = method(store, "net", GOOD, description={"parameters": 5})
     training = {"steps": 15_000, "batch_size": 8, "short_budget": {"peak_learning_rate": 0.006}}
     text = said(study([network], external=False, training=training), store)
-    assert "trains networks for 15,000 steps, in one cycle of learning rates up to 0.006: their rows are no" in text
+    assert "trains networks for 15,000 steps, in one cycle of learning rates up to 0.006: their rows say nothing" in text
