@@ -42,7 +42,7 @@ def pages():
 
 
 def phrases(text):
-    """Yield each phrase of a text with what to write instead; line breaks, quotes and '#' between words do not count."""
+    """Yield each phrase of a text with what to write instead, whatever line breaks, quotes and '#' part its words."""
     plain = re.sub(r"[\s\"#]+", " ", text)
     for phrase, better in PHRASES.items():
         yield from (
@@ -88,7 +88,11 @@ def test_a_public_name_says_what_it_holds():
 
 
 def test_a_phrase_and_a_name_without_a_noun_are_seen():
-    assert len(list(phrases("Mend it. This is no\n# proof; a date 'are' \"\n    \"no number, and it was no\tsin."))) == 3
-    assert not list(phrases("There is no mask, there\nare no files, it is no longer here, and C is no more than chance."))
+    assert (
+        len(list(phrases("Mend it. This is no\n# proof; a date 'are' \"\n    \"no number, and it was no\tsin."))) == 3
+    )
+    assert not list(
+        phrases("There is no mask, there\nare no files, it is no longer here, and C is no more than chance.")
+    )
     source = "class Found:\n    told: str\n    def known(self, here, _made, is_known): ...\nCHOSEN_SET = 1\n_made = 2\n"
     assert list(without_a_noun(public_names(ast.parse(source).body))) == ["Found", "told", "known", "here"]

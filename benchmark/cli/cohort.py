@@ -76,8 +76,8 @@ def init(
     draft = draft_card(folder, table if table.exists() else folder / table)
     target.write_text(draft.text, encoding="utf-8")
     then = f"then run: bench cohort check {shlex.quote(str(folder))}"
-    fill = "Fill in what is TODO and look" if draft.todo else "Look"
-    say(f"Wrote {target}. {fill} at what is GUESS there, {then}")
+    fill = "Fill in every TODO and check" if draft.todo else "Check"
+    say(f"Wrote {target}. {fill} every GUESS in it, {then}")
     for line in draft.todo:
         say(f"TODO      {line}")
     for line in draft.notes:
@@ -89,7 +89,9 @@ def init(
 
 def example(
     folder: Annotated[Path, typer.Argument(help="A folder that does not exist yet.", file_okay=False)],
-    profile: Annotated[str, typer.Option(help=f"{PROFILE_HELP} It sets how many patients, and the grid.")] = "smoke",
+    profile: Annotated[
+        str, typer.Option(help=f"{PROFILE_HELP} It sets the number of patients and the grid.")
+    ] = "smoke",
 ) -> None:
     """Write the embedded cohort as two hospitals' folders, images and tables without cards, to try the commands on."""
     from survbench.datasets.cohorts.named import PHANTOMS, load_source

@@ -27,7 +27,10 @@ def ui(
     *,
     only_track: Annotated[bool, typer.Option("--only-track", help="Bring MLflow up to date and stop.")] = False,
     expose: Annotated[
-        bool, typer.Option("--expose-without-login", help="Allow other hosts: anybody there can read and change it.")
+        bool,
+        typer.Option(
+            "--expose-without-login", help="Allow other hosts: anybody on them can read and change the results."
+        ),
     ] = False,
 ) -> None:
     """Bring all studies into MLflow and open its pages.

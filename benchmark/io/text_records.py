@@ -138,7 +138,7 @@ def _refuse_no_text(path: Path, content: bytes) -> None:
     if _HTML.match(content.removeprefix(codecs.BOM_UTF8)[:1000]):
         found = ("a web page (HTML), as some systems name their exports", "Open it in a spreadsheet and save the sheet")
     if found is not None:
-        raise BenchError(f"{path} is {found[0]} and no text. {found[1]} as CSV in UTF-8.")
+        raise BenchError(f"{path} is {found[0]}, not text. {found[1]} as CSV in UTF-8.")
 
 
 def _decoded(path: Path, content: bytes) -> tuple[str, tuple[Note, ...]]:

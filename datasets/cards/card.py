@@ -161,7 +161,7 @@ class CohortCard(Strict):
 
     @property
     def other_roles(self) -> dict[str, str]:
-        """Columns that say who a patient is or what became of them, and which of these it is: they are not predictors."""
+        """Columns that say who a patient is or what became of them, with what each is: they are not predictors."""
         group = {} if self.group is None else {self.group: "the group"}
         return {
             **group,

@@ -83,13 +83,13 @@ class NotHounsfield(PatientCheck):
     """A CT that does not reach from air (-400 HU) to soft tissue (100 HU), that goes beyond 31000 or whose body has a
     median beyond 2000 is not in HU, or is not a CT.
 
-    Numbers below 0 that were stored without a sign come back as 65536 (or 4096) more than they are: air is 64536.
+    If numbers below 0 were stored without their sign, they are read as 65536 (or 4096) too high: air is then 64536.
     """
 
     code = "SB408"
     severity = "warning"
     part = "images"
-    title = "A CT is unlike HU"
+    title = "A CT does not look like HU"
     remedy = "Correct the file pattern, or rescale to HU."
 
     def of_patient(self, _card: CohortCard, facts: PatientFacts) -> Iterator[Finding]:
@@ -119,11 +119,11 @@ class NotHounsfield(PatientCheck):
 
 
 class ShiftedHounsfield(PatientCheck):
-    """A CT has the shape of HU, but lies 1000 or 1024 too high or too low: its rescale intercept was lost on the way to
+    """A CT has the shape of HU, but is 1000 or 1024 too high or too low: its rescale intercept was lost on the way to
     NIfTI, or applied twice.
 
-    Air is -1000 HU and stands around a scan that is smaller than the field of view, so what is shifted does not meet
-    what stands around it.
+    If a scan is smaller than the field of view, it is surrounded by air of -1000 HU, and a shifted CT does not match
+    that air.
     """
 
     code = "SB413"
@@ -166,7 +166,7 @@ def _shifted(image: ImageFacts, facts: PatientFacts) -> str:
 class PaddedCt(PatientCheck):
     """A CT holds numbers below -1024, which are not HU: programs write -2000 or -3024 where nothing was scanned.
 
-    They are read as not scanned (-1000 HU, as air), so they neither reach features nor the networks' z-score.
+    They are read as not scanned (-1000 HU, as air), so they affect neither the features nor the networks' z-score.
     """
 
     code = "SB412"
@@ -184,7 +184,7 @@ class PaddedCt(PatientCheck):
 
 
 class AbsentVoxels(PatientCheck):
-    """A file holds NaN where nothing was scanned: at the border of the image, not in its midst, and not in the mask.
+    """A file holds NaN where nothing was scanned: at the border of the image, neither in its middle nor in the mask.
 
     It is read as air: 0 in a PET or MR, -1000 HU in a CT, 0 in a mask.
     """
@@ -248,11 +248,11 @@ class PaddingRanksPatients(VoxelCheck):
 
 
 class PetOfAnotherUnit(VoxelCheck):
-    """The PET of one centre, or of some patients, is typically three times that of the others or more: one of the two
-    may not be in SUV, but in SUV by another norm, in kBq/ml, or scaled.
+    """The PET of one centre, or of some patients, is typically at least three times as high or as low as that of the
+    others: one of the two may not be in SUV by body weight, but in SUV by another norm, in kBq/ml, or scaled.
 
-    Compared is the median inside the body, in logarithms: first that of each centre with at least two patients with the
-    median of the other centres, then, relative to their centre, patients that a wide gap separates from the others.
+    The medians inside the body are compared, in logarithms: first the median of each centre with at least two patients
+    with that of the other centres, then, relative to their centre, patients that a wide gap separates from the others.
     """
 
     code = "SB411"
@@ -294,8 +294,8 @@ class PetOfAnotherUnit(VoxelCheck):
 
 
 class LowPet(VoxelCheck):
-    """The PET of every patient is lower than SUV can be: the median inside the body lies below 0.1, or the mean of the
-    image at 0 with values below it, as that of a z-score.
+    """The PET of every patient is lower than SUV can be: the median inside the body is below 0.1, or the mean of the
+    image is 0 with values below it, as in a z-score.
     """
 
     code = "SB431"

@@ -131,14 +131,14 @@ def _id_notes(key: Column | None) -> list[str]:
         "Keep one row per patient; where rows are lesions or sides of a patient, give each an id of its own and name "
         "this column under 'group'."
     )
-    return [f"{len(twice)} ids of {key.name!r} stand in several rows ({some}). {remedy}"] if twice else []
+    return [f"{len(twice)} ids of {key.name!r} are in several rows ({some}). {remedy}"] if twice else []
 
 
 def _choice(key: str, apart: Column) -> str:
     """Return what has to be chosen where the rows of a patient are of several endpoints or visits."""
     counts = ", ".join(f"{code!r} ({n} rows)" for code, n in Counter(apart.values).most_common())
     return (
-        f"patients: {key!r} stands in several rows, which {apart.name!r} tells apart. Name one of {counts} here; "
+        f"patients: {key!r} is in several rows, which {apart.name!r} tells apart. Name one of {counts} here; "
         f"where all rows stay, as lesions do, give each an id of its own and name {key!r} under 'group' instead."
     )
 

@@ -50,7 +50,7 @@ def other_features(folder: Path, used: Path, ids: Sequence[str]) -> list[str]:
         if key is None or len(join(ids, table.column(key)).of) < _HALF * len(ids):
             continue
         telling = find_outcome([c for c in columns if c.name != key]).telling
-        usable = {c.name for c in roles(columns, told, {key}, images=True).clinical if c.numeric}
+        usable = {c.name for c in roles(columns, telling, {key}, images=True).clinical if c.numeric}
         if len(usable) >= FEWEST:
             where = f"table: {quoted(path.name)}, id: {quoted(key)}, "
             return [_line(where, sorted(usable), [c for c in table.columns if c not in usable and c != key])]
@@ -58,5 +58,5 @@ def other_features(folder: Path, used: Path, ids: Sequence[str]) -> list[str]:
 
 
 def _line(where: str, names: Sequence[str], others: Sequence[str]) -> str:
-    guess = f"# GUESS: {len(names)} columns; see that none tells the outcome"
+    guess = f"# GUESS: {len(names)} columns; check that none reveals the outcome"
     return f'features: {{{where}columns: ["*"], exclude: {flow(others)}}}  {guess}'

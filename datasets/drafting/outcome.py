@@ -180,13 +180,13 @@ def _no_time(columns: Sequence[Column], events: Sequence[Column]) -> str:
     for column in unreadable:
         shown = ", ".join(map(repr, dict.fromkeys(column.values[:3])))
         if any(re.search(r"\d", cell) for cell in column.values):
-            return f"time: {column.name!r} is called like a time, but does not hold durations in numbers ({shown})."
-    return "time: no column is called after a time, a survival or a follow-up. Name the one that is."
+            return f"time: {column.name!r} is named like a time, but does not hold durations in numbers ({shown})."
+    return "time: no column is named like a time, a survival or a follow-up. Give the one that holds the time."
 
 
 def _one_event(time: Column | None, events: Sequence[Column]) -> tuple[Column | None, list[str]]:
     if not events:
-        return None, ["event: no column is called after an event or a status. Name the one that is."]
+        return None, ["event: no column is named like an event or a status. Give the one that holds the event."]
     fits = {c.name: (_fit(time, c) if time else _alone(c)) for c in events}
     best = [c for c in events if fits[c.name] == max(fits.values())]
     if time is not None and max(fits.values()) <= 0:
@@ -324,11 +324,11 @@ def _perhaps_a_time(column: Column) -> bool:
 def _tells(column: Column, times: Sequence[Column], events: Sequence[Column], taken: Endpoint) -> str:
     """Return why a column tells of an outcome, or ``""`` where it does not."""
     if column in times or _perhaps_a_time(column):
-        return "called like a time"
+        return "named like a time"
     if column in events:
         return "looks like an event"
     if w.endpoint_of(column.text) is not None or _strong(column):
-        return "called like an outcome"
+        return "named like an outcome"
     if taken.event and len(column.codes) <= MAX_CODES and same_information(column, taken.event):
         return f"divides the patients as {taken.event.name!r} does"
     if taken.time and column.numeric and same_quantity(column, taken.time):

@@ -222,7 +222,7 @@ def _no_row(file: str, subject: str, rows: Iterable[str]) -> Finding:
 def _of_row(row: Row, count: int, names: Sequence[str], file: str, subject: str) -> list[Finding]:
     found: list[Finding] = []
     if count > 1:
-        cause, remedy = f"An id stands in more than one row of {file}.", "Keep one row per patient."
+        cause, remedy = f"An id is in more than one row of {file}.", "Keep one row per patient."
         found.append(NoFeatureRow.finding(cause, subject=subject, remedy=remedy))
     known = [n for n in names if row.cells[n].casefold() not in BLANK]
     if not known:

@@ -254,7 +254,7 @@ def _of_id(name: str, shown: str, twins: Mapping[str, list[str]]) -> list[Findin
         found.append(UnusableId.finding(cause, subject=shown, remedy="Start ids with a letter or digit."))
     same = twins[_looks(name)]
     if same.count(name) > 1:
-        found.append(RepeatedId.finding(f"An id stands in {same.count(name)} rows.", subject=shown))
+        found.append(RepeatedId.finding(f"An id is in {same.count(name)} rows.", subject=shown))
     elif len(same) > 1:
         cause = "Another id looks the same: it is the same number, or is spelt with other Unicode characters."
         found.append(RepeatedId.finding(cause, subject=shown, remedy="Give one of them another id."))

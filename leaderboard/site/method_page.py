@@ -299,19 +299,19 @@ def _caption(found: RiskGroups, study: Study) -> str:
         ratio, low, high = found.hazard_ratio, found.hazard_ratio_low, found.hazard_ratio_high
         text += f" Hazard ratio {ratio:.2f} ({low:.2f} to {high:.2f})."
     if found.reason:
-        text += f" No more than this: {found.reason}."
-    return f"{text} A description of this method, no comparison with another."
+        text += f" The rest is missing: {found.reason}."
+    return f"{text} This describes the method and does not compare it with another."
 
 
 def _calibration(outcomes: Outcomes, result: Gathered, horizons: Sequence[float]) -> Picture:
     if result.survival is None:
         return Picture(
-            chart=None, caption="It gives risks without survival curves, so there is nothing that could be calibrated."
+            chart=None, caption="The method gives risks without survival curves, so calibration cannot be assessed."
         )
     found = calibrations(outcomes, result.survival, horizons)
     text = (
-        "Patients in groups by their predicted risk of an event within so many months against the observed one "
-        "(Kaplan-Meier); on the diagonal it is right."
+        "Predicted and observed (Kaplan-Meier) risk of an event within so many months, in groups of patients by "
+        "predicted risk; on the diagonal the two are equal."
     )
     if len(result.survival) > 1:
         text += f" Mean of the predictions of {len(result.survival)} seeds."

@@ -146,7 +146,7 @@ def test_doubled_and_dangerous_ids_are_named(folder):
     rows = lines(folder)
     write_lines(folder, [*rows, rows[1], "../../etc,10,1,50,f", "=cmd,10,1,50,f"])
     text = str(pytest.raises(CohortError, read, folder).value)
-    assert "An id stands in 2 rows. 2 rows of 1 patient: P00" in text
+    assert "An id is in 2 rows. 2 rows of 1 patient: P00" in text
     assert "could lead to another folder" in text
     assert "a formula to spreadsheets" in text
 
