@@ -12,7 +12,8 @@ else:
 
     def __getattr__(name: str) -> object:
         # This file runs in every job and is in every job's key. What it offers is therefore listed elsewhere and loaded
-        # on demand by name, which no key follows; and the version is no constant, or a new one made all results stale.
+        # on demand by name, which no key follows; and the version is not a constant, or a new one would make all
+        # results stale.
         from importlib import import_module
 
         if name == "__version__":

@@ -110,11 +110,11 @@ def feature_set(name: str, modalities: Iterable[Modality] = ()) -> FeatureSet:
     return chosen
 
 
-def settings_fingerprint(chosen: FeatureSet) -> str:
+def settings_fingerprint(feature_set: FeatureSet) -> str:
     """Return what identifies the values: names, settings, the version of the extraction, and those of what computes
     them.
     """
-    settings = chosen.model_dump(mode="json", exclude={"name", "title", "why"})
+    settings = feature_set.model_dump(mode="json", exclude={"name", "title", "why"})
     return digest([EXTRACTION_VERSION, settings, _backend()])
 
 

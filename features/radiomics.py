@@ -81,12 +81,12 @@ class _Found:
     constant: list[str] = field(default_factory=list)
 
 
-def extract(subject: Subject, chosen: FeatureSet, *, pad: int | None = PAD) -> Extraction:
+def extract(subject: Subject, feature_set: FeatureSet, *, pad: int | None = PAD) -> Extraction:
     """Return a patient's features, in the order of :meth:`FeatureSet.names`.
 
     Args:
         subject: image channels and ``mask`` on one grid.
-        chosen: the features, and the grey levels of textures.
+        feature_set: the features, and the grey levels of textures.
         pad: voxels around the mask that wavelets see; None for the whole image, which gives the same values.
 
     Raises:
@@ -100,11 +100,11 @@ def extract(subject: Subject, chosen: FeatureSet, *, pad: int | None = PAD) -> E
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # means of nothing, which become NaN
         for channel in channels:
-            _of_channel(channel, subject.volumes[channel], region, chosen, found)
+            _of_channel(channel, subject.volumes[channel], region, feature_set, found)
         image = region.image(subject.volumes[channels[0]])  # for its spacing; the shape is the mask's
-        of_shape = _computed("shape", chosen.shape, region.crop(image), BASE_SETTINGS)
+        of_shape = _computed("shape", feature_set.shape, region.crop(image), BASE_SETTINGS)
         found.values.update({f"shape_{name}": _number(value) for name, value in of_shape.featureValues.items()})
-    values = {name: found.values.get(name, np.nan) for name in chosen.names(channels)}
+    values = {name: found.values.get(name, np.nan) for name in feature_set.names(channels)}
     return Extraction(values, found.grey_levels, tuple(found.constant), region.margin)
 
 
@@ -115,12 +115,12 @@ def _quiet() -> None:
     logging.getLogger("radiomics").setLevel(logging.CRITICAL)
 
 
-def _of_channel(channel: str, volume: Volume, region: _Region, chosen: FeatureSet, found: _Found) -> None:
-    settings = {**BASE_SETTINGS, "wavelet": chosen.wavelet, **chosen.bins.settings(volume.modality)}
-    for filtered, kind in _images(region.image(volume), region.mask, settings, chosen.images):
+def _of_channel(channel: str, volume: Volume, region: _Region, feature_set: FeatureSet, found: _Found) -> None:
+    settings = {**BASE_SETTINGS, "wavelet": feature_set.wavelet, **feature_set.bins.settings(volume.modality)}
+    for filtered, kind in _images(region.image(volume), region.mask, settings, feature_set.images):
         name = f"{channel}_{kind}"
         cropped = region.crop(filtered)
-        for group, features in chosen.features.items():
+        for group, features in feature_set.features.items():
             computed = _computed(group, features, cropped, settings)
             for feature, value in computed.featureValues.items():
                 found.values[f"{name}_{group}_{feature}"] = _number(value)

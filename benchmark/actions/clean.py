@@ -79,7 +79,8 @@ def clean(store: Store) -> tuple[Removed, ...]:
     """
     if not _study_folders(store):
         raise BenchError(
-            f"There is no study under {store.root}, so nothing would stay. Give the folder of 'bench run' with --out."
+            f"There is no study under {store.root}, so everything would be removed. Give the folder of "
+            "'bench run' with --out."
         )
     with store.lock():
         output = _read(store)

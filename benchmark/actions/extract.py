@@ -30,7 +30,7 @@ class Extracted:
 
     Attributes:
         cohort: its name.
-        chosen: the feature set.
+        feature_set: the set that they belong to.
         names: the features, in the order of the table's columns.
         extractions: by patient's id.
         failed: what is wrong, by id, of patients without features.
@@ -40,7 +40,7 @@ class Extracted:
     """
 
     cohort: str
-    chosen: FeatureSet
+    feature_set: FeatureSet
     names: tuple[str, ...]
     extractions: Mapping[str, Extraction]
     failed: Mapping[str, str]
@@ -90,7 +90,7 @@ def extract_cohort(
                 f"Cohort {source.card.name!r} brings its features in a table; there is nothing to extract. Remove "
                 "'features' from the card to have radiomics of its images."
             )
-        chosen = cohorts.ask_for_radiomics(set_name)
+        feature_set = cohorts.ask_for_radiomics(set_name)
         started = time.perf_counter()
         made = prepare_source(
             cohorts,
@@ -117,8 +117,8 @@ def extract_cohort(
     log_findings(left, left.findings, ignored)
     return Extracted(
         cohort=source.card.name,
-        chosen=chosen,
-        names=chosen.names(source.cohort.channels),
+        feature_set=feature_set,
+        names=feature_set.names(source.cohort.channels),
         extractions=extractions,
         failed={i: " ".join(f.what for f in found) for i, found in sorted(failed.items())},
         findings=report(extractions),

@@ -28,7 +28,7 @@ from survbench.runs.store import CURVES, Store, no_curves, write_run
 
 COLUMNS = ("id", "risk", "fold", "cohort")
 NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-NOTES = "imported: risks of an outside model, nothing here was fitted"
+NOTES = "imported: risks of an outside model; nothing was fitted here"
 SHOWN = 20
 """Ids that an error lists of one kind of problem."""
 
@@ -157,15 +157,17 @@ def _problems(
         yield from _listed(f"cohort is not one of {', '.join(cohorts)}", strange)
     else:
         twice = [i for i, w in zip(ids, where, strict=True) if not w and all(i in c for c in cohorts.values())]
-        yield from _listed("stand in both cohorts; add a column cohort", twice)
+        yield from _listed("are in both cohorts; add a column 'cohort'", twice)
         unknown = [i for i in ids if not any(i in c for c in cohorts.values())]
-        yield from _listed(f"are no patients of {' or '.join(cohorts)}", unknown)
+        yield from _listed(f"are not patients of {' or '.join(cohorts)}", unknown)
     bad = [f"{i} ({risk or 'empty'})" for i, risk in zip(ids, columns["risk"], strict=True) if number(risk) is None]
-    yield from _listed("have no finite number as risk", bad)
+    yield from _listed("have a risk that is not a finite number", bad)
     for place, (name, patients) in enumerate(cohorts.items()):
         here = [i for i, w in zip(ids, where, strict=True) if w == name]
-        yield from _listed(f"are no patients of {name}", [i for i in here if i not in patients and "cohort" in columns])
-        yield from _listed(f"stand in {name} more than once", [i for i, count in Counter(here).items() if count > 1])
+        yield from _listed(
+            f"are not patients of {name}", [i for i in here if i not in patients and "cohort" in columns]
+        )
+        yield from _listed(f"are in {name} more than once", [i for i, count in Counter(here).items() if count > 1])
         if place == 0 or here:  # the external cohort may be left out as a whole
             yield from _listed(f"of {name} have no risk", sorted(patients - set(here)))
     if "fold" in columns:
@@ -187,8 +189,8 @@ def _other_folds(
     for (label, fold), _ in sorted(pairs.items(), key=lambda item: (-item[1], item[0])):
         if label not in match and fold not in match.values():
             match[label] = fold
-    others = [f"{i} (fold {label}, here {fold})" for i, label, fold in rows if match.get(label) != fold]
-    yield from _listed("are in other folds than in the study, whose splits.json has them", others)
+    others = [f"{i} (fold {label}, in the study {fold})" for i, label, fold in rows if match.get(label) != fold]
+    yield from _listed("are not in the folds of the study (see its splits.json)", others)
 
 
 def _listed(what: str, ids: Sequence[str]) -> Iterator[str]:

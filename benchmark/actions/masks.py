@@ -50,7 +50,7 @@ def export_masks(study: Study, store: Store, name: str, source: SourceCohort, ta
     for run in runs:
         fit = run.job
         if not isinstance(fit, FitJob):
-            raise BenchError(f"{name} was imported; nothing here can segment with it.")
+            raise BenchError(f"{name} was imported, so there is no model that could segment.")
         ids = [i for i in (source.cohort.ids if external else fit.test) if i in set(source.cohort.ids)]
         for patient, (probability, affine) in _segmented(fit, store, ids, _fingerprint(store, entry, fit, external)):
             sums[patient] = sums.get(patient, 0.0) + probability.astype(np.float64)

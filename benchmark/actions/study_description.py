@@ -21,23 +21,23 @@ from survbench.runs.provenance import provenance
 
 
 def described_study(
-    cohorts: Cohorts, planned: Sequence[PlannedCohort], chosen: Profile, protocol: Protocol, made: Plan
+    cohorts: Cohorts, planned: Sequence[PlannedCohort], profile: Profile, protocol: Protocol, plan: Plan
 ) -> Study:
     """Return the study of a plan; the same cohorts, protocol and profile give the same name."""
     described = [_describe(s, p) for s, p in zip(cohorts.sources, planned, strict=True)]
     external = described[1] if len(described) > 1 else None
     # a setting at its default is not in the name: one that is added later makes no other study
-    budget = chosen.model_dump(mode="json", exclude_defaults=True)
+    budget = profile.model_dump(mode="json", exclude_defaults=True)
     both = [each and each.model_dump(mode="json") for each in (described[0], external)]
     content = digest([SCHEMA, *both, protocol.to_json(), budget])
     return Study(
-        name=f"{planned[0].name}-{chosen.name}-{content[:8]}",
+        name=f"{planned[0].name}-{profile.name}-{content[:8]}",
         cohort=described[0],
         external=external,
         protocol=protocol,
-        profile=chosen,
+        profile=profile,
         provenance=provenance(),
-        entries=made.entries,
+        entries=plan.entries,
     )
 
 

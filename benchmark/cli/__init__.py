@@ -70,7 +70,10 @@ def main() -> None:
         sys.exit(2)
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
-        sys.stderr.write(f"Error: {error.strerror or error}{where}. What is done is kept; fix it and run it again.\n")
+        sys.stderr.write(
+            f"Error: {error.strerror or error}{where}. What is done is kept. Fix this, then run the same "
+            "command again.\n"
+        )
         sys.exit(1)
 
 

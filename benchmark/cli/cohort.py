@@ -76,8 +76,8 @@ def init(
     draft = draft_card(folder, table if table.exists() else folder / table)
     target.write_text(draft.text, encoding="utf-8")
     then = f"then run: bench cohort check {shlex.quote(str(folder))}"
-    fill = "Fill in what is TODO and look" if draft.todo else "Look"
-    say(f"Wrote {target}. {fill} at what is GUESS there, {then}")
+    fill = "Fill in every TODO and check" if draft.todo else "Check"
+    say(f"Wrote {target}. {fill} every GUESS in it, {then}")
     for line in draft.todo:
         say(f"TODO      {line}")
     for line in draft.notes:
@@ -89,7 +89,9 @@ def init(
 
 def example(
     folder: Annotated[Path, typer.Argument(help="A folder that does not exist yet.", file_okay=False)],
-    profile: Annotated[str, typer.Option(help=f"{PROFILE_HELP} It sets how many patients, and the grid.")] = "smoke",
+    profile: Annotated[
+        str, typer.Option(help=f"{PROFILE_HELP} It sets the number of patients and the grid.")
+    ] = "smoke",
 ) -> None:
     """Write the embedded cohort as two hospitals' folders, images and tables without cards, to try the commands on."""
     from survbench.datasets.cohorts.named import PHANTOMS, load_source
@@ -211,7 +213,7 @@ def features(
             watcher=watcher,
             ignored=ignored_codes(ignore),
         )
-    table = to or Path(f"{found.cohort}-{found.chosen.name}.parquet")
+    table = to or Path(f"{found.cohort}-{found.feature_set.name}.parquet")
     beside = write_table(found, table)
     if as_json:
         say_json(_as_json(found, table, beside))
@@ -231,8 +233,8 @@ def _as_json(found: Extracted, table: Path, beside: Path) -> dict[str, Any]:
     milliseconds = _cached_ms(found)
     return {
         "cohort": found.cohort,
-        "set": found.chosen.name,
-        "bins": str(found.chosen.bins),
+        "set": found.feature_set.name,
+        "bins": str(found.feature_set.bins),
         "patients": len(found.extractions),
         "features": len(found.names),
         "cached": found.cached,
@@ -245,12 +247,12 @@ def _as_json(found: Extracted, table: Path, beside: Path) -> dict[str, Any]:
 
 
 def _show_features(found: Extracted, table: Path, beside: Path) -> None:
-    patients, chosen = len(found.extractions), found.chosen
+    patients, feature_set = len(found.extractions), found.feature_set
     milliseconds = _cached_ms(found)
     came = (
         f"{found.cached} from the cache" if milliseconds is None else f"all from the cache, {milliseconds:.1f} ms each"
     )
-    say(f"Features  {chosen.name}: {patients} patients x {len(found.names)} features, {chosen.bins}; {came}")
+    say(f"Features  {feature_set.name}: {patients} patients x {len(found.names)} features, {feature_set.bins}; {came}")
     for line in _finding_lines(found):
         say(f"Finding   {line}")
     for subject, what in found.failed.items():

@@ -94,7 +94,10 @@ def compare(
         _compare_methods(a, b, out.expanduser().absolute(), study, as_json=as_json)
         return
     if a is not None:
-        raise BenchError(f"{a!r} is a method, --csv compares columns. Name them with --a and --b, or leave out --csv.")
+        raise BenchError(
+            f"{a!r} is the name of a method, but --csv compares columns of a file. Name them with --a and --b, or "
+            "leave out --csv."
+        )
     if study is not None or out != DEFAULT_OUT:
         raise BenchError("--csv compares columns of a file, without a study. Leave out --study and --out.")
     _compare_columns(table, columns, as_json=as_json)
@@ -152,7 +155,10 @@ def _compare_columns(path: Path, columns: dict[str, str | None], *, as_json: boo
     for note in [*notes, *(f"{name}: {how}" for name, how in turned.items())]:
         say(f"Note: {note}")
     if not turned and max(result.c_index_a, result.c_index_b) < 0.5:
-        say("Note: Neither C-index reaches 0.5. Is a higher risk the worse, and is the event the code named above?")
+        say(
+            "Note: Neither C-index reaches 0.5. Does a higher risk mean an earlier event, and is the code of the event "
+            "right?"
+        )
 
 
 def to_json(result: Comparison) -> dict[str, Any]:
@@ -198,7 +204,7 @@ def lines(result: Comparison, a: str, b: str, *, turned: tuple[str, ...] = ()) -
         f"{result.estimand}: {result.difference:+.3f} (95 % {result.ci_low:+.3f} to {result.ci_high:+.3f}), "
         f"standard error {result.se:.3f}".replace("(a - b)", f"({a} - {b})"),
         "p  " + ", ".join(f"{name} {p_text(p)}" for name, p in result.p.items()),
-        f"Smallest difference that is found with 80 % power: {result.smallest_detectable_difference:.3f}",
+        f"Smallest difference detected with 80 % power: {result.smallest_detectable_difference:.3f}",
     ]
     if result.excluded:
         text.append(f"{result.excluded:,} bootstrap replicates had a fold without a comparable pair and were left out.")

@@ -112,7 +112,7 @@ def _gpu() -> str:
     import torch
 
     if not torch.cuda.is_available():
-        return "none that torch can use; networks run on the processor"
+        return "none that torch can use; networks run on the CPU"
     return f"{torch.cuda.get_device_name(0)}, CUDA {torch.version.cuda}"
 
 

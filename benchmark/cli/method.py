@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    group = typer.Typer(help="Write a method of your own, test it, see what its fits made.", no_args_is_help=True)
+    group = typer.Typer(
+        help="Write a method of your own, test it, and see what its fits produced.", no_args_is_help=True
+    )
     group.command("new", epilog=examples("bench method new my-method", "bench method new my-method --no-install"))(new)
     group.command("test", epilog=examples("bench method test my-method", "bench method test deepmts --full"))(check)
     group.command(
@@ -54,11 +56,11 @@ def new(
 
     if not METHOD_NAME.fullmatch(name) or len(name) > LONGEST_NAME:
         raise BenchError(
-            f"{name[:LONGEST_NAME]!r} cannot be the name of a method. Use kebab case (a-z, 0-9 and single hyphens), at "
+            f"{name[:LONGEST_NAME]!r} cannot be a method's name. Use kebab case (a-z, 0-9 and single hyphens), at "
             f"most {LONGEST_NAME} characters, and not 'all'."
         )
     if name in registry().methods:
-        raise BenchError(f"There is a method {name!r} already. Choose another name; see 'bench list methods'.")
+        raise BenchError(f"There is already a method {name!r}. Choose another name; see 'bench list methods'.")
     target = folder / name
     if target.exists():
         raise BenchError(f"{target} exists. Choose another name, or remove it.")

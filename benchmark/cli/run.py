@@ -58,7 +58,9 @@ def run(
     splits: Annotated[Path | None, typer.Option(help="Your own folds: JSON or CSV.", dir_okay=False)] = None,
     selection: Annotated[
         Literal["last", "inner", "paper"],
-        typer.Option(help="Checkpoint of networks: the last, by inner validation, or the published (optimistic) way."),
+        typer.Option(
+            help="Checkpoint that networks keep: the last, by inner validation, or the published (optimistic) way."
+        ),
     ] = "last",
     tune: Annotated[
         Literal["none", "paper", "nested"],
@@ -72,7 +74,7 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the plan, and what each method costs, and stop.")
     ] = False,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Run everything again, also what is done.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Run everything again, including what is done.")] = False,
     skip_bad: SkipBad = False,
     tracking_uri: TrackingUri = None,
     as_json: AsJson = False,
@@ -111,7 +113,7 @@ def run(
         with watching(request.workers, request.out, to_stderr=as_json) as watcher:
             result = run_study(request, watcher)
     except (KeyboardInterrupt, SystemExit):
-        typer.echo("Stopped. What is done is kept; the same command goes on from here.", err=True)
+        typer.echo("Stopped. What is done is kept; run the same command again to go on.", err=True)
         raise
     track_if_possible(result.study, request.out, tracking_uri=tracking_uri)
     _show_result(result, request, as_json=as_json)

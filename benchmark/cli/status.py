@@ -150,7 +150,10 @@ def _show_study(store: Store, study: Study, *, as_json: bool) -> None:
     for row in rows:
         say(_line(row))
     if not fits:
-        say("Whether a fit has learned was not measured: no method declares 'selects', or the fits are too old.")
+        say(
+            "Whether a fit has learned was not measured: no method declares 'selects', or an earlier version made "
+            "the fits."
+        )
         return
     shown = filled(
         [
@@ -173,11 +176,11 @@ def _state(store: Store, key: str) -> Status:
 
 def _disk_line(disk: DiskUse) -> str:
     if disk.unreferenced is None:
-        of_runs = "which no study refers to is not known: 'bench status --clean' says why"
+        of_runs = "those that no study refers to are not known: 'bench status --clean' says why"
     elif disk.unreferenced:
         of_runs = f"{disk_size(disk.unreferenced)} that no study refers to: 'bench status --clean' removes them"
     else:
-        of_runs = "each is of a study"
+        of_runs = "all belong to studies"
     runs, cache, scratch = (disk_size(count) for count in (disk.runs, disk.cache, disk.scratch))
     return f"Disk: runs {runs} ({of_runs}), cache {cache}, scratch {scratch}"
 

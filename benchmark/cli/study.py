@@ -117,7 +117,7 @@ def import_risks(
 
 def null_check(
     methods: Annotated[str, typer.Option(help=METHODS_HELP)],
-    permutations: Annotated[int, typer.Option(min=20, help="How often outcomes are permuted.")] = 20,
+    permutations: Annotated[int, typer.Option(min=20, help="Number of permutations of the outcomes.")] = 20,
     profile: Annotated[str, typer.Option(help=PROFILE_HELP)] = "smoke",
     cohort: Annotated[str, typer.Option(help=COHORT_HELP)] = "phantom",
     data: Data = None,

@@ -27,7 +27,10 @@ def ui(
     *,
     only_track: Annotated[bool, typer.Option("--only-track", help="Bring MLflow up to date and stop.")] = False,
     expose: Annotated[
-        bool, typer.Option("--expose-without-login", help="Allow other hosts: anybody there can read and change it.")
+        bool,
+        typer.Option(
+            "--expose-without-login", help="Allow other hosts: anybody on them can read and change the results."
+        ),
     ] = False,
 ) -> None:
     """Bring all studies into MLflow and open its pages.
@@ -60,7 +63,7 @@ def _track(out: Path, uri: str | None) -> None:
             report = track(study, Store(out), out, tracking_uri=uri, trust_ledger=False)
         except TrackingError as error:
             raise BenchError(f"MLflow could not be updated: {error} Fix it and run 'bench ui' again.") from error
-        say(f"{study.name}: {report.new} new and {report.known} known runs in {report.uri}")
+        say(f"{study.name}: {report.new} new and {report.unchanged} unchanged runs in {report.uri}")
 
 
 def _serve(out: Path, host: str, port: int, uri: str | None) -> None:

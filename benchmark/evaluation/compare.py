@@ -49,7 +49,7 @@ class MethodComparison:
         study_a, study_b: the names of their studies.
         tested: the comparison of their risks by every test.
         folds: C of both in each fold, averaged over seeds; NaN in one without a comparable pair.
-        patients: those on whom the difference leans most.
+        patients: those who contribute most to the difference.
     """
 
     a: str

@@ -65,7 +65,7 @@ def curves(runs: Sequence[Run]) -> tuple[Curve, ...]:
     import pandas as pd
 
     tables = [run.curves() for run in runs]
-    # a loss that has diverged is no number to average
+    # a loss that has diverged cannot be averaged
     tables = [
         table[np.isfinite(table["value"].to_numpy(dtype=np.float64))].assign(fit=number)
         for number, table in enumerate(tables)

@@ -59,13 +59,13 @@ OF_PAIR = {
 }
 
 
-def named(found: Difference, names: Mapping[str, str], prefix: str = "") -> dict[str, Any]:
+def named(difference: Difference, names: Mapping[str, str], prefix: str = "") -> dict[str, Any]:
     """Return a difference by the keys of a file.
 
     >>> named(Difference(a="x", b="y", value=0.1), OF_ORACLE)
     {'oracle_gap': 0.1, 'oracle_gap_low': None, 'oracle_gap_high': None}
     """
-    return {f"{prefix}{key}": getattr(found, attribute) for key, attribute in names.items()}
+    return {f"{prefix}{key}": getattr(difference, attribute) for key, attribute in names.items()}
 
 
 def taken(

@@ -9,7 +9,7 @@ from survbench.statistics.paired_tests import influence, standard_error
 
 FAR_BELOW = 0.45
 NORMAL = 1.96
-QUESTION = "Are the risks turned round? A predicted time or a probability of survival is not a risk: give its negative."
+QUESTION = "Are the risks reversed? A predicted time or a probability of survival is not a risk: give its negative."
 
 
 def turned_round(time: ArrayLike, event: ArrayLike, fold: ArrayLike, risk: ArrayLike) -> str:

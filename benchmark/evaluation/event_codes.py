@@ -28,21 +28,23 @@ def event_codes(column: str, cells: Sequence[str], code: str | None = None) -> C
     if code is not None:
         observed = tuple(cell for cell in counts if canonical(cell) == canonical(code))
         if not observed:
-            raise BenchError(f"No cell of column {column!r} is {code!r} (--event-code); there {_are(counts)}.")
+            raise BenchError(
+                f"No cell of column {column!r} is {code!r} (--event-code). Its values are {_values(counts)}."
+            )
         censored = tuple(cell for cell in counts if cell not in observed)
         unknown = [cell for cell in censored if _is_unknown(cell)]
         if unknown and len(counts) > 2:
             raise BenchError(
-                f"Column {column!r} holds {_listed(unknown)} beside {code!r} (there {_are(counts)}), a usual code for "
-                "missing, which is not censored. Leave these patients out, or recode the column to 0 (censored) and 1 "
-                "(event)."
+                f"Column {column!r} holds {_listed(unknown)} beside {code!r} (its values are {_values(counts)}): a "
+                "usual code for missing, which is not censored. Leave these patients out, or recode the column to 0 "
+                "(censored) and 1 (event)."
             )
         others = f"; {_listed(censored)} are all taken for censored" if len(censored) > 1 else ""
         return Coding(observed, censored, f"as --event-code says{others}")
     found = coding(column, cells, None)
     if not found.clear:
         raise BenchError(
-            f"Column {column!r}: {found.reason} (there {_are(counts)}). "
+            f"Column {column!r}: {found.reason} (its values are {_values(counts)}). "
             "Recode it to 0 (censored) and 1 (event), or name the code of the event with --event-code."
         )
     observed, censored = (tuple(c for c in side if c in counts) for side in (found.observed, found.censored))
@@ -58,6 +60,6 @@ def _listed(cells: Sequence[str]) -> str:
     return ", ".join(map(repr, cells[:SHOWN]))
 
 
-def _are(counts: Counter[str]) -> str:
+def _values(counts: Counter[str]) -> str:
     listed = ", ".join(f"{cell!r} ({n})" for cell, n in counts.most_common(SHOWN))
-    return f"{'is' if len(counts) == 1 else 'are'} {listed}{', ...' if len(counts) > SHOWN else ''}"
+    return f"{listed}{', ...' if len(counts) > SHOWN else ''}"

@@ -136,7 +136,7 @@ def _runs(entry: Entry, store: Store) -> Sequence[Run]:
     keys = [key for seed in entry.fits for key in seed]
     runs = [run for key in keys if (run := store.read(key)) is not None and run.status == Status.OK]
     if runs and not (runs[0].folder / SELECTED).is_file():
-        raise NoSelectionError(f"{entry.name} does not tell which features it keeps: its class has no 'selected'.")
+        raise NoSelectionError(f"{entry.name} does not say which features it keeps: its class has no 'selected'.")
     done = [run for run in runs if store.is_done(run.key)]
     if not keys or len(done) < len(keys):
         why = entry.skipped or f"{len(done)} of {len(keys)} fits are done"
@@ -144,7 +144,7 @@ def _runs(entry: Entry, store: Store) -> Sequence[Run]:
     if isinstance(done[0].job, FitJob) and done[0].job.upstream:
         raise NoSelectionError(
             f"{entry.name} takes its features from another network in every fold, so that no two folds have one in "
-            f"common. What each fit kept stands in its run folder, in {SELECTED}."
+            f"common. What each fit kept is in its run folder, in {SELECTED}."
         )
     return done
 

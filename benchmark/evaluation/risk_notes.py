@@ -39,7 +39,7 @@ def risk_notes(table: RiskTable) -> Iterator[str]:
     """Yield what may be wrong with a table of risks, as sentences."""
     events = int(table.event.sum())
     if events < FEW_EVENTS:
-        yield f"There are only {events} events; they are too few to compare models by."
+        yield f"There are only {events} events, too few to compare models."
     for name, risk in ((table.a, table.risk_a), (table.b, table.risk_b)):
         rho = 0.0 if np.ptp(risk) == 0 else float(np.corrcoef(rankdata(risk), rankdata(table.time))[0, 1])
         if abs(rho) >= SAME:

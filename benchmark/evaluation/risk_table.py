@@ -17,7 +17,7 @@ from survbench.io.tables import Table, canonical, number, read_table
 SHOWN = 5
 """Bad rows that an error lists."""
 ID_COLUMNS = frozenset({"id", "patient", "patient_id", "patientid", "subject", "case"})
-"""Names (in any case) of columns that are no risks, whatever they hold."""
+"""Names (in any case) of columns that are not risks, whatever they hold."""
 MOSTLY = 0.5
 """A column counts as a risk column if more than this share of its cells are numbers; its other cells are errors."""
 
@@ -90,7 +90,7 @@ def read_risks(
     for name in (name for name in ids if name not in used):
         seen = Counter(table.column(name))
         again = [seen[cell] > 1 for cell in table.column(name)]
-        _refuse(path, table, name, "names a patient twice, whose rows would count as independent", again)
+        _refuse(path, table, name, "names a patient twice; the rows would count as independent", again)
     times, risk_a, risk_b = (_numbers(path, table, name) for name in (time, a, b))
     cells = table.column(event)
     _refuse(path, table, event, "is empty", [not cell for cell in cells])
@@ -109,8 +109,8 @@ def _risk_columns(path: Path, table: Table, taken: set[str | None], a: str | Non
     if wanted and len(free) != wanted:
         found = ", ".join(free) or "none"
         raise BenchError(
-            f"{path} needs {'two risk columns' if wanted == 2 else 'one more risk column'} of numbers; left besides "
-            f"time, event and fold: {found} (of {', '.join(table.columns)}). Name them with --a and --b."
+            f"{path} needs {'two risk columns' if wanted == 2 else 'one more risk column'} of numbers; besides time, "
+            f"event and fold there is: {found} (of {', '.join(table.columns)}). Name them with --a and --b."
         )
     rest = iter(free)
     return a if a is not None else next(rest), b if b is not None else next(rest)

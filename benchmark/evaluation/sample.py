@@ -70,8 +70,8 @@ class Sample:
             seed=seed,
         )
 
-    def known(self, name: str) -> bool:
-        """Say whether a method is here and has a C: one without a comparable pair in some fold has none."""
+    def compares(self, name: str) -> bool:
+        """Say whether a method is in the sample and has a C; one without a comparable pair in some fold has none."""
         return name in self.names and bool(np.isfinite(self.boot.point[self.names.index(name)]))
 
     def difference(self, a: str, b: str) -> Difference:

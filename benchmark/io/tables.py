@@ -55,7 +55,7 @@ def read_table(path: Path) -> Table:
     """Read a comma-, semicolon- or tab-separated file, which may be gzipped, or a Parquet file.
 
     Text is UTF-8, UTF-16 or cp1252. Decimal commas in a table of semicolons or tabs and separators of thousands are
-    read where the column proves what they mean; other cells stay as they are, and are no numbers. A title above the
+    read where the column proves what they mean; other cells stay as they are, and are not numbers. A title above the
     names of columns, footnotes below the patients and a line of units below the names are not among the rows.
 
     Raises:
@@ -90,7 +90,7 @@ def _parquet(path: Path) -> list[tuple[int, list[str]]]:
             )
         table = parquet.read_table(path)
     except (pa.ArrowException, OSError) as error:
-        raise BenchError(f"{path} is no Parquet file: {error}. Save it again, or as CSV in UTF-8.") from error
+        raise BenchError(f"{path} is not a Parquet file: {error}. Save it again, or as CSV in UTF-8.") from error
     columns = [[_cell(value) for value in column.to_pylist()] for column in table.columns]
     return [
         (1, list(table.column_names)),
@@ -102,13 +102,13 @@ def _cell(value: Any) -> str:
     return "" if value is None else str(value).strip()
 
 
-def table_of(path: Path, found: Records) -> Table:
+def table_of(path: Path, content: Records) -> Table:
     """Return the table that records are, the first of them the names of columns; ``path`` is for messages.
 
     Raises:
         BenchError: no patients, two columns of one name, two lines of names, or records of another width.
     """
-    records = [(line, cells) for line, cells in found.records if any(cells)]
+    records = [(line, cells) for line, cells in content.records if any(cells)]
     if len(records) < 2:  # names and a patient
         raise BenchError(f"{path} holds no patients: it needs a line of column names and a line per patient.")
     _, header = records[0]
@@ -128,7 +128,7 @@ def table_of(path: Path, found: Records) -> Table:
     if nameless:
         notes.append(Note("A column without a name was left out.", ", ".join(f"column {n + 1}" for n in nameless)))
     rows = [Row(line, {name: cell for name, cell in zip(header, cells, strict=False) if name}) for line, cells in body]
-    return Table(tuple(names), tuple(rows), labels, (*found.notes, *notes))
+    return Table(tuple(names), tuple(rows), labels, (*content.notes, *notes))
 
 
 def _refuse_two_lines_of_names(path: Path, records: list[Record]) -> None:

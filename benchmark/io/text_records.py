@@ -27,7 +27,7 @@ _NO_TEXT = (
     (b"%PDF", "a PDF", "Export the table"),
     (b"PAR1", "a Parquet file", "Name it .parquet or export the table"),
 )
-"""How files begin that are no text, what they are, and what to do."""
+"""How files begin that are not text, what they are, and what to do."""
 _HTML = re.compile(rb"\s*<(!doctype html|html|table|meta|\?xml)\b", re.IGNORECASE)
 _SPACES = str.maketrans(dict.fromkeys("\xa0\u202f\u2007\u2009", " ") | dict.fromkeys("\ufeff\u200b"))
 MOST_BYTES = 2**26
@@ -138,7 +138,7 @@ def _refuse_no_text(path: Path, content: bytes) -> None:
     if _HTML.match(content.removeprefix(codecs.BOM_UTF8)[:1000]):
         found = ("a web page (HTML), as some systems name their exports", "Open it in a spreadsheet and save the sheet")
     if found is not None:
-        raise BenchError(f"{path} is {found[0]} and no text. {found[1]} as CSV in UTF-8.")
+        raise BenchError(f"{path} is {found[0]}, not text. {found[1]} as CSV in UTF-8.")
 
 
 def _decoded(path: Path, content: bytes) -> tuple[str, tuple[Note, ...]]:

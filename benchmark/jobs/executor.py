@@ -223,7 +223,7 @@ def _ended(task: Task, future: Future[Any], *, kernel_killed: bool) -> Ended:
         return Ended(task, Status.TIMEOUT, error=_error("Timeout", f"killed after {task.timeout_s + GRACE_S:.0f} s"))
     except ProcessExpired as expired:
         if expired.exitcode == OUT_OF_TIME:
-            return Ended(task, Status.TIMEOUT, error=_error(PIECE_TIMEOUT, "a piece of the work took too long"))
+            return Ended(task, Status.TIMEOUT, error=_error(PIECE_TIMEOUT, "a part of the work took too long"))
         if expired.exitcode == -9 and kernel_killed:
             return Ended(
                 task, Status.OOM, error=_error("OutOfMemory", "the kernel killed the process: memory was used up")

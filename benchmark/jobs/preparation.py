@@ -164,7 +164,7 @@ def _problems(ended: Ended) -> list[Finding]:
 
 
 def usable_of(
-    source: SourceCohort, made: Preparation, *, skip_bad: bool, ignored: Collection[str] = ()
+    source: SourceCohort, prepared: Preparation, *, skip_bad: bool, ignored: Collection[str] = ()
 ) -> SourceCohort:
     """Return a prepared cohort without the patients of whom an error is found, and with what the checks say of it.
 
@@ -175,7 +175,7 @@ def usable_of(
 
     def judge(left: SourceCohort) -> list[Finding]:
         again = len(left.cohort) < len(source.cohort)
-        return [*(of_cohort(left) if again else of_cohort_before), *of_voxels(left, made.facts_of(left))]
+        return [*(of_cohort(left) if again else of_cohort_before), *of_voxels(left, prepared.facts_of(left))]
 
     before = [f for f in source.findings if f.code not in cohort_codes()]
-    return usable(source, [*before, *made.problems], judge, skip_bad=skip_bad, ignored=ignored)
+    return usable(source, [*before, *prepared.problems], judge, skip_bad=skip_bad, ignored=ignored)

@@ -9,7 +9,9 @@ TRAINING_MIN_EVENTS = 2
 
 
 class TooFewForFolds(Check):
-    """Every fold needs an event, and a patient who is known to have lived longer; all others together need two."""
+    """Every fold needs an event and a patient who is known to have lived longer; the other folds together need two
+    events.
+    """
 
     code = "SB601"
     severity = "error"
@@ -19,8 +21,8 @@ class TooFewForFolds(Check):
 
 
 class SplitsDoNotFit(Check):
-    """``--splits`` deals each patient of the cohort into one fold. Each fold has two patients whose order is known, and
-    all others together have two events.
+    """``--splits`` must put each patient of the cohort into one fold. Each fold needs two patients whose order is
+    known, and the other folds together need two events.
     """
 
     code = "SB602"

@@ -79,7 +79,7 @@ def deal(cohort: Cohort, folds: int) -> tuple[tuple[str, ...], ...]:
     events = sum(unit.event for unit in units)
     for name, count in (("events", events), ("censored patients", len(units) - events)):
         if count < folds and (name == "events" or count > 0):
-            finding = TooFewForFolds.finding(f"{count} {name} cannot be dealt into {folds} folds.")
+            finding = TooFewForFolds.finding(f"{count} {name} cannot be divided into {folds} folds.")
             raise CohortError("The cohort is too small for this protocol:", [finding])
     strata = _strata(units, folds)
     dealt: list[list[str]] = [[] for _ in range(folds)]
@@ -103,7 +103,7 @@ def unfit_folds(folds: Sequence[Sequence[str]], cohort: Cohort) -> Iterator[str]
     for numbers, what in (
         ([n for n, count in enumerate(events) if not count], "no event, so no C-index"),
         ([n for n, fine in enumerate(ordered) if events[n] and not fine], "no two patients whose order is known"),
-        ([n for n, count in enumerate(left) if count < TRAINING_MIN_EVENTS], "too few events outside to train on"),
+        ([n for n, count in enumerate(left) if count < TRAINING_MIN_EVENTS], "too few events outside it to train on"),
     ):
         if numbers:
             have = f"Fold {numbers[0]} has" if len(numbers) == 1 else f"Folds {', '.join(map(str, numbers))} have"
@@ -122,7 +122,7 @@ def inner_folds(cohort: Cohort, folds: int) -> tuple[tuple[str, ...], ...]:
         events = int(cohort.event.sum())
         why = " ".join(f.cause for f in error.findings)
         raise BenchError(
-            f"A training fold with {events} events cannot be dealt into {folds} inner folds. {why} "
+            f"A training fold with {events} events cannot be divided into {folds} inner folds. {why} "
             "Use --tune none or paper, or fewer inner_folds under 'tuning' in a profile of your own."
         ) from error
 

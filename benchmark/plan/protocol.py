@@ -117,7 +117,7 @@ def _of_groups(folds: Sequence[Sequence[str]], cohort: Cohort) -> Iterator[Findi
     group = {s.id: s.group for s in cohort.subjects if s.group}
     dealt = Counter(name for fold in folds for name in {group[i] for i in fold if i in group})
     for name in sorted(name for name, count in dealt.items() if count > 1):
-        cause = "Rows of one patient ('group' on the card) stand in several folds."
+        cause = "Rows of one patient ('group' on the card) are in several folds."
         yield SplitsDoNotFit.finding(cause, detail=name, remedy="Put all rows of a patient into one fold.")
 
 
@@ -126,8 +126,8 @@ def _of_membership(listed: Sequence[str], patients: Sequence[str]) -> Iterator[F
     known, dealt = set(patients), Counter(listed)
     for cause, remedy, concerned in (
         ("Patients of the splits are not in the cohort.", "Remove them from the splits.", dealt.keys() - known),
-        ("Patients stand in no fold.", "Add each to one.", known - dealt.keys()),
-        ("Patients stand in several folds.", "Keep each in one.", {s for s, n in dealt.items() if n > 1}),
+        ("Patients are not in any fold.", "Add each to one.", known - dealt.keys()),
+        ("Patients are in several folds.", "Keep each in one.", {s for s, n in dealt.items() if n > 1}),
     ):
         for subject in sorted(concerned):
             yield SplitsDoNotFit.finding(cause, subject=subject, remedy=remedy)

@@ -102,7 +102,7 @@ def bootstrap(
         estimand: the mean over folds of C, or C over all within-fold pairs together.
 
     Raises:
-        ValueError: the arrays are no survival data; see :mod:`survbench.statistics.checks`.
+        ValueError: the arrays are not survival data; see :mod:`survbench.statistics.checks`.
     """
     t, e = outcomes(time, event)
     per_method = [seeds_of(r, len(t)) for r in risks]

@@ -21,7 +21,7 @@ def outcomes(time: ArrayLike, event: ArrayLike) -> tuple[Floats, Flags]:
     """
     t, e = np.asarray(time, dtype=np.float64), np.asarray(event)
     if t.ndim != 1 or len(t) == 0 or e.shape != t.shape:
-        raise ValueError(f"time and event need one common length above 0, got {t.shape}, {e.shape}")
+        raise ValueError(f"time and event must have the same length, above 0, got {t.shape}, {e.shape}")
     if not np.isfinite(t).all():
         raise ValueError("time must be finite")
     codes = set(e.tolist())

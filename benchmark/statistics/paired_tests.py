@@ -241,12 +241,12 @@ def corrected_resampled_t(differences: ArrayLike, *, test_share: float, level: f
 
     d = np.asarray(differences, dtype=np.float64).ravel()
     if len(d) < 2 or not np.isfinite(d).all():
-        reason = "needs the differences of two folds at least, all of them known"
+        reason = "needs the differences of at least two folds, none of them missing"
         return PairedTest(NAN, NAN, NAN, NAN, NAN, NAN, reason)
     mean = float(d.mean())
     se = float(np.sqrt((1 / len(d) + test_share) * d.var(ddof=1)))
     if se < ROUNDING:
-        return _without_spread(mean, "all folds differ alike, so there is no spread to test by")
+        return _without_spread(mean, "all folds have the same difference, so there is no spread to test it by")
     half = float(student.ppf((1 + level) / 2, len(d) - 1)) * se
     p = float(2 * student.sf(abs(mean / se), len(d) - 1))
     return PairedTest(mean, se, mean / se, p, mean - half, mean + half)
@@ -258,7 +258,8 @@ def _normal_test(difference: float, se: float, level: float) -> PairedTest:
     if not np.isfinite(difference):
         return PairedTest(NAN, NAN, NAN, NAN, NAN, NAN, NO_PAIR)
     if se < ROUNDING:
-        return _without_spread(difference, "the weight of no patient moves either index, so the standard error is 0")
+        reason = "neither index changes with the weight of any patient, so the standard error is 0"
+        return _without_spread(difference, reason)
     z = difference / se
     half = float(norm.ppf((1 + level) / 2)) * se
     return PairedTest(difference, se, z, float(2 * norm.sf(abs(z))), difference - half, difference + half)
@@ -286,7 +287,7 @@ def _one_shot(time: Floats, event: NDArray[np.bool_], a: Floats, b: Floats) -> t
     within = squared_credit_difference(time, event, a, b) - difference**2 * pairs
     correction = n * (n - 1) / ((n - 2) * (n - 3))
     squares, within = float(np.sum((of_a - of_b) ** 2)), float(within / pairs**2)
-    # what is equal but for the last bits is no variance
+    # what is equal but for the last bits has no variance
     return difference, correction * (squares - within) if abs(squares - within) > 1e-12 * squares else 0.0
 
 

@@ -1,6 +1,6 @@
 """Two groups by the median of out-of-fold risks: Kaplan-Meier curves, log-rank test, hazard ratio.
 
-Descriptive: how far apart the halves lie that a model makes. It is no test of a model against another, and a cut at
+Descriptive: how far apart the halves lie that a model makes. It does not test one model against another, and a cut at
 the median throws away most of what a risk says.
 """
 
@@ -71,7 +71,7 @@ def risk_groups(
         seed: of the permutations.
 
     Raises:
-        ValueError: the arrays are no survival data; see :mod:`survbench.statistics.checks`.
+        ValueError: the arrays are not survival data; see :mod:`survbench.statistics.checks`.
     """
     t, e = outcomes(time, event)
     r, folds, strata = one_risk(risk, len(positive(t))), np.asarray(fold), rows_of_folds(fold, len(t))

@@ -91,7 +91,7 @@ class Comparison:
         Args:
             a: name of the first model.
             b: name of the second.
-            turned: of them, those whose C lies far below 0.5, so that their risks may be turned round.
+            turned: of them, those whose C lies far below 0.5, so that their risks may be reversed.
         """
         few = self.events < FEW_EVENTS or self.fewest_events < FEW_EVENTS_OF_A_FOLD
         test = "permutation" if few else "jackknife"
@@ -108,15 +108,15 @@ class Comparison:
             better, worse = (a, b) if self.difference > 0 else (b, a)
             says = f"{better} orders survival of such patients better than {worse}: its C-index is higher by {size}."
             if max(self.c_index_a, self.c_index_b) < 0.5:
-                return f"{says} Yet neither C-index reaches 0.5, so this does not show that {better} is of use."
+                return f"{says} Yet neither C-index reaches 0.5, so this does not show that {better} is useful."
             if worse in turned:
-                return f"{says} Yet C of {worse} lies far below 0.5, as it does where risks are turned round."
+                return f"{says} Yet C of {worse} is far below 0.5, as it is when risks are reversed."
             return says
         missed = (
             f"In a cohort like this a true difference below {self.smallest_detectable_difference:.3f} is missed more "
-            "often than one time in five, so this is no proof"
+            "often than one time in five, so this does not prove"
             if np.isfinite(self.smallest_detectable_difference)
-            else "This is no proof"
+            else "This does not prove"
         )
         return (
             f"These {self.n} patients do not show whether {a} or {b} orders survival better: their C-indices differ by "
@@ -154,7 +154,7 @@ def compare(
         The comparison; what these data cannot give is NaN, with a reason.
 
     Raises:
-        ValueError: the arrays are no survival data: lengths differ, a value is not finite, a time is not positive, an
+        ValueError: the arrays are not survival data: lengths differ, a value is not finite, a time is not positive, an
             event is neither 0 nor 1, or a patient has no fold.
 
     >>> import numpy as np

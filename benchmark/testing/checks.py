@@ -137,7 +137,7 @@ def _saved_and_loaded_it_is_the_same(bench: Bench) -> None:
 def _weights_of_columns_are_numbers(bench: Bench) -> None:
     selected = getattr(bench.fitted, "selected", None)
     if selected is None:
-        raise Skip("does not tell which features it keeps")
+        raise Skip("does not say which features it keeps")
     weights = dict(selected())
     demand(all(isinstance(name, str) for name in weights), "selected must name columns")
     wrong = [name for name, weight in weights.items() if not np.isfinite(weight)]

@@ -2,9 +2,9 @@
 hyper-parameters, with its trials; beside them one run with the board. What each of them holds is made in
 :mod:`survbench.tracking.records`.
 
-The run folders stay the truth. A ledger beside them remembers which state of a study was projected where, so projecting
-again costs nothing; without it the runs are found again by their tags, and nothing is written twice. What MLflow has
-logged it never gives up, so a run that would be another today is made anew, and the old one deleted.
+The run folders remain the source. A ledger beside them remembers which state of a study was written to which MLflow,
+so projecting again costs nothing; without it the runs are found by their tags, and nothing is written twice. MLflow
+cannot change what it has logged, so a run that would be different today is written again, and the old one deleted.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ class TrackingError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class TrackReport:
-    """Where the study was projected to, and how many runs were written and known."""
+    """Where the study was projected to, and how many runs are new and unchanged."""
 
     uri: str
     new: int
-    known: int
+    unchanged: int
 
 
 def default_uri(out: Path) -> str:

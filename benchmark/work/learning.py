@@ -31,7 +31,7 @@ def write_learning(folder: Path, method: Any, train: Cohort, job: FitJob, patien
         patients: of the job.
 
     Raises:
-        BadPredictionError: the method predicts something for these patients that is no risk, survival curve or mask.
+        BadPredictionError: what the method predicts for these patients is not a risk, a survival curve or a mask.
     """
     if not job.selects:
         return

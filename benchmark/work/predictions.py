@@ -12,7 +12,7 @@ from survbench.cohort import UnlabelledCohort
 
 
 class BadPredictionError(Exception):
-    """A method predicted something that is no risk, survival curve or mask."""
+    """What a method predicted is not a risk, a survival curve or a mask."""
 
 
 class Predicted:

@@ -64,7 +64,7 @@ def prepare(
             continue
         whole, facts, wrong = measured
         if facts is not None:
-            wrong = patient_errors(card, subject.id, facts, ignored)  # a check that fails is no fault of the patient
+            wrong = patient_errors(card, subject.id, facts, ignored)  # a check that fails is not the patient's fault
         found += wrong
         if not wrong:
             key = radiomics.get(subject.id)
@@ -78,7 +78,7 @@ def _tried(name: str, act: Callable[[], T]) -> T | Finding:
     try:
         return act()
     except (OSError, MemoryError):
-        raise  # a full disk or short memory is no fault of the patient
+        raise  # a full disk or short memory is not the patient's fault
     except Exception as problem:
         detail = f"{type(problem).__name__}: {problem}"
         return NotPrepared.finding("Patients cannot be prepared.", subject=name, detail=detail)

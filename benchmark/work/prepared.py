@@ -1,5 +1,5 @@
 """A prepared cohort on disk, as the process of a job may see it: inputs by content key, and the truth in a file of its
-own. Outcomes are no part of it: a process is handed those that it may know.
+own. Outcomes are not part of it: a process is handed those that it may know.
 """
 
 from __future__ import annotations

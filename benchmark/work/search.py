@@ -150,7 +150,7 @@ def _attempts(study: optuna.Study) -> int:
 
 
 def _drop_torn_lines(journal: Path) -> None:
-    """Cut the journal before the first line that is no record: one that a kill or a full disk has cut off. The next
+    """Cut the journal before the first line that is not a record: one that a kill or a full disk has cut off. The next
     record would be written onto it and lost, or the whole journal be refused.
     """
     if not journal.is_file():

@@ -147,9 +147,9 @@ class CohortCard(Strict):
         if twice:
             raise ValueError(f"clinical names must differ; there is more than one {', '.join(twice)}")
         for column in self.clinical:
-            if column.model and column.column in self.told:
+            if column.model and column.column in self.other_roles:
                 raise ValueError(
-                    f"column {column.column!r} is {self.told[column.column]} and cannot be given to methods"
+                    f"column {column.column!r} is {self.other_roles[column.column]} and cannot be given to methods"
                 )
         return self
 
@@ -160,8 +160,8 @@ class CohortCard(Strict):
         return tuple(dict.fromkeys([*(channel.file for channel in self.images.values()), *mask]))
 
     @property
-    def told(self) -> dict[str, str]:
-        """Columns that say who a patient is or what became of them, and which of the two: no predictors."""
+    def other_roles(self) -> dict[str, str]:
+        """Columns that say who a patient is or what became of them, with what each is: they are not predictors."""
         group = {} if self.group is None else {self.group: "the group"}
         return {
             **group,
@@ -180,8 +180,8 @@ def parse_card(text: str, *, source: str) -> CohortCard:
     """Read a card from YAML text.
 
     Raises:
-        BenchError: the text is no YAML mapping, a value is still TODO, a key is unknown (with a suggestion) or a value
-            does not fit.
+        BenchError: the text is not a YAML mapping, a value is still TODO, a key is unknown (with a suggestion) or a
+            value does not fit.
     """
     raw = parse_yaml(text, source=source, see=_SEE)
     _refuse_todo(text, source)

@@ -93,10 +93,10 @@ def _of_plugin(loaded: object, taken: Collection[str]) -> type[CohortCheck | Vox
     """Return the check of a plugin.
 
     Raises:
-        TypeError, ValueError: it is no check, or does not declare what a check declares.
+        TypeError, ValueError: it is not a check, or does not declare what a check declares.
     """
     if not (isinstance(loaded, type) and issubclass(loaded, CohortCheck | VoxelCheck)):
-        raise TypeError(f"{loaded!r} is no subclass of CohortCheck, VoxelCheck or PatientCheck")
+        raise TypeError(f"{loaded!r} is not a subclass of CohortCheck, VoxelCheck or PatientCheck")
     if inspect.isabstract(loaded):
         raise TypeError(f"{loaded.__name__} does not define {', '.join(sorted(loaded.__abstractmethods__))}()")
     parts = [part for part in get_args(Part) if part != "board"]
@@ -158,7 +158,7 @@ def _found(check: type[Check], find: Callable[[], Iterable[Finding]], patients: 
         found = list(find())
         others = {f.subject for f in found} - {"", *patients}
         if others:
-            raise ValueError(f"the subject {min(others)!r} of a finding is no patient of the cohort")
+            raise ValueError(f"the subject {min(others)!r} of a finding is not a patient of the cohort")
     except Exception as error:
         if check.__module__.startswith("survbench."):
             raise

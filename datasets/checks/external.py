@@ -24,16 +24,16 @@ Floats = NDArray[np.float64]
 
 
 class OtherUnit(Check):
-    """A predictor of the external cohort lies outside the training range in most patients, is another unit's number
-    (about 10, 100 or 1,000 times as large or small), has the opposite sign, or has one value or none.
+    """A predictor differs between the two cohorts: in most external patients it lies outside the training range, it is
+    about 10, 100 or 1,000 times as large or as small, it has the opposite sign, or it has one value or none.
 
-    A model that was fitted on the training cohort then predicts from numbers that mean something else.
+    A model that was fitted on the training cohort would then predict from numbers that mean something else.
     """
 
     code = "SB604"
     severity = "warning"
     part = "external"
-    title = "A predictor of the external cohort is unlike that of the cohort"
+    title = "A predictor differs between the cohort and the external cohort"
     remedy = "Give the predictor in one unit in both cohorts."
 
 
@@ -84,7 +84,7 @@ def _of_range(training: Floats, external: Floats) -> tuple[str, str] | None:
     if 1 - _inside(training, external) <= MOST:
         return None
     if _inside(training, -external) >= FITS:
-        return "the values have the opposite sign", "Turn the sign round."
+        return "the values have the opposite sign", "Reverse the sign."
     return "most values lie outside the training range", "Is it in another unit, or measured in another way?"
 
 

@@ -14,10 +14,10 @@ FORMS_APART = 0.25
 
 
 class Misplaced(InputCheck):
-    """A mask lies on the grid of no image, or two images of a patient do not overlap in space.
+    """A mask does not lie on the grid of any image, or two images of a patient do not overlap in space.
 
-    A mask lies on an image's grid where each of its voxels coincides with one of the image's, in whatever order they
-    are stored; it is read in the image's order.
+    A mask lies on an image's grid if each of its voxels coincides with one of the image's, in whatever order they are
+    stored; it is read in the image's order.
     """
 
     code = "SB403"
@@ -29,7 +29,7 @@ class Misplaced(InputCheck):
 
 
 class NoOrientation(PatientCheck):
-    """The header of a file states no orientation (its sform and qform codes are 0), so left and right are a guess."""
+    """The header of a file states no orientation (its sform and qform codes are 0), so left and right are guessed."""
 
     code = "SB404"
     severity = "warning"
@@ -46,16 +46,16 @@ class NoOrientation(PatientCheck):
 
 
 class FormsDiffer(PatientCheck):
-    """The header of a file places the image in space twice, by its sform and by its qform, and differently.
+    """The header of a file places the image in space twice, by its sform and by its qform, and the two differ.
 
-    The sform is used. A program that goes by the qform, and many do, shows the image or draws the mask elsewhere.
+    The sform is used. Programs that use the qform, and many do, show the image or draw the mask elsewhere.
     """
 
     code = "SB416"
     severity = "warning"
     part = "images"
     title = "The sform and the qform of a file differ"
-    remedy = "The sform is used. See that image and mask lie on each other by it, and write both alike."
+    remedy = "The sform is used. Check that image and mask overlap by it, and write the same in both."
     counts = "files"
 
     def of_patient(self, _card: CohortCard, facts: PatientFacts) -> Iterator[Finding]:

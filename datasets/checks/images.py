@@ -43,8 +43,8 @@ class UnreadableFile(InputCheck):
 
 
 class AlteredFile(InputCheck):
-    """A file of an image or a mask is not the one that ``bench cohort ingest`` wrote: its size or its SHA-256 differs
-    from that in ``manifest.json``. It was truncated or damaged on the way, or somebody changed it.
+    """A file of an image or a mask differs from the one that ``bench cohort ingest`` wrote: its size or its SHA-256 is
+    not that in ``manifest.json``. It was truncated or damaged on the way, or somebody changed it.
 
     A manifest that cannot be read is an error of the whole cohort. A cohort without a manifest has nothing to compare.
     """
@@ -71,8 +71,8 @@ class UnlistedFile(InputCheck):
 
 
 class SameImage(CohortCheck):
-    """The same image, or the same row of ten features or more, stands for two patients: one of them would be trained on
-    and the other tested with. ``--skip-bad`` keeps the first of them.
+    """Two patients have the same image, or the same row of ten features or more: one of them could be used for training
+    and the other for testing. ``--skip-bad`` keeps the first of them.
     """
 
     code = "SB405"
@@ -124,7 +124,7 @@ def _contents(cohort: Cohort, row: int) -> Iterator[tuple[str, str]]:
 
 
 class NotPrepared(Check):
-    """A patient's volumes could not be resampled or its radiomics not be extracted."""
+    """A patient's volumes could not be resampled, or its radiomics could not be extracted."""
 
     code = "SB410"
     severity = "error"
@@ -136,8 +136,7 @@ class NotPrepared(Check):
 class LinkedFiles(CohortCheck):
     """Files of the cohort are symbolic links to places outside of its folder.
 
-    They are followed: a cohort is what its folder names. Whoever copies the folder, or packs it, may leave the files
-    behind.
+    Links are followed. If the folder is copied or packed, the files behind them may be left out.
     """
 
     code = "SB417"

@@ -21,7 +21,7 @@ LOWEST_SUV, MAX_SUV = -1.0, 200.0
 DENSE, THIN = 700.0, -850.0
 """HU above which the median of a body cannot lie, nor that of a tumour below."""
 MAX_HU, MAX_TYPICAL_HU = 31000.0, 2000.0
-"""Numbers that are no HU: what scanners with an extended scale (up to 30710) do not reach, and what the median of a
+"""Numbers that are not HU: what scanners with an extended scale (up to 30710) do not reach, and what the median of a
 body does not reach in a CT that is 1024 too high."""
 SHARE, NOISE_HU = 1e-3, -1100.0
 """Share of a CT below -1024, and how far it reaches, from which it is padding: noise in air goes below -1024, too."""
@@ -75,21 +75,21 @@ class NotSuv(PatientCheck):
 
 
 def _no_suv(image: ImageFacts) -> bool:
-    """Say whether an image is no PET, or one that :class:`NotSuv` reports."""
+    """Say whether an image is not a PET, or is one that :class:`NotSuv` reports."""
     return image.modality != "PET" or image.low < LOWEST_SUV or image.high > MAX_SUV
 
 
 class NotHounsfield(PatientCheck):
-    """A CT that does not reach from air (-400 HU) to soft tissue (100 HU) is not in HU, or is no CT; nor is one in HU
-    that goes beyond 31000, or whose body has a median beyond 2000.
+    """A CT that does not reach from air (-400 HU) to soft tissue (100 HU), that goes beyond 31000 or whose body has a
+    median beyond 2000 is not in HU, or is not a CT.
 
-    Numbers below 0 that were stored without a sign come back as 65536 (or 4096) more than they are: air is 64536.
+    If numbers below 0 were stored without their sign, they are read as 65536 (or 4096) too high: air is then 64536.
     """
 
     code = "SB408"
     severity = "warning"
     part = "images"
-    title = "A CT is unlike HU"
+    title = "A CT does not look like HU"
     remedy = "Correct the file pattern, or rescale to HU."
 
     def of_patient(self, _card: CohortCard, facts: PatientFacts) -> Iterator[Finding]:
@@ -111,19 +111,19 @@ class NotHounsfield(PatientCheck):
         detail = f"{image.low:.0f} to {image.high:.0f}"
         lost = 65536 if image.high > 60000 else 4096
         if image.low >= 0 and (image.high > 60000 or image.high < 4096):
-            cause = f"{name} holds numbers that are no HU: those below 0 were stored without a sign."
+            cause = f"{name} holds numbers that are not HU: those below 0 were stored without a sign."
             remedy = f"Subtract {lost} from the numbers above {lost // 2 - 1}, or convert from DICOM again."
             return self.finding(cause, detail=detail, remedy=remedy)
         remedy = "Rescale to HU, or convert from DICOM again."
-        return self.finding(f"{name} holds numbers that are no HU.", detail=detail, remedy=remedy)
+        return self.finding(f"{name} holds numbers that are not HU.", detail=detail, remedy=remedy)
 
 
 class ShiftedHounsfield(PatientCheck):
-    """A CT has the shape of HU, but lies 1000 or 1024 too high or too low: its rescale intercept was lost on the way to
+    """A CT has the shape of HU, but is 1000 or 1024 too high or too low: its rescale intercept was lost on the way to
     NIfTI, or applied twice.
 
-    Air is -1000 HU and stands around a scan that is smaller than the field of view, so what is shifted does not meet
-    what stands around it.
+    If a scan is smaller than the field of view, it is surrounded by air of -1000 HU, and a shifted CT does not match
+    that air.
     """
 
     code = "SB413"
@@ -164,15 +164,15 @@ def _shifted(image: ImageFacts, facts: PatientFacts) -> str:
 
 
 class PaddedCt(PatientCheck):
-    """A CT holds numbers below -1024, which are no HU: programs write -2000 or -3024 where nothing was scanned.
+    """A CT holds numbers below -1024, which are not HU: programs write -2000 or -3024 where nothing was scanned.
 
-    They are read as not scanned (-1000 HU, as air), so they neither reach features nor the networks' z-score.
+    They are read as not scanned (-1000 HU, as air), so they affect neither the features nor the networks' z-score.
     """
 
     code = "SB412"
     severity = "warning"
     part = "images"
-    title = "A CT is padded with numbers that are no HU"
+    title = "A CT is padded with numbers that are not HU"
     remedy = "They are read as not scanned (-1000 HU); nothing to do if they lie outside of the body."
 
     def of_patient(self, _card: CohortCard, facts: PatientFacts) -> Iterator[Finding]:
@@ -180,11 +180,11 @@ class PaddedCt(PatientCheck):
         for name, image in facts.images.items():
             if image.below >= SHARE and image.lowest < NOISE_HU:
                 detail = f"{100 * image.below:.2g} % of the voxels, down to {image.lowest:.0f}"
-                yield self.finding(f"{name} holds numbers below -1024, which are no HU.", detail=detail)
+                yield self.finding(f"{name} holds numbers below -1024, which are not HU.", detail=detail)
 
 
 class AbsentVoxels(PatientCheck):
-    """A file holds NaN where nothing was scanned: at the border of the image, not in its midst, and not in the mask.
+    """A file holds NaN where nothing was scanned: at the border of the image, neither in its middle nor in the mask.
 
     It is read as air: 0 in a PET or MR, -1000 HU in a CT, 0 in a mask.
     """
@@ -248,11 +248,11 @@ class PaddingRanksPatients(VoxelCheck):
 
 
 class PetOfAnotherUnit(VoxelCheck):
-    """The PET of one centre, or of some patients, is typically three times that of the others or more: one of the two
-    may not be in SUV, but in SUV by another norm, in kBq/ml, or scaled.
+    """The PET of one centre, or of some patients, is typically at least three times as high or as low as that of the
+    others: one of the two may not be in SUV by body weight, but in SUV by another norm, in kBq/ml, or scaled.
 
-    Compared is the median inside the body, in logarithms: first that of each centre with at least two patients with the
-    median of the other centres, then, relative to their centre, patients that a wide gap separates from the others.
+    The medians inside the body are compared, in logarithms: first the median of each centre with at least two patients
+    with that of the other centres, then, relative to their centre, patients that a wide gap separates from the others.
     """
 
     code = "SB411"
@@ -294,8 +294,8 @@ class PetOfAnotherUnit(VoxelCheck):
 
 
 class LowPet(VoxelCheck):
-    """The PET of every patient is lower than SUV can be: the median inside the body lies below 0.1, or the mean of the
-    image at 0 with values below it, as that of a z-score.
+    """The PET of every patient is lower than SUV can be: the median inside the body is below 0.1, or the mean of the
+    image is 0 with values below it, as in a z-score.
     """
 
     code = "SB431"
@@ -310,7 +310,7 @@ class LowPet(VoxelCheck):
             images = [f.images[channel] for f in facts.values() if f.images[channel].modality == "PET"]
             typical = [image.typical for image in images if image.typical is not None]
             if images and all(abs(i.mean) < ABOUT_ZERO and i.low < -ABOUT_ZERO for i in images):
-                yield self.finding(f"{channel} is no SUV: its mean is 0 in every patient, and it goes below 0.")
+                yield self.finding(f"{channel} is not SUV: its mean is 0 in every patient, and it goes below 0.")
             elif typical and max(typical) < MIN_TYPICAL_SUV:
                 middle = float(np.median(typical))
                 yield self.finding(f"{channel} is lower than any SUV: the median inside the body is {middle:.2g}.")

@@ -18,13 +18,13 @@ from survbench.datasets.vocabulary.words import means_missing
 from survbench.findings import Finding
 
 SAME = 0.995
-"""A column whose ``|Spearman's rho|`` with the time or the event reaches this is the outcome in other words."""
+"""A column whose ``|Spearman's rho|`` with the time or the event reaches this repeats the outcome."""
 CENSORED, EVENTS = 0.7, 0.5
 """What the lower confidence bound of ``|rho|`` with the time must reach among the censored, and with events."""
 NAMED = 0.3
-"""The same for both, of a column that is called like an outcome."""
+"""The same for both, of a column that is named like an outcome."""
 NAMED_EVENT = 0.5
-"""``|rho|`` with the event from which a column of two values that is called like an outcome is taken for one."""
+"""``|rho|`` with the event from which a column of two values that is named like an outcome is taken for one."""
 BLANK = 0.9
 """``|rho|`` with the event from which a column's blank cells tell it."""
 AFTERWARDS = 0.65
@@ -37,8 +37,8 @@ FEWEST = 8
 """Patients below which a correlation may be chance."""
 APART, UNORDERED = 0.99, 0.4
 """AUC of a column by which it separates events from censored patients, and ``|rho|`` with the time of the events up to
-which it is no marker: one that is as good would order them, too. Of 34,000 simulated cohorts with an honest marker of
-C 0.83 to 0.97, closed at one time or at random, none was taken for a leak.
+which it cannot be a marker: one as good as that would order them, too. Of 34,000 simulated cohorts with an honest
+marker of C 0.83 to 0.97, closed at one time or at random, none was taken for a leak.
 """
 FEWEST_SEPARATED = (20, 10)
 """Events and censored patients without which they may be separated by chance."""
@@ -97,19 +97,19 @@ def _numbers(kind: str, levels: Sequence[str], cells: Sequence[float | str | Non
 
 
 class TellsOutcome(CohortCheck):
-    """A feature or a clinical column is the outcome, or another endpoint, in other words.
+    """A feature or a clinical column repeats the outcome, or another endpoint.
 
-    It orders patients as the time or the event does, or it knows when patients were *censored*: a marker of risk
-    cannot, however good it is, as nothing of a patient but the time itself says when looking ended. A column
-    of a few codes, such as causes of death with 0 for the living, tells the event if each code stands for one kind of
-    patient; numbers that separate the two kinds (AUC 0.99) and do not order the events (rho up to 0.4) tell it, too;
-    and a column that has a value only where the event was seen tells it by its blank cells.
+    It orders patients as the time or the event does, or it follows the time even in *censored* patients. No marker of
+    risk can do that, because nothing about a patient but the time itself says when follow-up ended. A column of a few
+    codes, such as causes of death with 0 for the living, reveals the event if each code occurs in one kind of patient
+    only. So do numbers that separate the two kinds (AUC 0.99) but do not order the events (rho up to 0.4), and a column
+    that has a value only where the event was seen.
     """
 
     code = "SB306"
     severity = "error"
     part = "predictors"
-    title = "A predictor is the outcome in other words"
+    title = "A predictor repeats the outcome"
     remedy = "It is the outcome, not a predictor: set model: false for it, or name it in features.exclude."
     ignorable = True
 
@@ -123,14 +123,15 @@ class TellsOutcome(CohortCheck):
 
 
 class CalledLikeOutcome(CohortCheck):
-    """A feature or a clinical column that methods get is called after what became of the patients: survival, death,
-    recurrence, follow-up, status, or an endpoint such as PFS. What is known only afterwards is no predictor.
+    """The name of a feature or of a clinical column that methods get suggests what became of the patients: survival,
+    death, recurrence, follow-up, status, or an endpoint such as PFS. What is known only afterwards cannot be a
+    predictor.
     """
 
     code = "SB312"
     severity = "warning"
     part = "predictors"
-    title = "A predictor is called like an outcome"
+    title = "A predictor is named like an outcome"
     remedy = "If it is not known at baseline, set model: false for it, or name it in features.exclude."
 
     def find(self, source: SourceCohort) -> Iterator[Finding]:
@@ -138,15 +139,15 @@ class CalledLikeOutcome(CohortCheck):
         named = [p for p in predictors(source) if called_like_outcome(p.name) and not _of_calendar(p)]
         told = {p.name for p, why in zip(named, _reasons(named, source.cohort), strict=True) if why}
         for p in {p.name: p for p in named if p.name not in told}.values():
-            yield self.finding(f"{p.kind} {p.name!r} is called like an outcome.", remedy=_at_baseline(p))
+            yield self.finding(f"{p.kind} {p.name!r} is named like an outcome.", remedy=_at_baseline(p))
 
 
 class KnownAfterwards(CohortCheck):
-    """A feature or a clinical column that methods get follows an event: it has a value almost only where the event was
-    seen, or one of its values does, as palliative care does that begins near the end.
+    """A feature or a clinical column that methods get follows an event: it, or one of its values, occurs almost only
+    where the event was seen, as palliative care does if it begins near the end.
 
-    The event is that of the endpoint or of another endpoint in the table: a column that is called like one and whose
-    codes say who had it. A salvage operation that is blank unless the tumour came back tells of survival, too.
+    The event is that of the endpoint or of another endpoint in the table: a column that is named like one and whose
+    codes say who had it. A salvage operation that is blank unless the tumour came back reveals survival, too.
     """
 
     code = "SB314"
@@ -184,7 +185,7 @@ def _events(source: SourceCohort) -> dict[str, Floats]:
     if table is None or card.id not in table.columns:
         return events
     for column in table.columns:
-        if column in card.told or not called_like_outcome(column):
+        if column in card.other_roles or not called_like_outcome(column):
             continue
         cells = {row.cells[card.id]: row.cells[column] for row in table.rows}
         known = [cell for cell in cells.values() if cell and not means_missing(cell)]
@@ -268,14 +269,14 @@ def _tells(values: Floats, cohort: Cohort, rho: _Rhos, *, named: bool) -> str:
     enough = named or min(of_ended, of_censored) >= FEWEST_OF_A_KIND
     if enough and abs(rho.event) >= (NAMED_EVENT if named and len(np.unique(x)) == 2 else SAME):
         how = "the event with the codes reversed" if rho.event < 0 else "the event"
-        return f"tells {how} (Spearman's rho {rho.event:.3f})"
+        return f"reveals {how} (Spearman's rho {rho.event:.3f})"
     if enough and (kinds := _kinds(x, cohort.time[known], event)):
         return kinds
     if abs(rho.time) >= SAME:
         return f"ranks patients in the same order as the survival time (Spearman's rho {rho.time:.3f})"
     if _knows_time(rho.censored, of_censored, rho.ended, of_ended, rho.time, named=named):
         return (
-            f"knows the endpoint's time, even when patients were censored (Spearman's rho {rho.time:.2f}, among the "
+            f"follows the endpoint's time, even in censored patients (Spearman's rho {rho.time:.2f}, among the "
             f"censored {rho.censored:.2f})"
         )
     return ""
@@ -284,9 +285,9 @@ def _tells(values: Floats, cohort: Cohort, rho: _Rhos, *, named: bool) -> str:
 def _kinds(x: Floats, time: Floats, event: NDArray[np.bool_]) -> str:
     """Return how a column tells the two kinds of patients apart, or ""."""
     if _codes_tell(x, event):
-        return "tells the event: each of its values stands for patients with it alone, or for censored patients alone"
+        return "reveals the event: each of its values occurs with the event alone, or in censored patients alone"
     if _separates(x, time, event):
-        return "separates those with the event from the censored, and does not say when the event came"
+        return "separates patients with the event from the censored, but says nothing of when it came"
     return ""
 
 

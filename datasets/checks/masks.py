@@ -36,7 +36,7 @@ SHOWN = 8
 
 
 class EmptyMask(PatientCheck):
-    """No voxel of the mask is marked at all."""
+    """No voxel of the mask is marked."""
 
     code = "SB501"
     severity = "error"
@@ -125,7 +125,7 @@ class MaskIsImage(PatientCheck):
 
 
 class MaskIsEverything(PatientCheck):
-    """The mask marks nearly the whole image: the tumour is 0 in it and the rest is marked, or it is a field of view."""
+    """The mask marks nearly the whole image: it is inverted, so that the tumour is 0, or it is a field of view."""
 
     code = "SB506"
     severity = "error"
@@ -142,7 +142,7 @@ class MaskIsEverything(PatientCheck):
 
 class MaskOfBody(PatientCheck):
     """The mask marks more than half of the body that is in view, or more than five litres: it may be the contour of the
-    body, or of an organ, in place of the tumour's.
+    body or of an organ instead of the tumour's.
     """
 
     code = "SB510"
@@ -162,12 +162,12 @@ class MaskOfBody(PatientCheck):
 
 
 class MaskOffUptake(VoxelCheck):
-    """The PET inside the mask is no higher than in the rest of the body: the mask may not lie on the tumour.
+    """The PET inside the mask is not higher than in the rest of the body: the mask may not lie on the tumour.
 
-    A mask whose axes were reversed or exchanged on the way to NIfTI, with the header of the image, lies beside it.
-    Named are patients whose PET has a median inside the mask below 1.2 times that of the body and a 90th percentile
-    below 1.5 times, and those below 1.5 times where the mask, with its axes turned, would lie on at least twice the
-    uptake.
+    If the axes of a mask were reversed or exchanged on the way to NIfTI, but it has the header of the image, it lies
+    beside the tumour. The finding names patients whose PET inside the mask has a median below 1.2 times that of the
+    body and a 90th percentile below 1.5 times, and those with a median below 1.5 times whose mask, with its axes
+    turned, would lie on at least twice the uptake.
     """
 
     code = "SB511"
@@ -198,8 +198,8 @@ class MaskOffUptake(VoxelCheck):
 
 
 class MaskInAir(PatientCheck):
-    """The mask lies outside of the body: the CT has a median below -900 HU inside of it, which is air; lungs have -850
-    and more. A CT that is shifted by its intercept is SB413.
+    """The mask lies outside of the body: the median of the CT inside it is below -900 HU, which is air; lungs have -850
+    or more. A CT that is shifted by its intercept is SB413.
     """
 
     code = "SB513"
@@ -220,8 +220,8 @@ class MaskInAir(PatientCheck):
 
 
 class MaskBeyondImage(PatientCheck):
-    """A part of the mask, more than 0.1 % of its voxels, lies where an image was not scanned: the fields of view of two
-    images do not both hold the tumour. What is missing is read as air, or as no uptake.
+    """A part of the mask, more than 0.1 % of its voxels, lies where an image was not scanned, so the fields of view of
+    two images do not both contain the tumour. What is missing is read as air, or as no uptake.
     """
 
     code = "SB514"
@@ -297,16 +297,16 @@ class SeveralLabels(VoxelCheck):
 
 
 class FurtherLabels(VoxelCheck):
-    """The masks of some patients, or of one centre, hold a label beside the card's that those of the others lack.
+    """The masks of some patients, or of one centre, hold a label beside the card's that the masks of the others lack.
 
-    The card's label alone is read: what the others count to the tumour may be a label of its own there.
+    Only the card's label is read. In some masks a part of the tumour may have a label of its own.
     """
 
     code = "SB512"
     severity = "note"
     part = "mask"
     title = "Some masks hold a further label"
-    remedy = "It is not read. See that the card's label means the same in all."
+    remedy = "It is not read. Check that the card's label means the same in all masks."
 
     def find(self, source: SourceCohort, facts: Mapping[str, PatientFacts]) -> Iterator[Finding]:
         """See :class:`VoxelCheck`."""

@@ -59,11 +59,11 @@ def _stands_apart(code: float, count: int, others: Floats) -> bool:
 
 
 class CodesForMissing(CohortCheck):
-    """A feature or a number among the clinical columns holds -999, 9999 or the like far outside its other values: a
-    usual code for a missing value, which methods would take for a number.
+    """A feature or a numeric clinical column holds -999, 9999 or the like far outside its other values. That is a usual
+    code for a missing value, which methods would take for a number.
 
-    It counts as far outside if it lies beyond the others by three times their range; once their range where it occurs
-    twice; a fifth where it occurs more often; or if it is negative where nothing else is.
+    A code is far outside if its distance from the other values is three times their range, once their range if it
+    occurs twice, or a fifth of it if it occurs more often; or if it is negative and nothing else is.
     """
 
     code = "SB311"
@@ -94,7 +94,7 @@ class CodesForMissing(CohortCheck):
 
 
 class CodeForMissingTime(CohortCheck):
-    """A time is 999, 9999 or the like and far beyond all others: a usual code for a time that is not known."""
+    """A time is 999, 9999 or the like and far beyond all others, which is a usual code for an unknown time."""
 
     code = "SB208"
     severity = "warning"
@@ -116,8 +116,8 @@ class CodeForMissingTime(CohortCheck):
 
 
 class WordsForMissing(CohortCheck):
-    """A level of an ordinal or categorical column says that the value is not known: methods would take it for a
-    category of its own, or for a step of the scale.
+    """A level of an ordinal or categorical column means that the value is not known. Methods would treat it as a
+    category of its own, or as a step of the scale.
     """
 
     code = "SB313"

@@ -51,8 +51,8 @@ class UnusableTime(InputCheck):
 class UnknownEventCode(InputCheck):
     """The column of events holds a code that the card names neither as observed nor as censored.
 
-    That is a mistake of the card and not of patients: to leave out those with the code would leave out, say, all who
-    had the event. So ``--skip-bad`` does not go on with it.
+    That is a mistake in the card and not in the patients: leaving out those with the code might leave out everybody who
+    had the event. Therefore ``--skip-bad`` does not skip it.
     """
 
     code = "SB202"
@@ -64,7 +64,9 @@ class UnknownEventCode(InputCheck):
 
 
 class BlankEvent(InputCheck):
-    """A patient's cell of the event is blank or a word for missing, so whether the time ended in one is not known."""
+    """A patient's cell of the event is blank or a word for missing, so it is not known whether the time ended in an
+    event.
+    """
 
     code = "SB210"
     severity = "error"
@@ -75,9 +77,9 @@ class BlankEvent(InputCheck):
 
 
 class OutcomesLost(CohortCheck):
-    """All patients with an event, or all who are censored, have problems, so that leaving them out would leave one kind
-    of outcome. ``--skip-bad`` does not go on with that. Often all censored patients have no time, because the card
-    names the column of the days to death.
+    """All patients with an event, or all who are censored, have problems, so that without them only one kind of outcome
+    would be left. ``--skip-bad`` does not skip this. Often all censored patients have no time, because the card names
+    the column of the days to death.
     """
 
     code = "SB211"
@@ -99,7 +101,7 @@ class OutcomesLost(CohortCheck):
             count = sum(cell in {canonical(code) for code in codes} for cell in cells)
             if count and not left:
                 who = f"All {count} patients of the table who {what}"
-                yield self.finding(f"{who} have problems; without them the outcome is one-sided.")
+                yield self.finding(f"{who} have problems; without them only one outcome is left.")
 
 
 class NobodyCensored(CohortCheck):
@@ -123,7 +125,7 @@ class NobodyCensored(CohortCheck):
 
 
 class AmbiguousEventCode(InputCheck):
-    """One code stands under ``observed`` and under ``censored``."""
+    """One code is both under ``observed`` and under ``censored``."""
 
     code = "SB203"
     severity = "error"
@@ -134,8 +136,8 @@ class AmbiguousEventCode(InputCheck):
 
 
 class ReversedCodes(CohortCheck):
-    """The card takes for an event what the column's name and codes say is none: ``alive`` 1, ``CNSR`` 1, or the word
-    *alive*. A board of the outcome turned round looks like any other.
+    """The card takes a code for the event that by the column's name or by its own meaning is not the event: ``alive``
+    1, ``CNSR`` 1, or the word *alive*. A board of a reversed outcome looks like any other.
     """
 
     code = "SB214"
@@ -173,14 +175,14 @@ def _codes(codes: Sequence[str]) -> str:
 
 class NoDuration(CohortCheck):
     """The column of times does not hold durations: whole numbers that are all calendar years, dates as spreadsheets
-    count them (days since 1900) or as 20190312, the numbers of the rows in the table's order, or a column that is
-    called after an age or a date.
+    count them (days since 1900) or as 20190312, the numbers of the rows in the table's order, or a column that is named
+    like an age or a date.
     """
 
     code = "SB213"
     severity = "error"
     part = "outcome"
-    title = "The times are no durations"
+    title = "The times are not durations"
     remedy = "Name the column of durations under endpoint.time: from the start of follow-up to the event or its end."
     ignorable = True
 
@@ -190,7 +192,7 @@ class NoDuration(CohortCheck):
         name = w.tokens(column)
         lasts = w.has(name, _DURATION) or w.endpoint_of(column) is not None
         if w.has(name, _NO_DURATION) and not lasts:
-            yield self.finding(f"The time is column {column!r}, which is called like an age or a date.")
+            yield self.finding(f"The time is column {column!r}, which is named like an age or a date.")
         if source.table is None or column not in source.table.columns:
             return
         cells = [number(cell) for cell in source.table.column(column)]
@@ -218,9 +220,9 @@ def _is_day(number: float) -> bool:
 
 
 class ImplausibleFollowUp(CohortCheck):
-    """The longest time lies beyond 30 years or below two months, or the column of times is called after another unit
-    than that of the card. Codes for missing are passed over, and so are times that are not durations: they have
-    findings of their own.
+    """The longest time is above 30 years or below two months, or the column of times is named after another unit than
+    that of the card. Codes for missing are not counted, nor are times that are not durations: they have findings of
+    their own.
     """
 
     code = "SB204"
@@ -234,7 +236,7 @@ class ImplausibleFollowUp(CohortCheck):
         column, unit = source.card.endpoint.time, source.card.endpoint.unit
         named = w.unit_of(column)
         if named not in {None, unit}:
-            yield self.finding(f"The column of times, {column!r}, is called after {named}; the card says {unit}.")
+            yield self.finding(f"The column of times, {column!r}, is named after {named}; the card says {unit}.")
         if any(NoDuration().find(source)):
             return
         known = np.round(source.cohort.time / MONTHS_PER_UNIT[unit], 6)
@@ -277,26 +279,26 @@ class NoEvents(CohortCheck):
 
 
 class FewEvents(CohortCheck):
-    """Fewer than 20 events: a C-index of so few is known to a tenth at best."""
+    """With fewer than 20 events a C-index is uncertain by 0.1 or more."""
 
     code = "SB206"
     severity = "warning"
     part = "outcome"
     title = "Few events"
-    remedy = "Intervals will be wide, and differences between methods hardly seen."
+    remedy = "Intervals will be wide, and differences between methods hard to see."
 
     def find(self, source: SourceCohort) -> Iterator[Finding]:
         """See :class:`CohortCheck`."""
         events = int(source.cohort.event.sum())
         if 2 <= events < FEW_EVENTS:
-            remedy = "They are too few to compare methods by." if events < TOO_FEW_EVENTS else self.remedy
+            remedy = "These are too few to compare methods." if events < TOO_FEW_EVENTS else self.remedy
             cause = f"There are only {events} events in {len(source.cohort)} patients."
             yield self.finding(cause, remedy=remedy)
 
 
 class CentreTellsOutcome(CohortCheck):
-    """Of two centres one has the worse outcomes: a model that recognises the scanner has a C-index above 0.5 without
-    knowing anything of the disease.
+    """One of two centres has worse outcomes: a model that recognises the scanner has a C-index above 0.5 without
+    knowing anything about the disease.
     """
 
     code = "SB207"
@@ -320,7 +322,7 @@ class CentreTellsOutcome(CohortCheck):
             events = Counter(s.centre for s, event in zip(cohort.subjects, cohort.event, strict=True) if event)
             shares = ", ".join(f"{centre} has {events[centre]} events in {sizes[centre]}" for centre in sorted(sizes))
             neither = (
-                "A model may learn the scanner instead of the disease, and no model can be fitted to the one alone."
+                "A model may learn the scanner instead of the disease, and one centre has too few events to train on."
             )
             yield self.finding(
                 f"The centre alone ranks patients with C = {max(c, 1 - c):.2f}: {shares}.",
@@ -331,7 +333,7 @@ class CentreTellsOutcome(CohortCheck):
 class HorizonBeyond(CohortCheck):
     """The follow-up ends before one of the months at which boards give AUC, Brier score and calibration.
 
-    Five years of 365 days are 59.96 months. What comes after the last patient is not known, so nothing is judged there.
+    Five years of 365 days are 59.96 months. Nothing is known beyond the last patient, so nothing is computed there.
     """
 
     code = "SB209"

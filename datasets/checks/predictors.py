@@ -36,7 +36,7 @@ class UnusableClinicalCell(InputCheck):
 
 
 class UnknownFeatureColumn(InputCheck):
-    """A name or pattern under ``features`` fits no column of the table, or none is left to be a feature."""
+    """A name or pattern under ``features`` matches no column of the table, or no column is left to be a feature."""
 
     code = "SB302"
     severity = "error"
@@ -48,12 +48,12 @@ class UnknownFeatureColumn(InputCheck):
 
 
 class DeclaredTwice(InputCheck):
-    """A feature is at the same time the id, the outcome or a clinical column, or has the name of one."""
+    """A feature is also the id, the outcome or a clinical column, or has the name of one."""
 
     code = "SB303"
     severity = "error"
     part = "predictors"
-    title = "A feature is something else, too"
+    title = "A feature is also declared as something else"
     remedy = "Name it in features.exclude, or remove it from the other place on the card."
     needs = "features"
     sections = ("features",)
@@ -99,7 +99,7 @@ class FeatureNotNumber(InputCheck):
 class MissingValues(CohortCheck):
     """A clinical column that methods get, or a feature, is missing in more than a fifth of the patients.
 
-    Not where an event decides in whom it is known: see SB306 and SB314.
+    Columns whose values are missing because of an event are not counted: see SB306 and SB314.
     """
 
     code = "SB307"
@@ -162,7 +162,7 @@ class NothingToPredictFrom(CohortCheck):
 
 
 class LevelsAlike(CohortCheck):
-    """Levels of a column differ in upper and lower case, or in spaces, only: methods take them for two categories."""
+    """Levels of a column differ only in upper and lower case or in spaces: methods take them for two categories."""
 
     code = "SB316"
     severity = "note"
@@ -185,7 +185,9 @@ class LevelsAlike(CohortCheck):
 
 
 class UnusableFeatureSet(CohortCheck):
-    """``radiomics`` of the card names no feature set, or one without grey levels for a modality of the card."""
+    """``radiomics`` of the card does not name a feature set, or names one without grey levels for a modality of the
+    card.
+    """
 
     code = "SB309"
     severity = "error"

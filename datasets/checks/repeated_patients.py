@@ -29,11 +29,12 @@ Outcome = tuple[float, bool]
 
 
 class RowsOfOnePatient(CohortCheck):
-    """Several rows seem to belong to one patient: their times and events are the same, and so are their ids but for the
-    last part (``P01_L1`` and ``P01_L2``), a column that names the patient, or all their clinical values. Two rows that
-    are equal in everything but the id, in more columns than chance allows, are one patient twice.
+    """Several rows seem to belong to one patient. They have the same time and event, and also the same id but for its
+    last part (``P01_L1`` and ``P01_L2``), the same value in a column that names the patient, or the same clinical
+    values. Two rows that are equal in everything but the id, in more columns than chance allows, are one patient twice.
 
-    Dealt one by one, such rows lie in training and test at once, so that a model recognises the patient.
+    If such rows are put into folds one by one, a patient can be in training and test at once, and a model recognises
+    the patient.
     """
 
     code = "SB110"
@@ -79,7 +80,7 @@ class RowsOfOnePatient(CohortCheck):
 
 class GroupedRows(CohortCheck):
     """The card names groups of rows that belong to one patient. They stay in one fold, but tests and intervals count
-    rows: p values are too small and intervals too narrow where rows of a patient are alike.
+    rows: if the rows of a patient are alike, p values are too small and intervals too narrow.
     """
 
     code = "SB603"

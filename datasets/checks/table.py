@@ -26,18 +26,18 @@ class MissingColumn(InputCheck):
 
 
 class UnknownChoice(InputCheck):
-    """``patients`` of the card chooses rows by a code or an id that no row has, so the choice has a mistake in it."""
+    """``patients`` of the card selects rows by a code or an id that no row has, so it probably contains a mistake."""
 
     code = "SB102"
     severity = "error"
     part = "table"
-    title = "No row has what 'patients' of the card names"
+    title = "No row matches 'patients' on the card"
     needs = "columns"
     remedy = "Correct 'patients' in the card."
 
 
 class NoId(InputCheck):
-    """A row without an id cannot be joined to images or features, nor be dealt into a fold."""
+    """A row without an id cannot be joined to images or features, nor be put into a fold."""
 
     code = "SB103"
     severity = "error"
@@ -48,9 +48,9 @@ class NoId(InputCheck):
 
 
 class UnusableId(InputCheck):
-    """An id stands in the names of files and in tables that spreadsheets open.
+    """An id is used in names of files and in tables that spreadsheets open.
 
-    So it may not lead to another folder, hold invisible characters, begin like a formula, or be longer than 100
+    It may therefore not lead to another folder, hold invisible characters, begin like a formula, or be longer than 100
     characters.
     """
 
@@ -62,7 +62,7 @@ class UnusableId(InputCheck):
 
 
 class RepeatedId(InputCheck):
-    """Two rows of one id would stand in two folds at once: a patient would be trained on and tested with.
+    """Two rows with one id could be in two folds: the same patient would be used for training and for testing.
 
     Ids that differ in invisible ways only (Unicode forms of the same letters) count as the same.
     """
@@ -70,7 +70,7 @@ class RepeatedId(InputCheck):
     code = "SB105"
     severity = "error"
     part = "table"
-    title = "An id stands in more than one row"
+    title = "An id is in more than one row"
     counts = "rows"
     remedy = "Keep one row per patient."
 
@@ -88,12 +88,12 @@ class BlankCentre(InputCheck):
 
 
 class UnknownCentre(CohortCheck):
-    """The name of a centre says that it is not known. Such patients are dealt into folds as a hospital of their own."""
+    """The name of a centre means that it is not known. Such patients are treated as those of one more hospital."""
 
     code = "SB113"
     severity = "warning"
     part = "table"
-    title = "A centre means that it is not known"
+    title = "The name of a centre means 'not known'"
     remedy = "Fill the cells in, or remove 'centre' from the card."
     sections = ("centre",)
 
@@ -121,34 +121,35 @@ class BlankGroup(InputCheck):
 class IdsDoNotJoin(InputCheck):
     """No id of the table occurs in the table of features, or in the names of files; or two ids would become the same.
 
-    Ids join where it is certain: letters in another Unicode form, whole numbers written like 1.0 throughout, and
-    leading zeros where all ids of the side that has them are equally long.
+    Ids are matched only where it is certain: letters in another Unicode form, whole numbers written like 1.0
+    throughout, and leading zeros if all ids of the side that has them have the same length.
     """
 
     code = "SB111"
     severity = "error"
     part = "table"
-    title = "Ids of two sides do not join"
+    title = "Ids of two tables, or of a table and files, do not match"
     sections = ("features", "images")
     remedy = "Write the ids on one side as on the other."
 
 
 class ReadOtherwise(InputCheck):
-    """Reading a table took something for granted: its encoding, decimal commas, lines that are no patients.
+    """Reading a table needed a decision about its encoding, decimal commas, or lines that are not patients.
 
-    That is done only where it is certain; look whether it is so. docs/reference/cohort-card.md says what is read how.
+    Such decisions are made only where they are certain; check that they are right. docs/reference/cohort-card.md says
+    how tables are read.
     """
 
     code = "SB112"
     severity = "note"
     part = "table"
-    title = "A table was not read as it stands"
+    title = "Reading a table took decisions"
     needs = "table"
     remedy = "Check that this was read as you meant it."
 
 
 class RowsOfNobody(InputCheck):
-    """The table of features has rows of ids that the table of patients does not have."""
+    """The table of features has rows whose ids are not in the table of patients."""
 
     code = "SB107"
     severity = "warning"
@@ -160,7 +161,7 @@ class RowsOfNobody(InputCheck):
 
 
 class FilesOfNobody(InputCheck):
-    """Files of the card's patterns carry ids that the table does not have."""
+    """Files that match the card's patterns have ids that are not in the table."""
 
     code = "SB108"
     severity = "warning"

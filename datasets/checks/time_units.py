@@ -21,8 +21,9 @@ Floats = NDArray[np.float64]
 
 
 class CentresInTwoUnits(CohortCheck):
-    """The times of one centre are about 7, 12, 30, 52 or 365 times shorter or longer than those of the largest centre,
-    in their median and in their 90th percentile: days beside months, say. Centres of less than ten are not compared.
+    """The times of one centre are about 7, 12, 30, 52 or 365 times as short or as long as those of the largest centre,
+    both in their median and in their 90th percentile, as days are beside months. Centres with fewer than ten patients
+    are not compared.
     """
 
     code = "SB230"
@@ -44,8 +45,8 @@ class CentresInTwoUnits(CohortCheck):
 
 
 class ExternalInAnotherUnit(Check):
-    """The times of the external cohort are about 7, 12, 30, 52 or 365 times shorter or longer than those of the cohort,
-    in their median and in their 90th percentile.
+    """The times of the external cohort are about 7, 12, 30, 52 or 365 times as short or as long as those of the cohort,
+    both in their median and in their 90th percentile.
     """
 
     code = "SB606"

@@ -85,7 +85,7 @@ def load_source(
 
 
 def locate(name_or_path: str, *, data: Path | None) -> tuple[CohortCard, Path]:
-    """Return the card and the data folder of a cohort that is no phantom.
+    """Return the card and the data folder of a cohort that is not a phantom.
 
     Raises:
         UnknownNameError: neither a name nor a path that exists.

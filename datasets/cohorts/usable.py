@@ -40,13 +40,13 @@ def read_cohort(
 
 
 def usable(
-    source: SourceCohort, found: Iterable[Finding], judge: Judge, *, skip_bad: bool, ignored: Collection[str] = ()
+    source: SourceCohort, findings: Iterable[Finding], judge: Judge, *, skip_bad: bool, ignored: Collection[str] = ()
 ) -> SourceCohort:
     """Return a cohort without the patients of whom an error is found, and log who is left out.
 
     Args:
         source: the cohort.
-        found: what was found in reading or preparing patients, whether they are still in the cohort or not.
+        findings: what was found in reading or preparing patients, whether they are still in the cohort or not.
         judge: what the checks find.
         skip_bad: go on without patients that have errors.
         ignored: codes of findings in spite of which to go on.
@@ -54,7 +54,7 @@ def usable(
     Raises:
         CohortError: errors; with ``skip_bad`` those of the cohort as a whole, or no patient left.
     """
-    left, errors = sifted(source, found, judge, ignored=ignored)
+    left, errors = sifted(source, findings, judge, ignored=ignored)
     name = f"Cohort {source.card.name!r}{f' in {source.folder}' if source.folder else ''}"
     whole = [f for f in errors if not f.subject]
     if errors and (whole or not skip_bad):
@@ -72,7 +72,7 @@ def usable(
 
 
 def sifted(
-    source: SourceCohort, found: Iterable[Finding], judge: Judge, *, ignored: Collection[str] = ()
+    source: SourceCohort, findings: Iterable[Finding], judge: Judge, *, ignored: Collection[str] = ()
 ) -> tuple[SourceCohort, list[Finding]]:
     """Return a cohort without the patients of whom an error is found, and all errors; see :func:`usable`.
 
@@ -83,8 +83,8 @@ def sifted(
     def is_error(finding: Finding) -> bool:
         return finding.severity == "error" and finding.code not in ignored
 
-    found = list(found)
-    errors = [f for f in found if is_error(f)]
+    findings = list(findings)
+    errors = [f for f in findings if is_error(f)]
     while True:
         left = _without(source, {f.subject for f in errors if f.subject})
         judged = list(judge(left))
@@ -92,7 +92,7 @@ def sifted(
         if not any(f.subject for f in more):
             break
         errors += [f for f in more if f.subject]
-    rest = tuple(f for f in (*found, *judged) if not is_error(f))
+    rest = tuple(f for f in (*findings, *judged) if not is_error(f))
     return replace(left, findings=rest), [*errors, *more]
 
 

@@ -26,48 +26,48 @@ class Column:
     name: str
     text: str
     cells: tuple[str, ...]
-    known: tuple[str, ...]
+    values: tuple[str, ...]
     missing: tuple[str, ...]
 
     @cached_property
     def numbers(self) -> list[float]:
         """The known cells that are numbers."""
-        return [value for cell in self.known if (value := number(cell)) is not None]
+        return [value for cell in self.values if (value := number(cell)) is not None]
 
     @cached_property
     def numeric(self) -> bool:
         """Whether every known cell is a number."""
-        return bool(self.known) and len(self.numbers) == len(self.known)
+        return bool(self.values) and len(self.numbers) == len(self.values)
 
     @cached_property
     def mostly_numeric(self) -> bool:
         """Whether at least half of the known cells are numbers."""
-        return 0 < len(self.known) <= 2 * len(self.numbers)
+        return 0 < len(self.values) <= 2 * len(self.numbers)
 
     @cached_property
     def codes(self) -> set[str]:
         """The different known values."""
-        return {canonical(cell) for cell in self.known}
+        return {canonical(cell) for cell in self.values}
 
     @cached_property
     def measured(self) -> bool:
         """Whether the known cells are quantities and no codes: some have decimals, or hardly two are the same."""
         decimals = any(not value.is_integer() for value in self.numbers)
-        return self.numeric and len(self.codes) > 2 and (decimals or len(self.codes) >= len(self.known) - 1)
+        return self.numeric and len(self.codes) > 2 and (decimals or len(self.codes) >= len(self.values) - 1)
 
     @cached_property
     def filled(self) -> float:
         """The share of the rows in which the value is known."""
-        return len(self.known) / len(self.cells)
+        return len(self.values) / len(self.cells)
 
     @cached_property
     def dated(self) -> bool:
         """Whether the known cells are dates: as text, as 20190312, or as a spreadsheet's day where the name says so."""
-        if not self.known:
+        if not self.values:
             return False
-        if 2 * sum(w.is_date(cell) for cell in self.known) > len(self.known):
+        if 2 * sum(w.is_date(cell) for cell in self.values) > len(self.values):
             return True
-        if all(re.fullmatch(r"(19|20)\d\d(0[1-9]|1[0-2])[0-3]\d", cell) for cell in self.known):
+        if all(re.fullmatch(r"(19|20)\d\d(0[1-9]|1[0-2])[0-3]\d", cell) for cell in self.values):
             return True
         whole = self.numeric and all(value.is_integer() and 15_000 < value < 60_000 for value in self.numbers)
         return whole and w.has(w.tokens(self.text), w.NEVER_A_TIME["a date"])
@@ -75,13 +75,13 @@ class Column:
     @cached_property
     def sentinels(self) -> tuple[str, ...]:
         """The cells that hold a usual number for missing (-999, 9999, ...) far from all other values."""
-        values = {cell: value for cell in set(self.known) if (value := number(cell)) is not None}
+        values = {cell: value for cell in set(self.values) if (value := number(cell)) is not None}
         usual = {cell for cell, value in values.items() if w.is_sentinel(value, among_codes=True)}
         others = [value for cell, value in values.items() if cell not in usual]
-        if not usual or len(others) < 2 or len(values) < len(set(self.known)):
+        if not usual or len(others) < 2 or len(values) < len(set(self.values)):
             return ()
         largest = max(abs(value) for value in others)
-        coded = len(others) <= _FEW_LEVELS and 2 * len(values) <= len(self.known)
+        coded = len(others) <= _FEW_LEVELS and 2 * len(values) <= len(self.values)
         few = coded and all(value.is_integer() for value in others)
         return tuple(sorted(cell for cell in usual if _is_far(values[cell], min(others), largest, few=few)))
 
@@ -110,7 +110,7 @@ def _column(table: Table, name: str) -> Column:
 def _without(column: Column, missing: set[str]) -> Column:
     if not missing:
         return column
-    known = tuple(cell for cell in column.known if cell not in missing)
+    known = tuple(cell for cell in column.values if cell not in missing)
     return Column(column.name, column.text, column.cells, known, tuple(sorted({*column.missing, *missing})))
 
 
@@ -120,15 +120,15 @@ def _is_far(value: float, lowest: float, largest: float, *, few: bool) -> bool:
     return value > 1.5 * largest if few else value > max(100.0, _FAR * largest)
 
 
-def both_known(a: Column, b: Column) -> list[tuple[str, str]]:
+def paired_values(a: Column, b: Column) -> list[tuple[str, str]]:
     """Return the cells of two columns in the rows in which both are known."""
-    of_a, of_b = set(a.known), set(b.known)
+    of_a, of_b = set(a.values), set(b.values)
     return [(x, y) for x, y in zip(a.cells, b.cells, strict=True) if x in of_a and y in of_b]
 
 
 def same_information(a: Column, b: Column) -> bool:
     """Return whether two columns of codes divide the rows in which both are known in the same way."""
-    pairs = {(canonical(x), canonical(y)) for x, y in both_known(a, b)}
+    pairs = {(canonical(x), canonical(y)) for x, y in paired_values(a, b)}
     return 1 < len(pairs) == len({x for x, _ in pairs}) == len({y for _, y in pairs})
 
 
@@ -140,7 +140,7 @@ def same_quantity(a: Column, b: Column, *, fewest: int = 5) -> bool:
         b: another one.
         fewest: rows in which both are known below which this may be chance.
     """
-    cells = [(number(x), number(y)) for x, y in both_known(a, b)]
+    cells = [(number(x), number(y)) for x, y in paired_values(a, b)]
     pairs = [(x, y) for x, y in cells if x is not None and y is not None]
     squares = sum(y * y for _, y in pairs)
     if len(pairs) < fewest or not squares:

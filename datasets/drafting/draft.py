@@ -68,12 +68,12 @@ def draft_card(folder: Path, table: Path) -> Draft:
     rest = [c for c in rest if c is not apart]
     outcome = find_outcome(rest)
     end = outcome.endpoint
-    centre = centre_column(rest, [c.name for c in (end.time, end.event) if c] + list(outcome.told))
+    centre = centre_column(rest, [c.name for c in (end.time, end.event) if c] + list(outcome.telling))
     choice = _choice(key, apart) if apart else ""
     of_ends = [c for each in (end, *outcome.others) for c in (each.time, each.event) if c]
     taken = {c.name for c in (*of_ends, centre, apart) if c} | {key}
     where = places(patterns(columns[key].cells, paths)) if paths else None
-    found = roles(list(columns.values()), outcome.told, taken, images=bool(where and where.channels))
+    found = roles(list(columns.values()), outcome.telling, taken, images=bool(where and where.channels))
     images = image_lines(where, folder, len(content.rows))
     features = own_features(content, found, key)
     if not features and not (where and where.channels) and key in columns:
@@ -131,20 +131,20 @@ def _id_notes(key: Column | None) -> list[str]:
         "Keep one row per patient; where rows are lesions or sides of a patient, give each an id of its own and name "
         "this column under 'group'."
     )
-    return [f"{len(twice)} ids of {key.name!r} stand in several rows ({some}). {remedy}"] if twice else []
+    return [f"{len(twice)} ids of {key.name!r} are in several rows ({some}). {remedy}"] if twice else []
 
 
 def _choice(key: str, apart: Column) -> str:
     """Return what has to be chosen where the rows of a patient are of several endpoints or visits."""
-    counts = ", ".join(f"{code!r} ({n} rows)" for code, n in Counter(apart.known).most_common())
+    counts = ", ".join(f"{code!r} ({n} rows)" for code, n in Counter(apart.values).most_common())
     return (
-        f"patients: {key!r} stands in several rows, which {apart.name!r} tells apart. Name one of {counts} here; "
+        f"patients: {key!r} is in several rows, which {apart.name!r} tells apart. Name one of {counts} here; "
         f"where all rows stay, as lesions do, give each an id of its own and name {key!r} under 'group' instead."
     )
 
 
 def _time_notes(table: Table, time: Column | None) -> list[str]:
-    """Name the cells of the time that are no numbers."""
+    """Name the cells of the time that are not numbers."""
     if time is None:
         return []
     odd = [row for row in table.rows if number(row.cells[time.name]) is None or row.cells[time.name] in time.missing]
@@ -187,7 +187,7 @@ def _which_endpoint(outcome: Outcome) -> str:
 
 def _events(end: Endpoint) -> str:
     event = end.event
-    return f"{sum(x in end.coding.observed for x in event.known)} of {len(event.cells)}" if event else "nobody"
+    return f"{sum(x in end.coding.observed for x in event.values)} of {len(event.cells)}" if event else "nobody"
 
 
 def _endpoint_line(end: Endpoint) -> str:
@@ -215,7 +215,7 @@ def _clinical_lines(found: Roles) -> list[str]:
         name = next(n for n in (stem, *(f"{stem}_{k}" for k in range(2, 1000))) if n not in names)
         names.add(name)
         numeric = column.numeric and len(column.codes) > 2
-        kind = "kind: numeric" if numeric else f"kind: categorical, levels: {flow(sorted(set(column.known)))}"
+        kind = "kind: numeric" if numeric else f"kind: categorical, levels: {flow(sorted(set(column.values)))}"
         columns.append(f"  - {{name: {quoted_key(name)}, column: {quoted(column.name)}, {kind}, model: false}}")
     return [*lines, "clinical:", *columns] if columns else lines
 
@@ -230,9 +230,9 @@ def _by_reason(left_out: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
 def _left_out_lines(left_out: Mapping[str, tuple[str, ...]], outcome: Outcome) -> list[str]:
     lines = [f"#   {reason}: {', '.join(columns)}" for reason, columns in left_out.items()]
     lines = ["# Columns left out, and why:", *lines] if lines else []
-    if set(left_out) & set(outcome.told.values()):
+    if set(left_out) & set(outcome.telling.values()):
         lines.append(
-            "# Columns of an outcome are no predictors; to take another endpoint, name its columns in 'endpoint'."
+            "# Columns of an outcome are not predictors; to take another endpoint, name its columns in 'endpoint'."
         )
     return lines
 

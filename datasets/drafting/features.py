@@ -19,15 +19,15 @@ FEWEST = 3
 _HALF = 0.5
 
 
-def own_features(table: Table, found: Roles, key: str) -> list[str]:
+def own_features(table: Table, columns: Roles, key: str) -> list[str]:
     """Return the line for features of the cohort's own table, if it has any.
 
     Args:
         table: of the cohort.
-        found: what its columns are.
+        columns: what its columns are.
         key: its column of ids.
     """
-    names = [c.name for c in found.features]
+    names = [c.name for c in columns.features]
     return [_line("", names, [c for c in table.columns if c not in names and c != key])] if names else []
 
 
@@ -49,8 +49,8 @@ def other_features(folder: Path, used: Path, ids: Sequence[str]) -> list[str]:
         key = id_column(columns, [])
         if key is None or len(join(ids, table.column(key)).of) < _HALF * len(ids):
             continue
-        told = find_outcome([c for c in columns if c.name != key]).told
-        usable = {c.name for c in roles(columns, told, {key}, images=True).clinical if c.numeric}
+        telling = find_outcome([c for c in columns if c.name != key]).telling
+        usable = {c.name for c in roles(columns, telling, {key}, images=True).clinical if c.numeric}
         if len(usable) >= FEWEST:
             where = f"table: {quoted(path.name)}, id: {quoted(key)}, "
             return [_line(where, sorted(usable), [c for c in table.columns if c not in usable and c != key])]
@@ -58,5 +58,5 @@ def other_features(folder: Path, used: Path, ids: Sequence[str]) -> list[str]:
 
 
 def _line(where: str, names: Sequence[str], others: Sequence[str]) -> str:
-    guess = f"# GUESS: {len(names)} columns; see that none tells the outcome"
+    guess = f"# GUESS: {len(names)} columns; check that none reveals the outcome"
     return f'features: {{{where}columns: ["*"], exclude: {flow(others)}}}  {guess}'

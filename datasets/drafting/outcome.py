@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from survbench.datasets.drafting.columns import Column, both_known, same_information, same_quantity
+from survbench.datasets.drafting.columns import Column, paired_values, same_information, same_quantity
 from survbench.datasets.drafting.times import (
     NOT_KNOWN,
     Unit,
@@ -45,7 +45,7 @@ class Outcome:
 
     endpoint: Endpoint
     others: tuple[Endpoint, ...]
-    told: Mapping[str, str] = field(default_factory=dict)
+    telling: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +73,10 @@ def find_outcome(columns: Sequence[Column]) -> Outcome:
     if complete and (life := _of_life(columns, times, events, complete)) is not None:
         complete.setdefault(life.name, life)
     taken = _without_contradiction(_first(columns, complete) or _rest(columns, times, events), events)
-    told = {c.name: why for c in columns if (why := _tells(c, times, events, taken))}
+    telling = {c.name: why for c in columns if (why := _tells(c, times, events, taken))}
     others = tuple(_with_unit(e, columns) for e in complete.values() if e.name != taken.name)
     taken = _with_unit(taken, columns)
-    return Outcome(taken, others, told)
+    return Outcome(taken, others, telling)
 
 
 _HALF = 0.5
@@ -110,7 +110,7 @@ def _without_contradiction(end: Endpoint, events: Sequence[Column]) -> Endpoint:
         found = _coding(None, other)
         if other is end.event or not found.clear or not same_information(end.event, other):
             continue
-        if any((x in end.coding.observed) != (y in found.observed) for x, y in both_known(end.event, other)):
+        if any((x in end.coding.observed) != (y in found.observed) for x, y in paired_values(end.event, other)):
             reason = f"{end.event.name!r} and {other.name!r} contradict each other"
             either = " or ".join(f"{_codes(r)} {_of(end.event, r)}" for r in (end.coding.observed, end.coding.censored))
             doubt = f"observed, censored: {either} had the event; {reason}."
@@ -133,14 +133,14 @@ def _rest(columns: Sequence[Column], times: Sequence[Column], events: Sequence[C
     time: Column | None = None
     doubts: list[str] = []
     if parts is not None and not [c for c in whole if c not in parts and time_strength(c) > 1]:
-        a, b = (f"{c.name!r} ({len(c.known)} of {len(c.cells)})" for c in parts)
+        a, b = (f"{c.name!r} ({len(c.values)} of {len(c.cells)})" for c in parts)
         remedy = "Make one column of both (until the event where there was one, else until the last contact)"
         doubts = [f"time: {a} and {b} complete each other. {remedy} and name it here."]
     else:
         time, doubts = _one_time(columns, whole, events)
         if time is None and not whole and times:
             part = times[0]
-            filled = f"{len(part.known)} of {len(part.cells)}"
+            filled = f"{len(part.values)} of {len(part.cells)}"
             remedy = "Make a column that has the time until the last contact for the others."
             doubts = [f"time: {part.name!r} holds the time of {filled} patients. {remedy}"]
     event, more = _one_event(time, events)
@@ -178,15 +178,15 @@ def _no_time(columns: Sequence[Column], events: Sequence[Column]) -> str:
         return f"time: no column is a duration. {_and(dates)} hold dates, of which one can be made."
     unreadable = [c for c in columns if c not in events and _perhaps_a_time(c)]
     for column in unreadable:
-        shown = ", ".join(map(repr, dict.fromkeys(column.known[:3])))
-        if any(re.search(r"\d", cell) for cell in column.known):
-            return f"time: {column.name!r} is called like a time, but does not hold durations in numbers ({shown})."
-    return "time: no column is called after a time, a survival or a follow-up. Name the one that is."
+        shown = ", ".join(map(repr, dict.fromkeys(column.values[:3])))
+        if any(re.search(r"\d", cell) for cell in column.values):
+            return f"time: {column.name!r} is named like a time, but does not hold durations in numbers ({shown})."
+    return "time: no column is named like a time, a survival or a follow-up. Give the one that holds the time."
 
 
 def _one_event(time: Column | None, events: Sequence[Column]) -> tuple[Column | None, list[str]]:
     if not events:
-        return None, ["event: no column is called after an event or a status. Name the one that is."]
+        return None, ["event: no column is named like an event or a status. Give the one that holds the event."]
     fits = {c.name: (_fit(time, c) if time else _alone(c)) for c in events}
     best = [c for c in events if fits[c.name] == max(fits.values())]
     if time is not None and max(fits.values()) <= 0:
@@ -210,7 +210,7 @@ def _endpoint(time: Column | None, event: Column) -> Endpoint:
 
 def _coding(time: Column | None, event: Column) -> Coding:
     kind = (_about(time.text).kind if time else None) or _about(event.text).kind
-    return coding(event.text, event.known, kind)
+    return coding(event.text, event.values, kind)
 
 
 def _about(text: str) -> _About:
@@ -293,7 +293,7 @@ def _named_event(column: Column) -> bool:
     plain = all(w.is_word(x, allowed) or w.endpoint_of(x) is not None for x in found)
     named = _strong(column) or w.has(found, f"{w.STATUS}|{w.OUTCOME}") or w.endpoint_of(column.text) is not None
     if w.has(found, NOUNS) and not _strong(column):  # a disease's status is an outcome only where its codes are
-        named = all(meaning(code).known for code in set(column.known))
+        named = all(meaning(code).is_known for code in set(column.values))
     return plain and named and not _at_fixed_time(name)
 
 
@@ -304,15 +304,15 @@ def _at_fixed_time(text: str) -> bool:
 
 
 def _may_be_event(column: Column) -> bool:
-    few = 0 < len(column.codes) <= MAX_CODES and 2 * len(column.known) >= len(column.cells) and not column.dated
+    few = 0 < len(column.codes) <= MAX_CODES and 2 * len(column.values) >= len(column.cells) and not column.dated
     if not few or column.measured or of_those_who_left(column.text):
         return False
     if _named_event(column):
         return True
     if _at_fixed_time(column.text) or w.has(w.tokens(column.text), "response|ansprechen|reponse|respuesta|risposta"):
         return False
-    said = [meaning(code) for code in set(column.known)]
-    return len(said) > 1 and all(m.known for m in said) and any(m.dead is not None for m in said)
+    said = [meaning(code) for code in set(column.values)]
+    return len(said) > 1 and all(m.is_known for m in said) and any(m.dead is not None for m in said)
 
 
 def _perhaps_a_time(column: Column) -> bool:
@@ -324,11 +324,11 @@ def _perhaps_a_time(column: Column) -> bool:
 def _tells(column: Column, times: Sequence[Column], events: Sequence[Column], taken: Endpoint) -> str:
     """Return why a column tells of an outcome, or ``""`` where it does not."""
     if column in times or _perhaps_a_time(column):
-        return "called like a time"
+        return "named like a time"
     if column in events:
         return "looks like an event"
     if w.endpoint_of(column.text) is not None or _strong(column):
-        return "called like an outcome"
+        return "named like an outcome"
     if taken.event and len(column.codes) <= MAX_CODES and same_information(column, taken.event):
         return f"divides the patients as {taken.event.name!r} does"
     if taken.time and column.numeric and same_quantity(column, taken.time):
@@ -341,7 +341,7 @@ def _codes(codes: Sequence[str]) -> str:
 
 
 def _of(event: Column, codes: Sequence[str]) -> str:
-    return f"{sum(cell in codes for cell in event.known)} of {len(event.cells)}"
+    return f"{sum(cell in codes for cell in event.values)} of {len(event.cells)}"
 
 
 def _or(columns: Sequence[Column]) -> str:

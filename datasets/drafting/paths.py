@@ -104,12 +104,12 @@ def _replaced(path: str, starts: Sequence[int], length: int, place: str) -> str:
     return path
 
 
-def places(found: Sequence[Pattern]) -> Places:
+def places(patterns: Sequence[Pattern]) -> Places:
     """Return which patterns are called like channels and masks; of several, the one of most patients."""
-    masks = [p for p in found if _called(p.text, MASK_WORDS)]
+    masks = [p for p in patterns if _called(p.text, MASK_WORDS)]
     channels: list[tuple[str, str, Pattern]] = []
     for modality, words in CHANNEL_WORDS:
-        own = [p for p in found if p not in masks and _called(p.text, words)]
+        own = [p for p in patterns if p not in masks and _called(p.text, words)]
         for pattern in own if modality == "MR" else own[:1]:
             name = (
                 next(word for word in words if _called(pattern.text, (word,))) if modality == "MR" else modality.lower()
@@ -117,7 +117,7 @@ def places(found: Sequence[Pattern]) -> Places:
             if name not in {channel[0] for channel in channels}:
                 channels.append((name, modality, pattern))
     used = {p.text for p in masks} | {c[2].text for c in channels}
-    return Places(tuple(channels), masks[0] if masks else None, tuple(p for p in found if p.text not in used))
+    return Places(tuple(channels), masks[0] if masks else None, tuple(p for p in patterns if p.text not in used))
 
 
 def _called(pattern: str, words: Sequence[str]) -> bool:

@@ -128,7 +128,7 @@ def rows_apart(key: Column, columns: Sequence[Column]) -> Column | None:
 
 
 def centre_column(columns: Sequence[Column], taken: Collection[str]) -> Column | None:
-    """Return the column of centres: called so, filled in every row, a few values that are no measurements."""
+    """Return the column of centres: called so, filled in every row, a few values that are not measurements."""
     for column in columns:
         few = 1 < len(set(column.cells)) <= max(2, len(column.cells) // 2) and "" not in column.cells
         whole = all(value.is_integer() for value in column.numbers)
@@ -137,17 +137,17 @@ def centre_column(columns: Sequence[Column], taken: Collection[str]) -> Column |
     return None
 
 
-def roles(columns: Sequence[Column], told: Mapping[str, str], taken: Collection[str], *, images: bool) -> Roles:
+def roles(columns: Sequence[Column], telling: Mapping[str, str], taken: Collection[str], *, images: bool) -> Roles:
     """Return what the columns beside id, centre and endpoint are.
 
     Args:
         columns: of the table.
-        told: why columns tell of an outcome, by name.
+        telling: why columns tell of an outcome, by name.
         taken: columns that the card names elsewhere.
         images: whether the cohort has images; without them many numeric columns are features.
     """
     rest = [c for c in columns if c.name not in taken]
-    why = {c.name: told.get(c.name) or _unusable(c) for c in rest}
+    why = {c.name: telling.get(c.name) or _unusable(c) for c in rest}
     usable = [c for c in rest if not why[c.name]]
     numeric = [c for c in usable if c.numeric and len(c.codes) > 2]
     features = [] if images else numeric if len(numeric) >= MANY_NUMBERS else _families(numeric)
@@ -165,7 +165,7 @@ def _families(numeric: Sequence[Column]) -> list[Column]:
 
 def _unusable(column: Column) -> str:
     """Return why a column is neither clinical nor a feature, or ``""``."""
-    if not column.known:
+    if not column.values:
         return "empty"
     if len(column.codes) == 1:
         return "one value only"
@@ -173,12 +173,12 @@ def _unusable(column: Column) -> str:
         return "dates"
     if called_id(column.name) and len(column.codes) > MAX_LEVELS:
         return "ids"
-    usable = column.numeric or len(set(column.known)) <= MAX_LEVELS
+    usable = column.numeric or len(set(column.values)) <= MAX_LEVELS
     return "" if usable else _not_numbers(column)
 
 
 def _not_numbers(column: Column) -> str:
     if column.mostly_numeric:
-        odd = [cell for cell in dict.fromkeys(column.known) if number(cell) is None]
-        return f"cells that are no numbers: {', '.join(map(repr, odd[:3]))}{', ...' if len(odd) > 3 else ''}"
+        odd = [cell for cell in dict.fromkeys(column.values) if number(cell) is None]
+        return f"cells that are not numbers: {', '.join(map(repr, odd[:3]))}{', ...' if len(odd) > 3 else ''}"
     return f"text of more than {MAX_LEVELS} values"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from survbench.datasets.cards.card import TimeUnit
-from survbench.datasets.drafting.columns import Column, both_known, same_quantity
+from survbench.datasets.drafting.columns import Column, paired_values, same_quantity
 from survbench.datasets.vocabulary import words as w
 from survbench.datasets.vocabulary.events import meaning
 
@@ -38,7 +38,7 @@ def _name_strength(text: str) -> int:
         return 0
     if w.endpoint_of(text) is not None:
         return 3
-    if w.has(found, w.FOLLOW_UP) or (lasting and (meaning(text).known or w.has(found, w.TO_CONTACT))):
+    if w.has(found, w.FOLLOW_UP) or (lasting and (meaning(text).is_known or w.has(found, w.TO_CONTACT))):
         return 2
     units = "|".join(w.UNITS.values())
     plain = all(w.is_word(x, f"{w.DURATION}|{units}|{w.FILLERS}|{w.EVENT}|[dwmy]") for x in found)
@@ -59,7 +59,7 @@ def is_duration(column: Column) -> bool:
     """
     values = column.numbers
     different = len(set(values))
-    if not column.mostly_numeric or different < min(3, len(column.known)):
+    if not column.mostly_numeric or different < min(3, len(column.values)):
         return False
     if w.tokens(column.name) == ["t"] and different <= 8:
         return False
@@ -107,7 +107,7 @@ def unit_of(time: Column, columns: Sequence[Column]) -> Unit:
 def _unit_beside(time: Column, columns: Sequence[Column]) -> TimeUnit | None:
     called = re.compile(rf"{re.escape(time.name)}[ _.]?(u|units?)", re.IGNORECASE)
     beside = [c for c in columns if called.fullmatch(c.name) and len(c.codes) == 1]
-    return w.unit_of(beside[0].known[0]) if beside else None
+    return w.unit_of(beside[0].values[0]) if beside else None
 
 
 def completing(times: Sequence[Column]) -> tuple[Column, Column] | None:
@@ -117,13 +117,13 @@ def completing(times: Sequence[Column]) -> tuple[Column, Column] | None:
     parts = [c for c in times if c.filled < FILLED]
     for n, a in enumerate(parts):
         for b in parts[n + 1 :]:
-            together = sum(x in a.known or y in b.known for x, y in zip(a.cells, b.cells, strict=True))
+            together = sum(x in a.values or y in b.values for x, y in zip(a.cells, b.cells, strict=True))
             if together >= FILLED * len(a.cells):
                 return a, b
     whole = [c for c in times if c.filled >= FILLED]
     dead = [c for c in parts if meaning(c.text).dead]
     if len(whole) == 1 and w.has(w.tokens(whole[0].text), f"{w.FOLLOW_UP}|{w.TO_CONTACT}"):
-        apart = [c for c in dead if any(x != y for x, y in both_known(c, whole[0]))]
+        apart = [c for c in dead if any(x != y for x, y in paired_values(c, whole[0]))]
         return (apart[0], whole[0]) if apart else None
     return None
 

@@ -34,7 +34,7 @@ def plan_grid(field_of_view_mm: Sequence[float], voxels: int) -> Grid:
     a multiple of 16, at least 32.
 
     Raises:
-        BenchError: ``voxels`` is no multiple of 16 or below 32.
+        BenchError: ``voxels`` is not a multiple of 16 or is below 32.
 
     >>> plan_grid((128, 128, 112), 32)
     Grid(shape=(32, 32, 32), spacing_mm=4.0)

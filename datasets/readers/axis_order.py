@@ -96,7 +96,7 @@ def order_of(mask: Volume, image: Volume) -> AxisOrder | None:
 
 def _axes_along(mask: Volume, image: Volume) -> AxisOrder | None:
     """Return how to turn a mask so that its axes run along the image's, whatever its shape, or None where a step of one
-    is no step of the other.
+    is not a step of the other.
     """
     step = np.linalg.inv(image.affine[:3, :3]) @ mask.affine[:3, :3]  # image index per step of the mask's
     signs = np.rint(step)

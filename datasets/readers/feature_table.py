@@ -161,7 +161,7 @@ def _columns(
     if not names:
         cause, remedy = f"No column of {file} is a feature.", "Correct features.columns in the card."
         findings.append(UnknownFeatureColumn.finding(cause, remedy=remedy))
-    declared = card.told
+    declared = card.other_roles
     twice = [name for name in names if name in {c.column for c in card.clinical} - declared.keys()]
     if twice:
         verb = "is" if len(twice) == 1 else "are"
@@ -222,7 +222,7 @@ def _no_row(file: str, subject: str, rows: Iterable[str]) -> Finding:
 def _of_row(row: Row, count: int, names: Sequence[str], file: str, subject: str) -> list[Finding]:
     found: list[Finding] = []
     if count > 1:
-        cause, remedy = f"An id stands in more than one row of {file}.", "Keep one row per patient."
+        cause, remedy = f"An id is in more than one row of {file}.", "Keep one row per patient."
         found.append(NoFeatureRow.finding(cause, subject=subject, remedy=remedy))
     known = [n for n in names if row.cells[n].casefold() not in BLANK]
     if not known:

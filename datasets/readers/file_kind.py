@@ -54,7 +54,7 @@ def is_nifti(block: bytes) -> bool:
 
 
 def kind_of(block: bytes) -> Kind | None:
-    """Return what a file is that begins with these bytes and is no NIfTI, or None where they tell nothing."""
+    """Return what a file is that begins with these bytes and is not NIfTI, or None where they tell nothing."""
     for position, mark, kind in _MARKS:
         if block[position:].startswith(mark):
             return kind

@@ -1,7 +1,7 @@
 """From the numbers that a file stores to the voxels that are used: what was not scanned becomes air.
 
-Programs write NaN, or a number that is no HU, where nothing was scanned. What lies so at the border of an image is read
-as :data:`FILL`; NaN elsewhere is damage.
+Programs write NaN, or a number that is not HU, where nothing was scanned. At the border of an image such voxels are
+read as :data:`FILL`; NaN elsewhere is damage.
 """
 
 from __future__ import annotations

@@ -278,7 +278,7 @@ def _shape(path: Path, raw: Any) -> tuple[int, int, int]:
     while len(shape) > 3 and shape[-1] == 1:
         shape = shape[:-1]
     if len(shape) != 3 or min(shape) < 2:
-        what = f"{path.name} is no 3-D image: its header declares {' x '.join(map(str, shape)) or sides} voxels."
+        what = f"{path.name} is not a 3-D image: its header declares {' x '.join(map(str, shape)) or sides} voxels."
         raise ImageError(what, "Export one 3-D image per file.")
     return shape[0], shape[1], shape[2]
 

@@ -254,7 +254,7 @@ def _of_id(name: str, shown: str, twins: Mapping[str, list[str]]) -> list[Findin
         found.append(UnusableId.finding(cause, subject=shown, remedy="Start ids with a letter or digit."))
     same = twins[_looks(name)]
     if same.count(name) > 1:
-        found.append(RepeatedId.finding(f"An id stands in {same.count(name)} rows.", subject=shown))
+        found.append(RepeatedId.finding(f"An id is in {same.count(name)} rows.", subject=shown))
     elif len(same) > 1:
         cause = "Another id looks the same: it is the same number, or is spelt with other Unicode characters."
         found.append(RepeatedId.finding(cause, subject=shown, remedy="Give one of them another id."))
@@ -311,7 +311,7 @@ def _of_clinical(column: Clinical, cell: str, shown: str) -> list[Finding]:
         cause, remedy = f"Column {column.column!r} must hold numbers.", f"Correct the cells. {_UNKNOWN}"
         if is_date(cell):
             cause = f"Column {column.column!r} must hold numbers, but holds dates."
-            remedy = "A date is no predictor: remove the column from the card, or make a column of durations."
+            remedy = "A date cannot be a predictor: remove the column from the card, or make a column of durations."
     else:
         cause = f"Column {column.column!r} must hold one of its levels ({', '.join(column.levels)})."
         remedy = f"Correct the cells, or add the level to the card. {_UNKNOWN}"

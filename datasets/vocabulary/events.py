@@ -41,7 +41,7 @@ class Meaning:
     other_cause: bool = False
 
     @property
-    def known(self) -> bool:
+    def is_known(self) -> bool:
         """Whether the words say anything."""
         return self.censored or not self.dead is self.disease is self.event is None
 
@@ -77,7 +77,7 @@ def coding(name: str, cells: Sequence[str], kind: Kind | None) -> Coding:
     defined = _definitions(name)
     texts = {code: defined.get(canonical(code), _without_number(code)) for code in codes}
     meanings = {code: _letter(name, texts, kind).get(code) or meaning(text) for code, text in texts.items()}
-    if any(m.known for m in meanings.values()):
+    if any(m.is_known for m in meanings.values()):
         return _by_words(codes, meanings, kind)
     flags = {code: _flag(texts[code]) or canonical(code) for code in codes}
     if set(flags.values()) <= {"0", "1"}:
@@ -106,7 +106,7 @@ def _by_words(codes: Sequence[str], meanings: Mapping[str, Meaning], kind: Kind 
         return Coding(found[0], tuple(sorted(set(codes) - set(found[0]))), "by the words")
     if found:
         return Coding((), (), "death alone or the disease as well may be the event", tuple(dict.fromkeys(found)))
-    unknown = [c for c in codes if not meanings[c].known]
+    unknown = [c for c in codes if not meanings[c].is_known]
     if unknown:
         return _unclear(codes, f"what {_listed(unknown)} means is not known")
     if kind:
@@ -170,7 +170,7 @@ def polarity(name: str) -> bool | None:
     says = meaning(" ".join(rest))
     if says.censored:
         return None if status or says.event is not None or says.dead is not None else False
-    if says.known:
+    if says.is_known:
         facts = {fact for fact in (says.event, says.dead, says.disease) if fact is not None}
         noun = says.disease is not None and not any(w.is_word(x, w.DISEASE) and not w.is_word(x, NOUNS) for x in rest)
         if len(facts) > 1 or (status and (noun or says.disease is False)) or (noun and says.disease and not says.dead):

@@ -36,7 +36,7 @@ point of the group `survbench.checks` that names a subclass of `CohortCheck`, `V
 `survbench.datasets.checks.kinds`. It declares a code of capitals and a number that nobody else has and that does not
 begin with SB, a severity, a part and a title; the subject of its findings is the id of a patient, or empty. A plugin
 that does not is left out with a warning, and `bench doctor` names it. One that fails while it looks at a cohort stops
-the run with its code: that is no fault of a patient.
+the run with its code: that is not the patient's fault.
 
 `bench cohort check` counts a check as passed if it was made and found nothing, as not applicable if the card has no
 such thing (masks, features, a group), and as not run if what it looks at could not be read, such as voxels where all

@@ -11,7 +11,8 @@ from survbench.plan.registry import registry
 PAGE = Path(__file__).parents[1] / "reference" / "methods.md"
 HEAD = """# Methods
 
-The methods that come with survbench, by [group](../how-to/add-a-method.md#where-the-row-stands). `bench list NAME` also
+The methods that come with survbench, by [group](../how-to/add-a-method.md#group-and-family-of-the-row).
+`bench list NAME` also
 counts the weights of a network. This page is written by `docs/scripts/methods_page.py` from their declarations.
 """
 

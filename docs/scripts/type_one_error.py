@@ -170,7 +170,7 @@ def main() -> None:
             results = [simulate(n, share, np.random.default_rng([n, number, k])) for k in range(cohorts)]
             for test in results[0]:
                 p = np.array([each[test] for each in results])
-                # no p is no rejection
+                # without a p nothing is rejected
                 rates.setdefault(test, {})[title] = float(np.mean(np.nan_to_num(p, nan=1.0) < LEVEL))
     print(f"| rejected at 5 % of {cohorts:,} null cohorts | {' | '.join(settings)} |\n|---|{'---|' * len(settings)}")
     for test, row in rates.items():

@@ -46,7 +46,7 @@ def board_of(study: Study, measured: Measured) -> Board:
     groups: tuple[tuple[str, ...], ...] = ()
     if inside is not None:
         rows.update({n: _measured(rows[n], inside, results.methods[n], study) for n in inside.names})
-        ranked = [n for n in inside.names if not rows[n].is_reference and inside.known(n)]
+        ranked = [n for n in inside.names if not rows[n].is_reference and inside.compares(n)]
         rows = _tested(rows, inside, ranked, study.protocol.reference)
         pairs, groups = _all_pairs(inside, ranked)
         rows = _placed(rows, inside, ranked, groups)
@@ -118,7 +118,7 @@ def _median(costs: Iterable[float | None]) -> float | None:
 def _measured(row: Row, inside: Sample, result: Gathered, study: Study) -> Row:
     """Return a method's row with its cross-validated numbers."""
     o, risk, i = inside.outcomes, result.risk, inside.names.index(row.method)
-    if risk is None or not inside.known(row.method):
+    if risk is None or not inside.compares(row.method):
         return replace(row, reason="a fold has no two patients whose order is known")
     by_fold = fold_concordance(o, risk)
     per_seed = by_fold.mean(axis=1)

@@ -16,7 +16,7 @@ from survbench.plan.study import Study
 from survbench.training import PUBLISHED_STEPS
 
 COARSE_EVENTS = 10
-"""Events below which the C-index of a fold, or of an external cohort, is called a coarse number."""
+"""Events below which the C-index of a fold, or of an external cohort, is called imprecise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Measurements:
 
 
 class BoardCheck(Check, ABC):
-    """A check that looks at a board as a whole; what it finds is to be known by whoever reads the rows."""
+    """A check of a board as a whole; what it finds is what readers of the rows need to know."""
 
     severity: ClassVar[Severity] = "note"
     part = "board"
@@ -56,7 +56,7 @@ class BoardCheck(Check, ABC):
 
 
 class ShortTraining(BoardCheck):
-    """The profile trains networks for fewer steps than published: their rows do not judge the methods as published."""
+    """The profile trains networks for fewer steps than published; their rows do not judge the methods as published."""
 
     code = "SB701"
     title = "Networks are trained for fewer steps than published"
@@ -71,8 +71,8 @@ class ShortTraining(BoardCheck):
         otherwise = training.steps < PUBLISHED_STEPS or training.short_budget is not None
         if otherwise and (networks or on_networks):
             yield self.finding(
-                f"Profile '{of.study.profile.name}' trains networks for {training.words}: their rows are no "
-                "statement about the methods as published."
+                f"Profile '{of.study.profile.name}' trains networks for {training.words}: their rows say "
+                "nothing about the methods as published."
             )
 
 
@@ -109,7 +109,9 @@ class TunedOnTest(BoardCheck):
 
 
 class OneSeed(BoardCheck):
-    """With one seed, an interval says how much C varies with the patients, not how much with the training."""
+    """With one seed, an interval shows how much C varies with the patients, but not how much it varies with the
+    training.
+    """
 
     code = "SB704"
     title = "One seed per method"
@@ -124,7 +126,7 @@ class OneSeed(BoardCheck):
 
 
 class NotLearned(BoardCheck):
-    """Fits of which it was not shown that they have learned; see the page on learning in the documentation."""
+    """These fits were not shown to have learned; see the page on learning in the documentation."""
 
     code = "SB705"
     severity = "warning"
@@ -141,7 +143,7 @@ class NotLearned(BoardCheck):
 
 
 class OverFitted(BoardCheck):
-    """Fits that have learned their training patients, and not what carries over to the test fold."""
+    """These fits have learned their training patients, but nothing that carries over to the test fold."""
 
     code = "SB706"
     severity = "warning"
@@ -152,16 +154,16 @@ class OverFitted(BoardCheck):
         said = _share(of, "over-fitted")
         if said is not None:
             yield self.finding(
-                f"{said[0]} that were checked are over-fitted (what they have learned of their training patients fails "
-                f"on test patients): {said[1]}."
+                f"{said[0]} that were checked are over-fitted (what they learned from their training patients fails on "
+                f"test patients): {said[1]}."
             )
 
 
 class OverFittingHidden(BoardCheck):
-    """``paper`` chose checkpoints or hyper-parameters on the test folds, whose C is then no test of over-fitting."""
+    """``paper`` chose checkpoints or hyper-parameters on the test folds, so their C cannot show over-fitting."""
 
     code = "SB714"
-    title = "Over-fitting can hardly show"
+    title = "Over-fitting is hard to see"
 
     def find(self, of: Measurements) -> Iterator[Finding]:
         """See :class:`BoardCheck`."""
@@ -170,7 +172,7 @@ class OverFittingHidden(BoardCheck):
         if of.learning and (tuned or protocol.selection == "paper"):
             yield self.finding(
                 "Test folds chose checkpoints or hyper-parameters ('paper'), so over-fitting of the fits that were "
-                "checked can hardly show."
+                "checked is hard to see."
             )
 
 
@@ -190,7 +192,7 @@ class LeftOut(BoardCheck):
 
 
 class FewEventsInFold(BoardCheck):
-    """With fewer than 10 events in a fold its C-index is a coarse number, and the jackknife rejects too often."""
+    """With fewer than 10 events in a fold its C-index is imprecise, and the jackknife rejects too often."""
 
     code = "SB708"
     severity = "warning"
@@ -203,15 +205,17 @@ class FewEventsInFold(BoardCheck):
             events = min(int(inside.event[inside.fold == k].sum()) for k in np.unique(inside.fold))
             if events < COARSE_EVENTS:
                 yield self.finding(
-                    f"A fold has only {events} events; its C-index is a coarse number, and with so few the p of the "
-                    "jackknife is too small ('bench compare' permutes)."
+                    f"A fold has only {events} events; its C-index is imprecise, and with so few the p of the "
+                    "jackknife is too small (read the permutation p of 'bench compare')."
                 )
         if outside is not None and int(outside.event.sum()) < COARSE_EVENTS:
-            yield self.finding(f"The external cohort has only {int(outside.event.sum())} events; read its intervals.")
+            yield self.finding(
+                f"The external cohort has only {int(outside.event.sum())} events; read the intervals of its C-indices."
+            )
 
 
 class SomeUseMasks(BoardCheck):
-    """Some methods predict from the manual tumour mask and others do without it, which is an advantage."""
+    """Some methods use the manual tumour mask to predict, which is an advantage over the others."""
 
     code = "SB709"
     title = "Some methods predict from the manual mask"
@@ -238,7 +242,7 @@ class ConstantRisk(BoardCheck):
         if constant:
             yield self.finding(
                 f"{', '.join(constant)}: every patient of a fold got the same risk, so C is 0.5 there: the method "
-                "found nothing in this many training patients."
+                "found nothing in its training patients."
             )
 
 
@@ -254,13 +258,13 @@ class ImportedRisks(BoardCheck):
         imported = [r.entry.name for r in of.measured if r.entry.imported]
         if imported:
             yield self.finding(
-                f"Imported risks ({', '.join(imported)}): how they were made is not known here; they are honest if a "
-                "patient's risk comes from a model that was fitted without the patient's fold."
+                f"Imported risks ({', '.join(imported)}): survbench does not know how they were made. They are "
+                "honest if a patient's risk comes from a model that was fitted without the patient's fold."
             )
 
 
 class ResamplesLeftOut(BoardCheck):
-    """Resamples of the bootstrap in which a fold has no two patients whose order is known are left out for all rows."""
+    """Bootstrap resamples in which a fold has no two patients whose order is known are left out for all rows."""
 
     code = "SB712"
     title = "Resamples were left out"
@@ -290,13 +294,13 @@ class NoReference(BoardCheck):
 
 
 class TurnedRound(BoardCheck):
-    """The C-index of a row lies far below 0.5, with its interval: its risks seem to be turned round, as a predicted
-    time or a probability of survival is.
+    """The C-index of a row, with its interval, is far below 0.5: its risks seem to be reversed, as a predicted time or
+    a probability of survival is.
     """
 
     code = "SB715"
     severity = "warning"
-    title = "Risks seem to be turned round"
+    title = "Risks seem to be reversed"
 
     def find(self, of: Measurements) -> Iterator[Finding]:
         """See :class:`BoardCheck`."""

@@ -21,7 +21,7 @@ def contrast_rows(methods: Mapping[str, Gathered], inside: Sample, outside: Samp
     """
     rows: list[ContrastRow] = []
     for table in paper_contrasts():
-        if not any(inside.known(c.a) and inside.known(c.b) for c in table.contrasts):
+        if not any(inside.compares(c.a) and inside.compares(c.b) for c in table.contrasts):
             continue
         ours = _tested(table, inside)
         beyond = [NOT_COMPARED] * len(ours) if outside is None else _tested(table, outside)
@@ -46,7 +46,7 @@ def contrast_rows(methods: Mapping[str, Gathered], inside: Sample, outside: Samp
 def _tested(table: ContrastTable, sample: Sample) -> list[Difference]:
     """Return what a sample says of each contrast; why, where it says nothing."""
     pairs = [(c.a, c.b) for c in table.contrasts]
-    known = [pair for pair in pairs if all(map(sample.known, pair))]
+    known = [pair for pair in pairs if all(map(sample.compares, pair))]
     tests = {pair: sample.difference(*pair) for pair in known}
     permuted = dict(zip(known, sample.permuted(known), strict=True))
     adjusted = adjust_within(table, {pair: test.p for pair, test in tests.items() if test.p is not None})
@@ -64,7 +64,7 @@ def _tested(table: ContrastTable, sample: Sample) -> list[Difference]:
 
 
 def _unknown(pair: tuple[str, str], sample: Sample) -> str:
-    return f"no C-index of {' and '.join(name for name in pair if not sample.known(name))}"
+    return f"no C-index of {' and '.join(name for name in pair if not sample.compares(name))}"
 
 
 def _published(

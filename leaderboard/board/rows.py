@@ -131,7 +131,7 @@ class Board:
         pairs: every ranked method against every other.
         tie_groups: runs of the ranking in which no two methods are told apart by ``pairs.p_holm``; they overlap.
         contrasts: the paper's, whose methods are on the board.
-        findings: what is wrong with the cohorts, or to be known of them and of the board.
+        findings: what is wrong with the cohorts, or worth knowing about them and the board.
     """
 
     cohort: CohortDescription

@@ -43,7 +43,7 @@ def _legend(board: Board) -> list[str]:
         "Holm p: adjusted within the row's group; rows of other groups do not change it.",
         "Ties: methods that share a letter are not told apart by Holm over all pairs of ranked methods of any group.",
         "Published C: another cohort and budget, not to be compared with ours.",
-        *([f"{floor} It stands in the JSON and CSV."] if floor else []),
+        *([f"{floor} It is in the JSON and CSV files."] if floor else []),
     ]
 
 

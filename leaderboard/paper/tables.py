@@ -240,7 +240,7 @@ def _pairs(board: Board) -> Table[int]:
         notes=(
             "Below the diagonal: C of the row minus C of the column. Above it: Holm p over all pairs.",
             "All pairs: of all ranked methods, whatever their group. With more methods a Holm p is larger or the same.",
-            "p: paired infinitesimal jackknife. Methods stand in the order of C; columns have their numbers.",
+            "p: paired infinitesimal jackknife. Methods are in the order of C; columns have their numbers.",
             _made_under(board),
             *board.notes,
         ),

@@ -18,12 +18,12 @@ CROWDED = 0.35
 """Width of the C-index axis from which only every second tick has a number."""
 
 
-def html(board: Board, chosen: Sequence[FeatureSelection] = (), site: Site | None = None) -> str:
+def html(board: Board, selections: Sequence[FeatureSelection] = (), site: Site | None = None) -> str:
     """Return the page, with a section on the features that methods kept if there are any.
 
     Args:
         board: what it shows.
-        chosen: what methods kept.
+        selections: what methods kept.
         site: of whose folder it is a part, with links to the others and style and script in files; without one it
             stands alone in one file.
     """
@@ -36,7 +36,7 @@ def html(board: Board, chosen: Sequence[FeatureSelection] = (), site: Site | Non
         facts={**facts(board), **comparisons(board)},
         floor=bootstrap_floor(board),
         scale=_Scale(board),
-        selections=[kept_view(s) for s in chosen],
+        selections=[kept_view(s) for s in selections],
         site=site,
         style=Markup(static("board.css")),  # noqa: S704  # ours
         script=Markup(static("board.js")),  # noqa: S704  # ours
@@ -66,14 +66,14 @@ class _Scale:
         return f"{100 * (value - self.low) / (self.high - self.low):.2f}"
 
 
-def kept_view(chosen: FeatureSelection) -> dict[str, Any]:
+def kept_view(selection: FeatureSelection) -> dict[str, Any]:
     """Return what the template of kept features takes."""
-    return {"of": chosen, "columns": chosen.columns[:TOP], "at": _weight_scale(chosen)}
+    return {"of": selection, "columns": selection.columns[:TOP], "at": _weight_scale(selection)}
 
 
-def _weight_scale(chosen: FeatureSelection) -> Callable[[float], str]:
+def _weight_scale(selection: FeatureSelection) -> Callable[[float], str]:
     """Return what takes a weight to per cent of the width, with 0 among them."""
-    known = [0.0, *(w for c in chosen.columns[:TOP] for w in c.weights)]
+    known = [0.0, *(w for c in selection.columns[:TOP] for w in c.weights)]
     low, high = min(known), max(known)
     return lambda weight: f"{2 + 96 * (weight - low) / ((high - low) or 1.0):.2f}"
 

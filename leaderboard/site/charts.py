@@ -239,7 +239,7 @@ def _ticks(low: float, high: float, *, whole: bool = False) -> list[float]:
     steps = (nice * 10.0**power for power in count(math.floor(math.log10(least))) for nice in NICE)
     step = next(s for s in steps if s >= least * (1 - 1e-9) and (s.is_integer() or not whole))
     places = range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)
-    # 3 * 0.1 is no 0.3
+    # 3 * 0.1 is not 0.3
     return [float(f"{place * step:.9g}") for place in places]
 
 

@@ -98,7 +98,7 @@ class MethodPage:
 
 
 def method_page(
-    study: Study, store: Store, row: Row, result: Gathered, outcomes: Outcomes | None, known: Sequence[Curve]
+    study: Study, store: Store, row: Row, result: Gathered, outcomes: Outcomes | None, of_training: Sequence[Curve]
 ) -> MethodPage:
     """Return the page of a method.
 
@@ -108,7 +108,7 @@ def method_page(
         row: the method's row on the board.
         result: what its runs say.
         outcomes: of the study's patients; None where no method is complete.
-        known: its convergence curves.
+        of_training: its convergence curves.
     """
     entry = result.entry
     first = _first_seed(result) if result.status == Status.OK and result.risk is not None else None
@@ -124,8 +124,8 @@ def method_page(
         param_heads=heads,
         fits=_fits(result.runs),
         learning=_learning(result),
-        curves=dict(_charts(known)),
-        has_level=any(curve.uninformed is not None for curve in known),
+        curves=dict(_charts(of_training)),
+        has_level=any(curve.uninformed is not None for curve in of_training),
         groups=None if first is None else _groups(study, first),
         calibration=None
         if first is None or outcomes is None
@@ -247,12 +247,12 @@ def _number(value: float, form: str = "{:.3f}") -> str:
     return form.format(value) if np.isfinite(value) else NONE
 
 
-def _charts(known: Sequence[Curve]) -> Iterator[tuple[str, Chart]]:
+def _charts(of_training: Sequence[Curve]) -> Iterator[tuple[str, Chart]]:
     """Yield a name and a chart per metric, training and monitored test fold together. The names that plugins give their
     metrics need not be names of files, so they are numbered.
     """
-    for number_, metric in enumerate(dict.fromkeys(curve.metric for curve in known), start=1):
-        own = [curve for curve in known if curve.metric == metric]
+    for number_, metric in enumerate(dict.fromkeys(curve.metric for curve in of_training), start=1):
+        own = [curve for curve in of_training if curve.metric == metric]
         lines = tuple(convergence_lines(own))
         chart = Chart(
             title=f"{metric} by training step: mean over fits, band from the lowest to the highest",
@@ -299,19 +299,19 @@ def _caption(found: RiskGroups, study: Study) -> str:
         ratio, low, high = found.hazard_ratio, found.hazard_ratio_low, found.hazard_ratio_high
         text += f" Hazard ratio {ratio:.2f} ({low:.2f} to {high:.2f})."
     if found.reason:
-        text += f" No more than this: {found.reason}."
-    return f"{text} A description of this method, no comparison with another."
+        text += f" The rest is missing: {found.reason}."
+    return f"{text} This describes the method and does not compare it with another."
 
 
 def _calibration(outcomes: Outcomes, result: Gathered, horizons: Sequence[float]) -> Picture:
     if result.survival is None:
         return Picture(
-            chart=None, caption="It gives risks without survival curves, so there is nothing that could be calibrated."
+            chart=None, caption="The method gives risks without survival curves, so calibration cannot be assessed."
         )
     found = calibrations(outcomes, result.survival, horizons)
     text = (
-        "Patients in groups by their predicted risk of an event within so many months against the observed one "
-        "(Kaplan-Meier); on the diagonal it is right."
+        "Predicted and observed (Kaplan-Meier) risk of an event within so many months, in groups of patients by "
+        "predicted risk; on the diagonal the two are equal."
     )
     if len(result.survival) > 1:
         text += f" Mean of the predictions of {len(result.survival)} seeds."

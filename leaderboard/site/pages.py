@@ -13,12 +13,12 @@ class Site:
     """Where a page of the site stands.
 
     Attributes:
-        here: its file.
+        current: its file.
         pages: (file, title) of those that the navigation names.
         root: the way to the site's folder, ``""`` or ``"../"``.
     """
 
-    here: str
+    current: str
     pages: tuple[tuple[str, str], ...]
     root: str = ""
 
@@ -33,7 +33,7 @@ def method_file(name: str) -> str:
 
 
 def method_folder(name: str) -> str:
-    """Return the folder of a method's charts, beside its page; a name that is no file name gets one."""
+    """Return the folder of a method's charts, beside its page; a name that cannot be a file name gets one."""
     if re.fullmatch(r"[a-z0-9][a-z0-9-]*", name):
         return name
     return f"{re.sub('[^a-z0-9]+', '-', name.lower()).strip('-')[:40]}-{digest(name)[:8]}"

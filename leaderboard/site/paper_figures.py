@@ -63,7 +63,7 @@ class Onset:
     published: str
 
     @property
-    def here(self) -> str:
+    def in_words(self) -> str:
         """From when on it rises, in words."""
         return f"none seen up to step {self.curve.last:,}" if self.curve.onset is None else f"step {self.curve.onset:,}"
 
@@ -113,15 +113,15 @@ FIGURES = (
 )
 
 
-def draw(figure: Figure, known: Mapping[str, Sequence[Curve]], titles: Mapping[str, str]) -> tuple[Drawn, ...]:
+def draw(figure: Figure, curves: Mapping[str, Sequence[Curve]], titles: Mapping[str, str]) -> tuple[Drawn, ...]:
     """Return the panels of a figure from the curves of a study's methods; those of one metric share a range.
 
     Args:
         figure: what is wanted.
-        known: curves of each method of the study that has any, by name.
+        curves: curves of each method of the study that has any, by name.
         titles: of the study's methods, by name.
     """
-    found = {panel.name: list(_found(panel, known)) for panel in figure.panels}
+    found = {panel.name: list(_shown(panel, curves)) for panel in figure.panels}
     lines = {panel.name: tuple(_lines(panel, found[panel.name], titles)) for panel in figure.panels}
     ranges = {}
     for metric in {panel.metric for panel in figure.panels}:
@@ -146,19 +146,19 @@ def draw(figure: Figure, known: Mapping[str, Sequence[Curve]], titles: Mapping[s
     )
 
 
-def onsets(figure: Figure, known: Mapping[str, Sequence[Curve]], titles: Mapping[str, str]) -> tuple[Onset, ...]:
+def onsets(figure: Figure, curves: Mapping[str, Sequence[Curve]], titles: Mapping[str, str]) -> tuple[Onset, ...]:
     """Return where over-fitting begins in a figure that is to show it; the arguments are those of :func:`draw`."""
     return tuple(
         Onset(method=method, title=titles[method], curve=curve, published=PUBLISHED_ONSET[method])
         for panel in figure.panels
-        for method, curve in _found(panel, known)
+        for method, curve in _shown(panel, curves)
         if figure.onset and curve.split == "test"
     )
 
 
-def onset_rows(found: Sequence[Onset], steps: int) -> Iterator[tuple[object, ...]]:
+def onset_rows(measured: Sequence[Onset], steps: int) -> Iterator[tuple[object, ...]]:
     """Yield onsets as rows of :data:`ONSET_COLUMNS`."""
-    for o in found:
+    for o in measured:
         step = "" if o.curve.onset is None else o.curve.onset
         yield (
             o.method, step, o.curve.lowest[0], o.curve.last, *o.rise, o.curve.fits, steps, o.published,
@@ -186,14 +186,14 @@ def uninformed_line(curve: Curve, colour: int) -> Line | None:
     return Line(label="no information", colour=colour, x=ends, y=at, style="thin")
 
 
-def convergence_lines(found: Sequence[Curve], *, marked: bool = False) -> Iterator[Line]:
+def convergence_lines(curves: Sequence[Curve], *, marked: bool = False) -> Iterator[Line]:
     """Yield the curves of one metric of one method: training, validation, and the level without information.
 
     Args:
-        found: of the training batches, of the monitored test fold, or both.
+        curves: of the training batches, of the monitored test fold, or both.
         marked: ring the onset of over-fitting, if there is one.
     """
-    for curve in found:
+    for curve in curves:
         if curve.split != "test":
             yield curve_line(curve, "training (batches)", 1)
             continue
@@ -203,9 +203,9 @@ def convergence_lines(found: Sequence[Curve], *, marked: bool = False) -> Iterat
             yield level
 
 
-def _found(panel: Panel, known: Mapping[str, Sequence[Curve]]) -> Iterator[tuple[str, Curve]]:
+def _shown(panel: Panel, curves: Mapping[str, Sequence[Curve]]) -> Iterator[tuple[str, Curve]]:
     for method in panel.methods:
-        for curve in known.get(method, ()):
+        for curve in curves.get(method, ()):
             if curve.metric == panel.metric and curve.split in panel.splits:
                 yield method, curve
 

@@ -40,7 +40,7 @@ PAGES = (
     ("protocol.html", "Protocol and downloads"),
 )
 DOWNLOADS = frozenset({".csv", ".html", ".json", ".md", ".svg", ".tex"})
-"""Kinds of files of the study's folder that the site takes along; ``study.json`` is no table."""
+"""Kinds of files of the study's folder that the site takes along; ``study.json`` is not a table."""
 MATRIX = (f"{TABLES}/pairs.md", f"{TABLES}/pairs.csv")
 """All pairs as a matrix, where it is among the downloads."""
 MOST_EXAMPLES = 4
@@ -48,7 +48,7 @@ MOST_EXAMPLES = 4
 
 
 def write_site(
-    study: Study, store: Store, board: Board, measured: Measured, chosen: Sequence[FeatureSelection] = ()
+    study: Study, store: Store, board: Board, measured: Measured, selections: Sequence[FeatureSelection] = ()
 ) -> Path:
     """Write ``site/`` into the study's folder, whole or not at all; return it.
 
@@ -57,11 +57,11 @@ def write_site(
         store: its runs.
         board: its board.
         measured: its runs, read and resampled.
-        chosen: what methods kept.
+        selections: what methods kept.
     """
     folder = study.folder(store.root)
     downloads = sorted(_downloads(folder))
-    texts = _Pages(study, store, board, measured, chosen, tuning_page.searches(study, store)).texts(downloads)
+    texts = _Pages(study, store, board, measured, selections, tuning_page.searches(study, store)).texts(downloads)
     part, target = folder / f"{SITE}.part", folder / SITE
     shutil.rmtree(part, ignore_errors=True)
     for name, text in texts.items():
@@ -90,7 +90,7 @@ class _Pages:
     store: Store
     board: Board
     measured: Measured
-    chosen: Sequence[FeatureSelection]
+    selections: Sequence[FeatureSelection]
     searches: Sequence[tuning_page.Search]
 
     @property
@@ -106,7 +106,7 @@ class _Pages:
         made = {
             "site.css": static("board.css", "chart.css", "site.css"),
             "site.js": static("board.js", "site.js"),
-            "index.html": html(self.board, self.chosen, Site(here="index.html", pages=self.pages)),
+            "index.html": html(self.board, self.selections, Site(current="index.html", pages=self.pages)),
             "compare.html": self._compare(compared, [name for name in downloads if name in MATRIX]),
             "gallery.html": self._gallery(results),
             **self._methods(results, known, frozenset(method["name"] for method in compared.methods)),
@@ -125,7 +125,7 @@ class _Pages:
 
     def _page(self, here: str, *, root: str = "", of: str = "", **content: Any) -> str:
         """Return a page; ``of`` names the template where it is not the page's own."""
-        site = Site(here=here, pages=self.pages, root=root)
+        site = Site(current=here, pages=self.pages, root=root)
         text: str = template(f"{of or here}.j2").render(site=site, study=self.study, **content)
         return text
 
@@ -134,7 +134,7 @@ class _Pages:
     ) -> dict[str, str]:
         """Return the pages of methods and their files; ``compared`` are the methods that the comparison knows."""
         against = self.study.protocol.reference
-        kept = {s.method: kept_view(s) for s in self.chosen}
+        kept = {s.method: kept_view(s) for s in self.selections}
         made = {}
         for row in self.board.rows:
             result = results.methods.get(row.method)

@@ -31,12 +31,12 @@ class Search:
     title: str
     where: str
     space: Space
-    found: Tuned
+    tuned: Tuned
 
     @property
     def as_declared(self) -> float | None:
         """Score of trial 0, the method as it is declared."""
-        return self.found.trials[0].value
+        return self.tuned.trials[0].value
 
     @property
     def stem(self) -> str:
@@ -50,7 +50,7 @@ class Search:
 
     def rows(self) -> Iterator[tuple[object, ...]]:
         """Yield its trials as rows of :attr:`columns`; trial 0 is as declared, without hyper-parameters."""
-        for trial in self.found.trials:
+        for trial in self.tuned.trials:
             value = "" if trial.value is None else trial.value
             params = (trial.params.get(name, "") for name in self.space)
             yield trial.number, trial.state, value, *params, without_paths(trial.error)
@@ -73,7 +73,7 @@ def searches(study: Study, store: Store) -> tuple[Search, ...]:
                     title=entry.title if run.job.method == entry.name else run.job.method,
                     where=run.job.place,
                     space=space_from_json(run.job.space),
-                    found=read_tuned(run.folder),
+                    tuned=read_tuned(run.folder),
                 ),
             )
     return tuple(found.values())
@@ -81,7 +81,7 @@ def searches(study: Study, store: Store) -> tuple[Search, ...]:
 
 def charts(search: Search) -> dict[str, Chart]:
     """Return the course of a search, and its scores by each hyper-parameter, under the names of their files."""
-    scored = search.found.scored
+    scored = search.tuned.scored
     numbers, values = [t.number for t in scored], _values(scored)
     course = Chart(
         title="Score of each trial, and the best so far",
@@ -102,8 +102,8 @@ def charts(search: Search) -> dict[str, Chart]:
 
 def _by_value(search: Search, name: str, dimension: Dimension) -> Chart:
     """Return the scores by the values of a hyper-parameter; what was chosen is ringed."""
-    trials = [trial for trial in search.found.scored if name in trial.params]
-    best = search.found.best
+    trials = [trial for trial in search.tuned.scored if name in trial.params]
+    best = search.tuned.best
     options = dimension.options if isinstance(dimension, Choice) else ()
 
     def at(value: Any) -> float:
@@ -128,7 +128,7 @@ def importance(search: Search) -> tuple[tuple[str, float, Any], ...]:
     import optuna
     from optuna.trial import create_trial
 
-    chosen = [trial for trial in search.found.scored if trial.params]
+    chosen = [trial for trial in search.tuned.scored if trial.params]
     if len(chosen) < FEWEST or len(set(_values(chosen))) < 2:
         return ()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -138,7 +138,7 @@ def importance(search: Search) -> tuple[tuple[str, float, Any], ...]:
         study.add_trial(create_trial(value=trial.value, params=dict(trial.params), distributions=distributions))
     evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)
     shares = optuna.importance.get_param_importances(study, evaluator=evaluator)
-    best = search.found.best.params
+    best = search.tuned.best.params
     return tuple((name, share, best.get(name, "as declared")) for name, share in shares.items())
 
 

@@ -187,7 +187,7 @@ COLUMNS = (
         head="#",
         meaning="Order of the C-index, with the 95 % bootstrap interval of that rank. Methods that share a letter are "
         "not told apart: no two of them differ by the Holm p over all pairs of ranked methods, whatever their group, "
-        "so a higher rank within a letter is no better method. 'ref' rows frame the board and are not ranked.",
+        "so within a letter a higher rank does not mean better. 'ref' rows frame the board and are not ranked.",
         detail="1 is the highest `c_index`; equal ones are in the order of their names.",
         text=lambda r: str(r.rank) if r.rank is not None else "ref" if r.is_reference else NONE,
         where=frozenset({Place.PAGE, Place.MARKDOWN, Place.LATEX, Place.TERMINAL, Place.METHOD}),

@@ -6,23 +6,23 @@ from survbench.evaluation.learning import Learning, Measure
 from survbench.leaderboard.text.cells import NONE, interval, number
 
 
-def learning_cells(found: Learning) -> dict[str, str]:
+def learning_cells(learning: Learning) -> dict[str, str]:
     """Return the cells of a fit, by the heading of their column."""
     loss = NONE
-    if found.loss_uninformed is not None and found.loss_best is not None:
-        loss = f"{found.loss_uninformed:.3f} → {found.loss_best:.3f}"
+    if learning.loss_uninformed is not None and learning.loss_best is not None:
+        loss = f"{learning.loss_uninformed:.3f} → {learning.loss_best:.3f}"
     return {
-        "Verdict": found.verdict or NONE,
-        "Patients": str(found.patients),
-        "Events": str(found.events),
-        "Training C": number(found.c_index),
-        "Least C": number(found.least_c),
-        "Test C (95 % CI)": _measure(found.c_test),
+        "Verdict": learning.verdict or NONE,
+        "Patients": str(learning.patients),
+        "Events": str(learning.events),
+        "Training C": number(learning.c_index),
+        "Least C": number(learning.least_c),
+        "Test C (95 % CI)": _measure(learning.c_test),
         "Loss": loss,
-        "Likelihood ratio": NONE if found.likelihood_ratio is None else f"{found.likelihood_ratio:.1f}",
-        "Training Dice": number(found.dice),
-        "Constant Dice": number(found.dice_constant),
-        "Test Dice (95 % CI)": _measure(found.dice_test),
+        "Likelihood ratio": NONE if learning.likelihood_ratio is None else f"{learning.likelihood_ratio:.1f}",
+        "Training Dice": number(learning.dice),
+        "Constant Dice": number(learning.dice_constant),
+        "Test Dice (95 % CI)": _measure(learning.dice_test),
     }
 
 

@@ -40,17 +40,17 @@ TERMINALS = {Place.TERMINAL: 0, Place.WIDE: 120, Place.WIDEST: WIDEST}
 
 
 def write_board(
-    board: Board, folder: Path, chosen: Sequence[FeatureSelection] = (), *, published: bool = False
+    board: Board, folder: Path, selections: Sequence[FeatureSelection] = (), *, published: bool = False
 ) -> None:
     """Write ``leaderboard.md``, ``.csv``, ``.tex``, ``.json`` and ``.html`` into a folder, each whole or not at all.
 
     Args:
         board: what is written.
         folder: which exists.
-        chosen: what methods kept; the page shows it.
+        selections: what methods kept; the page shows it.
         published: whether LaTeX has the published values, too.
     """
-    for kind, text in {**board_texts(board, published=published), "html": html(board, chosen)}.items():
+    for kind, text in {**board_texts(board, published=published), "html": html(board, selections)}.items():
         write_text(folder / f"{BOARD}.{kind}", text)
 
 

@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 
-def write_selections(chosen: Sequence[FeatureSelection], folder: Path) -> None:
+def write_selections(selections: Sequence[FeatureSelection], folder: Path) -> None:
     """Write a CSV and an SVG per method into a folder, and remove those of other methods."""
-    names = {s.method for s in chosen}
+    names = {s.method for s in selections}
     for path in (*folder.glob("*.csv"), *folder.glob("*.svg")):
         if path.stem not in names:
             path.unlink()
-    if chosen:
+    if selections:
         folder.mkdir(exist_ok=True)
-    for s in chosen:
+    for s in selections:
         write_text(folder / f"{s.method}.csv", selection_csv(s))
         write_text(folder / f"{s.method}.svg", svg(s))
 

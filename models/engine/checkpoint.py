@@ -36,14 +36,14 @@ def read_checkpoint(path: Path) -> dict[str, Any] | None:
     content = path.read_bytes()
     digest, payload = content[:DIGEST_BYTES], content[DIGEST_BYTES:]
     if hashlib.sha256(payload).digest() != digest:
-        log.warning("%s does not fit its checksum; training starts again from the first step", path)
+        log.warning("%s does not fit its checksum; training starts from the first step", path)
         return None
     try:
         state = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises exceptions of many kinds; what is in the file is not run
-        log.warning("%s is no checkpoint (%s); training starts again from the first step", path, type(error).__name__)
+        log.warning("%s is not a checkpoint (%s); training starts from the first step", path, type(error).__name__)
         return None
     if not isinstance(state, dict):
-        log.warning("%s holds no training state; training starts again from the first step", path)
+        log.warning("%s holds no training state; training starts from the first step", path)
         return None
     return state

@@ -39,7 +39,7 @@ def extracted(cohort, out, *, data=None, profile="smoke", set_name=None, skip_ba
 def test_a_set_by_name_goes_before_the_cards_and_each_has_its_own_cache(tmp_path):
     folder = write_cohort(tmp_path / "toy", 3, card=FIXED)
     by_card = extracted(folder, tmp_path / "out")
-    assert by_card.chosen.name == "paper-fixed-width"
+    assert by_card.feature_set.name == "paper-fixed-width"
     assert by_card.cached == 0
     named = extracted(folder, tmp_path / "out", set_name="paper")
     assert named.cached == 0, "other grey levels are other features"
@@ -73,7 +73,7 @@ def test_the_table_has_ids_and_features_and_the_report_lies_beside_it(tmp_path, 
     beside = write_table(found, tmp_path / "new" / f"toy{suffix}")
     path = tmp_path / "new" / f"toy{suffix}"
     table = pd.read_csv(path, float_precision="round_trip") if suffix == ".csv" else pd.read_parquet(path)
-    assert list(table.columns) == ["id", *found.chosen.names(["pet", "ct"])]
+    assert list(table.columns) == ["id", *found.feature_set.names(["pet", "ct"])]
     assert list(table["id"]) == ["P00", "P01", "P02"]
     assert table.iloc[1, 1:].to_dict() == dict(found.extractions["P01"].values)
     with beside.open(encoding="utf-8", newline="") as stream:

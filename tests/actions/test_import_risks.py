@@ -121,15 +121,18 @@ def test_the_board_asks_whether_risks_are_turned_round(put, store):
     ("lines", "said"),
     [
         (["id,risk", *inside()[2:]], "2 of toy have no risk: P00, P01"),
-        (["id,risk", *inside(), "X1,0.5"], "1 are no patients of toy or outside: X1"),
-        (["id,risk", *inside(), "P03,0.5"], "1 stand in toy more than once: P03"),
-        (["id,risk", *inside()[:-1], "P29,nan"], "1 have no finite number as risk: P29 (nan)"),
+        (["id,risk", *inside(), "X1,0.5"], "1 are not patients of toy or outside: X1"),
+        (["id,risk", *inside(), "P03,0.5"], "1 are in toy more than once: P03"),
+        (["id,risk", *inside()[:-1], "P29,nan"], "1 have a risk that is not a finite number: P29 (nan)"),
         (["id,risk", *inside()[:-1], "P29,"], "P29 (empty)"),
         (["id,risk", *inside(), *outside()[1:]], "1 of outside have no risk: E00"),
         (["id,risk,cohort", *(f"{x},toy" for x in inside()), "E00,1,elsewhere"], "one of toy, outside: elsewhere"),
-        (["id,risk,cohort", *(f"{x},toy" for x in inside()), "P00,1,outside"], "1 are no patients of outside: P00"),
-        (["id,risk,fold", *(f"{x},{FOLD[x[:3]] if x[:3] != 'P04' else 2}" for x in inside())], "P04 (fold 2, here 1)"),
-        (["id,risk,fold", *(f"{x},0" for x in inside())], "20 are in other folds than in the study"),
+        (["id,risk,cohort", *(f"{x},toy" for x in inside()), "P00,1,outside"], "1 are not patients of outside: P00"),
+        (
+            ["id,risk,fold", *(f"{x},{FOLD[x[:3]] if x[:3] != 'P04' else 2}" for x in inside())],
+            "P04 (fold 2, in the study 1)",
+        ),
+        (["id,risk,fold", *(f"{x},0" for x in inside())], "20 are not in the folds of the study"),
         (["id,score", *inside()], "it needs id and risk"),
         (["id,risk,fould", *(f"{x},0" for x in inside())], "Rename or drop fould"),
     ],
@@ -146,7 +149,7 @@ def test_a_file_that_does_not_fit_is_refused_and_nothing_is_stored(put, store, c
 def test_all_problems_are_listed_at_once(put):
     with pytest.raises(BenchError) as error:
         put(["id,risk", *inside()[3:], "P05,0.1", "X1,inf"])
-    for said in ("P00, P01, P02", "P05", "X1 (inf)", "are no patients of toy or outside: X1"):
+    for said in ("P00, P01, P02", "P05", "X1 (inf)", "are not patients of toy or outside: X1"):
         assert said in str(error.value)
 
 

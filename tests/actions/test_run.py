@@ -330,7 +330,7 @@ def test_a_stopped_run_says_how_to_go_on_and_leaves_no_process(tmp_path, number,
     process.send_signal(number)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == code, output
-    assert "the same command goes on from here" in output
+    assert "run the same command again to go on" in output
     with pytest.raises(ProcessLookupError):
         for _ in range(100):
             os.killpg(process.pid, 0)

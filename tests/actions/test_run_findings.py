@@ -50,7 +50,7 @@ def test_a_dry_run_says_what_a_run_will_say_of_the_table(folder, tmp_path, caplo
     with_column(folder, "PFS_grade", lambda cells: int(cells[0][1:]) * 7 % 5)
     planned = dry_run(request_for(folder, tmp_path))
     assert planned.to_prepare == 24
-    assert "SB312 Clinical column 'PFS_grade' is called like an outcome" in caplog.text
+    assert "SB312 Clinical column 'PFS_grade' is named like an outcome" in caplog.text
     caplog.clear()
     run_study(request_for(folder, tmp_path), Silent())
     assert caplog.text.count("SB312") == 1

@@ -101,7 +101,7 @@ def test_inner_folds_that_cannot_be_scored_are_refused_before_anything_is_fitted
     request = request_for(tmp_path, "nested")
     many = request.profile.tuning.model_copy(update={"inner_folds": 9})
     request = replace(request, profile=request.profile.model_copy(update={"tuning": many}))
-    with pytest.raises(BenchError, match=r"cannot be dealt into 9 inner folds.* Use --tune none"):
+    with pytest.raises(BenchError, match=r"cannot be divided into 9 inner folds.* Use --tune none"):
         dry_run(request)
 
 

@@ -21,7 +21,7 @@ def test_a_card_is_drafted_and_never_replaced_unasked(bench, tmp_path):
     assert (refused.returncode, refused.stderr) == (2, f"Error: {card} exists. Give --force to replace it.\n")
     ended = bench("cohort", "init", folder, "--table", table, "--force")
     assert ended.returncode == 0, ended.stderr
-    assert ended.stdout.startswith(f"Wrote {card}. Look at what is GUESS there, ")
+    assert ended.stdout.startswith(f"Wrote {card}. Check every GUESS in it, ")
     assert f"then run: bench cohort check {folder}\n" in ended.stdout
     assert card.read_text() != mine
 
@@ -32,7 +32,7 @@ def test_what_a_draft_leaves_open_or_out_is_printed_and_refused_until_it_is_fill
     ended = bench("cohort", "init", tmp_path, "--table", tmp_path / "t.csv")
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.splitlines()[0].startswith(
-        f"Wrote {tmp_path / 'cohort.yaml'}. Fill in what is TODO and look at what is GUESS there, "
+        f"Wrote {tmp_path / 'cohort.yaml'}. Fill in every TODO and check every GUESS in it, "
     )
     assert "TODO      observed, censored: 'A' 6 of 12 or 'B' 6 of 12 had the event" in ended.stdout
     assert "Left out  note: one value only" in ended.stdout

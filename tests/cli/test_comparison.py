@@ -44,7 +44,7 @@ def test_a_comparison_is_shown_as_that_of_two_columns_with_the_folds(store):
 def test_what_has_no_p_says_why_in_a_comparison(store):
     entries = [method(store, n, r) for n, r in (("perfect", -TIME), ("same", np.zeros(30)))]
     result = compare_methods(study(entries, external=False), store, "perfect", "same", resamples=50)
-    reason = "the weight of no patient moves either index, so the standard error is 0 (jackknife, compareC)"
+    reason = "neither index changes with the weight of any patient, so the standard error is 0 (jackknife, compareC)"
     assert f"Not known: {reason}" in methods_lines(result)
     raw = methods_json(result)
     assert (raw["p"]["jackknife"], raw["reasons"]) == (None, [reason])

@@ -110,6 +110,6 @@ def test_a_full_disk_ends_with_a_sentence(bench, monkeypatch):
     ended = bench("run")
     assert ended.returncode == 1
     expected = (
-        "Error: 2,048 bytes cannot be written (No space left on device) (/results/run.json). What is done is kept;"
+        "Error: 2,048 bytes cannot be written (No space left on device) (/results/run.json). What is done is kept."
     )
     assert ended.stderr.startswith(expected)

@@ -38,7 +38,7 @@ def test_a_new_method_is_written_with_its_name_and_never_over_another(bench, tmp
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("Bad Name", "Use kebab case"), ("deepmts", "There is a method 'deepmts' already.")],
+    [("Bad Name", "Use kebab case"), ("deepmts", "There is already a method 'deepmts'.")],
 )
 def test_a_name_that_cannot_be_is_refused(bench, tmp_path, name, message):
     ended = bench("method", "new", name)
@@ -79,7 +79,7 @@ def test_masks_are_written_for_the_cohort_of_the_study(bench, out, tmp_path, mon
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["good"], "good does not tell which features it keeps: its class has no 'selected'.\n"),
+        (["good"], "good does not say which features it keeps: its class has no 'selected'.\n"),
         (["segments"], "It segments: 'bench method show segments --masks FOLDER' writes its masks.\n"),
         (["goood"], "Unknown method of this study 'goood'. Did you mean 'good'? See 'bench status'.\n"),
         (["segments", "--cohort", "phantom"], "Add --masks FOLDER, or leave them out.\n"),

@@ -73,7 +73,7 @@ def test_an_empty_folder_says_how_to_start(bench, store):
     assert ended.returncode == 0
     assert ended.stdout.splitlines() == [
         f"Nothing has run under {store.root}. Start with 'bench run'.",
-        "Disk: runs 0 B (each is of a study), cache 0 B, scratch 0 B",
+        "Disk: runs 0 B (all belong to studies), cache 0 B, scratch 0 B",
     ]
 
 

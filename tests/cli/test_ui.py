@@ -40,7 +40,7 @@ def test_studies_are_tracked_and_then_served(bench, out, done):
     ended = bench("ui", "--out", out, "--port", "5001")
     assert ended.returncode == 0
     assert ended.stdout.splitlines() == [
-        "toy-smoke-00000000: 2 new and 1 known runs in sqlite",
+        "toy-smoke-00000000: 2 new and 1 unchanged runs in sqlite",
         "MLflow on http://127.0.0.1:5001 (stop with Ctrl-C)",
     ]
     assert done == [("track", "toy-smoke-00000000", None), ("serve", ["5001", "--workers", "1"])]
@@ -50,7 +50,7 @@ def test_only_track_serves_nothing(bench, out, done):
     ended = bench("ui", "--only-track", "--tracking-uri", "http://server:5000", "--out", out)
     assert (ended.returncode, ended.stdout) == (
         0,
-        "toy-smoke-00000000: 2 new and 1 known runs in http://server:5000\n",
+        "toy-smoke-00000000: 2 new and 1 unchanged runs in http://server:5000\n",
     )
     assert done == [("track", "toy-smoke-00000000", "http://server:5000")]
 

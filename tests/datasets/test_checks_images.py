@@ -128,7 +128,7 @@ def test_a_ct_stored_without_its_sign_is_named_and_does_not_tell_where_the_body_
     assert found(folder, "SB411") == {}
     for n in (1, 4):
         change(folder, f"P{n:02d}_ct", unsigned(bits), np.uint16)
-    named = {name: what for name, what in found(folder, "SB408").items() if "no HU" in what}
+    named = {name: what for name, what in found(folder, "SB408").items() if "not HU" in what}
     assert named.keys() == {"P01", "P04"}
     assert "those below 0 were stored without a sign: 0 to " in named["P01"]
     remedies = {
@@ -144,7 +144,7 @@ def test_a_ct_stored_without_its_sign_is_named_and_does_not_tell_where_the_body_
 @pytest.mark.parametrize("function", [lambda v: v + 32768, lambda v: v * 100], ids=["offset", "scaled"])
 def test_a_ct_far_above_hu_is_no_hu(folder, function):
     change(folder, "P01_ct", lambda v: function(v).clip(-1024))
-    assert found(folder, "SB408")["P01"].startswith("ct holds numbers that are no HU: ")
+    assert found(folder, "SB408")["P01"].startswith("ct holds numbers that are not HU: ")
     assert found(folder, "SB413") == {}
 
 
@@ -410,4 +410,4 @@ def test_a_standardised_pet_is_no_suv(tmp_path):
     for n in range(4):
         change(folder, f"P{n:02d}_pet", lambda v: (v - v.mean()) / v.std())
     found = [f for f in validate_named(str(folder)).findings if f.code == "SB431"]
-    assert [f.cause for f in found] == ["pet is no SUV: its mean is 0 in every patient, and it goes below 0."]
+    assert [f.cause for f in found] == ["pet is not SUV: its mean is 0 in every patient, and it goes below 0."]

@@ -218,7 +218,7 @@ def test_a_strong_marker_is_no_outcome(c, patients):
 def test_numbers_that_separate_the_events_and_do_not_order_them_are_a_leak(tmp_path, rows):
     noise = np.random.default_rng(1).normal(size=len(rows))
     told = changed(rows, f99=lambda n, c: 4.0 * int(c["dead"]) + 0.5 * noise[n])
-    assert "'f99' separates those with the event from the censored" in found(tmp_path, told)["SB306"]
+    assert "'f99' separates patients with the event from the censored" in found(tmp_path, told)["SB306"]
 
 
 def test_all_but_one_with_the_event_are_warned_of(tmp_path, rows):
@@ -229,7 +229,7 @@ def test_all_but_one_with_the_event_are_warned_of(tmp_path, rows):
 def test_the_year_of_diagnosis_is_not_called_like_an_outcome(tmp_path, rows):
     card = CARD.replace('["f*", volume]', '["f*", volume, yr, death_year]')
     years = changed(rows, yr=lambda n, _: 2008 + n % 7, death_year=lambda n, _: 2015 + n % 5)
-    assert found(tmp_path, years, card=card).get("SB312", "").count("is called like an outcome") == 1
+    assert found(tmp_path, years, card=card).get("SB312", "").count("is named like an outcome") == 1
     assert "'death_year'" in found(tmp_path, years, card=card)["SB312"]
 
 
@@ -248,17 +248,17 @@ def test_one_cause_has_one_finding(tmp_path, rows):
 def test_another_endpoint_is_refused_by_values_or_warned_of_by_name(tmp_path, rows):
     card = CARD.replace('["f*", volume]', '["f*", volume, "PFS*", note]')
     earlier = changed(rows, PFS_days=lambda n, c: float(c["days"]) * (1 - 0.1 * (n % 3)), note=lambda n, _: n % 7)
-    assert "'PFS_days' knows the endpoint's time" in found(tmp_path, earlier, card=card)["SB306"]
+    assert "'PFS_days' follows the endpoint's time" in found(tmp_path, earlier, card=card)["SB306"]
     by_name = changed(rows, PFS_days=lambda n, _: (7 * n) % 31, note=lambda n, _: n % 7)
     report = found(tmp_path, by_name, card=card)
     assert set(report) == {"SB312"}
-    assert "'PFS_days' is called like an outcome" in report["SB312"]
+    assert "'PFS_days' is named like an outcome" in report["SB312"]
 
 
 def test_codes_of_what_became_of_the_patients_are_refused_under_any_name(tmp_path, rows):
     card = CARD.replace("clinical:", "clinical:\n  - {name: x, column: x, kind: numeric, model: true}")
     cause = changed(rows, x=lambda n, c: (1 + n // 2 % 2) * int(c["dead"]))
-    assert "Clinical column 'x' tells the event: each of its values" in found(tmp_path, cause, card=card)["SB306"]
+    assert "Clinical column 'x' reveals the event: each of its values" in found(tmp_path, cause, card=card)["SB306"]
     once = changed(rows, x=lambda n, c: (1 + n // 2 % 2) * int(c["dead"]) if n else 1)
     assert "SB306" not in found(tmp_path, once, card=card)
     stage = changed(rows, x=lambda n, c: 2 if n % 5 == 0 else int(c["dead"]))
@@ -544,7 +544,7 @@ def test_what_reading_the_tables_took_for_granted_is_a_note_each(tmp_path, rows)
 def test_a_unit_that_the_name_of_the_time_contradicts_is_named(tmp_path, rows):
     short = changed(rows, days=lambda n, _: 5 + n * 7 % 60)
     what = found(tmp_path, short, card=CARD.replace("unit: days", "unit: weeks"))["SB204"]
-    assert what == "The column of times, 'days', is called after days; the card says weeks."
+    assert what == "The column of times, 'days', is named after days; the card says weeks."
 
 
 def test_a_column_whose_code_follows_the_event_is_named(tmp_path, rows):

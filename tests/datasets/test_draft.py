@@ -408,7 +408,7 @@ def test_a_column_that_tells_the_rows_of_a_patient_apart_has_to_be_chosen_from(t
     drafted = draft(tmp_path, table(**cells, **outcome))
     with pytest.raises(BenchError, match=rf"not finished: patients.where.{column} "):
         parse_card(drafted.text, source="draft")
-    assert f"'USUBJID' stands in several rows, which '{column}' tells apart" in drafted.todo[-1]
+    assert f"'USUBJID' is in several rows, which '{column}' tells apart" in drafted.todo[-1]
     assert f"'OS' ({N} rows), 'PFS' ({N} rows)" in drafted.text
     card = parse_card(drafted.text.replace("[TODO]", "[PFS]"), source="draft")
     assert (card.id, card.patients.where) == ("USUBJID", {column: ("PFS",)})
@@ -419,7 +419,7 @@ def test_ids_in_several_rows_that_nothing_tells_apart_are_named(tmp_path):
     drafted = draft(tmp_path, table(id=[IDS[0], *IDS[:-1]], days=DAYS, event=EVENTS))
     assert endpoint(drafted)
     note = drafted.notes[0]
-    assert note.startswith("1 ids of 'id' stand in several rows (P000). Keep one row per patient; ")
+    assert note.startswith("1 ids of 'id' are in several rows (P000). Keep one row per patient; ")
     assert "under 'group'" in note
 
 

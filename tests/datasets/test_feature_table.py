@@ -113,7 +113,7 @@ def test_all_problems_of_cells_and_rows_come_at_once_and_skip_bad_goes_on(tmp_pa
         ("P01", "Feature 'f00' must hold numbers: 'high'."),
         ("P01", "Feature 'f02' must hold numbers: '1,5'."),
         ("P02", "None of the 13 features has a value."),
-        ("P03", "An id stands in more than one row of features.csv."),
+        ("P03", "An id is in more than one row of features.csv."),
         ("P05", "features.csv has no row of features."),
     }
     warnings = [p.what for p in validate_named(str(folder)).findings if p.severity == "warning"]
@@ -144,7 +144,7 @@ def test_columns_that_are_none_get_a_suggestion(tmp_path, rows):
             lambda rows: [str(-float(r[1])) for r in rows],
             "ranks patients in the same order as the survival time",
         ),
-        ("f_alive", lambda rows: [str(1 - int(r[2])) for r in rows], "tells the event with the codes reversed"),
+        ("f_alive", lambda rows: [str(1 - int(r[2])) for r in rows], "reveals the event with the codes reversed"),
     ],
 )
 def test_the_outcome_in_other_words_is_no_feature(tmp_path, rows, name, values, tells):

@@ -110,7 +110,7 @@ def test_a_header_that_declares_a_huge_image_allocates_nothing(tmp_path):
 
 def test_a_series_of_images_is_no_image(tmp_path):
     write_image(tmp_path / "a.nii.gz", np.ones((8, 8, 8, 3), np.float32))
-    with pytest.raises(ImageError, match="no 3-D image"):
+    with pytest.raises(ImageError, match="not a 3-D image"):
         read_header(tmp_path / "a.nii.gz")
     write_image(tmp_path / "b.nii.gz", np.ones((8, 8, 8, 1), np.float32))
     assert read_header(tmp_path / "b.nii.gz").shape == (8, 8, 8)
@@ -146,7 +146,7 @@ def test_doubled_and_dangerous_ids_are_named(folder):
     rows = lines(folder)
     write_lines(folder, [*rows, rows[1], "../../etc,10,1,50,f", "=cmd,10,1,50,f"])
     text = str(pytest.raises(CohortError, read, folder).value)
-    assert "An id stands in 2 rows. 2 rows of 1 patient: P00" in text
+    assert "An id is in 2 rows. 2 rows of 1 patient: P00" in text
     assert "could lead to another folder" in text
     assert "a formula to spreadsheets" in text
 

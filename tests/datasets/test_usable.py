@@ -123,7 +123,7 @@ def test_an_error_of_a_plugin_leaves_its_patient_out(tmp_path, plugged):
 def test_a_check_that_names_nobody_of_the_cohort_stops_with_its_name(tmp_path, plugged):
     plugged("OfNobody")
     folder = write_cohort(tmp_path / "toy")
-    with pytest.raises(BenchError, match="check HX2 .*'P99' of a finding is no patient"):
+    with pytest.raises(BenchError, match="check HX2 .*'P99' of a finding is not a patient"):
         load_source(str(folder), profile=SMOKE, skip_bad=True)
 
 
@@ -179,8 +179,8 @@ def declared(**attributes):
         (declared(part="board"), "part is 'board', not table or"),
         (declared(title=None), "title is None"),
         (type("Abstract", (CohortCheck,), {"code": "HX9"}), r"does not define find\(\)"),
-        (Plain, "no subclass of CohortCheck"),
-        (None, "no subclass of CohortCheck"),
+        (Plain, "not a subclass of CohortCheck"),
+        (None, "not a subclass of CohortCheck"),
     ],
 )
 def test_a_plugin_that_is_no_check_is_named_and_takes_nothing_down(tmp_path, plugged, monkeypatch, caplog, given, said):

@@ -101,7 +101,7 @@ def test_what_cannot_be_shown_is_said(store):
     skipped = Entry(name="skipped", title="s", family="marker", gives=("risk",), skipped="needs a PET channel")
     whole = study([silent, halfway, deep, told, skipped], external=False)
     for name, why in (
-        ("silent", "does not tell"),
+        ("silent", "does not say"),
         ("halfway", "2 of 3 fits are done"),
         ("deep", "another network in every fold"),
         ("skipped", "needs a PET channel"),

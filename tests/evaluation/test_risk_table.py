@@ -11,10 +11,10 @@ from survbench.evaluation.risk_table import read_risks
     ("text", "message"),
     [
         ("time,event,a\n1,1,2\n", "needs two risk columns"),
-        ("time,event,a,b,c\n1,1,2,3,4\n", "left besides time, event and fold: a, b, c"),
-        ("time,event,a,b\n1,1,2,high\n", "left besides time, event and fold: a "),
+        ("time,event,a,b,c\n1,1,2,3,4\n", "besides time, event and fold there is: a, b, c"),
+        ("time,event,a,b\n1,1,2,high\n", "besides time, event and fold there is: a "),
         ("time,evnt,a,b\n1,1,2,3\n", "Did you mean 'evnt'"),
-        ("time,event,a,b\n1,2,2,3\n", r"Column 'event': the codes do not say .* \(there is '2' \(1\)\). Recode it"),
+        ("time,event,a,b\n1,2,2,3\n", r"'event': the codes do not say .* \(its values are '2' \(1\)\). Recode it"),
         ("time,event,a,b\n1,1,2,3\n0,1,2,3\n-1,0,1,1\n", r"must be positive \(line 3: '0', line 4: '-1'\)"),
         ("time,event,a,b\nsoon,1,2,3\n", r"'time' .* must be a finite number \(line 2: 'soon'\)"),
         ("time,event,a,b\n1,1,2,3\n1,1,2\n", "has 4 names of columns, but line 3 has 3"),

@@ -59,7 +59,7 @@ def test_damaged_files_are_refused_with_what_to_do(tmp_path):
     with pytest.raises(BenchError, match="is damaged"):
         read_table(tmp_path / "t.csv.gz")
     (tmp_path / "t.parquet").write_bytes(b"no parquet")
-    with pytest.raises(BenchError, match="is no Parquet file"):
+    with pytest.raises(BenchError, match="is not a Parquet file"):
         read_table(tmp_path / "t.parquet")
 
 

@@ -74,7 +74,8 @@ def test_a_row_and_a_pair_without_p_say_why(store):
     entries = [method(store, n, r) for n, r in (("radiomics-lasso-cox", np.zeros(30)), ("perfect", -TIME))]
     chosen = study(entries, external=False)
     board = build_board(chosen, store)
-    row, reason = rows(board)["perfect"], "the weight of no patient moves either index, so the standard error is 0"
+    row = rows(board)["perfect"]
+    reason = "neither index changes with the weight of any patient, so the standard error is 0"
     assert (row.difference.p, row.difference.p_holm, row.reasons["p"]) == (None, None, reason)
     assert (row.difference.value, row.difference.p_bootstrap) == (pytest.approx(0.5), pytest.approx(2 / 201))
     assert "p_bootstrap" not in row.reasons

@@ -22,7 +22,7 @@ def test_an_onset_is_a_rise_of_every_fit(fits, onset, said):
     (curve,) = curves([Fit(monitored(*values), [1.0, 2.0], [True, True]) for values in fits])
     assert curve.onset == onset
     found = paper_figures.Onset(method="m", title="M", curve=curve, published="none seen")
-    assert found.here == said
+    assert found.in_words == said
     (line,) = (line for line in paper_figures.convergence_lines([curve], marked=True) if line.colour == 2)
     assert (line.mark is not None) == (onset is not None), "what is no onset has no ring"
 

@@ -276,7 +276,7 @@ def test_the_charts_of_a_method_are_files_with_their_numbers(site):
 
 def test_a_method_without_survival_curves_says_so(site):
     page = text(site, "methods/sur-hs.html")
-    assert "nothing that could be calibrated" in page
+    assert "so calibration cannot be assessed" in page
     assert "L_sur by training step" in page
 
 

@@ -14,7 +14,7 @@ SPACE = {"x": Real(-4.0, 4.0), "n": Whole(1, 100, log=True), "kind": Choice(("a"
 
 def search_of(trials):
     found = Tuned.model_validate({"trials": [{"steps": {}, **trial} for trial in trials]})
-    return Search(key="k", method="m", title="M", where="seed 0 fold 0", space=SPACE, found=found)
+    return Search(key="k", method="m", title="M", where="seed 0 fold 0", space=SPACE, tuned=found)
 
 
 def test_scores_are_drawn_by_the_scale_of_each_hyper_parameter():

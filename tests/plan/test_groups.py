@@ -64,7 +64,7 @@ def test_the_lasso_deals_groups_into_its_inner_folds():
 
 
 def test_too_few_patients_count_groups_and_not_rows():
-    with pytest.raises(CohortError, match="3 events cannot be dealt into 4 folds"):
+    with pytest.raises(CohortError, match="3 events cannot be divided into 4 folds"):
         stratified_folds(cohort(6, 5), 4)
 
 
@@ -75,5 +75,5 @@ def test_splits_that_part_a_group_are_refused(tmp_path):
     path.write_text(json.dumps({"folds": whole}))
     assert len(read_splits(path, c)) == 2
     path.write_text(json.dumps({"folds": [c.ids[:5], c.ids[5:]]}))
-    with pytest.raises(CohortError, match=r"Rows of one patient .* stand in several folds. P02"):
+    with pytest.raises(CohortError, match=r"Rows of one patient .* are in several folds. P02"):
         read_splits(path, c)

@@ -49,7 +49,7 @@ def test_folds_do_not_depend_on_the_order_of_the_table():
 
 @pytest.mark.faults  # row 20
 def test_too_few_events_are_refused_with_the_reason():
-    with pytest.raises(CohortError, match="4 events cannot be dealt into 5 folds"):
+    with pytest.raises(CohortError, match="4 events cannot be divided into 5 folds"):
         stratified_folds(cohort_of(60, 4), 5)
 
 
@@ -61,7 +61,7 @@ def test_generated_folds_without_comparable_pairs_are_refused_as_given_ones_are(
     late = replace(cohort_of(24, 12), time=np.where(cohort_of(24, 12).event, 10.0, 1.0))
     with pytest.raises(CohortError, match="SB601 Folds 0, 1 have no two patients"):
         stratified_folds(late, 2)
-    with pytest.raises(BenchError, match="cannot be dealt into 2 inner folds. Folds 0, 1 have no two"):
+    with pytest.raises(BenchError, match="cannot be divided into 2 inner folds. Folds 0, 1 have no two"):
         inner_folds(late, 2)
 
 
@@ -96,11 +96,11 @@ def test_all_faults_of_given_splits_are_listed_at_once(tmp_path):
     text = str(caught.value)
     for part in (
         "are not in the cohort. 2 patients: p999, stranger.",
-        "stand in no fold",
-        "stand in several folds",
+        "are not in any fold",
+        "are in several folds",
         "Fold 1 has no two patients whose order is known.",
         "Fold 2 has no event, so no C-index.",
-        "Fold 0 has too few events outside to train on.",
+        "Fold 0 has too few events outside it to train on.",
     ):
         assert part in text
 

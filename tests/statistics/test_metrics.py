@@ -82,7 +82,7 @@ def test_values_that_are_not_finite_are_refused(bad):
 
 
 def test_lengths_that_differ_are_refused():
-    with pytest.raises(ValueError, match="one common length"):
+    with pytest.raises(ValueError, match="must have the same length"):
         concordance_index([1.0, 2.0], [True], [1.0, 2.0])
     with pytest.raises(ValueError, match=r"risk needs the shape \(2,\)"):
         concordance_index([1.0, 2.0], [True, False], [1.0])

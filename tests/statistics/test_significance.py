@@ -383,7 +383,7 @@ def test_where_no_patient_moves_either_index_permutation_still_answers():
     time = np.arange(1.0, 6)
     found = compare(time, np.ones(5), -time, np.ones(5), resamples=50, permutations=5000)
     assert np.isnan([found.p["jackknife"], found.p["compareC"], found.smallest_detectable_difference]).all()
-    assert "the weight of no patient moves either index" in found.reasons[0]
+    assert "neither index changes with the weight of any patient" in found.reasons[0]
     # four of the 2^5 exchanges are as extreme: all or none, and that of the patient in the middle changes nothing
     assert found.p["permutation"] == pytest.approx(4 / 32, abs=0.02)
     assert "5 patients do not show" in found.meaning()
@@ -409,7 +409,7 @@ def test_equal_differences_of_all_folds_have_no_corrected_t():
     assert np.isnan(found.p)
     assert "no spread" in found.reason
     assert corrected_resampled_t([0.0, 0.0], test_share=0.25).p == 1
-    assert "two folds at least" in corrected_resampled_t([], test_share=0.25).reason
+    assert "at least two folds" in corrected_resampled_t([], test_share=0.25).reason
 
 
 def test_few_events_in_a_fold_are_judged_by_permutation():
@@ -476,7 +476,7 @@ def test_two_constant_risks_do_not_differ():
         ({"fold": [1, 2]}, "fold needs the shape"),
         ({"fold": [0, 0, np.nan]}, "fold must name the fold of every patient"),
         ({"event": ["1", "1", "0"]}, "event must be 0"),
-        ({"event": [1, 1]}, "one common length"),
+        ({"event": [1, 1]}, "must have the same length"),
     ],
     ids=str,
 )

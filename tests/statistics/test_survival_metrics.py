@@ -258,7 +258,7 @@ def test_reasons_say_what_is_missing(horizon, reason):
     ("call", "message"),
     [
         (lambda: Outcome(np.array([0.0, 1.0]), np.array([True, True])), "positive"),
-        (lambda: Outcome(np.array([1.0]), np.array([True, True])), "one common length"),
+        (lambda: Outcome(np.array([1.0]), np.array([True, True])), "must have the same length"),
         (lambda: d_calibration([True], [1.5]), "between 0 and 1"),
         (lambda: d_calibration([True], [np.nan]), "finite"),
         (lambda: risk_groups([1.0, 2.0], [1, 0], [0, 0], [1.0]), "risk needs the shape"),

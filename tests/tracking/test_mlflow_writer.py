@@ -28,7 +28,7 @@ def finished(tmp_path_factory):
     request = Request(profile=load_profile("smoke"), methods="volume,clinical-cox,deepmts", out=out)
     study = run_study(request, Silent()).study
     report = track(study, Store(out), out)
-    assert (report.new, report.known) == (10, 0)
+    assert (report.new, report.unchanged) == (10, 0)
     return out, study
 
 
