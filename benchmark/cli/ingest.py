@@ -198,7 +198,7 @@ def _show_written(done: Ingested, out: Path) -> None:
 
 
 def _first(names: Iterable[str]) -> str:
-    """Return the first names in words; bytes of paths that are no text are shown as such."""
+    """Return the first names in words; bytes of paths that are not text are shown as such."""
     shown = [name.encode("utf-8", "backslashreplace").decode() for name in names]
     return ", ".join(shown[:_SHOWN]) + (", ..." if len(shown) > _SHOWN else "")
 

@@ -1,4 +1,4 @@
-"""DICOM headers, read without trust: large values and pixels stay on the disk, and odd values are no exceptions."""
+"""DICOM headers, read without trust: large values and pixels stay on the disk, and odd values raise no exceptions."""
 
 from __future__ import annotations
 

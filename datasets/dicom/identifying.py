@@ -65,7 +65,7 @@ class Identity:
 
     Attributes:
         values: those that may identify.
-        stated: names of regions, which are no secret.
+        stated: names of regions, which are not secret.
     """
 
     values: frozenset[IdentifyingValue]

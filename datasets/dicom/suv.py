@@ -92,7 +92,7 @@ def suv_conversion(slices: Sequence[Dataset], corrections: Corrections | None = 
     units = _units(slices)
     corrected = texts(slices[0], "CorrectedImage")
     if corrected and "ATTN" not in corrected:
-        what = "The PET is not corrected for attenuation, so its numbers are no activity."
+        what = "The PET is not corrected for attenuation, so its values are not an activity."
         raise ImageError(what, "Choose the series that is corrected for attenuation.")
     return _RULES[units](slices, corrections)
 

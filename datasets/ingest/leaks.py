@@ -131,7 +131,7 @@ def leaks_in(cohort: Path, files: Sequence[Path], searched: SecretValues) -> lis
 
 
 def ordinary_words(texts: Iterable[str]) -> frozenset[str]:
-    """Return the words of texts that are no patient's."""
+    """Return the words of texts that belong to no patient."""
     return frozenset(word for text in texts for word in _words(text) if word.isalpha())
 
 

@@ -27,30 +27,30 @@ Floats = NDArray[np.float64]
 Picture = NDArray[np.uint8]
 
 
-def montage(found: PatientImages, mask_grid: Grid) -> bytes:
+def montage(images: PatientImages, mask_grid: Grid) -> bytes:
     """Return the picture of a patient as JPEG: PET axial, PET coronal, CT axial, CT coronal, from left to right.
 
     Views are as radiologists look at them, with the patient's right on the left, along the axes of the patient even
     where slices are oblique. The outline surrounds the mask, and bluish is what was not scanned.
 
     Args:
-        found: the patient.
+        images: of the patient.
         mask_grid: where the mask's voxels lie.
     """
     from PIL import Image
 
-    places = np.argwhere(found.mask.voxels)
+    places = np.argwhere(images.mask.voxels)
     middle = mask_grid.affine[:3, :3] @ places.mean(axis=0) + mask_grid.affine[:3, 3]
     views = []
     for points in _planes(middle):
-        marked = np.nan_to_num(_sampled(found.mask.voxels, mask_grid, points, order=0)) > 0
-        pet = _sampled(found.pet.voxels, found.pet.grid, points)
+        marked = np.nan_to_num(_sampled(images.mask.voxels, mask_grid, points, order=0)) > 0
+        pet = _sampled(images.pet.voxels, images.pet.grid, points)
         views.append(_view(pet, SUV[::-1], _outline(marked), _ON_PET))
-        if found.ct is not None:
-            ct = _sampled(found.ct.voxels, found.ct.grid, points)
+        if images.ct is not None:
+            ct = _sampled(images.ct.voxels, images.ct.grid, points)
             views.append(_view(ct, HU, _outline(marked), _ON_CT))
     gap = np.full((SIDE, _GAP, 3), 255, dtype=np.uint8)
-    in_order = views[::2] + views[1::2] if found.ct is not None else views
+    in_order = views[::2] + views[1::2] if images.ct is not None else views
     strip = [part for view in in_order for part in (view, gap)][:-1]
     stream = io.BytesIO()
     Image.fromarray(np.hstack(strip)).save(stream, format="JPEG", quality=_QUALITY, optimize=True)

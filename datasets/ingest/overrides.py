@@ -27,7 +27,8 @@ def requests_by_patient(table: Table, id_column: str, request: Request) -> Mappi
         request: what is wanted of all.
 
     Raises:
-        BenchError: an unknown column, two rows of one patient, a cell that is no number above 0 or no decay correction.
+        BenchError: an unknown column, two rows of one patient, a cell that is not a number above 0, or not a
+            decay correction.
     """
     rows = rows_by_patient(table, id_column, called="The table of overrides")
     for column in table.columns:

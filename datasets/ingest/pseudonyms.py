@@ -84,8 +84,8 @@ def by_table(table: Table, id_column: str) -> Naming:
         id_column: the column of the ids that the images have, beside :data:`PSEUDONYM`.
 
     Raises:
-        BenchError: a column is missing; an id or a pseudonym stands twice; a pseudonym is no name of a file, or is an
-            id. Lines are named, not ids.
+        BenchError: a column is missing; an id or a pseudonym stands twice; a pseudonym cannot be a file's name, or is
+            an id. Lines are named, not ids.
     """
     require_columns(table, (id_column, PSEUDONYM), called="The table of pseudonyms")
     ids = [plain(row.cells[id_column]) for row in table.rows]
@@ -96,7 +96,7 @@ def by_table(table: Table, id_column: str) -> Naming:
         if not own:
             wrong = "has no id. Fill it in, or remove the row."
         elif not _ALLOWED.fullmatch(name) or _DEVICES.fullmatch(name):
-            wrong = "has a pseudonym that is no name of a file. Use up to 64 letters (a to z), digits, '-' and '_'."
+            wrong = "has a pseudonym that cannot be a file's name. Use up to 64 letters (a to z), digits, '-' and '_'."
         elif id_counts[own] > 1:
             wrong = "has an id that another row has. Keep one row per patient."
         elif name_counts[name.casefold()] > 1:

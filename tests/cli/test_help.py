@@ -21,6 +21,7 @@ COMMANDS = [
     "cohort init",
     "cohort check",
     "cohort features",
+    "cohort example",
     "method new",
     "method test",
     "method show",

@@ -108,7 +108,7 @@ def test_given_pseudonyms_are_taken_and_ids_without_one_are_told(tmp_path):
         (["Patient,Pseudonym", "HN-1,A01", "HN-2,hn-1"], "Line 3 .* has a pseudonym that is an id"),
         (["Patient,Pseudonym", ",A01"], "Line 2 .* has no id"),
         *(
-            (["Patient,Pseudonym", f"HN-1,{name}"], "Line 2 .* has a pseudonym that is no name of a file")
+            (["Patient,Pseudonym", f"HN-1,{name}"], "Line 2 .* has a pseudonym that cannot be a file.s name")
             for name in ("", "../x", "a/b", "a b", ".a", "a.", "=1+1", "-a", "é", "nul", "COM1", "x" * 65, "A.nii")
         ),
     ],
