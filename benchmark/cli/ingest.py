@@ -194,7 +194,8 @@ def _show_written(done: Ingested, out: Path) -> None:
         say(f"TODO      {line}")
     quoted = shlex.quote(str(out))
     then = "cohort init {} --table TABLE" if done.joined is None else "cohort check {}"
-    say(f"Next      bench {then.format(quoted)}")
+    if done.written or done.kept:
+        say(f"Next      bench {then.format(quoted)}")
 
 
 def _first(names: Iterable[str]) -> str:

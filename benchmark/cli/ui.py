@@ -33,7 +33,7 @@ def ui(
         ),
     ] = False,
 ) -> None:
-    """Bring all studies into MLflow and open its pages.
+    """Bring all studies into MLflow and serve its pages.
 
     What is in MLflow already is left alone.
     """

@@ -50,7 +50,7 @@ def refuse_different(first: SourceCohort, other: SourceCohort) -> None:
     mine, theirs = ({_column(c) for c in source.cohort.clinical_columns} for source in (first, other))
     if mine != theirs:
         sides = [
-            f"{card.name!r}: {', '.join(_declared(c) for c in sorted(only)) or 'none more'}"
+            f"{card.name!r}: {', '.join(_declared(c) for c in sorted(only)) or 'no other column'}"
             for card, only in ((first.card, mine - theirs), (other.card, theirs - mine))
         ]
         raise BenchError(

@@ -78,7 +78,7 @@ def chosen_names(names: Sequence[str], wish: Wish) -> tuple[str, ...]:
         raise ImageError("No region is drawn.", "Choose another structure set.")
     if not wish.patterns and len(names) > 1:
         what = f"There are {len(names)} regions, and none was chosen: {listed}."
-        raise ImageError(what, "Name the region that is the tumour.")
+        raise ImageError(what, "Name the tumour's region with --region.")
     chosen = list(names) if not wish.patterns else []
     for pattern in wish.patterns:
         matched = _matched(names, pattern)
