@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 from survbench.findings import Finding, Group, grouped
 from survbench.leaderboard.site.assets import static, template
 
@@ -112,7 +113,7 @@ def cohort_page(
         far=FAR,
         fewest=FEWEST,
         measures=[measure.name for measure in MEASURES],
-        style=static("board.css", "cohort.css"),
+        style=Markup(static("board.css", "cohort.css")),  # noqa: S704  # ours
     )
     return page
 

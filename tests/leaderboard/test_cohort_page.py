@@ -86,3 +86,9 @@ def test_everything_is_escaped_and_nothing_is_loaded_from_elsewhere(tmp_path):
 
 def test_causes_are_listed_the_most_frequent_first():
     assert by_cause([("P3", "b"), ("P1", "a"), ("P2", "b")]) == [("b", ["P2", "P3"]), ("a", ["P1"])]
+
+
+def test_the_style_of_the_page_is_css_and_not_escaped():
+    style = page({"P1": record()}).partition("<style>")[2].partition("</style>")[0]
+    assert "font:" in style
+    assert "&#" not in style
