@@ -89,6 +89,6 @@ def test_causes_are_listed_the_most_frequent_first():
 
 
 def test_the_style_of_the_page_is_css_and_not_escaped():
-    style = page({"P1": record()}).partition("<style>")[2].partition("</style>")[0]
+    style = page({}).partition("<style>")[2].partition("</style>")[0]
     assert "font:" in style
     assert "&#" not in style
