@@ -29,7 +29,7 @@ def message_of(error: BaseException) -> str:
     Control characters are removed, and what is not valid Unicode is escaped.
 
     >>> message_of(ValueError("a\x1b[31m\udc80b")), message_of(ValueError())
-    ('a[31m\\\\udc80b', 'no message')
+    ('a[31m\\udc80b', 'no message')
     """
     try:
         text = str(error)

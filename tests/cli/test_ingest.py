@@ -119,6 +119,7 @@ def test_a_call_that_is_stopped_leaves_neither_processes_nor_unpacked_files(proc
     shutil.make_archive(tmp_path / "study", "zip", tmp_path / "dicom")
     words = ("cohort", "ingest", "study.zip", "--out", "out", "--workers", "1")
     where = {"cwd": tmp_path, "env": os.environ | {"TMPDIR": str(short)}}
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # tests in the background are started without one
     with subprocess.Popen([sys.executable, "-m", "survbench.cli", *words], start_new_session=True, **where) as running:
         while not any(tmp_path.glob("out/records/*.json")):
             assert running.poll() is None

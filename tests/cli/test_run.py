@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -100,8 +101,10 @@ def test_dry_run_says_what_is_cached_to_do_and_skipped(bench, finished):
     told = json.loads(bench(*arguments, "--json").stdout)
     assert (len(told["cached"]), len(told["to_do"]), told["skipped"]) == (4, 4, {})
     assert [(cost["method"], cost["jobs"], cost["share"]) for cost in told["costs"]] == [("suvmax", 4, 1.0)]
-    costs = ended.stdout.partition("Cost ")[2].splitlines()
+    *costs, memory = ended.stdout.partition("Cost ")[2].splitlines()
     assert [line.split() for line in costs[1:]] == [["suvmax", "<1", "s", "100", "%"]], "what is cached costs nothing"
+    assert re.fullmatch(r"Memory    at most \d+\.\d GB for \d+ jobs? at once; \d+\.\d GB are free\.(.*)", memory)
+    assert told["forecast_mb"] > 400
 
 
 def test_dry_run_says_what_each_method_costs_and_who_uses_a_fit(bench, tmp_path):
