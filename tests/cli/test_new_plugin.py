@@ -19,7 +19,7 @@ def test_a_new_plugin_passes_as_it_comes(process, tmp_path):
         assert "runs under the harness" in tested.stdout
         again = process("method", "new", "my-own-method", cwd=tmp_path)
         assert again.returncode == 2
-        assert "There is a method 'my-own-method' already" in again.stderr
+        assert "There is already a method 'my-own-method'" in again.stderr
     finally:
         subprocess.run([*pip, "uninstall", "--quiet", "--yes", "my-own-method"], check=False, capture_output=True)
 
