@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from importlib.resources import files
 from pathlib import Path
 
@@ -60,7 +60,7 @@ def secret_values(
     values = {value for identity in identities for value in identity.values}
     stated = {name for identity in identities for name in identity.stated}
     return SecretValues.of(
-        [*values, *of_files(paths, source), *cells], ordinary=ordinary_words(_own_texts()), allowed={*allowed, *stated}
+        [*values, *of_files(paths, source), *cells], ordinary=_own_words(), allowed={*allowed, *stated}
     )
 
 
@@ -84,6 +84,12 @@ def leaks(cohort: Path, values: SecretValues, *, workers: int) -> tuple[Leak, ..
             )
         found |= {*ended.value}
     return tuple(sorted(found))
+
+
+@cache
+def _own_words() -> frozenset[str]:
+    """Return the words that our own code and pages write; an ingest asks for them twice."""
+    return frozenset(ordinary_words(_own_texts()))
 
 
 def _own_texts() -> Iterable[str]:
