@@ -18,12 +18,12 @@ from survbench.datasets.dicom.patient import STRUCTURES, PatientImages, Request,
 from survbench.datasets.dicom.regions import asked_for
 from survbench.datasets.dicom.series import Series, volumes_of
 from survbench.datasets.ingest.montage import montage
-from survbench.datasets.ingest.nifti_file import nifti_bytes
 from survbench.datasets.readers.errors import ImageError
 from survbench.datasets.readers.manifest import FileState
 from survbench.io.files import rounded, write_bytes, write_json
 from survbench.io.hashing import digest
 from survbench.io.limits import limited_memory
+from survbench.io.nifti_file import nifti_bytes
 
 IMAGES, RECORDS, PICTURES = "images", "records", "pictures"
 _VERSION = 2

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 from survbench.datasets.cards.source import SourceCohort
+from survbench.io.files import write_bytes
+from survbench.io.nifti_file import nifti_bytes
 from survbench.volume import Volume
 
 IMAGES, TABLE = "images", "clinical.csv"
@@ -37,11 +39,7 @@ def write_folder(source: SourceCohort, folder: Path) -> None:
 
 
 def _write(volume: Volume, dtype: np.dtype[Any], path: Path) -> None:
-    import nibabel as nib
-
     voxels = volume.voxels()
     if np.issubdtype(dtype, np.integer):
         voxels = voxels.round()
-    image = nib.Nifti1Image(voxels.astype(dtype), volume.affine)  # type: ignore[no-untyped-call]
-    image.header.set_xyzt_units("mm")  # type: ignore[no-untyped-call]
-    nib.save(image, path)
+    write_bytes(path, nifti_bytes(voxels.astype(dtype), volume.affine))
