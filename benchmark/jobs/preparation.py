@@ -155,9 +155,10 @@ def _problems(ended: Ended) -> list[Finding]:
     if ended.status != Status.OK:
         # not the patients' fault: to leave them out would lose good ones
         names = ", ".join(subject.id for subject, _ in ended.task.arguments[1])
+        remedy = "with fewer --workers, which takes less memory" if ended.status == Status.OOM else "when that is fixed"
         raise BenchError(
             f"Preparing {names} ended as {ended.status} ({ended.error and ended.error.message}). "
-            "What is done is kept; run the same command again, with fewer --workers if memory is short."
+            f"What is done is kept; run the same command again, {remedy}."
         )
     found: list[Finding] = ended.value
     return found
