@@ -15,13 +15,18 @@ from typing import Any, SupportsFloat
 PART = ".part"
 """Last suffix of a file that is being written; before it stands the number of the process that writes it."""
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-_SAID_OF_FULL = ("No space left on device", "database or disk is full")
-"""What libraries say that raise errors of their own."""
+_SAID_OF_FULL = ("No space left on device", "database or disk is full", "The disk is full")
+"""What is said of a full disk, by libraries too that raise errors of their own."""
 
 
 def is_disk_full(error: BaseException) -> bool:
     """Say whether an error is that of a full disk, also where a library has put it into other words."""
-    return getattr(error, "errno", None) in _FULL or any(text in str(error) for text in _SAID_OF_FULL)
+    return getattr(error, "errno", None) in _FULL or tells_of_full_disk(str(error))
+
+
+def tells_of_full_disk(message: str) -> bool:
+    """Say whether the message of an error is that of a full disk."""
+    return any(text in message for text in _SAID_OF_FULL)
 
 
 @contextmanager
