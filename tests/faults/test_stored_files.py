@@ -24,8 +24,8 @@ from survbench.runs.store import Store
 
 pytestmark = pytest.mark.faults
 
-METHODS = "clinical-cox,radiomics-lasso-cox,deepmts"
-"""Models in JSON and in safetensors."""
+METHODS = "clinical-cox,radiomics-rsf,radiomics-deepsurv"
+"""Models in JSON, npz and safetensors."""
 KEY = re.compile(r"[0-9a-f]{32,64}")
 UNCHECKED = re.compile(r"\.lock|tracking\.json|mlflow.*")
 """Files that hold nothing of a result: a lock, and what is in MLflow or was written there."""
@@ -101,22 +101,27 @@ def test_row_28_a_board_that_is_as_it_was_built_passes(ran, capsys):
     assert listed.returncode == 0
 
 
-def test_row_3_verify_names_every_file_of_which_one_byte_is_another_or_the_end_is_missing(ran):
+@pytest.mark.parametrize("at", [0.02, 0.5, 0.99, None])
+def test_row_3_verify_names_every_file_of_which_one_byte_is_another_or_the_end_is_missing(copy, at):
+    kinds = {kind: path for kind, path in one_of_each_kind(copy).items() if not UNCHECKED.match(kind)}
+    assert len(kinds) > 40
+    suffixes = {path.suffix for path in kinds.values()}
+    assert suffixes >= {".json", ".parquet", ".safetensors", ".npz", ".npy", ".html", ".csv"}
+    lists = {path for path in kinds.values() if path.name in {"DONE", "built.sha256"}}
+    study = {study_folder(copy) / "study.json"}
     missed = []
-    checked = {kind: path for kind, path in one_of_each_kind(ran).items() if not UNCHECKED.match(kind)}
-    assert len(checked) > 40
-    assert {path.suffix for path in checked.values()} >= {".json", ".parquet", ".safetensors", ".npy", ".html", ".csv"}
-    for number, (kind, path) in enumerate(checked.items()):
-        content = path.read_bytes()
-        # a different place in each file; rescoring takes most of the time
-        for damaged in (flipped(content, number / len(checked)), content[: len(content) // 2]) if content else (b"x",):
-            path.write_bytes(damaged)
-            named = {one.path for one in verify(ran).differences}
-            if not {path, path.parent} & named:
-                missed.append(kind)
-        path.write_bytes(content)
+    # what lists other files, and what says which runs there are, hides them where it is damaged
+    for paths in (set(kinds.values()) - lists - study, lists, study):
+        before = {path: path.read_bytes() for path in paths}
+        for path, content in before.items():
+            path.write_bytes(
+                content[: len(content) // 2] if at is None and content else flipped(content or b"x", at or 0)
+            )
+        named = {one.path for one in verify(copy).differences}
+        missed += [str(path) for path in paths if not {path, path.with_suffix(".json"), path.parent} & named]
+        for path, content in before.items():
+            path.write_bytes(content)
     assert missed == []
-    assert verify(ran).differences == ()
 
 
 @pytest.mark.parametrize("at", [0.0, 0.31, 0.77, 1.0])
@@ -185,7 +190,7 @@ def test_row_3_json_of_ours_with_other_content_ends_no_command_in_a_traceback_an
 
     study = study_folder(copy) / "study.json"
     damage(path for path in kinds.values() if path not in {study, copy / ".lock"})
-    for command in (("status",), ("compare", "clinical-cox", "radiomics-lasso-cox"), ("status", "clinical-cox")):
+    for command in (("status",), ("compare", "clinical-cox", "radiomics-rsf"), ("status", "clinical-cox")):
         assert bench(capsys, *command, "--out", copy)[0] in {0, 2}
     assert verify(copy).differences
     damage([study])
@@ -213,7 +218,7 @@ def test_row_3_one_damaged_study_beside_a_good_one_is_named_and_left_out(copy, c
 def test_row_28_a_prediction_that_was_changed_is_named_by_whatever_reads_it(copy, capsys):
     path = next(path for path in copy.glob("runs/*/predictions.parquet") if "clinical-cox" in (path.parent / "job.json").read_text())  # fmt: skip  # noqa: E501
     path.write_bytes(flipped(path.read_bytes(), 0.5))
-    for command in (("compare", "clinical-cox", "radiomics-lasso-cox"), ("study", "board"), ("ui", "--only-track")):
+    for command in (("compare", "clinical-cox", "radiomics-rsf"), ("study", "board"), ("ui", "--only-track")):
         _, out, err = bench(capsys, *command, "--out", copy)
         assert str(path) in out + err
     code, out, _ = bench(capsys, "study", "verify", "--out", copy, "--json")
