@@ -53,9 +53,9 @@ class Built:
             ValueError: it is another text.
         """
         head, *lines = text.splitlines() or [""]
-        mark, origin, published, checksum = head.split()
+        _, origin, published, _ = head.split()
         built = cls(origin, published == _PUBLISHED[True], {name: of for of, name in (e.split("  ", 1) for e in lines)})
-        if (mark, published, checksum) != ("#", _PUBLISHED[built.published], built._checksum()):
+        if built.text() != text:
             raise ValueError("it was changed after it was written")
         return built
 

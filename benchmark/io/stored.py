@@ -58,7 +58,7 @@ def with_checksum(content: Mapping[str, Any]) -> dict[str, Any]:
     return {**content, CHECKSUM: digest(content)}
 
 
-def checked(raw: dict[str, Any]) -> dict[str, Any]:
+def checked(raw: Mapping[str, Any]) -> dict[str, Any]:
     """Return the content of a file without its checksum; a file of an earlier version may have none.
 
     Raises:

@@ -200,7 +200,11 @@ def test_row_3_json_of_ours_with_other_content_ends_no_command_in_a_traceback_an
     assert code == 0
     assert "study.json cannot be read" in err
     assert {row["method"] for row in json.loads(out)["rows"]} == set(METHODS.split(","))
-    assert [one for one in verify(copy).differences if one.path.parts[-4] != "cache"] == []
+    # a run does not look at models, and the cache is prepared again where it is needed
+    left = [
+        one.path for one in verify(copy).differences if not {"model", "cache"} & set(one.path.relative_to(copy).parts)
+    ]
+    assert left == []
 
 
 def test_row_3_one_damaged_study_beside_a_good_one_is_named_and_left_out(copy, capsys):
