@@ -335,6 +335,7 @@ def test_row_8_a_second_process_is_told_who_holds_the_folder_and_takes_over_from
     finally:
         holder.send_signal(signal.SIGKILL)
         holder.wait()
+        holder.stdout.close()
     assert bench(capsys, "study", "board", "--out", copy)[0] == 0
 
 

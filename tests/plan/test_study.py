@@ -37,7 +37,7 @@ def test_a_study_from_before_groups_were_declared_is_read(tmp_path):
     for entry in raw["entries"]:
         del entry["group"]
         entry.update(made[entry["name"]])
-    path.write_text(json.dumps(raw))
+    path.write_text(json.dumps({key: value for key, value in raw.items() if key != "sha256"}))
     assert {e.name: e.group for e in read_study(path.parent).entries} == {
         "radiomics-rsf": "paper",
         "volume": "marker",
