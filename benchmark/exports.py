@@ -7,7 +7,7 @@ from survbench.api import Context, MethodInfo, NotFittedError, Published, Resour
 from survbench.cohort import Cohort, Subject, UnlabelledCohort
 from survbench.errors import BenchError
 from survbench.findings import Check, CohortError, Finding
-from survbench.library import compare, load_study, run
+from survbench.library import compare, load_study, run, verify
 from survbench.results import ComparedMethods, Leaderboard, StudyResults
 from survbench.space import Choice, Real, Whole
 from survbench.volume import Volume
@@ -35,4 +35,5 @@ __all__ = [
     "compare",
     "load_study",
     "run",
+    "verify",
 ]

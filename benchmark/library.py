@@ -17,6 +17,7 @@ from survbench.results import ComparedMethods, Leaderboard, StudyResults
 if TYPE_CHECKING:
     from survbench.actions.request import Device, Request
     from survbench.actions.run import Result
+    from survbench.actions.verify import Verified
     from survbench.api import Selection, Tuning
 
 DEFAULT_OUT = "bench-results"
@@ -114,7 +115,8 @@ def load_study(path: str | Path = DEFAULT_OUT) -> StudyResults:
         BenchError: there is no study, or its board has not been built by this version.
     """
     from survbench.actions.arguments import absolute
-    from survbench.io.stored import in_a_line
+    from survbench.actions.build import altered_files
+    from survbench.io.stored import UnreadableError
     from survbench.io.study_files import BOARD_JSON
     from survbench.leaderboard.writers.board_files import read_board
     from survbench.plan.study import STUDY, latest_study, read_study, study_folders
@@ -130,12 +132,31 @@ def load_study(path: str | Path = DEFAULT_OUT) -> StudyResults:
     study = read_study(folder)
     try:
         board = read_board(folder / BOARD_JSON)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        if folder / BOARD_JSON in altered_files(folder):
+            raise UnreadableError(f"{folder / BOARD_JSON} was changed after it was built.")
+    except (FileNotFoundError, UnreadableError) as error:
+        what = error if isinstance(error, UnreadableError) else f"{folder} holds no leaderboard."
         raise BenchError(
-            f"{folder} holds no leaderboard that can be read ({in_a_line(error)}). Build it from what is done with "
-            f"'bench study board {study.name} --out {folder.parents[1]}'."
+            f"{what} Build it from what is done with 'bench study board {study.name} --out {folder.parents[1]}'."
         ) from error
     return StudyResults(study.name, folder, Leaderboard(board))
+
+
+def verify(path: str | Path = DEFAULT_OUT) -> Verified:
+    """Check that what is stored of studies is as it was written, and score their boards again, as
+    ``bench study verify`` does. Nothing is changed.
+
+    Args:
+        path: an output folder, of which all studies are meant, a study's folder, packed or not, or a file in one.
+
+    Raises:
+        BenchError: there is no study, or another process writes to the output folder.
+    """
+    from survbench.actions import verify as checking
+    from survbench.actions.arguments import absolute
+
+    folder = absolute("path", path)
+    return checking.verify(folder, str(folder))
 
 
 def compare(study: StudyResults, a: str, b: str) -> ComparedMethods:

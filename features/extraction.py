@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from survbench.io.files import finite, write_json
 from survbench.io.hashing import digest
 from survbench.io.layout import CACHE
+from survbench.io.stored import UnreadableError, matching, read_stored
 
+RADIOMICS = "radiomics"
+"""Folder of the cache."""
 WAVELET_REACH = 3
 """Voxels that coif1 looks beyond the mask (6 taps); past the border of the grid it goes on at the opposite one."""
 
@@ -35,7 +38,7 @@ class Extraction:
 
 def radiomics_path(out: Path, key: str) -> Path:
     """Return where the features of one patient lie."""
-    return out / CACHE / "radiomics" / key[:2] / f"{key}.json"
+    return out / CACHE / RADIOMICS / key[:2] / f"{key}.json"
 
 
 def write_radiomics(out: Path, key: str, extraction: Extraction) -> None:
@@ -59,12 +62,11 @@ def json_values(values: Mapping[str, float]) -> dict[str, float | None]:
 def read_radiomics(out: Path, key: str) -> Extraction | None:
     """Return a patient's features, or None where they are not stored or damaged."""
     try:
-        raw = json.loads(radiomics_path(out, key).read_text(encoding="utf-8"))
-        content = raw["content"]
-        intact = raw["sha256"] == digest(content)
-    except (FileNotFoundError, json.JSONDecodeError, KeyError, TypeError, UnicodeDecodeError):
+        return read_stored(radiomics_path(out, key), lambda raw: _extraction(matching(raw, "content")))
+    except (FileNotFoundError, UnreadableError):
         return None
-    if not intact:
-        return None
+
+
+def _extraction(content: Mapping[str, Any]) -> Extraction:
     values = {name: np.nan if v is None else v for name, v in content["values"].items()}
     return Extraction(values, content["grey_levels"], tuple(content["constant"]), content["margin"])

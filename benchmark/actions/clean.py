@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,10 +15,12 @@ from survbench.io.study_files import STUDIES
 from survbench.plan.job import Job
 from survbench.plan.registry import registry
 from survbench.plan.study import Study, read_study
-from survbench.runs.store import PART, Store, read_job
+from survbench.runs.store import PART, Store, read_job, remove
 
 KEY = re.compile(r"[0-9a-f]{32}")
 """What the key of a job looks like; a folder of another name is not ours unless it holds a job."""
+HEXADECIMAL = re.compile(r"[0-9a-f]{8,}")
+"""What the key of a job of any version looks like, which is enough in the folder of what unfinished jobs keep."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,12 +38,14 @@ class DiskUse:
 
     Attributes:
         unreferenced: of the runs that no study refers to; None where a study does not say which runs it needs.
+        left_over: of scratch folders of no job of a study, and of files that are half written; None alike.
     """
 
     runs: int
     cache: int
     scratch: int
     unreferenced: int | None
+    left_over: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +65,13 @@ class _Output:
 
 def disk_use(store: Store) -> DiskUse:
     """Measure an output folder."""
-    unreferenced = None
+    unreferenced = left_over = None
     with suppress(BenchError):
-        unreferenced = sum(_size(folder) for folder, _ in _runs(store, _read(store)))
+        output = _read(store)
+        unreferenced = sum(_size(folder) for folder, _ in _runs(store, output))
+        left_over = sum(_size(path) for path, _ in (*_parts(store), *_scratch(store, output)))
     runs, cache, scratch = (_size(store.root / name) for name in (RUNS, CACHE, SCRATCH))
-    return DiskUse(runs=runs, cache=cache, scratch=scratch, unreferenced=unreferenced)
+    return DiskUse(runs=runs, cache=cache, scratch=scratch, unreferenced=unreferenced, left_over=left_over)
 
 
 def clean(store: Store) -> tuple[Removed, ...]:
@@ -149,7 +154,7 @@ def _runs(store: Store, output: _Output) -> Iterator[tuple[Path, str]]:
 def _scratch(store: Store, output: _Output) -> Iterator[tuple[Path, str]]:
     for folder in _folders(store.root / SCRATCH):
         known = output.jobs.get(folder.name) is not None
-        ours = known or (not output.unsure and KEY.fullmatch(folder.name))
+        ours = known or (not output.unsure and HEXADECIMAL.fullmatch(folder.name))
         if folder.name not in output.needed and ours:
             yield folder, "what an unfinished job kept"
 
@@ -158,6 +163,7 @@ def _parts(store: Store) -> Iterator[tuple[Path, str]]:
     for folder in _folders(store.root / RUNS):
         if PART in folder.name:
             yield folder, "half-written files"
+    yield from ((path, "a half-written file") for path in store.half_written())
 
 
 def _folders(parent: Path) -> list[Path]:
@@ -167,8 +173,8 @@ def _folders(parent: Path) -> list[Path]:
 
 
 def _size(folder: Path) -> int:
-    """Return the bytes of the files below a folder, which a run may be changing."""
-    total = 0
+    """Return the bytes of a file or of the files below a folder, which a run may be changing."""
+    total = folder.lstat().st_size if folder.is_file() else 0
     for parent, _, names in os.walk(folder):
         for name in names:
             with suppress(FileNotFoundError):
@@ -181,5 +187,5 @@ def _remove(store: Store, folder: Path, what: str) -> Removed:
     if folder.parent.name == RUNS and PART not in folder.name:
         # in one step, so that a run which is cut off here is never taken for whole
         folder = folder.rename(folder.with_name(f"{folder.name}{PART}clean"))
-    shutil.rmtree(folder)
+    remove(folder)
     return removed

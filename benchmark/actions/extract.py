@@ -17,6 +17,7 @@ from survbench.features.extraction import Extraction
 from survbench.features.feature_sets import FeatureSet
 from survbench.features.report import Doubt, report
 from survbench.findings import CohortError, Finding
+from survbench.io.files import named_if_full
 from survbench.jobs.preparation import PreparationWatcher, prepare_source
 from survbench.plan.profile import Profile
 from survbench.runs.store import Store
@@ -149,13 +150,14 @@ def write_table(extracted: Extracted, path: Path) -> Path:
     rows = [[e.values[name] for name in extracted.names] for e in extracted.extractions.values()]
     table = pd.DataFrame(rows, columns=list(extracted.names), dtype="float64")
     table.insert(0, "id", pd.Series(list(extracted.extractions), dtype="string"))
-    if path.suffix == ".csv":
-        table.to_csv(path, index=False)
-    else:
-        table.to_parquet(path, index=False)
     beside = path.with_name(f"{path.stem}-report.csv")
-    with beside.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(["finding", "subject", "feature", "detail"])
-        writer.writerows((f.kind, f.subject, f.feature, f.detail) for f in extracted.findings)
+    with named_if_full(path.parent):
+        if path.suffix == ".csv":
+            table.to_csv(path, index=False)
+        else:
+            table.to_parquet(path, index=False)
+        with beside.open("w", encoding="utf-8", newline="") as stream:
+            writer = csv.writer(stream, lineterminator="\n")
+            writer.writerow(["finding", "subject", "feature", "detail"])
+            writer.writerows((f.kind, f.subject, f.feature, f.detail) for f in extracted.findings)
     return beside

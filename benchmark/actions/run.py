@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 
@@ -25,7 +27,8 @@ from survbench.api import MethodInfo
 from survbench.datasets.cohorts.opened import Cohorts
 from survbench.errors import BenchError
 from survbench.io.layout import SCRATCH, Status
-from survbench.io.study_files import SPLITS
+from survbench.io.stored import UnreadableError
+from survbench.io.study_files import BOARD_JSON, SPLITS
 from survbench.jobs.executor import Task, execute
 from survbench.jobs.prepared_files import read_follow_up
 from survbench.plan.job import PlannedJob
@@ -41,6 +44,8 @@ from survbench.work.process_limits import log_tail
 
 if TYPE_CHECKING:
     from survbench.leaderboard.board.rows import Board
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +71,7 @@ def run_study(request: Request, watcher: Watcher) -> Result:
         cohorts, infos = open_request(request)
         planned = _prepared_plan(cohorts, infos, request, store, watcher)
         folder = planned.study.folder(request.out)
-        earlier = read_study(folder) if (folder / STUDY).is_file() else None
+        earlier = _earlier(folder)
         study = replace(
             planned.study,
             entries=(
@@ -82,6 +87,23 @@ def run_study(request: Request, watcher: Watcher) -> Result:
         failed = _execute(planned, store, request, watcher)
         board = board_if_unchanged(study, store, checked=planned.cached) if not planned.to_do else None
         return Result(study=study, board=board or build_and_write(study, store), failed=tuple(failed))
+
+
+def _earlier(folder: Path) -> Study | None:
+    """Return the study as the last run has left it, or None: before the first run, and where it cannot be read, since a
+    run knows all of it but the methods of other runs.
+    """
+    try:
+        return read_study(folder)
+    except (FileNotFoundError, UnreadableError) as error:
+        lost = f"{folder / STUDY} is missing." if isinstance(error, FileNotFoundError) else str(error)
+        if (folder / STUDY).exists() or (folder / BOARD_JSON).exists():
+            log.warning(
+                "%s The study is planned afresh. Methods of other runs leave the board; name them in a run to have "
+                "them back from what is stored.",
+                lost,
+            )
+        return None
 
 
 def _prepared_plan(

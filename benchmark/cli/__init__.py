@@ -18,6 +18,7 @@ import typer
 from survbench.cli import cohort, compare, doctor, method, renamed, run, status, study, ui
 from survbench.cli import list as listing
 from survbench.errors import BenchError
+from survbench.io.files import is_disk_full
 from survbench.jobs import environment
 
 log = logging.getLogger(__name__)
@@ -70,8 +71,9 @@ def main() -> None:
         sys.exit(2)
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
+        remedy = "Free space on that disk" if is_disk_full(error) else "Fix this"
         sys.stderr.write(
-            f"Error: {error.strerror or error}{where}. What is done is kept. Fix this, then run the same "
+            f"Error: {error.strerror or error}{where}. What is done is kept. {remedy}, then run the same "
             "command again.\n"
         )
         sys.exit(1)

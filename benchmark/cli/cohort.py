@@ -69,12 +69,13 @@ def init(
     from survbench.datasets.cohorts.named import CARD_FILE
     from survbench.datasets.drafting.draft import draft_card
     from survbench.errors import BenchError
+    from survbench.io.files import write_text
 
     target = folder / CARD_FILE
     if target.exists() and not force:
         raise BenchError(f"{target} exists. Give --force to replace it.")
     draft = draft_card(folder, table if table.exists() else folder / table)
-    target.write_text(draft.text, encoding="utf-8")
+    write_text(target, draft.text)
     then = f"then run: bench cohort check {shlex.quote(str(folder))}"
     fill = "Fill in every TODO and check" if draft.todo else "Check"
     say(f"Wrote {target}. {fill} every GUESS in it, {then}")

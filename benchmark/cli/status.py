@@ -182,7 +182,8 @@ def _disk_line(disk: DiskUse) -> str:
     else:
         of_runs = "all belong to studies"
     runs, cache, scratch = (disk_size(count) for count in (disk.runs, disk.cache, disk.scratch))
-    return f"Disk: runs {runs} ({of_runs}), cache {cache}, scratch {scratch}"
+    left = f", {disk_size(disk.left_over)} left over by jobs that are gone" if disk.left_over else ""
+    return f"Disk: runs {runs} ({of_runs}), cache {cache}, scratch {scratch}{left}"
 
 
 def _show_jobs(store: Store, job: str, *, as_json: bool) -> None:

@@ -53,6 +53,14 @@ def register(app: typer.Typer) -> None:
             "bench study null-check --methods deepmts --permutations 40",
         ),
     )(null_check)
+    group.command(
+        "verify",
+        epilog=examples(
+            "bench study verify",
+            "bench study verify phantom-quick-1a2b3c4d --out results",
+            "bench study verify results/studies/phantom-quick-1a2b3c4d/leaderboard.json --json",
+        ),
+    )(verify)
     app.add_typer(group, name="study")
 
 
@@ -72,15 +80,52 @@ def board(
     tables of kept features, and the site.
     """
     from survbench.actions.build import build_and_write
-    from survbench.plan.study import find_studies
+    from survbench.plan.study import find_studies, latest_study
     from survbench.runs.store import Store
 
     out = out.expanduser().absolute()
-    find_study(out, None)  # says what to do where there is none
-    studies = [find_study(out, name) for name in dict.fromkeys(names)] if names else find_studies(out)
+    # latest_study says what to do where there is none that can be read
+    studies = [find_study(out, name) for name in dict.fromkeys(names or ())] or find_studies(out) or [latest_study(out)]
+    store = Store(out)
     for study in studies:
-        build_and_write(study, Store(out), published=published, figures=figures)
+        with store.lock():
+            build_and_write(study, store, published=published, figures=figures)
         say(f"{study.folder(out) / 'leaderboard.html'} (also .md, .csv, .tex, .json), site/index.html")
+
+
+def verify(
+    what: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[STUDY|FILE|FOLDER]",
+            help="A study under --out, or a path to one, packed or not, or to an output folder (default: all studies).",
+            show_default=False,
+        ),
+    ] = None,
+    out: Out = DEFAULT_OUT,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Check that what is stored is as it was written, and score the board again.
+
+    Predictions, models, records, splits, prepared cohorts and all files of the board are compared with their checksums.
+    The numbers of the board are computed again from the stored predictions and have to be the same to the last digit.
+    Nothing is changed.
+
+    Exit codes: 0 nothing differs, 1 something does.
+    """
+    from survbench.actions.verify import verify as verified
+
+    found = verified(out.expanduser().absolute(), what)
+    if as_json:
+        differences = [{"path": str(one.path), "what": one.what} for one in found.differences]
+        say_json({"studies": list(map(str, found.studies)), "runs": found.runs, "differences": differences})
+    else:
+        for one in found.differences:
+            say(f"{one.path} {one.what}")
+        say(found.summary)
+    if found.differences:
+        raise typer.Exit(1)
 
 
 def import_risks(

@@ -52,15 +52,17 @@ def ui(
 
 def _track(out: Path, uri: str | None) -> None:
     """Project all studies, of which there must be one."""
+    from survbench.actions.build import mend_board
     from survbench.errors import BenchError
     from survbench.plan.study import find_studies, latest_study
     from survbench.runs.store import Store
     from survbench.tracking.mlflow_writer import TrackingError, track
 
-    latest_study(out)
-    for study in find_studies(out):
+    store = Store(out)
+    for study in find_studies(out) or [latest_study(out)]:  # the latter says what to do where there is none
+        mend_board(study, store)
         try:
-            report = track(study, Store(out), out, tracking_uri=uri, trust_ledger=False)
+            report = track(study, store, out, tracking_uri=uri, trust_ledger=False)
         except TrackingError as error:
             raise BenchError(f"MLflow could not be updated: {error} Fix it and run 'bench ui' again.") from error
         say(f"{study.name}: {report.new} new and {report.unchanged} unchanged runs in {report.uri}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from survbench.errors import BenchError
 from survbench.evaluation.redaction import without_paths
 from survbench.io.files import write_json
 from survbench.io.layout import LEARNING, SELECTED, Status
+from survbench.io.stored import read_stored
 from survbench.plan.job import JobKind, job_from_json
 from survbench.plan.study import Study, read_study
 from survbench.runs.predictions import PREDICTIONS
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 BULKY = {"spec", "splits", "test", "train", "training"}
 """Job fields that no leaderboard uses; a bundle leaves them out."""
 KEY = "run"
+RUNS_FILE = "runs.json"
 WEIGHTS = "selected.parquet"
 
 
@@ -43,7 +44,7 @@ def pack(study: Study, store: Store, folder: Path) -> None:
         raise BenchError(f"Runs {', '.join(damaged)} are damaged. 'bench run' makes them again.")
     folder.mkdir(parents=True, exist_ok=True)
     study.write_to(folder)
-    write_json(folder / "runs.json", {run.key: _told(run) for run in runs})
+    write_json(folder / RUNS_FILE, {run.key: _told(run) for run in runs})
     _write(folder / PREDICTIONS, {run.key: run.predictions() for run in done})
     _write(folder / CURVES, {run.key: run.curves() for run in done if (run.folder / CURVES).is_file()})
     _write(folder / WEIGHTS, {run.key: _weights(kept) for run in done if (kept := run.selected()) is not None})
@@ -56,7 +57,7 @@ def unpack(folder: Path, store: Store) -> Study:
         BenchError: another version of survbench has packed it.
     """
     study = read_study(folder)
-    told: Mapping[str, Mapping[str, Any]] = json.loads((folder / "runs.json").read_text(encoding="utf-8"))
+    told: Mapping[str, Mapping[str, Any]] = read_stored(folder / RUNS_FILE, dict)
     predictions, curves, weights = (_read(folder / name) for name in (PREDICTIONS, CURVES, WEIGHTS))
     for key, run in told.items():
         job = job_from_json({**run["job"], "training": study.profile.training})

@@ -2,12 +2,47 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, SupportsFloat
+
+PART = ".part"
+"""Last suffix of a file that is being written; before it stands the number of the process that writes it."""
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_SAID_OF_FULL = ("No space left on device", "database or disk is full", "The disk is full")
+"""What is said of a full disk, by libraries too that raise errors of their own."""
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Say whether an error is that of a full disk, also where a library has put it into other words."""
+    return getattr(error, "errno", None) in _FULL or tells_of_full_disk(str(error))
+
+
+def tells_of_full_disk(message: str) -> bool:
+    """Say whether the message of an error is that of a full disk."""
+    return any(text in message for text in _SAID_OF_FULL)
+
+
+@contextmanager
+def named_if_full(folder: Path) -> Iterator[None]:
+    """Have an error of a full disk name the folder that is written and the bytes that are free there.
+
+    Raises:
+        OSError: the disk is full.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not is_disk_full(error) or getattr(error, "filename", None):
+            raise
+        text = f"The disk is full: {shutil.disk_usage(folder).free:,} bytes are free"
+        raise OSError(errno.ENOSPC, text, str(folder)) from error
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -16,7 +51,7 @@ def write_bytes(path: Path, content: bytes) -> None:
     Raises:
         OSError: the disk is full or the folder cannot be written; names the path and the bytes that were needed.
     """
-    part = path.with_name(path.name + ".part")
+    part = path.with_name(f"{path.name}.{os.getpid()}{PART}")
     try:
         with part.open("wb") as stream:
             stream.write(content)

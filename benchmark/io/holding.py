@@ -9,6 +9,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 from survbench.errors import BenchError
+from survbench.io.files import write_text
 
 
 @contextmanager
@@ -24,7 +25,8 @@ def held(folder: Path) -> Iterator[None]:
         lock = FileLock(folder / ".lock")
         lock.acquire(timeout=0)
     except Timeout as error:
-        who = _holder(folder).read_text(encoding="utf-8") if _holder(folder).exists() else "unknown"
+        holder = _holder(folder)
+        who = holder.read_text(encoding="utf-8", errors="replace") if holder.is_file() else "unknown"
         raise BenchError(
             f"{folder} is in use by process {who}. Wait for it, stop it, or give another folder with --out."
         ) from error
@@ -33,7 +35,7 @@ def held(folder: Path) -> Iterator[None]:
             f"{folder} cannot be made or written ({error.strerror}). Give another folder with --out."
         ) from error
     try:
-        _holder(folder).write_text(str(os.getpid()), encoding="utf-8")
+        write_text(_holder(folder), str(os.getpid()))
         yield
     finally:
         _holder(folder).unlink(missing_ok=True)

@@ -9,5 +9,9 @@ SPLITS = "splits.json"
 BOARD = "leaderboard"
 """Name of the board's files, without suffix."""
 BOARD_CSV, BOARD_HTML, BOARD_JSON, BOARD_MD = (f"{BOARD}.{kind}" for kind in ("csv", "html", "json", "md"))
-TABLES, SELECTION, SITE = "tables", "selection", "site"
-"""Folders beside the board: the paper's tables, the features that methods keep, and the pages."""
+BUILT = "built.sha256"
+"""Beside a board: what it was built of and the checksums of its files, so that a run that changes nothing builds
+nothing, and files that were changed are seen.
+"""
+TABLES, SELECTION, SITE, FIGURES = "tables", "selection", "site", "figures"
+"""Folders beside the board: the paper's tables, the features that methods keep, the pages, and figures for a paper."""

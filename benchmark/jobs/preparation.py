@@ -19,6 +19,7 @@ from survbench.datasets.readers.feature_table import table_rows
 from survbench.errors import BenchError
 from survbench.features.extraction import Extraction, radiomics_path, read_radiomics, write_radiomics
 from survbench.findings import Finding
+from survbench.io.files import tells_of_full_disk
 from survbench.io.layout import Status
 from survbench.jobs.executor import Ended, Task, execute
 from survbench.work.prepare import prepare
@@ -155,12 +156,20 @@ def _problems(ended: Ended) -> list[Finding]:
     if ended.status != Status.OK:
         # not the patients' fault: to leave them out would lose good ones
         names = ", ".join(subject.id for subject, _ in ended.task.arguments[1])
+        message = ended.error.message if ended.error else ""
         raise BenchError(
-            f"Preparing {names} ended as {ended.status} ({ended.error and ended.error.message}). "
-            "What is done is kept; run the same command again, with fewer --workers if memory is short."
+            f"Preparing {names} ended as {ended.status} ({message}). What is done is kept; {_remedy(ended, message)}."
         )
     found: list[Finding] = ended.value
     return found
+
+
+def _remedy(ended: Ended, message: str) -> str:
+    if tells_of_full_disk(message):
+        return "free space on that disk, then run the same command again"
+    if ended.status == Status.OOM:
+        return "run the same command again with fewer --workers, which takes less memory"
+    return "fix this, then run the same command again"
 
 
 def usable_of(

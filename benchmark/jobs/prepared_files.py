@@ -4,7 +4,6 @@ does.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 from survbench.datasets.cards.source import SourceCohort
 from survbench.io.files import write_json
 from survbench.io.hashing import digest
+from survbench.io.stored import read_stored
 from survbench.runs.follow_up import FollowUp
 from survbench.work.prepared import INPUTS, TRUTH, PreparedCohort
 
@@ -70,5 +70,7 @@ def read_follow_up(prepared: PreparedCohort) -> FollowUp:
     """Return the outcomes of all patients of a prepared cohort: for the process that starts jobs, which hands each job
     those that it may know.
     """
-    raw = json.loads((prepared.folder / OUTCOMES).read_text(encoding="utf-8"))
-    return FollowUp({i: (time, event) for i, (time, event) in raw.items()})
+    return read_stored(
+        prepared.folder / OUTCOMES,
+        lambda raw: FollowUp({i: (float(time), bool(event)) for i, (time, event) in raw.items()}),
+    )

@@ -82,8 +82,13 @@ class Protocol(Stored):
 
 def write_splits(path: Path, folds: Sequence[Sequence[str]]) -> None:
     """Write folds to a file that ``--splits`` reads."""
+    write_json(path, splits_content(folds))
+
+
+def splits_content(folds: Sequence[Sequence[str]]) -> dict[str, Any]:
+    """Return what stands in a file of folds."""
     content = [list(fold) for fold in folds]
-    write_json(path, {"schema": SCHEMA, "folds": content, "fingerprint": digest([sorted(f) for f in content])})
+    return {"schema": SCHEMA, "folds": content, "fingerprint": digest([sorted(fold) for fold in content])}
 
 
 def read_splits(path: Path, cohort: Cohort) -> tuple[tuple[str, ...], ...]:

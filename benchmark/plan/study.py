@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -15,7 +14,7 @@ from survbench.findings import Stated
 from survbench.io.config import Stored
 from survbench.io.files import write_json
 from survbench.io.layout import SCHEMA
-from survbench.io.stored import in_a_line, known_fields
+from survbench.io.stored import UnreadableError, checked, known_fields, read_stored, with_checksum
 from survbench.io.study_files import STUDIES
 from survbench.io.versions import Provenance
 from survbench.plan.patient_description import PatientsDescription
@@ -156,7 +155,7 @@ class Study:
 
     def write_to(self, folder: Path) -> None:
         """Write ``study.json`` into a folder."""
-        write_json(folder / STUDY, self.to_json())
+        write_json(folder / STUDY, with_checksum(self.to_json()))
 
     def to_json(self) -> dict[str, Any]:
         """Return what stands in ``study.json``."""
@@ -178,23 +177,18 @@ def read_study(folder: Path) -> Study:
     """Read ``study.json`` from a study's folder.
 
     Raises:
-        BenchError: another version of survbench has written it, or it is damaged.
+        UnreadableError: another version of survbench has written it, or it is damaged.
     """
-    path = folder / STUDY
-    remedy = f"Remove {folder} and run the study again; its runs are kept."
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-        if raw.pop("schema") == SCHEMA:
-            return _study(raw)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BenchError(
-            f"{path} cannot be read ({in_a_line(error)}): it is damaged, or another version of survbench has written "
-            f"it. {remedy}"
-        ) from error
-    raise BenchError(f"{path} was written by another version of survbench. {remedy}")
+        return read_stored(folder / STUDY, _study)
+    except UnreadableError as error:
+        raise UnreadableError(f"{error} The same 'bench run' writes it again; its runs are kept.") from error
 
 
-def _study(raw: dict[str, Any]) -> Study:
+def _study(written: dict[str, Any]) -> Study:
+    raw = checked(written)
+    if raw["schema"] != SCHEMA:
+        raise ValueError(f"schema {raw['schema']}, not {SCHEMA}")
     entries = tuple(
         Entry(
             **{

@@ -12,7 +12,6 @@ Layout of an output folder::
 
 from __future__ import annotations
 
-import json
 import logging
 import shutil
 import tempfile
@@ -22,10 +21,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from survbench.io.files import flush, write_json
-from survbench.io.hashing import file_digest
+from survbench.io.checksums import altered, checksums
+from survbench.io.files import PART as FILE_PART
+from survbench.io.files import flush, named_if_full, write_json
 from survbench.io.holding import held
-from survbench.io.layout import LEARNING, RUNS, SCHEMA, SCRATCH, SELECTED, Ending
+from survbench.io.layout import CACHE, COHORTS, LEARNING, RUNS, SCHEMA, SCRATCH, SELECTED, Ending
+from survbench.io.stored import UnreadableError, checked, read_stored, with_checksum
+from survbench.io.study_files import STUDIES
 from survbench.plan.job import Job, job_from_json
 from survbench.runs.predictions import read_predictions
 from survbench.runs.record import RunRecord
@@ -84,8 +86,7 @@ class Run:
         path = self.folder / name
         if not path.is_file():
             return None
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return content
+        return read_stored(path, dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,8 +106,8 @@ def write_run(folder: Path, job: Job, record: RunRecord) -> None:
 def read_job(folder: Path) -> Job | None:
     """Return the job of a run's folder, or None where there is none that can be read."""
     try:
-        return job_from_json(json.loads((folder / JOB).read_bytes()))
-    except (OSError, ValueError):
+        return read_stored(folder / JOB, job_from_json)
+    except (FileNotFoundError, UnreadableError):
         return None
 
 
@@ -131,8 +132,8 @@ class Store:
         folder = self.folder(key)
         job = read_job(folder)
         try:
-            record = RunRecord.model_validate_json((folder / RECORD).read_bytes())
-        except (OSError, ValueError):
+            record = read_stored(folder / RECORD, RunRecord.model_validate)
+        except (FileNotFoundError, UnreadableError):
             return None
         return None if job is None else Run(key, folder, job, record)
 
@@ -151,22 +152,31 @@ class Store:
         return self._is_intact(key, lambda name: name in {JOB, RECORD} or _is_of_model(name))
 
     def _is_intact(self, key: str, concerns: Callable[[str], bool]) -> bool:
+        damaged = next(self.damaged(key, concerns), None)
+        if damaged is not None:
+            log.warning("%s is missing or was changed after it was written; the job runs again", damaged)
+        return damaged is None and self.is_sealed(key)
+
+    def is_sealed(self, key: str) -> bool:
+        """Say whether a run was completed, without a look at its files."""
+        return (self.folder(key) / DONE).exists()
+
+    def damaged(self, key: str, concerns: Callable[[str], bool] = lambda _: True) -> Iterator[Path]:
+        """Yield those files of a complete run that are not as they were written; none of a run that is not complete.
+
+        Args:
+            key: of the run.
+            concerns: says of a file's path below the run's folder whether it is looked at.
+        """
         folder = self.folder(key)
-        if not (folder / DONE).is_file():
-            return False
+        if not self.is_sealed(key):
+            return
         try:
-            files = dict[str, str](json.loads((folder / DONE).read_text(encoding="utf-8"))["files"])
-        except (ValueError, KeyError, TypeError):
-            log.warning("%s is damaged; the job runs again", folder / DONE)
-            return False
-        for name, checksum in files.items():
-            if not concerns(name):
-                continue
-            path = folder / name
-            if not path.is_file() or file_digest(path) != checksum:
-                log.warning("%s is missing or was changed after it was written; the job runs again", path)
-                return False
-        return True
+            files = read_stored(folder / DONE, _sealed_files)
+        except UnreadableError:
+            yield folder / DONE
+            return
+        yield from altered(folder, {name: checksum for name, checksum in files.items() if concerns(name)})
 
     @contextmanager
     def writing(self, key: str) -> Iterator[Path]:
@@ -180,7 +190,8 @@ class Store:
         (self.root / RUNS).mkdir(parents=True, exist_ok=True)
         part = Path(tempfile.mkdtemp(prefix=f"{key}{PART}", dir=self.root / RUNS))
         try:
-            yield part
+            with named_if_full(part):
+                yield part
         except BaseException:
             shutil.rmtree(part, ignore_errors=True)
             raise
@@ -191,9 +202,10 @@ class Store:
         folder in one rename, and the job's scratch folder is removed. An exception removes only the filled folder.
         """
         try:
-            yield
-            self._seal(part)
-            self._replace(part, key)
+            with named_if_full(part):
+                yield
+                self._seal(part)
+                self._replace(part, key)
         finally:
             shutil.rmtree(part, ignore_errors=True)
         shutil.rmtree(self.root / SCRATCH / key, ignore_errors=True)
@@ -206,9 +218,18 @@ class Store:
             self._replace(part, job.key)
 
     def clear_leftovers(self) -> None:
-        """Remove what killed writers left behind; call it under :meth:`lock`."""
+        """Remove what killed writers left behind; call it under :meth:`lock`, which all writers hold."""
         for part in (self.root / RUNS).glob(f"*{PART}*"):
             shutil.rmtree(part, ignore_errors=True)
+        for part in self.half_written():
+            remove(part)
+
+    def half_written(self) -> list[Path]:
+        """Return what of the cache, of prepared cohorts and of studies is being written, or was when its process was
+        killed.
+        """
+        folders = [self.root / name for name in (CACHE, COHORTS, STUDIES)]
+        return [path for folder in folders for path in sorted(folder.rglob(f"*{FILE_PART}"))]
 
     def clear_scratch(self, keys: Iterable[str]) -> None:
         """Remove what unfinished jobs have kept to go on from: checkpoints and journals of searches."""
@@ -227,10 +248,10 @@ class Store:
 
     def _seal(self, part: Path) -> None:
         files = sorted(p for p in part.rglob("*") if p.is_file())
-        checksums = {p.relative_to(part).as_posix(): file_digest(p) for p in files}
+        sums = checksums(part, files)
         for path in files:
             flush(path)
-        write_json(part / DONE, {"schema": SCHEMA, "files": checksums})
+        write_json(part / DONE, with_checksum({"schema": SCHEMA, "files": sums}))
         flush(part / DONE)
 
     def _replace(self, part: Path, key: str) -> None:
@@ -243,6 +264,20 @@ class Store:
         else:
             part.rename(target)
         flush(target.parent)
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder, which may be gone."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _sealed_files(raw: Mapping[str, Any]) -> dict[str, str]:
+    """Return the checksums that a seal holds; one that does not name the job and its record is damaged."""
+    files = dict[str, str](checked(raw)["files"])
+    return {**files, JOB: files[JOB], RECORD: files[RECORD]}
 
 
 def _is_of_model(name: str) -> bool:

@@ -9,9 +9,9 @@ cannot change what it has logged, so a run that would be different today is writ
 
 from __future__ import annotations
 
-import json
 import logging
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Collection, Iterator, Sequence
@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from survbench.io.files import write_json
+from survbench.io.files import is_disk_full, write_json
+from survbench.io.stored import UnreadableError, read_stored
 from survbench.plan.study import Study
 from survbench.runs.store import Store
 from survbench.tracking.records import METHOD, Record, records, state
@@ -31,6 +32,9 @@ LEDGER = "tracking.json"
 KEY = "survbench.key"
 CONTENT = "survbench.content"
 PARENT = "mlflow.parentRunId"
+
+
+log = logging.getLogger(__name__)
 
 
 class TrackingError(Exception):
@@ -96,6 +100,9 @@ def track(
         projection = _Projection(uri, study.name, artifacts=artifacts)
         written = projection.write(wanted, None if own else {entry.name for entry in study.entries})
     except Exception as error:  # MLflow and its database drivers raise whatever they like; none of it may end a run
+        if is_disk_full(error):
+            free = shutil.disk_usage(out).free
+            raise TrackingError(f"The disk is full: {free:,} bytes are free in {out}. Free space there.") from error
         raise TrackingError(f"{type(error).__name__}: {str(error)[:300]}") from error
     ledger.setdefault(uri, {})[study.name] = now
     write_json(out / LEDGER, ledger)
@@ -186,8 +193,11 @@ class _Projection:
 
 
 def _read_ledger(out: Path) -> dict[str, dict[str, str]]:
+    """Return what was written before. Without it MLflow is asked, so a damaged one costs time alone."""
     try:
-        ledger: dict[str, dict[str, str]] = json.loads((out / LEDGER).read_text(encoding="utf-8"))
-    except (FileNotFoundError, json.JSONDecodeError):
+        return read_stored(out / LEDGER, lambda raw: {uri: dict(of_study) for uri, of_study in raw.items()})
+    except FileNotFoundError:
         return {}
-    return ledger
+    except UnreadableError as error:
+        log.warning("%s MLflow is asked what it has, and the file written anew.", error)
+        return {}

@@ -123,10 +123,12 @@ def records(study: Study, store: Store, folder: Path) -> Iterator[Record]:
 
 def _runs(entry: Entry, store: Store) -> list[Run]:
     """Return the runs of a method that are shown: all but predictions of the external cohort that went well, which are
-    on the board, or that were skipped, which have not failed by themselves.
+    on the board, or that were skipped, which have not failed by themselves. A run whose files were changed is named in
+    a warning and not shown.
     """
     outside = set(chain(*entry.predicts))
-    found = [run for key in entry.keys if (run := store.read(key)) is not None]
+    read = [run for key in entry.keys if (run := store.read(key)) is not None]
+    found = [run for run in read if run.status != Status.OK or store.is_done(run.key)]
     return [run for run in found if run.key not in outside or run.status not in {Status.OK, Status.SKIPPED}]
 
 

@@ -4,7 +4,6 @@ own. Outcomes are not part of it: a process is handed those that it may know.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,6 +16,7 @@ from survbench.cohort import ClinicalColumn, FeatureTable, Need, Subject, Unlabe
 from survbench.datasets.preprocessing.cache import volume_store
 from survbench.features.extraction import radiomics_path, read_radiomics
 from survbench.io.layout import COHORTS
+from survbench.io.stored import read_stored
 
 INPUTS, TRUTH = "inputs.json", "truth.json"
 """What methods may see of patients, and the true hazard of simulated ones."""
@@ -72,8 +72,7 @@ class PreparedCohort:
 
     @cached_property
     def _inputs(self) -> dict[str, Any]:
-        raw: dict[str, Any] = json.loads((self.folder / INPUTS).read_text(encoding="utf-8"))
-        return raw
+        return read_stored(self.folder / INPUTS, dict)
 
     @cached_property
     def _subjects(self) -> dict[str, dict[str, Any]]:
@@ -81,8 +80,7 @@ class PreparedCohort:
 
     @cached_property
     def _truth(self) -> dict[str, float]:
-        raw: dict[str, float] = json.loads((self.folder / TRUTH).read_text(encoding="utf-8"))
-        return raw
+        return read_stored(self.folder / TRUTH, dict)
 
     @cached_property
     def _radiomics(self) -> _Radiomics:

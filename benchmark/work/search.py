@@ -7,9 +7,7 @@ chooses what an uninterrupted one chooses.
 
 from __future__ import annotations
 
-import json
 import logging
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +16,7 @@ import numpy as np
 from filelock import FileLock
 from survbench.io.hashing import digest
 from survbench.space import Space, suggest
+from survbench.work.journal import journal_storage
 from survbench.work.tuned import Trial, Tuned
 
 if TYPE_CHECKING:
@@ -107,16 +106,10 @@ def _score(study: optuna.Study, trial: optuna.Trial, objective: Objective, param
 def _open(journal: Path, steps: int) -> optuna.Study:
     """Open or begin a search; a trial that a kill has cut off is closed and does not count."""
     import optuna
-    from optuna.storages import JournalStorage
-    from optuna.storages.journal import JournalFileBackend
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    # under the lock no other process writes, so a lock of the journal itself is a killed one's
-    for lock in journal.parent.glob(f"{journal.name}.lock*"):
-        lock.unlink()
-    _drop_torn_lines(journal)
     study = optuna.create_study(
-        storage=JournalStorage(JournalFileBackend(str(journal))),
+        storage=journal_storage(journal),
         study_name="tune",
         direction="maximize",
         pruner=optuna.pruners.MedianPruner(n_startup_trials=PRUNE_AFTER, n_warmup_steps=int(steps > 2)),
@@ -147,27 +140,6 @@ def _attempts(study: optuna.Study) -> int:
     trials = [t for t in study.get_trials(deepcopy=False) if t.state.is_finished()]
     counted = {t.number for t in _finished(study)}
     return next((n for n, t in enumerate(reversed(trials)) if t.number in counted), len(trials))
-
-
-def _drop_torn_lines(journal: Path) -> None:
-    """Cut the journal before the first line that is not a record: one that a kill or a full disk has cut off. The next
-    record would be written onto it and lost, or the whole journal be refused.
-    """
-    if not journal.is_file():
-        return
-    intact = 0
-    with journal.open("rb") as stream:
-        for line in stream:
-            try:
-                json.loads(line)
-            except ValueError:
-                break
-            if not line.endswith(b"\n"):
-                break
-            intact += len(line)
-    if intact < journal.stat().st_size:
-        log.warning("%s has a torn line; it and what follows are dropped", journal)
-        os.truncate(journal, intact)
 
 
 def _finished(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:

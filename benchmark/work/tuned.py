@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from survbench.errors import BenchError
 from survbench.io.config import Stored
 from survbench.io.files import write_json
 from survbench.io.layout import TUNED
+from survbench.io.stored import read_stored
 
 
 class Trial(Stored):
@@ -59,4 +59,4 @@ def write_tuned(folder: Path, tuned: Tuned) -> None:
 
 def read_tuned(folder: Path) -> Tuned:
     """Return what :func:`write_tuned` wrote."""
-    return Tuned.model_validate(json.loads((folder / TUNED).read_text(encoding="utf-8")))
+    return read_stored(folder / TUNED, Tuned.model_validate)

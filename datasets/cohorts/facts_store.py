@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from survbench.cohort import Subject
@@ -11,7 +10,10 @@ from survbench.datasets.checks.facts import PatientFacts
 from survbench.io.files import write_json
 from survbench.io.hashing import digest
 from survbench.io.layout import CACHE
+from survbench.io.stored import UnreadableError, matching, read_stored
 
+FACTS = "facts"
+"""Folder of the cache."""
 FACTS_VERSION = 5
 """Part of the key: raise it when what is measured changes."""
 
@@ -26,9 +28,8 @@ def facts_key(card: CohortCard, subject: Subject) -> str:
 def read_facts(out: Path, key: str) -> PatientFacts | None:
     """Return stored facts, or None where there are none or they are damaged."""
     try:
-        raw = json.loads(_path(out, key).read_text(encoding="utf-8"))
-        return PatientFacts.from_json(raw["facts"]) if raw["sha256"] == digest(raw["facts"]) else None
-    except (OSError, ValueError, KeyError, TypeError):
+        return read_stored(_path(out, key), lambda raw: PatientFacts.from_json(matching(raw, "facts")))
+    except (FileNotFoundError, UnreadableError):
         return None
 
 
@@ -41,4 +42,4 @@ def write_facts(out: Path, key: str, facts: PatientFacts) -> None:
 
 
 def _path(out: Path, key: str) -> Path:
-    return out / CACHE / "facts" / key[:2] / f"{key}.json"
+    return out / CACHE / FACTS / key[:2] / f"{key}.json"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import json
-import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -15,9 +15,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from survbench.io.files import write_bytes
 from survbench.io.hashing import digest, file_digest
 from survbench.io.layout import CACHE
+from survbench.io.stored import UnreadableError, matching, read_stored
 from survbench.volume import Modality, Volume
+
+VOLUMES = "volumes"
+"""Folder of the cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +35,7 @@ class VolumeStore:
         """Say whether an entry is there, whole and as it was written."""
         try:
             self._intact(key)
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, UnreadableError):
             return False
         return True
 
@@ -39,7 +44,7 @@ class VolumeStore:
         self._array(key).parent.mkdir(parents=True, exist_ok=True)
         buffer = io.BytesIO()
         np.save(buffer, np.ascontiguousarray(voxels), allow_pickle=False)
-        _write(self._array(key), buffer.getvalue())
+        write_bytes(self._array(key), buffer.getvalue())
         content = {
             "modality": modality,
             "shape": list(voxels.shape),
@@ -47,7 +52,7 @@ class VolumeStore:
             "array_sha256": file_digest(self._array(key)),
         }
         header = {"sha256": digest(content), "content": content}
-        _write(self._header(key), json.dumps(header, sort_keys=True).encode())
+        write_bytes(self._header(key), json.dumps(header, sort_keys=True).encode())
 
     def open(self, key: str) -> Volume:
         """Return a stored volume, checked against its checksums, the array read through a memory map.
@@ -57,7 +62,7 @@ class VolumeStore:
         """
         try:
             header = self._intact(key)
-        except (FileNotFoundError, ValueError, KeyError, TypeError) as error:
+        except (FileNotFoundError, UnreadableError) as error:
             self._header(key).unlink(missing_ok=True)
             message = f"{self._array(key)} is missing or damaged; run 'bench run' again to prepare it"
             raise OSError(message) from error
@@ -74,16 +79,17 @@ class VolumeStore:
         """Return what the header of an entry says.
 
         Raises:
-            OSError, ValueError, KeyError, TypeError: the entry is not there, or not as it was written.
+            OSError, UnreadableError: the entry is not there, or not as it was written.
         """
-        header = json.loads(self._header(key).read_text(encoding="utf-8"))
-        content: dict[str, Any] = header["content"]
-        status = self._array(key).stat()
-        array = _digest_of(self._array(key), status.st_size, status.st_mtime_ns)
-        if (header["sha256"], content["array_sha256"]) != (digest(content), array):
-            message = "a checksum differs"
-            raise ValueError(message)
-        return content
+
+        def content(header: Mapping[str, Any]) -> dict[str, Any]:
+            said: dict[str, Any] = matching(header, "content")
+            status = self._array(key).stat()
+            if said["array_sha256"] != _digest_of(self._array(key), status.st_size, status.st_mtime_ns):
+                raise ValueError("the array is not the one that was written")
+            return said
+
+        return read_stored(self._header(key), content)
 
     def _array(self, key: str) -> Path:
         return self.folder / key[:2] / f"{key}.npy"
@@ -98,16 +104,6 @@ def _digest_of(path: Path, _size: int, _modified_ns: int) -> str:
     return file_digest(path)
 
 
-def _write(path: Path, content: bytes) -> None:
-    """Write a file so that it is there whole or not at all; two writers of one key write the same content."""
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    with part.open("wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-    part.replace(path)
-
-
 def volume_store(out: Path) -> VolumeStore:
     """Return the store of preprocessed volumes under an output folder."""
-    return VolumeStore(out / CACHE / "volumes")
+    return VolumeStore(out / CACHE / VOLUMES)

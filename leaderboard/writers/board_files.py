@@ -5,7 +5,6 @@ The same board gives the same bytes: keys in order, numbers with six significant
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -15,7 +14,7 @@ from survbench.evaluation.all_pairs import PairMatrix
 from survbench.findings import Stated
 from survbench.io.files import rounded, write_text
 from survbench.io.layout import Status
-from survbench.io.stored import known_fields
+from survbench.io.stored import known_fields, read_stored
 from survbench.io.study_files import BOARD
 from survbench.io.versions import Provenance
 from survbench.leaderboard.board.row_json import contrast_json, contrast_of, row_json, row_of
@@ -89,10 +88,13 @@ def read_board(path: Path) -> Board:
     """Return the board that ``leaderboard.json`` holds, numbers as they are rounded there.
 
     Raises:
-        OSError: there is no such file.
-        ValueError, KeyError, TypeError: it is damaged, or another version of survbench has written it.
+        FileNotFoundError: there is no such file.
+        UnreadableError: it is damaged, or another version of survbench has written it.
     """
-    raw: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return read_stored(path, _board_of)
+
+
+def _board_of(raw: dict[str, Any]) -> Board:
     if (schema := raw.pop("schema")) != BOARD_SCHEMA:
         raise ValueError(f"another version of survbench has written it: schema {schema}, not {BOARD_SCHEMA}")
     external, protocol = raw.pop("external"), Protocol.model_validate(raw.pop("protocol"))

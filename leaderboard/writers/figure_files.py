@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-FOLDER = "figures"
 WIDTH, HEIGHT, ROW = 3.5, 2.5, 0.18
 """Of a figure in inches: one column of a page; height of a named row."""
 DPI = 300

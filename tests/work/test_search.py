@@ -114,7 +114,7 @@ def test_a_torn_line_in_the_middle_costs_what_follows_and_not_the_search(tmp_pat
     middle = len(lines) // 2
     (tmp_path / "j").write_bytes(b"".join([*lines[:middle], lines[middle][:10], *lines[middle:]]))
     assert tune(bowl, SPACE, trials=8, seed=7, journal=tmp_path / "j") == whole
-    assert "torn line" in caplog.text
+    assert "torn or damaged line" in caplog.text
 
 
 def test_params_that_fail_are_kept_with_their_reason_and_count(tmp_path):

@@ -1,0 +1,247 @@
+"""Whether what is stored of a study is as it was written, and its board what the stored predictions give."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from survbench.actions.build import altered_files, read_built
+from survbench.datasets.cohorts.facts_store import FACTS, read_facts
+from survbench.datasets.preprocessing.cache import VOLUMES, volume_store
+from survbench.errors import BenchError
+from survbench.evaluation.bundle import RUNS_FILE, unpack
+from survbench.features.extraction import RADIOMICS, read_radiomics
+from survbench.io.hashing import digest
+from survbench.io.layout import CACHE
+from survbench.io.stored import UnreadableError, read_stored
+from survbench.io.study_files import BOARD, SPLITS, STUDIES
+from survbench.jobs.prepared_files import OUTCOMES
+from survbench.leaderboard.board.build import build_board
+from survbench.leaderboard.writers.board_files import board_texts
+from survbench.plan.protocol import splits_content
+from survbench.plan.study import STUDY, Study, read_study, study_folders
+from survbench.runs.store import JOB, Store, read_job
+from survbench.tracking.mlflow_writer import LEDGER
+from survbench.work.prepared import INPUTS, TRUTH, PreparedCohort
+
+CHANGED = "is missing or was changed after it was written"
+UNLIKE_RUNS = "is not what the stored predictions give"
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A file that is not as it was written, or does not follow from the others, and what is wrong with it."""
+
+    path: Path
+    what: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verified:
+    """What was compared, and what differs.
+
+    Attributes:
+        studies: folders of the studies.
+        runs: how many complete runs they have.
+        differences: in the order in which they were found.
+    """
+
+    studies: tuple[Path, ...]
+    runs: int
+    differences: tuple[Difference, ...]
+
+    @property
+    def summary(self) -> str:
+        """How much was compared, and how much of it differs, in a sentence."""
+        of = f"{len(self.studies)} {'study' if len(self.studies) == 1 else 'studies'} and {self.runs} runs"
+        count = len(self.differences)
+        what = "nothing differs" if not count else f"{count} {'difference' if count == 1 else 'differences'}"
+        return f"{of} compared with their checksums, and boards with the predictions: {what}."
+
+
+def verify(out: Path, what: str | None = None) -> Verified:
+    """Compare everything that is stored of studies with its checksums, and build their boards from the predictions
+    once more. Nothing is changed.
+
+    Args:
+        out: the output folder.
+        what: the name of a study in it; or a path: a study's folder, another output folder, a folder in which a study
+            is packed, or a file in one of these; None for all studies of ``out``.
+
+    Raises:
+        BenchError: there is no such study, or another process writes to the output folder.
+    """
+    out, folders = _chosen(out, what)
+    if (folders[0] / RUNS_FILE).is_file():
+        return Verified(studies=folders, runs=0, differences=tuple(_of_packed(folders[0])))
+    store = Store(out)
+    with store.lock() if os.access(out, os.W_OK) else nullcontext():
+        keys: set[str] = set()
+        found: list[Difference] = []
+        for folder in folders:
+            study, unreadable = _read(folder)
+            found += unreadable
+            if study is not None:
+                needed = _needed(store, study)
+                found += [each for key in sorted(needed - keys) for each in _of_run(store, key)]
+                found += _of_cohorts(store, needed)
+                keys |= needed
+            found += _of_board(folder, study, store)
+        found += [*_of_cache(out), *_of_ledger(out)]
+        done = sum(map(store.is_sealed, keys))
+    return Verified(studies=folders, runs=done, differences=tuple(dict.fromkeys(found)))
+
+
+def _chosen(out: Path, what: str | None) -> tuple[Path, tuple[Path, ...]]:
+    """Return the output folder and the folders of the studies that are meant."""
+    named = out / STUDIES / what if what else None
+    if named is not None and not (named / STUDY).exists():
+        path = Path(str(what)).expanduser().absolute()
+        folder = path.parent if path.is_file() else path
+        while not ((folder / STUDY).exists() or (folder / STUDIES).is_dir()) and folder != folder.parent:
+            folder = folder.parent
+        if not path.exists() or folder == folder.parent:
+            known = ", ".join(each.name for each in study_folders(out)) or "none"
+            raise BenchError(f"{what} is no study under {out} (there: {known}), and no path to one. Correct it.")
+        if not (folder / STUDIES).is_dir():
+            return folder.parents[1], (folder,)
+        out = folder
+        named = None
+    folders = (
+        (named,) if named is not None else tuple(path for path in sorted((out / STUDIES).glob("*")) if path.is_dir())
+    )
+    if not folders:
+        raise BenchError(f"There is no study under {out}. Give the folder of 'bench run' with --out.")
+    return out, folders
+
+
+def _read(folder: Path) -> tuple[Study | None, list[Difference]]:
+    try:
+        study = read_study(folder)
+    except FileNotFoundError:
+        return None, [Difference(folder / STUDY, "is missing")]
+    except UnreadableError as error:
+        return None, [Difference(folder / STUDY, str(error).removeprefix(f"{folder / STUDY} "))]
+    return study, []
+
+
+def _needed(store: Store, study: Study) -> set[str]:
+    """Return the keys of a study's jobs, and of those that these need."""
+    needed, waiting = set[str](), study.run_keys()
+    while waiting:
+        key = waiting.pop()
+        if key not in needed:
+            needed.add(key)
+            job = read_job(store.folder(key))
+            waiting += [] if job is None else sorted(job.required_keys)
+    return needed
+
+
+def _of_run(store: Store, key: str) -> Iterator[Difference]:
+    """Yield what is wrong with a job's folder, its model too; one that has not run yet or has failed has no seal."""
+    damaged = list(store.damaged(key))
+    yield from (Difference(path, CHANGED) for path in damaged)
+    job = read_job(store.folder(key))
+    run = store.read(key)
+    if not store.is_sealed(key):
+        if run is not None and run.status in {"ok", "skipped"}:
+            yield Difference(store.folder(key), "is not sealed: DONE is missing")
+        elif run is None and store.folder(key).is_dir():
+            yield Difference(store.folder(key), "holds no record that can be read")
+    elif job is not None and job.key != key:
+        yield Difference(store.folder(key) / JOB, f"belongs to job {job.key}")
+
+
+def _of_cohorts(store: Store, keys: Iterable[str]) -> Iterator[Difference]:
+    """Yield what is wrong with the prepared cohorts of jobs. One that was removed, or left behind when the study was
+    shared, is made again and no difference.
+    """
+    jobs = [read_job(store.folder(key)) for key in keys]
+    for fingerprint in sorted({job.cohort for job in jobs if job is not None}):
+        prepared = PreparedCohort(store.root, fingerprint)
+        if not prepared.folder.is_dir():
+            continue
+        try:
+            inputs, outcomes = (read_stored(prepared.folder / name, dict) for name in (INPUTS, OUTCOMES))
+            truth = read_stored(prepared.folder / TRUTH, dict) if (prepared.folder / TRUTH).exists() else None
+            if digest([inputs, outcomes, truth]) != fingerprint:
+                yield Difference(prepared.folder, "holds other patients or outcomes than its name, their hash, says")
+                continue
+        except (FileNotFoundError, UnreadableError) as error:
+            yield Difference(prepared.folder, f"is damaged: {error}")
+            continue
+
+
+def _of_cache(out: Path) -> Iterator[Difference]:
+    """Yield the entries of the cache that are not as they were written."""
+    kinds: dict[str, Callable[[str], object]] = {
+        VOLUMES: volume_store(out).has,
+        RADIOMICS: partial(read_radiomics, out),
+        FACTS: partial(read_facts, out),
+    }
+    for kind, read in kinds.items():
+        for path in sorted((out / CACHE / kind).glob("*/*.json")):
+            if not read(path.stem):
+                beside = path.with_suffix(".npy") if kind == VOLUMES else path
+                yield Difference(path, f"{CHANGED}{'' if beside == path else f', or {beside.name} beside it was'}")
+
+
+def _of_board(folder: Path, study: Study | None, store: Store) -> Iterator[Difference]:
+    """Yield the files of a board that are not as they were built, and those that another board was written into."""
+    damaged = altered_files(folder)
+    yield from (Difference(path, CHANGED) for path in damaged)
+    if study is None:
+        return
+    if not _same_splits(folder / SPLITS, study):
+        yield Difference(folder / SPLITS, f"is missing or does not hold the folds of {STUDY}")
+    built = read_built(folder)
+    if any(folder.glob(f"{BOARD}.*")):
+        texts = board_texts(build_board(study, store), published=built is not None and built.published)
+        yield from _unlike(folder, {kind: text for kind, text in texts.items() if folder / _name(kind) not in damaged})
+
+
+def _same_splits(path: Path, study: Study) -> bool:
+    try:
+        return read_stored(path, dict) == json.loads(json.dumps(splits_content(study.protocol.folds)))
+    except (FileNotFoundError, UnreadableError):
+        return False
+
+
+def _of_packed(folder: Path) -> Iterator[Difference]:
+    """Yield what of a packed study's board does not follow from its predictions."""
+    with TemporaryDirectory() as scratch:
+        store = Store(Path(scratch))
+        try:
+            study = unpack(folder, store)
+            texts = board_texts(build_board(study, store))
+        except Exception as error:  # whatever damaged files make of the libraries that read them
+            yield Difference(folder, f"cannot be unpacked: {error}")
+            return
+    yield from _unlike(folder, texts)
+
+
+def _unlike(folder: Path, texts: dict[str, str]) -> Iterator[Difference]:
+    """Yield the files of a board that hold another text."""
+    for kind, text in texts.items():
+        path = folder / _name(kind)
+        if not path.is_file() or path.read_bytes() != text.encode():
+            yield Difference(path, UNLIKE_RUNS)
+
+
+def _name(kind: str) -> str:
+    return f"{BOARD}.{kind}"
+
+
+def _of_ledger(out: Path) -> Iterator[Difference]:
+    try:
+        read_stored(out / LEDGER, dict)
+    except FileNotFoundError:
+        return
+    except UnreadableError as error:
+        yield Difference(out / LEDGER, str(error).removeprefix(f"{out / LEDGER} "))
