@@ -19,9 +19,11 @@ def track_if_possible(study: Study, out: Path, *, tracking_uri: str | None) -> N
         out: the output folder.
         tracking_uri: an MLflow server; None for a file in ``out``.
     """
-    from survbench.tracking.mlflow_writer import TrackingError, track
+    from survbench.tracking.failures import TrackingError
+    from survbench.tracking.mlflow_writer import track
 
     try:
         track(study, Store(out), out, tracking_uri=tracking_uri)
     except TrackingError as error:
-        log.warning("MLflow was not updated: %s 'bench ui' catches up.", error)
+        option = "" if tracking_uri is None else " with the same --tracking-uri"
+        log.warning("MLflow was not updated: %s Then 'bench ui --only-track'%s catches up.", error, option)

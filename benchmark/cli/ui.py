@@ -55,14 +55,15 @@ def _track(out: Path, uri: str | None) -> None:
     from survbench.errors import BenchError
     from survbench.plan.study import find_studies, latest_study
     from survbench.runs.store import Store
-    from survbench.tracking.mlflow_writer import TrackingError, track
+    from survbench.tracking.failures import TrackingError
+    from survbench.tracking.mlflow_writer import track
 
     latest_study(out)
     for study in find_studies(out):
         try:
             report = track(study, Store(out), out, tracking_uri=uri, trust_ledger=False)
         except TrackingError as error:
-            raise BenchError(f"MLflow could not be updated: {error} Fix it and run 'bench ui' again.") from error
+            raise BenchError(f"MLflow could not be updated: {error} Then run 'bench ui' again.") from error
         say(f"{study.name}: {report.new} new and {report.unchanged} unchanged runs in {report.uri}")
 
 
@@ -74,6 +75,6 @@ def _serve(out: Path, host: str, port: int, uri: str | None) -> None:
     from survbench.tracking.mlflow_writer import default_uri, ui_command, ui_environment
 
     say(f"MLflow on http://{host}:{port} (stop with Ctrl-C)")
-    environment = {**os.environ, **ui_environment()}
-    completed = subprocess.run(ui_command(uri or default_uri(out), host, port), env=environment, check=False)
+    environment = {**os.environ, **ui_environment(uri or default_uri(out))}
+    completed = subprocess.run(ui_command(host, port), env=environment, check=False)
     raise typer.Exit(completed.returncode)

@@ -62,7 +62,7 @@ def test_an_mlflow_that_cannot_be_written_ends_with_2(bench, out, done, monkeypa
     monkeypatch.setattr(mlflow_writer, "track", track)
     ended = bench("ui", "--out", out)
     assert (ended.returncode, ended.stdout, done) == (2, "", [])
-    assert ended.stderr.startswith("Error: MLflow could not be updated: OperationalError: disk I/O error. Fix it")
+    assert ended.stderr.startswith("Error: MLflow could not be updated: OperationalError: disk I/O error. Then run")
 
 
 def test_without_a_study_there_is_nothing_to_open(bench, tmp_path, done):
