@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import csv
+import math
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +17,8 @@ from survbench.features.extraction import Extraction
 from survbench.features.feature_sets import FeatureSet
 from survbench.features.report import Doubt, report
 from survbench.findings import CohortError, Finding
+from survbench.io.csv_text import csv_text
+from survbench.io.files import write_text
 from survbench.jobs.preparation import PreparationWatcher, prepare_source
 from survbench.plan.profile import Profile
 from survbench.runs.store import Store
@@ -143,19 +145,19 @@ def write_table(extracted: Extracted, path: Path) -> Path:
     Returns:
         The report's path, ``<stem>-report.csv``.
     """
-    import pandas as pd
-
     path.parent.mkdir(parents=True, exist_ok=True)
-    rows = [[e.values[name] for name in extracted.names] for e in extracted.extractions.values()]
-    table = pd.DataFrame(rows, columns=list(extracted.names), dtype="float64")
-    table.insert(0, "id", pd.Series(list(extracted.extractions), dtype="string"))
+    header = ["id", *extracted.names]
+    rows = [(i, *(float(e.values[name]) for name in extracted.names)) for i, e in extracted.extractions.items()]
     if path.suffix == ".csv":
-        table.to_csv(path, index=False)
+        cells = ([i, *(None if math.isnan(value) else value for value in values)] for i, *values in rows)
+        write_text(path, csv_text(header, cells, rounded=False))
     else:
+        import pandas as pd
+
+        table = pd.DataFrame([row[1:] for row in rows], columns=header[1:], dtype="float64")
+        table.insert(0, "id", pd.Series([row[0] for row in rows], dtype="string"))
         table.to_parquet(path, index=False)
     beside = path.with_name(f"{path.stem}-report.csv")
-    with beside.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(["finding", "subject", "feature", "detail"])
-        writer.writerows((f.kind, f.subject, f.feature, f.detail) for f in extracted.findings)
+    doubts = [(f.kind, f.subject, f.feature, f.detail) for f in extracted.findings]
+    write_text(beside, csv_text(["finding", "subject", "feature", "detail"], doubts))
     return beside

@@ -17,6 +17,7 @@ from survbench.evaluation.feature_selection import FeatureSelection
 from survbench.evaluation.gather import Gathered, Results
 from survbench.evaluation.redaction import without_paths
 from survbench.evaluation.sample import Measured
+from survbench.io.csv_text import csv_text
 from survbench.io.study_files import SITE, TABLES
 from survbench.leaderboard.board.published import SOURCE
 from survbench.leaderboard.board.rows import Board, Row
@@ -27,7 +28,6 @@ from survbench.leaderboard.site.forest import forest
 from survbench.leaderboard.site.method_page import method_page
 from survbench.leaderboard.site.pages import Site, method_file, method_folder
 from survbench.leaderboard.text.cells import facts
-from survbench.leaderboard.text.csv_text import csv_text
 from survbench.plan.study import STUDY, Study
 from survbench.runs.store import Store
 from survbench.work.example_slices import Example, read_examples
