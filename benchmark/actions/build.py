@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from survbench.io.files import write_text
@@ -12,13 +13,16 @@ from survbench.plan.study import Study
 from survbench.runs.store import DONE, RECORD, Store
 
 if TYPE_CHECKING:
+    from survbench.evaluation.pseudonyms import Pseudonyms
     from survbench.leaderboard.board.rows import Board
 
 BUILT = "built.sha256"
 """Beside a board: what it was built of, so that a run that changes nothing builds nothing."""
 
 
-def build_and_write(study: Study, store: Store, *, published: bool = False, figures: bool = False) -> Board:
+def build_and_write(
+    study: Study, store: Store, *, published: bool = False, figures: bool = False, pseudonyms: Path | None = None
+) -> Board:
     """Build a study's board, tables and site from its runs, and write them into its folder.
 
     Args:
@@ -26,8 +30,10 @@ def build_and_write(study: Study, store: Store, *, published: bool = False, figu
         store: its runs.
         published: whether the board in LaTeX has the published values, too.
         figures: whether figures for a paper are drawn, too, which takes longer than all the rest.
+        pseudonyms: file of the key of the pseudonyms that the site has; None for ids.
     """
     from survbench.evaluation.feature_selection import selections
+    from survbench.evaluation.pseudonyms import pseudonyms_of
     from survbench.evaluation.sample import measure
     from survbench.leaderboard.board.build import board_of
     from survbench.leaderboard.paper.tables import tables
@@ -43,17 +49,21 @@ def build_and_write(study: Study, store: Store, *, published: bool = False, figu
     write_board(board, folder, chosen, published=published)
     write_tables(tables(board, study), folder / TABLES)
     write_selections(chosen, folder / SELECTION)
-    write_site(study, store, board, measured, chosen)
+    named = pseudonyms_of(study, store, pseudonyms)
+    write_site(study, store, board, measured, chosen, named)
     if figures:
         write_figures(paper_charts(study, store, board, measured), folder / FIGURES)
-    write_text(folder / BUILT, _origin(study, store) + "\n")
+    write_text(folder / BUILT, _origin(study, store, named) + "\n")
     return board
 
 
-def board_if_unchanged(study: Study, store: Store, *, checked: frozenset[str]) -> Board | None:
+def board_if_unchanged(
+    study: Study, store: Store, *, checked: frozenset[str], pseudonyms: Path | None = None
+) -> Board | None:
     """Return the board as it was built, if nothing that it is made of has changed since; else None. The files of runs
     that the plan has not ``checked``, those of methods that others have added, are looked at here.
     """
+    from survbench.evaluation.pseudonyms import pseudonyms_of
     from survbench.leaderboard.writers.board_files import read_board
 
     folder = study.folder(store.root)
@@ -63,17 +73,19 @@ def board_if_unchanged(study: Study, store: Store, *, checked: frozenset[str]) -
         return None
     try:
         known = (folder / BUILT).read_text(encoding="utf-8").strip()
-        return read_board(folder / BOARD_JSON) if known == _origin(study, store) else None
+        origin = _origin(study, store, pseudonyms_of(study, store, pseudonyms))
+        return read_board(folder / BOARD_JSON) if known == origin else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def _origin(study: Study, store: Store) -> str:
-    """Hash what a board and its pages are made of: the study, its runs, and the code that draws them."""
+def _origin(study: Study, store: Store, named: Pseudonyms | None) -> str:
+    """Hash what a board and its pages are made of: the study, its runs, the code that draws them, and pseudonyms."""
     runs = {
         key: file_digest(path)
         for key in study.run_keys()
         for path in (store.folder(key) / RECORD, store.folder(key) / DONE)
         if path.is_file()
     }
-    return digest([study.to_json(), runs, code_and_data_fingerprint(__name__)])
+    shown = [named.fingerprint] if named else []
+    return digest([study.to_json(), runs, code_and_data_fingerprint(__name__), *shown])

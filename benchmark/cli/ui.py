@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from survbench.cli.options import DEFAULT_OUT, Out, TrackingUri, examples, say
+from survbench.cli.options import DEFAULT_OUT, Out, Pseudonyms, TrackingUri, examples, say
 
 LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})
 
@@ -24,6 +24,7 @@ def ui(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 5000,
     tracking_uri: TrackingUri = None,
+    pseudonyms: Pseudonyms = None,
     *,
     only_track: Annotated[bool, typer.Option("--only-track", help="Bring MLflow up to date and stop.")] = False,
     expose: Annotated[
@@ -45,12 +46,12 @@ def ui(
             "Use an SSH tunnel, or add --expose-without-login if that is what you want."
         )
     out = out.expanduser().absolute()
-    _track(out, tracking_uri)
+    _track(out, tracking_uri, pseudonyms)
     if not only_track:
         _serve(out, host, port, tracking_uri)
 
 
-def _track(out: Path, uri: str | None) -> None:
+def _track(out: Path, uri: str | None, pseudonyms: Path | None) -> None:
     """Project all studies, of which there must be one."""
     from survbench.errors import BenchError
     from survbench.plan.study import find_studies, latest_study
@@ -61,7 +62,7 @@ def _track(out: Path, uri: str | None) -> None:
     latest_study(out)
     for study in find_studies(out):
         try:
-            report = track(study, Store(out), out, tracking_uri=uri, trust_ledger=False)
+            report = track(study, Store(out), out, tracking_uri=uri, trust_ledger=False, pseudonyms=pseudonyms)
         except TrackingError as error:
             raise BenchError(f"MLflow could not be updated: {error} Then run 'bench ui' again.") from error
         say(f"{study.name}: {report.new} new and {report.unchanged} unchanged runs in {report.uri}")

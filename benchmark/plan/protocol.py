@@ -84,8 +84,12 @@ class Protocol(Stored):
 
 def write_splits(path: Path, folds: Sequence[Sequence[str]]) -> None:
     """Write folds to a file that ``--splits`` reads."""
-    content = [list(fold) for fold in folds]
-    write_json(path, {"schema": SCHEMA, "folds": content, FINGERPRINT: _fingerprint(content)})
+    write_json(path, splits_json(folds))
+
+
+def splits_json(folds: Sequence[Sequence[str]]) -> dict[str, Any]:
+    """Return what a file of folds holds."""
+    return {"schema": SCHEMA, "folds": [list(fold) for fold in folds], FINGERPRINT: _fingerprint(folds)}
 
 
 def read_splits(path: Path, cohort: Cohort, *, complete: bool = True) -> tuple[tuple[str, ...], ...]:

@@ -21,12 +21,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
+from survbench.evaluation.pseudonyms import pseudonyms_of
 from survbench.io.files import write_json
+from survbench.io.hashing import digest
 from survbench.plan.study import Study
 from survbench.runs.store import Store
 from survbench.tracking.address import sqlite_file, without_secrets
 from survbench.tracking.failures import TrackingError, check_connection, check_database, explained
-from survbench.tracking.records import METHOD, Record, records, state
+from survbench.tracking.records import METHOD, Record, records, state, with_pseudonyms
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -78,7 +80,13 @@ def ui_environment(uri: str) -> dict[str, str]:
 
 
 def track(
-    study: Study, store: Store, out: Path, *, tracking_uri: str | None = None, trust_ledger: bool = True
+    study: Study,
+    store: Store,
+    out: Path,
+    *,
+    tracking_uri: str | None = None,
+    trust_ledger: bool = True,
+    pseudonyms: Path | None = None,
 ) -> TrackReport:
     """Make MLflow say what the runs say: write what it does not have yet, and delete what is no longer so.
 
@@ -91,23 +99,28 @@ def track(
         out: the output folder; it holds the ledger and, without ``tracking_uri``, the database and artifacts.
         tracking_uri: an MLflow server or database.
         trust_ledger: believe the ledger without asking MLflow.
+        pseudonyms: file of the key of the pseudonyms that MLflow gets in place of ids; None for ids.
 
     Raises:
         TrackingError: MLflow cannot be reached or written.
+        BenchError: the key of the pseudonyms cannot be used.
     """
+    named = pseudonyms_of(study, store, pseudonyms)
     uri, folder = tracking_uri or default_uri(out), study.folder(out)
     shown, own, file = without_secrets(uri), uri == default_uri(out), sqlite_file(uri)
-    now = state(study, store, folder)
+    now = digest([state(study, store, folder), named.fingerprint]) if named else state(study, store, folder)
     lost = file is not None and not file.is_file()
     if trust_ledger and not lost and _read_ledger(out).get(shown, {}).get(study.name) == now:
         return TrackReport(shown, 0, sum(len(seed) for e in study.entries for seed in e.fits))
     try:
         artifacts = (out / "mlflow-artifacts" / study.name).resolve() if own else None
-        with _turn(file or out / LEDGER), _quiet():
+        with _turn(file or out / LEDGER), _quiet(), tempfile.TemporaryDirectory() as copies:
             if file is not None:
                 check_database(file, own=own)
             check_connection(uri)
             wanted = list(records(study, store, folder))
+            if named is not None:
+                wanted = [with_pseudonyms(record, named, folder, Path(copies)) for record in wanted]
             projection = _Projection(uri, study.name, artifacts=artifacts)
             written = projection.write(wanted, None if own else {entry.name for entry in study.entries})
             if file is not None and not file.is_file():

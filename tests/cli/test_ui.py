@@ -23,7 +23,7 @@ def done(monkeypatch):
     """Return what was done, in its order, with MLflow's part left out."""
     steps = []
 
-    def track(study, store, out, *, tracking_uri, trust_ledger):
+    def track(study, store, out, *, tracking_uri, trust_ledger, pseudonyms):
         steps.append(("track", study.name, tracking_uri))
         return mlflow_writer.TrackReport(tracking_uri or "sqlite", 2, 1)
 
