@@ -147,15 +147,15 @@ def write_table(extracted: Extracted, path: Path) -> Path:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     header = ["id", *extracted.names]
-    rows = [(i, *(float(e.values[name]) for name in extracted.names)) for i, e in extracted.extractions.items()]
+    rows = {i: [float(e.values[name]) for name in extracted.names] for i, e in extracted.extractions.items()}
     if path.suffix == ".csv":
-        cells = ([i, *(None if math.isnan(value) else value for value in values)] for i, *values in rows)
+        cells = ([i, *(None if math.isnan(value) else value for value in values)] for i, values in rows.items())
         write_text(path, csv_text(header, cells, rounded=False))
     else:
         import pandas as pd
 
-        table = pd.DataFrame([row[1:] for row in rows], columns=header[1:], dtype="float64")
-        table.insert(0, "id", pd.Series([row[0] for row in rows], dtype="string"))
+        table = pd.DataFrame([*rows.values()], columns=header[1:], dtype="float64")
+        table.insert(0, "id", pd.Series([*rows], dtype="string"))
         table.to_parquet(path, index=False)
     beside = path.with_name(f"{path.stem}-report.csv")
     doubts = [(f.kind, f.subject, f.feature, f.detail) for f in extracted.findings]

@@ -82,8 +82,6 @@ def explained(error: Exception, uri: str, environment: Mapping[str, str], *, own
     place, text = without_secrets(uri), f"{type(error).__name__}: {error}"
     if isinstance(error, ModuleNotFoundError):
         return f"{place} needs the Python package {error.name}: install it."
-    if isinstance(error, UnicodeError):
-        return f"{place} has a folder in its path whose name is not UTF-8: rename it."
     if uri.startswith("sqlite"):
         if re.search(r"is locked|malformed|not a database|readonly|unable to open", text):
             return _of_sqlite(place, text, own=own)

@@ -136,7 +136,7 @@ def with_pseudonyms(record: Record, pseudonyms: Pseudonyms, folder: Path, copies
 
     mark = folder / SITE / NAMED
     built = mark.is_file() and mark.read_text(encoding="ascii").strip() == pseudonyms.fingerprint
-    artifacts = {}
+    artifacts: dict[str, Path] = {}
     for name, path in record.artifacts.items():
         if path.is_relative_to(folder / SITE):
             artifacts |= {name: path} if built else {}
