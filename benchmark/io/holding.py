@@ -17,7 +17,8 @@ def held(folder: Path) -> Iterator[None]:
     free.
 
     Raises:
-        BenchError: the folder cannot be made or written, its name is not UTF-8, or another process holds it; the message says which.
+        BenchError: the folder cannot be made or written, its name is not UTF-8, or another process holds it; the
+            message says which.
     """
     try:
         str(folder).encode()  # pyarrow and SQLite cannot open what lies in another
