@@ -141,7 +141,7 @@ def _turn(path: Path) -> Iterator[None]:
     make it at once, and two projections would both write what neither found.
 
     Args:
-        path: the database, or the ledger where the database is no file of ours.
+        path: the database file, or the ledger where a server holds the database.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path.with_name(f".{path.name}.lock"))
