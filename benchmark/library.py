@@ -44,6 +44,7 @@ def run(
     fresh: bool = False,
     skip_bad: bool = False,
     tracking_uri: str | None = None,
+    pseudonyms: str | Path | None = None,
     progress: bool = False,
 ) -> StudyResults:
     """Run methods on a cohort, as ``bench run`` does: jobs that are done are not run again, an interrupted run goes on
@@ -69,6 +70,8 @@ def run(
         fresh: run everything again, also what is done.
         skip_bad: go on without patients that have problems.
         tracking_uri: MLflow server; a file in ``out`` by default.
+        pseudonyms: file of a key, made if it is not there, of the pseudonyms that replace patients' ids on the site and
+            in MLflow; ids by default.
         progress: show on standard error what ``bench run`` shows.
 
     Raises:
@@ -97,11 +100,12 @@ def run(
         device=device,
         fresh=fresh,
         skip_bad=skip_bad,
+        pseudonyms=pseudonyms,
     )
     with _running:
         code_key.clear()  # a session outlives edits of a method: the next run has to see them
         result = _watched(request, progress=progress)
-        track_if_possible(result.study, request.out, tracking_uri=tracking_uri)
+        track_if_possible(result.study, request.out, tracking_uri=tracking_uri, pseudonyms=request.pseudonyms)
     return load_study(result.study.folder(request.out))
 
 

@@ -18,6 +18,7 @@ from survbench.plan.study import Study
 from survbench.runs.store import DONE, RECORD, Store
 
 if TYPE_CHECKING:
+    from survbench.evaluation.pseudonyms import Pseudonyms
     from survbench.leaderboard.board.rows import Board
 
 log = logging.getLogger(__name__)
@@ -81,7 +82,14 @@ def altered_files(folder: Path) -> list[Path]:
     return list(altered(folder, built.files))
 
 
-def build_and_write(study: Study, store: Store, *, published: bool | None = None, figures: bool = False) -> Board:
+def build_and_write(
+    study: Study,
+    store: Store,
+    *,
+    published: bool | None = None,
+    figures: bool = False,
+    pseudonyms: Path | None = None,
+) -> Board:
     """Build a study's board, tables and site from its runs, and write them into its folder. A warning names what in
     there was not as it was built.
 
@@ -91,7 +99,10 @@ def build_and_write(study: Study, store: Store, *, published: bool | None = None
         published: whether the board in LaTeX has the published values, too; None: as it had them before.
         figures: whether figures for a paper are drawn, too, which takes longer than all the rest; those that there are
             are drawn again in any case.
+        pseudonyms: file of the key of the pseudonyms that the site has; None for ids.
     """
+    from survbench.evaluation.pseudonyms import pseudonyms_of
+
     folder = study.folder(store.root)
     before = read_built(folder)
     if changed := altered_files(folder):
@@ -101,12 +112,13 @@ def build_and_write(study: Study, store: Store, *, published: bool | None = None
         published = before is not None and before.published
     with named_if_full(folder):
         (folder / BUILT).unlink(missing_ok=True)  # until all files are of one board
-        board = _write(study, store, published=published, figures=figures or (folder / FIGURES).is_dir())
-        write_text(folder / BUILT, Built(_origin(study, store), published, _built_files(folder)).text())
+        named = pseudonyms_of(study, store, pseudonyms)
+        board = _write(study, store, named, published=published, figures=figures or (folder / FIGURES).is_dir())
+        write_text(folder / BUILT, Built(_origin(study, store, named), published, _built_files(folder)).text())
     return board
 
 
-def _write(study: Study, store: Store, *, published: bool, figures: bool) -> Board:
+def _write(study: Study, store: Store, named: Pseudonyms | None, *, published: bool, figures: bool) -> Board:
     from survbench.evaluation.feature_selection import selections
     from survbench.evaluation.sample import measure
     from survbench.leaderboard.board.build import board_of
@@ -122,7 +134,7 @@ def _write(study: Study, store: Store, *, published: bool, figures: bool) -> Boa
     write_board(board, folder, chosen, published=published)
     write_tables(tables(board, study), folder / TABLES)
     write_selections(chosen, folder / SELECTION)
-    write_site(study, store, board, measured, chosen)
+    write_site(study, store, board, measured, chosen, named)
     if figures:
         write_figures(paper_charts(study, store, board, measured), folder / FIGURES)
     return board
@@ -134,15 +146,20 @@ def _built_files(folder: Path) -> dict[str, str]:
     return checksums(folder, (path for path in (*folder.glob(f"{BOARD}.*"), *below) if path.is_file()))
 
 
-def board_if_unchanged(study: Study, store: Store, *, checked: frozenset[str]) -> Board | None:
+def board_if_unchanged(
+    study: Study, store: Store, *, checked: frozenset[str], pseudonyms: Path | None = None
+) -> Board | None:
     """Return the board as it was built, if nothing that it is made of has changed since; else None. The files of runs
     that the plan has not ``checked``, those of methods that others have added, are looked at here.
     """
+    from survbench.evaluation.pseudonyms import pseudonyms_of
     from survbench.leaderboard.writers.board_files import read_board
 
     folder = study.folder(store.root)
     built = read_built(folder)
-    if built is None or built.origin != _origin(study, store) or altered_files(folder):
+    if built is None or altered_files(folder):
+        return None
+    if built.origin != _origin(study, store, pseudonyms_of(study, store, pseudonyms)):
         return None
     if not all(store.is_done(key) for key in study.run_keys() if key not in checked):
         return None
@@ -152,7 +169,7 @@ def board_if_unchanged(study: Study, store: Store, *, checked: frozenset[str]) -
         return None
 
 
-def mend_board(study: Study, store: Store) -> None:
+def restore_board(study: Study, store: Store, *, pseudonyms: Path | None = None) -> None:
     """Build a study's board again if one of its files is not as it was built.
 
     Raises:
@@ -160,15 +177,16 @@ def mend_board(study: Study, store: Store) -> None:
     """
     if altered_files(study.folder(store.root)):
         with store.lock():
-            build_and_write(study, store)
+            build_and_write(study, store, pseudonyms=pseudonyms)
 
 
-def _origin(study: Study, store: Store) -> str:
-    """Hash what a board and its pages are made of: the study, its runs, and the code that draws them."""
+def _origin(study: Study, store: Store, named: Pseudonyms | None) -> str:
+    """Hash what a board and its pages are made of: the study, its runs, the code that draws them, and pseudonyms."""
     runs = {
         key: file_digest(path)
         for key in study.run_keys()
         for path in (store.folder(key) / RECORD, store.folder(key) / DONE)
         if path.is_file()
     }
-    return digest([study.to_json(), runs, code_and_data_fingerprint(__name__)])
+    shown = [named.fingerprint] if named else []
+    return digest([study.to_json(), runs, code_and_data_fingerprint(__name__), *shown])

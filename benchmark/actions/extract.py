@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import csv
+import math
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,8 @@ from survbench.features.extraction import Extraction
 from survbench.features.feature_sets import FeatureSet
 from survbench.features.report import Doubt, report
 from survbench.findings import CohortError, Finding
-from survbench.io.files import named_if_full
+from survbench.io.csv_text import csv_text
+from survbench.io.files import named_if_full, write_text
 from survbench.jobs.preparation import PreparationWatcher, prepare_source
 from survbench.plan.profile import Profile
 from survbench.runs.store import Store
@@ -144,20 +145,20 @@ def write_table(extracted: Extracted, path: Path) -> Path:
     Returns:
         The report's path, ``<stem>-report.csv``.
     """
-    import pandas as pd
-
     path.parent.mkdir(parents=True, exist_ok=True)
-    rows = [[e.values[name] for name in extracted.names] for e in extracted.extractions.values()]
-    table = pd.DataFrame(rows, columns=list(extracted.names), dtype="float64")
-    table.insert(0, "id", pd.Series(list(extracted.extractions), dtype="string"))
-    beside = path.with_name(f"{path.stem}-report.csv")
-    with named_if_full(path.parent):
-        if path.suffix == ".csv":
-            table.to_csv(path, index=False)
-        else:
+    header = ["id", *extracted.names]
+    rows = {i: [float(e.values[name]) for name in extracted.names] for i, e in extracted.extractions.items()}
+    if path.suffix == ".csv":
+        cells = ([i, *(None if math.isnan(value) else value for value in values)] for i, values in rows.items())
+        write_text(path, csv_text(header, cells, rounded=False))
+    else:
+        import pandas as pd
+
+        table = pd.DataFrame([*rows.values()], columns=header[1:], dtype="float64")
+        table.insert(0, "id", pd.Series([*rows], dtype="string"))
+        with named_if_full(path.parent):
             table.to_parquet(path, index=False)
-        with beside.open("w", encoding="utf-8", newline="") as stream:
-            writer = csv.writer(stream, lineterminator="\n")
-            writer.writerow(["finding", "subject", "feature", "detail"])
-            writer.writerows((f.kind, f.subject, f.feature, f.detail) for f in extracted.findings)
+    beside = path.with_name(f"{path.stem}-report.csv")
+    doubts = [(f.kind, f.subject, f.feature, f.detail) for f in extracted.findings]
+    write_text(beside, csv_text(["finding", "subject", "feature", "detail"], doubts))
     return beside

@@ -21,7 +21,7 @@ from survbench.datasets.cohorts.opened import Cohorts, open_cohorts
 from survbench.datasets.cohorts.usable import log_findings
 from survbench.datasets.readers.feature_table import table_rows
 from survbench.features.report import report, summary
-from survbench.findings import About, Finding, Stated, grouped
+from survbench.findings import About, CohortError, Finding, Stated, grouped
 from survbench.jobs.preparation import Preparation, prepare_source, stored_facts, unprepared, usable_of
 from survbench.jobs.prepared_files import subject_rows, write_prepared
 from survbench.plan.folds import stratified_folds
@@ -112,9 +112,19 @@ def open_request(request: Request) -> tuple[Cohorts, Sequence[MethodInfo]]:
         refuse_duplicates(*cohorts.sources)
     for source in cohorts.sources:
         log_findings(source, source.findings, request.ignored)
-    log_findings(cohorts.sources[-1], cohorts.differences(), request.ignored)
+    differences = cohorts.differences()
+    _refuse_errors(differences, request)
+    log_findings(cohorts.sources[-1], differences, request.ignored)
+    if request.splits is not None:  # before hours of preparation, which may still leave patients out
+        read_splits(request.splits, cohorts.sources[0].cohort, complete=not request.skip_bad)
     _ask_for_radiomics(cohorts, infos)
     return cohorts, infos
+
+
+def _refuse_errors(differences: Sequence[Finding], request: Request) -> None:
+    errors = [f for f in differences if f.severity == "error" and f.code not in request.ignored]
+    if errors:
+        raise CohortError("The external cohort does not fit the cohort:", errors)
 
 
 def _ask_for_radiomics(cohorts: Cohorts, infos: Sequence[MethodInfo]) -> None:

@@ -38,6 +38,7 @@ class Request:
     device: str = "cpu"
     fresh: bool = False
     skip_bad: bool = False
+    pseudonyms: Path | None = None
     ignored: tuple[str, ...] = ()
     """Codes of findings in spite of which to go on."""
 
@@ -59,6 +60,7 @@ def request_of(
     device: Device,
     fresh: bool,
     skip_bad: bool,
+    pseudonyms: str | Path | None,
 ) -> Request:
     """Return a request from the options of ``bench run``, as users write them: ``methods`` and ``ignore`` are one text
     with commas or several texts, without ``workers`` there is one per core, and ``auto`` is the GPU if torch sees one.
@@ -88,6 +90,7 @@ def request_of(
         device=_available(device),
         fresh=fresh,
         skip_bad=skip_bad,
+        pseudonyms=None if pseudonyms is None else path("pseudonyms", pseudonyms),
         ignored=ignored_codes(None if ignore is None else texts("ignore", ignore, CODES)),
     )
 

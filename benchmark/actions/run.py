@@ -85,8 +85,11 @@ def run_study(request: Request, watcher: Watcher) -> Result:
         if request.fresh:
             store.clear_scratch(job.key for job in planned.to_do)
         failed = _execute(planned, store, request, watcher)
-        board = board_if_unchanged(study, store, checked=planned.cached) if not planned.to_do else None
-        return Result(study=study, board=board or build_and_write(study, store), failed=tuple(failed))
+        board = None
+        if not planned.to_do:
+            board = board_if_unchanged(study, store, checked=planned.cached, pseudonyms=request.pseudonyms)
+        board = board or build_and_write(study, store, pseudonyms=request.pseudonyms)
+        return Result(study=study, board=board, failed=tuple(failed))
 
 
 def _earlier(folder: Path) -> Study | None:

@@ -24,7 +24,7 @@ from survbench.io.study_files import BOARD, SPLITS, STUDIES
 from survbench.jobs.prepared_files import OUTCOMES
 from survbench.leaderboard.board.build import build_board
 from survbench.leaderboard.writers.board_files import board_texts
-from survbench.plan.protocol import splits_content
+from survbench.plan.protocol import splits_json
 from survbench.plan.study import STUDY, Study, read_study, study_folders
 from survbench.runs.store import JOB, Store, read_job
 from survbench.tracking.mlflow_writer import LEDGER
@@ -208,7 +208,7 @@ def _of_board(folder: Path, study: Study | None, store: Store) -> Iterator[Diffe
 
 def _same_splits(path: Path, study: Study) -> bool:
     try:
-        return read_stored(path, dict) == json.loads(json.dumps(splits_content(study.protocol.folds)))
+        return read_stored(path, dict) == json.loads(json.dumps(splits_json(study.protocol.folds)))
     except (FileNotFoundError, UnreadableError):
         return False
 

@@ -6,6 +6,7 @@ inside the commands, so that ``bench --help`` answers at once.
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import platform
@@ -60,6 +61,9 @@ def main() -> None:
     """
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     os.environ.update(environment.for_computing())
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a name or a sign that a terminal cannot show must not end a run
+            stream.reconfigure(errors="backslashreplace")
     signal.signal(signal.SIGTERM, _terminate)
     system = platform.system()
     if system != "Linux":

@@ -33,6 +33,16 @@ Ignore = Annotated[
     ),
 ]
 StudyName = Annotated[str | None, typer.Option("--study", help="A study under --out (default: the latest).")]
+Pseudonyms = Annotated[
+    Path | None,
+    typer.Option(
+        "--pseudonyms",
+        help="Replace patients' ids on the site and in MLflow; FILE holds the key, and is made if it is not there.",
+        metavar="FILE",
+        envvar="SURVBENCH_PSEUDONYMS",
+        dir_okay=False,
+    ),
+]
 TrackingUri = Annotated[str | None, typer.Option(help="MLflow server (default: a file in --out).")]
 
 

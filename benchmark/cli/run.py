@@ -17,6 +17,7 @@ from survbench.cli.options import (
     Data,
     Ignore,
     Out,
+    Pseudonyms,
     SkipBad,
     TrackingUri,
     Workers,
@@ -77,6 +78,7 @@ def run(
     fresh: Annotated[bool, typer.Option("--fresh", help="Run everything again, including what is done.")] = False,
     skip_bad: SkipBad = False,
     tracking_uri: TrackingUri = None,
+    pseudonyms: Pseudonyms = None,
     as_json: AsJson = False,
 ) -> None:
     """Run methods on a cohort and print the leaderboard.
@@ -105,6 +107,7 @@ def run(
         device=device,
         fresh=fresh,
         skip_bad=skip_bad,
+        pseudonyms=pseudonyms,
     )
     if dry_run:
         _show_dry_run(planning.dry_run(request), request, as_json=as_json)
@@ -115,7 +118,7 @@ def run(
     except (KeyboardInterrupt, SystemExit):
         typer.echo("Stopped. What is done is kept; run the same command again to go on.", err=True)
         raise
-    track_if_possible(result.study, request.out, tracking_uri=tracking_uri)
+    track_if_possible(result.study, request.out, tracking_uri=tracking_uri, pseudonyms=request.pseudonyms)
     _show_result(result, request, as_json=as_json)
     nothing = all(entry.skipped for entry in result.study.entries)
     if nothing:

@@ -16,6 +16,7 @@ from survbench.cli.options import (
     Data,
     Ignore,
     Out,
+    Pseudonyms,
     SkipBad,
     StudyName,
     Workers,
@@ -70,6 +71,7 @@ def board(
         typer.Argument(metavar="[STUDY]...", help="Studies under --out (default: all).", show_default=False),
     ] = None,
     out: Out = DEFAULT_OUT,
+    pseudonyms: Pseudonyms = None,
     *,
     published: Annotated[bool, typer.Option("--published", help="Put published values into leaderboard.tex.")] = False,
     figures: Annotated[bool, typer.Option("--figures", help="Draw figures for a paper, too (PDF, PNG).")] = False,
@@ -89,7 +91,7 @@ def board(
     store = Store(out)
     for study in studies:
         with store.lock():
-            build_and_write(study, store, published=published, figures=figures)
+            build_and_write(study, store, published=published, figures=figures, pseudonyms=pseudonyms)
         say(f"{study.folder(out) / 'leaderboard.html'} (also .md, .csv, .tex, .json), site/index.html")
 
 
@@ -136,6 +138,7 @@ def import_risks(
     title: Annotated[str, typer.Option(help="On the board (default: the name).")] = "",
     out: Out = DEFAULT_OUT,
     study: StudyName = None,
+    pseudonyms: Pseudonyms = None,
 ) -> None:
     """Put an outside model's risks on a study's board, tested like the rest.
 
@@ -150,7 +153,7 @@ def import_risks(
     store, chosen = Store(out), find_study(out, study)
     with store.lock():
         chosen = put(chosen, store, table, name=name, title=title)
-        built = build_and_write(chosen, store)
+        built = build_and_write(chosen, store, pseudonyms=pseudonyms)
     row = next(row for row in built.rows if row.method == name)
     c = "not known" if row.c_index is None else f"{row.c_index:.3f}"
     say(f"{name} is on the board of {chosen.name}: C {c}, rank {row.rank}.")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from survbench.cli.options import DEFAULT_OUT, Out, TrackingUri, examples, say
+from survbench.cli.options import DEFAULT_OUT, Out, Pseudonyms, TrackingUri, examples, say
 
 LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})
 
@@ -24,6 +24,7 @@ def ui(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 5000,
     tracking_uri: TrackingUri = None,
+    pseudonyms: Pseudonyms = None,
     *,
     only_track: Annotated[bool, typer.Option("--only-track", help="Bring MLflow up to date and stop.")] = False,
     expose: Annotated[
@@ -45,26 +46,27 @@ def ui(
             "Use an SSH tunnel, or add --expose-without-login if that is what you want."
         )
     out = out.expanduser().absolute()
-    _track(out, tracking_uri)
+    _track(out, tracking_uri, pseudonyms)
     if not only_track:
         _serve(out, host, port, tracking_uri)
 
 
-def _track(out: Path, uri: str | None) -> None:
+def _track(out: Path, uri: str | None, pseudonyms: Path | None) -> None:
     """Project all studies, of which there must be one."""
-    from survbench.actions.build import mend_board
+    from survbench.actions.build import restore_board
     from survbench.errors import BenchError
     from survbench.plan.study import find_studies, latest_study
     from survbench.runs.store import Store
-    from survbench.tracking.mlflow_writer import TrackingError, track
+    from survbench.tracking.failures import TrackingError
+    from survbench.tracking.mlflow_writer import track
 
     store = Store(out)
     for study in find_studies(out) or [latest_study(out)]:  # the latter says what to do where there is none
-        mend_board(study, store)
+        restore_board(study, store, pseudonyms=pseudonyms)
         try:
-            report = track(study, store, out, tracking_uri=uri, trust_ledger=False)
+            report = track(study, store, out, tracking_uri=uri, trust_ledger=False, pseudonyms=pseudonyms)
         except TrackingError as error:
-            raise BenchError(f"MLflow could not be updated: {error} Fix it and run 'bench ui' again.") from error
+            raise BenchError(f"MLflow could not be updated: {error} Then run 'bench ui' again.") from error
         say(f"{study.name}: {report.new} new and {report.unchanged} unchanged runs in {report.uri}")
 
 
@@ -76,6 +78,6 @@ def _serve(out: Path, host: str, port: int, uri: str | None) -> None:
     from survbench.tracking.mlflow_writer import default_uri, ui_command, ui_environment
 
     say(f"MLflow on http://{host}:{port} (stop with Ctrl-C)")
-    environment = {**os.environ, **ui_environment()}
-    completed = subprocess.run(ui_command(uri or default_uri(out), host, port), env=environment, check=False)
+    environment = {**os.environ, **ui_environment(uri or default_uri(out))}
+    completed = subprocess.run(ui_command(host, port), env=environment, check=False)
     raise typer.Exit(completed.returncode)

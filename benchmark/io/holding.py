@@ -18,8 +18,13 @@ def held(folder: Path) -> Iterator[None]:
     free.
 
     Raises:
-        BenchError: the folder cannot be made or written, or another process holds it; the message says which.
+        BenchError: the folder cannot be made or written, its name is not UTF-8, or another process holds it; the
+            message says which.
     """
+    try:
+        str(folder).encode()  # pyarrow and SQLite cannot open what lies in another
+    except UnicodeEncodeError as error:
+        raise BenchError(f"The name {folder} is not UTF-8. Give another folder with --out.") from error
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / ".lock")

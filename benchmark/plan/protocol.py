@@ -23,6 +23,8 @@ from survbench.plan.horizons import HORIZONS
 
 REFERENCE_METHOD = "radiomics-lasso-cox"
 """The paper's traditional benchmark, against which every method is tested (Table II)."""
+FINGERPRINT = "fingerprint"
+"""Key of a file of splits under which the hash of its folds stands; a file without it is read as it is."""
 
 
 class Protocol(Stored):
@@ -82,20 +84,24 @@ class Protocol(Stored):
 
 def write_splits(path: Path, folds: Sequence[Sequence[str]]) -> None:
     """Write folds to a file that ``--splits`` reads."""
-    write_json(path, splits_content(folds))
+    write_json(path, splits_json(folds))
 
 
-def splits_content(folds: Sequence[Sequence[str]]) -> dict[str, Any]:
-    """Return what stands in a file of folds."""
-    content = [list(fold) for fold in folds]
-    return {"schema": SCHEMA, "folds": content, "fingerprint": digest([sorted(fold) for fold in content])}
+def splits_json(folds: Sequence[Sequence[str]]) -> dict[str, Any]:
+    """Return what a file of folds holds."""
+    return {"schema": SCHEMA, "folds": [list(fold) for fold in folds], FINGERPRINT: _fingerprint(folds)}
 
 
-def read_splits(path: Path, cohort: Cohort) -> tuple[tuple[str, ...], ...]:
+def read_splits(path: Path, cohort: Cohort, *, complete: bool = True) -> tuple[tuple[str, ...], ...]:
     """Read folds from JSON (``{"folds": [[id, ...], ...]}``) or CSV (columns ``id`` and ``fold``).
 
+    Args:
+        path: of the file.
+        cohort: who is dealt.
+        complete: whether each patient must be in a fold; not where some may still be left out of the cohort.
+
     Raises:
-        BenchError: the file is missing or of another form.
+        BenchError: the file is missing, of another form, or has a fingerprint of other folds.
         CohortError: a patient is missing, unknown, or stands in two folds, rows of a group do, or a fold has no event;
             all of them listed.
     """
@@ -104,7 +110,7 @@ def read_splits(path: Path, cohort: Cohort) -> tuple[tuple[str, ...], ...]:
     folds = _csv_folds(path) if path.suffix == ".csv" else _json_folds(path)
     event = dict(zip(cohort.ids, cohort.event, strict=True))
     listed = [subject for fold in folds for subject in fold]
-    findings = [*_of_membership(listed, list(event))]
+    findings = [*_of_membership(listed, list(event), complete=complete)]
     known = [[s for s in fold if s in event] for fold in folds]
     remedy = "Every fold needs an event and a patient who lived longer."
     findings += [SplitsDoNotFit.finding(f"{what}.", remedy=remedy) for what in unfit_folds(known, cohort)]
@@ -126,12 +132,17 @@ def _of_groups(folds: Sequence[Sequence[str]], cohort: Cohort) -> Iterator[Findi
         yield SplitsDoNotFit.finding(cause, detail=name, remedy="Put all rows of a patient into one fold.")
 
 
-def _of_membership(listed: Sequence[str], patients: Sequence[str]) -> Iterator[Finding]:
+def _fingerprint(folds: Sequence[Sequence[str]]) -> str:
+    """Hash who is in which fold, in whatever order."""
+    return digest([sorted(fold) for fold in folds])
+
+
+def _of_membership(listed: Sequence[str], patients: Sequence[str], *, complete: bool) -> Iterator[Finding]:
     """Yield who is listed and unknown, known and not listed, or listed more than once."""
     known, dealt = set(patients), Counter(listed)
     for cause, remedy, concerned in (
         ("Patients of the splits are not in the cohort.", "Remove them from the splits.", dealt.keys() - known),
-        ("Patients are not in any fold.", "Add each to one.", known - dealt.keys()),
+        ("Patients are not in any fold.", "Add each to one.", known - dealt.keys() if complete else set()),
         ("Patients are in several folds.", "Keep each in one.", {s for s, n in dealt.items() if n > 1}),
     ):
         for subject in sorted(concerned):
@@ -140,10 +151,22 @@ def _of_membership(listed: Sequence[str], patients: Sequence[str]) -> Iterator[F
 
 def _json_folds(path: Path) -> list[list[str]]:
     try:
-        folds = json.loads(path.read_text(encoding="utf-8"))["folds"]
-        return [[str(subject) for subject in fold] for fold in folds]
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
-        raise BenchError(f"{path} is not of the form {{'folds': [[id, ...], ...]}}: {error!r}.") from error
+        raw = json.loads(path.read_text(encoding="utf-8"))
+        folds = [[str(subject) for subject in _listed(fold)] for fold in _listed(raw["folds"])]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise BenchError(f"{path} is not of the form {{'folds': [[id, ...], ...]}}: {str(error)[:200]!r}.") from error
+    if raw.get(FINGERPRINT, _fingerprint(folds)) != _fingerprint(folds):
+        raise BenchError(
+            f"{path} was changed: its fingerprint is not that of its folds. Give the file as 'bench run' wrote it, or "
+            f"remove {FINGERPRINT!r} from it if the folds are meant to differ."
+        )
+    return folds
+
+
+def _listed(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise TypeError(f"{type(value).__name__} where a list is due")
+    return value
 
 
 def _csv_folds(path: Path) -> list[list[str]]:

@@ -15,15 +15,21 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from filelock import FileLock, Timeout
+from survbench.evaluation.pseudonyms import pseudonyms_of
 from survbench.io.files import is_disk_full, write_json
+from survbench.io.hashing import digest
 from survbench.io.stored import UnreadableError, read_stored
 from survbench.plan.study import Study
 from survbench.runs.store import Store
-from survbench.tracking.records import METHOD, Record, records, state
+from survbench.tracking.address import sqlite_file, without_secrets
+from survbench.tracking.failures import TrackingError, check_connection, check_database, explained
+from survbench.tracking.records import METHOD, Record, records, state, with_pseudonyms
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -34,16 +40,17 @@ CONTENT = "survbench.content"
 PARENT = "mlflow.parentRunId"
 
 
+LOUD = ("alembic", "mlflow", "sqlalchemy", "urllib3")
+"""Loggers that repeat, line by line, what is then raised."""
+ASIDE_S, TURN_S = 10.0, 600.0
+"""Time that other processes get to finish their projections into the same database: silently, and after a word."""
+
 log = logging.getLogger(__name__)
-
-
-class TrackingError(Exception):
-    """MLflow cannot be written; nothing else is affected."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrackReport:
-    """Where the study was projected to, and how many runs are new and unchanged."""
+    """Where the study was projected to, without secrets, and how many runs are new and unchanged."""
 
     uri: str
     new: int
@@ -55,15 +62,18 @@ def default_uri(out: Path) -> str:
     return f"sqlite:///{out / 'mlflow.db'}"
 
 
-def ui_command(uri: str, host: str, port: int) -> list[str]:
-    """Return the command that serves MLflow's pages for a tracking database."""
-    options = ["--backend-store-uri", uri, "--host", host, "--port", str(port), "--workers", "1"]
+def ui_command(host: str, port: int) -> list[str]:
+    """Return the command that serves MLflow's pages for the database of :func:`ui_environment`."""
+    options = ["--host", host, "--port", str(port), "--workers", "1"]
     return [sys.executable, "-m", "mlflow", "server", *options]
 
 
-def ui_environment() -> dict[str, str]:
-    """Return the variables under which MLflow's server starts in seconds and calls nobody."""
+def ui_environment(uri: str) -> dict[str, str]:
+    """Return the variables under which MLflow's server starts in seconds and calls nobody. The database is one of them,
+    because every user of a machine can read commands, and so a password in them.
+    """
     return {
+        "MLFLOW_BACKEND_STORE_URI": uri,
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "GIT_PYTHON_REFRESH": "quiet",
@@ -71,7 +81,13 @@ def ui_environment() -> dict[str, str]:
 
 
 def track(
-    study: Study, store: Store, out: Path, *, tracking_uri: str | None = None, trust_ledger: bool = True
+    study: Study,
+    store: Store,
+    out: Path,
+    *,
+    tracking_uri: str | None = None,
+    trust_ledger: bool = True,
+    pseudonyms: Path | None = None,
 ) -> TrackReport:
     """Make MLflow say what the runs say: write what it does not have yet, and delete what is no longer so.
 
@@ -84,29 +100,82 @@ def track(
         out: the output folder; it holds the ledger and, without ``tracking_uri``, the database and artifacts.
         tracking_uri: an MLflow server or database.
         trust_ledger: believe the ledger without asking MLflow.
+        pseudonyms: file of the key of the pseudonyms that MLflow gets in place of ids; None for ids.
 
     Raises:
         TrackingError: MLflow cannot be reached or written.
+        BenchError: the key of the pseudonyms cannot be used.
     """
+    named = pseudonyms_of(study, store, pseudonyms)
     uri, folder = tracking_uri or default_uri(out), study.folder(out)
-    now = state(study, store, folder)
-    ledger = _read_ledger(out)
-    if trust_ledger and ledger.get(uri, {}).get(study.name) == now:
-        return TrackReport(uri, 0, sum(len(seed) for e in study.entries for seed in e.fits))
-    own = uri == default_uri(out)
+    shown, own, file = without_secrets(uri), uri == default_uri(out), sqlite_file(uri)
+    now = digest([state(study, store, folder), named.fingerprint]) if named else state(study, store, folder)
+    lost = file is not None and not file.is_file()
+    if trust_ledger and not lost and _read_ledger(out).get(shown, {}).get(study.name) == now:
+        return TrackReport(shown, 0, sum(len(seed) for e in study.entries for seed in e.fits))
     try:
-        wanted = list(records(study, store, folder))
         artifacts = (out / "mlflow-artifacts" / study.name).resolve() if own else None
-        projection = _Projection(uri, study.name, artifacts=artifacts)
-        written = projection.write(wanted, None if own else {entry.name for entry in study.entries})
+        with _turn(file or out / LEDGER), _quiet(), tempfile.TemporaryDirectory() as copies:
+            if file is not None:
+                check_database(file, own=own)
+            check_connection(uri)
+            wanted = list(records(study, store, folder))
+            if named is not None:
+                wanted = [with_pseudonyms(record, named, folder, Path(copies)) for record in wanted]
+            projection = _Projection(uri, study.name, artifacts=artifacts)
+            written = projection.write(wanted, None if own else {entry.name for entry in study.entries})
+            if file is not None and not file.is_file():
+                raise TrackingError(f"{file} was deleted while MLflow had it open here: start another process.")
+            ledger = _read_ledger(out)
+            ledger.setdefault(shown, {})[study.name] = now
+            write_json(out / LEDGER, ledger)
+    except TrackingError:
+        raise
     except Exception as error:  # MLflow and its database drivers raise whatever they like; none of it may end a run
         if is_disk_full(error):
             free = shutil.disk_usage(out).free
-            raise TrackingError(f"The disk is full: {free:,} bytes are free in {out}. Free space there.") from error
-        raise TrackingError(f"{type(error).__name__}: {str(error)[:300]}") from error
-    ledger.setdefault(uri, {})[study.name] = now
-    write_json(out / LEDGER, ledger)
-    return TrackReport(uri, written, len(wanted) - written)
+            raise TrackingError(f"The disk is full: {free:,} bytes are free in {out}. Free space there.") from None
+        raise TrackingError(explained(error, uri, os.environ, own=own)) from None  # its text may hold a password
+    return TrackReport(shown, written, len(wanted) - written)
+
+
+@contextmanager
+def _turn(path: Path) -> Iterator[None]:
+    """Wait until no other process writes into a database, and hold it: MLflow's migration of a new one fails where two
+    make it at once, and two projections would both write what neither found.
+
+    Args:
+        path: the database file, or the ledger where a server holds the database.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path.with_name(f".{path.name}.lock"))
+    try:
+        lock.acquire(timeout=ASIDE_S)
+    except Timeout:
+        log.warning("Another process writes into %s; waiting for it.", path)
+        try:
+            lock.acquire(timeout=TURN_S)
+        except Timeout:
+            raise TrackingError(f"Another process has been writing into {path} for {TURN_S:.0f} s.") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence what MLflow and its libraries log: each retry, whole statements, and addresses with their secrets."""
+    import mlflow  # noqa: F401  # it sets the levels of its loggers
+
+    before = {name: logging.getLogger(name).level for name in LOUD}
+    for name in LOUD:
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        for name, level in before.items():
+            logging.getLogger(name).setLevel(level)
 
 
 class _Projection:
@@ -121,8 +190,6 @@ class _Projection:
         os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # two lines for each run
         from mlflow import MlflowClient
 
-        for name in ("alembic", "mlflow"):
-            logging.getLogger(name).setLevel(logging.WARNING)
         self.client: MlflowClient = MlflowClient(tracking_uri=uri)
         self.experiment = self._experiment(experiment, artifacts)
 
@@ -193,9 +260,14 @@ class _Projection:
 
 
 def _read_ledger(out: Path) -> dict[str, dict[str, str]]:
-    """Return what was written before. Without it MLflow is asked, so a damaged one costs time alone."""
+    """Return the state of each study by the address that it was written to. Without it MLflow is asked, so a damaged
+    file costs only time.
+    """
     try:
-        return read_stored(out / LEDGER, lambda raw: {uri: dict(of_study) for uri, of_study in raw.items()})
+        return read_stored(
+            out / LEDGER,
+            lambda raw: {uri: dict(of) for uri, of in raw.items() if uri == without_secrets(uri)},
+        )
     except FileNotFoundError:
         return {}
     except UnreadableError as error:

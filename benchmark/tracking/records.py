@@ -8,13 +8,14 @@ import json
 import posixpath
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from survbench.evaluation.learning import VERDICTS, Verdicts, learning_of
+from survbench.evaluation.pseudonyms import Pseudonyms
 from survbench.findings import Stated
 from survbench.io.hashing import digest, file_digest
 from survbench.io.layout import LEARNING, TUNED, Status
@@ -119,6 +120,32 @@ def records(study: Study, store: Store, folder: Path) -> Iterator[Record]:
                 yield from _trials(entry, run, children[run.key])
     if board is not None:
         yield _board(study, folder, starts, board.findings)
+
+
+def with_pseudonyms(record: Record, pseudonyms: Pseudonyms, folder: Path, copies: Path) -> Record:
+    """Return a record that names no patient. A site, or a figure of it, that was built with ids is left out, since
+    nothing tells a short id on a page from another number.
+
+    Args:
+        record: as :func:`records` makes it.
+        pseudonyms: of the study's patients.
+        folder: of the study.
+        copies: an empty folder, or one with copies of other records.
+    """
+    from survbench.leaderboard.site.site import NAMED
+
+    mark = folder / SITE / NAMED
+    built = mark.is_file() and mark.read_text(encoding="ascii").strip() == pseudonyms.fingerprint
+    artifacts: dict[str, Path] = {}
+    for name, path in record.artifacts.items():
+        if path.is_relative_to(folder / SITE):
+            artifacts |= {name: path} if built else {}
+        else:
+            artifacts[name] = copies / record.key / name
+            artifacts[name].parent.mkdir(parents=True, exist_ok=True)
+            artifacts[name].write_bytes(pseudonyms.content(path))
+    tags = {name: pseudonyms.text(text) for name, text in record.tags.items()}
+    return replace(record, tags=tags, artifacts=artifacts)
 
 
 def _runs(entry: Entry, store: Store) -> list[Run]:

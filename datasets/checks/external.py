@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
+from survbench.cohort import Cohort
 from survbench.datasets.cards.source import SourceCohort
 from survbench.datasets.checks.leaks import predictors
 from survbench.datasets.checks.predictors import few
@@ -19,6 +21,8 @@ FITS = 0.8
 """Share of them that must lie in the range, once the unit or the sign is changed, to name the unit or the sign."""
 NEAR = 0.2
 """How far the logarithm (to 10) of the ratio of two medians may lie from a whole number."""
+CHANCE = 0.1
+"""Share of the ids of both cohorts below which equal outcomes are chance."""
 
 Floats = NDArray[np.float64]
 
@@ -45,6 +49,38 @@ class OtherEndpoint(Check):
     part = "external"
     title = "The external cohort has another endpoint"
     remedy = "Read the external C-index with that in mind, or give the same endpoint on both cards."
+
+
+class SamePatients(Check):
+    """Ids of the external cohort are ids of the cohort, with the same time and event: it is tested with patients that
+    models were trained on. Among patients of different hospitals who happen to have the same ids, an outcome is shared
+    by chance; so this is an error where at least a tenth of the ids that both cohorts have come with the same outcome.
+    """
+
+    code = "SB609"
+    severity = "error"
+    ignorable = True
+    part = "external"
+    title = "Patients of the external cohort are the cohort's"
+    remedy = "Leave them out of one of the two (patients.without of the card)."
+
+
+def of_patients(first: SourceCohort, other: SourceCohort) -> Iterator[Finding]:
+    """Yield the patients of an external cohort who are the cohort's, by id and outcome."""
+    mine, theirs = _outcomes(first.cohort), _outcomes(other.cohort)
+    both = mine.keys() & theirs.keys()
+    same = sorted(name for name in both if mine[name] & theirs[name])
+    if len(same) >= CHANCE * len(both):
+        for name in same:
+            yield SamePatients.finding("A patient with this id, time and event is in the cohort.", subject=name)
+
+
+def _outcomes(cohort: Cohort) -> dict[str, set[tuple[float, bool]]]:
+    """Return time, to a thousandth of a month, and event of the rows of each patient, by id or group."""
+    found: dict[str, set[tuple[float, bool]]] = defaultdict(set)
+    for subject, time, event in zip(cohort.subjects, cohort.time, cohort.event, strict=True):
+        found[subject.patient[1]].add((round(float(time), 3), bool(event)))
+    return found
 
 
 def of_predictors(first: SourceCohort, other: SourceCohort) -> Iterator[Finding]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from survbench.cohort import ClinicalColumn
 from survbench.datasets.cards.source import SourceCohort, offers
-from survbench.datasets.checks.external import OtherEndpoint, of_predictors
+from survbench.datasets.checks.external import OtherEndpoint, of_patients, of_predictors
 from survbench.datasets.checks.images import same_data
 from survbench.datasets.checks.time_units import of_outcomes
 from survbench.errors import BenchError
@@ -61,8 +61,8 @@ def refuse_different(first: SourceCohort, other: SourceCohort) -> None:
 
 
 def differences(first: SourceCohort, other: SourceCohort) -> list[Finding]:
-    """Return how an external cohort differs from the cohort in what does not keep it from being used."""
-    found = [*of_predictors(first, other), *of_outcomes(first, other)]
+    """Return how an external cohort differs from the cohort in what it means, and who is in both."""
+    found = [*of_patients(first, other), *of_predictors(first, other), *of_outcomes(first, other)]
     endpoints = [source.card.endpoint.name for source in (first, other)]
     if endpoints[0].casefold() != endpoints[1].casefold():
         cause = f"The external cohort's endpoint is {endpoints[1]}, the cohort's {endpoints[0]}."

@@ -51,7 +51,7 @@ class Cohorts:
         return self.features
 
     def differences(self) -> list[Finding]:
-        """Return how the external cohort differs from the cohort in what does not keep it from being used."""
+        """Return how the external cohort differs from the cohort; see :func:`differences`."""
         first, *others = self.sources
         return [finding for other in others for finding in differences(first, other)]
 

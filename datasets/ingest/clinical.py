@@ -6,8 +6,6 @@ they are told by, besides what their columns are called.
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -18,6 +16,7 @@ from survbench.datasets.ingest.hospital_table import plain, require_columns
 from survbench.datasets.vocabulary.words import without_accents
 from survbench.errors import BenchError
 from survbench.findings import things
+from survbench.io.csv_text import csv_text
 from survbench.io.files import write_text
 from survbench.io.numerals import mostly_numerals
 from survbench.io.tables import Table
@@ -134,12 +133,9 @@ def join(
 
 def write_clinical(cohort: Path, joined: JoinedTable, pseudonyms: Mapping[str, str]) -> Path:
     """Write the rows of the patients that have a pseudonym, sorted by it, which also hides the order of the table."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow([ID, *joined.columns])
-    writer.writerows(sorted([pseudonyms[p], *cells] for p, cells in joined.rows.items() if p in pseudonyms))
+    rows = sorted([pseudonyms[p], *cells] for p, cells in joined.rows.items() if p in pseudonyms)
     path = cohort / CLINICAL
-    write_text(path, stream.getvalue())
+    write_text(path, csv_text([ID, *joined.columns], rows))
     return path
 
 

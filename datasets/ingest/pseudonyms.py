@@ -115,14 +115,14 @@ def by_table(table: Table, id_column: str) -> Naming:
     return name_of
 
 
-def refuse_inside(path: Path, cohort: Path) -> None:
-    """Refuse a file of who is who that lies in the cohort's folder, which is passed on.
+def refuse_inside(path: Path, folder: Path) -> None:
+    """Refuse a file of who is who that lies in a folder that is passed on.
 
     Raises:
         BenchError: it does.
     """
-    if path.resolve().is_relative_to(cohort.resolve()):
-        raise BenchError(f"{path} lies in the cohort's folder. Keep it elsewhere: whoever has it can find ids.")
+    if path.resolve().is_relative_to(folder.resolve()):
+        raise BenchError(f"{path} lies in {folder}. Keep it elsewhere: whoever has it can find ids.")
 
 
 def read_or_make_key(path: Path, *, outside: Path) -> bytes:
@@ -130,10 +130,10 @@ def read_or_make_key(path: Path, *, outside: Path) -> bytes:
 
     Args:
         path: of the key.
-        outside: the cohort's folder, which is passed on, so the key must not lie in it.
+        outside: a folder that is passed on, so the key must not lie in it.
 
     Raises:
-        BenchError: the key lies in the cohort, or the file holds no key.
+        BenchError: the key lies in that folder, or the file holds no key.
     """
     refuse_inside(path, outside)
     if not path.exists():
@@ -145,7 +145,7 @@ def read_or_make_key(path: Path, *, outside: Path) -> bytes:
     except ValueError:
         key = b""
     if len(key) < _KEY_BYTES // 2:
-        raise BenchError(f"{path} holds no key. Give the file that an earlier 'bench cohort ingest' made.")
+        raise BenchError(f"{path} holds no key. Give a file that an earlier call has made.")
     return key
 
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 from survbench.datasets.cards.source import SourceCohort
-from survbench.io.files import write_bytes
+from survbench.io.csv_text import csv_text
+from survbench.io.files import write_bytes, write_text
 from survbench.io.nifti_file import nifti_bytes
 from survbench.volume import Volume
 
@@ -25,17 +26,17 @@ def write_folder(source: SourceCohort, folder: Path) -> None:
     Raises:
         FileExistsError: the folder exists.
     """
-    import pandas as pd
-
     cohort = source.cohort
     (folder / IMAGES).mkdir(parents=True)
     for subject in cohort.subjects:
         for name, volume in subject.volumes.items():
             _write(volume, _DTYPES[name], folder / IMAGES / f"{subject.id}_{name}.nii.gz")
-    table = pd.DataFrame([{"patient": s.id, **s.clinical} for s in cohort.subjects])
-    table["pfs_months"] = cohort.time.round(1)
-    table["progression"] = np.where(cohort.event, "yes", "no")
-    table.to_csv(folder / TABLE, index=False)
+    header = ["patient", *cohort.subjects[0].clinical, "pfs_months", "progression"]
+    rows = [
+        [s.id, *s.clinical.values(), float(months), "yes" if event else "no"]
+        for s, months, event in zip(cohort.subjects, cohort.time.round(1), cohort.event, strict=True)
+    ]
+    write_text(folder / TABLE, csv_text(header, rows, rounded=False))
 
 
 def _write(volume: Volume, dtype: np.dtype[Any], path: Path) -> None:

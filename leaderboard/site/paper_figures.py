@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from survbench.evaluation.curves import Curve
+from survbench.io.csv_text import csv_text
 from survbench.leaderboard.board.published import PUBLISHED_ONSET
 from survbench.leaderboard.site.charts import Chart, Line, settled_range
-from survbench.leaderboard.text.csv_text import csv_text
 
 ONSET_COLUMNS = (
     "method", "onset", "lowest", "last", "rise", "rise_low", "rise_high", "fits", "steps", "published",

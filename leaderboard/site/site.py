@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -15,8 +15,10 @@ from survbench.evaluation import all_pairs
 from survbench.evaluation.curves import Curve, curves
 from survbench.evaluation.feature_selection import FeatureSelection
 from survbench.evaluation.gather import Gathered, Results
+from survbench.evaluation.pseudonyms import Pseudonyms
 from survbench.evaluation.redaction import without_paths
 from survbench.evaluation.sample import Measured
+from survbench.io.csv_text import csv_text
 from survbench.io.study_files import SITE, TABLES
 from survbench.leaderboard.board.published import SOURCE
 from survbench.leaderboard.board.rows import Board, Row
@@ -27,7 +29,6 @@ from survbench.leaderboard.site.forest import forest
 from survbench.leaderboard.site.method_page import method_page
 from survbench.leaderboard.site.pages import Site, method_file, method_folder
 from survbench.leaderboard.text.cells import facts
-from survbench.leaderboard.text.csv_text import csv_text
 from survbench.plan.study import STUDY, Study
 from survbench.runs.store import Store
 from survbench.work.example_slices import Example, read_examples
@@ -41,6 +42,8 @@ PAGES = (
 )
 DOWNLOADS = frozenset({".csv", ".html", ".json", ".md", ".svg", ".tex"})
 """Kinds of files of the study's folder that the site takes along; ``study.json`` is not a table."""
+NAMED = "pseudonyms.sha256"
+"""Says of a site that it has pseudonyms, and by its hash which."""
 MATRIX = (f"{TABLES}/pairs.md", f"{TABLES}/pairs.csv")
 """All pairs as a matrix, where it is among the downloads."""
 MOST_EXAMPLES = 4
@@ -48,7 +51,12 @@ MOST_EXAMPLES = 4
 
 
 def write_site(
-    study: Study, store: Store, board: Board, measured: Measured, selections: Sequence[FeatureSelection] = ()
+    study: Study,
+    store: Store,
+    board: Board,
+    measured: Measured,
+    selections: Sequence[FeatureSelection] = (),
+    pseudonyms: Pseudonyms | None = None,
 ) -> Path:
     """Write ``site/`` into the study's folder, whole or not at all; return it.
 
@@ -58,18 +66,25 @@ def write_site(
         board: its board.
         measured: its runs, read and resampled.
         selections: what methods kept.
+        pseudonyms: what stands in place of ids, on pages and in downloads; None for ids.
     """
     folder = study.folder(store.root)
     downloads = sorted(_downloads(folder))
-    texts = _Pages(study, store, board, measured, selections, tuning_page.searches(study, store)).texts(downloads)
+    searches = tuning_page.searches(study, store)
+    texts = _Pages(study, store, board, measured, selections, searches, pseudonyms).texts(downloads)
     part, target = folder / f"{SITE}.part", folder / SITE
     shutil.rmtree(part, ignore_errors=True)
     for name, text in texts.items():
         (part / name).parent.mkdir(parents=True, exist_ok=True)
-        (part / name).write_bytes(text.encode())
+        (part / name).write_bytes((pseudonyms.text(text) if pseudonyms else text).encode())
     for name in downloads:
         (part / "data" / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(folder / name, part / "data" / name)
+        if pseudonyms is None:
+            shutil.copyfile(folder / name, part / "data" / name)
+        else:
+            (part / "data" / name).write_bytes(pseudonyms.content(folder / name))
+    if pseudonyms is not None:
+        (part / NAMED).write_text(pseudonyms.fingerprint + "\n", encoding="ascii")
     if target.exists():
         shutil.rmtree(target)
     part.rename(target)
@@ -92,6 +107,7 @@ class _Pages:
     measured: Measured
     selections: Sequence[FeatureSelection]
     searches: Sequence[tuning_page.Search]
+    pseudonyms: Pseudonyms | None
 
     @property
     def pages(self) -> tuple[tuple[str, str], ...]:
@@ -152,7 +168,7 @@ class _Pages:
                 if row.method != against and {row.method, against} <= compared
                 else "",
                 against=_titles(results).get(against, ""),
-                examples=_examples(result),
+                examples=_examples(result, self.pseudonyms),
                 svg=charts.svg,
             )
             for name, chart in page.charts().items():
@@ -217,7 +233,7 @@ class _Pages:
         views = [
             {"title": row.title, "page": method_file(row.method), "examples": found}
             for row in self.board.rows
-            if row.method in results.methods and (found := _examples(results.methods[row.method]))
+            if row.method in results.methods and (found := _examples(results.methods[row.method], self.pseudonyms))
         ]
         return self._page("gallery.html", gallery=views, most=MOST_EXAMPLES)
 
@@ -250,7 +266,7 @@ def _titles(results: Results) -> dict[str, str]:
     return {name: method.entry.title for name, method in results.methods.items()}
 
 
-def _examples(method: Gathered) -> list[dict[str, Any]]:
+def _examples(method: Gathered, pseudonyms: Pseudonyms | None) -> list[dict[str, Any]]:
     """Return the first slices of a method, of as many folds as there are."""
     of_fits = [read_examples(run.folder) for run in method.runs]
     found: dict[str, Example] = {}
@@ -258,4 +274,7 @@ def _examples(method: Gathered) -> list[dict[str, Any]]:
         for kept in of_fits:
             if turn < len(kept):
                 found.setdefault(kept[turn].id, kept[turn])
-    return [{"id": e.id, "svg": slices.svg(e)} for e in list(found.values())[:MOST_EXAMPLES]]
+    shown = list(found.values())[:MOST_EXAMPLES]
+    if pseudonyms is not None:
+        shown = [replace(e, id=pseudonyms.name(e.id)) for e in shown]
+    return [{"id": e.id, "svg": slices.svg(e)} for e in shown]

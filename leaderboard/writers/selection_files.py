@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from survbench.evaluation.feature_selection import TOP, FeatureSelection
+from survbench.io.csv_text import csv_text
 from survbench.io.files import rounded, write_text
 from survbench.leaderboard.site import charts
 from survbench.leaderboard.site.charts import Chart, Line
 from survbench.leaderboard.text.cells import number, plural
-from survbench.leaderboard.text.csv_text import csv_text
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -10,9 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from survbench.io.csv_text import csv_text
 from survbench.io.files import rounded, write_text
 from survbench.io.study_files import BOARD
-from survbench.leaderboard.text.csv_text import csv_text
 from survbench.leaderboard.text.latex_text import tex
 from survbench.leaderboard.text.markdown_text import plain, table_lines
 from survbench.leaderboard.text.table import Item, Table

@@ -146,6 +146,7 @@ def test_imported_risks_stay_on_the_board_when_other_methods_run(tmp_path):
     assert (row.status, row.coverage) == ("ok", 1.0)
 
 
+@pytest.mark.faults  # row 27
 def test_job_order_and_workers_change_no_byte_of_board_tables_and_site(tmp_path):
     methods = ["oracle", "tlg", "clinical-cox", "radiomics-lasso-cox", "deepmts"]
     made = []
@@ -265,6 +266,7 @@ def test_a_study_is_the_same_whichever_methods_came_first(cheap, tmp_path):
     assert next(r for r in second.board.rows if r.method == "tlg").difference.p is not None
 
 
+@pytest.mark.faults  # row 21
 def test_the_training_cohort_is_no_external_test(tmp_path):
     folder = write_cohort(tmp_path / "toy", 24)
     request = request_for(tmp_path / "out", "volume", cohort=str(folder), external=str(folder))
@@ -285,7 +287,7 @@ def test_a_damaged_model_is_made_again_when_it_is_needed(tmp_path):
     study = run_study(request, Silent()).study
     model = Store(request.out).folder(study.entries[0].fits[0][0]) / "model" / "model.json"
     model.write_text(model.read_text() + " ")
-    again = run_study(replace(request, external=str(other)), Silent())
+    again = run_study(replace(request, external=str(other), ignored=("SB609",)), Silent())
     assert not again.failed
     assert again.board.rows[0].external_c_index is not None
 
@@ -337,6 +339,7 @@ def test_a_stopped_run_says_how_to_go_on_and_leaves_no_process(tmp_path, number,
             time.sleep(0.1)
 
 
+@pytest.mark.faults  # row 8
 def test_two_runs_on_one_folder_the_second_is_told(tmp_path):
     with Store(tmp_path).lock():
         process = bench("run", "--profile", "smoke", "--methods", "volume", out=tmp_path)

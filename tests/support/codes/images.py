@@ -217,6 +217,7 @@ def copied_across(folder, wrong):
         external=str(other),
         out=folder / "out",
         workers=1,
+        ignored=("SB609",),  # the ids and outcomes are the same
     )
     cohorts, _ = open_request(request)
     prepare_cohorts(cohorts, request, Silent())

@@ -67,3 +67,13 @@ def unit_of_times(folder, wrong):
 @PAIRS.of("SB607")
 def external_events(folder, wrong):
     return with_external(folder, lambda v: v, events=1 if wrong else 2)
+
+
+@PAIRS.of("SB609")
+def same_patients(folder, wrong):
+    rows = table_rows(40, seed=1)
+    own = {row[0]: row[1:3] for row in table_rows(40)[1:]}
+    for number, row in enumerate(rows[1:]):
+        if number < (4 if wrong else 3):
+            row[1:3] = own[row[0]]
+    return planned(folder / "run", table_rows(40), external=str(write_table_cohort(folder / "other", rows)))

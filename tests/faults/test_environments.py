@@ -1,0 +1,77 @@
+"""Rows 26 and 27: the same results under whatever locale, time zone, home, path, hash seed, workers and order."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from survbench.errors import BenchError
+from survbench.io.holding import held
+
+pytestmark = pytest.mark.faults
+
+METHODS = ["volume", "tlg", "clinical-cox"]
+
+
+def bench(out, methods, *more, environment):
+    """Run ``bench`` in a process of its own."""
+    command = [sys.executable, "-m", "survbench.cli", "run", "--profile", "smoke", "--methods", ",".join(methods)]
+    ended = subprocess.run(
+        [*command, "--out", out, *more],
+        env={**os.environ, **environment},
+        capture_output=True,
+        check=False,
+        timeout=300,
+    )
+    assert ended.returncode == 0, (ended.stdout, ended.stderr)
+
+
+def results(out):
+    """Return of each run its predictions, and the board without what a machine took."""
+    (path,) = out.glob("studies/*/leaderboard.json")
+    board = json.loads(path.read_text(encoding="utf-8"))
+    for row in board["rows"]:
+        row["seconds"] = row["memory_mb"] = None
+    predictions = {p.parent.name: p.read_bytes() for p in out.glob("runs/*/predictions.parquet")}
+    splits = path.with_name("splits.json").read_bytes()
+    return predictions, board, splits
+
+
+@pytest.fixture(scope="module")
+def usual(tmp_path_factory):
+    out = tmp_path_factory.mktemp("usual")
+    bench(out, METHODS, "--workers", "2", environment={"PYTHONHASHSEED": "0", "TZ": "UTC"})
+    return results(out)
+
+
+def test_rows_26_and_27_locale_time_zone_home_path_hash_seed_workers_and_order_change_no_result(usual, tmp_path):
+    home = tmp_path / "home"
+    home.mkdir(mode=0o555)
+    out = tmp_path / "résultats à lire (neu) ß 结果"
+    environment = {
+        "LC_ALL": "de_DE.UTF-8",
+        "LANG": "de_DE.UTF-8",
+        "TZ": "Pacific/Kiritimati",
+        "HOME": str(home),
+        "PYTHONHASHSEED": "4711",
+        "PYTHONIOENCODING": "ascii",
+    }
+    bench(out, METHODS[::-1], "--workers", "1", environment=environment)
+    predictions, board, splits = results(out)
+    expected, usual_board, usual_splits = usual
+    assert len(expected) == 12, "a fit and an external prediction for each fold and method"
+    assert {key for key in expected if predictions.get(key) != expected[key]} == set()
+    assert predictions.keys() == expected.keys()
+    assert (board, splits) == (usual_board, usual_splits)
+    assert list(home.iterdir()) == []
+
+
+def test_row_26_an_output_folder_whose_name_is_not_text_is_refused_before_anything_is_done(tmp_path):
+    out = Path(os.fsdecode(os.fsencode(tmp_path) + b"/r\xe9sultats"))
+    with pytest.raises(BenchError, match="is not UTF-8. Give another folder with --out"), held(out):
+        pass
+    assert not out.exists()
