@@ -24,7 +24,7 @@ from odd_tasks import (
     too_late,
 )
 from survbench.errors import BenchError
-from survbench.jobs import executor
+from survbench.jobs import executor, process
 from survbench.jobs.executor import Task, execute
 
 
@@ -35,7 +35,7 @@ def run(tasks, workers=2):
 @pytest.fixture(autouse=True)
 def short_grace(monkeypatch):
     monkeypatch.setattr(executor, "GRACE_S", 0.0)
-    monkeypatch.setattr(executor, "PRELOAD", [])
+    monkeypatch.setattr(process, "PRELOAD", [])
 
 
 def test_every_way_to_end_has_its_status_and_none_takes_another_task_down():
@@ -79,10 +79,10 @@ def test_what_needs_a_failed_task_is_skipped_and_order_is_kept_otherwise():
 
 
 def test_what_concludes_a_task_runs_here_before_what_requires_it_and_its_failure_is_the_tasks(tmp_path):
-    def refuses(value):
+    def refuses(value, earlier):
         raise ValueError(f"{value} is not wanted")
 
-    def writes(value):
+    def writes(value, earlier):
         (tmp_path / "concluded").write_text(str(value))
         return os.getpid()
 
