@@ -90,7 +90,7 @@ def execute(
     """
     if not tasks:
         return
-    queue = _Queue(process_context(), {t.key: t for t in tasks}, set(t.key for t in tasks))
+    queue = _Queue(process_context(), {t.key: t for t in tasks}, {t.key for t in tasks})
     try:
         while queue.waiting or queue.running:
             for task in _startable(queue, workers):
