@@ -87,7 +87,9 @@ class Attempt:
         self._stopped: Outcome | None = None
         with _changing:
             self.process: ForkServerProcess = context.Process(
-                target=_work, args=(self._box, os.getpid(), function, arguments)
+                target=_work,
+                args=(self._box, os.getpid(), function, arguments),
+                daemon=True,  # the end of this process ends it, wherever a Ctrl-C falls
             )
             self.process.start()
             _sessions.add(self._pid)

@@ -117,8 +117,11 @@ class _Process(ForkServerProcess):
                 sys.modules["__main__"] = main
 
     def run(self) -> None:
-        """Do in the new process what it was made for. A stop ends it, though its server passes stops over."""
+        """Do in the new process what it was made for. A stop ends it, though its server passes stops over; and it may
+        start processes itself, such as those that load data.
+        """
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        self.daemon = False
         super().run()
 
 
