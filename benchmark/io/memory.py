@@ -8,6 +8,8 @@ from pathlib import Path
 import psutil
 
 GROUPS = Path("/sys/fs/cgroup")
+OWN = Path("/proc/self/cgroup")
+"""The groups that this process is in, a line for each hierarchy."""
 
 
 def available_memory() -> int:
@@ -20,7 +22,7 @@ def available_memory() -> int:
 
 def _left_in_groups() -> Iterator[int]:
     try:
-        lines = Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines()
+        lines = OWN.read_text(encoding="utf-8").splitlines()
     except OSError:  # not Linux
         return
     for line in lines:
