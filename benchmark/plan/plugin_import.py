@@ -19,9 +19,10 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 import numpy as np
+from survbench.errors import plain_text
 
 NAMED_AFTER_S = 5.0
 """Seconds after which a user is told which plugin is still being imported."""
@@ -79,11 +80,17 @@ def _quiet(name: str) -> Iterator[None]:
             for descriptor, target in zip(saved, (1, 2), strict=True):
                 os.dup2(descriptor, target)
                 os.close(descriptor)
-        size = printed.seek(0, os.SEEK_END)
-        printed.seek(0)
-        if size:
-            more = f" ... ({size:,} bytes)" if size > SHOWN else ""
-            sys.stderr.write(f"Plugin {name} printed while it was imported: {printed.read(SHOWN).strip()}{more}\n")
+            _show(name, printed)
+
+
+def _show(name: str, printed: TextIO) -> None:
+    size = printed.seek(0, os.SEEK_END)
+    printed.seek(0)
+    if size:
+        more = f" ... ({size:,} bytes)" if size > SHOWN else ""
+        sys.stderr.write(
+            f"Plugin {name} printed while it was imported: {plain_text(printed.read(SHOWN)).strip()}{more}\n"
+        )
 
 
 @contextlib.contextmanager

@@ -105,8 +105,10 @@ def victims(run: psutil.Process, target: str) -> Iterator[psutil.Process]:
 def strike(process: subprocess.Popen[str], target: str, after_s: float) -> float | None:
     """Kill the target at a moment, or as soon as there is one; return when, or None if the run was over before."""
     began = time.monotonic()
-    time.sleep(after_s)
     while process.poll() is None:
+        time.sleep(0.01)
+        if time.monotonic() - began < after_s:
+            continue
         try:
             victim = next(victims(psutil.Process(process.pid), target), None)
             if victim is not None:
@@ -114,7 +116,6 @@ def strike(process: subprocess.Popen[str], target: str, after_s: float) -> float
                 return time.monotonic() - began
         except (psutil.NoSuchProcess, ProcessLookupError):
             pass
-        time.sleep(0.01)
     return None
 
 
@@ -127,14 +128,16 @@ def kills(count: int, seed: int, folder: Path) -> Iterator[Kill]:
         raise RuntimeError(f"The run that nobody kills ended with {code}.")
     longest = time.monotonic() - began
     expected = left_by(folder / "whole")
-    done = 0
+    done = tried = 0
     while done < count:
-        target, out = TARGETS[done % len(TARGETS)], folder / f"kill-{done}"
+        target, out = TARGETS[done % len(TARGETS)], folder / f"kill-{tried}"
+        tried += 1
+        began = time.monotonic()
         process = start(out)
         after = strike(process, target, chance.uniform(0, longest))
         code = finish(process)
-        if after is None:  # it was faster than the first one
-            longest *= 0.9
+        if after is None:  # it was over before its moment
+            longest = min(longest, time.monotonic() - began)
             continue
         resumed = finish(start(out))
         found = left_by(out)
