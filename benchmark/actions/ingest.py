@@ -29,7 +29,8 @@ from survbench.io.holding import held
 from survbench.io.layout import Status
 from survbench.io.tables import Table
 from survbench.jobs.apart import Lost
-from survbench.jobs.executor import PIECE_TIMEOUT, Ended, Task, execute
+from survbench.jobs.attempt import PIECE_TIMEOUT
+from survbench.jobs.executor import Ended, Task, execute
 
 PATIENT_S = 600.0
 """The longest that one patient may take."""

@@ -7,12 +7,15 @@ from dataclasses import dataclass
 
 from survbench.api import MethodInfo
 from survbench.datasets.preprocessing.grid import Grid
-from survbench.plan.estimate import Forecast
+from survbench.plan.estimate import Forecast, declared_mb
 from survbench.plan.job import PlannedJob
 from survbench.plan.planner import Plan
 from survbench.plan.profile import Profile
 from survbench.plan.protocol import Protocol
 from survbench.plan.study import Study
+
+DECLARED_IS_ROUGH = 2.0
+"""Times the memory that a method declares, a job is left alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +36,13 @@ class Planned:
     def to_do(self) -> tuple[PlannedJob, ...]:
         """Jobs that have to run."""
         return tuple(job for job in self.plan.jobs if job.key not in self.cached)
+
+    def most_mb(self, job: PlannedJob, share: float) -> float:
+        """Return the megabytes that a job may hold: twice what it should take, and in any case its share of the memory
+        that is free, for what methods declare is rough.
+        """
+        grid = self.grid.shape if self.grid else None
+        return max(share, DECLARED_IS_ROUGH * declared_mb(job, self.infos[job.method], self.profile, grid))
 
     def forecast(self, workers: int) -> Forecast:
         """Return how long this will take with so many jobs at once, to be corrected as it goes on."""

@@ -27,6 +27,7 @@ from survbench.api import MethodInfo
 from survbench.datasets.cohorts.opened import Cohorts
 from survbench.errors import BenchError
 from survbench.io.layout import SCRATCH, Status
+from survbench.io.memory import available_memory
 from survbench.io.stored import UnreadableError
 from survbench.io.study_files import BOARD_JSON, SPLITS
 from survbench.jobs.executor import Task, execute
@@ -131,6 +132,7 @@ def _execute(planned: Planned, store: Store, request: Request, watcher: Watcher)
     to_do = {job.key: job for job in planned.to_do}
     cohorts = {job.cohort for job in to_do.values()}
     follow_up = {cohort: read_follow_up(PreparedCohort(store.root, cohort)) for cohort in cohorts}
+    share = available_memory() / 1e6 / request.workers
     tasks = [
         Task(
             key=job.key,
@@ -141,17 +143,22 @@ def _execute(planned: Planned, store: Store, request: Request, watcher: Watcher)
             cpus=job.threads,
             gpu=planned.infos[job.method].resources.gpu and request.device != "cpu",
             timeout_s=job.timeout_s,
+            most_mb=planned.most_mb(job, share * job.threads),
         )
         for job in to_do.values()
     ]
     failed: list[PlannedJob] = []
     for ended in execute(
-        tasks, workers=request.workers, on_start=lambda t: watcher.started(to_do[t.key]), on_poll=watcher.poll
+        tasks,
+        workers=request.workers,
+        on_start=lambda t: watcher.started(to_do[t.key]),
+        on_poll=watcher.poll,
+        on_retry=lambda t, error: watcher.retried(to_do[t.key], error),
     ):
         job = to_do[ended.task.key]
         if ended.status != Status.OK:
             failed.append(job)
-            record = RunRecord(status=ended.status, error=ended.error, provenance=provenance())
+            record = RunRecord(status=ended.status, error=ended.error, retried=ended.earlier, provenance=provenance())
             store.record_failure(job, record, log_tail(store.root / SCRATCH / job.key / LOG))
         watcher.ended(job, ended)
     return failed

@@ -8,6 +8,7 @@ from survbench.actions.planned import Planned
 from survbench.jobs.executor import Ended
 from survbench.jobs.preparation import PreparationWatcher
 from survbench.plan.job import PlannedJob
+from survbench.runs.record import RunError
 
 
 class Watcher(PreparationWatcher, Interface):
@@ -18,6 +19,9 @@ class Watcher(PreparationWatcher, Interface):
 
     def started(self, job: PlannedJob) -> None:
         """A job has been handed to a process."""
+
+    def retried(self, job: PlannedJob, error: RunError) -> None:
+        """Something from outside has stopped a job, which will be tried again."""
 
     def ended(self, job: PlannedJob, ended: Ended) -> None:
         """A job has ended."""
@@ -36,6 +40,9 @@ class Silent:
         """Show nothing."""
 
     def poll(self) -> None:
+        """Show nothing."""
+
+    def retried(self, job: PlannedJob, error: RunError) -> None:
         """Show nothing."""
 
     def ended(self, job: PlannedJob, ended: Ended) -> None:

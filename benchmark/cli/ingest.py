@@ -91,7 +91,7 @@ def ingest(
     from survbench.datasets.ingest.pseudonyms import refuse_inside
     from survbench.datasets.ingest.region_table import regions_by_patient
     from survbench.io.workbooks import read_any_table
-    from survbench.jobs.executor import process_context
+    from survbench.jobs.process import process_context
     from survbench.work.process_limits import available_workers
 
     if key is not None and pseudonyms is not None:

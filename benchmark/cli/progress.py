@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from survbench.actions.watcher import Watcher
     from survbench.jobs.executor import Ended
     from survbench.plan.job import PlannedJob
+    from survbench.runs.record import RunError
 
 EVERY_S = 60.0
 """Seconds between two lines of progress where there is no terminal."""
@@ -78,9 +79,9 @@ def cost_lines(planned: Planned, workers: int) -> list[str]:
 
 def memory_line(planned: Planned, workers: int) -> str:
     """Return how much memory the largest jobs take at once, how much is free, and what to do if that is less."""
-    import psutil
+    from survbench.io.memory import available_memory
 
-    needed, free = planned.forecast(workers).most_mb() / 1000, psutil.virtual_memory().available / 1e9
+    needed, free = planned.forecast(workers).most_mb() / 1000, available_memory() / 1e9
     short = " Give fewer --workers, or close other programs." if needed > free else ""
     return f"Memory    at most {needed:.1f} GB for {things(workers, 'job')} at once; {free:.1f} GB are free.{short}"
 
@@ -161,6 +162,11 @@ class PlainWatcher:
         if time.monotonic() - self._last >= EVERY_S:
             self._last = time.monotonic()
             self.line(f"Progress  {self.progress()}")
+
+    def retried(self, job: PlannedJob, error: RunError) -> None:
+        """Tell what stopped a job that will be tried again."""
+        self.running.pop(job.key, None)
+        self.line(f"again     {job.label}: {error.type}: {error.message[:200]}")
 
     def ended(self, job: PlannedJob, ended: Ended) -> None:
         """Account for a job that ended, and tell how one that failed did."""

@@ -100,7 +100,8 @@ def _show_studies(store: Store, *, as_json: bool) -> None:
 def _line(row: Mapping[str, Any]) -> str:
     counts = ", ".join(f"{count} {state}" for state, count in row["states"].items())
     outside = f" (not predicted outside: {row['skipped_external']})" if row["skipped_external"] else ""
-    return f"  {row['method']:<24} {counts}{outside}"
+    retried = f" ({row['retried']} after another attempt)" if row["retried"] else ""
+    return f"  {row['method']:<24} {counts}{retried}{outside}"
 
 
 def _rows(store: Store, study: Study) -> list[dict[str, Any]]:
@@ -108,6 +109,7 @@ def _rows(store: Store, study: Study) -> list[dict[str, Any]]:
     rows = []
     for entry in study.entries:
         states = Counter(_state(store, key) for key in entry.keys)
+        retried = sum(bool(run.record.retried) for key in entry.keys if (run := store.read(key)) is not None)
         if entry.skipped:
             states[Status.SKIPPED] = 1
         rows.append(
@@ -115,6 +117,7 @@ def _rows(store: Store, study: Study) -> list[dict[str, Any]]:
                 "study": study.name,
                 "method": entry.name,
                 "states": dict(sorted(states.items())),
+                "retried": retried,
                 "skipped_external": entry.skipped_external,
             }
         )
@@ -194,6 +197,8 @@ def _show_jobs(store: Store, job: str, *, as_json: bool) -> None:
     for run in runs:
         said = _said(run)
         say(f"{run.key}  {run.job.label}: {run.status}")
+        for before in run.record.retried:
+            say(f"An earlier attempt: {before.type}: {before.message}")
         if said["error"]:
             say(f"{said['error']['type']}: {said['error']['message']}")
             say(said["error"]["traceback"])
@@ -216,12 +221,13 @@ def _runs_of(store: Store, job: str) -> list[Run]:
 
 
 def _said(run: Run) -> dict[str, Any]:
-    """Return the error of a run, or None, and what it printed."""
+    """Return the error of a run, or None, what stopped earlier attempts, and what it printed."""
     from survbench.runs.store import LOG
 
     path = run.folder / LOG
     text = path.read_text(encoding="utf-8", errors="replace").rstrip() if path.is_file() else ""
-    return {"error": run.record.error and run.record.error.model_dump(), "log": text}
+    retried = [error.model_dump() for error in run.record.retried]
+    return {"error": run.record.error and run.record.error.model_dump(), "retried": retried, "log": text}
 
 
 def _clean(store: Store, *, as_json: bool) -> None:

@@ -15,7 +15,7 @@ from multiprocessing.context import ForkServerContext, ForkServerProcess
 from typing import Any, Generic, TypeVar, cast
 
 from survbench.io.limits import OUT_OF_TIME, killed_after, limited_memory
-from survbench.jobs.executor import die_with, process_context
+from survbench.jobs.process import die_with, process_context
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

@@ -11,8 +11,5 @@ import sklearn.preprocessing
 import sksurv.linear_model
 import survbench.work.fit
 import torch
-from survbench.jobs.quiet_end import end_quietly
 
 __all__ = ["np", "numba", "pd", "pyarrow", "radiomics", "scipy", "sklearn", "sksurv", "survbench", "torch"]
-
-end_quietly()

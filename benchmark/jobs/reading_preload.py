@@ -10,8 +10,5 @@ import survbench.datasets.dicom.identifying
 import survbench.datasets.ingest.archives
 import survbench.datasets.ingest.leaks
 import survbench.datasets.ingest.patient_files
-from survbench.jobs.quiet_end import end_quietly
 
 __all__ = ["PIL", "scipy", "survbench"]
-
-end_quietly()

@@ -15,6 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from survbench.io.hashing import digest, file_digest
+from survbench.plan.plugin_import import contained
 
 LIBRARIES = ("numpy", "scipy", "scikit-learn", "scikit-survival", "lifelines", "pycox", "torch", "torchtuples")
 """Packages whose release may change a result; another release is another key."""
@@ -105,11 +106,13 @@ def _spec(name: str) -> ModuleSpec | None:
     if parent and not _is_package(parent):
         return None  # a function of a module; to look for it would import the module, and torch with it
     try:
+        if parent and parent.partition(".")[0] != OURS:
+            with contained(parent):
+                return find_spec(name)
         return find_spec(name) if name else None
-    except (
-        Exception,
-        SystemExit,
-    ):  # the __init__ of a plugin's package is foreign code; its method will fail by itself
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # the __init__ of a plugin's package is foreign code; its method will fail by itself
         return None
 
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any, cast
 
 from survbench.api import FAMILIES, GROUPS, MethodInfo
 from survbench.errors import BenchError, UnknownNameError, message_of
+from survbench.plan.plugin_import import contained
 from survbench.space import space_to_json
 
 GROUP = "survbench.methods"
@@ -119,21 +119,27 @@ def registry() -> Registry:
     """Read all entry points of :data:`GROUP`, the built-in ones first, so that no plugin replaces a built-in method."""
     found: dict[str, MethodInfo] = {}
     broken: list[Broken] = []
-    for point in sorted(entry_points(group=GROUP), key=lambda p: (not p.value.startswith("survbench."), p.name)):
+    for point in sorted(entry_points(group=GROUP), key=lambda p: (not _is_ours(p), p.name)):
         try:
-            with contextlib.redirect_stdout(sys.stderr):  # what a plugin prints must not stand in front of JSON
+            with contextlib.nullcontext() if _is_ours(point) else contained(point.name):
                 loaded = point.load()
-            infos = [loaded] if isinstance(loaded, MethodInfo) else list(cast("Iterable[MethodInfo]", loaded))
+                infos = [loaded] if isinstance(loaded, MethodInfo) else list(cast("Iterable[MethodInfo]", loaded))
             for info in infos:
                 if not isinstance(info, MethodInfo):
                     raise TypeError(f"{point.value} holds {type(info).__name__}, expected MethodInfo")
                 if info.name in found:
                     raise ValueError(f"{point.value} declares {info.name!r}, which is already taken")
                 found[info.name] = info
-        except (Exception, SystemExit) as error:  # a plugin is foreign code: whatever it raises concerns it alone
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a plugin is foreign code: whatever it raises concerns it alone
             broken.append(Broken(point.name, f"{type(error).__name__}: {message_of(error)}"))
     ordered = sorted(found.values(), key=lambda m: (FAMILIES.index(m.family), m.name))
     return Registry({m.name: m for m in ordered}, tuple(broken))
+
+
+def _is_ours(point: EntryPoint) -> bool:
+    return point.value.startswith("survbench.")
 
 
 def describe(info: MethodInfo) -> dict[str, Any]:

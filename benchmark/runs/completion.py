@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from survbench.runs.follow_up import FollowUp
 from survbench.runs.predictions import Predictions
-from survbench.runs.record import RunRecord
-from survbench.runs.store import CURVES, Store, Unsealed
+from survbench.runs.record import RunError, RunRecord
+from survbench.runs.store import CURVES, Store, Unsealed, write_run
 from survbench.statistics.metrics import concordance_index, cox_loss
 
 if TYPE_CHECKING:
@@ -39,7 +39,9 @@ class Unscored(Unsealed):
     monitored: Mapping[int, NDArray[np.float64]] = field(default_factory=dict)
 
 
-def complete(store: Store, job: PlannedJob, follow_up: FollowUp, left: Unsealed) -> RunRecord:
+def complete(
+    store: Store, job: PlannedJob, follow_up: FollowUp, left: Unsealed, retried: tuple[RunError, ...] = ()
+) -> RunRecord:
     """Add to a run what needs the outcomes of its test patients, seal it, and return its record.
 
     Args:
@@ -47,14 +49,17 @@ def complete(store: Store, job: PlannedJob, follow_up: FollowUp, left: Unsealed)
         job: whose process has ended well.
         follow_up: of the job's cohort.
         left: what that process has left; its folder is moved or, after an exception, removed.
+        retried: what stopped earlier attempts.
     """
+    record = left.record.model_copy(update={"retried": retried})
     with store.sealing(left.folder, job.key):
+        write_run(left.folder, job, record)
         if isinstance(left, Unscored):
             time, event = follow_up.of(left.predictions.ids)
             left.predictions.write(left.folder, time, event)
             if left.curves is not None:
                 _write_curves(left.folder, {**left.curves, **dict(_scores(left.monitored, time, event))})
-    return left.record
+    return record
 
 
 def _scores(

@@ -24,6 +24,7 @@ class RunRecord(Stored):
     Attributes:
         status: how the job ended.
         error: what stopped it.
+        retried: what stopped earlier attempts of the same call of ``bench run``, such as a process that was killed.
         seconds, seconds_fit, seconds_predict: of wall time.
         cpu_seconds: of the job's process.
         peak_memory_mb, gpu_peak_memory_mb: at most held.
@@ -36,6 +37,7 @@ class RunRecord(Stored):
 
     status: Ending
     error: RunError | None = None
+    retried: tuple[RunError, ...] = ()
     seconds: float | None = None
     seconds_fit: float | None = None
     seconds_predict: float | None = None

@@ -25,7 +25,7 @@ from survbench.work.learning import write_learning
 from survbench.work.prediction_table import table_of_predictions
 from survbench.work.predictions import BadPredictionError, predict
 from survbench.work.prepared import PreparedCohort
-from survbench.work.process_limits import limit_threads, logged
+from survbench.work.process_limits import foreign_code, in_own_folder, limit_threads, logged
 from survbench.work.record import finish
 from survbench.work.survival_curves import calibrate, with_curves
 
@@ -53,7 +53,7 @@ def run_fit(job: FitJob, out: str, follow_up: FollowUp) -> Unscored:
     store = Store(Path(out))
     patients = JobPatients(PreparedCohort(store.root, job.cohort), store, job.upstream)
     scratch = store.scratch(job.key)
-    with store.filling(job.key) as folder, logged(scratch / LOG, folder / LOG):
+    with store.filling(job.key) as folder, logged(scratch / LOG, folder / LOG), in_own_folder(scratch):
         limit_threads(job.threads)
         train = follow_up.label(patients.inputs(job.train, job.needs_fit))
         test = patients.inputs(job.test, job.needs_predict)
@@ -77,7 +77,8 @@ def run_fit(job: FitJob, out: str, follow_up: FollowUp) -> Unscored:
             report=curves.report,
         )
         started = time.perf_counter()
-        method = construct(job.target, params).fit(train, validation=validation, ctx=ctx)
+        with foreign_code():
+            method = construct(job.target, params).fit(train, validation=validation, ctx=ctx)
         fitted = time.perf_counter()
         predicted = predict(method, test, job.gives)
         finished = time.perf_counter()
@@ -85,7 +86,8 @@ def run_fit(job: FitJob, out: str, follow_up: FollowUp) -> Unscored:
         calibrate(method, unseen if job.needs_fit else job.train, job, patients, follow_up, folder)
         survival = with_curves(predicted, folder)
         (folder / MODEL).mkdir()
-        method.save(folder / MODEL)
+        with foreign_code():
+            method.save(folder / MODEL)
         _write_selected(folder, method, train)
         masks = patients.masks(job.test) if "segmentation" in job.gives else None
         examples = watched_examples(predicted, masks, patients.prepared, job.test)

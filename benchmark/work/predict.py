@@ -14,7 +14,7 @@ from survbench.work.inputs import JobPatients
 from survbench.work.prediction_table import table_of_predictions
 from survbench.work.predictions import predict
 from survbench.work.prepared import PreparedCohort
-from survbench.work.process_limits import limit_threads, logged
+from survbench.work.process_limits import in_own_folder, limit_threads, logged
 from survbench.work.record import finish
 from survbench.work.survival_curves import with_curves
 
@@ -26,7 +26,8 @@ def run_predict(job: PredictJob, out: str) -> Unscored:
     """Load a fitted model, predict an external cohort, and return the run, unsealed. No outcome is known here."""
     store = Store(Path(out))
     patients = JobPatients(PreparedCohort(store.root, job.cohort), store, job.upstream)
-    with store.filling(job.key) as folder, logged(store.scratch(job.key) / LOG, folder / LOG):
+    scratch = store.scratch(job.key)
+    with store.filling(job.key) as folder, logged(scratch / LOG, folder / LOG), in_own_folder(scratch):
         limit_threads(job.threads)
         test = patients.inputs(job.test, job.needs_predict)
         started = time.perf_counter()

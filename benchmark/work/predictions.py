@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from survbench.api import SURVIVAL_MONTHS
 from survbench.cohort import UnlabelledCohort
+from survbench.work.process_limits import foreign_code
 
 
 class BadPredictionError(Exception):
@@ -38,14 +39,16 @@ def predict(method: Any, cohort: UnlabelledCohort, gives: Sequence[str]) -> Pred
     n = len(cohort)
     risk = survival = None
     if "risk" in gives:
-        risk = np.asarray(method.predict_risk(cohort), dtype=np.float64)
+        with foreign_code():
+            risk = np.asarray(method.predict_risk(cohort), dtype=np.float64)
         if risk.shape != (n,):
             raise BadPredictionError(f"predict_risk gave shape {risk.shape}, expected ({n},)")
         if not np.isfinite(risk).all():
             bad = ", ".join(s.id for s, ok in zip(cohort.subjects, np.isfinite(risk), strict=True) if not ok)
             raise BadPredictionError(f"predict_risk gave a risk that is not finite for {bad[:200]}")
     if "survival" in gives:
-        survival = np.asarray(method.predict_survival(cohort, SURVIVAL_MONTHS), dtype=np.float64)
+        with foreign_code():
+            survival = np.asarray(method.predict_survival(cohort, SURVIVAL_MONTHS), dtype=np.float64)
         if survival.shape != (n, len(SURVIVAL_MONTHS)):
             raise BadPredictionError(f"predict_survival gave shape {survival.shape}")
         inside = np.isfinite(survival).all() and survival.min() >= 0 and survival.max() <= 1

@@ -21,7 +21,7 @@ from survbench.work.construct import construct
 from survbench.work.inputs import JobPatients
 from survbench.work.predictions import predict
 from survbench.work.prepared import PreparedCohort
-from survbench.work.process_limits import GRACE_S, limit_threads, logged
+from survbench.work.process_limits import GRACE_S, foreign_code, in_own_folder, limit_threads, logged
 from survbench.work.record import finish
 from survbench.work.search import tune
 from survbench.work.tuned import write_tuned
@@ -48,7 +48,7 @@ def run_tune(job: TuneJob, out: str, follow_up: FollowUp) -> Unsealed:
     store = Store(Path(out))
     prepared = PreparedCohort(store.root, job.cohort)
     scratch = store.scratch(job.key)
-    with store.filling(job.key) as folder, logged(scratch / LOG, folder / LOG):
+    with store.filling(job.key) as folder, logged(scratch / LOG, folder / LOG), in_own_folder(scratch):
         limit_threads(job.threads)
         parts = [
             (
@@ -73,8 +73,9 @@ def run_tune(job: TuneJob, out: str, follow_up: FollowUp) -> Unsealed:
                         scratch=Path(folder_of_fit),
                         deadline=time.monotonic() + job.fit_timeout_s,
                     )
-                    method = construct(job.target, {**job.params, **params})
-                    method = method.fit(train, validation=None, ctx=ctx)
+                    with foreign_code():
+                        method = construct(job.target, {**job.params, **params})
+                        method = method.fit(train, validation=None, ctx=ctx)
                 risk = predict(method, validation, ("risk",)).risk
                 values.append(concordance_index(*outcomes, risk if risk is not None else ()).value)
                 if number < len(parts) - 1:  # what has been paid for in full is not given up

@@ -14,7 +14,11 @@ pytestmark = pytest.mark.faults
 IMPORT = {
     "exits": "import sys; sys.exit(0)",
     "raises": "raise RuntimeError(chr(27) + '[31mred')",
-    "prints": "print('noise ' * 100_000)\nINFO = None",
+    "prints": "print('noise ' * 2_000_000)\nINFO = None",
+    "prints through a child": "import os; os.system('echo noise')\nINFO = None",
+    "ends the process": "import os; os._exit(0)",
+    "raises what is no exception": "raise type('Odd', (BaseException,), {})",
+    "forks": "import os; os.fork()\nINFO = None",
 }
 """What a plugin's module does when it is imported."""
 FIT = {
@@ -23,7 +27,7 @@ FIT = {
     "surrogate": ("raise ValueError('file \\udce4.nii')", "ValueError: file"),
     "control characters": ("raise ValueError(chr(27) + '[31m' + chr(7) + 'red')", "red"),
     "message that raises": ("raise type('Bad', (Exception,), {'__str__': lambda self: 1 / 0})", "Bad: no message"),
-    "silent exit": ("import os; os._exit(0)", "exit code 70"),
+    "silent exit": ("import os; os._exit(0)", "exit code 0"),
 }
 """What its fit does, and what the error then says."""
 MODULE = """
@@ -67,6 +71,19 @@ def test_row_29_a_plugin_that_cannot_be_imported_is_named_and_costs_nobody_else(
     assert rows["deepmts"]["available"]
     assert not rows["odd"]["available"]
     assert "\x1b" not in ended.stdout
+
+
+def test_row_29_what_a_plugin_prints_at_import_is_shortened(tmp_path):
+    ended = bench(tmp_path, IMPORT["prints"], "list", "--json")
+    assert "Plugin odd printed while it was imported: noise" in ended.stderr
+    assert "12,000,001 bytes" in ended.stderr
+    assert len(ended.stderr) < 2_000
+
+
+def test_row_29_a_plugin_that_takes_long_to_import_is_named(tmp_path):
+    ended = bench(tmp_path, "import time; time.sleep(8)\nINFO = None", "list", "--json")
+    assert "Plugin odd is still being imported after 5 s" in ended.stderr
+    assert json.loads(ended.stdout)
 
 
 def test_row_29_a_run_of_all_methods_says_which_plugin_is_left_out(tmp_path):

@@ -13,18 +13,22 @@ from odd_tasks import (
     changes_environment,
     content_of,
     dies,
+    dies_until,
     double,
     eats_memory,
+    finds_the_disk_full_once,
     hangs,
     held_back,
+    holds,
     logs_its_span,
     pid,
     raises,
+    raises_and_counts,
     reads_environment,
     too_late,
 )
 from survbench.errors import BenchError
-from survbench.jobs import executor
+from survbench.jobs import executor, process
 from survbench.jobs.executor import Task, execute
 
 
@@ -35,7 +39,7 @@ def run(tasks, workers=2):
 @pytest.fixture(autouse=True)
 def short_grace(monkeypatch):
     monkeypatch.setattr(executor, "GRACE_S", 0.0)
-    monkeypatch.setattr(executor, "PRELOAD", [])
+    monkeypatch.setattr(process, "PRELOAD", [])
 
 
 def test_every_way_to_end_has_its_status_and_none_takes_another_task_down():
@@ -79,10 +83,10 @@ def test_what_needs_a_failed_task_is_skipped_and_order_is_kept_otherwise():
 
 
 def test_what_concludes_a_task_runs_here_before_what_requires_it_and_its_failure_is_the_tasks(tmp_path):
-    def refuses(value):
+    def refuses(value, earlier):
         raise ValueError(f"{value} is not wanted")
 
-    def writes(value):
+    def writes(value, earlier):
         (tmp_path / "concluded").write_text(str(value))
         return os.getpid()
 
@@ -100,6 +104,45 @@ def test_what_concludes_a_task_runs_here_before_what_requires_it_and_its_failure
     assert [ended[k].status for k in ("refused", "after refused", "raises")] == ["failed", "skipped", "failed"]
     assert ended["refused"].error.message == "8 is not wanted"
     assert ended["raises"].error.type == "RuntimeError"
+
+
+def test_what_was_stopped_from_outside_is_tried_again_and_nothing_else(tmp_path):
+    told, retried = [], {}
+    tasks = [
+        Task(
+            "killed", dies_until, (str(tmp_path / "killed"), 2), conclude=lambda _, earlier: retried.update(it=earlier)
+        ),
+        Task("disk", finds_the_disk_full_once, (str(tmp_path / "disk"),)),
+        Task("always", dies_until, (str(tmp_path / "always"), 99)),
+        Task("raises", raises_and_counts, (str(tmp_path / "raises"),)),
+    ]
+    ended = {
+        e.task.key: e
+        for e in execute(
+            tasks,
+            workers=2,
+            on_start=lambda _: None,
+            on_poll=lambda: None,
+            on_retry=lambda task, error: told.append((task.key, error.type)),
+        )
+    }
+    assert {key: e.status for key, e in ended.items()} == {
+        "killed": "ok",
+        "disk": "ok",
+        "always": "failed",
+        "raises": "failed",
+    }
+    assert [error.message for error in retried["it"]] == ["the process died with exit code -9"] * 2
+    assert sorted(told) == [("always", "ProcessDied")] * 3 + [("disk", "OSError")] + [("killed", "ProcessDied")] * 2
+    assert len(ended["always"].earlier) == 3
+    assert (tmp_path / "always").stat().st_size == 4
+    assert (tmp_path / "raises").stat().st_size == 1
+
+
+def test_a_task_may_hold_so_much_memory_and_no_more():
+    ended = run([Task("much", holds, (600,), most_mb=300.0), Task("little", holds, (1,), most_mb=300.0)])
+    assert (ended["much"].status, ended["little"].status) == ("oom", "ok")
+    assert "300 MB are its share" in ended["much"].error.message
 
 
 def test_every_task_has_a_process_of_its_own():

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import json
+import locale
+import multiprocessing
 import os
 import signal
+import subprocess
 import sys
 import time
 import traceback
 import types
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -169,6 +174,88 @@ class Chatty(Well):
         for _ in range(10):
             sys.stdout.write("x" * 1_000_000)
         return self
+
+
+class Grows(Well):
+    """Takes memory without end, in a child of its own, too."""
+
+    def fit(self, train, *, validation, ctx):
+        os.fork()
+        held = []
+        while True:
+            held.append(np.ones(10_000_000))
+            time.sleep(0.05)
+
+
+class Leaves(Well):
+    """Ends its process as if all were well, in C, where Python is not asked."""
+
+    def fit(self, train, *, validation, ctx):
+        ctypes.CDLL(None)._exit(0)
+
+
+class SetsFlags(Well):
+    """Sets what a process has only one of."""
+
+    def fit(self, train, *, validation, ctx):
+        import torch
+
+        torch.set_default_dtype(torch.float64)
+        torch.set_num_threads(3)
+        torch.use_deterministic_algorithms(mode=True)
+        np.seterr(all="raise")
+        np.random.seed(1)  # noqa: NPY002  # what it must not do
+        warnings.simplefilter("error")
+        locale.setlocale(locale.LC_ALL, "C")
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        os.environ.update(OMP_NUM_THREADS="7", PYTHONHASHSEED="1", TZ="Asia/Tokyo")
+        time.tzset()
+        Path("left-in-the-current-folder").write_text("x")
+        return self
+
+
+class Forks(Well):
+    """Forks while it fits and while it predicts, and both go on."""
+
+    def fit(self, train, *, validation, ctx):
+        if os.fork() == 0 and train.ids[0] < "P":
+            raise RuntimeError("the child fails")
+        return self
+
+    def predict_risk(self, cohort):
+        os.fork()
+        return super().predict_risk(cohort)
+
+
+class HasChildren(Well):
+    """Leaves processes behind: a child, one in a session of its own, an orphan, and one of multiprocessing."""
+
+    def fit(self, train, *, validation, ctx):
+        pids = [subprocess.Popen(["sleep", "3333"], start_new_session=new).pid for new in (False, True)]
+        read, write = os.pipe()
+        if os.fork() == 0:
+            os.setsid()
+            orphan = os.fork()
+            if orphan:
+                os.write(write, str(orphan).encode())
+                os._exit(0)
+            time.sleep(3333)
+        pids.append(int(os.read(read, 20)))
+        for method in ("fork", "forkserver"):
+            child = multiprocessing.get_context(method).Process(target=time.sleep, args=(3333,))
+            child.start()
+            pids.append(child.pid)
+        with (ctx.scratch.parent.parent / "pids").open("a") as stream:  # of the output folder
+            stream.write("".join(f"{pid}\n" for pid in pids))
+        return self
+
+
+class AbandonsChildren(HasChildren):
+    """Has children, and hangs."""
+
+    def fit(self, train, *, validation, ctx):
+        super().fit(train, validation=validation, ctx=ctx)
+        time.sleep(10_000)
 
 
 class Sniffs(Well):
@@ -342,6 +429,12 @@ METHODS = (
     _info("wrong-shape", "WrongShape"),
     _info("bad-weight", "BadWeight"),
     _info("chatty", "Chatty"),
+    _info("grows", "Grows"),
+    _info("leaves", "Leaves"),
+    _info("sets-flags", "SetsFlags"),
+    _info("forks", "Forks"),
+    _info("has-children", "HasChildren"),
+    _info("abandons-children", "AbandonsChildren"),
     _info("sniffs", "Sniffs"),
     _info("looks-for-times", "LooksForTimes", selects=True),
     _info("embeds", "Embeds", gives=frozenset({"risk", "embedding"})),

@@ -35,7 +35,7 @@ def test_patients_get_their_own_outcomes_and_steps_their_scores(tmp_path):
     risks = {10: np.array([3.0, 1.0, 2.0]), 2: np.array([1.0, 2.0, 3.0])}
     left = left_by_a_job(store, risks)
     assert not store.is_done("k1")
-    assert complete(store, JOB, FOLLOW_UP, left) is left.record
+    assert complete(store, JOB, FOLLOW_UP, left) == left.record
     assert store.is_done("k1", with_model=True)
     run = store.read("k1")
     table = run.predictions()

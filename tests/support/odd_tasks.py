@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import time
@@ -42,6 +43,34 @@ def dies():
 
 def eats_memory():
     return np.ones(2**50)
+
+
+def dies_until(path, times):
+    """Die so often, and note it in a file."""
+    with Path(path).open("a") as stream:
+        stream.write("x")
+    if Path(path).stat().st_size <= times:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return "done"
+
+
+def finds_the_disk_full_once(path):
+    if not Path(path).exists():
+        Path(path).touch()
+        raise OSError(errno.ENOSPC, "No space left on device")
+    return "done"
+
+
+def raises_and_counts(path):
+    with Path(path).open("a") as stream:
+        stream.write("x")
+    raise RuntimeError("on purpose")
+
+
+def holds(megabytes):
+    held = np.ones(megabytes * 125_000)
+    time.sleep(4.0 if megabytes > 100 else 0.0)
+    return float(held[0])
 
 
 def too_late():
