@@ -103,8 +103,10 @@ class MethodInfo:
         family: one of :data:`FAMILIES`.
         group: one of :data:`GROUPS`: with which rows its p is adjusted; by :func:`default_group` where none is given.
             It is a matter of the board and enters no key.
-        pair: it joins a source of features with a learner, one of the many pairs that can be formed; ``--methods all``
-            has it only if a publication reports it (``published``).
+        pair: it joins a source of features with a learner, one of the many pairs that can be formed. ``--methods all``
+            and ``@GROUP`` have it only if a publication reports it (``published``); its own name always chooses it.
+        learner: name of the learner of a method on a table; ``--methods LEARNER`` takes all methods with it that are
+            in ``all``.
         target: ``"package.module:Class"``, imported when the method is used.
         params: keyword arguments of the constructor.
         needs_fit, needs_predict: what the method may see in each phase; everything else is absent.
@@ -126,6 +128,7 @@ class MethodInfo:
     family: str
     group: str = ""
     pair: bool = False
+    learner: str = ""
     target: str
     params: Mapping[str, Any] = field(default_factory=dict)
     needs_fit: frozenset[Need] = frozenset()

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from survbench.api import Context, MethodInfo, Resources
 from survbench.cohort import Cohort, Need, Subject, UnlabelledCohort
+from survbench.features.sources import tumour_volume_ml
 
 Quantity = Literal["volume", "tlg", "suvmax"]
 
@@ -39,10 +40,10 @@ class Marker:
         return self
 
     def _measure(self, subject: Subject) -> float:
+        if self.quantity == "volume":
+            return tumour_volume_ml(subject)
         mask = subject.volumes["mask"]
         inside = np.asarray(mask.voxels(), dtype=bool)
-        if self.quantity == "volume":
-            return float(inside.sum()) * mask.voxel_volume_ml
         (pet,) = (v for v in subject.volumes.values() if v.modality == "PET")
         uptake = np.asarray(pet.voxels(), dtype=np.float64)[inside]
         return float(uptake.max()) if self.quantity == "suvmax" else float(uptake.sum()) * mask.voxel_volume_ml

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
@@ -24,6 +23,7 @@ from survbench.io.study_files import BOARD, SPLITS, STUDIES
 from survbench.jobs.prepared_files import OUTCOMES
 from survbench.leaderboard.board.build import build_board
 from survbench.leaderboard.writers.board_files import board_texts
+from survbench.plan.job import ImportJob
 from survbench.plan.protocol import splits_json
 from survbench.plan.study import STUDY, Study, read_study, study_folders
 from survbench.runs.store import JOB, Store, read_job
@@ -163,7 +163,7 @@ def _of_cohorts(store: Store, keys: Iterable[str]) -> Iterator[Difference]:
     shared, is made again and no difference.
     """
     jobs = [read_job(store.folder(key)) for key in keys]
-    for fingerprint in sorted({job.cohort for job in jobs if job is not None}):
+    for fingerprint in sorted({job.cohort for job in jobs if job is not None and not isinstance(job, ImportJob)}):
         prepared = PreparedCohort(store.root, fingerprint)
         if not prepared.folder.is_dir():
             continue
@@ -208,7 +208,7 @@ def _of_board(folder: Path, study: Study | None, store: Store) -> Iterator[Diffe
 
 def _same_splits(path: Path, study: Study) -> bool:
     try:
-        return read_stored(path, dict) == json.loads(json.dumps(splits_json(study.protocol.folds)))
+        return bool(read_stored(path, dict) == splits_json(study.protocol.folds))
     except (FileNotFoundError, UnreadableError):
         return False
 

@@ -15,6 +15,7 @@ DECLARED = (
     "family",
     "group",
     "in_all",
+    "learner",
     "needs_fit",
     "needs_predict",
     "gives",
@@ -67,7 +68,7 @@ def listing(
     if as_json:
         say_json(rows)
         return
-    for line in aligned([kind.cells(row) for row in rows]):
+    for line in aligned([kind.cells(row) for row in rows if kind.shown(row)]):
         say(line)
     if kind.below is not None:
         say(f"\n{kind.below()}")
@@ -135,8 +136,18 @@ def _groups() -> list[Row]:
     ]
 
 
-def _group_cell(row: Row) -> str:
-    return str(row["group"]) if row.get("in_all", True) else f"{row['group']} (not in all)"
+def _below_methods() -> str:
+    from survbench.plan.registry import registry
+
+    found = registry()
+    pairs = [info.name for info in found.methods.values() if not info.in_all]
+    if not pairs:
+        return _groups_line()
+    return (
+        f"{_groups_line()}\nLearners for --methods: {', '.join(found.learners())}.\n"
+        f"{len(pairs)} more pairs <source>-<learner> run by their names, for example {pairs[0]}: they are in no group "
+        "and not in all. 'bench list --json' has them."
+    )
 
 
 def _groups_line() -> str:
@@ -260,6 +271,7 @@ class Kind:
         cells: what a line of the list shows of a row.
         describe: by a name, the thing as JSON with its ``title``, and the lines below the title; None: its row.
         below: a line to stand below the list.
+        shown: whether a row stands in the list; JSON has all of them.
     """
 
     name: str
@@ -267,15 +279,17 @@ class Kind:
     cells: Callable[[Row], tuple[str, ...]]
     describe: Callable[[str], tuple[Row, list[str]]] | None = None
     below: Callable[[], str] | None = None
+    shown: Callable[[Row], bool] = lambda _row: True
 
 
 KINDS = {
     "methods": Kind(
         "method",
         _methods,
-        lambda row: (row["name"], _group_cell(row), row["family"], row["title"]),
+        lambda row: (row["name"], row["group"], row["family"], row["title"]),
         _method,
-        below=_groups_line,
+        below=_below_methods,
+        shown=lambda row: row.get("in_all", True),
     ),
     "groups": Kind(
         "group of methods",

@@ -53,14 +53,14 @@ class Registry:
         for plugin in self.broken:
             if plugin.name == name:
                 raise BenchError(f"Method {name!r} cannot be used: {plugin.reason}. Fix or uninstall its plugin.")
-        raise UnknownNameError("method", name, self.methods, see="'bench list methods'")
+        raise UnknownNameError("method", name, [*self.methods, *self.learners()], see="'bench list methods'")
 
     def select(self, wanted: str) -> tuple[MethodInfo, ...]:
-        """Return the methods that ``all``, ``NAME,...`` or ``@GROUP`` name, in the registry's order.
+        """Return the methods that ``all``, ``NAME,...``, ``LEARNER`` or ``@GROUP`` name, in the registry's order.
 
         ``all`` is every method but the pairs of a source of features and a learner that no publication reports; these
-        are chosen by name or by ``@GROUP``. ``-NAME`` and ``-@GROUP`` take methods away from what the other parts
-        choose, or from ``all`` where there are none.
+        are chosen by name alone. ``LEARNER`` takes the methods of ``all`` with that learner. ``-NAME`` and ``-@GROUP``
+        take methods away from what the other parts choose, or from ``all`` where there are none.
 
         Raises:
             UnknownNameError: a part names neither a method nor a group.
@@ -92,17 +92,28 @@ class Registry:
                     known = [f"@{name}" for name in groups]
                     raise UnknownNameError("group of methods", part, known, see="'bench list groups'")
                 names |= set(groups[part[1:]].methods)
+            elif part in self.learners():
+                names |= set(self.learners()[part])
             else:
                 names.add(self.get(part).name)
         return names
 
+    def learners(self) -> dict[str, tuple[str, ...]]:
+        """Return the methods of ``all`` by the name of their learner, for learners that are no method's name."""
+        made: dict[str, list[str]] = {}
+        for info in self.methods.values():
+            if info.learner and info.learner not in self.methods:
+                made.setdefault(info.learner, []).extend([info.name] if info.in_all else [])
+        return {name: tuple(methods) for name, methods in made.items()}
+
     def groups(self) -> dict[str, Selectable]:
-        """Return what ``--methods @NAME`` takes, by name: all groups, then families and tags that have a method.
+        """Return what ``--methods @NAME`` takes, by name: all groups, then families and tags that have a method. Only
+        methods of ``all`` count.
 
         A name that is a group's and a family's (``marker``) means the group.
         """
         members: dict[str, dict[str, list[str]]] = {"group": {name: [] for name in GROUPS}, "family": {}, "tag": {}}
-        for info in self.methods.values():
+        for info in filter(lambda info: info.in_all, self.methods.values()):
             members["group"][info.group].append(info.name)
             members["family"].setdefault(info.family, []).append(info.name)
             for tag in sorted(info.tags):

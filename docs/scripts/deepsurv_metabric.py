@@ -17,7 +17,7 @@ import numpy as np
 from survbench.api import Context, Method, Seeds
 from survbench.cohort import ClinicalColumn, Cohort, Subject
 from survbench.metrics import concordance_index
-from survbench.models.learners.clinical_cox import ClinicalCox
+from survbench.models.learners.cox import Cox
 from survbench.models.learners.deepsurv import DeepSurv
 from survbench.plan.profile import load_profile
 
@@ -74,7 +74,7 @@ def main() -> None:
         train, test = cohort(file, "train"), cohort(file, "test")
     params = published_params(folder / "metabric_model_selu_revision.0.json")
     found = {
-        "Cox model": [c_index(ClinicalCox(), train, test, 0)],
+        "Cox model": [c_index(Cox(), train, test, 0)],
         "DeepSurv": [c_index(DeepSurv(**params), train, test, seed) for seed in SEEDS],
     }
     print(f"METABRIC: {len(train)} training and {len(test)} test patients; DeepSurv: {params}")

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from math import sqrt
@@ -21,6 +19,7 @@ from survbench.errors import UnknownNameError
 from survbench.models.engine.seeding import seeded
 from survbench.models.events import require_events
 from survbench.models.learners.design import Design
+from survbench.models.learners.pycox_data import pycox_data_in
 from survbench.statistics.baseline_hazard import Baseline
 from torch import nn
 
@@ -30,8 +29,8 @@ SMALL = 40
 """Events up to which a training fold is small: its weight decay, epochs and patience are the smallest budget's."""
 LONGEST = 5
 """Largest factor of epochs and patience: the time of a fit grows with patients times epochs."""
-Activation = Literal["selu", "relu"]
-ACTIVATIONS: dict[Activation, type[nn.Module]] = {"selu": nn.SELU, "relu": nn.ReLU}
+Activation = Literal["selu", "relu", "sigmoid"]
+ACTIVATIONS: dict[Activation, type[nn.Module]] = {"selu": nn.SELU, "relu": nn.ReLU, "sigmoid": nn.Sigmoid}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +79,12 @@ class DeepSurv:
     patience follow the number of events by :meth:`Budget.of_size` where they are None.
 
     Args:
+        source: name of the source of the columns, one of :data:`survbench.features.sources.SOURCES`.
         redundancy: largest ``|Spearman's rho|`` that two features may have; clinical columns are exempt.
         screening: false-discovery rate (Benjamini and Hochberg) of a univariate Cox test before that; None for no test.
         layers: hidden layers; each is dense, then its activation, then dropout.
         neurons: of each hidden layer.
-        activation: ``selu`` or ``relu``.
+        activation: ``selu``, ``relu`` or ``sigmoid``.
         dropout: share of a hidden layer's outputs that a training step leaves out.
         weight_decay: L2 penalty of all weights, as Adam adds it to the gradient; None for the rule.
         learning_rate: of Adam.
@@ -96,6 +96,7 @@ class DeepSurv:
     def __init__(
         self,
         *,
+        source: str = "radiomics",
         redundancy: float = 0.7,
         screening: float | None = None,
         layers: int = 1,
@@ -107,6 +108,7 @@ class DeepSurv:
         epochs: int | None = None,
         patience: int | None = None,
     ) -> None:
+        self.source = source
         self.redundancy = redundancy
         self.screening = screening
         self.layers = layers
@@ -124,11 +126,11 @@ class DeepSurv:
         """Select features and train, on the training fold alone."""
         import torchtuples as tt
 
-        with _data_folder(ctx.scratch):
+        with pycox_data_in(ctx.scratch):
             from pycox.models import CoxPH
 
         require_events(train, what="a network with inner validation patients")
-        design = Design.fit(train, redundancy=self.redundancy, screening=self.screening)
+        design = Design.fit(train, source=self.source, redundancy=self.redundancy, screening=self.screening)
         matrix = design.matrix(train).astype(np.float32)
         outcomes = train.time.astype(np.float32), train.event.astype(np.float32)
         inner = _inner(train.event)
@@ -225,21 +227,6 @@ class DeepSurv:
         if self._fitted is None:
             raise NotFittedError("DeepSurv predicts after 'fit' or 'load'")
         return self._fitted
-
-
-@contextmanager
-def _data_folder(folder: Path) -> Iterator[None]:
-    """Let pycox make the folder for its own data sets, which it makes on import, in ``folder``."""
-    name = "PYCOX_DATA_DIR"
-    before = os.environ.get(name)
-    os.environ[name] = str(folder)
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[name]
-        else:
-            os.environ[name] = before
 
 
 def _inner(event: NDArray[np.bool_]) -> NDArray[np.bool_]:

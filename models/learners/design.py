@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -42,14 +42,21 @@ class Scaled:
 
 @dataclass(frozen=True, slots=True)
 class Design:
-    """Columns: the kept features, scaled, and then the encoded clinical columns."""
+    """Columns: the kept features, scaled, and then the encoded clinical columns.
 
+    Attributes:
+        source: name of the source of the columns, one of :data:`survbench.features.sources.SOURCES`.
+        features: the kept features.
+        encoder: of the clinical columns.
+    """
+
+    source: str
     features: tuple[Scaled, ...]
     encoder: ClinicalEncoder
 
     @classmethod
-    def fit(cls, train: Cohort, *, redundancy: float, screening: float | None = None) -> Self:
-        """Select among ``train.features`` and learn all scaling.
+    def fit(cls, train: Cohort, *, source: str, redundancy: float, screening: float | None = None) -> Self:
+        """Select among the features of a source and learn all scaling.
 
         In this order: missing values become the training median; each feature gets its univariate Cox score test;
         those that do not pass at the false-discovery rate go; of any two redundant ones the weaker goes (DeepMTS,
@@ -58,22 +65,25 @@ class Design:
 
         Args:
             train: a training fold; without features the design is its clinical columns, which are never selected.
+            source: name of the source of the columns.
             redundancy: largest ``|Spearman's rho|`` of two kept features.
             screening: false-discovery rate; None keeps all features for the next step.
         """
         from survbench.features.clinical import ClinicalEncoder
         from survbench.features.screening import screened, spearman_redundancy, univariate_cox
+        from survbench.features.sources import SOURCES
 
-        encoder = ClinicalEncoder.fit(train)
-        if train.features is None:
-            return cls((), encoder)
-        table = train.features
+        seen = SOURCES[source].view(train)
+        encoder = ClinicalEncoder.fit(seen)
+        if seen.features is None:
+            return cls(source, (), encoder)
+        table = seen.features
         scaled = [Scaled.fit(name, table.values[:, i]) for i, name in enumerate(table.names)]
         values = np.column_stack([scale(table.values[:, i]) for i, scale in enumerate(scaled)])
         strength = univariate_cox(values, train.time, train.event)
         passed = np.arange(len(scaled)) if screening is None else screened(strength, rate=screening)
         kept = passed[spearman_redundancy(values[:, passed], strength[passed], threshold=redundancy)]
-        return cls(tuple(scaled[i] for i in kept), encoder)
+        return cls(source, tuple(scaled[i] for i in kept), encoder)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -86,26 +96,31 @@ class Design:
         Raises:
             ValueError: the design holds features and the cohort has none.
         """
-        blocks = [self.encoder.transform(cohort)]
+        from survbench.features.sources import SOURCES
+
+        seen = SOURCES[self.source].view(cohort)
+        blocks = [self.encoder.transform(seen)]
         if self.features:
-            if cohort.features is None:
+            if seen.features is None:
                 raise ValueError("this model was fitted on features, and the cohort has none")
-            position = {name: i for i, name in enumerate(cohort.features.names)}
-            values = cohort.features.values
+            position = {name: i for i, name in enumerate(seen.features.names)}
+            values = seen.features.values
             blocks = [np.column_stack([f(values[:, position[f.name]]) for f in self.features]), *blocks]
         return np.hstack(blocks)
 
     def keep(self, columns: Sequence[int]) -> Self:
         """Return the design with these of its features; clinical columns stay."""
-        return type(self)(tuple(self.features[i] for i in columns), self.encoder)
+        return replace(self, features=tuple(self.features[i] for i in columns))
 
     def to_json(self) -> dict[str, Any]:
         """Return the design as JSON."""
-        return {"features": [asdict(f) for f in self.features], "encoder": self.encoder.to_json()}
+        features = [asdict(f) for f in self.features]
+        return {"source": self.source, "features": features, "encoder": self.encoder.to_json()}
 
     @classmethod
     def from_json(cls, raw: dict[str, Any]) -> Self:
         """Restore what :meth:`to_json` gave."""
         from survbench.features.clinical import ClinicalEncoder
 
-        return cls(tuple(Scaled(**f) for f in raw["features"]), ClinicalEncoder.from_json(raw["encoder"]))
+        features = tuple(Scaled(**f) for f in raw["features"])
+        return cls(raw["source"], features, ClinicalEncoder.from_json(raw["encoder"]))

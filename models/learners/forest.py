@@ -15,72 +15,42 @@ from survbench.api import Context, NotFittedError
 from survbench.cohort import Cohort, UnlabelledCohort
 from survbench.models.events import require_events
 from survbench.models.learners.design import Design
+from survbench.models.learners.trees import LEAF, Trees
 
 if TYPE_CHECKING:
     from sksurv.ensemble import RandomSurvivalForest
 
-LEAF = -1
-
 
 @dataclass(frozen=True, slots=True)
 class _Forest:
-    """The trees as arrays, one after the other: no pickle is needed to keep them.
+    """A fitted forest.
 
     Attributes:
-        left, right: rows of the children, -1 at leaves.
-        feature, threshold: go left where the column is at most the threshold.
-        roots: row of each tree's root.
+        trees: their splits.
         hazard: cumulative hazard of the leaves' patients, shape (nodes, len(times)); 0 at inner nodes.
         times: months of the events.
     """
 
-    left: NDArray[np.int64]
-    right: NDArray[np.int64]
-    feature: NDArray[np.int64]
-    threshold: NDArray[np.float64]
-    roots: NDArray[np.int64]
+    trees: Trees
     hazard: NDArray[np.float64]
     times: NDArray[np.float64]
 
     @classmethod
     def of(cls, forest: RandomSurvivalForest) -> Self:
         """Take the trees out of scikit-survival's forest."""
-        trees = [estimator.tree_ for estimator in forest.estimators_]
-        sizes = [tree.node_count for tree in trees]
-        roots = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64)
-
-        def children(of: str) -> NDArray[np.int64]:
-            parts = [np.asarray(getattr(tree, of), dtype=np.int64) for tree in trees]
-            return np.concatenate([np.where(p == LEAF, LEAF, p + root) for p, root in zip(parts, roots, strict=True)])
-
-        left = children("children_left")
+        estimators = [estimator.tree_ for estimator in forest.estimators_]
+        trees = Trees.of(estimators)
         # mortality sums over the times of events
-        hazard = np.concatenate([np.asarray(tree.value)[:, forest.is_event_time_, 0] for tree in trees])
+        hazard = np.concatenate([np.asarray(tree.value)[:, forest.is_event_time_, 0] for tree in estimators])
         return cls(
-            left=left,
-            right=children("children_right"),
-            feature=np.concatenate([np.asarray(tree.feature, dtype=np.int64) for tree in trees]),
-            threshold=np.concatenate([np.asarray(tree.threshold, dtype=np.float64) for tree in trees]),
-            roots=roots,
-            hazard=np.where((left == LEAF)[:, None], hazard, 0.0),
+            trees,
+            hazard=np.where((trees.left == LEAF)[:, None], hazard, 0.0),
             times=np.asarray(forest.unique_times_[forest.is_event_time_], dtype=np.float64),
         )
 
     def cumulative_hazard(self, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the mean over trees of the leaves' hazard, shape (n, len(times))."""
-        # scikit-survival compares in single precision
-        values = matrix.astype(np.float32)
-        rows = np.arange(len(values))[:, None]
-        node = np.broadcast_to(self.roots, (len(values), len(self.roots))).copy()
-        while (inner := self.left[node] != LEAF).any():
-            goes_left = values[rows, np.where(inner, self.feature[node], 0)] <= self.threshold[node]
-            node = np.where(inner, np.where(goes_left, self.left[node], self.right[node]), node)
-        return np.stack([self.hazard[leaves].mean(axis=0) for leaves in node])
-
-    def split_shares(self, columns: int) -> list[float]:
-        """Return the share of all splits that each of ``columns`` makes; 0 for all where no tree splits."""
-        counts = np.bincount(self.feature[self.left != LEAF], minlength=columns)
-        return [float(count) for count in counts / max(1, counts.sum())]
+        return np.stack([self.hazard[leaves].mean(axis=0) for leaves in self.trees.leaves(matrix)])
 
 
 class SurvivalForest:
@@ -93,6 +63,7 @@ class SurvivalForest:
     a leaf's patients once however often they were drawn.
 
     Args:
+        source: name of the source of the columns, one of :data:`survbench.features.sources.SOURCES`.
         redundancy: largest ``|Spearman's rho|`` that two features may have; clinical columns are exempt.
         screening: false-discovery rate (Benjamini and Hochberg) of a univariate Cox test before that; None for no test.
         trees: number of trees (ntree).
@@ -100,8 +71,15 @@ class SurvivalForest:
     """
 
     def __init__(
-        self, *, redundancy: float = 0.7, screening: float | None = None, trees: int = 1000, leaf: int = 15
+        self,
+        *,
+        source: str = "radiomics",
+        redundancy: float = 0.7,
+        screening: float | None = None,
+        trees: int = 1000,
+        leaf: int = 15,
     ) -> None:
+        self.source = source
         self.redundancy = redundancy
         self.screening = screening
         self.trees = trees
@@ -114,7 +92,7 @@ class SurvivalForest:
         from sksurv.util import Surv
 
         require_events(train, what="a survival forest")
-        design = Design.fit(train, redundancy=self.redundancy, screening=self.screening)
+        design = Design.fit(train, source=self.source, redundancy=self.redundancy, screening=self.screening)
         matrix = design.matrix(train)
         forest = RandomSurvivalForest(
             n_estimators=self.trees,
@@ -145,19 +123,21 @@ class SurvivalForest:
         al., Ann Appl Stat 8(3), 2014). It has no sign, and favours columns with many values.
         """
         design, forest = self._require()
-        return dict(zip(design.columns, forest.split_shares(len(design.columns)), strict=True))
+        return dict(zip(design.columns, forest.trees.split_shares(len(design.columns)), strict=True))
 
     def save(self, folder: Path) -> None:
         """Write ``design.json`` and the trees as plain arrays."""
         design, forest = self._require()
         (folder / "design.json").write_text(json.dumps(design.to_json(), indent=1) + "\n", encoding="utf-8")
-        np.savez_compressed(folder / "forest.npz", **{name: getattr(forest, name) for name in _Forest.__slots__})
+        arrays = {**forest.trees.arrays(), "hazard": forest.hazard, "times": forest.times}
+        np.savez_compressed(folder / "forest.npz", **arrays)
 
     def load(self, folder: Path, *, device: str) -> Self:  # noqa: ARG002
         """Restore what :meth:`save` wrote."""
         design = Design.from_json(json.loads((folder / "design.json").read_text(encoding="utf-8")))
         with np.load(folder / "forest.npz", allow_pickle=False) as arrays:
-            self._fitted = design, _Forest(**{name: arrays[name] for name in _Forest.__slots__})
+            trees = Trees(**{name: arrays[name] for name in Trees.__slots__})
+            self._fitted = design, _Forest(trees, arrays["hazard"], arrays["times"])
         return self
 
     def _require(self) -> tuple[Design, _Forest]:

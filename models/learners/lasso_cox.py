@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Hashable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from survbench.api import Context, NotFittedError
-from survbench.cohort import Cohort, UnlabelledCohort
+from survbench.api import Context
+from survbench.cohort import Cohort
 from survbench.models.events import require_events
 from survbench.models.learners.design import Design
-from survbench.models.learners.linear import LinearHazard
+from survbench.models.learners.linear import LinearHazardMethod, LinearModel
 
 if TYPE_CHECKING:
     from sksurv.linear_model import CoxnetSurvivalAnalysis
@@ -29,69 +28,56 @@ TOLERANCE = 1e-8
 the run time."""
 
 
-class LassoCox:
+class LassoCox(LinearHazardMethod):
     """Drops redundant features, then fits a Lasso-Cox on the others and the clinical columns.
 
     The penalty is chosen by the cross-validated partial likelihood (Verweij and van Houwelingen 1993, cv.glmnet's
     deviance).
 
     Args:
+        source: name of the source of the columns, one of :data:`survbench.features.sources.SOURCES`.
         redundancy: largest ``|Spearman's rho|`` that two features may have; clinical columns are exempt.
         screening: false-discovery rate (Benjamini and Hochberg) of a univariate Cox test before that; None for no test.
+        l1_ratio: share of the L1 norm in the penalty, from above 0 to 1. At 1 the model is the Lasso, below it is the
+            elastic net (Simon et al., J Stat Softw 39(5), 2011), which keeps correlated features together.
         rule: ``best`` takes the penalty of the highest likelihood (``lambda.min``), ``one-standard-error`` the largest
             one whose likelihood is within a standard error of it (``lambda.1se``). The latter keeps nothing in most
             fits of ``hn_petct``, ``nsclc_pet``, DESIGN and the phantom's deep features (measured in
             docs/explanation/feature-models.md), so it is not the default of any row.
     """
 
-    def __init__(self, *, redundancy: float = 0.7, screening: float | None = None, rule: Rule = "best") -> None:
+    def __init__(
+        self,
+        *,
+        source: str = "radiomics",
+        redundancy: float = 0.7,
+        screening: float | None = None,
+        l1_ratio: float = 1.0,
+        rule: Rule = "best",
+    ) -> None:
+        self.source = source
         self.redundancy = redundancy
         self.screening = screening
+        self.l1_ratio = l1_ratio
         self.rule = rule
-        self._model: LinearHazard | None = None
 
     def fit(self, train: Cohort, *, validation: Cohort | None, ctx: Context) -> Self:  # noqa: ARG002
         """Select features and fit, on the training fold alone."""
         require_events(train, what="choosing the penalty by inner folds")
-        design = Design.fit(train, redundancy=self.redundancy, screening=self.screening)
+        design = Design.fit(train, source=self.source, redundancy=self.redundancy, screening=self.screening)
         matrix = design.matrix(train)
         spread = np.where(matrix.std(axis=0) > 0, matrix.std(axis=0), 1.0)
         groups = [s.patient for s in train.subjects]
-        coefficients = lasso(matrix / spread, train.time, train.event, rule=self.rule, groups=groups) / spread
+        coefficients = (
+            lasso(matrix / spread, train.time, train.event, rule=self.rule, l1_ratio=self.l1_ratio, groups=groups)
+            / spread
+        )
         # features that the Lasso left out need no place in the model
         count = len(design.features)
         chosen = [n for n in range(count) if coefficients[n] != 0]
         columns = [*chosen, *range(count, len(coefficients))]
-        self._model = LinearHazard.fit(design.keep(chosen), coefficients[columns], train)
+        self._model = LinearModel.cox(design.keep(chosen), coefficients[columns], train)
         return self
-
-    def predict_risk(self, cohort: UnlabelledCohort) -> NDArray[np.float64]:
-        """Return the linear predictor, shape (n,); equal for all where the Lasso kept nothing."""
-        return self._fitted().risk(cohort)
-
-    def predict_survival(self, cohort: UnlabelledCohort, times: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return survival at ``times`` (months), shape (n, len(times))."""
-        return self._fitted().survival(cohort, times)
-
-    def selected(self) -> Mapping[str, float]:
-        """Return the coefficients by column: log hazard ratios per standard deviation of a feature or number, and from
-        the lowest to the highest level of a clinical scale.
-        """
-        return self._fitted().weights
-
-    def save(self, folder: Path) -> None:
-        """Write the model, with the chosen features and their coefficients by name, as JSON."""
-        self._fitted().save(folder)
-
-    def load(self, folder: Path, *, device: str) -> Self:  # noqa: ARG002
-        """Restore what :meth:`save` wrote."""
-        self._model = LinearHazard.load(folder)
-        return self
-
-    def _fitted(self) -> LinearHazard:
-        if self._model is None:
-            raise NotFittedError("LassoCox predicts after 'fit' or 'load'")
-        return self._model
 
 
 def lasso(
@@ -100,6 +86,7 @@ def lasso(
     event: NDArray[np.bool_],
     *,
     rule: Rule = "best",
+    l1_ratio: float = 1.0,
     groups: Sequence[Hashable] | None = None,
 ) -> NDArray[np.float64]:
     """Return the Lasso-Cox coefficients at the penalty that cross-validation chooses.
@@ -109,6 +96,7 @@ def lasso(
         time: months, shape (n,).
         event: shape (n,), at least two true.
         rule: see :class:`LassoCox`.
+        l1_ratio: see :class:`LassoCox`.
         groups: of each row; rows of one group stay in one inner fold. None: each row is its own.
     """
     from survbench.statistics.metrics import cox_loss
@@ -118,13 +106,13 @@ def lasso(
     coefficients = np.zeros(design.shape[1])
     if not varying.any():
         return coefficients
-    whole = _path(x, time, event)
+    whole = _path(x, time, event, l1_ratio)
     penalties = whole.alphas_
     folds = _inner_folds(event, groups or range(len(event)))
     likelihood = np.zeros((len(np.unique(folds)), len(penalties)))
     for fold in np.unique(folds):
         kept = folds != fold
-        for i, beta in enumerate(_coefficients(x[kept], time[kept], event[kept], penalties).T):
+        for i, beta in enumerate(_coefficients(x[kept], time[kept], event[kept], penalties, l1_ratio).T):
             risk = x @ beta
             on_all = -cox_loss(time, event, risk) * event.sum()
             on_kept = -cox_loss(time[kept], event[kept], risk[kept]) * event[kept].sum()
@@ -134,7 +122,11 @@ def lasso(
 
 
 def _coefficients(
-    x: NDArray[np.float64], time: NDArray[np.float64], event: NDArray[np.bool_], penalties: NDArray[np.float64]
+    x: NDArray[np.float64],
+    time: NDArray[np.float64],
+    event: NDArray[np.bool_],
+    penalties: NDArray[np.float64],
+    l1_ratio: float,
 ) -> NDArray[np.float64]:
     """Return the coefficients at given penalties (largest first), shape (p, penalties).
 
@@ -144,10 +136,10 @@ def _coefficients(
     coefficients = np.zeros((x.shape[1], len(penalties)))
     if not np.ptp(x, axis=0).any() or not event.any():
         return coefficients
-    largest = _fitted_path(x, time, event, n_alphas=2, alpha_min_ratio=0.9).alphas_[0]
+    largest = _fitted_path(x, time, event, l1_ratio, n_alphas=2, alpha_min_ratio=0.9).alphas_[0]
     below = np.flatnonzero(penalties < largest)
     if below.size:
-        found = _path(x, time, event, penalties[below]).coef_
+        found = _path(x, time, event, l1_ratio, penalties[below]).coef_
         coefficients[:, below] = found[:, np.minimum(np.arange(below.size), found.shape[1] - 1)]
     return coefficients
 
@@ -166,22 +158,23 @@ def _path(
     x: NDArray[np.float64],
     time: NDArray[np.float64],
     event: NDArray[np.bool_],
+    l1_ratio: float,
     penalties: NDArray[np.float64] | None = None,
 ) -> CoxnetSurvivalAnalysis:
     if penalties is not None:
-        return _fitted_path(x, time, event, alphas=penalties)
-    return _fitted_path(x, time, event, n_alphas=PENALTIES, alpha_min_ratio=SMALLEST_PENALTY)
+        return _fitted_path(x, time, event, l1_ratio, alphas=penalties)
+    return _fitted_path(x, time, event, l1_ratio, n_alphas=PENALTIES, alpha_min_ratio=SMALLEST_PENALTY)
 
 
 def _fitted_path(
-    x: NDArray[np.float64], time: NDArray[np.float64], event: NDArray[np.bool_], **penalties: Any
+    x: NDArray[np.float64], time: NDArray[np.float64], event: NDArray[np.bool_], l1_ratio: float, **penalties: Any
 ) -> CoxnetSurvivalAnalysis:
     from sksurv.linear_model import CoxnetSurvivalAnalysis
     from sksurv.util import Surv
 
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="all coefficients are zero")  # the path begins there
-        path = CoxnetSurvivalAnalysis(l1_ratio=1.0, tol=TOLERANCE, max_iter=1_000_000, **penalties)
+        path = CoxnetSurvivalAnalysis(l1_ratio=l1_ratio, tol=TOLERANCE, max_iter=1_000_000, **penalties)
         return path.fit(x, Surv.from_arrays(event, time))
 
 

@@ -1,119 +1,285 @@
-"""Methods on features and clinical columns: the clinical Cox model, and three learners on two kinds of features."""
+"""Methods on tables: each is a source of columns and a learner, and is named ``<source>-<learner>``."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-from survbench.api import MethodInfo, Published, Resources
-from survbench.cohort import Need
+from survbench.api import Gives, MethodInfo, Published, Resources
+from survbench.features.sources import SOURCES, Source
 from survbench.space import Choice, Real, Space, Whole
 
-TABLE = "Meng et al., IEEE JBHI 26(9), 2022, Table II"
+RISK: frozenset[Gives] = frozenset({"risk"})
+CURVES: frozenset[Gives] = frozenset({"risk", "survival"})
+REDUNDANCY: Space = {"redundancy": Real(0.5, 0.95)}
+NETWORK: Space = {
+    **REDUNDANCY,
+    "layers": Whole(1, 3),
+    "neurons": Whole(4, 64, log=True),
+    "dropout": Real(0.0, 0.5),
+    "weight_decay": Real(1e-4, 1.0, log=True),
+    "learning_rate": Real(1e-4, 1e-2, log=True),
+}
+BOOSTED: Space = {**REDUNDANCY, "learning_rate": Real(0.01, 0.3, log=True)}
+ROOM = "survbench.models.learners"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Learner:
+    """Declaration of a learner: everything of a method that does not depend on the source of its columns.
+
+    Attributes:
+        name: kebab case; the last part of the name of a pair.
+        title: the last part of the title of a pair.
+        target: ``module:Class`` in the folder of learners.
+        reference: where the learner comes from.
+        seconds: CPU seconds of a fit of the ``quick`` profile.
+        params, space, smoke_params, gives, stochastic, notes: as in :class:`survbench.api.MethodInfo`.
+    """
+
+    name: str
+    title: str
+    target: str
+    reference: str
+    seconds: float
+    params: Mapping[str, Any] = field(default_factory=dict)
+    space: Space = field(default_factory=lambda: REDUNDANCY)
+    smoke_params: Mapping[str, Any] = field(default_factory=dict)
+    gives: frozenset[Gives] = CURVES
+    stochastic: bool = False
+    notes: str = ""
+
+
 LEARNERS = (
-    (
-        "lasso-cox",
-        "Lasso-Cox",
-        "survbench.models.learners.lasso_cox:LassoCox",
-        "Tibshirani, Stat Med 16(4), 1997",
-        False,
-        1.0,
+    Learner(
+        name="cox",
+        title="Cox model",
+        target="cox:Cox",
+        reference="Cox, J R Stat Soc B 34(2), 1972",
+        seconds=0.1,
+        space={**REDUNDANCY, "ridge": Real(1e-4, 1.0, log=True)},
     ),
-    (
-        "rsf",
-        "RSF",
-        "survbench.models.learners.forest:SurvivalForest",
-        "Ishwaran et al., Ann Appl Stat 2(3), 2008",
-        True,
-        4.0,
+    Learner(
+        name="univariate-cox",
+        title="univariate selection, Cox model",
+        target="cox:Cox",
+        params={"screening": 0.05},
+        reference="Lv et al., Mol Imaging Biol 21, 2019",
+        seconds=0.1,
+        space={"screening": Real(0.01, 0.2), **REDUNDANCY},
+        notes="features pass a univariate Cox test at a false-discovery rate of 5 % (published: p < 0.05, unadjusted)",
     ),
-    (
-        "deepsurv",
-        "DeepSurv",
-        "survbench.models.learners.deepsurv:DeepSurv",
-        "Katzman et al., BMC MRM 18, 2018",
-        True,
-        6.0,
+    Learner(
+        name="lasso-cox",
+        title="Lasso-Cox",
+        target="lasso_cox:LassoCox",
+        reference="Tibshirani, Stat Med 16(4), 1997",
+        seconds=1.0,
+        space={**REDUNDANCY, "rule": Choice(("best", "one-standard-error"))},
+    ),
+    Learner(
+        name="en-cox",
+        title="elastic-net Cox",
+        target="lasso_cox:LassoCox",
+        params={"l1_ratio": 0.5},
+        reference="Simon et al., J Stat Softw 39(5), 2011",
+        seconds=1.0,
+        space={**REDUNDANCY, "l1_ratio": Real(0.1, 0.9), "rule": Choice(("best", "one-standard-error"))},
+    ),
+    Learner(
+        name="rsf",
+        title="RSF",
+        target="forest:SurvivalForest",
+        reference="Ishwaran et al., Ann Appl Stat 2(3), 2008",
+        seconds=4.0,
+        space={**REDUNDANCY, "leaf": Whole(3, 30)},
+        smoke_params={"trees": 50, "leaf": 3},
+        stochastic=True,
+    ),
+    Learner(
+        name="survival-svm",
+        title="survival SVM",
+        target="svm:SurvivalSVM",
+        params={"objective": "regression"},
+        reference="Shivaswamy et al., ICDM 2007",
+        seconds=0.3,
+        space={**REDUNDANCY, "penalty": Real(1e-3, 10.0, log=True)},
+        gives=RISK,
+        stochastic=True,
+        notes="squared loss in the place of the published absolute one (scikit-survival)",
+    ),
+    Learner(
+        name="survival-svm-rank",
+        title="ranking survival SVM",
+        target="svm:SurvivalSVM",
+        params={"objective": "ranking"},
+        reference="Van Belle et al., J Biomed Inform 43(3), 2010",
+        seconds=0.3,
+        space={**REDUNDANCY, "penalty": Real(1e-3, 10.0, log=True)},
+        gives=RISK,
+        stochastic=True,
+        notes="squared hinge loss over pairs (Poelsterl et al., ECML PKDD 2015) in the place of the least-squares form",
+    ),
+    Learner(
+        name="minlip",
+        title="Minlip",
+        target="svm:SurvivalSVM",
+        params={"objective": "minlip"},
+        reference="Van Belle et al., J Mach Learn Res 12, 2011",
+        seconds=1.0,
+        space={**REDUNDANCY, "penalty": Real(1e-3, 10.0, log=True)},
+        gives=RISK,
+    ),
+    Learner(
+        name="gradient-boosting-cox",
+        title="gradient-boosted Cox model",
+        target="boosting:GradientBoostingCox",
+        reference="Friedman, Ann Stat 29(5), 2001",
+        seconds=0.6,
+        space={**BOOSTED, "trees": Whole(20, 200), "depth": Whole(1, 4)},
+        smoke_params={"trees": 30, "leaf": 3},
+        stochastic=True,
+    ),
+    Learner(
+        name="componentwise-boosting",
+        title="componentwise boosting",
+        target="boosting:ComponentwiseBoosting",
+        reference="Hothorn et al., Biostatistics 7(3), 2006",
+        seconds=0.3,
+        space={**BOOSTED, "steps": Whole(20, 300)},
+        notes="boosts the Cox likelihood; BoostCI (Mayr and Schmid, PLoS ONE 9(1), 2014) boosts the C-index",
+    ),
+    Learner(
+        name="faraggi-simon",
+        title="Faraggi-Simon network",
+        target="deepsurv:DeepSurv",
+        params={"layers": 1, "neurons": 4, "activation": "sigmoid", "dropout": 0.0},
+        reference="Faraggi and Simon, Stat Med 14(1), 1995",
+        seconds=4.0,
+        space={**REDUNDANCY, "neurons": Whole(2, 16, log=True), "weight_decay": Real(1e-4, 1.0, log=True)},
+        smoke_params={"epochs": 50},
+        stochastic=True,
+        notes="one hidden layer of logistic units; trained as deepsurv is, not by the published Newton steps",
+    ),
+    Learner(
+        name="deepsurv",
+        title="DeepSurv",
+        target="deepsurv:DeepSurv",
+        reference="Katzman et al., BMC MRM 18, 2018",
+        seconds=6.0,
+        space=NETWORK,
+        smoke_params={"epochs": 50},
+        stochastic=True,
+    ),
+    Learner(
+        name="matsuo-dnn",
+        title="Matsuo's deep network",
+        target="deepsurv:DeepSurv",
+        params={"layers": 3, "neurons": 32, "activation": "relu"},
+        reference="Matsuo et al., Am J Obstet Gynecol 220(4), 2019",
+        seconds=6.0,
+        space=NETWORK,
+        smoke_params={"epochs": 50},
+        stochastic=True,
+        notes="reconstruction: three hidden layers of 32 with the Cox loss; the published widths were not found",
+    ),
+    Learner(
+        name="deephit",
+        title="DeepHit",
+        target="discrete:DeepHit",
+        reference="Lee et al., AAAI 2018",
+        seconds=1.5,
+        space=NETWORK,
+        smoke_params={"epochs": 20},
+        stochastic=True,
+    ),
+    Learner(
+        name="nnet-survival",
+        title="Nnet-survival",
+        target="discrete:NnetSurvival",
+        reference="Gensheimer and Narasimhan, PeerJ 7, 2019",
+        seconds=1.5,
+        space=NETWORK,
+        smoke_params={"epochs": 20},
+        stochastic=True,
+    ),
+    Learner(
+        name="mtlr",
+        title="neural MTLR",
+        target="discrete:MTLR",
+        reference="Yu et al., NIPS 2011; Kim et al., Radiother Oncol 2023 (RADCURE challenge)",
+        seconds=1.5,
+        space=NETWORK,
+        smoke_params={"epochs": 20},
+        stochastic=True,
     ),
 )
-PUBLISHED = {
-    "radiomics-lasso-cox": (0.696, 0.675),
-    "radiomics-rsf": (0.691, 0.673),
-    "radiomics-deepsurv": (0.687, 0.666),
-    "deepfeat-lasso-cox": (0.711, 0.692),
-    "deepfeat-rsf": (0.707, 0.688),
-    "deepfeat-deepsurv": (0.716, 0.694),
+TABLE_2 = "Meng et al., IEEE JBHI 26(9), 2022, Table II"
+RADCURE = "RADCURE challenge, PMC10309070: overall survival, 750 test patients"
+SYSTEM = "named in section 2 of the DeepMTS paper; no C-index for this pair"
+PAPER = {
+    "radiomics-lasso-cox": Published(source=TABLE_2, c_index=0.696, external_c_index=0.675),
+    "radiomics-rsf": Published(source=TABLE_2, c_index=0.691, external_c_index=0.673),
+    "radiomics-deepsurv": Published(source=TABLE_2, c_index=0.687, external_c_index=0.666),
+    "deepfeat-lasso-cox": Published(source=TABLE_2, c_index=0.711, external_c_index=0.692),
+    "deepfeat-rsf": Published(source=TABLE_2, c_index=0.707, external_c_index=0.688),
+    "deepfeat-deepsurv": Published(source=TABLE_2, c_index=0.716, external_c_index=0.694),
 }
-UPSTREAM = "deepmts"
-EMBEDDING_S = 8.0
-"""CPU seconds in which the upstream network makes the features of the quick profile's patients."""
-SMOKE = {"rsf": {"trees": 50, "leaf": 3}, "deepsurv": {"epochs": 50}}
-REDUNDANCY: Space = {"redundancy": Real(0.5, 0.95)}
-SPACES: dict[str, Space] = {
-    "lasso-cox": {**REDUNDANCY, "rule": Choice(("best", "one-standard-error"))},
-    "rsf": {**REDUNDANCY, "leaf": Whole(3, 30)},
-    "deepsurv": {
-        **REDUNDANCY,
-        "layers": Whole(1, 3),
-        "neurons": Whole(4, 64, log=True),
-        "dropout": Real(0.0, 0.5),
-        "weight_decay": Real(1e-4, 1.0, log=True),
-        "learning_rate": Real(1e-4, 1e-2, log=True),
+RELATED = {
+    **{
+        f"radiomics-{learner}": Published(source=SYSTEM)
+        for learner in (
+            "univariate-cox",
+            "en-cox",
+            "survival-svm",
+            "survival-svm-rank",
+            "minlip",
+            "gradient-boosting-cox",
+            "componentwise-boosting",
+            "faraggi-simon",
+            "deephit",
+            "nnet-survival",
+            "mtlr",
+        )
     },
+    "clinical-matsuo-dnn": Published(source=SYSTEM),
 }
+SIMPLE: Mapping[str, Published | None] = {
+    "clinical-cox": None,
+    "clinical-volume-cox": None,
+    "clinical-volume-mtlr": Published(source=RADCURE, c_index=0.801),
+}
+"""Pairs that a reader asks for first; they are in ``all`` whether a publication reports them or not."""
 
 
-def _info(kind: str, learner: tuple[str, str, str, str, bool, float], **more: Any) -> MethodInfo:
-    short, title, target, reference, stochastic, seconds = learner
-    name = f"{kind}-{short}"
-    c, external = PUBLISHED[name]
+def _pair(source: Source, learner: Learner) -> MethodInfo:
+    name = f"{source.name}-{learner.name}"
+    group = "paper" if name in PAPER else "simple" if name in SIMPLE else "related"
+    made_by = f"features of the same fold's and seed's {source.upstream}" if source.upstream else ""
     return MethodInfo(
         name=name,
-        title=f"{'Radiomics' if kind == 'radiomics' else 'Deep features'} + {title}",
-        group="paper",
-        pair=True,
-        target=target,
-        gives=frozenset({"risk", "survival"}),
+        title=f"{source.title} + {learner.title}",
+        family=source.family,
+        group=group,
+        pair=name not in SIMPLE,
+        learner=learner.name,
+        target=f"{ROOM}.{learner.target}",
+        params={**learner.params, "source": source.name},
+        needs_fit=source.needs,
+        needs_predict=source.needs,
+        gives=learner.gives,
+        upstream=source.upstream,
+        stochastic=learner.stochastic or bool(source.upstream),
         trains=False,
-        resources=Resources(quick_seconds=seconds + (EMBEDDING_S if kind == "deepfeat" else 0.0)),
-        space=SPACES[short],
-        smoke_params=SMOKE.get(short, {}),
-        tags=frozenset({"table-2"}),
-        published=Published(source=TABLE, c_index=c, external_c_index=external),
-        **{"stochastic": stochastic, "reference": reference, **more},
+        resources=Resources(quick_seconds=learner.seconds + source.quick_seconds),
+        space=learner.space,
+        smoke_params=learner.smoke_params,
+        tags=frozenset({"table-2"}) if name in PAPER else frozenset(),
+        published=PAPER.get(name) or RELATED.get(name) or SIMPLE.get(name),
+        reference=learner.reference,
+        notes="; ".join(note for note in (made_by, learner.notes) if note),
     )
 
 
-RADIOMICS: frozenset[Need] = frozenset({"radiomics", "clinical"})
-DEEP: frozenset[Need] = frozenset({"upstream", "clinical"})
-METHODS = (
-    *(
-        _info("radiomics", learner, family="radiomics", needs_fit=RADIOMICS, needs_predict=RADIOMICS)
-        for learner in LEARNERS
-    ),
-    *(
-        _info(
-            "deepfeat",
-            learner,
-            family="deep-features",
-            needs_fit=DEEP,
-            needs_predict=DEEP,
-            upstream=UPSTREAM,
-            stochastic=True,
-            notes=f"deep features of the same fold's and seed's {UPSTREAM}",
-        )
-        for learner in LEARNERS
-    ),
-    MethodInfo(
-        name="clinical-cox",
-        title="Clinical Cox model",
-        family="clinical",
-        group="simple",
-        target="survbench.models.learners.clinical_cox:ClinicalCox",
-        needs_fit=frozenset({"clinical"}),
-        needs_predict=frozenset({"clinical"}),
-        gives=frozenset({"risk", "survival"}),
-        trains=False,
-        resources=Resources(quick_seconds=0.1),
-        reference="Cox, J R Stat Soc B 34(2), 1972",
-    ),
-)
+METHODS = tuple(_pair(source, learner) for source in SOURCES.values() for learner in LEARNERS)

@@ -21,12 +21,12 @@ CHOSEN = 10
 
 
 def learners():
-    """Return the feature-based methods by name, each class with the same params once."""
+    """Return the feature-based methods by name, each class once."""
     found = {}
     for info in registry().methods.values():
-        if info.family in FAMILIES:
+        if info.family in FAMILIES and info.in_all:
             params = dict(info.params) | dict(info.smoke_params)
-            found.setdefault((info.target, str(sorted(params.items()))), (info.name, info.target, params))
+            found.setdefault(info.target, (info.name, info.target, params))
     return {name: (target, params) for name, target, params in found.values()}
 
 

@@ -16,12 +16,10 @@ from survbench.testing import check_method
 METHODS = registry().methods
 # one network per kind of architecture runs always, the others where time is plenty
 ALWAYS = {"mdsn", "cnn-survival", "sur-casnet"}
+SLOW = {n for n, m in METHODS.items() if (m.selects and n not in ALWAYS) or not m.in_all}
 
 
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(n, marks=[pytest.mark.slow] if m.selects and n not in ALWAYS else []) for n, m in METHODS.items()],
-)
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] if n in SLOW else []) for n in METHODS])
 def test_every_method_keeps_its_promises(name):
     failed = [(c.name, c.detail) for c in check_method(METHODS[name]) if c.outcome == "failed"]
     assert failed == []

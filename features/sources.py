@@ -1,0 +1,137 @@
+"""Sources of columns: what a learner sees of a patient. A source and a learner meet by name: ``<source>-<learner>``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from survbench.cohort import ClinicalColumn, FeatureTable, Need, Subject, UnlabelledCohort
+
+AnyCohort = TypeVar("AnyCohort", bound=UnlabelledCohort)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Declaration of a source.
+
+    Attributes:
+        name: kebab case; the first part of the name of a pair.
+        title: the first part of the title of a pair.
+        family: of the pairs, one of :data:`survbench.api.FAMILIES`.
+        about: one sentence for the page of methods.
+        needs: what a pair must be given, in both phases.
+        upstream: the method whose ``embed`` makes the features, if any.
+        quick_seconds: CPU seconds that the source adds to a fit of the ``quick`` profile.
+        columns: returns a table of features from the patients that a method is given, or None to leave
+            ``cohort.features`` as the harness made it.
+        clinical: whether the clinical columns stay beside the features, exempt from any selection.
+    """
+
+    name: str
+    title: str
+    family: str
+    about: str
+    needs: frozenset[Need]
+    upstream: str = ""
+    quick_seconds: float = 0.0
+    columns: Callable[[UnlabelledCohort], FeatureTable] | None = None
+    clinical: bool = True
+
+    def view(self, cohort: AnyCohort) -> AnyCohort:
+        """Return the patients with the features and clinical columns that the source gives to a learner."""
+        if self.columns is None:
+            return cohort
+        clinical = cohort.clinical_columns if self.clinical else ()
+        return replace(cohort, features=self.columns(cohort), clinical_columns=clinical)
+
+
+def tumour_volume_ml(subject: Subject) -> float:
+    """Return the volume of a patient's tumour mask in millilitres."""
+    mask = subject.volumes["mask"]
+    return float(np.asarray(mask.voxels(), dtype=bool).sum()) * mask.voxel_volume_ml
+
+
+def _volume(cohort: UnlabelledCohort) -> FeatureTable:
+    volumes = np.array([[tumour_volume_ml(s)] for s in cohort.subjects], dtype=np.float64)
+    return FeatureTable(("volume_ml",), volumes.reshape(len(cohort), 1))
+
+
+def _radiomics_and_clinical(cohort: UnlabelledCohort) -> FeatureTable:
+    """Return radiomics and clinical columns as one table; what is missing stays NaN, for the learner to fill."""
+    if cohort.features is None:
+        raise ValueError("radiomics features were asked for, and the cohort has none")
+    names, columns = list(cohort.features.names), [cohort.features.values]
+    for column in cohort.clinical_columns:
+        encoded = [_encoded(column, subject.clinical[column.name]) for subject in cohort.subjects]
+        levels = column.levels[1:] if column.kind == "categorical" else ()
+        names += [f"{column.name}={level}" for level in levels] or [column.name]
+        columns.append(np.array(encoded, dtype=np.float64).reshape(len(cohort), max(1, len(levels))))
+    return FeatureTable(tuple(names), np.hstack(columns))
+
+
+def _encoded(column: ClinicalColumn, value: float | str | None) -> NDArray[np.float64]:
+    """Return one cell as numbers, in the coding of :class:`survbench.features.clinical.ClinicalEncoder`, unscaled."""
+    if column.kind == "categorical":
+        return np.array([np.nan if value is None else float(value == level) for level in column.levels[1:]])
+    if value is None:
+        return np.array([np.nan])
+    if column.kind == "ordinal":
+        return np.array([column.levels.index(str(value)) / max(1, len(column.levels) - 1)])
+    return np.array([float(value)])
+
+
+SOURCES: Mapping[str, Source] = MappingProxyType(
+    {
+        source.name: source
+        for source in (
+            Source(
+                name="clinical",
+                title="Clinical",
+                family="clinical",
+                about="The clinical columns that the card gives to methods.",
+                needs=frozenset({"clinical"}),
+            ),
+            Source(
+                name="clinical-volume",
+                title="Clinical, volume",
+                family="clinical",
+                about="The clinical columns, and the volume of the tumour mask in millilitres.",
+                needs=frozenset({"clinical", "mask"}),
+                quick_seconds=0.05,
+                columns=_volume,
+            ),
+            Source(
+                name="radiomics",
+                title="Radiomics",
+                family="radiomics",
+                about="Radiomics features of the masked tumour, or the card's table of features. Features are "
+                "selected; the clinical columns, where the card has some, are all kept.",
+                needs=frozenset({"radiomics", "clinical"}),
+            ),
+            Source(
+                name="radiomics-clinical",
+                title="Radiomics, clinical",
+                family="radiomics",
+                about="Radiomics features and clinical columns in one table: both are selected alike.",
+                needs=frozenset({"radiomics", "clinical"}),
+                columns=_radiomics_and_clinical,
+                clinical=False,
+            ),
+            Source(
+                name="deepfeat",
+                title="Deep features",
+                family="deep-features",
+                about="Features that DeepMTS, fitted on the same fold with the same seed, makes of a patient. Features "
+                "are selected; the clinical columns, where the card has some, are all kept.",
+                needs=frozenset({"upstream", "clinical"}),
+                upstream="deepmts",
+                quick_seconds=8.0,
+            ),
+        )
+    }
+)
+"""The sources by name. Another source is another entry: its ``columns`` make the features of patients."""

@@ -1,0 +1,1 @@
+"""Adapters: an estimator or a torch module becomes a method in a few lines."""
