@@ -99,7 +99,7 @@ class DiscreteNetwork:
         """Return one risk from survival at the edges: minus its mean. As edges are quantiles of the event times, each
         stretch of the curve counts as much as it has events.
         """
-        return -survival.mean(axis=1)
+        return np.asarray(-survival.mean(axis=1), dtype=np.float64)
 
     def penalty(self, weight: Tensor) -> Tensor:
         """Return what the loss adds for the weights of the last layer; nothing unless a subclass says so."""
@@ -122,11 +122,12 @@ class DiscreteNetwork:
             adam = torch.optim.Adam(groups, lr=self.learning_rate)
             for _ in range(self.epochs):
                 ctx.check_deadline()
-                for rows in torch.randperm(len(values)).split(self.batch):
-                    batch = [target[rows] for target in targets]
-                    loss = self.loss(network(values[rows]), *batch) + self.penalty(last.weight)
+                for rows in torch.split(torch.randperm(len(values)), self.batch):
+                    interval, happened, survived = (target[rows] for target in targets)
+                    outputs = network(values[rows])
+                    loss = self.loss(outputs, interval, happened, survived) + self.penalty(last.get_parameter("weight"))
                     adam.zero_grad()
-                    loss.backward()
+                    torch.autograd.backward(loss)
                     adam.step()
         self._fitted = _Fitted(design, network.eval(), edges)
         return self

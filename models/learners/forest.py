@@ -129,8 +129,8 @@ class SurvivalForest:
         """Write ``design.json`` and the trees as plain arrays."""
         design, forest = self._require()
         (folder / "design.json").write_text(json.dumps(design.to_json(), indent=1) + "\n", encoding="utf-8")
-        arrays = {**forest.trees.arrays(), "hazard": forest.hazard, "times": forest.times}
-        np.savez_compressed(folder / "forest.npz", **arrays)
+        trees = forest.trees.arrays()
+        np.savez_compressed(folder / "forest.npz", hazard=forest.hazard, times=forest.times, **trees)
 
     def load(self, folder: Path, *, device: str) -> Self:  # noqa: ARG002
         """Restore what :meth:`save` wrote."""

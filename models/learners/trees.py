@@ -61,6 +61,6 @@ class Trees:
         counts = np.bincount(self.feature[self.left != LEAF], minlength=columns)
         return [float(count) for count in counts / max(1, counts.sum())]
 
-    def arrays(self) -> dict[str, NDArray[Any]]:
+    def arrays(self) -> dict[str, Any]:
         """Return the arrays by name, for ``numpy.savez``."""
         return {name: getattr(self, name) for name in self.__slots__}
