@@ -1,0 +1,39 @@
+"""Which rows of the related work run on which kind of cohort, and why the others are left out."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from outside_data import outside
+from survbench.plan.registry import registry
+
+METHODS = "@related,@simple"
+NO_MASK = "needs mask: the cohort has no tumour masks"
+NO_CLINICAL = "needs clinical: the card gives no clinical column to methods (model: true)"
+SKIPPED = {
+    "phantom": {},
+    "sts51": {},
+    "hn_petct": {"clinical-volume-cox": NO_MASK, "clinical-volume-mtlr": NO_MASK},
+    "nsclc_pet": {
+        "clinical-cox": NO_CLINICAL,
+        "clinical-matsuo-dnn": NO_CLINICAL,
+        "clinical-volume-cox": NO_MASK,
+        "clinical-volume-mtlr": NO_MASK,
+    },
+}
+"""By cohort, the methods that cannot run there; all others must be ``ok``."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cohort", SKIPPED)
+def test_each_row_runs_or_is_left_out_for_its_reason(process, tmp_path, cohort):
+    data = [] if cohort == "phantom" else ["--data", outside(cohort)]
+    options = ["--profile", "smoke", "--cohort", cohort, *data, "--out", tmp_path, "--json"]
+    ended = process("run", "--methods", METHODS, *options)
+    assert ended.returncode == 0, ended.stderr
+    found = {row["method"]: (row["status"], row["reason"]) for row in json.loads(ended.stdout)["rows"]}
+    assert found == {
+        info.name: ("skipped", SKIPPED[cohort][info.name]) if info.name in SKIPPED[cohort] else ("ok", "")
+        for info in registry().select(METHODS)
+    }
