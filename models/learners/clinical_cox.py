@@ -1,4 +1,4 @@
-"""Cox proportional hazards on the clinical columns that the card gives to methods."""
+"""Cox proportional hazards model on the clinical columns that the card gives to methods."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from survbench.models.learners.design import Design
 from survbench.models.learners.linear import LinearHazard
 
 RIDGE = 1e-3
-"""Per patient; keeps coefficients finite where a column separates events from the others, and moves no other much."""
+"""Ridge penalty per patient; it keeps coefficients finite if a column separates the events, and barely changes others.
+"""
 
 
 class ClinicalCox:
-    """Cox model with Efron's ties and a trace of ridge penalty."""
+    """Cox model with Efron's ties and a small ridge penalty."""
 
     def __init__(self) -> None:
         self._model: LinearHazard | None = None
@@ -65,5 +66,5 @@ class ClinicalCox:
 
     def _fitted(self) -> LinearHazard:
         if self._model is None:
-            raise NotFittedError("ClinicalCox predicts after 'fit' or 'load'")
+            raise NotFittedError("ClinicalCox predicts only after 'fit' or 'load'")
         return self._model

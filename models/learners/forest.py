@@ -24,14 +24,14 @@ LEAF = -1
 
 @dataclass(frozen=True, slots=True)
 class _Forest:
-    """The trees as arrays, one after the other: no pickle is needed to keep them.
+    """The trees as arrays, one after another, so that they can be stored without pickle.
 
     Attributes:
         left, right: rows of the children, -1 at leaves.
-        feature, threshold: go left where the column is at most the threshold.
+        feature, threshold: go left if the column is at most the threshold.
         roots: row of each tree's root.
-        hazard: cumulative hazard of the leaves' patients, shape (nodes, len(times)); 0 at inner nodes.
-        times: months of the events.
+        hazard: cumulative hazard of the patients in a leaf, shape (nodes, len(times)); 0 at inner nodes.
+        times: event times in months.
     """
 
     left: NDArray[np.int64]
@@ -44,7 +44,7 @@ class _Forest:
 
     @classmethod
     def of(cls, forest: RandomSurvivalForest) -> Self:
-        """Take the trees out of scikit-survival's forest."""
+        """Extract the trees from scikit-survival's forest."""
         trees = [estimator.tree_ for estimator in forest.estimators_]
         sizes = [tree.node_count for tree in trees]
         roots = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64)
@@ -54,7 +54,7 @@ class _Forest:
             return np.concatenate([np.where(p == LEAF, LEAF, p + root) for p, root in zip(parts, roots, strict=True)])
 
         left = children("children_left")
-        # mortality sums over the times of events
+        # mortality is a sum over event times
         hazard = np.concatenate([np.asarray(tree.value)[:, forest.is_event_time_, 0] for tree in trees])
         return cls(
             left=left,
@@ -67,7 +67,7 @@ class _Forest:
         )
 
     def cumulative_hazard(self, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the mean over trees of the leaves' hazard, shape (n, len(times))."""
+        """Return the cumulative hazard, averaged over the leaves of all trees, shape (n, len(times))."""
         # scikit-survival compares in single precision
         values = matrix.astype(np.float32)
         rows = np.arange(len(values))[:, None]
@@ -78,25 +78,25 @@ class _Forest:
         return np.stack([self.hazard[leaves].mean(axis=0) for leaves in node])
 
     def split_shares(self, columns: int) -> list[float]:
-        """Return the share of all splits that each of ``columns`` makes; 0 for all where no tree splits."""
+        """Return the share of all splits made on each of ``columns`` columns; 0 for all if no tree splits."""
         counts = np.bincount(self.feature[self.left != LEAF], minlength=columns)
         return [float(count) for count in counts / max(1, counts.sum())]
 
 
 class SurvivalForest:
-    """Drops redundant features, then grows a forest on the others and the clinical columns.
+    """Drop redundant features, then grow a forest on the others and the clinical columns.
 
-    As in randomForestSRC: log-rank splitting, 1000 trees (the default of the study's time), ceil(sqrt(p)) columns tried
-    at a split, leaves of at least 15 patients, mortality as the risk. Two things cannot be said to scikit-survival.
-    It tries every cut of a column, randomForestSRC ten at random (nsplit). It draws patients with replacement,
-    randomForestSRC 63.2 % of them without; a full bootstrap sees as many distinct patients, and scikit-survival counts
-    a leaf's patients once however often they were drawn.
+    As in randomForestSRC: log-rank splitting, 1000 trees (the default when DeepMTS was published), ceil(sqrt(p))
+    columns tried per split, leaves of at least 15 patients, and mortality as the risk. scikit-survival differs in two
+    respects. It tries every cut of a column, while randomForestSRC tries ten at random (nsplit). It draws patients with
+    replacement, while randomForestSRC draws 63.2 % of them without; a full bootstrap has as many distinct patients on
+    average, and scikit-survival counts each patient in a leaf once however often drawn.
 
     Args:
-        redundancy: largest ``|Spearman's rho|`` that two features may have; clinical columns are exempt.
-        screening: false-discovery rate (Benjamini and Hochberg) of a univariate Cox test before that; None for no test.
+        redundancy: largest ``|Spearman's rho|`` between two features; clinical columns are exempt.
+        screening: false-discovery rate (Benjamini and Hochberg) of a preceding univariate Cox test; None for no test.
         trees: number of trees (ntree).
-        leaf: fewest patients of a leaf (nodesize).
+        leaf: smallest number of patients in a leaf (nodesize).
     """
 
     def __init__(
@@ -109,7 +109,7 @@ class SurvivalForest:
         self._fitted: tuple[Design, _Forest] | None = None
 
     def fit(self, train: Cohort, *, validation: Cohort | None, ctx: Context) -> Self:  # noqa: ARG002
-        """Select features and grow the trees, on the training fold alone."""
+        """Select features and grow the trees, using only the training fold."""
         from sksurv.ensemble import RandomSurvivalForest
         from sksurv.util import Surv
 
@@ -141,8 +141,8 @@ class SurvivalForest:
         return survival
 
     def selected(self) -> Mapping[str, float]:
-        """Return the share of all splits that each column makes, by name (variable inclusion proportions: Bleich et
-        al., Ann Appl Stat 8(3), 2014). It has no sign, and favours columns with many values.
+        """Return the share of all splits made on each column, by name (variable inclusion proportions: Bleich et al.,
+        Ann Appl Stat 8(3), 2014). It has no sign and favours columns with many values.
         """
         design, forest = self._require()
         return dict(zip(design.columns, forest.split_shares(len(design.columns)), strict=True))
@@ -154,7 +154,7 @@ class SurvivalForest:
         np.savez_compressed(folder / "forest.npz", **{name: getattr(forest, name) for name in _Forest.__slots__})
 
     def load(self, folder: Path, *, device: str) -> Self:  # noqa: ARG002
-        """Restore what :meth:`save` wrote."""
+        """Restore the files written by :meth:`save`."""
         design = Design.from_json(json.loads((folder / "design.json").read_text(encoding="utf-8")))
         with np.load(folder / "forest.npz", allow_pickle=False) as arrays:
             self._fitted = design, _Forest(**{name: arrays[name] for name in _Forest.__slots__})
@@ -162,5 +162,5 @@ class SurvivalForest:
 
     def _require(self) -> tuple[Design, _Forest]:
         if self._fitted is None:
-            raise NotFittedError("SurvivalForest predicts after 'fit' or 'load'")
+            raise NotFittedError("SurvivalForest predicts only after 'fit' or 'load'")
         return self._fitted

@@ -20,28 +20,28 @@ if TYPE_CHECKING:
 
 Rule = Literal["best", "one-standard-error"]
 INNER_FOLDS = 10
-"""As cv.glmnet; fewer where there are fewer events."""
+"""As in cv.glmnet; fewer if there are fewer events."""
 PENALTIES = 100
 SMALLEST_PENALTY = 0.05
-"""The path ends at this share of the penalty that leaves no feature: further down the fit of few events explodes."""
+"""The path ends at this share of the penalty that removes all features: below it, fits with few events diverge."""
 TOLERANCE = 1e-8
 """At scikit-survival's default (1e-7) coefficients differ from glmnet's by up to 2e-3; at 1e-8 by up to 5e-4, at twice
 the run time."""
 
 
 class LassoCox:
-    """Drops redundant features, then fits a Lasso-Cox on the others and the clinical columns.
+    """Drop redundant features, then fit a Lasso-Cox on the others and the clinical columns.
 
     The penalty is chosen by the cross-validated partial likelihood (Verweij and van Houwelingen 1993, cv.glmnet's
     deviance).
 
     Args:
-        redundancy: largest ``|Spearman's rho|`` that two features may have; clinical columns are exempt.
-        screening: false-discovery rate (Benjamini and Hochberg) of a univariate Cox test before that; None for no test.
-        rule: ``best`` takes the penalty of the highest likelihood (``lambda.min``), ``one-standard-error`` the largest
-            one whose likelihood is within a standard error of it (``lambda.1se``). The latter keeps nothing in most
+        redundancy: largest ``|Spearman's rho|`` between two features; clinical columns are exempt. screening:
+        false-discovery rate (Benjamini and Hochberg) of a preceding univariate Cox test; None for no test. rule:
+        ``best`` takes the penalty with the highest likelihood (``lambda.min``), ``one-standard-error`` the largest
+            penalty whose likelihood is within a standard error of it (``lambda.1se``). The latter keeps nothing in most
             fits of ``hn_petct``, ``nsclc_pet``, DESIGN and the phantom's deep features (measured in
-            docs/explanation/feature-models.md), so it is not the default of any row.
+            docs/explanation/feature-models.md), so no row uses it by default.
     """
 
     def __init__(self, *, redundancy: float = 0.7, screening: float | None = None, rule: Rule = "best") -> None:
@@ -51,14 +51,14 @@ class LassoCox:
         self._model: LinearHazard | None = None
 
     def fit(self, train: Cohort, *, validation: Cohort | None, ctx: Context) -> Self:  # noqa: ARG002
-        """Select features and fit, on the training fold alone."""
+        """Select features and fit, using only the training fold."""
         require_events(train, what="choosing the penalty by inner folds")
         design = Design.fit(train, redundancy=self.redundancy, screening=self.screening)
         matrix = design.matrix(train)
         spread = np.where(matrix.std(axis=0) > 0, matrix.std(axis=0), 1.0)
         groups = [s.patient for s in train.subjects]
         coefficients = lasso(matrix / spread, train.time, train.event, rule=self.rule, groups=groups) / spread
-        # features that the Lasso left out need no place in the model
+        # features that the Lasso dropped are not stored in the model
         count = len(design.features)
         chosen = [n for n in range(count) if coefficients[n] != 0]
         columns = [*chosen, *range(count, len(coefficients))]
@@ -66,7 +66,7 @@ class LassoCox:
         return self
 
     def predict_risk(self, cohort: UnlabelledCohort) -> NDArray[np.float64]:
-        """Return the linear predictor, shape (n,); equal for all where the Lasso kept nothing."""
+        """Return the linear predictor, shape (n,); equal for all patients if the Lasso kept nothing."""
         return self._fitted().risk(cohort)
 
     def predict_survival(self, cohort: UnlabelledCohort, times: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -74,23 +74,23 @@ class LassoCox:
         return self._fitted().survival(cohort, times)
 
     def selected(self) -> Mapping[str, float]:
-        """Return the coefficients by column: log hazard ratios per standard deviation of a feature or number, and from
-        the lowest to the highest level of a clinical scale.
+        """Return the coefficients by column: log hazard ratios per standard deviation of a feature or number, and
+        between the lowest and the highest level of a clinical scale.
         """
         return self._fitted().weights
 
     def save(self, folder: Path) -> None:
-        """Write the model, with the chosen features and their coefficients by name, as JSON."""
+        """Write the model with the selected features and their coefficients by name, as JSON."""
         self._fitted().save(folder)
 
     def load(self, folder: Path, *, device: str) -> Self:  # noqa: ARG002
-        """Restore what :meth:`save` wrote."""
+        """Restore the files written by :meth:`save`."""
         self._model = LinearHazard.load(folder)
         return self
 
     def _fitted(self) -> LinearHazard:
         if self._model is None:
-            raise NotFittedError("LassoCox predicts after 'fit' or 'load'")
+            raise NotFittedError("LassoCox predicts only after 'fit' or 'load'")
         return self._model
 
 
@@ -102,14 +102,14 @@ def lasso(
     rule: Rule = "best",
     groups: Sequence[Hashable] | None = None,
 ) -> NDArray[np.float64]:
-    """Return the Lasso-Cox coefficients at the penalty that cross-validation chooses.
+    """Return the Lasso-Cox coefficients at the penalty chosen by cross-validation.
 
     Args:
         design: standardised columns, shape (n, p).
         time: months, shape (n,).
-        event: shape (n,), at least two true.
+        event: shape (n,), with at least two events.
         rule: see :class:`LassoCox`.
-        groups: of each row; rows of one group stay in one inner fold. None: each row is its own.
+        groups: group of each row; rows of one group stay in one inner fold. None: each row is its own group.
     """
     from survbench.statistics.metrics import cox_loss
 
@@ -129,7 +129,7 @@ def lasso(
             on_all = -cox_loss(time, event, risk) * event.sum()
             on_kept = -cox_loss(time[kept], event[kept], risk[kept]) * event[kept].sum()
             likelihood[fold, i] = on_all - on_kept
-    coefficients[varying] = whole.coef_[:, _chosen(likelihood, rule)]
+    coefficients[varying] = whole.coef_[:, _penalty_index(likelihood, rule)]
     return coefficients
 
 
@@ -138,8 +138,8 @@ def _coefficients(
 ) -> NDArray[np.float64]:
     """Return the coefficients at given penalties (largest first), shape (p, penalties).
 
-    scikit-survival stops a path that begins with empty models, and one that explains everything. So it gets penalties
-    below the largest that matters on these patients alone, and after its end the last model stands.
+    scikit-survival stops a path that begins with empty models or explains everything. It therefore gets only penalties
+    below the largest relevant one for these patients; if its path ends early, the last model is used for the rest.
     """
     coefficients = np.zeros((x.shape[1], len(penalties)))
     if not np.ptp(x, axis=0).any() or not event.any():
@@ -152,10 +152,10 @@ def _coefficients(
     return coefficients
 
 
-def _chosen(likelihood: NDArray[np.float64], rule: Rule) -> int:
-    """Return the penalty's place on the path (largest first) from likelihoods of shape (folds, penalties)."""
+def _penalty_index(likelihood: NDArray[np.float64], rule: Rule) -> int:
+    """Return the chosen penalty's position on the path (largest first); likelihood: shape (folds, penalties)."""
     mean = likelihood.mean(axis=0)
-    best = int(np.argmax(mean))  # of equals the largest penalty
+    best = int(np.argmax(mean))  # of equal likelihoods, the largest penalty
     if rule == "best":
         return best
     error = float(likelihood[:, best].std(ddof=1) / np.sqrt(len(likelihood)))
@@ -186,7 +186,7 @@ def _fitted_path(
 
 
 def _inner_folds(event: NDArray[np.bool_], groups: Sequence[Hashable]) -> NDArray[np.intp]:
-    """Deal groups of rows into folds in their order (by id), those with an event and the others apart."""
+    """Assign groups of rows to folds in order (by id), groups with and without an event separately."""
     members: dict[Hashable, list[int]] = {}
     for row, group in enumerate(groups):
         members.setdefault(group, []).append(row)

@@ -1,4 +1,4 @@
-"""A fitted Cox model: design, coefficients, baseline hazard; one readable file."""
+"""A fitted Cox model: design, coefficients and baseline hazard, stored in one readable file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FILE = "model.json"
 
 @dataclass(frozen=True, slots=True)
 class LinearHazard:
-    """h(t | x) = h0(t) exp(beta x), x being the columns of the design."""
+    """h(t | x) = h0(t) exp(beta x), where x are the columns of the design."""
 
     design: Design
     coefficients: NDArray[np.float64]
@@ -27,7 +27,7 @@ class LinearHazard:
 
     @classmethod
     def fit(cls, design: Design, coefficients: NDArray[np.float64], train: Cohort) -> Self:
-        """Return the model with these coefficients and the baseline hazard that belongs to them on ``train``."""
+        """Return the model with these coefficients and the matching baseline hazard on ``train``."""
         risk = design.matrix(train) @ coefficients
         return cls(design, coefficients, Baseline.fit(train.time, train.event, risk))
 
@@ -56,7 +56,7 @@ class LinearHazard:
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Restore what :meth:`save` wrote."""
+        """Restore the file written by :meth:`save`."""
         raw: dict[str, Any] = json.loads((folder / FILE).read_text(encoding="utf-8"))
         coefficients = np.array([c for _, c in raw["coefficients"]], dtype=np.float64)
         return cls(Design.from_json(raw["design"]), coefficients, Baseline.from_json(raw["baseline"]))

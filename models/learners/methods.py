@@ -45,7 +45,7 @@ PUBLISHED = {
 }
 UPSTREAM = "deepmts"
 EMBEDDING_S = 8.0
-"""CPU seconds in which the upstream network makes the features of the quick profile's patients."""
+"""CPU seconds that the upstream network needs for the features of the quick profile's patients."""
 SMOKE = {"rsf": {"trees": 50, "leaf": 3}, "deepsurv": {"epochs": 50}}
 REDUNDANCY: Space = {"redundancy": Real(0.5, 0.95)}
 SPACES: dict[str, Space] = {
@@ -99,7 +99,7 @@ METHODS = (
             needs_predict=DEEP,
             upstream=UPSTREAM,
             stochastic=True,
-            notes=f"deep features of the same fold's and seed's {UPSTREAM}",
+            notes=f"deep features of {UPSTREAM} from the same fold and seed",
         )
         for learner in LEARNERS
     ),
