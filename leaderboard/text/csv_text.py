@@ -1,4 +1,4 @@
-"""The one form of every CSV file beside a board."""
+"""The common form of all CSV files of a board."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 from survbench.io.files import rounded
 
 FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
-"""What a spreadsheet takes for the start of a formula; the last four are the full-width forms."""
+"""Characters that start a formula in a spreadsheet; the last four are full-width forms."""
 
 
 def csv_text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    r"""Return rows as CSV: numbers with six significant digits, None as nothing, lines that end in ``\n``.
+    r"""Return rows as CSV: numbers with six significant digits, None as an empty cell, lines that end in ``\n``.
 
     >>> csv_text(("name", "value"), [("=A1", 2 / 3), ("b", None)])
     "name,value\n'=A1,0.666667\nb,\n"
@@ -26,7 +26,7 @@ def csv_text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def _harmless(value: Any) -> Any:
-    """Return text on one line, with an apostrophe before what a spreadsheet takes for a formula; others as they are."""
+    """Return text on one line, with an apostrophe if a spreadsheet would read a formula; other values as they are."""
     if not isinstance(value, str):
         return value
     one_line = " ".join(value.split())
