@@ -1,4 +1,4 @@
-"""Clinical columns as numbers; what has to be learnt for that is learnt on the training fold."""
+"""Encode clinical columns as numbers, learning scaling and imputation from the training fold."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from survbench.cohort import ClinicalColumn, UnlabelledCohort
 
 @dataclass(frozen=True, slots=True)
 class _Column:
-    """How one column is encoded. ``fill`` stands in for a missing value: the training median, or the most frequent
-    level; ``mean`` and ``sd`` scale numbers.
+    """The encoding of one column. ``fill`` replaces missing values: the training median, or the most frequent level.
+    ``mean`` and ``sd`` scale numbers.
     """
 
     name: str
@@ -41,11 +41,11 @@ class _Column:
 
 @dataclass(frozen=True, slots=True)
 class ClinicalEncoder:
-    """Encodes a cohort's clinical columns.
+    """Encode a cohort's clinical columns.
 
-    Numbers are standardised with the training fold's mean and standard deviation, ordinal levels become 0 to 1 in even
-    steps (the paper's TNM stage: III is 0, IVa is 1), categorical ones an indicator for each level but the first.
-    Missing numbers become the training median, missing levels the most frequent one.
+    Numbers are standardised with the training fold's mean and standard deviation. Ordinal levels become 0 to 1 in equal
+    steps (the paper's TNM stage: III is 0, IVa is 1). Categorical levels become one indicator each, except the first.
+    Missing numbers become the training median, missing levels the most frequent level.
     """
 
     encoded: tuple[_Column, ...]
@@ -61,7 +61,7 @@ class ClinicalEncoder:
         return tuple(name for column in self.encoded for name in column.outputs)
 
     def transform(self, cohort: UnlabelledCohort) -> NDArray[np.float64]:
-        """Return the encoded values, shape (n, len(columns)); no missing value is left."""
+        """Return the encoded values, shape (n, len(columns)), with none missing."""
         rows = [[v for c in self.encoded for v in c.encode(s.clinical[c.name])] for s in cohort.subjects]
         return np.array(rows, dtype=np.float64).reshape(len(cohort), len(self.columns))
 
@@ -71,7 +71,7 @@ class ClinicalEncoder:
 
     @classmethod
     def from_json(cls, raw: list[dict[str, Any]]) -> Self:
-        """Restore what :meth:`to_json` gave."""
+        """Restore an encoder from the output of :meth:`to_json`."""
         return cls(tuple(_Column(**{**c, "levels": tuple(c["levels"])}) for c in raw))
 
 
@@ -81,10 +81,10 @@ def _learn(column: ClinicalColumn, cohort: UnlabelledCohort) -> _Column:
         values = np.array(known, dtype=np.float64)
         if values.size == 0:
             return _Column(column.name, column.kind, (), 0.0)
-        # equal numbers can have a standard deviation of 1e-17, so their range is asked
+        # equal numbers can have a standard deviation of 1e-17, so the range is checked
         sd = float(values.std()) if np.ptp(values) > 0 else 1.0
         return _Column(column.name, column.kind, (), float(np.median(values)), float(values.mean()), sd)
     levels = column.levels
-    # of equally frequent levels the first of the card
+    # of equally frequent levels, the first on the card
     fill = max(levels, key=lambda level: (known.count(level), -levels.index(level)))
     return _Column(column.name, column.kind, levels, fill)

@@ -1,4 +1,4 @@
-"""One patient's radiomics, and the file in which they are kept."""
+"""A patient's radiomics, and the file that stores them."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from survbench.io.stored import UnreadableError, matching, read_stored
 RADIOMICS = "radiomics"
 """Folder of the cache."""
 WAVELET_REACH = 3
-"""Voxels that coif1 looks beyond the mask (6 taps); past the border of the grid it goes on at the opposite one."""
+"""Voxels beyond the mask that coif1 uses (6 taps); at the border of the grid, it continues at the opposite border."""
 
 
 @dataclass(frozen=True, slots=True)
 class Extraction:
-    """A patient's features and what a reader must know to trust them.
+    """A patient's features and what is needed to judge them.
 
     Attributes:
-        values: features by name; NaN for one that does not exist.
-        grey_levels: how many grey levels the mask holds in each image, by ``<channel>_<image>``.
-        constant: images that have one intensity in the mask.
-        margin: voxels between the mask and the border of the grid; 0 for a mask that touches it.
+        values: features by name; NaN for a feature that does not exist.
+        grey_levels: number of grey levels in the mask, by image: ``<channel>_<image>``.
+        constant: images with a single intensity in the mask.
+        margin: number of voxels between the mask and the border of the grid; 0 if the mask touches it.
     """
 
     values: Mapping[str, float]
@@ -37,7 +37,7 @@ class Extraction:
 
 
 def radiomics_path(out: Path, key: str) -> Path:
-    """Return where the features of one patient lie."""
+    """Return the path of a patient's stored features."""
     return out / CACHE / RADIOMICS / key[:2] / f"{key}.json"
 
 
@@ -55,12 +55,12 @@ def write_radiomics(out: Path, key: str, extraction: Extraction) -> None:
 
 
 def json_values(values: Mapping[str, float]) -> dict[str, float | None]:
-    """Return features as JSON holds them: None where a value is not finite."""
+    """Return features in JSON form: None for values that are not finite."""
     return {name: finite(v) for name, v in values.items()}
 
 
 def read_radiomics(out: Path, key: str) -> Extraction | None:
-    """Return a patient's features, or None where they are not stored or damaged."""
+    """Return a patient's features, or None if they are missing or damaged."""
     try:
         return read_stored(radiomics_path(out, key), lambda raw: _extraction(matching(raw, "content")))
     except (FileNotFoundError, UnreadableError):

@@ -1,4 +1,4 @@
-"""Named sets of radiomics features: which features of which images, and how intensities become grey levels."""
+"""Named sets of radiomics features: the features, the images, and the discretisation into grey levels."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from survbench.io.hashing import digest
 from survbench.volume import Modality
 
 EXTRACTION_VERSION = 1
-"""Raise it when the same settings give other values."""
+"""Raise it when the same settings give different values."""
 DEFAULT_SET = "paper"
 UNITS = {"CT": "HU", "PET": "SUV"}
 
@@ -24,8 +24,8 @@ Group = Literal["firstorder", "glcm", "glrlm", "glszm", "ngtdm"]
 
 
 class Bins(Strict):
-    """How intensities in the mask become grey levels: a fixed ``count`` of them between lowest and highest, or levels
-    of a fixed ``width`` in the modality's unit (HU, SUV).
+    """How intensities in the mask become grey levels: a fixed ``count`` between lowest and highest, or a fixed
+    ``width`` in the modality's unit (HU, SUV).
     """
 
     count: Annotated[int, Field(ge=2)] | None = None
@@ -41,7 +41,7 @@ class Bins(Strict):
         """Return pyradiomics' setting for images of a modality.
 
         Raises:
-            BenchError: grey levels have a fixed width, and the modality has no unit in which to give one.
+            BenchError: the width is fixed, but the modality has no unit.
         """
         if self.count is not None:
             return {"binCount": self.count}
@@ -49,7 +49,7 @@ class Bins(Strict):
         if modality not in widths:
             raise BenchError(
                 f"Feature set with {self}: there is no width for {modality}, whose intensities have no unit. "
-                f"Set 'radiomics: {DEFAULT_SET}' on the cohort's card, or give --set {DEFAULT_SET}."
+                f"Set 'radiomics: {DEFAULT_SET}' on the cohort's card, or use --set {DEFAULT_SET}."
             )
         return {"binWidth": widths[modality]}
 
@@ -61,7 +61,7 @@ class Bins(Strict):
 
 
 class FeatureSet(Strict):
-    """A named set: ``features`` of each image in ``images`` of each channel, and ``shape`` once per patient."""
+    """A named set: ``features`` from each of the ``images`` of each channel, and ``shape`` once per patient."""
 
     name: str
     title: str
@@ -73,7 +73,7 @@ class FeatureSet(Strict):
     shape: tuple[str, ...]
 
     def names(self, channels: Sequence[str]) -> tuple[str, ...]:
-        """Return the names of all features in their order.
+        """Return the names of all features, in order.
 
         >>> len(feature_set("paper").names(["pet", "ct"])), len(feature_set("pyradiomics").names(["pet", "ct"]))
         (1456, 1436)
@@ -99,8 +99,8 @@ def feature_set(name: str, modalities: Iterable[Modality] = ()) -> FeatureSet:
     """Return a feature set by name, for images of these modalities.
 
     Raises:
-        UnknownNameError: no such set.
-        BenchError: it has no grey levels for one of the modalities.
+        UnknownNameError: there is no such set.
+        BenchError: the set has no grey levels for one of the modalities.
     """
     if name not in feature_sets():
         raise UnknownNameError("feature set", name, feature_sets(), see="'bench list feature-sets'")
@@ -111,8 +111,8 @@ def feature_set(name: str, modalities: Iterable[Modality] = ()) -> FeatureSet:
 
 
 def settings_fingerprint(feature_set: FeatureSet) -> str:
-    """Return what identifies the values: names, settings, the version of the extraction, and those of what computes
-    them.
+    """Return a hash of everything that determines the values: names, settings, and the versions of the extraction and
+    of the libraries that compute them.
     """
     settings = feature_set.model_dump(mode="json", exclude={"name", "title", "why"})
     return digest([EXTRACTION_VERSION, settings, _backend()])

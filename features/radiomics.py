@@ -1,6 +1,6 @@
 """Handcrafted features of the masked tumour by pyradiomics, on the preprocessed grid in SUV and HU, before any z-score.
 
-Which ones, of which images and with which grey levels is a :class:`~survbench.features.feature_sets.FeatureSet`.
+A :class:`~survbench.features.feature_sets.FeatureSet` defines the features, the images and the grey levels.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ if TYPE_CHECKING:
     from SimpleITK import Image
 
 PAD = 5
-"""Voxels around the mask that are kept. More than the wavelet's reach, so cropping leaves every value as it is."""
+"""Voxels kept around the mask. More than the wavelet's reach, so cropping does not change any value."""
 BASE_SETTINGS: Mapping[str, Any] = {"label": 1, "distances": [1], "force2D": False}
-"""Three dimensions, neighbours at distance 1 in 13 directions, averaged: pyradiomics' defaults, spelt out."""
+"""Three dimensions, neighbours at distance 1 in 13 directions, averaged: pyradiomics' defaults, made explicit."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Region:
-    """Where the tumour lies.
+    """The location of the tumour.
 
     Attributes:
         window: the part of the grid that is kept.
-        mask: the tumour within it, as pyradiomics takes it.
-        box: its bounding box within it: first and last voxel along x, y and z.
-        margin: voxels between the tumour and the border of the grid.
+        mask: the tumour in the window, in pyradiomics' form.
+        box: its bounding box in the window: first and last voxel along x, y and z.
+        margin: number of voxels between the tumour and the border of the grid.
     """
 
     window: tuple[slice, ...]
@@ -45,7 +45,7 @@ class _Region:
 
     @classmethod
     def around(cls, mask: Volume, pad: int | None) -> Self:
-        """Return the region of a mask with ``pad`` voxels around it, or with the whole grid."""
+        """Return the region of a mask with ``pad`` voxels around it, or with the whole grid if ``pad`` is None."""
         tumour = np.asarray(mask.voxels(), dtype=bool)
         voxels = int(np.count_nonzero(tumour))
         if voxels < 2:
@@ -67,7 +67,7 @@ class _Region:
         return _image(np.asarray(volume.voxels()[self.window], dtype=np.float64), volume)
 
     def crop(self, image: Image) -> tuple[Image, Image]:
-        """Return image and mask within the bounding box: what feature classes take."""
+        """Return image and mask within the bounding box, as feature classes expect them."""
         from radiomics.imageoperations import cropToTumorMask
 
         cropped: tuple[Image, Image] = cropToTumorMask(image, self.mask, self.box)
@@ -75,7 +75,7 @@ class _Region:
 
 
 @dataclass(slots=True)
-class _Found:
+class _Collected:
     values: dict[str, float] = field(default_factory=dict)
     grey_levels: dict[str, int] = field(default_factory=dict)
     constant: list[str] = field(default_factory=list)
@@ -87,7 +87,7 @@ def extract(subject: Subject, feature_set: FeatureSet, *, pad: int | None = PAD)
     Args:
         subject: image channels and ``mask`` on one grid.
         feature_set: the features, and the grey levels of textures.
-        pad: voxels around the mask that wavelets see; None for the whole image, which gives the same values.
+        pad: number of voxels around the mask for wavelets; None for the whole image, which gives the same values.
 
     Raises:
         ValueError: the mask is empty or a single voxel.
@@ -96,26 +96,28 @@ def extract(subject: Subject, feature_set: FeatureSet, *, pad: int | None = PAD)
     _quiet()
     region = _Region.around(subject.volumes["mask"], pad)
     channels = [name for name in subject.volumes if name != "mask"]
-    found = _Found()
+    found = _Collected()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # means of nothing, which become NaN
+        warnings.simplefilter("ignore", RuntimeWarning)  # means of empty sets, which become NaN
         for channel in channels:
-            _of_channel(channel, subject.volumes[channel], region, feature_set, found)
-        image = region.image(subject.volumes[channels[0]])  # for its spacing; the shape is the mask's
-        of_shape = _computed("shape", feature_set.shape, region.crop(image), BASE_SETTINGS)
-        found.values.update({f"shape_{name}": _number(value) for name, value in of_shape.featureValues.items()})
+            _extract_channel(channel, subject.volumes[channel], region, feature_set, found)
+        image = region.image(
+            subject.volumes[channels[0]]
+        )  # only for its spacing; shape features depend only on the mask
+        shape_features = _computed("shape", feature_set.shape, region.crop(image), BASE_SETTINGS)
+        found.values.update({f"shape_{name}": _number(value) for name, value in shape_features.featureValues.items()})
     values = {name: found.values.get(name, np.nan) for name in feature_set.names(channels)}
     return Extraction(values, found.grey_levels, tuple(found.constant), region.margin)
 
 
 def _quiet() -> None:
-    """Silence pyradiomics, whose import sets its logger's level: what fails becomes NaN, and the report names it."""
+    """Silence pyradiomics, whose import sets its logger's level: failed features become NaN and are reported."""
     import radiomics  # noqa: F401
 
     logging.getLogger("radiomics").setLevel(logging.CRITICAL)
 
 
-def _of_channel(channel: str, volume: Volume, region: _Region, feature_set: FeatureSet, found: _Found) -> None:
+def _extract_channel(channel: str, volume: Volume, region: _Region, feature_set: FeatureSet, found: _Collected) -> None:
     settings = {**BASE_SETTINGS, "wavelet": feature_set.wavelet, **feature_set.bins.settings(volume.modality)}
     for filtered, kind in _images(region.image(volume), region.mask, settings, feature_set.images):
         name = f"{channel}_{kind}"
@@ -141,7 +143,7 @@ def _images(
 
 
 def _computed(group: str, features: tuple[str, ...], cropped: tuple[Image, Image], settings: Mapping[str, Any]) -> Any:
-    """Return pyradiomics' object of a feature class after it has computed ``features``."""
+    """Return pyradiomics' object for a feature class after it has computed ``features``."""
     from radiomics import getFeatureClasses
 
     computed = getFeatureClasses()[group](*cropped, **settings)
@@ -167,5 +169,5 @@ def _image(voxels: NDArray[Any], volume: Volume) -> Image:
 
 
 def _number(value: Any) -> float:
-    """Return a feature as float; on some versions of numpy a few come as complex numbers without imaginary part."""
+    """Return a feature as float; some numpy versions return a few as complex numbers with zero imaginary part."""
     return float(np.real(np.asarray(value)).item())

@@ -1,4 +1,4 @@
-"""What a reader must know about extracted features before trusting them: findings per patient and feature."""
+"""Report doubts about extracted features, per patient and feature."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from survbench.features.extraction import WAVELET_REACH, Extraction
 
 FEW_GREY_LEVELS = 8
-"""Fewer levels in a mask than this, and a texture matrix holds hardly more than the histogram."""
+"""With fewer levels in a mask, a texture matrix contains hardly more information than the histogram."""
 
 Kind = Literal["few-grey-levels", "constant", "non-finite", "border"]
 KINDS: Mapping[Kind, str] = {
@@ -26,11 +26,10 @@ KINDS: Mapping[Kind, str] = {
 class Doubt:
     """One line of the report.
 
-    Attributes:
-        kind: one of :data:`KINDS`.
-        subject: a patient's id; "" for the whole cohort.
-        feature: a feature's name; an image (``pet_wavelet-HHH``) where all its textures are meant; "" for the mask.
-        detail: what was found, in words.
+    kind: one of :data:`KINDS`.
+    subject: a patient's id; "" for the whole cohort.
+    feature: a feature's name; an image (``pet_wavelet-HHH``) for all its textures; "" for the mask.
+    detail: the doubt in words.
     """
 
     kind: Kind
@@ -40,20 +39,20 @@ class Doubt:
 
 
 def report(extractions: Mapping[str, Extraction]) -> list[Doubt]:
-    """Return all findings about a cohort's features, by kind.
+    """Return all doubts about a cohort's features, by kind.
 
     Args:
-        extractions: of one feature set, by patient's id.
+        extractions: extractions with one feature set, by patient id.
     """
     return [
         *(finding for subject, e in extractions.items() for finding in _few_grey_levels(subject, e)),
-        *_of_values(extractions),
+        *_value_doubts(extractions),
         *(finding for subject, e in extractions.items() for finding in _near_border(subject, e)),
     ]
 
 
 def summary(findings: Sequence[Doubt]) -> str:
-    """Return how many findings there are of each kind in one line, or "" without any."""
+    """Return the number of doubts of each kind in one line, or "" if there are none."""
     counts = Counter(f.kind for f in findings)
     return ", ".join(f"{counts[kind]} {what}" for kind, what in KINDS.items() if counts[kind])
 
@@ -67,12 +66,12 @@ def _few_grey_levels(subject: str, extraction: Extraction) -> Iterator[Doubt]:
 
 def _near_border(subject: str, extraction: Extraction) -> Iterator[Doubt]:
     if extraction.margin < WAVELET_REACH:
-        where = "touches the border" if extraction.margin == 0 else f"lies {extraction.margin} voxels from the border"
+        where = "touches the border" if extraction.margin == 0 else f"is {extraction.margin} voxels from the border"
         yield Doubt("border", subject, "", f"the mask {where}; wavelets wrap around there")
 
 
-def _of_values(extractions: Mapping[str, Extraction]) -> Iterator[Doubt]:
-    """Find features that are constant over the cohort, and values that do not exist."""
+def _value_doubts(extractions: Mapping[str, Extraction]) -> Iterator[Doubt]:
+    """Yield doubts about features that are constant over the cohort, and values that do not exist."""
     subjects = list(extractions)
     if not subjects:
         return

@@ -1,4 +1,4 @@
-"""Which features to keep: univariate Cox screening and removal of redundant ones. Learn on the training fold only."""
+"""Select features by univariate Cox screening and removal of redundant features. Use only on the training fold."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 def univariate_cox(
     values: NDArray[np.float64], time: NDArray[np.float64], event: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
-    """Return each feature's statistic of the Cox score test (chi-squared with 1 degree of freedom, Breslow's ties).
+    """Return each feature's Cox score test statistic (chi-squared with 1 degree of freedom, Breslow's ties).
 
-    With one feature it is the log-rank test; no model is fitted, so all features take one pass.
+    For a binary feature this is the log-rank test. No model is fitted, so one pass covers all features.
 
     Args:
         values: features, shape (n, p), finite.
@@ -25,7 +25,7 @@ def univariate_cox(
     x, t, e = values[order], time[order], event[order]
     last = np.searchsorted(-t, -t, side="right") - 1
     at_risk = (last + 1.0)[:, None]
-    # centred on the overall mean: sums of squares lose fewer digits
+    # centring on the overall mean preserves precision in the sums of squares
     x = x - x.mean(axis=0)
     mean = np.cumsum(x, axis=0)[last] / at_risk
     variance = np.cumsum(x**2, axis=0)[last] / at_risk - mean**2
@@ -39,14 +39,14 @@ def univariate_cox(
 def screened(statistic: NDArray[np.float64], *, rate: float) -> NDArray[np.intp]:
     """Return the features whose Cox score test passes at a false-discovery rate.
 
-    Benjamini and Hochberg, J R Stat Soc B 57(1), 1995, over all features that were tested.
+    Benjamini and Hochberg, J R Stat Soc B 57(1), 1995, over all tested features.
 
     Args:
-        statistic: of :func:`univariate_cox`, shape (p,).
+        statistic: result of :func:`univariate_cox`, shape (p,).
         rate: expected share of features without effect among those that pass.
 
     Returns:
-        Columns that pass, ascending; where none does the strongest alone, because a learner needs something to see.
+        Columns that pass, ascending; if none passes, only the strongest, because a learner needs at least one feature.
     """
     from scipy.stats import chi2, false_discovery_control
 
@@ -57,16 +57,16 @@ def screened(statistic: NDArray[np.float64], *, rate: float) -> NDArray[np.intp]
 def spearman_redundancy(
     values: NDArray[np.float64], strength: NDArray[np.float64], *, threshold: float = 0.7
 ) -> NDArray[np.intp]:
-    """Return the features that remain when, of any two with ``|Spearman's rho| > threshold``, the weaker goes.
+    """Return the features that remain after dropping the weaker of any two with ``|Spearman's rho| > threshold``.
 
-    Features are visited from the strongest to the weakest (ties in column order) and kept if they correlate with no
-    kept one above the threshold (DeepMTS, section 4.4: 0.7; the paper does not say which of two is dropped). Constant
-    features are dropped first.
+    Features are visited from the strongest to the weakest (ties in column order) and kept unless their correlation with
+    a kept feature exceeds the threshold (DeepMTS, section 4.4: 0.7; the paper does not say which of two is dropped).
+    Constant features are dropped first.
 
     Args:
         values: features, shape (n, p), finite.
-        strength: what orders them, shape (p,), for example :func:`univariate_cox`.
-        threshold: largest correlation that two kept features may have.
+        strength: quantity that orders them, shape (p,), for example :func:`univariate_cox`.
+        threshold: largest correlation between two kept features.
 
     Returns:
         Columns that remain, ascending.

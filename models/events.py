@@ -1,4 +1,4 @@
-"""How many events a training fold needs."""
+"""The minimum number of events in a training fold."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from survbench.cohort import Cohort
 from survbench.errors import BenchError
 
 LEAST = 2
-"""One event says nothing of what sets patients with events apart."""
+"""One event cannot show what distinguishes patients with events from others."""
 
 
 def require_events(train: Cohort, *, what: str) -> None:
@@ -14,15 +14,15 @@ def require_events(train: Cohort, *, what: str) -> None:
 
     Args:
         train: the training fold.
-        what: what needs them, as a sentence begins.
+        what: what needs the events, as words inside a sentence.
 
     Raises:
-        BenchError: says how many there are, and what to do.
+        BenchError: there are too few events; the message says how many, and what to do.
     """
     events = int(train.event.sum())
     if events < LEAST:
         counted = "1 event" if events == 1 else "No events"
         raise BenchError(
             f"{counted} in this training fold of {len(train)} patients; {what} "
-            f"needs at least {LEAST}. Use a profile with other folds, or give your own with --splits."
+            f"needs at least {LEAST}. Use a profile with other folds, or provide your own with --splits."
         )

@@ -1,4 +1,4 @@
-"""Markers that need no training: what the tumour alone ranks."""
+"""Markers that need no training: quantities of the tumour that rank patients."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Quantity = Literal["volume", "tlg", "suvmax"]
 
 
 class Marker:
-    """The risk of a patient is one quantity of the masked tumour.
+    """Use one quantity of the masked tumour as the risk.
 
     Args:
         quantity: ``volume`` (ml), ``tlg`` (total lesion glycolysis: mean SUV x volume) or ``suvmax``.

@@ -1,4 +1,4 @@
-"""Rows that frame the board: the best that is possible, chance, and what the image's border alone gives away."""
+"""Reference rows of the board: the best possible, chance, and what the image's border alone reveals."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from survbench.volume import FILL
 
 
 class Oracle:
-    """The true log-hazard of simulated patients: no method ranks them better, but by luck."""
+    """The true log hazard of simulated patients: no method ranks them better except by luck."""
 
     def fit(self, train: Cohort, *, validation: Cohort | None, ctx: Context) -> Self:  # noqa: ARG002
         """Learn nothing."""
         return self
 
     def predict_risk(self, cohort: UnlabelledCohort) -> NDArray[np.float64]:
-        """Return the true log-hazard, shape (n,)."""
+        """Return the true log hazard, shape (n,)."""
         if cohort.truth is None:
-            raise ValueError("the oracle needs a simulated cohort with its true log-hazard")
+            raise ValueError("the oracle needs a simulated cohort with its true log hazard")
         return cohort.truth
 
     def save(self, folder: Path) -> None:
@@ -36,7 +36,7 @@ class Oracle:
 
 
 class Chance:
-    """A random risk that depends on the seed and the patient's id alone."""
+    """A random risk that depends only on the seed and the patient's id."""
 
     def __init__(self) -> None:
         self._seed: int | None = None
@@ -49,7 +49,7 @@ class Chance:
     def predict_risk(self, cohort: UnlabelledCohort) -> NDArray[np.float64]:
         """Return numbers between 0 and 1, shape (n,)."""
         if self._seed is None:
-            raise NotFittedError("Chance predicts after 'fit' or 'load'")
+            raise NotFittedError("Chance predicts only after 'fit' or 'load'")
         return np.array([int(digest([self._seed, i])[:12], 16) / 16**12 for i in cohort.ids], dtype=np.float64)
 
     def save(self, folder: Path) -> None:
@@ -63,8 +63,8 @@ class Chance:
 
 
 class Padding:
-    """The share of the grid that was scanned. It knows nothing of the disease, so a C-index far from 0.5 means that
-    the crop or the padding of the images follows the tumour, and that networks may rank patients by it.
+    """The share of the grid that was scanned. It contains no information on the disease, so a C-index far from 0.5
+    means that the crop or the padding of the images follows the tumour, and that networks may use it to rank patients.
     """
 
     def fit(self, train: Cohort, *, validation: Cohort | None, ctx: Context) -> Self:  # noqa: ARG002
@@ -72,7 +72,7 @@ class Padding:
         return self
 
     def predict_risk(self, cohort: UnlabelledCohort) -> NDArray[np.float64]:
-        """Return the share of voxels in which some image differs from air outside the scan, shape (n,)."""
+        """Return the share of voxels in which at least one image differs from its fill value for air, shape (n,)."""
         shares = []
         for subject in cohort.subjects:
             images = [subject.volumes[name] for name in cohort.channels]
@@ -98,7 +98,7 @@ METHODS = (
         needs_predict=frozenset({"truth"}),
         trains=False,
         resources=Resources(quick_seconds=0.05),
-        reference="The simulation's own log-hazard; docs/explanation/phantom.md",
+        reference="The simulation's own log hazard; docs/explanation/phantom.md",
     ),
     MethodInfo(
         name="random",

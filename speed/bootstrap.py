@@ -1,4 +1,4 @@
-"""The bootstrap of Harrell's C beside loops over two public implementations.
+"""Time the bootstrap of Harrell's C against loops over two public implementations.
 
 The loops run few replicates and are scaled up.
 """
@@ -15,11 +15,11 @@ from survbench.significance import bootstrap
 from timing import Figure, alone, least, show, timed
 
 SETTINGS = ((170, 25, 10_000, 20, "1 s"), (10_000, 2, 1_000, 2, "2 s"))
-"""Patients, methods, replicates; replicates of the loops; what we aim for."""
+"""Patients, methods, replicates; replicates of the loops; target time."""
 
 
 def cohort(n: int, methods: int) -> tuple[NDArray[np.float64], NDArray[np.bool_], list[NDArray[np.float64]]]:
-    """Draw a cohort with 28 % events and methods of some strength."""
+    """Draw a cohort with 28 % events and methods of moderate strength."""
     rng = np.random.default_rng(0)
     truth = rng.normal(size=n)
     time_, event = rng.exponential(np.exp(-truth)), rng.random(n) < 0.28
@@ -38,7 +38,7 @@ def looped(
     risks: list[NDArray[np.float64]],
     replicates: int,
 ) -> Callable[[], float]:
-    """Return a function that returns the seconds of one replicate of all methods by a loop."""
+    """Return a function that returns the seconds that a loop takes for one replicate of all methods."""
     rng = np.random.default_rng(1)
 
     def call() -> None:
@@ -51,7 +51,7 @@ def looped(
 
 
 def figures(n: int, methods: int, replicates: int, loops: int, aim: str) -> list[Figure]:
-    """Return one line for each implementation."""
+    """Return one table row for each implementation."""
     times, event, risks = cohort(n, methods)
     others: dict[str, Callable[[NDArray[np.intp], NDArray[np.float64]], object]] = {
         "loop over scikit-survival": lambda rows, risk: by_sksurv(event[rows], times[rows], risk),

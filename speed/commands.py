@@ -1,6 +1,6 @@
-"""What the harness costs: plans, reruns and boards as commands, and what it adds to each job.
+"""Time the harness: plans, reruns and boards as commands, and its overhead per job.
 
-Commands are CPU seconds beside an interpreter that does nothing; what is added to a job is wall seconds.
+Commands are in CPU seconds, compared with an idle interpreter; the overhead per job is in wall seconds.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ TABLES = "clinical-cox,suvmax,tlg,volume"
 
 
 class Ends(Silent):
-    """Notes when jobs end."""
+    """Record when jobs end."""
 
     def __init__(self) -> None:
         self.times: list[float] = []
         self.keys: list[str] = []
 
     def ended(self, job: PlannedJob, ended: Ended) -> None:  # noqa: ARG002
-        """Note it."""
+        """Record the time and the job."""
         self.times.append(time.perf_counter())
         self.keys.append(job.key)
 
 
 def added_to_a_job(out: Path) -> float:
-    """Return the wall seconds that each job takes beside those that it measures itself, one job at a time."""
+    """Return the wall seconds per job in addition to those that the job measures itself, with one job at a time."""
     ends = Ends()
     run_study(Request(profile=load_profile("smoke"), methods=TABLES, workers=1, out=out, fresh=True), ends)
     store = Store(out)

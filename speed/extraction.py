@@ -1,8 +1,8 @@
-"""Print what the radiomics of the paper profile's phantom patients cost: 128 x 128 x 112 voxels of 1 mm, 2 workers.
+"""Time the radiomics of the paper profile's phantom patients: 128 x 128 x 112 voxels of 1 mm, 2 workers.
 
-Wall seconds, and CPU seconds of all processes; then a second call, which the cache answers. Without ``--patients`` all
-193 are extracted; with it a sample spread evenly over both centres is, and the rest is extrapolated from its mean.
-``radiomics.py [--patients N] [--workers N] [--set NAME]``
+Prints wall seconds, and CPU seconds of all processes; then the time of a second call, which the cache answers. Without
+``--patients`` all 193 are extracted; with it, a sample spread evenly over both centres is, and the rest is
+extrapolated. ``extraction.py [--patients N] [--workers N] [--set NAME]``
 """
 
 from __future__ import annotations
@@ -30,31 +30,31 @@ AIM_S = 180.0
 
 @dataclass(frozen=True)
 class Cost:
-    """Seconds of one pass over all patients."""
+    """Time in seconds of one pass over all patients."""
 
     wall: float
     cpu: float
 
 
 def sampled(sources: list[SourceCohort], patients: int) -> list[SourceCohort]:
-    """Return the cohorts with ``patients`` in all, spread evenly over their ids."""
+    """Return the cohorts with ``patients`` patients in total, spread evenly over their ids."""
     owners = [(n, i) for n, source in enumerate(sources) for i in source.cohort.ids]
-    chosen = [owners[k] for k in np.linspace(0, len(owners) - 1, patients).round().astype(int)]
+    sample = [owners[k] for k in np.linspace(0, len(owners) - 1, patients).round().astype(int)]
     return [
-        SourceCohort(source.card, source.cohort.select([i for owner, i in chosen if owner == n]))
+        SourceCohort(source.card, source.cohort.select([i for owner, i in sample if owner == n]))
         for n, source in enumerate(sources)
     ]
 
 
 def cpu_seconds() -> float:
-    """Return the CPU seconds of this process, of the server that forks the workers, and of workers that have ended."""
+    """Return the CPU seconds of this process, of the server that forks the workers, and of finished workers."""
     own = psutil.Process()
     used = [own.cpu_times(), *(child.cpu_times() for child in own.children())]
     return sum(t.user + t.system + t.children_user + t.children_system for t in used)
 
 
 def measure(cohorts: Cohorts, out: Path, workers: int) -> Cost:
-    """Prepare what is not in the cache of all cohorts."""
+    """Prepare everything that is not yet in the cache, for all cohorts."""
     cpu, wall = cpu_seconds(), time.perf_counter()
     for source in cohorts.sources:
         made = prepare_source(cohorts, source, out=out, workers=workers, timeout_s=3600, watcher=Silent())
@@ -69,22 +69,22 @@ def main() -> None:
     parser.add_argument("--patients", type=int)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--set", default=DEFAULT_SET)
-    chosen = parser.parse_args()
+    arguments = parser.parse_args()
     cohorts = open_cohorts(NAMES, profile=load_profile("paper"))
     total = sum(len(s.cohort) for s in cohorts.sources)
-    patients = min(chosen.patients or total, total)
+    patients = min(arguments.patients or total, total)
     cohorts.sources = sampled(cohorts.sources, patients)
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder)
-        # starts the server that forks the workers: its imports cost once, not per patient
+        # start the server that forks the workers: its imports count once, not per patient
         list(execute([Task("start", os.getpid, ())], workers=1, on_start=lambda _: None, on_poll=lambda: None))
-        images = measure(cohorts, out, chosen.workers)
-        cohorts.ask_for_radiomics(chosen.set)
-        features = measure(cohorts, out, chosen.workers)
-        cached = measure(cohorts, out, chosen.workers)
+        images = measure(cohorts, out, arguments.workers)
+        cohorts.ask_for_radiomics(arguments.set)
+        features = measure(cohorts, out, arguments.workers)
+        cached = measure(cohorts, out, arguments.workers)
     factor = total / patients
     note = "" if patients == total else f" (extrapolated from {patients})"
-    print(f"{total} patients{note}, set {chosen.set!r}, {chosen.workers} workers")
+    print(f"{total} patients{note}, set {arguments.set!r}, {arguments.workers} workers")
     for name, cost in (("drawing and resampling", images), ("radiomics", features)):
         print(f"{name:<22} {factor * cost.wall:>6.0f} s wall {factor * cost.cpu:>6.0f} s CPU")
     print(f"{'aim for radiomics':<22} {AIM_S:>6.0f} s wall on 2 cores")

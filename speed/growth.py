@@ -1,6 +1,6 @@
-"""How costs grow with patients, methods, resamples, voxels, jobs and workers: seconds at some sizes, and the exponent.
+"""Measure how costs grow with patients, methods, resamples, voxels, jobs and workers: seconds by size, and exponent.
 
-The exponent is the slope of a line through the logarithms: 1 is proportional, 0 does not grow.
+The exponent is the slope of a line through the logarithms: 1 means proportional, 0 means no growth.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ BATCH = 2
 
 
 def bootstraps() -> dict[str, Measures]:
-    """Return bootstraps of C of growing sizes."""
+    """Return bootstraps of C of increasing size."""
     return {
         "bootstrap, patients up to 500 (25 methods, 1,000 resamples)": {
             n: ours(n, 25, 1000) for n in (60, 120, 240, 480)
@@ -57,13 +57,13 @@ def step(train: Labelled) -> Callable[[], float]:
 
 
 def steps() -> dict[str, Measures]:
-    """Return training steps on growing grids."""
+    """Return training steps on grids of increasing size."""
     sides = (32, 48, 64)
     return {f"training step of deepmts, voxels (batch {BATCH})": {s**3: step(patients(BATCH, s)) for s in sides}}
 
 
 def boards(folder: Path) -> dict[str, Measures]:
-    """Return builds of boards with growing numbers of methods."""
+    """Return board builds with increasing numbers of methods."""
     store = Store(folder)
     study = unpack(BUNDLE, store)
     return {"board and site, methods": {n: timed(lambda n=n: _build(study, store, n)) for n in (4, 8, 16)}}
@@ -75,7 +75,7 @@ def _build(study: Study, store: Store, methods: int) -> None:
 
 
 def plans(folder: Path) -> dict[str, Measures]:
-    """Return plans of growing numbers of jobs, by seeds."""
+    """Return plans with increasing numbers of jobs, through the number of seeds."""
 
     def plan(seeds: int) -> Callable[[], float]:
         return timed(command(BENCH, "run", "--methods", "all", "--seeds", str(seeds), "--dry-run", "--out", folder))
@@ -84,7 +84,7 @@ def plans(folder: Path) -> dict[str, Measures]:
 
 
 def runs(folder: Path) -> dict[str, Measures]:
-    """Return runs of table jobs with growing numbers of workers: wall seconds."""
+    """Return runs of table jobs with increasing numbers of workers, in wall seconds."""
 
     def run(workers: int) -> Callable[[], float]:
         request = Request(profile=load_profile("smoke"), methods=TABLES, workers=workers, out=folder, fresh=True)
@@ -94,7 +94,7 @@ def runs(folder: Path) -> dict[str, Measures]:
 
 
 def exponent(took: Mapping[int, float]) -> float:
-    """Return the slope of the logarithm of the seconds over that of the size.
+    """Return the slope of the log of seconds against the log of size.
 
     >>> exponent({1: 2.0, 10: 200.0})
     2.0

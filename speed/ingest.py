@@ -1,8 +1,8 @@
-"""`bench cohort ingest` of patients of clinical size: CT of 512 x 512 x 200, PET of 200 x 200 x 200, contours.
+"""Time `bench cohort ingest` on patients of clinical size: CT of 512 x 512 x 200, PET of 200 x 200 x 200, contours.
 
-Wall seconds, CPU seconds and the largest memory (RSS) of a process, for one patient and for several, with two workers.
-The anchor reads the same files with pydicom alone, and packs their pixels by gzip. What the parent of all processes
-takes is printed apart from the rest, which read patients.
+Prints wall seconds, CPU seconds and the largest memory (RSS) of a process, for one patient and for several, with two
+workers. The anchor reads the same files with pydicom alone and compresses their pixels with gzip. The memory of the
+parent process is printed separately from that of the processes that read patients.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from dicom_files import write_contours, write_image
 SIDE_MM, SLICES = 500.0, 200
 TUMOUR_MM, BODY_MM = 30.0, 170.0
 ASKED = 193
-"""Patients of the DeepMTS paper's cohorts together."""
+"""Number of patients in both of the DeepMTS paper's cohorts."""
 POLL_S = 0.05
 
 
@@ -37,28 +37,28 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--patients", type=int, nargs="+", default=[1, 10])
     parser.add_argument("--workers", type=int, default=2)
-    chosen = parser.parse_args()
+    arguments = parser.parse_args()
     rows, seconds = [], []
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder, "dicom")
-        for number in range(max(chosen.patients)):
+        for number in range(max(arguments.patients)):
             write_patient(source / f"{number:03d}", number)
-        for count in chosen.patients:
+        for count in arguments.patients:
             some = Path(folder, f"dicom{count}")
             for number in range(count):
                 shutil.copytree(source / f"{number:03d}", some / f"{number:03d}", copy_function=os.link)
-            figures = ingested(some, Path(folder, f"cohort{count}"), chosen.workers)
+            figures = ingested(some, Path(folder, f"cohort{count}"), arguments.workers)
             seconds.append(figures[:2])
             rows.append([f"{count}", *map(three_digits, figures)])
         anchor = plainly(source / "000")
     table(
-        f"bench cohort ingest, {chosen.workers} workers",
+        f"bench cohort ingest, {arguments.workers} workers",
         ("patients", "wall s", "CPU s", "MB, parent", "MB, a process that reads", "MB, all at once"),
         rows,
     )
     print(f"\nOne patient read by pydicom and packed by gzip: {three_digits(anchor)} CPU s.")
-    if len(chosen.patients) > 1:
-        more = chosen.patients[-1] - chosen.patients[0]
+    if len(arguments.patients) > 1:
+        more = arguments.patients[-1] - arguments.patients[0]
         wall, cpu = ((last - first) / more for first, last in zip(seconds[0], seconds[-1], strict=True))
         print(f"A further patient takes {three_digits(cpu)} CPU s, and {three_digits(wall)} s of wall time here.")
         print(
@@ -67,7 +67,7 @@ def main() -> None:
 
 
 def ingested(source: Path, out: Path, workers: int) -> tuple[float, float, float, float, float]:
-    """Ingest a folder; return wall and CPU seconds, and MB of the parent, of the largest other process, of all."""
+    """Ingest a folder; return wall and CPU seconds, and MB of the parent, of the largest other process, and of all."""
     words = [BENCH, "cohort", "ingest", source, "--out", out, "--region", "GTV", "--mask-on", "ct", "--workers"]
     started = time.perf_counter()
     process = subprocess.Popen(
@@ -94,7 +94,7 @@ def ingested(source: Path, out: Path, workers: int) -> tuple[float, float, float
 
 
 def family(pid: int) -> list[psutil.Process]:
-    """Return a process and all that come from it."""
+    """Return a process and all its descendants."""
     try:
         own = psutil.Process(pid)
         return [own, *own.children(recursive=True)]
@@ -103,7 +103,7 @@ def family(pid: int) -> list[psutil.Process]:
 
 
 def plainly(folder: Path) -> float:
-    """Return the CPU seconds that reading and packing a patient's pixels takes at least."""
+    """Return the CPU seconds of the minimum: reading and compressing a patient's pixels."""
     started = time.process_time()
     planes = [dcmread(path) for path in sorted(folder.rglob("*.bin"))]
     gzip.compress(b"".join(one.pixel_array.tobytes() for one in planes if "PixelData" in one), 1)
@@ -111,7 +111,7 @@ def plainly(folder: Path) -> float:
 
 
 def write_patient(folder: Path, number: int) -> None:
-    """Write CT, PET and contours of a cylinder with a ball for a tumour, and noise of their own."""
+    """Write CT, PET and contours of a cylinder with a ball as the tumour, with noise that depends on the patient."""
     random = np.random.default_rng(number)
     common = {
         "PatientID": f"SPEED-{number:03d}",

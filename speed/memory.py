@@ -1,6 +1,6 @@
-"""How much memory fits take: the networks in the committed results of a profile, and the paper profile's images.
+"""Print the memory of fits: the networks in a profile's committed results, and the paper profile's images.
 
-A fit's memory is its process's at most, libraries and shared pages included.
+A fit's memory is its process's peak, including libraries and shared pages.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ GRID = (128, 128, 112)
 
 
 def peaks(profile: str) -> dict[str, list[int]]:
-    """Return the megabytes of each fit by method."""
+    """Return the peak megabytes of each fit by method."""
     path = ROOT / "leaderboard" / "results" / f"phantom-{profile}" / "runs.json"
     found: defaultdict[str, list[int]] = defaultdict(list)
     for run in json.loads(path.read_text(encoding="utf-8")).values():
@@ -29,7 +29,7 @@ def peaks(profile: str) -> dict[str, list[int]]:
 
 
 def gigabytes(patients: int) -> tuple[float, float]:
-    """Return the gigabytes of the images (float32) and masks (one byte a voxel) of patients on the paper's grid."""
+    """Return the gigabytes of images (float32) and masks (one byte per voxel) of patients on the paper's grid."""
     voxels = patients * prod(GRID)
     return 4 * CHANNELS * voxels / 1e9, voxels / 1e9
 
@@ -58,7 +58,7 @@ def measure(profile: str) -> None:
 def main() -> None:
     """Print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--profile", default="quick", help="of committed results (default: quick)")
+    parser.add_argument("--profile", default="quick", help="profile of the committed results (default: quick)")
     measure(parser.parse_args().profile)
 
 

@@ -1,4 +1,4 @@
-"""Fits of the suite's networks by the training engine, on random patients."""
+"""Fit survbench's networks with the training engine on random patients."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from torch import nn
 SOME = ("deepmts", "mt-casnet", "sur-hs", "mdsn", "dlpm")
 CHANNELS, CLINICAL = 2, 1
 PUBLISHED_RATE = 1e-4
-"""Of the first 2,500 steps."""
+"""Published learning rate of the first 2,500 steps."""
 
 
 def every_network() -> tuple[str, ...]:
@@ -36,20 +36,20 @@ def every_network() -> tuple[str, ...]:
 
 
 def add_options(parser: ArgumentParser, *, voxels: int) -> None:
-    """Add which networks, and on what."""
+    """Add options for networks, grid and device."""
     parser.add_argument("--networks", nargs="+", metavar="NAME", default=list(SOME), help=f"default: {' '.join(SOME)}")
     parser.add_argument("--all", action="store_true", help="all networks")
-    parser.add_argument("--voxels", type=int, default=voxels, help=f"of a side (default: {voxels})")
+    parser.add_argument("--voxels", type=int, default=voxels, help=f"voxels per side (default: {voxels})")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="default: cpu")
 
 
 def names(chosen: Namespace) -> list[str]:
-    """Return which networks the options name."""
+    """Return the names of the networks selected by the options."""
     return list(every_network()) if chosen.all else list(chosen.networks)
 
 
 def patients(count: int, voxels: int, dtype: torch.dtype = torch.float32) -> Labelled:
-    """Return random patients on a grid of ``voxels`` a side, every other one with an event."""
+    """Return random patients on a grid with ``voxels`` per side; every other patient has an event."""
     random = torch.Generator().manual_seed(0)
     grid = (voxels, voxels, voxels)
     inputs = Inputs(
@@ -63,7 +63,7 @@ def patients(count: int, voxels: int, dtype: torch.dtype = torch.float32) -> Lab
 
 
 def built(name: str, *, device: str, dtype: torch.dtype = torch.float32) -> tuple[ImageNetwork, Any, MethodInfo]:
-    """Return a fresh network, its method, and the declaration of that."""
+    """Return a fresh network, its method, and the method's declaration."""
     info = registry().methods[name]
     method = construct(info.target, info.params)
     with seeded(0, torch.device(device)):
@@ -84,17 +84,17 @@ def fit(
     rate: float = PUBLISHED_RATE,
     report: Callable[[int, Mapping[str, float]], None],
 ) -> None:
-    """Train a network as a fit does, with bounded gradients, without augmentation.
+    """Train a network as a fit does, with bounded gradients but without augmentation.
 
     Args:
-        name: of the method.
-        train: patients; their images say in which precision.
-        steps: how many.
-        batch: patients in one.
+        name: name of the method.
+        train: patients; their images determine the precision.
+        steps: number of steps.
+        batch: number of patients per batch.
         device: ``"cpu"`` or ``"cuda"``.
-        dropout: whether there is any.
+        dropout: whether to use dropout.
         rate: learning rate of all steps.
-        report: takes the number of steps and the losses after each of them.
+        report: called after each step with its number and the losses.
     """
     network, method, info = built(name, device=device, dtype=train.inputs.images.dtype)
     if not dropout:
@@ -102,7 +102,7 @@ def fit(
             if isinstance(module, nn.Dropout):
                 module.p = 0.0
     recipe = Recipe(schedule=((0, rate),), masked_input=info.params.get("masked_input", False))
-    # a checkpoint in the midst would be timed, and torch's own Adam gives it nothing to keep
+    # a checkpoint would be timed, and torch's own Adam has no state() for it
     with tempfile.TemporaryDirectory() as scratch, patch.object(trainer, "CHECKPOINT_SECONDS", math.inf):
         context = Context(
             seeds=Seeds(0, 0, name),

@@ -1,7 +1,7 @@
-"""One patient of the paper profile, 128 x 128 x 112 voxels of PET and CT: read from the cache, and its radiomics.
+"""Time one patient of the paper profile, 128 x 128 x 112 voxels of PET and CT: reading from the cache, and radiomics.
 
-Reading copies the voxels out of the memory map. A job opens each volume once, which checks it against its checksum;
-networks z-score it.
+Reading copies the voxels from the memory map. A job opens each volume once and verifies its checksum; networks z-score
+it.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from timing import Figure, alone, least, show, timed
 
 SHAPE = (128, 128, 112)
 RADIUS = 19
-"""Voxels; the ball that is the tumour has about 29,000."""
+"""Radius in voxels; the tumour is a ball of about 29,000 voxels."""
 CHANNELS: tuple[Modality, ...] = ("PET", "CT")
 
 
 def stored(folder: Path) -> VolumeStore:
-    """Return a store that holds a patient of noise with a ball for a tumour, each volume under its modality."""
+    """Return a store with a patient of noise, with a ball as the tumour, and each volume stored by its modality."""
     random = np.random.default_rng(0)
     distance = np.linalg.norm(np.indices(SHAPE).T - np.array(SHAPE) / 2, axis=-1).T
     voxels = {
@@ -39,13 +39,13 @@ def stored(folder: Path) -> VolumeStore:
 
 
 def copied(volumes: list[Volume]) -> None:
-    """Read all voxels of volumes."""
+    """Read all voxels of the volumes."""
     for volume in volumes:
         np.array(volume.voxels())
 
 
 def loading(folder: Path) -> None:
-    """Print what reading costs."""
+    """Print the time of reading."""
     store = stored(folder)
     names = (*CHANNELS, "MASK")
     opened = [store.open(name) for name in names]
@@ -69,7 +69,7 @@ def loading(folder: Path) -> None:
 
 
 def radiomics(folder: Path) -> None:
-    """Print what radiomics cost."""
+    """Print the time of radiomics."""
     from survbench.features.radiomics import extract
 
     store = stored(folder)

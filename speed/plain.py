@@ -1,4 +1,4 @@
-"""What the training engine does faster, as anybody would write it with torch's own layers."""
+"""The accelerated parts of the training engine, in plain form with torch's own layers."""
 
 from __future__ import annotations
 
@@ -59,13 +59,13 @@ PARTS = {
     "Adam": (patch.object(trainer, "Adam", _adam), patch.object(Trainer, "_update", _update)),
     "memory layout": (patch.dict(inference.LAYOUTS, clear=True),),
 }
-"""By name of what the engine does faster: what puts torch's own in its place."""
+"""Patches that replace each accelerated part of the engine by torch's own, by name."""
 
 
 @contextmanager
 def plain(*parts: str) -> Iterator[None]:
-    """Let the engine use torch's own layers, optimiser or contiguous memory inside the block: for the named
-    :data:`PARTS`, or for all.
+    """Make the engine use torch's own layers, optimiser or contiguous memory inside the block, for the named
+    :data:`PARTS` or for all.
     """
     with ExitStack() as stack:
         for name in parts or PARTS:

@@ -1,4 +1,4 @@
-"""The prediction of one patient by the networks, by the engine and by torch's own layers."""
+"""Time the prediction of one patient by each network, with the engine and with torch's own layers."""
 
 from __future__ import annotations
 
@@ -28,17 +28,18 @@ def prediction(name: str, voxels: int, device: str, *, by_engine: bool) -> Calla
     return timed(call)
 
 
-def measure(chosen: argparse.Namespace) -> None:
+def measure(options: argparse.Namespace) -> None:
     """Print a table."""
     torch.set_num_threads(1)
     figures = []
-    for name in names(chosen):
+    for name in names(options):
         forms = {
-            form: prediction(name, chosen.voxels, chosen.device, by_engine=form == "ours") for form in ("ours", "plain")
+            form: prediction(name, options.voxels, options.device, by_engine=form == "ours")
+            for form in ("ours", "plain")
         }
         took = least(forms)
         figures.append(Figure(what=name, seconds=took["ours"], anchor="plain PyTorch", anchor_seconds=took["plain"]))
-    show(f"Prediction of one patient, {chosen.voxels}^3, {chosen.device}", figures)
+    show(f"Prediction of one patient, {options.voxels}^3, {options.device}", figures)
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
-"""Every figure of docs/explanation/speed.md: seconds, and their ratio to an anchor that is measured in the same run.
+"""Measure every figure of docs/explanation/speed.md: seconds, and their ratio to an anchor measured in the same run.
 
-Seconds are those of the processor on one thread, unless a line says wall. On a machine that others use, too, ratios
-count. Each part is a script of its own with more options; radiomics of whole cohorts are ``extraction.py`` alone.
+Seconds are CPU seconds on one thread, unless a line says wall. On a shared machine, ratios are what counts. Each part
+is also a script of its own with more options; radiomics of whole cohorts are measured only by ``extraction.py``.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     networks.add_options(parser, voxels=32)
     training_step.add_batch(parser)
-    parser.add_argument("--growth", action="store_true", help="how costs grow, too")
-    chosen = parser.parse_args()
-    training_step.measure(chosen)
-    prediction.measure(chosen)
+    parser.add_argument("--growth", action="store_true", help="also measure how costs grow")
+    options = parser.parse_args()
+    training_step.measure(options)
+    prediction.measure(options)
     bootstrap.measure()
     patient.measure()
     startup.measure()
     commands.measure()
     memory.measure("quick")
-    if chosen.growth:
+    if options.growth:
         growth.measure()
 
 

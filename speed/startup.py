@@ -1,4 +1,4 @@
-"""How long the command line and the import take to answer: CPU seconds, beside an interpreter that does nothing."""
+"""Time the start of the command line and the import in CPU seconds, compared with an idle interpreter."""
 
 from __future__ import annotations
 

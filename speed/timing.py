@@ -1,4 +1,4 @@
-"""How the scripts of this folder measure and print: seconds, those of an anchor in the same run, and their ratio."""
+"""Measure and print for the scripts in this folder: seconds, an anchor's seconds in the same run, and their ratio."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ HEAD = ("", "seconds", "ratio", "anchor's", "anchor", "aim")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """One line of a table.
+    """One row of a table.
 
     Attributes:
-        what: was measured.
-        seconds: that it took; CPU seconds unless ``what`` says otherwise.
+        what: what was measured.
+        seconds: its time; CPU seconds unless ``what`` says otherwise.
         anchor: what it is compared with; empty for none.
-        anchor_seconds: that the anchor took in the same run.
-        aim: what we want, in words.
+        anchor_seconds: the anchor's time in the same run.
+        aim: the target in words.
     """
 
     what: str
@@ -37,7 +37,7 @@ class Figure:
     aim: str = ""
 
     def cells(self) -> tuple[str, ...]:
-        """Return the texts of the line, in the order of the head."""
+        """Return the texts of the row, in the order of the head."""
         other = self.anchor_seconds
         ratio, beside = ("", "") if other is None else (three_digits(self.seconds / other), three_digits(other))
         return self.what, three_digits(self.seconds), ratio, beside, self.anchor, self.aim
@@ -68,14 +68,14 @@ def table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> Non
 
 
 def alone(measure: Callable[[], None], description: str | None) -> None:
-    """Run a part that has no options as a script of its own, whose ``--help`` is its description."""
+    """Run a part without options as a script of its own, whose ``--help`` shows its description."""
     kind = argparse.RawDescriptionHelpFormatter
     argparse.ArgumentParser(description=description, formatter_class=kind).parse_args()
     measure()
 
 
 def cpu() -> float:
-    """Return the CPU seconds of this process and of the children that it has waited for."""
+    """Return the CPU seconds of this process and of its finished children."""
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
     return time.process_time() + children.ru_utime + children.ru_stime
 
@@ -92,19 +92,19 @@ def timed(call: Callable[[], object], clock: Callable[[], float] = cpu) -> Calla
 
 
 def least(measures: Mapping[str, Callable[[], float]], *, repeats: int = 5, warm_up: bool = True) -> dict[str, float]:
-    """Return the least seconds of each measure. They take turns, so that a busy machine slows all of them alike.
+    """Return the smallest time of each measure. Measures take turns, so that a busy machine slows all of them alike.
 
     Args:
         measures: functions that return seconds, by name.
-        repeats: turns.
-        warm_up: whether a turn goes before that does not count.
+        repeats: number of turns.
+        warm_up: whether to take one extra turn first that does not count.
     """
     turns = [{name: measure() for name, measure in measures.items()} for _ in range(repeats + warm_up)]
     return {name: min(turn[name] for turn in turns[warm_up:]) for name in measures}
 
 
 def command(*words: str | Path) -> Callable[[], object]:
-    """Return a function that runs a command, and fails where it fails."""
+    """Return a function that runs a command and raises an error if the command fails."""
     return lambda: subprocess.run(words, check=True, capture_output=True, env=ENVIRONMENT, cwd=ROOT.parent)
 
 

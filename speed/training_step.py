@@ -1,8 +1,8 @@
-"""A training step of the networks, by the engine and by torch's own layers.
+"""Time a training step of the networks, with the engine and with torch's own layers.
 
-A step is what a fit does at each: batch, forward, losses, backward, bound of the gradient, Adam; without augmentation.
-With ``--check``, the losses of both forms instead of their seconds: dropout off, the published learning rate. With
-``--masks``, the mean losses of both forms over random masks of dropout, at the first weights.
+A step includes batch, forward pass, losses, backward pass, gradient bound and Adam, without augmentation. With
+``--check``, compare the losses of both forms instead of their times: without dropout, at the published learning rate.
+With ``--masks``, compare the mean losses of both forms over random dropout masks, at the initial weights.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from survbench.models.engine.tensors import Labelled
 from timing import Figure, cpu, least, show, table
 
 STEPS = 2
-"""That are measured in one turn; one goes before them."""
+"""Number of steps measured per turn, after one unmeasured step."""
 TURNS = 5
 ROUNDING = "nothing; images one rounding apart"
-"""The form that shows how far training alone carries the smallest difference."""
+"""The form that shows how far training alone amplifies the smallest difference."""
 
 
 def steps_of(name: str, train: Labelled, chosen: argparse.Namespace, *parts: str | None) -> Callable[[], float]:
-    """Return a function that returns the seconds of one step: of the engine, or where parts are given of its plain
-    form, all of it for None.
+    """Return a function that returns the seconds of one step, by the engine or, if parts are given, with these parts in
+    plain form (None: all parts).
     """
 
     def clock() -> float:
@@ -56,7 +56,7 @@ def steps_of(name: str, train: Labelled, chosen: argparse.Namespace, *parts: str
 
 
 def measure(chosen: argparse.Namespace) -> None:
-    """Print a table of steps, and one of what leaving out each part of the engine costs the first network."""
+    """Print a table of steps, and a table of the first network's cost without each accelerated part of the engine."""
     torch.set_num_threads(1)
     train = patients(chosen.batch, chosen.voxels)
     size = f"{chosen.voxels}^3, batch {chosen.batch}, {chosen.device}"
@@ -90,7 +90,7 @@ def losses(
     dropout: bool = False,
     rate: float = PUBLISHED_RATE,
 ) -> dict[str, torch.Tensor]:
-    """Return each loss at every step, of the engine or of a plain form, by name; parts as in :func:`steps_of`."""
+    """Return each loss at every step by name, from the engine or a plain form; parts are as in :func:`steps_of`."""
     found: list[Mapping[str, float]] = []
     with plain(*filter(None, parts)) if parts else nullcontext():
         fit(
@@ -106,12 +106,12 @@ def losses(
 
 
 def difference(ours: Mapping[str, torch.Tensor], other: Mapping[str, torch.Tensor]) -> float:
-    """Return the largest difference of any loss at any step, relative to the mean size of that loss."""
+    """Return the largest difference of any loss at any step, relative to that loss's mean size."""
     return max(float((ours[key] - other[key]).abs().max() / ours[key].abs().mean()) for key in ours)
 
 
 def check(chosen: argparse.Namespace) -> None:
-    """Print how far the losses of the engine and of its plain forms are apart after some steps."""
+    """Print how far apart the losses of the engine and of its plain forms are after some steps."""
     torch.set_num_threads(1)
     rows = []
     for name, word in product(names(chosen), chosen.precision):
@@ -128,10 +128,12 @@ def check(chosen: argparse.Namespace) -> None:
 
 
 def check_dropout(chosen: argparse.Namespace) -> None:
-    """Print the mean of each loss over masks of dropout, and the difference of both forms in its standard errors."""
+    """Print the mean of each loss over dropout masks, and the difference between both forms in standard errors."""
     torch.set_num_threads(1)
     rows = []
-    train = patients(chosen.batch, chosen.voxels)  # a batch is all of them, so only the masks differ between steps
+    train = patients(
+        chosen.batch, chosen.voxels
+    )  # a batch contains all patients, so only the dropout masks differ between steps
     for name in names(chosen):
         ours, other = (
             losses(name, train, *parts, batch=chosen.batch, steps=chosen.masks, dropout=True, rate=0.0)
@@ -142,18 +144,18 @@ def check_dropout(chosen: argparse.Namespace) -> None:
             apart = float(ours[loss].mean() - other[loss].mean()) / error if error else 0.0
             means = [f"{float(values.mean()):.5f} ({float(values.std()):.5f})" for values in (ours[loss], other[loss])]
             rows.append((name, loss, *means, f"{apart:.1f}"))
-    title = f"Mean (SD) of losses over {chosen.masks} masks of dropout, {chosen.voxels}^3, batch {chosen.batch}"
+    title = f"Mean (SD) of losses over {chosen.masks} dropout masks, {chosen.voxels}^3, batch {chosen.batch}"
     table(title, ("network", "loss", "engine", "plain PyTorch", "difference in standard errors"), rows)
 
 
 def nudged(train: Labelled) -> Labelled:
-    """Return patients whose every voxel is the next larger number."""
+    """Return the patients with every voxel replaced by the next larger number."""
     images = torch.nextafter(train.inputs.images, torch.tensor(torch.inf, dtype=train.inputs.images.dtype))
     return replace(train, inputs=replace(train.inputs, images=images))
 
 
 def add_batch(parser: argparse.ArgumentParser) -> None:
-    """Add how many patients are in a batch."""
+    """Add the batch size option."""
     parser.add_argument("--batch", type=int, default=4, help="patients in a batch (default: 4)")
 
 
@@ -163,10 +165,10 @@ def main() -> None:
     add_options(parser, voxels=32)
     add_batch(parser)
     parser.add_argument("--check", action="store_true", help="compare losses instead of seconds, on a CPU")
-    parser.add_argument("--steps", type=int, default=20, help="that are checked (default: 20)")
-    parser.add_argument("--parts", action="store_true", help="check each part of the engine alone, too")
+    parser.add_argument("--steps", type=int, default=20, help="number of steps to check (default: 20)")
+    parser.add_argument("--parts", action="store_true", help="also check each part of the engine alone")
     parser.add_argument("--precision", nargs="+", choices=("float32", "float64"), default=["float32", "float64"])
-    parser.add_argument("--masks", type=int, metavar="N", help="compare mean losses over N masks of dropout instead")
+    parser.add_argument("--masks", type=int, metavar="N", help="compare mean losses over N dropout masks instead")
     chosen = parser.parse_args()
     (check_dropout if chosen.masks else check if chosen.check else measure)(chosen)
 

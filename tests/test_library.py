@@ -251,7 +251,7 @@ def test_options_have_the_names_and_the_defaults_of_the_command():
         ({"methods": "deepmst"}, "Unknown method 'deepmst'. Did you mean 'deepmts'"),
         ({"methods": ["volume", "@radiomic"]}, "Unknown group of methods '@radiomic'"),
         ({"methods": []}, "names no method"),
-        ({"data": "here"}, "phantom is made by survbench, without data of yours. Leave out --data"),
+        ({"data": "here"}, "phantom is made by survbench and needs no data. Leave out --data"),
         ({"cohort": "fantom"}, "Unknown cohort 'fantom'"),
         ({"profile": "quik"}, "Unknown profile 'quik'"),
         ({"selection": "best"}, "Unknown value of selection 'best'. Known: inner, last, paper"),

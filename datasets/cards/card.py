@@ -1,4 +1,4 @@
-"""The cohort card: everything that the suite must know about a cohort and cannot guess."""
+"""The cohort card: everything that survbench must know about a cohort and cannot guess."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ TimeUnit = Literal["days", "weeks", "months", "years"]
 MAX_SIDE_MM = 3000.0
 _SEE = "docs/reference/cohort-card.md"
 TODO = "TODO"
-"""The value of a key in a drafted card that the user has to fill in."""
+"""Placeholder in a drafted card for a value that the user has to fill in."""
 ROW_NUMBER = "row-number"
-"""Stands for the id column of a table that has none."""
+"""Value of ``id`` for a table without an id column."""
 MONTHS_PER_UNIT: dict[TimeUnit, float] = {"days": 12 / 365.25, "weeks": 84 / 365.25, "months": 1.0, "years": 12.0}
 
 
@@ -36,7 +36,7 @@ class Endpoint(Strict):
 
 
 class Channel(Strict):
-    """An image channel: its modality and where each patient's file lies (``{id}`` stands for the subject's id,
+    """An image channel: its modality and the path of each patient's file (``{id}`` stands for the subject's id,
     ``{id:03d}`` for a number with leading zeros).
     """
 
@@ -52,7 +52,7 @@ class Mask(Strict):
 
 
 class Clinical(Strict):
-    """A clinical column. Methods get it only with ``model: true``; the others describe the cohort."""
+    """A clinical column. Methods get it only with ``model: true``; other columns only describe the cohort."""
 
     name: str
     column: str
@@ -64,16 +64,16 @@ class Clinical(Strict):
     def _levels_fit_kind(self) -> Clinical:
         if (self.kind == "numeric") != (not self.levels):
             raise ValueError(
-                f"column {self.name!r}: levels belong to ordinal and categorical columns, and to all of them"
+                f"column {self.name!r}: ordinal and categorical columns need levels, numeric columns must not have any"
             )
         return self
 
 
 class Features(Strict):
-    """Precomputed features, a column each; methods get them in place of radiomics of the images.
+    """Precomputed features, one column each; methods get them instead of radiomics extracted from the images.
 
-    ``table`` and ``id`` default to the card's. ``columns`` and ``exclude`` are names or shell patterns; the column of
-    the ids is never a feature.
+    ``table`` and ``id`` default to the card's. ``columns`` and ``exclude`` are names or shell patterns; the id column
+    is never a feature.
     """
 
     table: str | None = None
@@ -83,8 +83,8 @@ class Features(Strict):
 
 
 class Patients(Strict):
-    """Which rows of the table are the cohort: those with one of the codes in each column of ``where``, but not the ids
-    in ``without``.
+    """The rows of the table that form the cohort: rows with one of the codes in each column of ``where``, except the
+    ids in ``without``.
     """
 
     where: dict[str, Annotated[tuple[str | int | float | bool, ...], Field(min_length=1)]] = Field(default_factory=dict)
@@ -94,13 +94,12 @@ class Patients(Strict):
 class CohortCard(Strict):
     """A cohort's card as read from YAML; unknown keys are refused.
 
-    ``id`` is a column, or ``row-number``: the patients are then numbered from 0 in the order of the table.
-    ``group`` is a column that names the patient where several rows, such as lesions, belong to one; they stay in one
-    fold.
-    ``field_of_view_mm`` is one box for all patients (x, y, z in RAS directions), centred on ``reference``:
-    the centre of each patient's image, or one point in world millimetres for registered cohorts. ``radiomics`` names
-    the feature set of methods that take radiomics. ``missing`` lists cells of the outcome, of clinical columns and of
-    features that mean that a value is not known, besides those that always do.
+    ``id`` is a column, or ``row-number`` to number the patients from 0 in the order of the table.
+    ``group`` is a column that names the patient if several rows, such as lesions, belong to one patient; these rows
+    stay in one fold. ``field_of_view_mm`` is one box for all patients (x, y, z in RAS directions), centred on
+    ``reference``: the centre of each patient's image, or one point in world millimetres for registered cohorts.
+    ``radiomics`` names the feature set for methods that use radiomics. ``missing`` lists further cells that mean "not
+    known" in outcome, clinical and feature columns.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
@@ -130,14 +129,14 @@ class CohortCard(Strict):
         if self.field_of_view_mm is not None and not all(0 < side < MAX_SIDE_MM for side in self.field_of_view_mm):
             raise ValueError(f"field_of_view_mm needs three sides between 0 and {MAX_SIDE_MM:g} mm")
         if "mask" in self.images:
-            raise ValueError("'mask' is not a channel name; the tumour mask has a key of its own")
+            raise ValueError("'mask' is not a channel name; declare the tumour mask under the key 'mask'")
         return self
 
     @model_validator(mode="after")
     def _features_have_ids(self) -> CohortCard:
         apart = self.features is not None and self.features.table not in {None, self.table}
         if apart and self.id == ROW_NUMBER:
-            raise ValueError(f"'id: {ROW_NUMBER}' cannot join features.table to the table; both need a column of ids")
+            raise ValueError(f"'id: {ROW_NUMBER}' cannot join features.table to the table; both need an id column")
         return self
 
     @model_validator(mode="after")
@@ -145,7 +144,7 @@ class CohortCard(Strict):
         names = [c.name for c in self.clinical]
         twice = sorted({n for n in names if names.count(n) > 1})
         if twice:
-            raise ValueError(f"clinical names must differ; there is more than one {', '.join(twice)}")
+            raise ValueError(f"clinical names must be unique; repeated: {', '.join(twice)}")
         for column in self.clinical:
             if column.model and column.column in self.other_roles:
                 raise ValueError(
@@ -155,13 +154,13 @@ class CohortCard(Strict):
 
     @property
     def patterns(self) -> tuple[str, ...]:
-        """The patterns of the patients' files, each once."""
+        """The distinct patterns of the patients' files."""
         mask = () if self.mask is None else (self.mask.file,)
         return tuple(dict.fromkeys([*(channel.file for channel in self.images.values()), *mask]))
 
     @property
     def other_roles(self) -> dict[str, str]:
-        """Columns that say who a patient is or what became of them, with what each is: they are not predictors."""
+        """Columns with an id, group or outcome role, and that role; they are not predictors."""
         group = {} if self.group is None else {self.group: "the group"}
         return {
             **group,
@@ -189,18 +188,18 @@ def parse_card(text: str, *, source: str) -> CohortCard:
 
 
 def _refuse_todo(text: str, source: str) -> None:
-    """Refuse a draft of which keys have to be filled in."""
+    """Refuse a draft in which keys still have to be filled in."""
     found = list(_todo(yaml.compose(text, Loader=yaml.SafeLoader)))
     if found:
         keys = ", ".join(f"{key} (line {line})" for key, line in found)
         raise BenchError(
-            f"{source} is not finished: {keys} {'is' if len(found) == 1 else 'are'} {TODO}. Fill in what the comment "
-            "there asks for; see docs/reference/cohort-card.md."
+            f"{source} is not finished: {keys} {'is' if len(found) == 1 else 'are'} {TODO}. Fill in the values "
+            "that the comments ask for; see docs/reference/cohort-card.md."
         )
 
 
 def _todo(node: yaml.Node | None, path: str = "") -> Iterator[tuple[str, int]]:
-    """Yield the keys whose value, or one of whose values, is TODO, with their lines."""
+    """Yield the keys whose value is or contains TODO, with their lines."""
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             yield from _todo(value, f"{path}.{key.value}".lstrip("."))

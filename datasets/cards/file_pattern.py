@@ -1,15 +1,15 @@
-"""The pattern of a patient's files on a card: ``{id}`` stands for the id, ``{id:03d}`` for one with leading zeros."""
+"""The pattern of patients' files on a card: ``{id}`` stands for the id, ``{id:03d}`` adds leading zeros to a number."""
 
 from __future__ import annotations
 
 import re
 
 PLACE = r"\{id(:0[1-9]d)?\}"
-"""What a pattern holds at least once."""
+"""The placeholder that a pattern must contain at least once."""
 
 
 def file_of(pattern: str, patient: str) -> str:
-    """Return the path of a patient's file; an id that is not a whole number takes no zeros.
+    """Return the path of a patient's file; only ids that are whole numbers are padded with zeros.
 
     >>> file_of("images/{id:03d}_CT.nii.gz", "7"), file_of("{id}/CT.nii.gz", "P007")
     ('images/007_CT.nii.gz', 'P007/CT.nii.gz')

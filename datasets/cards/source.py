@@ -1,4 +1,4 @@
-"""A cohort as its owner gave it: native images, complete table, card."""
+"""A cohort as read from its owner's files: native images, complete table, card."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from survbench.io.tables import Table
 class SourceCohort:
     """A cohort before preprocessing.
 
-    ``cohort`` holds native volumes and, in ``Subject.clinical``, every column of the card, also those that methods
-    never get; ``Cohort.restrict`` drops them. ``cohort.features`` are those of the table that the card declares, and
-    ``cohort.truth`` is set for simulated cohorts alone. ``left_out`` are the ids of patients with problems, without
-    whom the user goes on. ``table`` holds the rows that ``patients`` of the card chooses, with row numbers where the
-    card asks for them, and ``folder`` is where the cohort was read; simulated cohorts have neither. ``findings`` are
-    what the checks say of it that does not keep it from being used, or is ignored; what they say of its voxels comes
-    with preparing. ``in_folds`` is false for a cohort that is not dealt into folds, such as an external one.
+    ``cohort`` has the native volumes and, in ``Subject.clinical``, every column of the card, including those that
+    methods never get; ``Cohort.restrict`` drops them. ``cohort.features`` come from the feature table that the card
+    declares. ``cohort.truth`` is set only for simulated cohorts. ``left_out`` are the ids of patients left out because
+    of problems. ``table`` has the rows selected by ``patients`` of the card, with row numbers if the card asks for
+    them, and ``folder`` is the cohort's folder; simulated cohorts have neither. ``findings`` are ignored findings and
+    those that do not prevent use; findings about voxels are added during preparation. ``in_folds`` is False for a
+    cohort that is not split into folds, such as an external one.
     """
 
     card: CohortCard
@@ -34,7 +34,7 @@ class SourceCohort:
 
 
 def offers(source: SourceCohort) -> frozenset[Need]:
-    """Return what methods can be given of a cohort."""
+    """Return the kinds of input that a cohort can give to methods."""
     has: set[Need] = set()
     if source.cohort.channels:
         has.add("images")

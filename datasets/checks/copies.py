@@ -1,4 +1,4 @@
-"""Checks for images and masks that are another patient's, saved again."""
+"""Checks for images and masks that are copies of another patient's."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ from survbench.datasets.checks.kinds import VoxelCheck
 from survbench.findings import Check, Finding
 
 SIDE = 8
-"""Blocks along each axis by whose means images are compared."""
+"""Number of blocks along each axis whose means are compared between images."""
 SAME = 0.999
-"""Spearman's rho between the blocks of two images from which one is a copy of the other. Copies that were stored in 16
-bits have 0.99999, those in 12 bits 0.9993 and more; among the 51 patients of sts51 no two have more than 0.995.
+"""Spearman's rho between the blocks of two images from which one counts as a copy of the other. Copies stored in 16
+bits reach 0.99999, copies in 12 bits at least 0.9993; among the 51 patients of sts51 no pair exceeds 0.995.
 """
 ONE_FOR_ALL = 0.5
-"""Share of the patients from which a mask is one for all, such as a region of an atlas, and no copy."""
+"""A mask shared by more than this share of the patients is common to all, such as an atlas region, and not a copy."""
 
 Pair = tuple[int, int]
 
 
 class CopiedImage(VoxelCheck):
-    """An image or a mask is another patient's, though its file is another: saved again in another type or unit, with
-    another header, or mirrored. An image to which noise was added is not found.
+    """An image or a mask is a copy of another patient's in a different file: saved again in another data type or unit,
+    with another header, or mirrored. An image with added noise is not recognised.
 
-    Images are compared by the ranks of the means of 8 x 8 x 8 blocks, in all eight ways to mirror them: two are the
-    same if Spearman's rho reaches 0.999. Masks of 50 voxels and more are the same if they mark the same voxels of grids
-    of one shape.
+    Images are compared by the ranks of the means of 8 x 8 x 8 blocks, in all eight mirrorings: two are the same if
+    Spearman's rho reaches 0.999. Masks of at least 50 voxels are the same if they mark the same voxels on grids of the
+    same shape.
     """
 
     code = "SB430"
     severity = "warning"
     part = "images"
     title = "An image seems to be another patient's"
-    remedy = "Keep one of the two; if they are one patient's, name the patient with group on the card."
+    remedy = "Keep one of the two. If both belong to one patient, name the patient column under group on the card."
 
     def find(self, source: SourceCohort, facts: Mapping[str, PatientFacts]) -> Iterator[Finding]:
         """See :class:`VoxelCheck`."""
@@ -54,28 +54,28 @@ class CopiedImage(VoxelCheck):
 
 
 class CopiedAcross(Check):
-    """An image or a mask of the external cohort is one of the cohort's, though its file is another: saved again, as
-    SB430 finds it within a cohort. A model that has seen the patient is then tested with it. The same file in both is
-    SB405, an error.
+    """An image or a mask of the external cohort is a copy of the cohort's in a different file; SB430 is the same check
+    within a cohort. The model would be tested on a patient it was trained on. The same file in both cohorts is an
+    error, SB405.
     """
 
     code = "SB608"
     severity = "warning"
     part = "external"
     title = "An image of the external cohort seems to be the cohort's"
-    remedy = "If they are one patient, leave it out of one of the two (patients.without of the card)."
+    remedy = "If they are the same patient, leave the patient out of one cohort (patients.without on its card)."
 
 
 def of_copies(
     first: SourceCohort, other: SourceCohort, facts: Mapping[str, PatientFacts], of_other: Mapping[str, PatientFacts]
 ) -> Iterator[Finding]:
-    """Yield the images of an external cohort that are the cohort's, saved again.
+    """Yield findings about images of an external cohort that are copies of the cohort's.
 
     Args:
         first: the cohort.
-        other: the external one.
-        facts: of the patients of the cohort, by id.
-        of_other: of those of the external one.
+        other: the external cohort.
+        facts: facts of the cohort's patients by id.
+        of_other: facts of the external cohort's patients by id.
     """
     ids = [i for i in first.cohort.ids if i in facts]
     others = [i for i in other.cohort.ids if i in of_other]
@@ -87,7 +87,7 @@ def of_copies(
 
 
 def _copies(channels: Sequence[str], facts: Sequence[PatientFacts]) -> dict[Pair, list[str]]:
-    """Return the pairs of patients with the same image or mask, by their numbers, and the names of what is the same."""
+    """Return the pairs of patients (by number) with the same image or mask, and the names of the shared volumes."""
     copies: dict[Pair, list[str]] = {}
     for name in channels:
         for pair in _same_images([of.images[name].coarse for of in facts]):
@@ -102,12 +102,12 @@ def _are_copies(names: Sequence[str]) -> str:
 
 
 def _one_file(a: Subject, b: Subject, name: str) -> bool:
-    """Say whether files are equal byte by byte; patients with such images have a finding of their own."""
+    """Return whether files are identical byte by byte; SB405 reports patients with identical images."""
     return name != "mask" and a.volumes[name].fingerprint() == b.volumes[name].fingerprint()
 
 
 def _same_images(coarse: list[tuple[float, ...]]) -> list[Pair]:
-    """Return the pairs of images, given by the ranks of their blocks, that are the same, mirrored or not."""
+    """Return the pairs of images, given by the ranks of their blocks, that are equal, mirrored or not."""
     rows = [n for n, ranks in enumerate(coarse) if ranks]
     if len(rows) < 2:
         return []
@@ -130,7 +130,7 @@ def _same_masks(contents: list[str]) -> list[Pair]:
 
 
 def _pairs(same: NDArray[np.bool_], rows: list[int]) -> list[Pair]:
-    """Return the pairs that are the same, those of one row with the first alone."""
+    """Return each row that equals an earlier one, paired with the first row that it equals."""
     later, earlier = np.nonzero(np.tril(same, -1))
     first: dict[int, int] = {}
     for second, other in zip(later.tolist(), earlier.tolist(), strict=True):

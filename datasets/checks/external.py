@@ -1,4 +1,4 @@
-"""Checks of an external cohort against the cohort that trains: whether their predictors mean the same."""
+"""Checks of an external cohort against the training cohort: whether predictors mean the same in both."""
 
 from __future__ import annotations
 
@@ -14,31 +14,32 @@ from survbench.datasets.checks.predictors import few
 from survbench.findings import Check, Finding
 
 FEWEST = 5
-"""Patients of each cohort in whom a predictor must be known to compare it."""
+"""Smallest number of patients with a known value, in each cohort, for a predictor to be compared."""
 MOST = 0.5
-"""Share of the external patients outside the training range from which it is worth a warning."""
+"""Share of external patients outside the training range from which a warning is given."""
 FITS = 0.8
-"""Share of them that must lie in the range, once the unit or the sign is changed, to name the unit or the sign."""
+"""Share of external patients that must be in the training range after a change of unit or sign to suggest that change.
+"""
 NEAR = 0.2
-"""How far the logarithm (to 10) of the ratio of two medians may lie from a whole number."""
+"""Largest distance from a whole number of the base-10 logarithm of the ratio of two medians."""
 CHANCE = 0.1
-"""Share of the ids of both cohorts below which equal outcomes are chance."""
+"""Share of the ids of both cohorts below which equal outcomes are taken for chance."""
 
 Floats = NDArray[np.float64]
 
 
 class OtherUnit(Check):
-    """A predictor differs between the two cohorts: in most external patients it lies outside the training range, it is
-    about 10, 100 or 1,000 times as large or as small, it has the opposite sign, or it has one value or none.
+    """A predictor differs between the two cohorts: in most external patients it is outside the training range, it is
+    about 10, 100 or 1,000 times as large or as small, it has the opposite sign, or it has only one value or none.
 
-    A model that was fitted on the training cohort would then predict from numbers that mean something else.
+    A model fitted on the training cohort would then predict from numbers with another meaning.
     """
 
     code = "SB604"
     severity = "warning"
     part = "external"
     title = "A predictor differs between the cohort and the external cohort"
-    remedy = "Give the predictor in one unit in both cohorts."
+    remedy = "Use the same unit for the predictor in both cohorts."
 
 
 class OtherEndpoint(Check):
@@ -48,7 +49,7 @@ class OtherEndpoint(Check):
     severity = "warning"
     part = "external"
     title = "The external cohort has another endpoint"
-    remedy = "Read the external C-index with that in mind, or give the same endpoint on both cards."
+    remedy = "Interpret the external C-index with care, or use the same endpoint on both cards."
 
 
 class SamePatients(Check):
@@ -84,7 +85,7 @@ def _outcomes(cohort: Cohort) -> dict[str, set[tuple[float, bool]]]:
 
 
 def of_predictors(first: SourceCohort, other: SourceCohort) -> Iterator[Finding]:
-    """Yield how predictors of an external cohort differ from the cohort's, a finding for each kind of difference."""
+    """Yield one finding for each way in which predictors of an external cohort differ from the cohort's."""
     mine = {p.key: p.values for p in predictors(first)}
     unlike: dict[tuple[str, str], set[str]] = {}
     for p in predictors(other):
@@ -97,25 +98,25 @@ def of_predictors(first: SourceCohort, other: SourceCohort) -> Iterator[Finding]
 
 
 def _difference(training: Floats, external: Floats) -> tuple[str, str] | None:
-    """Return how values of an external cohort differ from the training values, and what to do; None where they fit."""
+    """Return how external values differ from training values, and a remedy; None if they agree."""
     a, b = training[np.isfinite(training)], external[np.isfinite(external)]
     if len(a) < FEWEST or np.ptp(a) == 0 or len(external) < FEWEST:
         return None
     if len(b) == 0:
-        return "no patient has a value", "Fill the values in, or leave the predictor out on both cards."
+        return "no patient has a value", "Fill in the values, or leave the predictor out on both cards."
     if len(b) >= FEWEST and np.ptp(b) == 0 and np.mean(a == b[0]) < MOST:
-        return "all patients have one value, unlike in training", "Is it filled with a default?"
-    return _of_range(a, b) if len(b) >= FEWEST else None
+        return "all patients have one value, unlike in training", "Was it filled with a default value?"
+    return _range_difference(a, b) if len(b) >= FEWEST else None
 
 
-def _of_range(training: Floats, external: Floats) -> tuple[str, str] | None:
-    """Return how known values lie outside the training range."""
+def _range_difference(training: Floats, external: Floats) -> tuple[str, str] | None:
+    """Return how known values lie outside the training range, and a remedy; None if they do not."""
     power = _power(training, external)
     low, high = np.quantile(training, (0.05, 0.95))
     outside = np.mean((external < low) | (external > high))
     if power and outside > MOST and _inside(training, external / 10.0**power) >= FITS:
         times = f"{10 ** abs(power):,}"
-        size = f"about {times} times as large as in training" if power > 0 else f"about 1/{times} of that in training"
+        size = f"about {times} times as large as in training" if power > 0 else f"about 1/{times} as large"
         return f"most values lie outside the training range, {size}", "Is it in another unit? Convert it."
     if 1 - _inside(training, external) <= MOST:
         return None
@@ -129,7 +130,7 @@ def _inside(training: Floats, values: Floats) -> float:
 
 
 def _power(training: Floats, external: Floats) -> int:
-    """Return the power of ten between two medians, 0 where there is none."""
+    """Return the power of ten between two medians, or 0 if there is none."""
     sizes = [float(np.median(np.abs(values))) for values in (training, external)]
     if min(sizes) == 0:
         return 0

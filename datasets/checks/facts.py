@@ -1,4 +1,4 @@
-"""What the files of a patient say, in numbers: measured in one pass over the voxels, kept as JSON, judged by checks."""
+"""Facts about a patient's files: measured in one pass over the voxels, stored as JSON, and judged by checks."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from typing import Any, Literal
 from survbench.volume import Modality
 
 Meaning = Literal["labels", "soft", "image"]
-"""What a mask's numbers are: labels, the share of a voxel (or the probability) that is tumour, or grey values."""
+"""What a mask's numbers are: labels; the share of a voxel (or the probability) that is tumour; or grey values."""
 FULL_SCALES = (100.0, 254.0, 255.0, 1000.0, 65535.0)
-"""Numbers that programs write in masks for "all of it", and what is left of 255 in a file that was compressed."""
+"""Numbers that programs write in masks for "all of it"; 254 is what remains of 255 after lossy compression."""
 KEPT_LEVELS = 256
-"""So many of the different numbers of a mask are kept."""
+"""Largest number of distinct mask numbers that are kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileFacts:
-    """What a header says: whether it states an orientation, and how far sform and qform lie apart at most.
+    """Facts from a file's header.
 
     Attributes:
-        oriented: false where the codes of sform and qform are 0.
-        forms_apart_mm: 0 unless both are stated.
-        axes: where the axes of the voxels lead by the sform and by the qform, such as RAS.
-        voxel_mm: the smallest distance between voxels.
+        oriented: False if the codes of both sform and qform are 0.
+        forms_apart_mm: largest distance between corners placed by sform and qform; 0 unless both are stated.
+        axes: directions of the voxel axes by sform and by qform, such as RAS.
+        voxel_mm: smallest distance between voxels.
     """
 
     oriented: bool = True
@@ -35,23 +35,23 @@ class FileFacts:
 
 @dataclass(frozen=True, slots=True)
 class ImageFacts:
-    """What an image holds.
+    """Facts about an image.
 
     Attributes:
-        modality: of the channel.
-        low, high: the lowest and the highest voxel, as the image is used, of those that are not absent.
-        lowest: the lowest finite number in the file, which may be lower.
-        absent: share of the voxels that are NaN and were read as not scanned.
-        absent_in_mask: voxels of the mask among them.
-        below: share of the voxels of a CT below -1024, read as not scanned.
-        typical: the median inside the body; None where there is nothing of it, or no telling where it is.
-        in_mask: the median inside the mask; None without one.
-        hot: the 90th percentile inside the mask; None without one.
-        beyond: share of the mask outside of the image.
-        mean: of the voxels that are not absent.
-        coarse: ranks of the means of its blocks, by which a copy is known; see ``datasets.cohorts.coarse``.
-        turned: of a PET that is hardly higher inside the mask than in the body, the median inside the mask as it would
-            lie with its axes in another order or direction, by what is turned, the simplest first.
+        modality: the channel's modality.
+        low, high: lowest and highest voxel as used, without absent voxels.
+        lowest: lowest finite number in the file, which may be lower than ``low``.
+        absent: share of voxels that are NaN and were read as not scanned.
+        absent_in_mask: number of these voxels that are in the mask.
+        below: share of voxels of a CT that are below -1024 HU and were read as not scanned.
+        typical: median inside the body; None if the body is not in view or cannot be located.
+        in_mask: median inside the mask; None without a mask.
+        hot: 90th percentile inside the mask; None without a mask.
+        beyond: share of the mask outside the image.
+        mean: mean of the voxels that are not absent.
+        coarse: ranks of the block means, by which copies are recognised; see ``datasets.cohorts.coarse``.
+        turned: for a PET that is hardly higher inside the mask than in the body: the median inside the mask after
+            each reordering of the mask's axes, as pairs of the reordering in words and the median, simplest first.
     """
 
     modality: Modality
@@ -72,22 +72,21 @@ class ImageFacts:
 
 @dataclass(frozen=True, slots=True)
 class MaskFacts:
-    """What a mask holds.
+    """Facts about a mask.
 
     Attributes:
-        meaning: what its numbers were taken for: labels, shares of a voxel, or grey values.
-        levels: its numbers other than 0 with the count of each, ascending, the first 256 of them.
-        different: how many numbers other than 0 there are.
-        low, high: the lowest and the highest of the numbers other than 0; 0 where there are none.
-        voxels: how many are tumour.
-        share: of the image that is tumour.
-        of_body: share of the body, as far as it lies in the field of view, that is tumour; None where there is no
-            telling where the body is.
-        ml: the volume of the tumour.
+        meaning: how its numbers were interpreted: labels, shares of a voxel, or grey values.
+        levels: the first 256 distinct nonzero numbers, ascending, with the voxel count of each.
+        different: number of distinct nonzero numbers.
+        low, high: lowest and highest nonzero number; 0 if there is none.
+        voxels: number of tumour voxels.
+        share: share of the image that is tumour.
+        of_body: share of the body within the field of view that is tumour; None if the body cannot be located.
+        ml: tumour volume in ml.
         outside: share of the tumour outside the field of view.
-        absent: share of the voxels that are NaN and were read as 0.
-        equals: the image channel whose values it holds, or "".
-        content: a hash of the voxels that it marks, or "" where they are few.
+        absent: share of voxels that are NaN and were read as 0.
+        equals: name of the image channel whose values the mask has, or "".
+        content: hash of the marked voxels, or "" if there are few.
     """
 
     meaning: Meaning
@@ -107,12 +106,12 @@ class MaskFacts:
 
 @dataclass(frozen=True, slots=True)
 class PatientFacts:
-    """What the files of a patient say.
+    """Facts about a patient's files.
 
     Attributes:
-        files: headers, by channel, and under "mask".
-        images: by channel.
-        mask: None where the cohort has none.
+        files: header facts, by channel and under "mask".
+        images: image facts by channel.
+        mask: mask facts; None if the cohort has no masks.
         scanned: share of the field of view that was scanned.
     """
 
@@ -127,7 +126,7 @@ class PatientFacts:
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> PatientFacts:
-        """Return the facts that :meth:`to_json` gave."""
+        """Return the facts from the output of :meth:`to_json`."""
         mask = raw["mask"]
         if mask is not None:
             levels = tuple((float(value), int(count)) for value, count in mask["levels"])

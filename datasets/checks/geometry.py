@@ -1,4 +1,4 @@
-"""Checks of where images lie in space."""
+"""Checks of the position of images in space."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from survbench.datasets.checks.kinds import InputCheck, PatientCheck
 from survbench.findings import Finding
 
 FORMS_APART = 0.25
-"""Part of a voxel by which sform and qform may place a corner apart: both are rounded."""
+"""Part of a voxel by which sform and qform may differ at a corner, because both are rounded."""
 
 
 class Misplaced(InputCheck):
-    """A mask does not lie on the grid of any image, or two images of a patient do not overlap in space.
+    """A mask is not on the grid of any image, or two images of a patient do not overlap in space.
 
-    A mask lies on an image's grid if each of its voxels coincides with one of the image's, in whatever order they are
+    A mask is on an image's grid if each of its voxels coincides with a voxel of the image, in whatever order they are
     stored; it is read in the image's order.
     """
 
@@ -35,7 +35,7 @@ class NoOrientation(PatientCheck):
     severity = "warning"
     part = "images"
     title = "Files state no orientation"
-    remedy = "Left and right are guessed; export with an orientation."
+    remedy = "Left and right are guessed; export the files with an orientation."
 
     def of_patient(self, _card: CohortCard, facts: PatientFacts) -> Iterator[Finding]:
         """See :class:`PatientCheck`."""
@@ -46,16 +46,16 @@ class NoOrientation(PatientCheck):
 
 
 class FormsDiffer(PatientCheck):
-    """The header of a file places the image in space twice, by its sform and by its qform, and the two differ.
+    """A file's header places the image in space twice, by its sform and by its qform, and the two differ.
 
-    The sform is used. Programs that use the qform, and many do, show the image or draw the mask elsewhere.
+    The sform is used. The many programs that use the qform show the image, or draw the mask, elsewhere.
     """
 
     code = "SB416"
     severity = "warning"
     part = "images"
     title = "The sform and the qform of a file differ"
-    remedy = "The sform is used. Check that image and mask overlap by it, and write the same in both."
+    remedy = "The sform is used. Check that image and mask overlap by the sform, and write the same geometry to both."
     counts = "files"
 
     def of_patient(self, _card: CohortCard, facts: PatientFacts) -> Iterator[Finding]:

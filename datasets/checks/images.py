@@ -1,4 +1,4 @@
-"""Checks of image files: whether they are there, can be read and prepared, and are a patient's own."""
+"""Checks of image files: whether they exist, can be read and prepared, and belong to one patient."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MANY_FEATURES = 10
 
 
 class MissingFile(InputCheck):
-    """The card's pattern leads to no file for a patient, or out of the cohort's folder by ``..``.
+    """The card's pattern leads to no file for a patient, or leads out of the cohort's folder by ``..``.
 
     A symbolic link in the folder may lead anywhere; see SB417.
     """
@@ -29,8 +29,8 @@ class MissingFile(InputCheck):
 
 
 class UnreadableFile(InputCheck):
-    """A file is damaged, truncated, of another format, or has a header that makes no sense; or its voxels are infinite,
-    or NaN inside of what was scanned.
+    """A file is damaged, truncated, in another format, or has an invalid header; or it has infinite voxels, or NaN
+    inside the scanned region.
     """
 
     code = "SB402"
@@ -43,36 +43,36 @@ class UnreadableFile(InputCheck):
 
 
 class AlteredFile(InputCheck):
-    """A file of an image or a mask differs from the one that ``bench cohort ingest`` wrote: its size or its SHA-256 is
-    not that in ``manifest.json``. It was truncated or damaged on the way, or somebody changed it.
+    """An image or mask file differs from the file that ``bench cohort ingest`` wrote: its size or its SHA-256 is not
+    the one in ``manifest.json``. It was truncated or damaged during transfer, or somebody changed it.
 
-    A manifest that cannot be read is an error of the whole cohort. A cohort without a manifest has nothing to compare.
+    A manifest that cannot be read is an error of the whole cohort. A cohort without a manifest is not compared.
     """
 
     code = "SB418"
     severity = "error"
     part = "images"
     title = "A file is not as it was written"
-    remedy = "Restore the file, or run 'bench cohort ingest' again, which writes it anew."
+    remedy = "Restore the file, or run 'bench cohort ingest' again to rewrite it."
     needs = "files"
     counts = "files"
 
 
 class UnlistedFile(InputCheck):
-    """The cohort has a manifest, and a file that the card names is not in it, so damage to it goes unnoticed."""
+    """The cohort has a manifest, but a file that the card names is not in it, so damage to the file goes unnoticed."""
 
     code = "SB419"
     severity = "warning"
     part = "images"
     title = "A file is not in the manifest"
-    remedy = "Is it meant to be here? Files that you add yourself are not compared with anything."
+    remedy = "Is the file meant to be in the folder? Files that you add yourself are not compared."
     needs = "files"
     counts = "files"
 
 
 class SameImage(CohortCheck):
-    """Two patients have the same image, or the same row of ten features or more: one of them could be used for training
-    and the other for testing. ``--skip-bad`` keeps the first of them.
+    """Two patients have the same image, or the same row of at least ten features: one of them could be used for
+    training and the other for testing. ``--skip-bad`` keeps the first of them.
     """
 
     code = "SB405"
@@ -80,7 +80,7 @@ class SameImage(CohortCheck):
     part = "images"
     title = "Two patients have the same data"
     sections = ("images", "features")
-    remedy = "Keep one, and name the other under patients.without of the card."
+    remedy = "Keep one, and name the other under patients.without on the card."
 
     def find(self, source: SourceCohort) -> Iterator[Finding]:
         """See :class:`CohortCheck`."""
@@ -88,10 +88,10 @@ class SameImage(CohortCheck):
 
 
 def same_data(cohorts: Sequence[tuple[str, Cohort]]) -> Iterator[Finding]:
-    """Yield the patients of some cohorts who have an image, or a row of many features, of another patient.
+    """Yield findings about patients who share an image, or a row of many features, with another patient.
 
     Args:
-        cohorts: each with its name, or "" where there is but one.
+        cohorts: pairs of a name and a cohort; the name is "" if there is only one cohort.
     """
     seen: dict[str, tuple[int, Subject]] = {}
     for number, (_, cohort) in enumerate(cohorts):
@@ -134,16 +134,16 @@ class NotPrepared(Check):
 
 
 class LinkedFiles(CohortCheck):
-    """Files of the cohort are symbolic links to places outside of its folder.
+    """Files of the cohort are symbolic links that lead out of its folder.
 
-    Links are followed. If the folder is copied or packed, the files behind them may be left out.
+    Links are followed. If the folder is copied or packed, the linked files may be left out.
     """
 
     code = "SB417"
     severity = "note"
     part = "images"
     title = "Files are links that lead out of the folder"
-    remedy = "They are followed. Copy the folder with 'cp -L' or 'tar -h' to take the files along."
+    remedy = "Links are followed. Copy the folder with 'cp -L' or 'tar -h' to include the linked files."
 
     def find(self, source: SourceCohort) -> Iterator[Finding]:
         """See :class:`CohortCheck`."""

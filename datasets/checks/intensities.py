@@ -1,4 +1,4 @@
-"""Checks of the numbers in images: their unit, and what was not scanned."""
+"""Checks of the numbers in images: their unit, and voxels that were not scanned."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from survbench.findings import Finding
 from survbench.statistics.metrics import concordance_index
 
 PADDING_SPREAD = 0.05
-"""Difference of the scanned share between patients that is worth a warning."""
+"""Difference between patients in the scanned share from which a warning is given."""
 AIR, SOFT_TISSUE = -400.0, 100.0
-"""HU that a CT reaches at least: down to air, and up to soft tissue."""
+"""HU that every CT reaches: down to air, and up to soft tissue."""
 LOWEST_SUV, MAX_SUV = -1.0, 200.0
 DENSE, THIN = 700.0, -850.0
-"""HU above which the median of a body cannot lie, nor that of a tumour below."""
+"""HU above which the median of a body cannot be, and below which the median of a tumour cannot be."""
 MAX_HU, MAX_TYPICAL_HU = 31000.0, 2000.0
-"""Numbers that are not HU: what scanners with an extended scale (up to 30710) do not reach, and what the median of a
-body does not reach in a CT that is 1024 too high."""
+"""Numbers that are not HU: above the maximum of scanners with an extended scale (30710), and above the median of a body
+in a CT that is 1024 too high."""
 SHARE, NOISE_HU = 1e-3, -1100.0
-"""Share of a CT below -1024, and how far it reaches, from which it is padding: noise in air goes below -1024, too."""
+"""Share of CT voxels below -1024, and lowest number, from which they are padding; noise in air is below -1024, too."""
 MIN_TYPICAL_SUV = 0.1
-"""SUV that the median inside a body reaches in one patient at least."""
+"""SUV that the median inside the body reaches in at least one patient."""
 ABOUT_ZERO = 0.05
-"""How near to 0 the mean of a z-score lies at least, and how far its values go below 0."""
+"""A PET counts as a z-score if its mean is closer to 0 than this and its lowest value is further below 0."""
 FACTOR = 3.0
-"""How far, as a factor, the typical PET of a group must lie from that of the others."""
+"""Smallest factor between the typical PET of a group and of the others for a warning."""
 GAP = 1.8
-"""Factor between the nearest patients of two groups that are told apart by their values alone."""
+"""Smallest factor between the nearest patients of two groups that are separated by their values alone."""
 
 
 class ConstantImage(PatientCheck):
-    """All voxels of an image have one value."""
+    """All voxels of an image have the same value."""
 
     code = "SB406"
     severity = "error"
@@ -52,7 +52,7 @@ class ConstantImage(PatientCheck):
 
 
 class NotSuv(PatientCheck):
-    """A PET below -1 or above 200 is not in SUV: it may be a CT, or activity in Bq/ml."""
+    """A PET with values below -1 or above 200 is not in SUV: it may be a CT, or activity in Bq/ml."""
 
     code = "SB407"
     severity = "error"
@@ -67,23 +67,23 @@ class NotSuv(PatientCheck):
             if image.modality != "PET" or image.low == image.high:
                 continue
             if image.low < LOWEST_SUV:
-                cause, detail = f"{name} goes below -1; SUV is not negative. Is it a CT?", f"down to {image.low:.0f}"
-                yield self.finding(cause, detail=detail, remedy="Correct the pattern, or give SUV.")
+                cause, detail = f"{name} has values below -1, unlike SUV. Is it a CT?", f"down to {image.low:.0f}"
+                yield self.finding(cause, detail=detail, remedy="Correct the file pattern, or convert the PET to SUV.")
             elif image.high > MAX_SUV:
                 cause, detail = f"{name} is not in SUV; it may be in Bq/ml.", f"maximum {image.high:,.0f}"
                 yield self.finding(cause, detail=detail, remedy="Convert it to SUV by body weight.")
 
 
-def _no_suv(image: ImageFacts) -> bool:
-    """Say whether an image is not a PET, or is one that :class:`NotSuv` reports."""
+def _not_usable_suv(image: ImageFacts) -> bool:
+    """Return whether an image is not a PET, or is reported by :class:`NotSuv`."""
     return image.modality != "PET" or image.low < LOWEST_SUV or image.high > MAX_SUV
 
 
 class NotHounsfield(PatientCheck):
-    """A CT that does not reach from air (-400 HU) to soft tissue (100 HU), that goes beyond 31000 or whose body has a
-    median beyond 2000 is not in HU, or is not a CT.
+    """A CT is not in HU, or is not a CT, if it does not reach from air (-400 HU) to soft tissue (100 HU), if it exceeds
+    31000, or if the median inside the body exceeds 2000.
 
-    If numbers below 0 were stored without their sign, they are read as 65536 (or 4096) too high: air is then 64536.
+    If negative numbers were stored without their sign, they are read as 65536 (or 4096) too high: air is then 64536.
     """
 
     code = "SB408"
@@ -98,7 +98,7 @@ class NotHounsfield(PatientCheck):
             if image.modality != "CT" or image.low == image.high or _shifted(image, facts):
                 continue
             if not may_be_hounsfield(image.high, image.typical):
-                yield self._of_no_hu(name, image)
+                yield self._too_high(name, image)
                 continue
             no_air = image.low > AIR and not image.absent
             if no_air or image.high < SOFT_TISSUE:
@@ -106,30 +106,29 @@ class NotHounsfield(PatientCheck):
                 cause = f"{name} does not reach from air ({AIR:.0f} HU) to soft tissue ({SOFT_TISSUE:.0f} HU)."
                 yield self.finding(f"{cause} Is it a PET?" if image.low >= 0 else cause, detail=detail)
 
-    def _of_no_hu(self, name: str, image: ImageFacts) -> Finding:
-        """Return the finding of numbers that are too high for HU."""
+    def _too_high(self, name: str, image: ImageFacts) -> Finding:
+        """Return the finding for a CT whose numbers are too high for HU."""
         detail = f"{image.low:.0f} to {image.high:.0f}"
         lost = 65536 if image.high > 60000 else 4096
         if image.low >= 0 and (image.high > 60000 or image.high < 4096):
-            cause = f"{name} holds numbers that are not HU: those below 0 were stored without a sign."
+            cause = f"{name} has numbers that are not HU: negative numbers were stored without a sign."
             remedy = f"Subtract {lost} from the numbers above {lost // 2 - 1}, or convert from DICOM again."
             return self.finding(cause, detail=detail, remedy=remedy)
         remedy = "Rescale to HU, or convert from DICOM again."
-        return self.finding(f"{name} holds numbers that are not HU.", detail=detail, remedy=remedy)
+        return self.finding(f"{name} has numbers that are not HU.", detail=detail, remedy=remedy)
 
 
 class ShiftedHounsfield(PatientCheck):
-    """A CT has the shape of HU, but is 1000 or 1024 too high or too low: its rescale intercept was lost on the way to
-    NIfTI, or applied twice.
+    """A CT looks like HU but is 1000 or 1024 too high or too low: its rescale intercept was lost on the way to NIfTI,
+    or applied twice.
 
-    If a scan is smaller than the field of view, it is surrounded by air of -1000 HU, and a shifted CT does not match
-    that air.
+    If a scan is smaller than the field of view, it is surrounded by air of -1000 HU, which does not match a shifted CT.
     """
 
     code = "SB413"
     severity = "warning"
     part = "images"
-    title = "A CT is shifted against HU"
+    title = "A CT is shifted relative to HU"
     remedy = "Correct the intercept, or convert from DICOM again."
 
     def of_patient(self, _card: CohortCard, facts: PatientFacts) -> Iterator[Finding]:
@@ -137,22 +136,22 @@ class ShiftedHounsfield(PatientCheck):
         for name, image in facts.images.items():
             where = _shifted(image, facts)
             if where == "high":
-                cause = f"{name} lies 1024 or 1000 above HU: the intercept was lost."
-                remedy = "Subtract 1024 if air is 24 in the file, 1000 if it is 0; or convert from DICOM again."
+                cause = f"{name} is 1024 or 1000 above HU: the intercept was lost."
+                remedy = "Subtract 1024 if air is 24 in the file or 1000 if air is 0, or convert from DICOM again."
                 yield self.finding(cause, detail=f"the median inside the body is {image.typical:.0f}", remedy=remedy)
             elif where == "low":
-                cause = f"{name} lies 1024 or 1000 below HU: the intercept was subtracted twice."
+                cause = f"{name} is 1024 or 1000 below HU: the intercept was subtracted twice."
                 remedy = "Add 1024 (or 1000), or convert from DICOM again."
                 yield self.finding(cause, detail=f"the median inside the mask is {image.in_mask:.0f}", remedy=remedy)
 
 
 def may_be_hounsfield(high: float, typical: float | None) -> bool:
-    """Say whether a CT with this highest number and this median inside the body may be in HU, if shifted."""
+    """Return whether a CT with this highest number and this median inside the body may be in HU, possibly shifted."""
     return high <= MAX_HU and (typical is None or typical <= MAX_TYPICAL_HU)
 
 
 def _shifted(image: ImageFacts, facts: PatientFacts) -> str:
-    """Return whether a CT lies too high or too low, or ""."""
+    """Return "high" or "low" if a CT is shifted upwards or downwards, otherwise ""."""
     if image.modality == "CT" and not may_be_hounsfield(image.high, image.typical):
         return ""
     if image.modality == "CT" and image.typical is not None and image.typical > DENSE:
@@ -164,7 +163,7 @@ def _shifted(image: ImageFacts, facts: PatientFacts) -> str:
 
 
 class PaddedCt(PatientCheck):
-    """A CT holds numbers below -1024, which are not HU: programs write -2000 or -3024 where nothing was scanned.
+    """A CT has numbers below -1024, which are not HU: programs write -2000 or -3024 where nothing was scanned.
 
     They are read as not scanned (-1000 HU, as air), so they affect neither the features nor the networks' z-score.
     """
@@ -173,27 +172,27 @@ class PaddedCt(PatientCheck):
     severity = "warning"
     part = "images"
     title = "A CT is padded with numbers that are not HU"
-    remedy = "They are read as not scanned (-1000 HU); nothing to do if they lie outside of the body."
+    remedy = "They are read as not scanned (-1000 HU). No action is needed if they are outside the body."
 
     def of_patient(self, _card: CohortCard, facts: PatientFacts) -> Iterator[Finding]:
         """See :class:`PatientCheck`."""
         for name, image in facts.images.items():
             if image.below >= SHARE and image.lowest < NOISE_HU:
                 detail = f"{100 * image.below:.2g} % of the voxels, down to {image.lowest:.0f}"
-                yield self.finding(f"{name} holds numbers below -1024, which are not HU.", detail=detail)
+                yield self.finding(f"{name} has numbers below -1024, which are not HU.", detail=detail)
 
 
 class AbsentVoxels(PatientCheck):
-    """A file holds NaN where nothing was scanned: at the border of the image, neither in its middle nor in the mask.
+    """A file has NaN where nothing was scanned: at the border of the image, neither inside it nor in the mask.
 
-    It is read as air: 0 in a PET or MR, -1000 HU in a CT, 0 in a mask.
+    NaN is read as air: 0 in a PET or MR, -1000 HU in a CT, 0 in a mask.
     """
 
     code = "SB414"
     severity = "warning"
     part = "images"
-    title = "A file holds NaN outside of what was scanned"
-    remedy = "It is read as not scanned (0 SUV, -1000 HU); nothing to do if it lies outside of the body."
+    title = "A file has NaN outside the scanned region"
+    remedy = "NaN is read as not scanned (0 SUV, -1000 HU). No action is needed if it is outside the body."
 
     def of_patient(self, card: CohortCard, facts: PatientFacts) -> Iterator[Finding]:
         """See :class:`PatientCheck`."""
@@ -204,17 +203,17 @@ class AbsentVoxels(PatientCheck):
         for name, share in shares.items():
             if share > 0:
                 detail = f"{100 * share:.2g} % of the voxels{none_in_mask if name != 'mask' else ''}"
-                yield self.finding(f"{name} holds NaN outside of what was scanned.", detail=detail)
+                yield self.finding(f"{name} has NaN outside the scanned region.", detail=detail)
 
 
 class AbsentInMask(PatientCheck):
-    """An image holds NaN where the mask marks tumour."""
+    """An image has NaN where the mask marks tumour."""
 
     code = "SB415"
     severity = "error"
     part = "images"
-    title = "An image holds NaN inside the mask"
-    remedy = "Export the image again, or check where the mask lies."
+    title = "An image has NaN inside the mask"
+    remedy = "Export the image again, or check the position of the mask."
 
     def of_patient(self, _card: CohortCard, facts: PatientFacts) -> Iterator[Finding]:
         """See :class:`PatientCheck`."""
@@ -224,15 +223,15 @@ class AbsentInMask(PatientCheck):
 
 
 class PaddingRanksPatients(VoxelCheck):
-    """The share of the field of view that was scanned differs between patients: a network can learn the tumour's size,
-    or the scanner, from the padding.
+    """The scanned share of the field of view differs between patients, so a network can learn the tumour's size, or the
+    scanner, from the padding.
     """
 
     code = "SB409"
     severity = "warning"
     part = "images"
     title = "The scanned share differs between patients"
-    remedy = "Networks may learn the padding; compare with the reference row 'padding'."
+    remedy = "Networks may learn from the padding; compare them with the reference row 'padding'."
 
     def find(self, source: SourceCohort, facts: Mapping[str, PatientFacts]) -> Iterator[Finding]:
         """See :class:`VoxelCheck`."""
@@ -242,24 +241,24 @@ class PaddingRanksPatients(VoxelCheck):
         if len(shares) < 2 or np.ptp(shares) < PADDING_SPREAD:
             return
         c = concordance_index(cohort.time[rows], cohort.event[rows], shares).value
-        ranks = "" if np.isnan(c) else f" and alone ranks patients with C = {c:.2f}"
-        what = f"The scanned share of the field of view goes from {shares.min():.2f} to {shares.max():.2f}{ranks}."
+        ranks = "" if np.isnan(c) else f" and ranks patients by itself with C = {c:.2f}"
+        what = f"The scanned share of the field of view ranges from {shares.min():.2f} to {shares.max():.2f}{ranks}."
         yield self.finding(what)
 
 
 class PetOfAnotherUnit(VoxelCheck):
     """The PET of one centre, or of some patients, is typically at least three times as high or as low as that of the
-    others: one of the two may not be in SUV by body weight, but in SUV by another norm, in kBq/ml, or scaled.
+    others. One group may not be in SUV by body weight, but in SUV by another norm, in kBq/ml, or scaled.
 
-    The medians inside the body are compared, in logarithms: first the median of each centre with at least two patients
-    with that of the other centres, then, relative to their centre, patients that a wide gap separates from the others.
+    The medians inside the body are compared on a log scale: first each centre with at least two patients against the
+    other centres, then, relative to their centre, patients separated from the others by a wide gap.
     """
 
     code = "SB411"
     severity = "warning"
     part = "images"
     title = "The PET of some patients may have another unit"
-    remedy = "Is one of them not in SUV? Convert all to SUV by body weight."
+    remedy = "Is one of them not in SUV? Convert all images to SUV by body weight."
 
     def find(self, source: SourceCohort, facts: Mapping[str, PatientFacts]) -> Iterator[Finding]:
         """See :class:`VoxelCheck`."""
@@ -268,12 +267,12 @@ class PetOfAnotherUnit(VoxelCheck):
             for subject in source.cohort.subjects:
                 known = facts.get(subject.id)
                 image = known and known.images[channel]
-                if image and not _no_suv(image) and image.typical is not None and image.typical > 0:
+                if image and not _not_usable_suv(image) and image.typical is not None and image.typical > 0:
                     typical.setdefault(subject.centre, {})[subject.id] = float(np.log(image.typical))
-            yield from self._of_channel(channel, typical)
+            yield from self._channel_findings(channel, typical)
 
-    def _of_channel(self, channel: str, typical: dict[str, dict[str, float]]) -> Iterator[Finding]:
-        """Judge logarithms of the typical value, by centre and patient."""
+    def _channel_findings(self, channel: str, typical: dict[str, dict[str, float]]) -> Iterator[Finding]:
+        """Yield findings for one channel, given the logarithms of the typical values by centre and patient."""
         cause = f"The typical value of {channel} (median inside the body)"
         middle = {centre: float(np.median(list(own.values()))) for centre, own in typical.items() if len(own) > 1}
         odd = _odd_centres(middle)
@@ -294,15 +293,15 @@ class PetOfAnotherUnit(VoxelCheck):
 
 
 class LowPet(VoxelCheck):
-    """The PET of every patient is lower than SUV can be: the median inside the body is below 0.1, or the mean of the
-    image is 0 with values below it, as in a z-score.
+    """The PET of every patient is lower than SUV can be: the median inside the body is below 0.1, or the image has
+    mean 0 and negative values, like a z-score.
     """
 
     code = "SB431"
     severity = "warning"
     part = "images"
     title = "The PET of all patients is lower than any SUV"
-    remedy = "Give SUV by body weight, neither divided by a constant nor standardised."
+    remedy = "Provide SUV by body weight, neither divided by a constant nor standardised."
 
     def find(self, source: SourceCohort, facts: Mapping[str, PatientFacts]) -> Iterator[Finding]:
         """See :class:`VoxelCheck`."""
@@ -310,15 +309,15 @@ class LowPet(VoxelCheck):
             images = [f.images[channel] for f in facts.values() if f.images[channel].modality == "PET"]
             typical = [image.typical for image in images if image.typical is not None]
             if images and all(abs(i.mean) < ABOUT_ZERO and i.low < -ABOUT_ZERO for i in images):
-                yield self.finding(f"{channel} is not SUV: its mean is 0 in every patient, and it goes below 0.")
+                yield self.finding(f"{channel} is not SUV: its mean is 0 and it has negative values in every patient.")
             elif typical and max(typical) < MIN_TYPICAL_SUV:
                 middle = float(np.median(typical))
                 yield self.finding(f"{channel} is lower than any SUV: the median inside the body is {middle:.2g}.")
 
 
 def _odd_centres(middle: dict[str, float]) -> list[str]:
-    """Return the centres whose value (a logarithm) lies far from the median of the others, the farthest first. Of two
-    sides of the same size it is the higher.
+    """Return the centres whose value (a logarithm) is far from the median of the others, the farthest first. Of two
+    equally distant centres, the higher one is judged first.
     """
     odd: list[str] = []
     overall = np.median(list(middle.values())) if middle else 0.0
@@ -330,8 +329,8 @@ def _odd_centres(middle: dict[str, float]) -> list[str]:
 
 
 def _odd_patients(values: dict[str, float]) -> dict[str, float]:
-    """Return the patients whose value (a logarithm) lies far from that of the others and apart from it, by a wide gap,
-    with the distance of each.
+    """Return the patients whose value (a logarithm) is far from the others and separated from them by a wide gap, with
+    the difference of each.
     """
     odd: list[str] = []
     rest = sorted(values, key=lambda name: values[name])
@@ -348,6 +347,6 @@ def _odd_patients(values: dict[str, float]) -> dict[str, float]:
 
 
 def _times(distance: float) -> str:
-    """Return a difference of logarithms as words."""
+    """Return a difference of logarithms in words."""
     factor = float(f"{np.exp(abs(distance)):.2g}")
     return f"about {factor:,g} times" if distance > 0 else f"about 1/{factor:,g} of"

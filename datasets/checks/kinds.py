@@ -1,4 +1,4 @@
-"""The kinds of checks of a cohort."""
+"""Base classes of the checks of a cohort."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from survbench.datasets.checks.facts import PatientFacts
 from survbench.findings import Check, Finding, Part
 
 Stage = Literal["table", "rows", "columns", "features", "files", "patients", "voxels"]
-"""What of a cohort could be read: its table; rows with an id; every column of the card; the table of features, joined
-to the rows; the header of an image; a patient without an error; such a patient's voxels.
+"""The parts of a cohort that can be read: its table; rows with an id; every column of the card; the feature table,
+joined to the rows; the header of an image; a patient without an error; and such a patient's voxels.
 """
 SECTIONS: dict[Part, tuple[str, ...]] = {
     "images": ("images",),
     "mask": ("mask",),
     "predictors": ("features", "clinical"),
 }
-"""The sections of a card, one of which a check of this part needs."""
+"""Sections of a card by part; a check of this part applies if the card has at least one of them."""
 
 
 class InputCheck(Check):
-    """A check that ``bench cohort check`` makes of a cohort, or the readers on the way.
+    """A check made by ``bench cohort check``, or by the readers while they read a cohort.
 
     Attributes:
-        needs: what must have been read to make it.
-        sections: the sections of a card, one of which must be there for it to apply; by default those of its part.
+        needs: the stage that must have been reached for the check to run.
+        sections: the check applies if the card has one of these sections; by default those of its part.
     """
 
     needs: ClassVar[Stage] = "rows"
@@ -37,55 +37,55 @@ class InputCheck(Check):
 
     @classmethod
     def applies(cls, card: CohortCard) -> bool:
-        """Say whether a cohort of this card has what the check looks at."""
+        """Return whether a cohort with this card has what the check examines."""
         sections = cls.sections or SECTIONS.get(cls.part, ())
         return not sections or any(getattr(card, section) for section in sections)
 
 
 class CohortCheck(InputCheck, ABC):
-    """A check of a cohort as it was read, before any voxel is. That of a plugin is an entry point of
-    ``survbench.checks``, as is a :class:`VoxelCheck`. The subject of a finding is the id of a patient, or empty.
+    """A check of a cohort as read, before any voxel is read. A plugin registers it, like a :class:`VoxelCheck`, under
+    the entry point ``survbench.checks``. The subject of a finding is a patient's id, or empty for the whole cohort.
     """
 
     needs = "patients"
 
     @abstractmethod
     def find(self, source: SourceCohort) -> Iterable[Finding]:
-        """Return what is wrong; nothing where all is well.
+        """Return what is wrong; nothing if all is well.
 
         Args:
-            source: the cohort: the patients without a problem, with every clinical column of the card; never empty.
+            source: the patients without a problem, with every clinical column of the card; never empty.
         """
 
 
 class VoxelCheck(InputCheck, ABC):
-    """A check of what the voxels of a cohort's patients say; the subject of a finding is as in :class:`CohortCheck`."""
+    """A check of the voxels of a cohort's patients; a finding's subject is as in :class:`CohortCheck`."""
 
     needs = "voxels"
 
     @abstractmethod
     def find(self, source: SourceCohort, facts: Mapping[str, PatientFacts]) -> Iterable[Finding]:
-        """Return what is wrong; nothing where all is well.
+        """Return what is wrong; nothing if all is well.
 
         Args:
-            source: the cohort: the patients without a problem; never empty.
-            facts: of its patients, by id, as far as their files could be read; never empty.
+            source: the patients without a problem; never empty.
+            facts: the patients' facts by id, for patients whose files could be read; never empty.
         """
 
 
 class PatientCheck(VoxelCheck):
-    """A check that looks at the facts of one patient at a time."""
+    """A check of the facts of one patient at a time."""
 
     @abstractmethod
     def of_patient(self, card: CohortCard, facts: PatientFacts) -> Iterable[Finding]:
-        """Return what is wrong with a patient; the id is filled in by :meth:`of_patients`."""
+        """Return what is wrong with a patient; :meth:`of_patients` fills in the id."""
 
     def find(self, source: SourceCohort, facts: Mapping[str, PatientFacts]) -> Iterator[Finding]:
         """See :class:`VoxelCheck`."""
         return self.of_patients(source.card, facts)
 
     def of_patients(self, card: CohortCard, facts: Mapping[str, PatientFacts]) -> Iterator[Finding]:
-        """Yield what is wrong with each of some patients, of these facts by id."""
+        """Yield what is wrong with each patient, given the facts by id."""
         for name, of_patient in facts.items():
             for found in self.of_patient(card, of_patient):
                 yield replace(found, subject=name)

@@ -1,4 +1,4 @@
-"""Checks of predictors that hold the outcome: in their values, or by what they are called."""
+"""Checks for predictors that contain the outcome, judged by their values or names."""
 
 from __future__ import annotations
 
@@ -13,41 +13,41 @@ from survbench.datasets.checks.kinds import CohortCheck
 from survbench.datasets.checks.outcome import FIRST_YEAR, LAST_YEAR
 from survbench.datasets.vocabulary import words as w
 from survbench.datasets.vocabulary.events import coding
-from survbench.datasets.vocabulary.outcomes import called_like_outcome
+from survbench.datasets.vocabulary.outcomes import named_like_outcome
 from survbench.datasets.vocabulary.words import means_missing
 from survbench.findings import Finding
 
 SAME = 0.995
-"""A column whose ``|Spearman's rho|`` with the time or the event reaches this repeats the outcome."""
+"""A column whose ``|Spearman's rho|`` with the time or the event reaches this value repeats the outcome."""
 CENSORED, EVENTS = 0.7, 0.5
-"""What the lower confidence bound of ``|rho|`` with the time must reach among the censored, and with events."""
+"""Smallest lower confidence bounds of ``|rho|`` with the time, among the censored and among events, for a leak."""
 NAMED = 0.3
-"""The same for both, of a column that is named like an outcome."""
+"""The same bound for both groups, for a column that is named like an outcome."""
 NAMED_EVENT = 0.5
-"""``|rho|`` with the event from which a column of two values that is named like an outcome is taken for one."""
+"""``|rho|`` with the event from which a two-valued column that is named like an outcome counts as one."""
 BLANK = 0.9
-"""``|rho|`` with the event from which a column's blank cells tell it."""
+"""``|rho|`` with the event from which the blank cells of a column reveal the event."""
 AFTERWARDS = 0.65
-"""``|rho|`` of a column of two values with an event from which it seems to be known afterwards."""
+"""``|rho|`` of a two-valued column with an event from which it seems to be known only afterwards."""
 DEVIATIONS = 3.3
-"""Of a correlation after Fisher's transformation, for the lower confidence bound."""
+"""Number of standard errors, after Fisher's transformation, below a correlation for its lower confidence bound."""
 FEWEST_OF_A_KIND = 5
-"""Events, and censored patients, below which a column that separates them may do so by chance."""
+"""Number of events, and of censored patients, below which a column may separate them by chance."""
 FEWEST = 8
-"""Patients below which a correlation may be chance."""
+"""Number of patients below which a correlation may be chance."""
 APART, UNORDERED = 0.99, 0.4
-"""AUC of a column by which it separates events from censored patients, and ``|rho|`` with the time of the events up to
-which it cannot be a marker: one as good as that would order them, too. Of 34,000 simulated cohorts with an honest
-marker of C 0.83 to 0.97, closed at one time or at random, none was taken for a leak.
+"""AUC from which a column separates events from censored patients, and largest ``|rho|`` with the time of events for
+which it cannot be a marker: a marker that good would also order the events. Of 34,000 simulated cohorts with a true
+marker of C 0.83 to 0.97 and administrative or random censoring, none was reported as a leak.
 """
 FEWEST_SEPARATED = (20, 10)
-"""Events and censored patients without which they may be separated by chance."""
+"""Numbers of events and censored patients below which they may be separated by chance."""
 MOST_LEVELS = 6
-"""Different values of a column that may be codes."""
+"""Largest number of distinct values in a column of codes."""
 MORE_THAN_LEVELS = 10
-"""Patients beyond their number that must agree."""
+"""Smallest excess of patients over distinct codes for the agreement to be more than chance."""
 BLOCK = 500
-"""Columns that are ranked at once: more would take memory and save no time."""
+"""Number of columns ranked at once: more would take memory and save no time."""
 
 Floats = NDArray[np.float64]
 
@@ -57,10 +57,10 @@ class Predictor:
     """A column that methods get.
 
     Attributes:
-        kind: how a sentence begins.
-        name: of the column in the table.
+        kind: the column's kind as the first words of a sentence.
+        name: the column's name in the table.
         values: numbers, shape (n,), NaN where missing.
-        remedy: how to leave it out.
+        remedy: how to leave the column out.
         key: its name for methods, and the level of a categorical column; the same in an external cohort.
     """
 
@@ -72,7 +72,7 @@ class Predictor:
 
 
 def predictors(source: SourceCohort) -> Iterator[Predictor]:
-    """Yield the features and the clinical columns that methods get, each level of a categorical column on its own."""
+    """Yield the features and clinical columns that methods get; each level of a categorical column comes separately."""
     cohort = source.cohort
     if cohort.features is not None:
         remedy = "Name it in features.exclude."
@@ -88,7 +88,7 @@ def predictors(source: SourceCohort) -> Iterator[Predictor]:
 
 
 def _numbers(kind: str, levels: Sequence[str], cells: Sequence[float | str | None]) -> list[tuple[str, Floats]]:
-    """Return the values of a column; of a categorical one those of each level, with the level."""
+    """Return the values of a column, paired with ""; for a categorical column one pair of a level and its indicator."""
     if kind == "numeric":
         return [("", np.array([np.nan if c is None else c for c in cells], dtype=np.float64))]
     if kind == "ordinal":
@@ -99,33 +99,32 @@ def _numbers(kind: str, levels: Sequence[str], cells: Sequence[float | str | Non
 class TellsOutcome(CohortCheck):
     """A feature or a clinical column repeats the outcome, or another endpoint.
 
-    It orders patients as the time or the event does, or it follows the time even in *censored* patients. No marker of
-    risk can do that, because nothing about a patient but the time itself says when follow-up ended. A column of a few
-    codes, such as causes of death with 0 for the living, reveals the event if each code occurs in one kind of patient
-    only. So do numbers that separate the two kinds (AUC 0.99) but do not order the events (rho up to 0.4), and a column
-    that has a value only where the event was seen.
+    It orders patients as the time or the event does, or it follows the time even in *censored* patients. No risk marker
+    can do that, because nothing about a patient but the time itself says when follow-up ended. A column of a few codes,
+    such as causes of death with 0 for the living, reveals the event if each code occurs in only one kind of patient. So
+    do numbers that separate the two kinds (AUC 0.99) but do not order the events (rho up to 0.4), and a column that
+    has a value only where the event was seen.
     """
 
     code = "SB306"
     severity = "error"
     part = "predictors"
     title = "A predictor repeats the outcome"
-    remedy = "It is the outcome, not a predictor: set model: false for it, or name it in features.exclude."
+    remedy = "This is the outcome, not a predictor: set model: false for it, or name it in features.exclude."
     ignorable = True
 
     def find(self, source: SourceCohort) -> Iterator[Finding]:
         """See :class:`CohortCheck`."""
         found = list(predictors(source))
         reasons = zip(found, _reasons(found, source.cohort), strict=True)
-        # the blank cells of a column are those of each of its levels
+        # a categorical column with blank cells has the same blank cells for each level
         for kind, name, reason, remedy in dict.fromkeys((p.kind, p.name, why, p.remedy) for p, why in reasons if why):
-            yield self.finding(f"{kind} {name!r} {reason}.", remedy=f"It is the outcome, not a predictor. {remedy}")
+            yield self.finding(f"{kind} {name!r} {reason}.", remedy=f"This is the outcome, not a predictor. {remedy}")
 
 
 class CalledLikeOutcome(CohortCheck):
-    """The name of a feature or of a clinical column that methods get suggests what became of the patients: survival,
-    death, recurrence, follow-up, status, or an endpoint such as PFS. What is known only afterwards cannot be a
-    predictor.
+    """The name of a feature or of a clinical column that methods get suggests an outcome: survival, death, recurrence,
+    follow-up, status, or an endpoint such as PFS. A variable that is known only afterwards cannot be a predictor.
     """
 
     code = "SB312"
@@ -136,18 +135,19 @@ class CalledLikeOutcome(CohortCheck):
 
     def find(self, source: SourceCohort) -> Iterator[Finding]:
         """See :class:`CohortCheck`."""
-        named = [p for p in predictors(source) if called_like_outcome(p.name) and not _of_calendar(p)]
-        told = {p.name for p, why in zip(named, _reasons(named, source.cohort), strict=True) if why}
-        for p in {p.name: p for p in named if p.name not in told}.values():
+        named = [p for p in predictors(source) if named_like_outcome(p.name) and not _is_calendar_year(p)]
+        reported = {p.name for p, why in zip(named, _reasons(named, source.cohort), strict=True) if why}
+        for p in {p.name: p for p in named if p.name not in reported}.values():
             yield self.finding(f"{p.kind} {p.name!r} is named like an outcome.", remedy=_at_baseline(p))
 
 
 class KnownAfterwards(CohortCheck):
-    """A feature or a clinical column that methods get follows an event: it, or one of its values, occurs almost only
-    where the event was seen, as palliative care does if it begins near the end.
+    """A feature or a clinical column that methods get follows an event: the column, or one of its values, occurs almost
+    only where the event was seen, as palliative care does if it begins near the end.
 
-    The event is that of the endpoint or of another endpoint in the table: a column that is named like one and whose
-    codes say who had it. A salvage operation that is blank unless the tumour came back reveals survival, too.
+    The event is that of the card's endpoint or of another endpoint in the table, that is, of a column that is named
+    like an outcome and whose codes say who had the event. Salvage surgery that is blank unless the tumour recurred
+    reveals survival, too.
     """
 
     code = "SB314"
@@ -159,19 +159,19 @@ class KnownAfterwards(CohortCheck):
     def find(self, source: SourceCohort) -> Iterator[Finding]:
         """See :class:`CohortCheck`."""
         events = _events(source)
-        told: set[str] = set()
+        reported: set[str] = set()
         for p in predictors(source):
             found = next((what for name, event in events.items() if (what := _follows(p.values, name, event))), "")
-            if not found or p.name in told or called_like_outcome(p.name) or any(_reasons([p], source.cohort)):
+            if not found or p.name in reported or named_like_outcome(p.name) or any(_reasons([p], source.cohort)):
                 continue
-            told.add(p.name)
+            reported.add(p.name)
             yield self.finding(f"{p.kind} {p.name!r} {found}.", remedy=_at_baseline(p))
 
 
 def blank_by_events(source: SourceCohort) -> set[str]:
-    """Return the predictors that have a value almost only where an event was seen, or where it was not."""
+    """Return the predictors that have a value almost only where an event was seen, or almost only where it was not."""
     events = _events(source).values()
-    return {p.name for p in predictors(source) if any(_known(p.values, event) for event in events)}
+    return {p.name for p in predictors(source) if any(_known_only(p.values, event) for event in events)}
 
 
 def _at_baseline(p: Predictor) -> str:
@@ -179,13 +179,13 @@ def _at_baseline(p: Predictor) -> str:
 
 
 def _events(source: SourceCohort) -> dict[str, Floats]:
-    """Return who had the event of each endpoint that the table has, by its column; NaN where that is not known."""
+    """Return who had the event of each endpoint in the table, by event column; NaN where that is not known."""
     card, table, ids = source.card, source.table, source.cohort.ids
     events = {card.endpoint.event: source.cohort.event.astype(np.float64)}
     if table is None or card.id not in table.columns:
         return events
     for column in table.columns:
-        if column in card.other_roles or not called_like_outcome(column):
+        if column in card.other_roles or not named_like_outcome(column):
             continue
         cells = {row.cells[card.id]: row.cells[column] for row in table.rows}
         known = [cell for cell in cells.values() if cell and not means_missing(cell)]
@@ -197,8 +197,8 @@ def _events(source: SourceCohort) -> dict[str, Floats]:
 
 
 def _follows(values: Floats, name: str, event: Floats) -> str:
-    """Return how a predictor follows an event, or ""."""
-    if who := _known(values, event):
+    """Return in words how a predictor follows an event, or ""."""
+    if who := _known_only(values, event):
         return f"has a value almost only in patients {who} the event of {name!r}"
     both = np.isfinite(values) & np.isfinite(event)
     x, seen = values[both], event[both]
@@ -209,28 +209,28 @@ def _follows(values: Floats, name: str, event: Floats) -> str:
     return ""
 
 
-def _of_calendar(p: Predictor) -> bool:
-    """Say whether a column holds calendar years and is called like nothing else, as ``yr`` of the diagnosis."""
+def _is_calendar_year(p: Predictor) -> bool:
+    """Return whether a column holds calendar years and its name says nothing else, as ``yr`` for year of diagnosis."""
     known = p.values[np.isfinite(p.values)]
     years = len(known) > 0 and bool(((known >= FIRST_YEAR) & (known <= LAST_YEAR) & (known == np.round(known))).all())
     rest = [word for word in w.tokens(p.name) if not w.is_word(word, w.UNITS["years"])]
-    return years and not called_like_outcome(" ".join(rest))
+    return years and not named_like_outcome(" ".join(rest))
 
 
 def _reasons(found: Sequence[Predictor], cohort: Cohort) -> list[str]:
-    """Return how predictors tell the outcome, by their values or by where they have none; "" for those that do not."""
+    """Return how each predictor reveals the outcome, by its values or by its blank cells; "" if it does not."""
     reasons = []
     for start in range(0, len(found), BLOCK):
         block = found[start : start + BLOCK]
-        rhos = _with_outcome(np.column_stack([p.values for p in block]), cohort)
+        rhos = _outcome_correlations(np.column_stack([p.values for p in block]), cohort)
         reasons += [_reason(p, cohort, rho) for p, rho in zip(block, rhos, strict=True)]
     return reasons
 
 
 @dataclass(frozen=True, slots=True)
 class _Rhos:
-    """Spearman's rho of a column with the time and with the event, and with the time among the censored and among those
-    with events.
+    """Spearman's rho of a column with the time and with the event, and with the time among censored patients and among
+    patients with the event (``ended``).
     """
 
     time: float
@@ -239,7 +239,7 @@ class _Rhos:
     ended: float
 
 
-def _with_outcome(values: Floats, cohort: Cohort) -> list[_Rhos]:
+def _outcome_correlations(values: Floats, cohort: Cohort) -> list[_Rhos]:
     """Return the correlations of columns, shape (n, columns), with the outcome."""
     time, event = cohort.time, cohort.event
     parts = (
@@ -252,21 +252,21 @@ def _with_outcome(values: Floats, cohort: Cohort) -> list[_Rhos]:
 
 
 def _reason(p: Predictor, cohort: Cohort, rho: _Rhos) -> str:
-    by_values = _tells(p.values, cohort, rho, named=called_like_outcome(p.name))
-    who = _known(p.values, cohort.event.astype(np.float64))
+    by_values = _how_revealing(p.values, cohort, rho, named=named_like_outcome(p.name))
+    who = _known_only(p.values, cohort.event.astype(np.float64))
     if by_values or not who:
         return by_values
     return f"has a value almost only in patients {who} the event"
 
 
-def _tells(values: Floats, cohort: Cohort, rho: _Rhos, *, named: bool) -> str:
-    """Return how a column tells the outcome, or ""."""
+def _how_revealing(values: Floats, cohort: Cohort, rho: _Rhos, *, named: bool) -> str:
+    """Return in words how a column reveals the outcome, or ""."""
     known = np.isfinite(values)
     x, event = values[known], cohort.event[known]
     if len(x) < FEWEST or np.ptp(x) == 0:
         return ""
-    of_ended, of_censored = int(event.sum()), int((~event).sum())
-    enough = named or min(of_ended, of_censored) >= FEWEST_OF_A_KIND
+    n_events, n_censored = int(event.sum()), int((~event).sum())
+    enough = named or min(n_events, n_censored) >= FEWEST_OF_A_KIND
     if enough and abs(rho.event) >= (NAMED_EVENT if named and len(np.unique(x)) == 2 else SAME):
         how = "the event with the codes reversed" if rho.event < 0 else "the event"
         return f"reveals {how} (Spearman's rho {rho.event:.3f})"
@@ -274,7 +274,7 @@ def _tells(values: Floats, cohort: Cohort, rho: _Rhos, *, named: bool) -> str:
         return kinds
     if abs(rho.time) >= SAME:
         return f"ranks patients in the same order as the survival time (Spearman's rho {rho.time:.3f})"
-    if _knows_time(rho.censored, of_censored, rho.ended, of_ended, rho.time, named=named):
+    if _follows_time(rho.censored, n_censored, rho.ended, n_events, rho.time, named=named):
         return (
             f"follows the endpoint's time, even in censored patients (Spearman's rho {rho.time:.2f}, among the "
             f"censored {rho.censored:.2f})"
@@ -283,38 +283,38 @@ def _tells(values: Floats, cohort: Cohort, rho: _Rhos, *, named: bool) -> str:
 
 
 def _kinds(x: Floats, time: Floats, event: NDArray[np.bool_]) -> str:
-    """Return how a column tells the two kinds of patients apart, or ""."""
-    if _codes_tell(x, event):
-        return "reveals the event: each of its values occurs with the event alone, or in censored patients alone"
+    """Return in words how a column separates patients with the event from censored patients, or ""."""
+    if _codes_reveal(x, event):
+        return "reveals the event: each of its values occurs only with the event, or only in censored patients"
     if _separates(x, time, event):
-        return "separates patients with the event from the censored, but says nothing of when it came"
+        return "separates patients with the event from censored patients, but does not order the events in time"
     return ""
 
 
-def _codes_tell(x: Floats, event: NDArray[np.bool_]) -> bool:
-    """Say whether a column holds codes, such as causes of death, each of which is found with the event alone or without
-    it alone, in more patients than chance allows.
+def _codes_reveal(x: Floats, event: NDArray[np.bool_]) -> bool:
+    """Return whether a column has codes, such as causes of death, that each occur only with the event or only without
+    it, in more patients than expected by chance.
     """
     levels = np.unique(x)
     if event.all() or not event.any():
-        return False  # of one kind of outcome each value is found with it alone
+        return False  # with one kind of outcome, every value occurs with it alone
     if len(levels) > MOST_LEVELS or len(x) - len(levels) < MORE_THAN_LEVELS:
         return False
     return all(len(np.unique(event[x == level])) == 1 for level in levels)
 
 
-def _known(values: Floats, event: Floats) -> str:
-    """Return in which patients alone a value is known, if the event decides that, as for a cause of death; else ""."""
+def _known_only(values: Floats, event: Floats) -> str:
+    """Return "with" or "without" if a value is known almost only with, or without, the event; otherwise ""."""
     there = np.isfinite(event)
     known, seen = np.isfinite(values[there]), event[there]
     if min(known.sum(), (~known).sum(), seen.sum(), (1 - seen).sum()) < FEWEST_OF_A_KIND:
         return ""
-    rho = float(np.corrcoef(known, seen)[0, 1])  # of two values, Spearman's is Pearson's
+    rho = float(np.corrcoef(known, seen)[0, 1])  # for binary variables, Spearman's rho equals Pearson's
     return "" if abs(rho) < BLANK else "with" if rho > 0 else "without"
 
 
 def _separates(x: Floats, time: Floats, event: NDArray[np.bool_]) -> bool:
-    """Say whether a column separates the events from the censored, but does not order the events as a marker does."""
+    """Return whether a column separates events from censored patients without ordering the events as a marker would."""
     from scipy.stats import rankdata
 
     events, censored = int(event.sum()), int((~event).sum())
@@ -324,14 +324,14 @@ def _separates(x: Floats, time: Floats, event: NDArray[np.bool_]) -> bool:
     return bool(max(above, 1 - above) >= APART and abs(_rho(x[event], time[event])) <= UNORDERED)
 
 
-def _knows_time(censored: float, of_censored: int, ended: float, of_ended: int, whole: float, *, named: bool) -> bool:
-    if of_censored < FEWEST:
-        return named and of_ended >= FEWEST and _lower(ended, of_ended) >= CENSORED
-    apart = _lower(censored, of_censored)
-    if of_ended < FEWEST:  # too few to be asked apart: the year of diagnosis, too, says when patients were censored
+def _follows_time(censored: float, n_censored: int, ended: float, n_events: int, whole: float, *, named: bool) -> bool:
+    if n_censored < FEWEST:
+        return named and n_events >= FEWEST and _lower(ended, n_events) >= CENSORED
+    apart = _lower(censored, n_censored)
+    if n_events < FEWEST:  # too few to judge separately: the year of diagnosis also says when patients were censored
         return named and apart >= NAMED and abs(whole) >= 0.9
     both = censored * ended > 0
-    return both and apart >= (NAMED if named else CENSORED) and _lower(ended, of_ended) >= (NAMED if named else EVENTS)
+    return both and apart >= (NAMED if named else CENSORED) and _lower(ended, n_events) >= (NAMED if named else EVENTS)
 
 
 def _lower(rho: float, patients: int) -> float:
@@ -341,20 +341,21 @@ def _lower(rho: float, patients: int) -> float:
 
 
 def _rho(a: Floats, b: Floats) -> float:
-    """Return Spearman's rho; 0 where one side is constant or there are too few patients."""
+    """Return Spearman's rho; 0 if one side is constant or there are too few patients."""
     return float(rank_correlations(a[:, None], b)[0])
 
 
 def rank_correlations(columns: Floats, other: Floats) -> Floats:
-    """Return Spearman's rho of columns, shape (n, columns) and NaN where missing, with another, shape (n,); 0 where one
-    side is constant or there are too few patients.
+    """Return Spearman's rho between columns, shape (n, columns) with NaN where missing, and another column, shape (n,).
+
+    The correlation is 0 if one side is constant or there are too few patients.
     """
     from scipy.stats import rankdata
 
     x, y = columns.T, other[None]
     known = np.isfinite(x)
     count = known.sum(axis=1, keepdims=True)
-    if not known.all():  # what is missing ranks last, and then counts for nothing
+    if not known.all():  # missing values rank last and then get weight 0
         x, y = (np.where(known, side, np.inf) for side in (x, y))
     x, y = (np.where(known, rankdata(side, axis=1) - (count + 1) / 2, 0.0) for side in (x, y))
     scale = np.sqrt((x**2).sum(axis=1) * (y**2).sum(axis=1))

@@ -14,25 +14,25 @@ from survbench.findings import Finding
 
 FEW_VOXELS = 10
 OUTSIDE_SHARE = 0.02
-"""Share of a tumour outside the field of view from which it is worth a warning."""
+"""Share of a tumour outside the field of view from which a warning is given."""
 EVERYTHING = 0.95
-"""Share of an image that no tumour fills, even in a tight crop (the digital phantom of IBSI: 0.93)."""
+"""Share of an image that no tumour fills, even in a tight crop (IBSI's digital phantom: 0.93)."""
 MOST_OF_BODY, LARGEST_ML = 0.5, 5000.0
-"""Share of the body that is in view, and millilitres, from which a mask is hardly that of a tumour (the largest of 51
-sarcomas of the limbs: 0.31, and 2200 ml)."""
+"""Share of the body in view, and volume in ml, above which a mask is unlikely to be a tumour's (the largest of 51 limb
+sarcomas: 0.31 and 2200 ml)."""
 NOT_HIGHER, BARELY_HIGHER, NOT_HOT = 1.2, 1.5, 1.5
-"""Median of a PET inside a mask, and its 90th percentile, as parts of the body's median, that a tumour exceeds; of 51
+"""Ratios to the body's median PET: a tumour's median exceeds the first two, its 90th percentile the third. Of 51
 sarcomas two have a median below 1.2, and none a 90th percentile below 2.9."""
 TURNED_HIGHER = 2.0
-"""Factor to which a mask in another order must lie on more uptake, and on more than the body's."""
+"""Factor by which uptake inside a mask in another axis order must exceed the mask's own and the body's."""
 NEARLY_ALL = 0.9
-"""Share of the patients whose masks hold a label, from which that is the rule."""
+"""Share of patients with a label in their masks from which the label counts as the rule."""
 IN_AIR, THINNEST_BODY = -900.0, -400.0
-"""HU below which nothing of a body has its median, lungs included, and above which the median of a body lies."""
+"""HU below which the median of any part of a body, even of lungs, cannot be, and HU above which a body's median is."""
 BEYOND = 1e-3
-"""Share of a mask outside of an image that is more than the rim of a voxel."""
+"""Share of a mask outside an image above which more than a voxel's rim is outside."""
 SHOWN = 8
-"""Labels that a sentence names at most."""
+"""Largest number of labels that a sentence names."""
 
 
 class EmptyMask(PatientCheck):
@@ -42,7 +42,7 @@ class EmptyMask(PatientCheck):
     severity = "error"
     part = "mask"
     title = "A mask is empty"
-    remedy = "Draw it, or leave the patient out."
+    remedy = "Draw the mask, or leave the patient out."
 
     def of_patient(self, _card: CohortCard, facts: PatientFacts) -> Iterator[Finding]:
         """See :class:`PatientCheck`."""
@@ -51,13 +51,13 @@ class EmptyMask(PatientCheck):
 
 
 class TinyMask(PatientCheck):
-    """A mask of fewer than ten voxels has hardly a shape or a texture, and one of a single voxel has none."""
+    """A mask of fewer than ten voxels has hardly any shape or texture, and a mask of one voxel has none."""
 
     code = "SB502"
     severity = "warning"
     part = "mask"
     title = "A mask has few voxels"
-    remedy = "Radiomics needs more; check the mask."
+    remedy = "Radiomics needs more voxels; check the mask."
 
     def of_patient(self, _card: CohortCard, facts: PatientFacts) -> Iterator[Finding]:
         """See :class:`PatientCheck`."""
@@ -69,49 +69,50 @@ class TinyMask(PatientCheck):
 
 
 class MaskOutside(PatientCheck):
-    """The whole mask lies outside the field of view."""
+    """The whole mask is outside the field of view."""
 
     code = "SB503"
     severity = "error"
     part = "mask"
-    title = "A mask lies outside the field of view"
-    remedy = "Check reference and field_of_view_mm."
+    title = "A mask is outside the field of view"
+    remedy = "Check reference and field_of_view_mm on the card."
 
     def of_patient(self, _card: CohortCard, facts: PatientFacts) -> Iterator[Finding]:
         """See :class:`PatientCheck`."""
         if facts.mask is not None and facts.mask.outside == 1:
-            yield self.finding("The mask lies outside the field of view.")
+            yield self.finding("The mask is outside the field of view.")
 
 
 class MaskCut(PatientCheck):
-    """More than 2 % of the tumour lie outside the field of view."""
+    """More than 2 % of the tumour is outside the field of view."""
 
     code = "SB504"
     severity = "warning"
     part = "mask"
-    title = "The field of view cuts a tumour"
-    remedy = "A larger field_of_view_mm would hold it."
+    title = "The field of view cuts off part of a tumour"
+    remedy = "A larger field_of_view_mm would include all of it."
 
     def of_patient(self, _card: CohortCard, facts: PatientFacts) -> Iterator[Finding]:
         """See :class:`PatientCheck`."""
         mask = facts.mask
         if mask is not None and _is_mask(mask) and OUTSIDE_SHARE < mask.outside < 1:
-            detail = f"{100 * mask.outside:.0f} % of it lie outside"
-            yield self.finding("The field of view cuts the tumour.", detail=detail)
+            detail = f"{100 * mask.outside:.0f} % of it is outside"
+            yield self.finding("The field of view cuts off part of the tumour.", detail=detail)
 
 
 class MaskIsImage(PatientCheck):
-    """A mask holds grey values: numbers below 0, or many that change from voxel to voxel, or those of an image.
+    """A mask has grey values: numbers below 0, many numbers that change from voxel to voxel, or the numbers of an
+    image.
 
-    A mask holds 0 and the labels of what was drawn, or the share of each voxel (from 0 to 1, or to 100 or 255) that is
-    tumour.
+    A mask should hold 0 and the labels of what was drawn, or the share of each voxel (0 to 1, or 0 to 100 or 255) that
+    is tumour.
     """
 
     code = "SB505"
     severity = "error"
     part = "mask"
     title = "A mask looks like an image"
-    remedy = "Correct mask.file, or export the segmentation itself, resampled with nearest neighbours."
+    remedy = "Correct mask.file, or export the segmentation itself, resampled with nearest-neighbour interpolation."
 
     def of_patient(self, _card: CohortCard, facts: PatientFacts) -> Iterator[Finding]:
         """See :class:`PatientCheck`."""
@@ -120,18 +121,18 @@ class MaskIsImage(PatientCheck):
             return
         numbers = f"{mask.different} numbers" if mask.different > 1 else "one number"
         where = f" from {mask.low:.6g} to {mask.high:.6g}" if mask.different > 1 else f", {mask.low:.6g}"
-        same = f", those of {mask.equals}" if mask.equals else ""
-        yield self.finding("The mask looks like an image.", detail=f"it holds {numbers}{where} besides 0{same}")
+        same = f", equal to {mask.equals}" if mask.equals else ""
+        yield self.finding("The mask looks like an image.", detail=f"it has {numbers}{where} besides 0{same}")
 
 
 class MaskIsEverything(PatientCheck):
-    """The mask marks nearly the whole image: it is inverted, so that the tumour is 0, or it is a field of view."""
+    """The mask marks nearly the whole image: it is inverted, so that the tumour is 0, or it is a field-of-view mask."""
 
     code = "SB506"
     severity = "error"
     part = "mask"
     title = "A mask marks the whole image"
-    remedy = "Export the segmentation again; if it is inverted, mark the tumour and not the rest."
+    remedy = "Export the segmentation again; if it is inverted, mark the tumour instead of the rest."
 
     def of_patient(self, _card: CohortCard, facts: PatientFacts) -> Iterator[Finding]:
         """See :class:`PatientCheck`."""
@@ -141,8 +142,8 @@ class MaskIsEverything(PatientCheck):
 
 
 class MaskOfBody(PatientCheck):
-    """The mask marks more than half of the body that is in view, or more than five litres: it may be the contour of the
-    body or of an organ instead of the tumour's.
+    """The mask marks more than half of the body in view, or more than five litres: it may be the contour of the body or
+    of an organ instead of the tumour.
     """
 
     code = "SB510"
@@ -162,19 +163,19 @@ class MaskOfBody(PatientCheck):
 
 
 class MaskOffUptake(VoxelCheck):
-    """The PET inside the mask is not higher than in the rest of the body: the mask may not lie on the tumour.
+    """The PET inside the mask is not higher than in the rest of the body: the mask may not be on the tumour.
 
-    If the axes of a mask were reversed or exchanged on the way to NIfTI, but it has the header of the image, it lies
-    beside the tumour. The finding names patients whose PET inside the mask has a median below 1.2 times that of the
-    body and a 90th percentile below 1.5 times, and those with a median below 1.5 times whose mask, with its axes
-    turned, would lie on at least twice the uptake.
+    If the axes of a mask were reversed or swapped on the way to NIfTI, but it has the header of the image, it misses
+    the tumour. Two groups of patients are reported: those whose PET inside the mask has a median below 1.2 times the
+    body's median and a 90th percentile below 1.5 times this median, and those with a median below 1.5 times this median
+    whose mask, with its axes reordered, would be on at least twice the uptake.
     """
 
     code = "SB511"
     severity = "warning"
     part = "mask"
-    title = "A mask does not lie on uptake"
-    remedy = "Look at the mask on the PET: axes may be reversed or exchanged, or the tumour takes up little."
+    title = "A mask is not on uptake"
+    remedy = "Look at the mask on the PET: axes may be reversed or swapped, or the tumour may have low uptake."
 
     def find(self, _source: SourceCohort, facts: Mapping[str, PatientFacts]) -> Iterator[Finding]:
         """See :class:`VoxelCheck`."""
@@ -183,13 +184,13 @@ class MaskOffUptake(VoxelCheck):
             if known.mask is None or not _is_mask(known.mask) or _is_large(known.mask):
                 continue
             pets = [(channel, image) for channel, image in known.images.items() if image.modality == "PET"]
-            if pets and all(_not_on_uptake(image) for _, image in pets):
+            if pets and all(_is_off_uptake(image) for _, image in pets):
                 low[name] = pets[0]
         turns = _turns({name: image for name, (_, image) in low.items()})
         remedy = self.remedy
         if turns:
             turn = f"{turns[0]}, for instance," if len(turns) > 1 else f"{turns[0]},"
-            remedy = f"With {turn} the mask would lie on uptake. Look at it on the PET, and export it again."
+            remedy = f"With {turn} the mask would be on uptake. Look at it on the PET, and export it again."
         for name, (channel, image) in low.items():
             if image.in_mask is not None and image.typical is not None:
                 cause = f"{channel} is hardly higher inside the mask than in the body."
@@ -198,15 +199,15 @@ class MaskOffUptake(VoxelCheck):
 
 
 class MaskInAir(PatientCheck):
-    """The mask lies outside of the body: the median of the CT inside it is below -900 HU, which is air; lungs have -850
-    or more. A CT that is shifted by its intercept is SB413.
+    """The mask is outside the body: the median of the CT inside it is below -900 HU, which is air; lungs have -850 HU
+    or more. A CT that is shifted by its intercept is reported by SB413.
     """
 
     code = "SB513"
     severity = "warning"
     part = "mask"
-    title = "A mask lies outside of the body"
-    remedy = "Look at the mask on the CT: one of the two may be another patient's, or lie elsewhere in space."
+    title = "A mask is outside the body"
+    remedy = "Look at the mask on the CT: one of them may be another patient's, or have a wrong position in space."
 
     def of_patient(self, _card: CohortCard, facts: PatientFacts) -> Iterator[Finding]:
         """See :class:`PatientCheck`."""
@@ -214,36 +215,36 @@ class MaskInAir(PatientCheck):
             return
         for name, image in facts.images.items():
             of_air = image.modality == "CT" and image.in_mask is not None and image.in_mask < IN_AIR
-            # of a CT that is 1024 too low, the body is as thin as air
+            # in a CT that is 1024 too low, the body itself is as thin as air
             if of_air and image.typical is not None and image.typical > THINNEST_BODY:
                 yield self.finding(f"{name} has air inside the mask.", detail=f"median {image.in_mask:.0f} HU")
 
 
 class MaskBeyondImage(PatientCheck):
-    """A part of the mask, more than 0.1 % of its voxels, lies where an image was not scanned, so the fields of view of
-    two images do not both contain the tumour. What is missing is read as air, or as no uptake.
+    """More than 0.1 % of the mask's voxels are where an image was not scanned, so the fields of view of two images do
+    not both contain the tumour. Missing values are read as air, or as no uptake.
     """
 
     code = "SB514"
     severity = "warning"
     part = "mask"
-    title = "A mask reaches beyond an image"
-    remedy = "Is it the right image, and registered? Else leave the patient out, or the channel."
+    title = "A mask extends beyond an image"
+    remedy = "Is it the right image, and is it registered? If not, leave out the patient or the channel."
 
     def of_patient(self, _card: CohortCard, facts: PatientFacts) -> Iterator[Finding]:
         """See :class:`PatientCheck`."""
         for name, image in facts.images.items():
             if image.beyond > BEYOND:
                 detail = f"{100 * image.beyond:.2g} % of it"
-                yield self.finding(f"The mask reaches beyond {name}.", detail=detail)
+                yield self.finding(f"The mask extends beyond {name}.", detail=detail)
 
 
 def _is_large(mask: MaskFacts) -> bool:
-    """Say whether a mask is too large for a tumour's."""
+    """Return whether a mask is too large to be a tumour's."""
     return (mask.of_body is not None and mask.of_body > MOST_OF_BODY) or mask.ml > LARGEST_ML
 
 
-def _not_on_uptake(image: ImageFacts) -> bool:
+def _is_off_uptake(image: ImageFacts) -> bool:
     if image.low < -1 or image.in_mask is None or image.hot is None or not image.typical or image.typical < 0:
         return False
     if image.in_mask < NOT_HIGHER * image.typical and image.hot < NOT_HOT * image.typical:
@@ -252,13 +253,14 @@ def _not_on_uptake(image: ImageFacts) -> bool:
 
 
 def _lifts(image: ImageFacts, value: float) -> bool:
-    """Say whether this median, inside a turned mask, lies well above that inside the mask as it is, and the body's."""
+    """Return whether this median, inside a reordered mask, is well above the mask's own and the body's median."""
     return value >= TURNED_HIGHER * max(image.in_mask or 0.0, image.typical or 0.0)
 
 
 def _turns(images: Mapping[str, ImageFacts]) -> list[str]:
-    """Return which turn of the axes puts the masks of all on the most uptake, and its equals, the simplest first; none
-    where none does for most of them.
+    """Return the axis reordering that puts most masks on the highest uptake, and its equals, simplest first.
+
+    Empty if no reordering puts most of the masks on higher uptake.
     """
     heights: dict[str, list[float]] = {}
     for image in images.values():
@@ -273,16 +275,16 @@ def _turns(images: Mapping[str, ImageFacts]) -> list[str]:
 
 
 class SeveralLabels(VoxelCheck):
-    """The masks hold several labels, and the card does not say which of them is the tumour.
+    """The masks have several labels, and the card does not say which of them is the tumour.
 
-    Without ``mask.label`` all of them are: the tumour is their union.
+    Without ``mask.label`` the tumour is the union of all labels.
     """
 
     code = "SB507"
     severity = "warning"
     part = "mask"
-    title = "Masks hold several labels"
-    remedy = "Without mask.label the tumour is all of them together; mask.label in the card chooses one."
+    title = "Masks have several labels"
+    remedy = "Without mask.label on the card, all of them together are the tumour; mask.label selects one."
 
     def find(self, source: SourceCohort, facts: Mapping[str, PatientFacts]) -> Iterator[Finding]:
         """See :class:`VoxelCheck`."""
@@ -293,20 +295,20 @@ class SeveralLabels(VoxelCheck):
         if len(patients) > 1:
             shown = [f"{value:g} in {n} patient{'s' if n > 1 else ''}" for value, n in sorted(patients.items())]
             more = f" and {len(shown) - SHOWN} more" if len(shown) > SHOWN else ""
-            yield self.finding(f"The masks hold {len(patients)} labels: {', '.join(shown[:SHOWN])}{more}.")
+            yield self.finding(f"The masks have {len(patients)} labels: {', '.join(shown[:SHOWN])}{more}.")
 
 
 class FurtherLabels(VoxelCheck):
-    """The masks of some patients, or of one centre, hold a label beside the card's that the masks of the others lack.
+    """The masks of some patients, or of one centre, have a label besides the card's that the masks of the others lack.
 
-    Only the card's label is read. In some masks a part of the tumour may have a label of its own.
+    Only the card's label is read. In some masks, part of the tumour may have a label of its own.
     """
 
     code = "SB512"
     severity = "note"
     part = "mask"
-    title = "Some masks hold a further label"
-    remedy = "It is not read. Check that the card's label means the same in all masks."
+    title = "Some masks have an additional label"
+    remedy = "This label is not read. Check that the card's label means the same in all masks."
 
     def find(self, source: SourceCohort, facts: Mapping[str, PatientFacts]) -> Iterator[Finding]:
         """See :class:`VoxelCheck`."""
@@ -327,11 +329,11 @@ class FurtherLabels(VoxelCheck):
                 shown.append(f"{value:g} in {len(names)} of {len(read)} patients{where}")
         if shown:
             more = f"; and {len(shown) - SHOWN} more" if len(shown) > SHOWN else ""
-            yield self.finding(f"Some masks hold labels beside {label}: {'; '.join(shown[:SHOWN])}{more}.")
+            yield self.finding(f"Some masks have labels besides {label}: {'; '.join(shown[:SHOWN])}{more}.")
 
 
 class LabelMissing(PatientCheck):
-    """The mask has no voxel of the label that the card chooses, though it has others."""
+    """The mask has no voxel with the label that the card selects, though it has other labels."""
 
     code = "SB508"
     severity = "error"
@@ -351,23 +353,23 @@ class LabelMissing(PatientCheck):
 
 
 class SoftMask(PatientCheck):
-    """A mask holds shares of a voxel or probabilities, as linear resampling and networks give them.
+    """A mask holds voxel shares or probabilities, as produced by linear resampling and by networks.
 
-    It is cut at half of its highest value.
+    The mask is cut at half of its highest value.
     """
 
     code = "SB509"
     severity = "warning"
     part = "mask"
     title = "A mask has a soft edge"
-    remedy = "It is cut at half of the highest value. Resample masks with nearest neighbours to choose yourself."
+    remedy = "The mask is cut at half of its highest value. Use nearest-neighbour resampling to avoid this."
 
     def of_patient(self, _card: CohortCard, facts: PatientFacts) -> Iterator[Finding]:
         """See :class:`PatientCheck`."""
         mask = facts.mask
         if mask is not None and _is_mask(mask) and mask.meaning == "soft" and mask.voxels:
-            detail = f"cut at {mask.high / 2:.4g}, {mask.voxels:,} voxels are left"
-            yield self.finding("The mask holds values between 0 and its highest.", detail=detail)
+            detail = f"cut at {mask.high / 2:.4g}, leaving {mask.voxels:,} voxels"
+            yield self.finding("The mask has values between 0 and its maximum.", detail=detail)
 
 
 def _is_mask(mask: MaskFacts) -> bool:
@@ -375,7 +377,7 @@ def _is_mask(mask: MaskFacts) -> bool:
 
 
 def _labels(mask: MaskFacts) -> list[float]:
-    """Return a mask's labels. A single number is the mark of a binary mask: 255, as programs write it, is label 1."""
+    """Return a mask's labels. A single number marks a binary mask: 255, used by some programs, counts as label 1."""
     if mask.different == 1 and mask.high in FULL_SCALES:
         return [1.0]
     return [value for value, _ in mask.levels]

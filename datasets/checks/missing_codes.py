@@ -1,4 +1,4 @@
-"""Checks for values that mean "not known" and would be read as numbers or levels."""
+"""Checks for values that mean "not known" but would be read as numbers or levels."""
 
 from __future__ import annotations
 
@@ -14,21 +14,22 @@ from survbench.datasets.vocabulary.words import is_sentinel, means_missing
 from survbench.findings import Finding
 
 REPEATED, OFTEN = 2, 3
-"""Times from which a number that stands apart is less likely to be one that was measured."""
+"""Numbers of occurrences from which a separate number is less likely to be a measurement."""
 APART_ONCE, APART_REPEATED, APART_OFTEN = 3.0, 1.0, 0.2
-"""How far a code must lie outside the other values, in their range, if it occurs once, twice, or more often."""
+"""Smallest distance of a code from the other values, in units of their range, if it occurs once, twice, or more often.
+"""
 FEWEST = 5
-"""Other values that are needed to say what lies far outside of them."""
-_HINT = "If it means that a value is missing, leave the cells blank, or say so on the card: missing: [{}]."
+"""Smallest number of other values needed to say what is far outside them."""
+_HINT = "If it means that a value is missing, leave the cells blank, or declare it on the card: missing: [{}]."
 
 Floats = NDArray[np.float64]
 
 
 def codes_for_missing(values: Floats) -> dict[float, int]:
-    """Return the numbers in a column that are usual codes for missing and lie far outside the others, with how often.
+    """Return the numbers in a column that are common codes for missing and far outside the others, with their counts.
 
     Args:
-        values: shape (n,), some may be NaN.
+        values: column values, shape (n,); some may be NaN.
     """
     counts = Counter(values[np.isfinite(values)].tolist())
     suspects = {v for v in counts if is_sentinel(v, among_codes=False)}
@@ -50,27 +51,27 @@ def _stands_apart(code: float, count: int, others: Floats) -> bool:
     if gap <= 0:
         return False
     if code < 0 <= low:
-        # of values up to 1 it may be the smallest of an index that goes from -1 to 1
+        # among values up to 1, a negative value may be an ordinary one of an index from -1 to 1
         return whole or code <= -9 or high > 1
     apart = APART_OFTEN if count >= OFTEN else APART_REPEATED if count >= REPEATED else APART_ONCE
     if abs(code) < 10:
-        return False  # among numbers of both signs -1 and -9 are numbers
+        return False  # among numbers of both signs, -1 and -9 are ordinary numbers
     return gap > apart * (high - low)
 
 
 class CodesForMissing(CohortCheck):
-    """A feature or a numeric clinical column holds -999, 9999 or the like far outside its other values. That is a usual
-    code for a missing value, which methods would take for a number.
+    """A feature or a numeric clinical column has a number such as -999 or 9999 far outside its other values. Such
+    numbers are common codes for missing values, which methods would take as measurements.
 
-    A code is far outside if its distance from the other values is three times their range, once their range if it
-    occurs twice, or a fifth of it if it occurs more often; or if it is negative and nothing else is.
+    A code is far outside if its distance from the other values exceeds three times their range (once their range if it
+    occurs twice, a fifth of it if it occurs more often), or if it is negative and no other value is.
     """
 
     code = "SB311"
     severity = "warning"
     part = "predictors"
     title = "A number looks like a code for missing"
-    remedy = "If it means that a value is missing, leave the cells blank, or name it under missing of the card."
+    remedy = "If it means that a value is missing, leave the cells blank, or list it under missing on the card."
     counts = "columns"
 
     def find(self, source: SourceCohort) -> Iterator[Finding]:
@@ -87,14 +88,14 @@ class CodesForMissing(CohortCheck):
             for code, count in codes_for_missing(values).items():
                 times = "once" if count == 1 else f"{count} times"
                 yield self.finding(
-                    f"{code:g} lies far outside the other values and is a usual code for missing.",
+                    f"{code:g} is far outside the other values and is a common code for missing.",
                     detail=f"{name} ({times})",
                     remedy=_HINT.format(f"{code:g}"),
                 )
 
 
 class CodeForMissingTime(CohortCheck):
-    """A time is 999, 9999 or the like and far beyond all others, which is a usual code for an unknown time."""
+    """A time is a number such as 999 or 9999 that is far beyond all others and is a common code for an unknown time."""
 
     code = "SB208"
     severity = "warning"
@@ -110,7 +111,7 @@ class CodeForMissingTime(CohortCheck):
             for subject, time in zip(cohort.ids, times, strict=True):
                 if time == code:
                     yield self.finding(
-                        f"Times of {code:g} {end.unit} lie far beyond the others; it is a usual code for missing.",
+                        f"Times of {code:g} {end.unit} are far beyond the others; this is a common code for missing.",
                         subject=subject,
                     )
 
@@ -124,18 +125,18 @@ class WordsForMissing(CohortCheck):
     severity = "warning"
     part = "predictors"
     title = "A level means that a value is missing"
-    remedy = "Remove it from the levels, and name it under missing of the card."
+    remedy = "Remove it from the levels, and list it under missing on the card."
     sections = ("clinical",)
 
     def find(self, source: SourceCohort) -> Iterator[Finding]:
         """See :class:`CohortCheck`."""
         for column in source.card.clinical:
-            # beside a plus, a minus is negative
+            # where plus is a level, minus means negative
             minus = {"-", "--"} if any(set(level) == {"+"} for level in column.levels) else set[str]()
             words = [level for level in column.levels if means_missing(level) and level not in minus]
             if words:
                 listed = ", ".join(f'"{word}"' for word in words)
                 yield self.finding(
                     f"Column {column.column!r} has levels that mean a missing value: {listed}.",
-                    remedy=f"Remove them from its levels, and say what they mean: missing: [{listed}].",
+                    remedy=f"Remove them from its levels, and declare them on the card: missing: [{listed}].",
                 )

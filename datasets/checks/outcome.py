@@ -1,4 +1,4 @@
-"""Checks of the outcome: times, events, and what is left of them for a comparison."""
+"""Checks of the outcome: times, events, and whether enough of them remain for a comparison."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ from survbench.statistics.metrics import concordance_index
 
 FEW_EVENTS, TOO_FEW_EVENTS = 20, 10
 MANY = 20
-"""Patients of whom more than one is usually censored."""
+"""Number of patients from which more than one is usually censored."""
 SHOWN_CODES = 5
 FEWEST_TIMES = 8
-"""Times that are needed to say that they are years, or count rows."""
+"""Smallest number of times needed to say that they are years or row numbers."""
 FIRST_YEAR, LAST_YEAR = 1900, 2100
 FIRST_DAY, LAST_DAY = 25569, 54788
-"""The days from 1970 to 2049 as spreadsheets count them; as durations they are 70 years and more."""
+"""The days from 1970 to 2049 as spreadsheets count them; as durations they would be at least 70 years."""
 _NO_DURATION = "|".join(w.NEVER_A_TIME[kind] for kind in ("an age", "about birth", "a date"))
 _DURATION = "|".join((w.DURATION, w.FOLLOW_UP, *w.UNITS.values(), "\\w*(zeit|dauer|tijd|duur)", w.SINCE))
-"""Words of a column's name that say that it holds a duration, even if that starts from a date."""
+"""Words in a column's name that say that it holds a duration, even one that starts from a date."""
 _OF_LIFE = f"{w.ALIVE}|{w.DEAD}|{w.CENSORED}|{w.CENSORING}"
 LONGEST_MONTHS, SHORTEST_MONTHS = 360.0, 2.0
-"""A longest follow-up beyond 30 years or below two months speaks for a wrong unit."""
+"""A longest follow-up above 30 years or below two months suggests a wrong unit."""
 USUAL_MONTHS = (12.0, 240.0)
-"""Between them the longest follow-up of a cohort usually lies."""
+"""Usual range of the longest follow-up of a cohort."""
 
 
 class UnusableTime(InputCheck):
-    """A time is a positive number: the months (or days, weeks, years) to the event or to the end of follow-up."""
+    """A time must be a positive number: the months (or days, weeks, years) to the event or to the end of follow-up."""
 
     code = "SB201"
     severity = "error"
@@ -49,44 +49,42 @@ class UnusableTime(InputCheck):
 
 
 class UnknownEventCode(InputCheck):
-    """The column of events holds a code that the card names neither as observed nor as censored.
+    """The event column has a code that the card lists neither as observed nor as censored.
 
-    That is a mistake in the card and not in the patients: leaving out those with the code might leave out everybody who
-    had the event. Therefore ``--skip-bad`` does not skip it.
+    This is a mistake in the card, not in the patients: leaving out the patients with this code might leave out everyone
+    who had the event. Therefore ``--skip-bad`` does not skip it.
     """
 
     code = "SB202"
     severity = "error"
     part = "outcome"
-    title = "The card does not know a code of the event"
-    remedy = "Name each code under endpoint.observed or endpoint.censored of the card."
+    title = "The card does not list an event code"
+    remedy = "List each code under endpoint.observed or endpoint.censored on the card."
     needs = "columns"
 
 
 class BlankEvent(InputCheck):
-    """A patient's cell of the event is blank or a word for missing, so it is not known whether the time ended in an
-    event.
-    """
+    """A patient's event cell is blank or a word for missing, so it is not known whether the time ended in an event."""
 
     code = "SB210"
     severity = "error"
     part = "outcome"
-    title = "A patient has no code of the event"
+    title = "A patient has no event code"
     needs = "columns"
-    remedy = "Fill the cells in, or leave these patients out."
+    remedy = "Fill in the cells, or leave these patients out."
 
 
 class OutcomesLost(CohortCheck):
-    """All patients with an event, or all who are censored, have problems, so that without them only one kind of outcome
-    would be left. ``--skip-bad`` does not skip this. Often all censored patients have no time, because the card names
-    the column of the days to death.
+    """All patients with an event, or all censored patients, have problems, so that only one kind of outcome would be
+    left without them. ``--skip-bad`` does not skip this. Often all censored patients lack a time because the card names
+    the column of days to death.
     """
 
     code = "SB211"
     severity = "error"
     part = "outcome"
-    title = "One kind of outcome would be left"
-    remedy = "Correct the problems of some of them."
+    title = "Only one kind of outcome would be left"
+    remedy = "Correct the problems of some of these patients."
 
     def find(self, source: SourceCohort) -> Iterator[Finding]:
         """See :class:`CohortCheck`."""
@@ -100,17 +98,17 @@ class OutcomesLost(CohortCheck):
         ):
             count = sum(cell in {canonical(code) for code in codes} for cell in cells)
             if count and not left:
-                who = f"All {count} patients of the table who {what}"
-                yield self.finding(f"{who} have problems; without them only one outcome is left.")
+                who = f"All {count} patients in the table who {what}"
+                yield self.finding(f"{who} have problems; without them only one kind of outcome is left.")
 
 
 class NobodyCensored(CohortCheck):
-    """Every patient has the event, or all but one. That is rare: often codes are misread, or rows are missing."""
+    """Every patient has the event, or all but one. This is rare: often codes are misread, or rows are missing."""
 
     code = "SB212"
     severity = "warning"
     part = "outcome"
-    title = "Hardly anybody is censored"
+    title = "Hardly anyone is censored"
     remedy = "Were patients without the event left out of the table? Check endpoint.observed and endpoint.censored."
 
     def find(self, source: SourceCohort) -> Iterator[Finding]:
@@ -125,7 +123,7 @@ class NobodyCensored(CohortCheck):
 
 
 class AmbiguousEventCode(InputCheck):
-    """One code is both under ``observed`` and under ``censored``."""
+    """The same code is listed under both ``observed`` and ``censored``."""
 
     code = "SB203"
     severity = "error"
@@ -136,15 +134,15 @@ class AmbiguousEventCode(InputCheck):
 
 
 class ReversedCodes(CohortCheck):
-    """The card takes a code for the event that by the column's name or by its own meaning is not the event: ``alive``
-    1, ``CNSR`` 1, or the word *alive*. A board of a reversed outcome looks like any other.
+    """The card lists a code as the event that, by the column's name or the code's own meaning, is not the event:
+    ``alive`` 1, ``CNSR`` 1, or the word *alive*. A board with a reversed outcome looks like any other board.
     """
 
     code = "SB214"
     severity = "error"
     part = "outcome"
     title = "The codes of the event seem to be the wrong way round"
-    remedy = "Exchange endpoint.observed and endpoint.censored on the card."
+    remedy = "Swap endpoint.observed and endpoint.censored on the card."
     ignorable = True
 
     def find(self, source: SourceCohort) -> Iterator[Finding]:
@@ -154,9 +152,9 @@ class ReversedCodes(CohortCheck):
             return
         known = {canonical(code) for code in (*end.observed, *end.censored)}
         cells = [cell for cell in source.table.column(end.event) if canonical(cell) in known]
-        said = " ".join([end.event, *set(cells)])
-        # a remission, a discharge or local control may be the event of a study
-        if not w.has(w.tokens(said), _OF_LIFE) or not cells:
+        text = " ".join([end.event, *set(cells)])
+        # remission, discharge or local control may be a study's event
+        if not w.has(w.tokens(text), _OF_LIFE) or not cells:
             return
         found = coding(end.event, cells, None)
         declared, meant = ({canonical(c) for c in codes} for codes in (end.observed, found.observed))
@@ -165,7 +163,7 @@ class ReversedCodes(CohortCheck):
             yield self.finding(
                 f"In column {end.event!r}, {_codes(found.observed)} looks like the event and {_codes(found.censored)} "
                 "like censoring; the card has them reversed.",
-                remedy=f"Write observed: [{observed}], censored: [{censored}] under endpoint of the card.",
+                remedy=f"Write observed: [{observed}], censored: [{censored}] under endpoint on the card.",
             )
 
 
@@ -174,16 +172,15 @@ def _codes(codes: Sequence[str]) -> str:
 
 
 class NoDuration(CohortCheck):
-    """The column of times does not hold durations: whole numbers that are all calendar years, dates as spreadsheets
-    count them (days since 1900) or as 20190312, the numbers of the rows in the table's order, or a column that is named
-    like an age or a date.
+    """The time column does not hold durations: whole numbers that are all calendar years, dates as spreadsheets count
+    them (days since 1900) or as 20190312, row numbers of the table, or a column that is named like an age or a date.
     """
 
     code = "SB213"
     severity = "error"
     part = "outcome"
     title = "The times are not durations"
-    remedy = "Name the column of durations under endpoint.time: from the start of follow-up to the event or its end."
+    remedy = "Under endpoint.time, name a column of durations from the start of follow-up to the event or last contact."
     ignorable = True
 
     def find(self, source: SourceCohort) -> Iterator[Finding]:
@@ -212,7 +209,7 @@ class NoDuration(CohortCheck):
 
 
 def _is_day(number: float) -> bool:
-    """Say whether a number is a date such as 20190312."""
+    """Return whether a number is a date such as 20190312."""
     try:
         return FIRST_YEAR <= datetime.strptime(f"{number:.0f}", "%Y%m%d").year <= LAST_YEAR  # noqa: DTZ007 - no clock
     except ValueError:
@@ -220,23 +217,22 @@ def _is_day(number: float) -> bool:
 
 
 class ImplausibleFollowUp(CohortCheck):
-    """The longest time is above 30 years or below two months, or the column of times is named after another unit than
-    that of the card. Codes for missing are not counted, nor are times that are not durations: they have findings of
-    their own.
+    """The longest time is above 30 years or below two months, or the time column is named after another unit than the
+    card's. Codes for missing and times that are not durations do not count: they have their own findings.
     """
 
     code = "SB204"
     severity = "warning"
     part = "outcome"
     title = "The times suggest another unit"
-    remedy = "Is endpoint.unit on the card the unit of the table's times?"
+    remedy = "Is endpoint.unit on the card the unit of the times in the table?"
 
     def find(self, source: SourceCohort) -> Iterator[Finding]:
         """See :class:`CohortCheck`."""
         column, unit = source.card.endpoint.time, source.card.endpoint.unit
         named = w.unit_of(column)
         if named not in {None, unit}:
-            yield self.finding(f"The column of times, {column!r}, is named after {named}; the card says {unit}.")
+            yield self.finding(f"The time column {column!r} is named after {named}, but the card says {unit}.")
         if any(NoDuration().find(source)):
             return
         known = np.round(source.cohort.time / MONTHS_PER_UNIT[unit], 6)
@@ -256,13 +252,13 @@ def _in_years(months: float) -> str:
 
 
 class NoEvents(CohortCheck):
-    """Without two events there is nothing to compare: every fold needs one."""
+    """With fewer than two events there is nothing to compare: every fold needs an event."""
 
     code = "SB205"
     severity = "error"
     part = "outcome"
     title = "Fewer than two events"
-    remedy = "Survival models need events in every fold; at least two."
+    remedy = "Survival models need events in every fold, at least two in total."
 
     def find(self, source: SourceCohort) -> Iterator[Finding]:
         """See :class:`CohortCheck`."""
@@ -274,7 +270,7 @@ class NoEvents(CohortCheck):
                 cells = Counter(source.table.column(end.event)).most_common(SHOWN_CODES)
                 held = f" Column {end.event!r} holds {', '.join(f'{cell!r} ({n} times)' for cell, n in cells)}."
             cause = f"There {'is' if events == 1 else 'are'} {things(events, 'event')}."
-            asked = f"Is the event {' or '.join(map(repr, end.observed))}, as endpoint.observed of the card says?"
+            asked = f"Is the event {' or '.join(map(repr, end.observed))}, as endpoint.observed on the card says?"
             yield self.finding(cause, remedy=f"{asked}{held} {self.remedy}")
 
 
@@ -297,8 +293,8 @@ class FewEvents(CohortCheck):
 
 
 class CentreTellsOutcome(CohortCheck):
-    """One of two centres has worse outcomes: a model that recognises the scanner has a C-index above 0.5 without
-    knowing anything about the disease.
+    """One of two centres has worse outcomes: a model that recognises the scanner gets a C-index above 0.5 without
+    learning anything about the disease.
     """
 
     code = "SB207"
@@ -306,7 +302,7 @@ class CentreTellsOutcome(CohortCheck):
     part = "outcome"
     title = "The centre alone ranks patients"
     sections = ("centre",)
-    remedy = "A model may learn the scanner instead of the disease; consider one centre as --external."
+    remedy = "A model may learn the scanner instead of the disease; consider using one centre as --external."
 
     def find(self, source: SourceCohort) -> Iterator[Finding]:
         """See :class:`CohortCheck`."""
@@ -331,7 +327,7 @@ class CentreTellsOutcome(CohortCheck):
 
 
 class HorizonBeyond(CohortCheck):
-    """The follow-up ends before one of the months at which boards give AUC, Brier score and calibration.
+    """Follow-up ends before one of the months at which boards report AUC, Brier score and calibration.
 
     Five years of 365 days are 59.96 months. Nothing is known beyond the last patient, so nothing is computed there.
     """
@@ -340,19 +336,19 @@ class HorizonBeyond(CohortCheck):
     severity = "note"
     part = "outcome"
     title = "The follow-up ends before a horizon"
-    remedy = "Nothing is wrong; AUC, Brier score and calibration are given at the earlier horizons."
+    remedy = "No action is needed; AUC, Brier score and calibration are reported at the earlier horizons."
 
     def find(self, source: SourceCohort) -> Iterator[Finding]:
         """See :class:`CohortCheck`."""
         time = source.cohort.time
-        if time.max() < SHORTEST_MONTHS:  # as in a wrong unit, which is warned of
+        if time.max() < SHORTEST_MONTHS:  # probably a wrong unit, which has its own finding
             return
         later = [f"{horizon:g}" for horizon in HORIZONS if not (time > horizon).any()]
         if later:
             listed = " and ".join(filter(None, [", ".join(later[:-1]), later[-1]]))
             remedy = self.remedy
             if len(later) == len(HORIZONS):
-                remedy = "Nothing is wrong with the C-index; AUC, Brier score and calibration are not given."
+                remedy = "The C-index is not affected; AUC, Brier score and calibration are not reported."
             longest = f"The longest follow-up is {time.max():.2f} months"
             cause = f"{longest}: AUC, Brier score and calibration at {listed} months cannot be computed."
             yield self.finding(cause, remedy=remedy)

@@ -1,4 +1,4 @@
-"""Checks of what methods are given besides images: features and clinical columns."""
+"""Checks of the predictors other than images: features and clinical columns."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from survbench.features.feature_sets import feature_set
 from survbench.findings import Finding, things
 
 SHOWN = 5
-"""Columns that a sentence names at most."""
+"""Largest number of columns that a sentence names."""
 MISSING_SHARE = 0.2
 
 
 def few(names: Sequence[str]) -> str:
-    """Return the first of some names, as a sentence shows them."""
+    """Return the first few names as text for a sentence."""
     return ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
 
 
@@ -36,12 +36,12 @@ class UnusableClinicalCell(InputCheck):
 
 
 class UnknownFeatureColumn(InputCheck):
-    """A name or pattern under ``features`` matches no column of the table, or no column is left to be a feature."""
+    """A name or pattern under ``features`` matches no column of the table, or no column remains as a feature."""
 
     code = "SB302"
     severity = "error"
     part = "predictors"
-    title = "A name or pattern of features fits no column"
+    title = "A name or pattern under features matches no column"
     needs = "features"
     sections = ("features",)
     remedy = "Correct the name or the pattern."
@@ -60,24 +60,24 @@ class DeclaredTwice(InputCheck):
 
 
 class NoFeatureRow(InputCheck):
-    """A patient has no row in the table of features, more than one, or one without a value."""
+    """A patient has no row in the feature table, has more than one row, or has a row without a value."""
 
     code = "SB304"
     severity = "error"
     part = "predictors"
-    title = "A patient has no row of features"
-    remedy = "Add the row, or name the patient in patients.without of the card."
+    title = "A patient has no row in the feature table"
+    remedy = "Add the row, or name the patient under patients.without on the card."
     needs = "features"
     sections = ("features",)
 
 
 class TextColumns(InputCheck):
-    """Columns that are declared as features hold text: the exports of pyradiomics begin with some."""
+    """Columns that are declared as features hold text: pyradiomics exports begin with some text columns."""
 
     code = "SB310"
     severity = "error"
     part = "predictors"
-    title = "Columns of features hold no numbers"
+    title = "Feature columns hold no numbers"
     remedy = "Name them in features.exclude."
     needs = "features"
     sections = ("features",)
@@ -106,7 +106,7 @@ class MissingValues(CohortCheck):
     severity = "warning"
     part = "predictors"
     title = "Many values are missing"
-    remedy = "Fill them in, or leave them to imputation in the training fold."
+    remedy = "Fill in the values, or leave them to be imputed in the training folds."
 
     def find(self, source: SourceCohort) -> Iterator[Finding]:
         """See :class:`CohortCheck`."""
@@ -134,7 +134,7 @@ class ConstantColumn(CohortCheck):
     code = "SB308"
     severity = "warning"
     part = "predictors"
-    title = "A clinical column has one value"
+    title = "A clinical column has only one value"
     sections = ("clinical",)
     remedy = "It carries no information; set model: false."
 
@@ -143,7 +143,7 @@ class ConstantColumn(CohortCheck):
         for column in source.card.clinical:
             values = {s.clinical.get(column.name) for s in source.cohort.subjects} - {None}
             if column.model and len(values) == 1:
-                yield self.finding(f"Column {column.column!r} has one value only ({next(iter(values))!r}).")
+                yield self.finding(f"Column {column.column!r} has only one value ({next(iter(values))!r}).")
 
 
 class NothingToPredictFrom(CohortCheck):
@@ -162,14 +162,14 @@ class NothingToPredictFrom(CohortCheck):
 
 
 class LevelsAlike(CohortCheck):
-    """Levels of a column differ only in upper and lower case or in spaces: methods take them for two categories."""
+    """Levels of a column differ only in case or spaces, so methods treat them as two categories."""
 
     code = "SB316"
     severity = "note"
     part = "predictors"
-    title = "Levels differ in their spelling only"
+    title = "Levels differ only in spelling"
     sections = ("clinical",)
-    remedy = "If they mean the same, write them alike in the table and on the card."
+    remedy = "If they mean the same, spell them the same way in the table and on the card."
 
     def find(self, source: SourceCohort) -> Iterator[Finding]:
         """See :class:`CohortCheck`."""
@@ -179,20 +179,18 @@ class LevelsAlike(CohortCheck):
                 alike.setdefault("".join(level.casefold().split()), []).append(level)
             for levels in alike.values():
                 if column.model and len(levels) > 1:
-                    yield self.finding(
-                        f"Levels of column {column.column!r} differ in their spelling only: {few(levels)}."
-                    )
+                    yield self.finding(f"Levels of column {column.column!r} differ only in spelling: {few(levels)}.")
 
 
 class UnusableFeatureSet(CohortCheck):
-    """``radiomics`` of the card does not name a feature set, or names one without grey levels for a modality of the
-    card.
+    """``radiomics`` on the card does not name a feature set, or names one without grey levels for one of the card's
+    modalities.
     """
 
     code = "SB309"
     severity = "error"
     part = "predictors"
-    title = "The feature set of the card cannot be used"
+    title = "The feature set on the card cannot be used"
     sections = ("images",)
     remedy = "Correct 'radiomics' on the card."
 

@@ -13,15 +13,15 @@ from survbench.datasets.checks.kinds import CohortCheck
 from survbench.findings import Finding
 
 AGREE = 0.9
-"""Share of the groups of rows that must have one outcome, for rows to count as one patient's."""
+"""Share of groups of rows with a single outcome from which the groups count as patients."""
 FEWEST = 2
-"""Groups of rows below which they may agree by chance."""
+"""Number of groups of rows below which they may agree by chance."""
 FEWEST_EQUAL = 5
-"""Known values that a row must share with another to be a copy of it."""
+"""Smallest number of known values that two rows must share to be copies."""
 COPY = 1e-3
-"""Pairs of rows equal in everything that are expected by chance below which two such rows are copies."""
+"""Two equal rows are copies if at most this many pairs of equal rows are expected by chance."""
 BEYOND_CHANCE = 10.0
-"""How many times as many rows as by chance must agree in all clinical values, of those that share an outcome."""
+"""Factor by which pairs of rows that agree in all clinical values must exceed chance, among pairs with one outcome."""
 _PATIENT = re.compile(r"(patient|subject|case|person|participant|pat|pt|mrn|pid)s?[ _.-]*(id|no|nr|number|name|key)?")
 _LAST_LETTERS = re.compile(r"(.*\d)[A-Za-z]+\d*")
 
@@ -29,11 +29,12 @@ Outcome = tuple[float, bool]
 
 
 class RowsOfOnePatient(CohortCheck):
-    """Several rows seem to belong to one patient. They have the same time and event, and also the same id but for its
-    last part (``P01_L1`` and ``P01_L2``), the same value in a column that names the patient, or the same clinical
-    values. Two rows that are equal in everything but the id, in more columns than chance allows, are one patient twice.
+    """Several rows seem to belong to one patient. They have the same time and event, and also ids that differ only in
+    the last part (``P01_L1`` and ``P01_L2``), the same value in a column that names the patient, or the same clinical
+    values. Two rows that are equal in everything but the id, in more columns than expected by chance, are the same
+    patient twice.
 
-    If such rows are put into folds one by one, a patient can be in training and test at once, and a model recognises
+    If such rows are assigned to folds separately, a patient can be in training and test at once, and a model recognises
     the patient.
     """
 
@@ -41,7 +42,7 @@ class RowsOfOnePatient(CohortCheck):
     severity = "warning"
     part = "table"
     title = "Rows seem to belong to one patient"
-    remedy = "If they are one patient, name the column of patients under group of the card, or leave all but one out."
+    remedy = "If they are one patient, name the patient column under group on the card, or keep only one of the rows."
     counts = "rows"
 
     def find(self, source: SourceCohort) -> Iterator[Finding]:
@@ -53,34 +54,36 @@ class RowsOfOnePatient(CohortCheck):
         for how, remedy, key in _candidates(source):
             groups = _groups(key)
             if _share_outcomes(groups, outcome):
-                yield self._of(how, groups, remedy)
+                yield self._group_finding(how, groups, remedy)
                 return
         groups = _equal_clinical(source, outcome)
         if groups:
             how = "the same clinical values"
-            yield self._of(how, groups, "If they do, add a column that names the patient: group: COLUMN on the card.")
+            yield self._group_finding(
+                how, groups, "If they do, add a column that names the patient: group: COLUMN on the card."
+            )
             return
         for first, second in _copies(source, outcome):
             yield self.finding(
                 "Two rows are equal in everything but the id: in time, event, clinical columns and features.",
                 subject=second,
                 detail=f"as {first}",
-                remedy="If they are one patient, leave one row out: patients.without on the card.",
+                remedy="If they are one patient, leave one row out (patients.without on the card).",
             )
 
-    def _of(self, how: str, groups: Sequence[Sequence[str]], remedy: str) -> Finding:
+    def _group_finding(self, how: str, groups: Sequence[Sequence[str]], remedy: str) -> Finding:
         rows = sum(map(len, groups))
         shown = "; ".join(", ".join(group[:3]) for group in list(groups)[:3])
         return self.finding(
             f"{rows} rows seem to belong to {len(groups)} patients: they have the same time and event, and {how}.",
             detail=f"{shown}{'; ...' if len(groups) > 3 else ''}",
-            remedy=f"{remedy} Then they stay in one fold.",
+            remedy=f"{remedy} Their rows then stay in one fold.",
         )
 
 
 class GroupedRows(CohortCheck):
-    """The card names groups of rows that belong to one patient. They stay in one fold, but tests and intervals count
-    rows: if the rows of a patient are alike, p values are too small and intervals too narrow.
+    """The card declares groups of rows that belong to one patient. They stay in one fold, but tests and intervals count
+    rows: if the rows of a patient are similar, p values are too small and intervals too narrow.
     """
 
     code = "SB603"
@@ -88,7 +91,7 @@ class GroupedRows(CohortCheck):
     part = "protocol"
     title = "Tests and intervals count rows, not patients"
     sections = ("group",)
-    remedy = "Read intervals and p with that in mind, or keep one row per patient."
+    remedy = "Interpret intervals and p values with care, or keep one row per patient."
 
     def find(self, source: SourceCohort) -> Iterator[Finding]:
         """See :class:`CohortCheck`."""
@@ -100,29 +103,29 @@ class GroupedRows(CohortCheck):
 
 
 def _candidates(source: SourceCohort) -> Iterator[tuple[str, str, dict[str, str]]]:
-    """Yield what may name the patient of each row, by id: columns that are called so, and parts of the ids."""
+    """Yield possible patient keys of the rows, by id: columns named like a patient, and parts of the ids."""
     ids, card, table = source.cohort.ids, source.card, source.table
     if table is not None and card.id in table.columns:
         used = {card.id, card.centre, card.endpoint.time, card.endpoint.event}
         for column in table.columns:
             if column not in used and _PATIENT.fullmatch(column.casefold()):
                 key = {r.cells[card.id]: r.cells[column] for r in table.rows if r.cells[column]}
-                yield f"the same {column!r}", f"If they do: group: {column} on the card.", _of_ids(key, ids)
+                yield f"the same {column!r}", f"If they do: group: {column} on the card.", _restrict(key, ids)
     remedy = "If they do, add a column that names the patient (the id without that part): group: COLUMN on the card."
     parts = {i: re.split(r"[_\-./ #:]+", i) for i in ids}
     for dropped in range(1, max(map(len, parts.values()))):
-        how = "ids that differ in their last part only"
+        how = "ids that differ only in the last part"
         yield how, remedy, {i: "_".join(p[:-dropped]) for i, p in parts.items() if len(p) > dropped}
     yield (
-        "ids that differ in their first part only",
+        "ids that differ only in the first part",
         remedy,
         {i: "_".join(p[1:]) for i, p in parts.items() if len(p) > 1},
     )
     letters = {i: m[1] for i in ids if (m := _LAST_LETTERS.fullmatch(i))}
-    yield "ids that differ in their last letters only", remedy, letters
+    yield "ids that differ only in the last letters", remedy, letters
 
 
-def _of_ids(key: dict[str, str], ids: Sequence[str]) -> dict[str, str]:
+def _restrict(key: dict[str, str], ids: Sequence[str]) -> dict[str, str]:
     return {i: key[i] for i in ids if i in key}
 
 
@@ -134,7 +137,7 @@ def _groups(key: dict[str, str]) -> list[list[str]]:
 
 
 def _share_outcomes(groups: Sequence[Sequence[str]], outcome: dict[str, Outcome]) -> bool:
-    """Say whether nearly all groups have one outcome each, and not all the same."""
+    """Return whether nearly all groups have a single outcome each, but not all the same outcome."""
     agreeing = [group for group in groups if len({outcome[i] for i in group}) == 1]
     if len(agreeing) < FEWEST or len(agreeing) < AGREE * len(groups):
         return False
@@ -142,7 +145,7 @@ def _share_outcomes(groups: Sequence[Sequence[str]], outcome: dict[str, Outcome]
 
 
 def _equal_clinical(source: SourceCohort, outcome: dict[str, Outcome]) -> list[list[str]]:
-    """Return rows with the same outcome and clinical values, where far more are so than by chance."""
+    """Return groups of rows with the same outcome and clinical values, if far more than expected by chance."""
     subjects, names = source.cohort.subjects, [c.name for c in source.card.clinical]
     if not names:
         return []
@@ -156,7 +159,7 @@ def _equal_clinical(source: SourceCohort, outcome: dict[str, Outcome]) -> list[l
 
 
 def _copies(source: SourceCohort, outcome: dict[str, Outcome]) -> Iterator[tuple[str, str]]:
-    """Yield pairs of rows that are equal in outcome, clinical values and features, where chance does not explain it."""
+    """Yield pairs of rows with equal outcome, clinical values and features, if chance does not explain them."""
     cohort, names = source.cohort, [c.name for c in source.card.clinical]
     table = np.empty((len(cohort), 0)) if cohort.features is None else cohort.features.values
     values = [
@@ -167,20 +170,20 @@ def _copies(source: SourceCohort, outcome: dict[str, Outcome]) -> Iterator[tuple
     chance = float(np.prod([_by_chance(column) for column in zip(*everything, strict=True)]))
     if chance * len(cohort) ** 2 / 2 > COPY:
         return
-    told = {f.subject for f in same_data([("", cohort)])}
+    reported = {f.subject for f in same_data([("", cohort)])}
     seen: dict[Hashable, str] = {}
     for subject, row, known in zip(cohort.ids, everything, values, strict=True):
         first = seen.setdefault(row, subject)
-        if first != subject and subject not in told and sum(v is not None for v in known) >= FEWEST_EQUAL:
+        if first != subject and subject not in reported and sum(v is not None for v in known) >= FEWEST_EQUAL:
             yield first, subject
 
 
 def _pairs(keys: Iterable[Hashable]) -> int:
-    """Return how many pairs of rows have the same key."""
+    """Return the number of pairs of rows with the same key."""
     return sum(n * (n - 1) // 2 for n in Counter(keys).values())
 
 
 def _by_chance(values: Sequence[Hashable]) -> float:
-    """Return the chance that two rows have the same value."""
+    """Return the probability that two random rows have the same value."""
     counts = np.array(list(Counter(values).values()), dtype=np.float64)
     return float(((counts / counts.sum()) ** 2).sum())

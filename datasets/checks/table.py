@@ -14,26 +14,26 @@ from survbench.io.tables import canonical
 class MissingColumn(InputCheck):
     """The card names a column that the table does not have.
 
-    Names are compared letter for letter; the nearest name is given.
+    Names are compared letter by letter; the nearest name is suggested.
     """
 
     code = "SB101"
     severity = "error"
     part = "table"
-    title = "A column of the card is not in the table"
+    title = "A column on the card is not in the table"
     remedy = "Correct the name on the card or in the table."
     needs = "table"
 
 
 class UnknownChoice(InputCheck):
-    """``patients`` of the card selects rows by a code or an id that no row has, so it probably contains a mistake."""
+    """``patients`` on the card selects rows by a code or an id that no row has, so it probably contains a mistake."""
 
     code = "SB102"
     severity = "error"
     part = "table"
     title = "No row matches 'patients' on the card"
     needs = "columns"
-    remedy = "Correct 'patients' in the card."
+    remedy = "Correct 'patients' on the card."
 
 
 class NoId(InputCheck):
@@ -48,10 +48,10 @@ class NoId(InputCheck):
 
 
 class UnusableId(InputCheck):
-    """An id is used in names of files and in tables that spreadsheets open.
+    """An id is used in file names and in tables that spreadsheets open.
 
-    It may therefore not lead to another folder, hold invisible characters, begin like a formula, or be longer than 100
-    characters.
+    It must therefore not lead to another folder, contain invisible characters, begin like a formula, or be longer than
+    100 characters.
     """
 
     code = "SB104"
@@ -62,21 +62,21 @@ class UnusableId(InputCheck):
 
 
 class RepeatedId(InputCheck):
-    """Two rows with one id could be in two folds: the same patient would be used for training and for testing.
+    """Two rows with the same id could be in two folds: the same patient would be used for training and for testing.
 
-    Ids that differ in invisible ways only (Unicode forms of the same letters) count as the same.
+    Ids that differ only invisibly (Unicode forms of the same letters) count as the same.
     """
 
     code = "SB105"
     severity = "error"
     part = "table"
-    title = "An id is in more than one row"
+    title = "An id occurs in more than one row"
     counts = "rows"
     remedy = "Keep one row per patient."
 
 
 class BlankCentre(InputCheck):
-    """The card names a column of centres, and a patient has none."""
+    """The card names a centre column, and a patient has no value in it."""
 
     code = "SB106"
     severity = "error"
@@ -88,13 +88,15 @@ class BlankCentre(InputCheck):
 
 
 class UnknownCentre(CohortCheck):
-    """The name of a centre means that it is not known. Such patients are treated as those of one more hospital."""
+    """The name of a centre means that it is not known. Such patients are treated as if they came from one more
+    hospital.
+    """
 
     code = "SB113"
     severity = "warning"
     part = "table"
     title = "The name of a centre means 'not known'"
-    remedy = "Fill the cells in, or remove 'centre' from the card."
+    remedy = "Fill in the cells, or remove 'centre' from the card."
     sections = ("centre",)
 
     def find(self, source: SourceCohort) -> Iterator[Finding]:
@@ -103,11 +105,11 @@ class UnknownCentre(CohortCheck):
         for subject in source.cohort.subjects if source.card.centre is not None else ():
             centre = subject.centre
             if canonical(centre) in unknown or means_missing(centre):
-                yield self.finding(f"The centre {centre!r} is taken for one of its own.", subject=subject.id)
+                yield self.finding(f"The centre {centre!r} is treated as a separate centre.", subject=subject.id)
 
 
 class BlankGroup(InputCheck):
-    """The card names a column of groups, whose rows stay in one fold, and a row has none."""
+    """The card names a group column, whose rows stay in one fold, and a row has no value in it."""
 
     code = "SB109"
     severity = "error"
@@ -115,14 +117,14 @@ class BlankGroup(InputCheck):
     title = "A row has no group"
     needs = "columns"
     sections = ("group",)
-    remedy = "Fill it in (a row that stands alone gets a name of its own), or remove 'group' from the card."
+    remedy = "Fill it in (a row without a group gets a name of its own), or remove 'group' from the card."
 
 
 class IdsDoNotJoin(InputCheck):
-    """No id of the table occurs in the table of features, or in the names of files; or two ids would become the same.
+    """No id of the table occurs in the feature table, or in the file names; or two ids would become the same.
 
-    Ids are matched only where it is certain: letters in another Unicode form, whole numbers written like 1.0
-    throughout, and leading zeros if all ids of the side that has them have the same length.
+    Ids are matched only where this is certain: letters in another Unicode form, whole numbers written like 1.0
+    throughout, and leading zeros if all ids on the side that has them have the same length.
     """
 
     code = "SB111"
@@ -130,31 +132,31 @@ class IdsDoNotJoin(InputCheck):
     part = "table"
     title = "Ids of two tables, or of a table and files, do not match"
     sections = ("features", "images")
-    remedy = "Write the ids on one side as on the other."
+    remedy = "Write the ids the same way on both sides."
 
 
 class ReadOtherwise(InputCheck):
     """Reading a table needed a decision about its encoding, decimal commas, or lines that are not patients.
 
-    Such decisions are made only where they are certain; check that they are right. docs/reference/cohort-card.md says
-    how tables are read.
+    Decisions are made only where they are certain; check that they are right. docs/reference/cohort-card.md says how
+    tables are read.
     """
 
     code = "SB112"
     severity = "note"
     part = "table"
-    title = "Reading a table took decisions"
+    title = "Reading a table needed decisions"
     needs = "table"
-    remedy = "Check that this was read as you meant it."
+    remedy = "Check that the table was read as intended."
 
 
 class RowsOfNobody(InputCheck):
-    """The table of features has rows whose ids are not in the table of patients."""
+    """The feature table has rows whose ids are not in the table of patients."""
 
     code = "SB107"
     severity = "warning"
     part = "table"
-    title = "Rows of features belong to no patient"
+    title = "Feature rows belong to no patient"
     needs = "features"
     sections = ("features",)
     remedy = "Add the patients, or remove the rows."

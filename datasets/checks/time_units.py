@@ -1,4 +1,4 @@
-"""Checks of times that may be in two units: those of one centre, or of the external cohort."""
+"""Checks for times in two units: within a cohort, or between the cohort and the external cohort."""
 
 from __future__ import annotations
 
@@ -11,26 +11,25 @@ from survbench.datasets.checks.kinds import CohortCheck
 from survbench.findings import Check, Finding
 
 FACTORS = (7.0, 12.0, 30.4, 52.2, 365.25)
-"""Days of a week, months of a year, days of a month, weeks and days of a year."""
+"""Days per week, months per year, days per month, weeks per year, and days per year."""
 NEAR = np.log(1.4)
-"""How far the logarithm of the ratio of two medians may lie from a factor's; that of 90th percentiles twice as far."""
+"""Largest distance between the log ratio of two medians and a log factor; twice as large for 90th percentiles."""
 FEWEST = 10
-"""Patients of each side without whom their times are not compared."""
+"""Smallest number of patients on each side for their times to be compared."""
 
 Floats = NDArray[np.float64]
 
 
 class CentresInTwoUnits(CohortCheck):
     """The times of one centre are about 7, 12, 30, 52 or 365 times as short or as long as those of the largest centre,
-    both in their median and in their 90th percentile, as days are beside months. Centres with fewer than ten patients
-    are not compared.
+    in both median and 90th percentile, like days and months. Centres with fewer than ten patients are not compared.
     """
 
     code = "SB230"
     severity = "warning"
     part = "outcome"
-    title = "The times of a centre may have another unit"
-    remedy = "Is its unit another? Convert the times of all centres to one unit."
+    title = "A centre's times may be in another unit"
+    remedy = "Are its times in another unit? Convert the times of all centres to one unit."
 
     def find(self, source: SourceCohort) -> Iterator[Finding]:
         """See :class:`CohortCheck`."""
@@ -46,28 +45,28 @@ class CentresInTwoUnits(CohortCheck):
 
 class ExternalInAnotherUnit(Check):
     """The times of the external cohort are about 7, 12, 30, 52 or 365 times as short or as long as those of the cohort,
-    both in their median and in their 90th percentile.
+    in both median and 90th percentile.
     """
 
     code = "SB606"
     severity = "warning"
     part = "external"
-    title = "The times of the external cohort may have another unit"
-    remedy = "Does endpoint.unit of its card say the unit of its times?"
+    title = "The times of the external cohort may be in another unit"
+    remedy = "Is endpoint.unit on its card the unit of its times?"
 
 
 class ExternalWithoutEvents(Check):
-    """The external cohort has fewer than two events, so no C-index can be given for it."""
+    """The external cohort has fewer than two events, so no C-index can be computed for it."""
 
     code = "SB607"
     severity = "warning"
     part = "external"
     title = "The external cohort has fewer than two events"
-    remedy = "Check endpoint.observed of its card; its C-index cannot be given."
+    remedy = "Check endpoint.observed on its card; its C-index cannot be computed."
 
 
 def of_outcomes(first: SourceCohort, other: SourceCohort) -> Iterator[Finding]:
-    """Yield how the outcomes of an external cohort differ from the cohort's."""
+    """Yield findings about differences in outcome between an external cohort and the cohort."""
     how = times_apart(other.cohort.time, first.cohort.time)
     if how:
         yield ExternalInAnotherUnit.finding(f"The times of the external cohort are {how} than those of the cohort.")
@@ -78,7 +77,7 @@ def of_outcomes(first: SourceCohort, other: SourceCohort) -> Iterator[Finding]:
 
 
 def times_apart(times: Floats, others: Floats) -> str:
-    """Return how many times shorter or longer times are, where that is the ratio of two units; "" where it is not."""
+    """Return in words by what factor times are shorter or longer if this is the ratio of two units; otherwise ""."""
     if min(len(times), len(others)) < FEWEST:
         return ""
     middle, late = (np.log(np.quantile(times, q) / np.quantile(others, q)) for q in (0.5, 0.9))

@@ -1,4 +1,4 @@
-"""What is left of voxels when it no longer matters how they are stored: to know a copy again."""
+"""Summaries of voxels that do not depend on how they are stored, used to recognise copies."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from survbench.datasets.checks.copies import SIDE
 from survbench.volume import Volume
 
 FEWEST_VALUES = 100
-"""Different blocks, of 512, without which images that hold little may be alike by chance."""
+"""Smallest number of distinct block means, of 512; images with fewer may be alike by chance."""
 FEWEST_VOXELS = 50
-"""Voxels of a mask without which two may be alike by chance."""
+"""Smallest number of voxels in a mask; two smaller masks may be alike by chance."""
 
 
 def coarse_ranks(volume: Volume, voxels: NDArray[np.float32]) -> tuple[float, ...]:
-    """Return the ranks of the means of 8 x 8 x 8 blocks of an image, its axes ordered to right, anterior and superior.
+    """Return the ranks of the mean values in 8 x 8 x 8 blocks of an image, with axes towards right, anterior, superior.
 
-    Another data type, unit or order of the axes, or a finer grid of the same place, change them little or not at all.
+    Another data type, unit or axis order, or a finer grid over the same region, changes them little or not at all.
 
     Returns:
-        512 ranks from 0 on, row by row; nothing where an axis has fewer than 8 voxels, or hardly any two blocks differ.
+        512 ranks from 0, row by row; empty if an axis has fewer than 8 voxels or too few blocks differ.
     """
     from scipy.stats import rankdata
 
@@ -38,7 +38,7 @@ def coarse_ranks(volume: Volume, voxels: NDArray[np.float32]) -> tuple[float, ..
 
 
 def content(volume: Volume, marked: NDArray[np.bool_]) -> str:
-    """Return a hash of where a mask marks voxels, its axes ordered alike; "" of a mask with hardly any."""
+    """Return a hash of the voxels that a mask marks, with axes in a standard order; "" if the mask is too small."""
     if np.count_nonzero(marked) < FEWEST_VOXELS:
         return ""
     ordered = _canonical(volume, marked)
@@ -46,7 +46,7 @@ def content(volume: Volume, marked: NDArray[np.bool_]) -> str:
 
 
 def _canonical(volume: Volume, voxels: NDArray[Any]) -> NDArray[Any]:
-    """Return voxels with the axes that lead to the right, to the front and upwards."""
+    """Return voxels with axes towards right, anterior and superior."""
     from nibabel.orientations import apply_orientation, io_orientation
 
     ordered = apply_orientation(voxels, io_orientation(volume.affine))  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""What a cohort and its external cohort must have in common, and what they must not."""
+"""Requirements on a cohort and its external cohort together: what must agree, and what must not be shared."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from survbench.findings import CohortError, Finding
 
 
 def refuse_duplicates(first: SourceCohort, other: SourceCohort) -> None:
-    """Refuse the same image or row of features in two cohorts: one would be trained on, and tested with the other.
+    """Refuse two cohorts that share an image or a row of features, because a model would be tested on training data.
 
     Raises:
-        CohortError: all pairs.
+        CohortError: all pairs of patients with the same data.
     """
     findings = list(same_data([(source.card.name, source.cohort) for source in (first, other)]))
     if findings:
@@ -23,7 +23,7 @@ def refuse_duplicates(first: SourceCohort, other: SourceCohort) -> None:
 
 
 def refuse_different(first: SourceCohort, other: SourceCohort) -> None:
-    """Refuse an external cohort whose channels, features or clinical columns are not those of the cohort.
+    """Refuse an external cohort whose channels, features or clinical columns differ from the cohort's.
 
     Raises:
         BenchError: the first difference.
@@ -31,21 +31,21 @@ def refuse_different(first: SourceCohort, other: SourceCohort) -> None:
     if other.cohort.channels != first.cohort.channels:
         raise BenchError(
             f"Cohort {first.card.name!r} has channels {first.cohort.channels}, external cohort "
-            f"{other.card.name!r} has {other.cohort.channels}. Both need the same ones in the same order."
+            f"{other.card.name!r} has {other.cohort.channels}. Both need the same channels in the same order."
         )
     kinds = [{n: c.modality for n, c in source.card.images.items()} for source in (first, other)]
     if kinds[0] != kinds[1]:
         raise BenchError(
             f"Cohort {first.card.name!r} has modalities {kinds[0]}, external cohort {other.card.name!r} has "
-            f"{kinds[1]}. Both need the same ones."
+            f"{kinds[1]}. Both need the same modalities."
         )
     names = [set(s.cohort.features.names) if s.cohort.features else set() for s in (first, other)]
     if names[0] != names[1] and all("radiomics" in offers(s) for s in (first, other)):
         only = sorted(names[0] ^ names[1])
         raise BenchError(
-            f"Cohort {first.card.name!r} and external cohort {other.card.name!r} do not give the same features to "
-            f"methods: {', '.join(only[:5])}{', ...' if len(only) > 5 else ''} ({len(only)}) only one of them has. "
-            "Declare the same columns under 'features' on both cards, or on none."
+            f"Cohort {first.card.name!r} and external cohort {other.card.name!r} give methods different features, "
+            f"{len(only)} in only one of them ({', '.join(only[:5])}{', ...' if len(only) > 5 else ''}). "
+            "Declare the same columns under 'features' on both cards, or on neither."
         )
     mine, theirs = ({_column(c) for c in source.cohort.clinical_columns} for source in (first, other))
     if mine != theirs:
@@ -54,14 +54,16 @@ def refuse_different(first: SourceCohort, other: SourceCohort) -> None:
             for card, only in ((first.card, mine - theirs), (other.card, theirs - mine))
         ]
         raise BenchError(
-            "The cohort and the external cohort give different clinical columns to methods; only "
+            "The cohort and the external cohort give methods different clinical columns; only "
             f"{' and only '.join(sides)}. Declare the same columns with model: true, of the same kind and levels, on "
             "both cards."
         )
 
 
 def differences(first: SourceCohort, other: SourceCohort) -> list[Finding]:
-    """Return how an external cohort differs from the cohort in what it means, and who is in both."""
+    """Return differences between an external cohort and the cohort that do not rule out using them together, and the
+    patients who are in both.
+    """
     found = [*of_patients(first, other), *of_predictors(first, other), *of_outcomes(first, other)]
     endpoints = [source.card.endpoint.name for source in (first, other)]
     if endpoints[0].casefold() != endpoints[1].casefold():
@@ -71,7 +73,7 @@ def differences(first: SourceCohort, other: SourceCohort) -> list[Finding]:
 
 
 def _column(column: ClinicalColumn) -> tuple[str, str, tuple[str, ...]]:
-    """Return what two cards must declare alike: the order of levels means something in an ordinal column alone."""
+    """Return what two cards must declare alike; the order of levels matters only in an ordinal column."""
     levels = tuple(sorted(column.levels)) if column.kind == "categorical" else column.levels
     return column.name, column.kind, levels
 

@@ -1,4 +1,4 @@
-"""A cohort described without its patients: counts, medians, follow-up, and each clinical column against the outcome."""
+"""Describe a cohort without individual data: counts, medians, follow-up, and each clinical column's hazard ratios."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Value = float | str | None
 
 
 def describe_patients(source: SourceCohort) -> PatientsDescription:
-    """Return what a table of patients shows. What a curve does not come down to is None."""
+    """Return the patients' characteristics for a table. A median or limit that a curve does not reach is None."""
     cohort = source.cohort.select(sorted(source.cohort.ids))
     return PatientsDescription(
         patients=len(cohort),
@@ -38,27 +38,27 @@ def _follow_up(time: Floats, event: Flags) -> Spread:
     with _quiet():
         fitted = KaplanMeierFitter().fit(time, ~event)
         low, high = median_survival_times(fitted.confidence_interval_).iloc[0]
-    return Spread(median=_known(fitted.median_survival_time_), low=_known(low), high=_known(high))
+    return Spread(median=_rounded(fitted.median_survival_time_), low=_rounded(low), high=_rounded(high))
 
 
 def _column(column: Clinical, values: Sequence[Value], time: Floats, event: Flags) -> NumericColumn | LevelsColumn:
     known = np.array([v is not None for v in values])
-    told = [v for v in values if v is not None]
+    present = [v for v in values if v is not None]
     missing = int((~known).sum())
     t, e = time[known], event[known]
     if column.kind == "numeric":
-        numbers = np.array(told, dtype=np.float64)
-        median, low, high = (np.median(numbers), numbers.min(), numbers.max()) if told else (np.nan,) * 3
+        numbers = np.array(present, dtype=np.float64)
+        median, low, high = (np.median(numbers), numbers.min(), numbers.max()) if present else (np.nan,) * 3
         return NumericColumn(
             name=column.name,
             kind=column.kind,
             missing=missing,
-            median=_known(median),
-            low=_known(low),
-            high=_known(high),
-            terms=(_term("", _of_number(numbers, t, e)),),
+            median=_rounded(median),
+            low=_rounded(low),
+            high=_rounded(high),
+            terms=(_term("", _numeric_ratio(numbers, t, e)),),
         )
-    labels = np.array(told, dtype=str)
+    labels = np.array(present, dtype=str)
     occurring = [level for level in column.levels if (labels == level).any()]
     return LevelsColumn(
         name=column.name,
@@ -67,37 +67,37 @@ def _column(column: Clinical, values: Sequence[Value], time: Floats, event: Flag
         levels=tuple(
             Level(level=v, patients=int((labels == v).sum()), events=int(e[labels == v].sum())) for v in occurring
         ),
-        terms=_of_levels(labels, occurring, t, e),
+        terms=_level_terms(labels, occurring, t, e),
     )
 
 
-def _of_number(values: Floats, time: Floats, event: Flags) -> Mapping[str, float] | str:
+def _numeric_ratio(values: Floats, time: Floats, event: Flags) -> Mapping[str, float] | str:
     if not event.any():
-        return "no event among patients in whom it is known"
+        return "no event among patients with a known value"
     if np.ptp(values) == 0:
         return "all values are equal"
     found = _cox({"x": values}, time, event)
     return found if isinstance(found, str) else found["x"]
 
 
-def _of_levels(labels: NDArray[np.str_], levels: Sequence[str], time: Floats, event: Flags) -> tuple[Term, ...]:
-    """Compare every level with the first. The estimate of a level without events is a hazard ratio of 0, at which its
-    patients leave every risk set: the others are fitted without them.
+def _level_terms(labels: NDArray[np.str_], levels: Sequence[str], time: Floats, event: Flags) -> tuple[Term, ...]:
+    """Compare every level with the first. A level without events has an estimated hazard ratio of 0, at which its
+    patients drop out of every risk set; therefore the other levels are fitted without them.
     """
     first, *others = levels or ("",)
     with_events = [v for v in levels if event[labels == v].any()]
     if others and first not in with_events:
-        return tuple(_term(v, f"no event in {first}, which it is compared with") for v in others)
+        return tuple(_term(v, f"no event in {first}, the reference level") for v in others)
     fitted = [v for v in others if v in with_events]
     rows = np.isin(labels, with_events)
     columns = {v: (labels[rows] == v).astype(np.float64) for v in fitted}
     found = _cox(columns, time[rows], event[rows]) if fitted else {}
-    of_level = {v: found if isinstance(found, str) else found[v] for v in fitted}
-    return tuple(_term(v, of_level.get(v, f"no event in {v}")) for v in others)
+    by_level = {v: found if isinstance(found, str) else found[v] for v in fitted}
+    return tuple(_term(v, by_level.get(v, f"no event in {v}")) for v in others)
 
 
 def _cox(columns: Mapping[str, Floats], time: Floats, event: Flags) -> dict[str, dict[str, float]] | str:
-    """Return hazard ratio, interval and p of every column of one Cox model (Efron's ties), or why there are none."""
+    """Return hazard ratio, interval and p value of each column of a Cox model (Efron's ties), or why it has none."""
     import pandas as pd
     from lifelines import CoxPHFitter
     from lifelines.exceptions import ConvergenceError, ConvergenceWarning
@@ -119,15 +119,15 @@ def _cox(columns: Mapping[str, Floats], time: Floats, event: Flags) -> dict[str,
 def _term(level: str, found: Mapping[str, float] | str) -> Term:
     if isinstance(found, str):
         return Term(level=level, reason=found)
-    ratio, low, high, p = (_known(found[key]) for key in ("hazard_ratio", "low", "high", "p"))
+    ratio, low, high, p = (_rounded(found[key]) for key in ("hazard_ratio", "low", "high", "p"))
     return Term(level=level, hazard_ratio=ratio, low=low, high=high, p=p)
 
 
 def _quiet() -> warnings.catch_warnings[None]:
-    """Silence what lifelines says of pandas."""
+    """Silence lifelines' warnings about pandas."""
     return warnings.catch_warnings(action="ignore")
 
 
-def _known(value: Any) -> float | None:
-    """Return a number with six significant digits, so that it is the same on every machine; None for what is none."""
+def _rounded(value: Any) -> float | None:
+    """Return a number rounded to six significant digits, so that it is equal on all machines; None if not finite."""
     return float(f"{float(value):.6g}") if np.isfinite(value) else None

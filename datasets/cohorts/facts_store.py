@@ -1,4 +1,4 @@
-"""Facts of patients in the output folder, under the content of their files: what was measured is not read again."""
+"""Patients' facts stored in the output folder by the content of their files, so that files are measured only once."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from survbench.io.stored import UnreadableError, matching, read_stored
 FACTS = "facts"
 """Folder of the cache."""
 FACTS_VERSION = 5
-"""Part of the key: raise it when what is measured changes."""
+"""Part of the key: raise it when the measurements change."""
 
 
 def facts_key(card: CohortCard, subject: Subject) -> str:
-    """Return the content key of a patient's facts: the files, and what of the card decides how they are measured."""
+    """Return the content key of a patient's facts, from the files and the card's settings for measuring them."""
     volumes = {name: volume.fingerprint() for name, volume in subject.volumes.items()}
     modalities = {name: channel.modality for name, channel in card.images.items()}
     return digest([FACTS_VERSION, volumes, modalities, card.field_of_view_mm, card.reference])
 
 
 def read_facts(out: Path, key: str) -> PatientFacts | None:
-    """Return stored facts, or None where there are none or they are damaged."""
+    """Return the stored facts, or None if they are missing or damaged."""
     try:
         return read_stored(_path(out, key), lambda raw: PatientFacts.from_json(matching(raw, "facts")))
     except (FileNotFoundError, UnreadableError):
@@ -34,7 +34,7 @@ def read_facts(out: Path, key: str) -> PatientFacts | None:
 
 
 def write_facts(out: Path, key: str, facts: PatientFacts) -> None:
-    """Store facts."""
+    """Store a patient's facts."""
     path = _path(out, key)
     path.parent.mkdir(parents=True, exist_ok=True)
     content = facts.to_json()

@@ -1,4 +1,4 @@
-"""The patients of a cohort that was ingested, looked at before there is a card: only their images count."""
+"""Check the images of an ingested cohort before there is a card."""
 
 from __future__ import annotations
 
@@ -26,41 +26,41 @@ KINDS: dict[str, Modality] = {"pet": "PET", "ct": "CT"}
 
 
 def inspect_patient(cohort: Path, patient: str) -> tuple[PatientFacts | None, list[Finding]]:
-    """Read a patient's files back; return what they say, and what is wrong with them.
+    """Read a patient's files back; return their facts (None if a file has an error), and what is wrong with them.
 
     Args:
-        cohort: folder of the cohort.
-        patient: its id there.
+        cohort: the cohort's folder.
+        patient: the patient's id in the cohort.
     """
-    subject, found = _opened(cohort, patient, read_manifest(cohort)[0])
+    subject, found = _open_patient(cohort, patient, read_manifest(cohort)[0])
     if any(f.severity == "error" for f in found):
         return None, found
     readings, unreadable = read_volumes(subject)
     if unreadable:
         return None, [*found, *unreadable]
-    # the field of view is that of the image, and a card will choose another: how much of it was scanned tells nothing
+    # the field of view here is the whole image, and the card will choose another: its scanned share means nothing
     return replace(measure(_card(subject.volumes), subject, readings), scanned=1.0), found
 
 
 def findings_of(cohort: Path, facts: Mapping[str, PatientFacts]) -> list[Finding]:
-    """Return what the checks of images and masks find in patients whose files were read.
+    """Return what the image and mask checks find in patients whose files were read.
 
     Args:
-        cohort: folder of the cohort.
-        facts: of the patients, by id.
+        cohort: the cohort's folder.
+        facts: the patients' facts by id.
     """
     found: list[Finding] = []
     alike: dict[tuple[str, ...], list[str]] = {}
     for patient, of in facts.items():
         alike.setdefault(tuple(of.images), []).append(patient)
-    for patients in alike.values():  # of the same images: checks compare patients image by image
-        source = _source([_opened(cohort, patient, None)[0] for patient in patients])
+    for patients in alike.values():  # patients with the same images: checks compare them image by image
+        source = _source([_open_patient(cohort, patient, None)[0] for patient in patients])
         found += of_voxels(source, {patient: facts[patient] for patient in patients})
         found += same_data([("", source.cohort)])
     return found
 
 
-def _opened(cohort: Path, patient: str, manifest: Manifest | None) -> tuple[Subject, list[Finding]]:
+def _open_patient(cohort: Path, patient: str, manifest: Manifest | None) -> tuple[Subject, list[Finding]]:
     card = _card({name: None for name, kind in KINDS.items() if (cohort / file_of(_pattern(kind), patient)).exists()})
     files = {pattern: PatientFiles({patient: file_of(pattern, patient)}) for pattern in card.patterns}
     volumes, found = open_volumes(card, cohort, patient, files, lambda _: (), manifest)
@@ -68,7 +68,7 @@ def _opened(cohort: Path, patient: str, manifest: Manifest | None) -> tuple[Subj
 
 
 def _card(volumes: Mapping[str, Volume | None]) -> CohortCard:
-    """Return a card of the images that there are; the field of view is that of the first."""
+    """Return a card of the existing images; its field of view is the first image's."""
     first = next((volume for volume in volumes.values() if volume is not None), None)
     sides = (1.0, 1.0, 1.0)
     if first is not None:

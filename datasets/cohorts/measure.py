@@ -1,4 +1,4 @@
-"""A patient's volumes read once: the facts that checks judge, and the voxels that are prepared."""
+"""Read a patient's volumes once, for the facts that checks judge and for the voxels that are prepared."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ from survbench.volume import FILL, Volume
 
 Readings = Mapping[str, ImageReading | MaskReading]
 COARSE_GRID = 32
-"""Voxels, along the longest side, of the grid on which padding and typical values are looked for."""
+"""Number of voxels along the longest side of the grid that samples padding and typical values."""
 NO_HU = 300.0
-"""HU that cannot lie midway between the thin and the dense parts of a body: beyond it a CT is shifted."""
+"""HU that cannot be midway between the thin and the dense parts of a body; a CT with a higher middle is shifted."""
 TURNED_VOXELS = 2000
-"""Voxels of a mask, at most, that are looked up in other orders of its axes."""
+"""Largest number of mask voxels that are looked up in other axis orders."""
 SAME_VALUES = 0.99
-"""Share of a mask's numbers that are an image's where it was made from the image."""
+"""Share of a mask's numbers that must equal an image's values to show that the mask was made from it."""
 
 
 def read_volumes(subject: Subject) -> tuple[Readings, list[Finding]]:
-    """Read a patient's volumes; return what could be read, by name, and what is wrong with the other files."""
+    """Read a patient's volumes; return those that could be read, by name, and what is wrong with the other files."""
     readings: dict[str, ImageReading | MaskReading] = {}
     found = []
     for name, volume in subject.volumes.items():
@@ -48,7 +48,7 @@ def read_volumes(subject: Subject) -> tuple[Readings, list[Finding]]:
 
 
 def in_memory(subject: Subject, readings: Readings) -> Subject:
-    """Return a patient whose volumes give the voxels that were read."""
+    """Return a patient whose volumes hold the voxels that were read."""
     volumes = {
         name: replace(volume, loader=partial(np.asarray, readings[name].voxels))
         for name, volume in subject.volumes.items()
@@ -57,27 +57,27 @@ def in_memory(subject: Subject, readings: Readings) -> Subject:
 
 
 def measure(card: CohortCard, subject: Subject, readings: Readings) -> PatientFacts:
-    """Return the facts of a patient whose volumes were all read; the card has images."""
+    """Return the facts of a patient, all of whose volumes were read; the card must declare images."""
     images = {name: reading for name in card.images if isinstance(reading := readings[name], ImageReading)}
     mask = readings.get("mask")
-    world = _places(subject.volumes["mask"], mask.voxels) if isinstance(mask, MaskReading) else None
+    world = _world_points(subject.volumes["mask"], mask.voxels) if isinstance(mask, MaskReading) else None
     points = _coarse_points(card, subject)
     values = {name: _sample(subject.volumes[name], reading.voxels, points) for name, reading in images.items()}
     scanned = [np.isfinite(v) & (v != FILL[card.images[name].modality]) for name, v in values.items()]
     bodies = _bodies(card, values)
     facts = {
-        name: _of_image(subject.volumes[name], reading, values[name][bodies[name]], world)
+        name: _image_facts(subject.volumes[name], reading, values[name][bodies[name]], world)
         for name, reading in images.items()
     }
     for name, image in facts.items():
         if isinstance(mask, MaskReading) and _barely_higher(image):
-            turned = _turned(subject.volumes["mask"], mask.voxels, subject.volumes[name], images[name].voxels)
+            turned = _turned_medians(subject.volumes["mask"], mask.voxels, subject.volumes[name], images[name].voxels)
             facts[name] = replace(image, turned=turned)
     body = points[next(iter(bodies.values()))]
     return PatientFacts(
-        files={name: _of_file(volume) for name, volume in subject.volumes.items()},
+        files={name: _file_facts(volume) for name, volume in subject.volumes.items()},
         images=facts,
-        mask=_of_mask(card, subject, mask, images, world, body) if isinstance(mask, MaskReading) else None,
+        mask=_mask_facts(card, subject, mask, images, world, body) if isinstance(mask, MaskReading) else None,
         scanned=float(np.any(scanned, axis=0).mean()),
     )
 
@@ -93,17 +93,17 @@ def _read(volume: Volume) -> ImageReading | MaskReading:
     return MaskReading(voxels, "labels", np.array(levels, np.float32), np.array(counts, np.intp), voxels)
 
 
-def _of_file(volume: Volume) -> FileFacts:
+def _file_facts(volume: Volume) -> FileFacts:
     if not isinstance(volume.loader, NiftiFile):
         return FileFacts()
     header = read_header(volume.loader.path)
     return FileFacts(header.oriented, header.forms_apart_mm, min(volume.spacing), header.axes)
 
 
-def _of_image(
+def _image_facts(
     volume: Volume, image: ImageReading, body: NDArray[np.float64], world: NDArray[np.float64] | None
 ) -> ImageFacts:
-    """Return the facts of an image, with its values inside the body and the places of the mask's voxels."""
+    """Return an image's facts, given its values inside the body and the world positions of the mask's voxels."""
     inside = None if world is None else _sample(volume, image.voxels, world)
     absent, known = image.absent, image.voxels if image.absent is None else image.voxels[~image.absent]
     return ImageFacts(
@@ -125,16 +125,16 @@ def _of_image(
 
 
 def _barely_higher(image: ImageFacts) -> bool:
-    """Say whether a PET is hardly higher inside the mask than in the body."""
+    """Return whether a PET is hardly higher inside the mask than in the body."""
     if image.modality != "PET" or image.in_mask is None or image.typical is None:
         return False
     return image.in_mask < BARELY_HIGHER * image.typical
 
 
-def _turned(
+def _turned_medians(
     mask: Volume, marked: NDArray[np.bool_], image: Volume, voxels: NDArray[np.float32]
 ) -> tuple[tuple[str, float], ...]:
-    """Return the median of an image inside a mask whose axes are turned in each way that keeps its shape."""
+    """Return the median of an image inside a mask for each reordering of the mask's axes that keeps its shape."""
     index = np.argwhere(marked)
     index = index[:: -(-len(index) // TURNED_VOXELS)]
     found = []
@@ -147,7 +147,7 @@ def _turned(
     return tuple(found)
 
 
-def _of_mask(
+def _mask_facts(
     card: CohortCard,
     subject: Subject,
     mask: MaskReading,
@@ -175,7 +175,7 @@ def _of_mask(
 
 
 def _same_values(mask: MaskReading, image: ImageReading) -> bool:
-    """Say whether what a mask marks are the values of an image; two labels may be those of any image."""
+    """Return whether the numbers in a mask are an image's values; one or two labels may match any image by chance."""
     if len(mask.levels) <= 2 or mask.stored.shape != image.voxels.shape:
         return False
     marked = mask.stored != 0
@@ -192,8 +192,8 @@ def _outside(card: CohortCard, subject: Subject, world: NDArray[np.float64] | No
 
 
 def _bodies(card: CohortCard, values: Mapping[str, NDArray[np.float64]]) -> dict[str, NDArray[np.bool_]]:
-    """Return which points lie inside the body, for each channel: by the CT where there is one, otherwise those above
-    half of what is usual, whatever the unit. A CT that is not in HU tells of no other channel.
+    """Return the points inside the body for each channel: from the CT if there is one, otherwise the points above half
+    of the channel's mean, whatever its unit. A CT that is not in HU is not used for other channels.
     """
     ct = next((name for name, channel in card.images.items() if channel.modality == "CT"), None)
     dense = None if ct is None else _dense(values[ct])
@@ -212,14 +212,14 @@ def _bodies(card: CohortCard, values: Mapping[str, NDArray[np.float64]]) -> dict
 
 
 def _dense(values: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Return where a CT is denser than air and lung, also of one that is shifted against HU."""
+    """Return where a CT is denser than air and lung, even if it is shifted against HU."""
     scanned = values[np.isfinite(values) & (values != FILL["CT"])]
     middle = float(np.mean(np.percentile(scanned, [5, 95]))) if len(scanned) else AIR
     return np.asarray(values > (middle if middle > NO_HU else AIR))
 
 
 def _coarse_points(card: CohortCard, subject: Subject) -> NDArray[np.float64]:
-    """Return world points, shape (n, 3), evenly over the field of view."""
+    """Return world points, shape (n, 3), spread evenly over the field of view."""
     if card.field_of_view_mm is None:
         message = "a card with images has a field of view"
         raise ValueError(message)
@@ -229,13 +229,13 @@ def _coarse_points(card: CohortCard, subject: Subject) -> NDArray[np.float64]:
     return np.asarray(points @ affine[:3, :3].T + affine[:3, 3], dtype=np.float64)
 
 
-def _places(volume: Volume, marked: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Return the world points, shape (n, 3), of the voxels that are marked."""
+def _world_points(volume: Volume, marked: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return the world points, shape (n, 3), of the marked voxels."""
     return np.asarray(np.argwhere(marked) @ volume.affine[:3, :3].T + volume.affine[:3, 3], dtype=np.float64)
 
 
 def _sample(volume: Volume, voxels: NDArray[np.generic], world: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the values of the voxels nearest to world points; NaN outside of the image."""
+    """Return the values of the voxels nearest to world points; NaN outside the image."""
     inverse = np.linalg.inv(volume.affine)
     index = np.round(world @ inverse[:3, :3].T + inverse[:3, 3]).astype(np.intp)
     inside = ((index >= 0) & (index < np.array(volume.shape))).all(axis=1)

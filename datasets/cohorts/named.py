@@ -1,4 +1,4 @@
-"""Cohorts by name, and by the path of a card."""
+"""Cohorts by name or by the path of a card."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PUBLIC = {
     "nsclc_pet": "Dryad, doi:10.5061/dryad.752153b",
     "sts51": "TCIA collection Soft-tissue-Sarcoma, doi:10.7937/K9/TCIA.2015.7GO2GSKS",
 }
-"""Cohorts whose card comes with survbench and whose data do not, and where those are published."""
+"""Cohorts whose card comes with survbench but whose data do not, and where the data are published."""
 
 
 def cohort_summaries() -> list[dict[str, Any]]:
@@ -62,21 +62,21 @@ def load_source(
 
     Args:
         name_or_path: ``phantom``, ``phantom-external``, a public cohort, a folder with ``cohort.yaml``, or a card.
-        profile: tells the phantom's size and grid.
-        data: folder of a public cohort's data, or of a card that lies elsewhere.
-        in_folds: whether the cohort is to be dealt into folds.
-        skip_bad: go on without patients that have problems.
-        ignored: codes of findings in spite of which to go on.
+        profile: sets the phantom's size and grid.
+        data: folder of a public cohort's data, or of the data of a card in another folder.
+        in_folds: whether the cohort will be split into folds.
+        skip_bad: leave out patients with problems instead of failing.
+        ignored: codes of findings to ignore.
 
     Raises:
-        UnknownNameError: neither a name nor a path that exists.
-        BenchError: the data are missing, cannot be used, or are given for a phantom.
+        UnknownNameError: neither a known name nor an existing path.
+        BenchError: the data are missing, cannot be used, or were given for a phantom.
     """
     if name_or_path in PHANTOMS:
         if data is not None:
             raise BenchError(
-                f"{name_or_path} is made by survbench, without data of yours. Leave out --data, or name the cohort to "
-                f"which {data} belongs with --cohort."
+                f"{name_or_path} is made by survbench and needs no data. Leave out --data, or name the cohort that "
+                f"{data} belongs to with --cohort."
             )
         source = _phantoms(profile.phantom, profile.voxels)[PHANTOMS.index(name_or_path)]
         return usable(replace(source, in_folds=in_folds), (), of_cohort, skip_bad=skip_bad, ignored=ignored)
@@ -85,17 +85,17 @@ def load_source(
 
 
 def locate(name_or_path: str, *, data: Path | None) -> tuple[CohortCard, Path]:
-    """Return the card and the data folder of a cohort that is not a phantom.
+    """Return the card and the data folder of a cohort other than a phantom.
 
     Raises:
-        UnknownNameError: neither a name nor a path that exists.
+        UnknownNameError: neither a known name nor an existing path.
         BenchError: the data folder is missing.
     """
     if name_or_path in PUBLIC:
         if data is None:
             raise BenchError(
                 f"The data of {name_or_path} do not come with survbench ({PUBLIC[name_or_path]}). "
-                "Give their folder with --data."
+                "Give the folder of the data with --data."
             )
         return _packaged_card(name_or_path), _folder(data)
     path = Path(name_or_path).expanduser()
@@ -116,7 +116,7 @@ def locate(name_or_path: str, *, data: Path | None) -> tuple[CohortCard, Path]:
 def _folder(path: Path) -> Path:
     folder = path.expanduser().absolute()
     if not folder.is_dir():
-        raise BenchError(f"There is no folder {folder}. Give the folder of the cohort's table and images.")
+        raise BenchError(f"There is no folder {folder}. Give the folder with the cohort's table and images.")
     return folder
 
 

@@ -21,12 +21,12 @@ from survbench.plan.profile import Profile
 
 @dataclass(slots=True)
 class Cohorts:
-    """A cohort, and where there is one its external cohort, on their common grid.
+    """A cohort, and its external cohort if there is one, on a common grid.
 
     Attributes:
-        sources: the cohorts as their owners gave them.
-        grid: None for cohorts without images.
-        features: the radiomics to extract; None where nobody asks for any.
+        sources: the cohorts as read from their owners' files.
+        grid: the grid; None for cohorts without images.
+        features: the radiomics to extract; None if no method asks for them.
     """
 
     sources: list[SourceCohort]
@@ -34,24 +34,24 @@ class Cohorts:
     features: FeatureSet | None = None
 
     def ask_for_radiomics(self, name: str | None = None) -> FeatureSet:
-        """Have radiomics extracted, of the named set or of the cards', and return the set.
+        """Request extraction of radiomics with the named set or else the cards' set, and return the set.
 
         Raises:
-            BenchError: no such set, the cards name different ones, or it has no grey levels for a modality.
+            BenchError: there is no such set, the cards name different ones, or it has no grey levels for a modality.
         """
         first, *others = self.sources
         for other in others:
             if name is None and other.card.radiomics != first.card.radiomics:
                 raise BenchError(
-                    f"Cohort {first.card.name!r} has radiomics of set {first.card.radiomics!r}, external cohort "
-                    f"{other.card.name!r} of set {other.card.radiomics!r}. Set the same on both cards."
+                    f"Cohort {first.card.name!r} uses radiomics set {first.card.radiomics!r}, external cohort "
+                    f"{other.card.name!r} uses {other.card.radiomics!r}. Name the same set on both cards."
                 )
         modalities = [channel.modality for channel in first.card.images.values()]
         self.features = feature_set(name or first.card.radiomics, modalities)
         return self.features
 
     def differences(self) -> list[Finding]:
-        """Return how the external cohort differs from the cohort; see :func:`differences`."""
+        """Return differences between the external cohort and the cohort that do not rule out using them together."""
         first, *others = self.sources
         return [finding for other in others for finding in differences(first, other)]
 
@@ -63,8 +63,8 @@ class Cohorts:
         return {name: volume_key(subject.volumes[name], self.grid, centre) for name in volume_names(source)}
 
     def radiomics_key(self, source: SourceCohort, keys: Mapping[str, str]) -> str | None:
-        """Return the cache key under which to extract a patient's features; None where nobody asks for them, or the
-        cohort has a table of its own.
+        """Return the cache key of a patient's extracted features; None if no method asks for them or the cohort has a
+        feature table of its own.
         """
         if self.features is None or source.cohort.features is not None or "radiomics" not in offers(source):
             return None
@@ -79,17 +79,17 @@ def open_cohorts(
     ignored: Collection[str] = (),
     folds: bool = True,
 ) -> Cohorts:
-    """Open a cohort, and after it an external one, given as names or paths with the folder of their data.
+    """Open a cohort, and an external cohort after it, each given by name or path with the folder of its data.
 
     Args:
-        names: names or paths, with the folder of the data.
-        profile: tells the grid, and the phantom's size.
-        skip_bad: go on without patients that have problems.
-        ignored: codes of findings in spite of which to go on.
-        folds: whether the cohort is to be dealt into folds.
+        names: pairs of a name or path and the data folder.
+        profile: sets the grid and the phantom's size.
+        skip_bad: leave out patients with problems instead of failing.
+        ignored: codes of findings to ignore.
+        folds: whether the first cohort will be split into folds.
 
     Raises:
-        BenchError: a cohort cannot be used, or the two do not fit each other.
+        BenchError: a cohort cannot be used, or the two do not fit together.
     """
     sources: list[SourceCohort] = []
     for name, data in names:
@@ -106,7 +106,7 @@ def open_cohorts(
 
 
 def volume_names(source: SourceCohort) -> list[str]:
-    """Return the volumes that are prepared of each patient."""
+    """Return the names of the volumes that are prepared for each patient."""
     return [*source.cohort.channels, *(["mask"] if source.card.mask is not None else [])]
 
 

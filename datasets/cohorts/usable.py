@@ -1,4 +1,4 @@
-"""Which patients of a cohort can be used: those of whom no error is found, looked at together."""
+"""Select a cohort's usable patients: those without an error, judged together."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from survbench.findings import CohortError, Finding, grouped, things
 
 log = logging.getLogger(__name__)
 Judge = Callable[[SourceCohort], Sequence[Finding]]
-"""Gives what the checks find in a cohort; nothing in one without patients."""
+"""Returns the findings of the checks on a cohort; it finds nothing in a cohort without patients."""
 
 
 def read_cohort(
     card: CohortCard, folder: Path, *, in_folds: bool = True, skip_bad: bool = False, ignored: Collection[str] = ()
 ) -> SourceCohort:
-    """Read a cohort's tables and the headers of its images; voxels are read when they are needed.
+    """Read a cohort's tables and the headers of its images; voxels are read later, when they are needed.
 
     Args:
         card: the cohort's card.
-        folder: where the table and the images lie.
-        in_folds: whether the cohort is to be dealt into folds.
-        skip_bad: go on without patients that have problems, each named in a warning.
-        ignored: codes of findings in spite of which to go on.
+        folder: folder of the table and the images.
+        in_folds: whether the cohort will be split into folds.
+        skip_bad: leave out patients with problems, naming each in a warning, instead of failing.
+        ignored: codes of findings to ignore.
 
     Raises:
         BenchError: the table cannot be read.
-        CohortError: problems; with ``skip_bad`` those of the cohort as a whole, or no patient left.
+        CohortError: there are problems. With ``skip_bad``: problems of the cohort as a whole, or no patient is left.
     """
     inspection = inspect_cohort(card, folder)
     source = replace(inspection.source, in_folds=in_folds)
@@ -42,17 +42,17 @@ def read_cohort(
 def usable(
     source: SourceCohort, findings: Iterable[Finding], judge: Judge, *, skip_bad: bool, ignored: Collection[str] = ()
 ) -> SourceCohort:
-    """Return a cohort without the patients of whom an error is found, and log who is left out.
+    """Return a cohort without the patients who have an error, and log who is left out.
 
     Args:
         source: the cohort.
-        findings: what was found in reading or preparing patients, whether they are still in the cohort or not.
-        judge: what the checks find.
-        skip_bad: go on without patients that have errors.
-        ignored: codes of findings in spite of which to go on.
+        findings: findings from reading or preparing patients, including patients no longer in the cohort.
+        judge: runs the checks.
+        skip_bad: leave out patients with errors instead of failing.
+        ignored: codes of findings to ignore.
 
     Raises:
-        CohortError: errors; with ``skip_bad`` those of the cohort as a whole, or no patient left.
+        CohortError: there are errors. With ``skip_bad``: errors of the cohort as a whole, or no patient is left.
     """
     left, errors = sifted(source, findings, judge, ignored=ignored)
     name = f"Cohort {source.card.name!r}{f' in {source.folder}' if source.folder else ''}"
@@ -74,10 +74,10 @@ def usable(
 def sifted(
     source: SourceCohort, findings: Iterable[Finding], judge: Judge, *, ignored: Collection[str] = ()
 ) -> tuple[SourceCohort, list[Finding]]:
-    """Return a cohort without the patients of whom an error is found, and all errors; see :func:`usable`.
+    """Return a cohort without the patients who have an error, and all errors; see :func:`usable`.
 
-    The checks are made again whenever somebody was left out, as they look at patients together. ``findings`` of the
-    cohort are then what was found, and what they find in it, but for the errors.
+    The checks run again whenever a patient was left out, because they compare patients. ``findings`` of the returned
+    cohort are the given findings and those of the last run, without the errors.
     """
 
     def is_error(finding: Finding) -> bool:
@@ -97,7 +97,7 @@ def sifted(
 
 
 def log_findings(source: SourceCohort, findings: Iterable[Finding], ignored: Collection[str]) -> None:
-    """Log what is found in a cohort and not ignored; notes stand on the board."""
+    """Log findings that are neither ignored nor notes; notes are shown on the board."""
     for group in grouped(f for f in findings if f.severity != "note" and f.code not in ignored):
         log.warning("%s: %s %s %s", source.card.name, group.first.code, group.text, group.first.remedy)
 

@@ -1,4 +1,4 @@
-"""Everything that can be said about a cohort before a run: all causes at once, with what to do about each."""
+"""Check everything that can be checked before a run, and report all problems at once, each with a remedy."""
 
 from __future__ import annotations
 
@@ -20,16 +20,15 @@ from survbench.plan.profile import load_profile
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What the checks say of a cohort.
+    """The result of checking a cohort.
 
     Attributes:
-        findings: what was found, and is not ignored.
-        ignored: what was found, and is.
+        findings: findings that are not ignored.
+        ignored: findings that are ignored.
         passed: checks that found nothing.
-        not_run: checks of what could not be read: of voxels where all files are damaged, of patients where all have
-            errors.
-        judged: patients without an error of table, files and headers.
-        not_applicable: checks of what the cohort does not have, such as masks, and those that only a run makes.
+        not_run: checks whose input could not be read: voxels if all files are damaged, patients if all have errors.
+        judged: number of patients without an error in table, files or headers.
+        not_applicable: checks of something the cohort does not have, such as masks, and checks made only by a run.
     """
 
     findings: tuple[Finding, ...]
@@ -41,7 +40,7 @@ class Report:
 
     @property
     def errors(self) -> int:
-        """How many findings keep the cohort, or a patient, from being used."""
+        """Number of findings that prevent the cohort, or a patient, from being used."""
         return sum(f.severity == "error" for f in self.findings)
 
 
@@ -51,10 +50,10 @@ def validate_named(cohort: str, *, data: Path | None = None, ignored: Sequence[s
     Args:
         cohort: a name, a folder with ``cohort.yaml``, or a card file.
         data: folder of a named cohort's data.
-        ignored: codes of findings to set apart.
+        ignored: codes of findings to report separately.
 
     Raises:
-        BenchError: there is no such cohort, its card or table cannot be read at all, or a code cannot be ignored.
+        BenchError: the cohort does not exist, its card or table cannot be read, or a code cannot be ignored.
     """
     if cohort in PHANTOMS:
         source = load_source(cohort, profile=load_profile("smoke"))
@@ -81,7 +80,7 @@ def validate_named(cohort: str, *, data: Path | None = None, ignored: Sequence[s
 
 
 def facts_of(source: SourceCohort) -> tuple[dict[str, PatientFacts], list[Finding]]:
-    """Read the voxels of all patients; return their facts by id, and the findings of files that cannot be read."""
+    """Read the voxels of all patients; return their facts by id, and findings about files that cannot be read."""
     facts: dict[str, PatientFacts] = {}
     found: list[Finding] = []
     if source.card.images:

@@ -1,7 +1,7 @@
-"""Which of several series is meant: by stated rules, with what was left aside, and the user's word above all.
+"""Choose between several series by stated rules, listing the others; the user's choice overrules everything.
 
-Each rule narrows the series down to those that satisfy it; a rule that none satisfies is passed over. What is left must
-be one series, or the user is asked.
+Each rule narrows the series down to those that satisfy it; a rule that no series satisfies is skipped. If more than one
+series is left, the user is asked.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ _SHOWN = 12
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A reason to prefer series.
+    """A reason to prefer some series.
 
     Attributes:
-        words: what is preferred, to follow "of several:".
-        holds: says whether a series satisfies it, given all that are left.
+        words: what is preferred, as a phrase.
+        holds: returns whether a series satisfies the rule, given all remaining series.
     """
 
     words: str
@@ -33,9 +33,9 @@ class Choice:
     """A series that was chosen, and why.
 
     Attributes:
-        series: the one.
+        series: the chosen series.
         reason: the rules that decided, in words; "the only one", or that the user named it.
-        others: the rest, as labels.
+        others: labels of the other series.
     """
 
     series: Series
@@ -44,24 +44,24 @@ class Choice:
 
 
 def choose(kind: str, series: Sequence[Series], rules: Sequence[Rule], named: str | None = None) -> Choice:
-    """Return the series that is meant.
+    """Return the chosen series.
 
     Args:
-        kind: what is looked for, in a word or two for messages.
-        series: all that there are.
-        rules: the reasons to prefer one, the most important first.
-        named: number (with the part, as ``4.2``), description or UID that the user gave; it overrules all rules.
+        kind: what is chosen, in a word or two for messages.
+        series: all candidates.
+        rules: reasons to prefer one, the most important first.
+        named: number (with the part, as ``4.2``), description or UID from the user; it overrules all rules.
 
     Raises:
-        ImageError: there is none, the user's word fits none or several, or the rules leave several.
+        ImageError: there are no candidates, the user's name matches none or several, or the rules leave several.
     """
     if not series:
-        raise ImageError(f"There is no {kind}.", "Copy all series of the patient.")
+        raise ImageError(f"There is no {kind}.", "Provide all series of the patient.")
     left = list(series)
     if named is not None:
-        left = [one for one in series if _is_called(one, named)]
+        left = [one for one in series if _is_named(one, named)]
         if not left:
-            raise ImageError(f"No {kind} is called {named!r}; there are {_listed(series)}.", "Correct the name.")
+            raise ImageError(f"No {kind} is named {named!r}. Candidates: {_listed(series)}.", "Correct the name.")
     reasons = [] if named is None else ["named by the user"]
     for rule in rules:
         if len(left) == 1:
@@ -71,32 +71,32 @@ def choose(kind: str, series: Sequence[Series], rules: Sequence[Rule], named: st
             left = kept
             reasons.append(rule.words)
     if len(left) > 1:
-        what = f"There are {len(left)} of the kind {kind}, and no rule prefers one: {_listed(left)}."
+        what = f"There are {len(left)} candidates for the {kind}, and no rule prefers one: {_listed(left)}."
         raise ImageError(what, "Name the series by its number, description or UID.")
     others = tuple(one.label for one in series if one is not left[0])
     return Choice(left[0], "; ".join(reasons) or "the only one", others)
 
 
 def rules_for_pet(references: Sequence[str]) -> tuple[Rule, ...]:
-    """Return why one PET is preferred.
+    """Return the rules to prefer one PET.
 
     Args:
-        references: UIDs of the series that structure sets with the wanted region were drawn on.
+        references: UIDs of the series on which structure sets with the wanted region were drawn.
     """
     return (
         Rule("corrected for attenuation", lambda one, _: "ATTN" in one.corrected),
-        Rule("not said to be uncorrected", lambda one, _: not one.corrected),
+        Rule("not marked as uncorrected", lambda one, _: not one.corrected),
         Rule("the region was drawn on it", lambda one, _: one.uid in references),
         _MOST_SLICES,
     )
 
 
 def rules_for_ct(pet: Series, references: Sequence[str]) -> tuple[Rule, ...]:
-    """Return why one CT is preferred: that of the PET before the planning CT, unless the region was drawn on it.
+    """Return the rules to prefer one CT: the PET's CT over the planning CT, unless the region was drawn on the latter.
 
     Args:
-        pet: the PET that was chosen.
-        references: UIDs of the series that structure sets with the wanted region were drawn on.
+        pet: the chosen PET.
+        references: UIDs of the series on which structure sets with the wanted region were drawn.
     """
     return (
         Rule("in the PET's frame of reference", lambda one, _: bool(one.frame) and one.frame == pet.frame),
@@ -107,13 +107,13 @@ def rules_for_ct(pet: Series, references: Sequence[str]) -> tuple[Rule, ...]:
 
 
 def rules_for_structures(images: Sequence[Series]) -> tuple[Rule, ...]:
-    """Return why one structure set is preferred.
+    """Return the rules to prefer one structure set.
 
     Args:
-        images: those that were chosen; the mask goes onto the first of them that a structure set was drawn on.
+        images: the chosen images; the mask goes onto the first of them on which the structure set was drawn.
     """
     drawn = [
-        Rule(f"drawn on the {one.modality} that was chosen", lambda s, _, uid=one.uid: uid in s.refers)  # type: ignore[misc]
+        Rule(f"drawn on the chosen {one.modality}", lambda s, _, uid=one.uid: uid in s.refers)  # type: ignore[misc]
         for one in images
     ]
     frames = {one.frame for one in images if one.frame}
@@ -123,12 +123,12 @@ def rules_for_structures(images: Sequence[Series]) -> tuple[Rule, ...]:
 _MOST_SLICES = Rule("most slices", lambda one, left: len(one.instances) == max(len(other.instances) for other in left))
 
 
-def _is_called(series: Series, named: str) -> bool:
+def _is_named(series: Series, named: str) -> bool:
     return named in {series.name, series.number, series.uid} or named.casefold() == series.description.casefold()
 
 
 def _listed(series: Sequence[Series]) -> str:
-    """Return series as labels, with their UIDs where the labels do not tell them apart."""
+    """Return series as labels, with their UIDs if some labels are equal."""
     alike = len({one.label for one in series}) < len(series)
     shown = "; ".join(f"{one.label}{f' {one.uid}' if alike else ''}" for one in series[:_SHOWN])
     return shown + ("; ..." if len(series) > _SHOWN else "")

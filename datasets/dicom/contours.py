@@ -1,8 +1,8 @@
-"""Contours of an RTSTRUCT, and the voxels that lie in them.
+"""Read contours from an RTSTRUCT, and find the voxels inside them.
 
-DICOM PS3.3, section C.8.8.6: points in mm of the patient's space (LPS), one closed contour per item. A voxel belongs to
-a region if its centre lies inside of an odd number of the region's contours in its plane. So a contour inside another
-is a hole, whether it is drawn as a contour of its own or joined to the outer one by a keyhole.
+DICOM PS3.3, section C.8.8.6: points are in mm in patient space (LPS), with one closed contour per item. A voxel belongs
+to a region if its centre is inside an odd number of the region's contours in its plane. A contour inside another one is
+therefore a hole, whether it is drawn as a contour of its own or joined to the outer one by a keyhole.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from survbench.findings import things
 
 CLOSED = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR")
 _PARALLEL = 0.2
-"""By how many slices the points of a contour may lie apart along the slices."""
+"""Largest difference, in slices, between a contour's points along the slice axis."""
 _CONTOUR_DATA = (0x3006, 0x0050)
 
 
@@ -33,7 +33,7 @@ class ContouredRegion:
     Attributes:
         name: ROIName.
         contours: points of each closed contour, shape (n, 3), mm (LPS).
-        open: how many contours are not closed, which enclose nothing.
+        open: number of contours that are not closed and therefore enclose nothing.
     """
 
     name: str
@@ -42,19 +42,19 @@ class ContouredRegion:
 
     @property
     def empty(self) -> bool:
-        """Whether it has a name, but nothing is drawn."""
+        """Whether nothing is drawn in the region."""
         return not self.contours
 
     def mask(self, grid: Grid) -> Mask:
         """Return the region on the grid of an image.
 
         Raises:
-            ImageError: the contours are not parallel to the slices, or lie outside of the image.
+            ImageError: the contours are not parallel to the slices, or are outside the image.
         """
         points = [grid.indices(contour) for contour in self.contours]
         if any(np.ptp(one[:, 2]) > _PARALLEL for one in points):
-            what = f"The contours of {self.name!r} do not lie parallel to the slices of the image."
-            raise ImageError(what, "Choose the image that they were drawn on.")
+            what = f"The contours of {self.name!r} are not parallel to the slices of the image."
+            raise ImageError(what, "Choose the image on which they were drawn.")
         planes: list[Plane] = []
         heights = [float(one[:, 2].mean()) for one in points]
         for together in by_height(heights):
@@ -62,14 +62,14 @@ class ContouredRegion:
             planes.append(Plane(height, inside([points[place][:, :2] for place in together], grid.shape[:2])))
         mask = stacked(planes, grid)
         if not mask.voxels.any():
-            what = f"The contours of {self.name!r} hold no centre of a voxel of the image."
-            raise ImageError(what, "Choose the image that they were drawn on.")
-        notes = [f"{things(self.open, 'contour')} not closed, and left out."] if self.open else []
+            what = f"The contours of {self.name!r} contain no voxel centre of the image."
+            raise ImageError(what, "Choose the image on which they were drawn.")
+        notes = [f"{things(self.open, 'contour')} not closed and therefore left out."] if self.open else []
         return Mask(mask.voxels, (*mask.notes, *notes))
 
 
 def read_contours(path: Path) -> tuple[ContouredRegion, ...]:
-    """Return the regions of an RTSTRUCT in its order, those without contours included.
+    """Return the regions of an RTSTRUCT in file order, including regions without contours.
 
     Raises:
         ImageError: the file or a contour cannot be read.
@@ -86,14 +86,14 @@ def read_contours(path: Path) -> tuple[ContouredRegion, ...]:
 
 
 def inside(polygons: Sequence[NDArray[np.float64]], shape: tuple[int, int]) -> NDArray[np.bool_]:
-    """Return which pixel centres lie inside of an odd number of closed polygons.
+    """Return the pixels whose centres are inside an odd number of closed polygons.
 
     Args:
-        polygons: corners of each, shape (n, 2): column and row as indices with fractions.
-        shape: columns and rows.
+        polygons: corners of each polygon, shape (n, 2): column and row as fractional indices.
+        shape: numbers of columns and rows.
 
     Returns:
-        Shape (columns, rows). A centre on a left or upper edge is inside, on a right or lower one outside.
+        Shape (columns, rows). A centre on a left or upper edge is inside, one on a right or lower edge is outside.
     """
     columns, rows = shape
     crossings = np.zeros((columns + 1, rows), dtype=np.int32)
@@ -114,12 +114,12 @@ def _closed(contours: Sequence[Dataset]) -> Iterator[NDArray[np.float64]]:
         element = contour.get_item(_CONTOUR_DATA)
         raw = None if element is None else element.value
         try:
-            # decoding each number as a DS value would take many times as long
+            # decoding each number as a DS value would be many times slower
             values = raw.decode("ascii").strip("\0 ").split("\\") if isinstance(raw, bytes) else (raw or [])
             points = np.array(values, dtype=np.float64).reshape(-1, 3)
         except (UnicodeDecodeError, ValueError) as error:
-            raise ImageError("A contour does not hold three numbers per point.", "Export it again.") from error
+            raise ImageError("A contour does not have three numbers per point.", "Export it again.") from error
         if not np.isfinite(points).all():
-            raise ImageError("A contour holds points that are not finite.", "Export it again.")
+            raise ImageError("A contour has points that are not finite.", "Export it again.")
         if len(points) >= 3:
             yield points

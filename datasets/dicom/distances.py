@@ -1,4 +1,4 @@
-"""Distances between the slices of a volume: which lack a slice, and how far apart the slices of its grid are to lie."""
+"""Check the distances between the slices of a volume for missing slices, and choose the distance for its grid."""
 
 from __future__ import annotations
 
@@ -11,38 +11,38 @@ from survbench.findings import things
 
 SAME_PLACE_MM = 0.01
 IRREGULAR = 0.02
-"""Share of the usual distance by which one between slices may differ from it."""
+"""Share of the usual distance by which a distance between slices may differ from it."""
 ROUNDING_MM = 0.02
-"""What the rounding of positions may add to that."""
+"""Additional difference in mm that is allowed for the rounding of positions."""
 BESIDE = 0.1
-"""Share of the usual distance by which a slice may lie beside its place."""
+"""Share of the usual distance by which a slice may be off its place."""
 LARGEST_GAP = 1.75
-"""Of the usual distance; what lies further apart lacks a slice, or several."""
+"""Gap, as a multiple of the usual distance, from which slices are missing."""
 LARGEST_NUMBERED_GAP, _FEWEST_NUMBERED = 2.2, 3
-"""The same where at least so many gaps are that wide, and the slices' numbers run on across them: then the scan was
-made with two distances, such as 2.5 and 5 mm, and lacks nothing.
+"""The same limit if at least ``_FEWEST_NUMBERED`` gaps are that wide and slice numbers are consecutive across them: the
+scan was then made with two distances, such as 2.5 and 5 mm, and no slice is missing.
 """
 FINE_SHARE = 0.25
-"""Share of the distances between irregular slices that may be smaller than that of the grid."""
+"""Share of the distances between irregular slices that may be smaller than the grid's."""
 _NEARLY_WHOLE = 0.1
 _SHOWN = 3
 
 
 def check_distances(label: str, heights: NDArray[np.float64], numbers: NDArray[np.float64]) -> None:
-    """Refuse slices in one place, and gaps in which slices are missing.
+    """Refuse slices in the same place, and gaps where slices are missing.
 
     Args:
         label: the series in words.
-        heights: of the slices along their normal, mm, ascending.
-        numbers: InstanceNumber of each slice; NaN where it has none.
+        heights: positions of the slices along their normal, mm, ascending.
+        numbers: InstanceNumber of each slice; NaN if missing.
 
     Raises:
-        ImageError: duplicated or missing slices, with their places.
+        ImageError: slices are duplicated or missing; the message says where.
     """
     gaps = np.diff(heights)
     same = np.flatnonzero(gaps < SAME_PLACE_MM)
     if len(same):
-        what = f"{label} has duplicated slices: {numbered(same)} lie where the next one lies."
+        what = f"{label} has duplicated slices: {numbered(same)} in the same place as the next one."
         raise ImageError(what, "Remove one of each pair, or export the series again.")
     usual = float(np.median(gaps))
     wide = gaps > LARGEST_GAP * usual + ROUNDING_MM
@@ -58,14 +58,14 @@ def check_distances(label: str, heights: NDArray[np.float64], numbers: NDArray[n
         what = f"{label} lacks {missing}, after {numbered(after)} of {len(heights)}."
         raise ImageError(what, "Copy the missing files, or export the series again.")
     what = (
-        f"{label} has irregular slices: most lie {usual:.3g} mm apart, but up to {gaps.max():.3g} mm after "
+        f"{label} has irregular slices: most are {usual:.3g} mm apart, but up to {gaps.max():.3g} mm after "
         f"{numbered(after)}; gaps of up to {LARGEST_GAP * usual:.3g} mm are interpolated."
     )
     raise ImageError(what, "Copy the missing files, or export the volume with regular slices.")
 
 
 def regular(heights: NDArray[np.float64]) -> bool:
-    """Say whether slices lie at equal distances, up to the rounding of positions."""
+    """Return whether slices are equally spaced, up to the rounding of positions."""
     gaps = np.diff(heights)
     usual = float(np.median(gaps))
     alike = np.abs(gaps - usual) <= IRREGULAR * usual + ROUNDING_MM
@@ -74,10 +74,10 @@ def regular(heights: NDArray[np.float64]) -> bool:
 
 
 def grid_distance(heights: NDArray[np.float64]) -> float:
-    """Return the distance of a grid's slices from the first to the last of irregular ones, mm.
+    """Return the slice distance in mm of a grid that extends from the first to the last of irregular slices.
 
-    It is about one that occurs: a quarter of the gaps may be smaller, so that a finely scanned part stays fine, and one
-    narrow gap among many changes nothing.
+    It is close to an actual distance: a quarter of the gaps may be smaller, so that a finely scanned part stays fine
+    and a single narrow gap has no effect.
 
     >>> grid_distance(np.array([0.0, 3.0, 6.0, 9.5, 12.0, 15.0]))
     3.0
@@ -88,7 +88,7 @@ def grid_distance(heights: NDArray[np.float64]) -> float:
 
 
 def numbered(places: NDArray[np.intp] | Sequence[int]) -> str:
-    """Name slices by their place from the start, counted from 1.
+    """Return slices by their place from the start, counted from 1.
 
     >>> numbered([0, 4])
     'slices 1, 5'

@@ -1,7 +1,7 @@
-"""What was injected into whom: weight, dose and half-life, with the mistakes that headers make in their units.
+"""Read weight, injected dose and half-life from a header, and correct common mistakes in their units.
 
 DICOM PS3.3, section C.8.9.2 (PET isotope) and PS3.6: PatientWeight in kg, RadionuclideTotalDose in Bq,
-RadionuclideHalfLife in s. All but the weight stand in the one item of RadiopharmaceuticalInformationSequence.
+RadionuclideHalfLife in s. All but the weight are in the single item of RadiopharmaceuticalInformationSequence.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _CODES = {
     "40565003": ("C", 11), "21576001": ("N", 13), "129504001": ("O", 15), "77004003": ("F", 18), "3932008": ("CU", 64),
     "35337001": ("GA", 68), "79197006": ("RB", 82), "63360001": ("ZR", 89), "40937006": ("I", 124),
 }  # fmt: skip
-"""DICOM PS3.16, context group 4020 (PET radionuclides): SNOMED-RT codes, and those of SNOMED CT that replaced them."""
+"""DICOM PS3.16, context group 4020 (PET radionuclides): SNOMED-RT codes, and the SNOMED CT codes that replaced them."""
 _NUCLIDE = re.compile(r"\^?(\d{2,3})\^?[ -]?([A-Z]+)|([A-Z]+)[ -]?\^?(\d{2,3})\^?")
 _FDG = ("FDG", "FLUORODEOXYGLUCOSE")
 _APART = 0.02
@@ -46,13 +46,13 @@ _DOSES_MBQ = (0.1, 1e4)
 
 @dataclass(frozen=True, slots=True)
 class Dose:
-    """The values that turn activity into SUV.
+    """The values that convert activity into SUV.
 
     Attributes:
-        weight_kg: of the patient.
+        weight_kg: the patient's weight.
         dose_bq: activity at the injection.
-        half_life_s: of the nuclide.
-        notes: what was not taken as the header has it.
+        half_life_s: half-life of the nuclide.
+        notes: values that differ from the header's, and why.
     """
 
     weight_kg: float
@@ -62,56 +62,56 @@ class Dose:
 
 
 def injection_of(header: Dataset) -> Dataset:
-    """Return the item of the one injection; an empty one where the header has none.
+    """Return the item of the only injection, or an empty item if the header has none.
 
     Raises:
-        ImageError: several injections.
+        ImageError: there are several injections.
     """
     found = items(header, "RadiopharmaceuticalInformationSequence")
     if len(found) > 1:
-        what = f"The PET names {len(found)} injections; it is not clear which one its values are of."
-        raise ImageError(what, "Correct RadiopharmaceuticalInformationSequence so that it holds one.")
+        what = f"The PET lists {len(found)} injections; it is not clear which one its values refer to."
+        raise ImageError(what, "Correct RadiopharmaceuticalInformationSequence so that it has one item.")
     return found[0] if found else Dataset()
 
 
 def weight_of(header: Dataset) -> tuple[float, list[str]]:
-    """Return the patient's weight in kg, and what is to be noted. Weights of 2,000 and more are grams.
+    """Return the patient's weight in kg, and notes. Numbers of at least 2,000 are taken as grams.
 
     Raises:
-        ImageError: missing, 0, or no weight that a person can have.
+        ImageError: the weight is missing, 0, or impossible.
     """
     value, notes = number(header, "PatientWeight"), []
     if not value:
-        raise ImageError("The PET has no patient's weight.", "Give the weight in kg.")
+        raise ImageError("The PET has no patient weight.", "Provide the weight in kg.")
     if value >= 1000 * _WEIGHTS_KG[0]:
         value, notes = value / 1000, ["The patient's weight was in grams."]
     if not _WEIGHTS_KG[0] <= value <= _WEIGHTS_KG[1]:
-        raise ImageError("The PET has a patient's weight that cannot be.", "Give the weight in kg.")
+        raise ImageError("The PET has an impossible patient weight.", "Provide the weight in kg.")
     return value, notes
 
 
 def dose_of(injection: Dataset) -> tuple[float, list[str]]:
-    """Return the injected dose in Bq, and what is to be noted. Numbers up to 10,000 are MBq.
+    """Return the injected dose in Bq, and notes. Numbers up to 10,000 are taken as MBq.
 
     Raises:
-        ImageError: missing, 0, or no dose in either unit.
+        ImageError: the dose is missing, 0, or impossible in either unit.
     """
     value = number(injection, "RadionuclideTotalDose")
     if not value:
-        raise ImageError("The PET has no injected dose.", "Give the dose in Bq.")
+        raise ImageError("The PET has no injected dose.", "Provide the dose in Bq.")
     if _DOSES_MBQ[0] <= value <= _DOSES_MBQ[1]:
         return value * 1e6, ["The injected dose was in MBq."]
     if not _DOSES_BQ[0] <= value <= _DOSES_BQ[1]:
-        what = f"The PET has an injected dose of {value:g}, which is neither Bq nor MBq of a scan."
-        raise ImageError(what, "Give the dose in Bq.")
+        what = f"The PET has an injected dose of {value:g}, which is impossible in Bq and in MBq."
+        raise ImageError(what, "Provide the dose in Bq.")
     return value, []
 
 
 def half_life_of(injection: Dataset) -> tuple[float, list[str]]:
-    """Return the half-life in s, and what is to be noted.
+    """Return the half-life in s, and notes.
 
-    Where the nuclide is known, and the header has no half-life or one that differs by more than 2 % (such as minutes),
-    it is that of the nuclide.
+    If the nuclide is known, its half-life replaces one that is missing or differs by more than 2 % (minutes, for
+    example).
 
     Raises:
         ImageError: there is no half-life, and the nuclide is not known.
@@ -119,30 +119,30 @@ def half_life_of(injection: Dataset) -> tuple[float, list[str]]:
     value, nuclide = number(injection, "RadionuclideHalfLife"), nuclide_of(injection)
     if nuclide is None:
         if not value or value < 0:
-            raise ImageError("The PET has neither a half-life nor a known nuclide.", "Give the half-life in s.")
+            raise ImageError("The PET has neither a half-life nor a known nuclide.", "Provide the half-life in s.")
         return value, []
     known = HALF_LIVES_S[nuclide]
     if value and abs(value / known - 1) <= _APART:
         return value, []
     name = f"{nuclide[0].capitalize()}-{nuclide[1]}"
-    missing = "is missing" if not value else f"of {value:g} s does not fit"
-    return known, [f"The half-life {missing}: that of {name} was taken, {known:g} s."]
+    missing = "is missing" if not value else f"of {value:g} s is wrong"
+    return known, [f"The half-life {missing}: that of {name} was used, {known:g} s."]
 
 
 def nuclide_of(injection: Dataset) -> tuple[str, int] | None:
-    """Return element and mass of the nuclide: by its code, else by its name, else because the tracer is FDG."""
+    """Return element and mass of the nuclide: from its code, else from its name, else F-18 if the tracer is FDG."""
     for code in items(injection, "RadionuclideCodeSequence"):
         if (known := _CODES.get(text(code, "CodeValue"))) is not None:
             return known
-        if (known := _named(text(code, "CodeMeaning"))) is not None:
+        if (known := _nuclide_in(text(code, "CodeMeaning"))) is not None:
             return known
     tracer = text(injection, "Radiopharmaceutical")
-    if (known := _named(tracer)) is not None:
+    if (known := _nuclide_in(tracer)) is not None:
         return known
     return ("F", 18) if any(word in tracer.upper() for word in _FDG) else None
 
 
-def _named(words: str) -> tuple[str, int] | None:
+def _nuclide_in(words: str) -> tuple[str, int] | None:
     for mass_before, element_after, element_before, mass_after in _NUCLIDE.findall(words.upper()):
         element, mass = element_after or element_before, int(mass_before or mass_after)
         nuclide = _ELEMENTS.get(element, element), mass

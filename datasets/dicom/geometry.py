@@ -1,11 +1,11 @@
-"""Where the slices of a volume lie: sorted along their normal, with the spacing that their positions have.
+"""Order the slices of a volume along their normal, and derive its grid from their positions.
 
-DICOM PS3.3, section C.7.6.2.1.1: ImagePositionPatient is the centre of the first pixel, ImageOrientationPatient the
-direction of the rows and of the columns, PixelSpacing first the distance between rows. SliceThickness is not used: it
-is the thickness of what a slice sums up, not the distance to the next.
+DICOM PS3.3, section C.7.6.2.1.1: ImagePositionPatient is the centre of the first pixel; ImageOrientationPatient is the
+direction of the rows and then of the columns; PixelSpacing is the distance between rows and then between columns.
+SliceThickness is not used: it is the thickness that a slice represents, not the distance to the next slice.
 
-Slices of a tilted gantry, and slices at irregular distances, get a rectangular grid that holds all of them. It is
-parallel to them, so that what was drawn on a slice still lies in a plane of the grid.
+Slices of a tilted gantry, and slices at irregular distances, get a rectangular grid that contains all of them. It is
+parallel to them, so that contours drawn on a slice still lie in a plane of the grid.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from survbench.datasets.readers.errors import ImageError
 from survbench.findings import things
 
 STRAIGHT_DEGREES = 0.5
-"""Slices of a gantry that is tilted less stay as they are, on a grid that is not quite rectangular."""
+"""If the gantry is tilted by less, slices stay as they are, on a grid that is not quite rectangular."""
 LARGEST_TILT_DEGREES = 45.0
 _WHOLE = 1e-3
-"""Share of a pixel that is left out at a grid's edge."""
+"""Share of a pixel that may be cut off at a grid's edge."""
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
@@ -35,9 +35,9 @@ class Grid:
 
     Attributes:
         shape: columns, rows, slices; the order of the array's axes.
-        affine: 4 x 4, array index to world millimetres (RAS+).
-        acquired: where along the third axis the slices were acquired, ascending, as array indices with fractions; None
-            where they are the grid's own.
+        affine: 4 x 4, from array index to world millimetres (RAS+).
+        acquired: positions of the acquired slices along the third axis, ascending, as fractional array indices; None
+            if the acquired slices are the grid's own.
     """
 
     shape: tuple[int, int, int]
@@ -45,7 +45,7 @@ class Grid:
     acquired: NDArray[np.float64] | None = None
 
     def indices(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return where points lie, as array indices with fractions.
+        """Return points as fractional array indices.
 
         Args:
             points: shape (n, 3), mm, in DICOM's directions (LPS).
@@ -58,7 +58,7 @@ class Grid:
         return indices
 
     def as_acquired(self, heights: ArrayLike) -> NDArray[np.float64]:
-        """Return heights, given as array indices with fractions, in numbers of acquired slices.
+        """Convert heights from fractional array indices to fractional numbers of acquired slices.
 
         >>> Grid((4, 4, 3), np.eye(4), np.array([0.0, 1.2, 2.0])).as_acquired([-1, 0.6, 2.5]).tolist()
         [-1.0, 0.5, 2.5]
@@ -74,13 +74,13 @@ class Grid:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stack:
-    """The slices of a volume in the order of the array.
+    """The slices of a volume in array order.
 
     Attributes:
-        grid: of the volume that they make.
-        slices: the files, along the normal.
-        places: of each slice's first pixel in the grid, shape (slices, 3), array indices with fractions; None where
-            the slices are those of the grid.
+        grid: grid of the volume.
+        slices: the files, ordered along the normal.
+        places: position of each slice's first pixel in the grid, shape (slices, 3), as fractional array indices; None
+            if the slices are the grid's.
         notes: how the grid differs from the slices, in words.
     """
 
@@ -91,14 +91,15 @@ class Stack:
 
 
 def stack_of(volume: Series) -> Stack:
-    """Return the slices of a volume in order, and where they lie.
+    """Return the slices of a volume in order, and their grid.
 
     Args:
-        volume: one of those of :func:`~survbench.datasets.dicom.series.volumes_of`.
+        volume: one of the results of :func:`~survbench.datasets.dicom.series.volumes_of`.
 
     Raises:
-        ImageError: several images in one file, no position, orientation or spacing, one slice, duplicated or missing
-            slices, slices beside the straight line of the others, or of several orientations or sizes.
+        ImageError: a file has several images; position, orientation or spacing is missing; there is only one slice;
+            slices are duplicated, missing, or off the straight line of the others; or slices differ in orientation or
+            size.
     """
     slices = volume.instances
     _check_headers(volume)
@@ -128,7 +129,7 @@ def stack_of(volume: Series) -> Stack:
         notes.append(f"the gantry was tilted by {tilt:.1f} degrees: resampled to a rectangular grid.")
     if not even:
         gaps = np.diff(heights)
-        notes.append(f"slices lie {gaps.min():.3g} to {gaps.max():.3g} mm apart: interpolated to {spacing:.3g} mm.")
+        notes.append(f"slices are {gaps.min():.3g} to {gaps.max():.3g} mm apart: interpolated to {spacing:.3g} mm.")
     places = np.column_stack([aside - first, along]) if notes else None
     return Stack(Grid(shape, affine, None if even else along), ordered, places, tuple(notes))
 
@@ -140,14 +141,14 @@ def affine_of(
     spacing: Sequence[float],
     step: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Return the matrix, 4 x 4, from (column, row, slice) to world millimetres (RAS+).
+    """Return the 4 x 4 matrix from (column, row, slice) to world millimetres (RAS+).
 
     Args:
         position: centre of the first pixel, shape (3,), mm (LPS).
         rows: direction of the rows, shape (3,).
         columns: direction of the columns, shape (3,).
         spacing: mm between rows, then between columns.
-        step: from slice to slice, shape (3,), mm.
+        step: step from slice to slice, shape (3,), mm.
     """
     affine = np.eye(4)
     affine[:3, 0] = rows * spacing[1]
@@ -161,7 +162,7 @@ def affine_of(
 def _check_headers(volume: Series) -> None:
     slices = volume.instances
     if any(one.frames > 1 for one in slices):
-        what = f"{volume.label} has several images in one file (enhanced DICOM), which are not read."
+        what = f"{volume.label} has several images in one file (enhanced DICOM), which cannot be read."
         raise ImageError(what, "Export it as classic DICOM, one file per slice.")
     bare = sum(one.position is None or one.orientation is None or one.spacing is None for one in slices)
     if bare:
@@ -173,10 +174,10 @@ def _check_headers(volume: Series) -> None:
         ("pixel spacings", {np.round(one.spacing or (), 3).tobytes() for one in slices}),
     ):
         if len(values) > 1:
-            what = f"{volume.label} has slices of {len(values)} {name}."
+            what = f"{volume.label} has slices with {len(values)} different {name}."
             raise ImageError(what, "Choose one of the volumes in it.")
     if len(slices) < 2:
-        raise ImageError(f"{volume.label} has one slice.", "Give the whole volume.")
+        raise ImageError(f"{volume.label} has only one slice.", "Provide the whole volume.")
     if min(slices[0].size) < 2 or min(slices[0].spacing or (0,)) <= 0:
         raise ImageError(f"{volume.label} has no pixels, or no spacing above 0.", "Export it again.")
     cosines = np.reshape(slices[0].orientation or (), (2, 3))
@@ -190,14 +191,14 @@ def _check_straight(
     off = np.linalg.norm(positions - positions[0] - heights[:, None] * axis, axis=1)
     wrong = np.flatnonzero(off > BESIDE * np.median(np.diff(heights)))
     if len(wrong):
-        what = f"{volume.label} has slices beside its axis, by up to {off.max():.3g} mm: {numbered(wrong)}."
+        what = f"{volume.label} has slices up to {off.max():.3g} mm off its axis: {numbered(wrong)}."
         raise ImageError(what, "Export the volume with regular slices.")
 
 
 def _tilt(volume: Series, axis: NDArray[np.float64]) -> float:
-    """Return the angle between the normal of the slices and the line on which they lie, degrees."""
+    """Return the angle in degrees between the normal of the slices and the line on which they lie."""
     tilt = math.degrees(math.acos(min(1.0, 1 / float(np.linalg.norm(axis)))))
     if tilt > LARGEST_TILT_DEGREES:
-        what = f"{volume.label} has slices that shift sideways by {tilt:.0f} degrees; no gantry is tilted so far."
+        what = f"{volume.label} has slices that shift sideways by {tilt:.0f} degrees; no gantry tilts that far."
         raise ImageError(what, "Check the positions and orientations of its slices.")
     return tilt

@@ -1,9 +1,9 @@
-"""What in the headers of a patient may say who the patient is. It is kept in memory alone, to look for it in what is
+"""Collect header values that may identify the patient. They are kept only in memory, to search for them in what is
 written: see :mod:`survbench.datasets.ingest.leaks`.
 
-All text counts, of standard attributes and of private ones, in sequences, too: names, ids, dates, addresses, numbers of
-requests, institutions, devices, UIDs, descriptions and comments. Left out are coded values (VR ``CS``, code sequences),
-numbers, times of day, UIDs that DICOM itself defines, and the names of regions, which the record of a patient states.
+All text counts, in standard and private attributes and in sequences: names, ids, dates, addresses, request numbers,
+institutions, devices, UIDs, descriptions and comments. Left out are coded values (VR ``CS``, code sequences), numbers,
+times of day, UIDs defined by DICOM itself, and region names, which a patient's record states.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from survbench.datasets.readers.errors import ImageError
 
 _TEXT = frozenset({"PN", "LO", "SH", "LT", "ST", "UT", "UC", "UR", "AE", "UI", "DA", "DT"})
 _PRIVATE = _TEXT | {"CS", "UN", "OB"}
-"""VRs of private values that may be text: those of unknown type are bytes."""
+"""VRs of private values that may be text; values of unknown type are bytes."""
 _IDS = frozenset({"PatientID", "OtherPatientIDs", "PatientBirthDate", "AccessionNumber", "AdmissionID"})
-"""Attributes that tell of a person as a name does."""
+"""Attributes that identify a person as a name does."""
 _STATED = frozenset({"ROIName", "SegmentLabel"})
 _CONTOURS = "ROIContourSequence"
-"""Holds points and UIDs of images, and is most of a structure set."""
+"""Holds points and image UIDs, and is most of a structure set."""
 _CREATORS = 0x100
-"""Elements of a private group below this name the program that made it."""
+"""Elements of a private group below this number name the program that created the group."""
 _OF_DICOM = "1.2.840.10008."
 _MOST_BYTES = 65536
 """Longer values are data, not text."""
@@ -39,12 +39,13 @@ _MOST_BYTES = 65536
 
 @dataclass(frozen=True, slots=True)
 class IdentifyingValue:
-    """A value that may say who somebody is.
+    """A value that may identify a person.
 
     Attributes:
-        kind: what it is, in words that may be printed.
+        kind: what the value is, in words that may be printed.
         text: the value.
-        person: whether it is a name, an id or a date of birth, which no file may hold whatever the user wants to keep.
+        person: whether it is a name, an id or a date of birth, which no file may contain whatever the user wants to
+            keep.
     """
 
     kind: str
@@ -53,7 +54,7 @@ class IdentifyingValue:
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """The parts of a person's name, each of which names somebody; an id has none."""
+        """The parts of a person's name, each of which may identify the person; an id has none."""
         if not self.person:
             return ()
         return tuple(part for part in re.split(r"[\^=,;\s]+", self.text) if part and not re.search(r"\d", part))
@@ -61,11 +62,11 @@ class IdentifyingValue:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What the headers of a patient hold.
+    """Values from a patient's headers.
 
     Attributes:
-        values: those that may identify.
-        stated: names of regions, which are not secret.
+        values: values that may identify the patient.
+        stated: region names, which are not secret.
     """
 
     values: frozenset[IdentifyingValue]
@@ -73,18 +74,18 @@ class Identity:
 
 
 def identity_apart(paths: Iterable[Path], *, seconds: float) -> Identity:
-    """Do what :func:`identity_of` does in a process that was started for it, and is killed if pydicom takes longer than
-    ``seconds`` over one file, or one part of it.
+    """Run :func:`identity_of` in the process started for it, which is killed if pydicom takes longer than ``seconds``
+    for one file, or one part of it.
     """
     limit_seconds(seconds)
     return identity_of(paths)
 
 
 def identity_of(paths: Iterable[Path]) -> Identity:
-    """Return what identifies in the headers of a patient's files, the names of the files included.
+    """Return the identifying values in the headers of a patient's files and in the file names.
 
     Args:
-        paths: of the files; those that cannot be read have nothing to tell.
+        paths: the patient's files; unreadable files contribute nothing.
     """
     values: set[IdentifyingValue] = set()
     stated: set[str] = set()
@@ -103,7 +104,7 @@ def identity_of(paths: Iterable[Path]) -> Identity:
 
 
 def of_files(paths: Iterable[Path], source: Path) -> frozenset[IdentifyingValue]:
-    """Return the names of files and of the folders in which they lie below the source, and the words of the names."""
+    """Return the names of files and of their folders below the source, and the words in these names."""
     below = {path.relative_to(source) if path.is_relative_to(source) else Path(path.name) for path in paths}
     parts = {part for path in below for part in path.parts}
     texts = {text for part in parts for text in (part, Path(part).stem, *re.split(r"[\W_]+", part))}
@@ -111,10 +112,10 @@ def of_files(paths: Iterable[Path], source: Path) -> frozenset[IdentifyingValue]
 
 
 def _values(header: Dataset, seen: set[tuple[int, bytes]]) -> Iterator[IdentifyingValue]:
-    """Yield the values of a header that were not seen before."""
+    """Yield the values of a header that have not been seen before."""
     if "CodeMeaning" in header:
         return
-    for tag in tuple(header.keys()):  # to go through the header itself would read all values
+    for tag in tuple(header.keys()):  # iterating over the header itself would read all values
         try:
             with damage_named("A value cannot be read."):
                 yield from _of_element(header, tag, seen)
@@ -124,7 +125,7 @@ def _values(header: Dataset, seen: set[tuple[int, bytes]]) -> Iterator[Identifyi
 
 def _of_element(header: Dataset, tag: BaseTag, seen: set[tuple[int, bytes]]) -> Iterator[IdentifyingValue]:
     keyword = keyword_for_tag(tag)
-    if keyword == _CONTOURS:  # coordinates alone, by the million, which a look at the element would already read
+    if keyword == _CONTOURS:  # only coordinates, by the million, which accessing the element would already read
         return
     raw: Any = header.get_item(tag)
     vr = _vr(tag, raw)

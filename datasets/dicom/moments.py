@@ -1,6 +1,7 @@
-"""Dates and times of DICOM, whose date may be missing or, after anonymisation, may not fit the others.
+"""Dates and times in DICOM, where a date may be missing or, after anonymisation, inconsistent.
 
-DICOM PS3.5, section 6.2: DA is ``YYYYMMDD``, TM ``HH[MM[SS[.F]]]``, DT both in one with an offset from UTC after it.
+DICOM PS3.5, section 6.2: DA is ``YYYYMMDD``, TM is ``HH[MM[SS[.F]]]``, and DT is both in one, followed by an offset
+from UTC.
 """
 
 from __future__ import annotations
@@ -16,33 +17,33 @@ _DATE = re.compile(r"(\d{4})[.-]?(\d\d)[.-]?(\d\d)")
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A time of day, with its date where one is known.
+    """A time of day, with its date if known.
 
     Attributes:
-        second: from midnight.
-        day: number of the day; None where the date is not known.
+        second: seconds from midnight.
+        day: ordinal number of the day; None if the date is not known.
     """
 
     second: float
     day: int | None = None
 
     def since(self, other: Moment) -> float:
-        """Return the seconds from another moment to this one, by the times of day alone unless both have a date."""
+        """Return the seconds from another moment to this one, by times of day alone unless both have a date."""
         days = 0 if self.day is None or other.day is None else self.day - other.day
         return days * DAY_S + self.second - other.second
 
     def later(self, seconds: float) -> Moment:
-        """Return the moment so many seconds later."""
+        """Return the moment ``seconds`` later."""
         days, second = divmod(self.second + seconds, DAY_S)
         return Moment(second, None if self.day is None else self.day + int(days))
 
     def undated(self) -> Moment:
-        """Return the time of day alone."""
+        """Return the time of day without its date."""
         return replace(self, day=None)
 
 
 def moment(day: str, time: str) -> Moment | None:
-    """Return the moment of a DA and a TM value; None unless there is a time.
+    """Return the moment of a DA and a TM value; None if there is no time.
 
     >>> moment("20201217", "104830.35"), moment("", "1048"), moment("20201217", "")
     (Moment(second=38910.35, day=737776), Moment(second=38880.0, day=None), None)
@@ -52,7 +53,7 @@ def moment(day: str, time: str) -> Moment | None:
 
 
 def moment_of_datetime(value: str) -> Moment | None:
-    """Return the moment of a DT value in its own local time; None unless it has a time.
+    """Return the moment of a DT value in its own local time; None if it has no time.
 
     >>> moment_of_datetime("20201217083045.5+0100")
     Moment(second=30645.5, day=737776)
@@ -61,9 +62,9 @@ def moment_of_datetime(value: str) -> Moment | None:
 
 
 def earliest(moments: list[Moment]) -> Moment:
-    """Return the earliest of some moments of one scan.
+    """Return the earliest of several moments of a scan.
 
-    Moments without dates, or with one date for all, that lie more than half a day apart have midnight between them.
+    If moments without dates, or all with the same date, are more than half a day apart, midnight lies between them.
     """
     days = {one.day for one in moments}
     if len(days) == 1 and max(m.second for m in moments) - min(m.second for m in moments) > DAY_S / 2:

@@ -1,4 +1,4 @@
-"""One patient's PET in SUV, CT in HU and tumour mask, from all the series that there are of the patient."""
+"""Read a patient's PET in SUV, CT in HU and tumour mask from all series of the patient."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ ImageName = Literal["pet", "ct"]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is wanted of a patient.
+    """What to read for a patient.
 
     Attributes:
         regions: which regions are the tumour.
-        mask_on: the image whose grid the mask prefers, where structure sets were drawn on both.
-        pet, ct, structures: the series to take, by number, description or UID; None for the rules of
+        mask_on: the image whose grid the mask prefers, if structure sets were drawn on both.
+        pet, ct, structures: the series to use, by number, description or UID; None to apply the rules of
             :mod:`~survbench.datasets.dicom.choice`.
         corrections: values that replace those of the PET's header.
     """
@@ -48,8 +48,8 @@ class Image:
     """An image on its own grid.
 
     Attributes:
-        choice: the series, and why.
-        grid: where the voxels lie.
+        choice: the series, and why it was chosen.
+        grid: the grid of the voxels.
         voxels: shape of the grid; SUV (float32) or whole HU (int16).
     """
 
@@ -60,17 +60,17 @@ class Image:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PatientImages:
-    """What was read of a patient.
+    """The images and mask of a patient.
 
     Attributes:
         pet: in SUV by body weight.
-        suv: how it became SUV.
-        ct: in HU; None where the patient has no CT.
-        mask: of the tumour, on the grid of the image ``mask_on``.
-        mask_on: which image that is.
-        structures: the structure set, and why.
+        suv: how it was converted to SUV.
+        ct: in HU; None if the patient has no CT.
+        mask: the tumour, on the grid of the image ``mask_on``.
+        mask_on: the image whose grid the mask is on.
+        structures: the structure set, and why it was chosen.
         regions: the regions that the mask unites.
-        notes: what was odd, but no reason to refuse the patient.
+        notes: oddities that are not a reason to refuse the patient.
     """
 
     pet: Image
@@ -87,14 +87,14 @@ def read_patient(series: Sequence[Series], request: Request) -> PatientImages:
     """Return the images and the mask of a patient.
 
     Args:
-        series: all of the patient, of whatever studies.
-        request: what is wanted.
+        series: all series of the patient, from any study.
+        request: what to read.
 
     Raises:
-        ImageError: something is missing, ambiguous or cannot be read; the message says what, without names or dates.
+        ImageError: something is missing, ambiguous or unreadable; the message says what, without names or dates.
     """
     sets = [(one, read_regions(one)) for one in series if one.modality in STRUCTURES]
-    wanted = _with_wish(sets, request.regions)
+    wanted = _wanted_sets(sets, request.regions)
     references = [uid for one, _ in wanted for uid in one.refers]
     pet = choose("PET", _volumes(series, "PT"), rules_for_pet(references), request.pet)
     cts = _volumes(series, "CT")
@@ -131,16 +131,16 @@ def _volumes(series: Sequence[Series], modality: str) -> list[Series]:
     return [volume for one in series if one.modality == modality for volume in volumes_of(one)]
 
 
-def _with_wish(
+def _wanted_sets(
     sets: Sequence[tuple[Series, tuple[Region, ...]]], wish: Wish
 ) -> list[tuple[Series, tuple[Region, ...]]]:
-    """Return the structure sets that hold what is wished. Without a pattern all sets together must have one name.
+    """Return the structure sets with the wanted regions. Without a pattern, all sets together must have one name.
 
     Raises:
-        ImageError: there is none; with one set the reason is that set's own, with several those of all.
+        ImageError: there is none; the message gives the reason for the only set, or the reasons for all sets.
     """
     if not sets:
-        raise ImageError("There is neither an RTSTRUCT nor a SEG.", "Copy all series of the patient.")
+        raise ImageError("There is neither an RTSTRUCT nor a SEG.", "Provide all series of the patient.")
     if not wish.patterns:
         chosen_names(list(dict.fromkeys(r.name for _, regions in sets for r in regions if not r.empty)), wish)
     fitting, reasons = [], []
@@ -154,16 +154,16 @@ def _with_wish(
     if not fitting:
         if len(reasons) == 1:
             raise reasons[0][1]
-        told = " ".join(f"{one.label}: {error.what}" for one, error in reasons)
-        raise ImageError(told, reasons[0][1].remedy)
+        message = " ".join(f"{one.label}: {error.what}" for one, error in reasons)
+        raise ImageError(message, reasons[0][1].remedy)
     return fitting
 
 
 def _drawn_on(structures: Series, images: dict[ImageName, Series]) -> ImageName:
-    """Return the image whose grid the mask lies on: the one that it was drawn on, else one of its frame of reference.
+    """Return the image whose grid the mask is on: the one on which it was drawn, or else one in its frame of reference.
 
     Raises:
-        ImageError: it was drawn on an image elsewhere in space.
+        ImageError: the structure set was drawn on another image, in another frame of reference.
     """
     for name, image in images.items():
         if image.uid in structures.refers:
@@ -171,8 +171,8 @@ def _drawn_on(structures: Series, images: dict[ImageName, Series]) -> ImageName:
     for name, image in images.items():
         if structures.frame and image.frame == structures.frame:
             return name
-    what = f"{structures.label} was drawn on none of the images, and lies in another frame of reference."
-    raise ImageError(what, "Choose the image that it was drawn on, or register it to the PET.")
+    what = f"{structures.label} was not drawn on any of the images, and is in another frame of reference."
+    raise ImageError(what, "Choose the image on which it was drawn, or register it to the PET.")
 
 
 def _notes(images: Sequence[Series], pet: Sequence[Dataset], mask: Mask, suv: SuvConversion) -> Iterator[str]:

@@ -1,7 +1,7 @@
-"""The voxels of a volume in the unit of its slices: stored value x slope + intercept, slice by slice.
+"""Read the voxels of a volume: stored value x slope + intercept, slice by slice.
 
-DICOM PS3.3, sections C.8.2.1 (CT: Hounsfield units) and C.8.9.4 (PET): the slope of a PET may differ from slice to
-slice, and does with most scanners.
+DICOM PS3.3, sections C.8.2.1 (CT: Hounsfield units) and C.8.9.4 (PET): the slope of a PET may differ between slices,
+and does so with most scanners.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from survbench.datasets.readers.nifti import MAX_BYTES
 
 
 def read_suv(stack: Stack, factors: Sequence[float]) -> NDArray[np.float32]:
-    """Return the voxels of a PET in SUV, shape ``stack.grid.shape``, in Fortran's order.
+    """Return the voxels of a PET in SUV, shape ``stack.grid.shape``, in Fortran order.
 
     Args:
         stack: the slices in order.
-        factors: from slope and intercept to SUV, of each slice.
+        factors: for each slice, the factor from rescaled values to SUV.
 
     Raises:
         ImageError: see :func:`read_hu`.
@@ -39,10 +39,10 @@ def read_suv(stack: Stack, factors: Sequence[float]) -> NDArray[np.float32]:
 
 
 def read_hu(stack: Stack) -> NDArray[np.int16]:
-    """Return the voxels of a CT in whole HU, shape ``stack.grid.shape``, in Fortran's order.
+    """Return the voxels of a CT in whole HU, shape ``stack.grid.shape``, in Fortran order.
 
     Raises:
-        ImageError: too large, truncated, packed in a way that cannot be read, not grey values, or without a slope.
+        ImageError: too large, truncated, compressed in an unreadable way, not grey values, or without a slope.
     """
     refuse_large(stack)
     voxels = np.empty(stack.grid.shape, dtype=np.int16, order="F")
@@ -52,13 +52,13 @@ def read_hu(stack: Stack) -> NDArray[np.int16]:
 
 
 def _planes(stack: Stack, factors: Sequence[float], *, outside: float) -> Iterator[NDArray[np.float64]]:
-    """Return the slices of the grid, shape (columns, rows) each; ``outside`` is what a tilted gantry did not scan."""
+    """Yield the grid's slices, shape (columns, rows); ``outside`` fills what a tilted gantry did not scan."""
     planes = ((_slice(one) * factor).T for one, factor in zip(stack.slices, factors, strict=True))
     return planes if stack.places is None else resampled(planes, stack.places, stack.grid.shape, outside)
 
 
 def refuse_large(stack: Stack) -> None:
-    """Refuse a volume by what its headers declare, before anything of its size is allocated.
+    """Refuse a volume that is too large by its headers, before anything of its size is allocated.
 
     Raises:
         ImageError: too large.
@@ -66,7 +66,7 @@ def refuse_large(stack: Stack) -> None:
     size = math.prod(stack.grid.shape) * np.dtype(np.float32).itemsize
     if size > MAX_BYTES:
         shape = " x ".join(map(str, stack.grid.shape))
-        what = f"A volume of {shape} voxels, which takes {size:,} bytes, is declared; at most {MAX_BYTES:,} are read."
+        what = f"The headers declare {shape} voxels, {size:,} bytes; at most {MAX_BYTES:,} are read."
         raise ImageError(what, "Crop the volume, or choose another series.")
 
 
@@ -74,31 +74,31 @@ def _slice(one: Instance) -> NDArray[np.float64]:
     header = read_whole(one.path)
     slope, intercept = number(header, "RescaleSlope"), number(header, "RescaleIntercept")
     if slope is None or intercept is None or slope == 0:
-        what = "A slice does not say by which slope and intercept its numbers are turned into HU or activity."
+        what = "A slice has no slope and intercept to convert its numbers into HU or activity."
         raise ImageError(what, "Export the original series, not a secondary capture.")
     return stored_values(header, one.size) * slope + intercept
 
 
 def stored_values(header: Dataset, size: tuple[int, int]) -> NDArray[np.float64]:
-    """Return the numbers that a file of one image stores, shape ``size`` (rows, columns).
+    """Return the numbers stored in a file with one image, shape ``size`` (rows, columns).
 
     Raises:
-        ImageError: truncated, packed in a way that cannot be read, of another size than the header says, or colours.
+        ImageError: truncated, compressed in an unreadable way, of another size than the header says, or in colour.
     """
     if text(header, "SamplesPerPixel") not in {"", "1"}:
-        raise ImageError("A slice holds colours, not one number per pixel.", "Export the original series.")
+        raise ImageError("A slice is in colour, without one number per pixel.", "Export the original series.")
     packed = packing_of(header)
     needed = size[0] * size[1] * int(number(header, "BitsAllocated") or 16) // 8
     with damage_named("The pixels of a slice cannot be read."):
         held = len(header.get("PixelData", b"") or b"")
     if not packed and held < needed:
-        what = f"A slice is truncated: it needs {needed:,} bytes of pixels, the file holds {held:,}."
+        what = f"A slice is truncated: it needs {needed:,} bytes of pixels, the file has {held:,}."
         raise ImageError(what, "Copy or export it again.")
-    what = f"The pixels of a slice cannot be read{f': they are packed as {packed}' if packed else ''}."
-    remedy = "Install what unpacks it with: pip install 'survbench[jpeg]'." if packed else "Copy or export it again."
+    what = f"The pixels of a slice cannot be read{f': they are compressed as {packed}' if packed else ''}."
+    remedy = "Install the decoders with: pip install 'survbench[jpeg]'." if packed else "Copy or export it again."
     with damage_named(what, remedy):
         values: NDArray[np.float64] = np.asarray(header.pixel_array, dtype=np.float64)
     if values.shape != size:
-        what = f"A slice holds {values.shape} pixels where its header says {size}."
+        what = f"A slice has {values.shape} pixels, but its header says {size}."
         raise ImageError(what, "Export it again.")
     return values

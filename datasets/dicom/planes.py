@@ -1,4 +1,4 @@
-"""From marks in planes that lie parallel to an image's slices to a mask on its grid."""
+"""Combine marks in planes parallel to an image's slices into a mask on the image's grid."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from survbench.datasets.dicom.geometry import Grid
 from survbench.findings import things
 
 SAME_PLANE = 0.1
-"""Planes that lie closer, in slices, are one plane."""
+"""Planes closer than this, in slices, count as one plane."""
 MOST_APART = 3.0
-"""Contours are drawn on every slice, every second or third, or on slices of another scan; what lies further apart was
-not meant as one body.
+"""Largest distance, in slices, between planes of one body. Contours are drawn on every slice, every second or third, or
+on slices of another scan.
 """
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Plane:
-    """What is marked at one height.
+    """The marks at one height.
 
     Attributes:
-        height: place along the slices, as an array index with a fraction.
-        marks: true inside, shape (columns, rows).
+        height: position along the slices, as a fractional array index.
+        marks: True inside, shape (columns, rows).
     """
 
     height: float
@@ -36,8 +36,8 @@ class Mask:
     """A region on the grid of an image.
 
     Attributes:
-        voxels: true inside; shape of the grid.
-        notes: what was lost or filled in on the way.
+        voxels: True inside; shape of the grid.
+        notes: parts that were lost or filled in.
     """
 
     voxels: NDArray[np.bool_]
@@ -45,7 +45,7 @@ class Mask:
 
 
 def by_height(heights: Sequence[float]) -> list[list[int]]:
-    """Return the places of heights that are one plane, from the lowest plane to the highest.
+    """Group heights that belong to the same plane, by position in the list, from the lowest plane to the highest.
 
     >>> by_height([2.0, 1.0, 1.01])
     [[1, 2], [0]]
@@ -61,12 +61,12 @@ def by_height(heights: Sequence[float]) -> list[list[int]]:
 
 
 def stacked(planes: Sequence[Plane], grid: Grid) -> Mask:
-    """Return the mask of planes, each of another height, in ascending order.
+    """Return the mask made of planes, each at another height, in ascending order.
 
-    A slice takes the plane that is nearest to its centre, if that is not further than half the usual distance of the
-    planes. So planes on the slices are copied, planes between slices or of another spacing keep their volume, and a gap
-    stays open. Planes that usually lie more than :data:`MOST_APART` slices apart are single slices. All this is counted
-    in slices as they were acquired, at whatever distances.
+    A slice takes the plane nearest to its centre if it is within half the usual distance between planes. Planes on
+    slices are therefore copied, planes between slices or with another spacing keep their volume, and gaps stay open.
+    Planes that are usually more than :data:`MOST_APART` slices apart are treated as single slices. All distances are in
+    slices as acquired, whatever their spacing.
     """
     voxels = np.zeros(grid.shape, dtype=bool)
     heights = np.round(grid.as_acquired([plane.height for plane in planes]), 3)
@@ -83,10 +83,10 @@ def stacked(planes: Sequence[Plane], grid: Grid) -> Mask:
             filled[place] = True
     notes: list[str] = []
     if usual > 1 + SAME_PLANE:
-        notes.append(f"Marks lie {usual:.3g} slices apart: slices between them took the nearest.")
+        notes.append(f"Marks are {usual:.3g} slices apart; slices between them took the nearest mark.")
     if skipped := int(np.count_nonzero((slices >= heights[0]) & (slices <= heights[-1]) & ~filled)):
-        notes.append(f"{things(skipped, 'slice')} between the marked ones stayed empty.")
+        notes.append(f"{things(skipped, 'slice')} between marked slices stayed empty.")
     outside = int(np.count_nonzero((heights < slices[0] - reach) | (heights > slices[-1] + reach)))
     if outside:
-        notes.append(f"{things(outside, 'plane')} of {len(planes)} outside of the image.")
+        notes.append(f"{things(outside, 'plane')} of {len(planes)} outside the image.")
     return Mask(voxels, tuple(notes))

@@ -1,4 +1,4 @@
-"""Which of the regions in a structure set are the tumour: by name, and never by a guess."""
+"""Find the tumour's regions in a structure set by name, never by guessing."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _NEAREST = 3
 
 
 class Region(Protocol):
-    """Something drawn, with a name, that can be put on the grid of an image."""
+    """A named drawing that can be put on the grid of an image."""
 
     @property
     def name(self) -> str:
-        """As the file has it."""
+        """The name in the file."""
 
     @property
     def empty(self) -> bool:
@@ -40,11 +40,11 @@ class Region(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """Which regions make a mask.
+    """The regions that make a mask.
 
     Attributes:
         patterns: names with ``*`` and ``?``, compared as whole names without regard to case; each must match. A pattern
-            may list alternatives, ``GTVp|GTV primary``: the first that matches counts. None: the only region.
+            may list alternatives, ``GTVp|GTV primary``: the first that matches counts. Empty: the only region.
         unite: whether a pattern may match several regions, which are then united.
     """
 
@@ -53,7 +53,7 @@ class Wish:
 
 
 def read_regions(series: Series) -> tuple[Region, ...]:
-    """Return the regions of an RTSTRUCT or SEG series, which may be several files.
+    """Return the regions of an RTSTRUCT or SEG series, which may consist of several files.
 
     Raises:
         ImageError: a file cannot be read.
@@ -63,15 +63,15 @@ def read_regions(series: Series) -> tuple[Region, ...]:
 
 
 def chosen_names(names: Sequence[str], wish: Wish) -> tuple[str, ...]:
-    """Return the names that a wish chooses, in its order.
+    """Return the names that a wish selects, in the order of its patterns.
 
     Args:
-        names: of the regions in which something is drawn.
+        names: names of the regions in which something is drawn.
         wish: see :class:`Wish`.
 
     Raises:
-        ImageError: there is no region, several without a pattern, a pattern that matches none or several, or a chosen
-            name that two regions have.
+        ImageError: there is no region; there are several and no pattern; a pattern matches none or several; or two
+            regions have the same selected name.
     """
     listed = _listed(names)
     if not names:
@@ -85,20 +85,20 @@ def chosen_names(names: Sequence[str], wish: Wish) -> tuple[str, ...]:
         if not matched:
             near = difflib.get_close_matches(_plain(pattern), [_plain(n) for n in names], _NEAREST, cutoff=0.4)
             nearest = [name for name in names if _plain(name) in near]
-            hint = f"the nearest: {_listed(nearest)}" if nearest else f"there are: {listed}"
-            raise ImageError(f"No region is called {pattern!r}; {hint}.", "Correct the name or the pattern.")
+            hint = f"the nearest names are {_listed(nearest)}" if nearest else f"there are {listed}"
+            raise ImageError(f"No region is named {pattern!r}; {hint}.", "Correct the name or the pattern.")
         if len(set(matched)) > 1 and not wish.unite:
             what = f"{pattern!r} matches {len(matched)} regions: {_listed(matched)}."
-            raise ImageError(what, "Name the one, or say that they are to be united.")
+            raise ImageError(what, "Name one of them, or ask for their union.")
         chosen += [name for name in matched if name not in chosen]
     twice = [name for name, count in Counter(names).items() if count > 1 and name in chosen]
     if twice and not wish.unite:
-        raise ImageError(f"Two regions are called {twice[0]!r}.", "Rename one, or say that they are to be united.")
+        raise ImageError(f"Two regions are named {twice[0]!r}.", "Rename one, or ask for their union.")
     return tuple(dict.fromkeys(chosen))
 
 
 def asked_for(names: Sequence[str], wish: Wish) -> tuple[str, ...]:
-    """Return what the user called the chosen regions: names of regions may hold a patient's.
+    """Return the user's own patterns for the selected regions, because region names may contain a patient's name.
 
     >>> asked_for(["GTV Doe 1", "gtvn"], Wish(("GTVp|GTV*", "GTVn", "ctv"), unite=True))
     ('GTV*', 'GTVn')
@@ -108,10 +108,10 @@ def asked_for(names: Sequence[str], wish: Wish) -> tuple[str, ...]:
 
 
 def mask_of(regions: Sequence[Region], names: Sequence[str], grid: Grid) -> Mask:
-    """Return the union of the regions of some names on the grid of an image.
+    """Return the union of the named regions on the grid of an image.
 
     Raises:
-        ImageError: a region does not lie on the image.
+        ImageError: a region is not on the image.
     """
     masks = [region.mask(grid) for region in regions if region.name in names and not region.empty]
     voxels = np.logical_or.reduce([mask.voxels for mask in masks])

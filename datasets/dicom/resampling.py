@@ -1,7 +1,7 @@
-"""Slices of a tilted gantry, or at irregular distances, on the rectangular grid that holds them.
+"""Put slices of a tilted gantry, or at irregular distances, on the rectangular grid that contains them.
 
-Each slice is shifted within its plane by bilinear interpolation, and a slice of the grid lies linearly between the two
-acquired ones around it. Where slices of the grid are acquired ones, nothing is mixed along the normal.
+Each slice is shifted within its plane by bilinear interpolation. A grid slice is interpolated linearly between the two
+acquired slices around it; a grid slice that coincides with an acquired slice is not mixed with others.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 _SAME = 1e-6
-"""Share of a voxel below which two places are one."""
+"""Share of a voxel below which two positions count as equal."""
 _EDGE = 0.5
-"""Pixels from the centre of the outermost pixel to its edge."""
+"""Distance in pixels from the centre of the outermost pixel to its edge."""
 
 
 def resampled(
@@ -24,13 +24,13 @@ def resampled(
     shape: tuple[int, int, int],
     outside: float,
 ) -> Iterator[NDArray[np.float64]]:
-    """Return the slices of a grid, shape (columns, rows) each, made of acquired ones.
+    """Yield the slices of a grid, shape (columns, rows), computed from acquired slices.
 
     Args:
         planes: voxels of each acquired slice, shape (columns, rows), ascending along the normal; read one at a time.
-        places: of each slice's first pixel in the grid, shape (slices, 3), array indices with fractions.
-        shape: of the grid; its first slice is the first acquired one, its last the last.
-        outside: for voxels that lie beyond the acquired slices.
+        places: position of each slice's first pixel in the grid, shape (slices, 3), as fractional array indices.
+        shape: shape of the grid; its first and last slices are the first and last acquired ones.
+        outside: value of voxels beyond the acquired slices.
     """
     before, below, done = np.zeros(shape[:2]), -1.0, 0
     for plane, (column, row, height) in zip(planes, places, strict=True):
@@ -44,8 +44,8 @@ def resampled(
 
 
 def _moved(plane: NDArray[np.float64], place: tuple[float, float], shape: tuple[int, int]) -> NDArray[np.float64]:
-    """Return a slice with its first pixel at a place; NaN beyond its edges, so that nothing mixes with what is not
-    there.
+    """Return a slice with its first pixel at a position; NaN beyond its edges, so that pixels do not mix with absent
+    ones.
     """
     if plane.shape == shape:
         return plane

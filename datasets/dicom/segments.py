@@ -1,7 +1,7 @@
-"""Segments of a DICOM SEG, binary or fractional, and the voxels of an image that lie in them.
+"""Read segments of a DICOM SEG, binary or fractional, and find an image's voxels inside them.
 
-DICOM PS3.3, section C.8.20: each frame is one segment in one plane, and frames without a mark may be left out, so the
-place of a frame is known by its position alone. Fractions count from half of MaximumFractionalValue.
+DICOM PS3.3, section C.8.20: each frame is one segment in one plane, and frames without a mark may be left out, so a
+frame's place is known only from its position. Fractions count from half of MaximumFractionalValue.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ _AGAIN = "Copy or export the segmentation again."
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """What a segment marks in one plane.
+    """The marks of a segment in one plane.
 
     Attributes:
-        marks: true inside, shape (rows, columns).
-        affine: 4 x 4, (column, row, 0) to world millimetres (RAS+); its third axis is the normal.
+        marks: True inside, shape (rows, columns).
+        affine: 4 x 4, from (column, row, 0) to world millimetres (RAS+); its third axis is the normal.
     """
 
     marks: NDArray[np.bool_]
@@ -60,20 +60,20 @@ class SegmentedRegion:
 
     @property
     def empty(self) -> bool:
-        """Whether it has a name, but marks nothing."""
+        """Whether the segment marks nothing."""
         return not any(frame.marks.any() for frame in self.frames)
 
     def mask(self, grid: Grid) -> Mask:
-        """Return the region on the grid of an image: each voxel has the mark of the pixel that its centre lies in.
+        """Return the region on the grid of an image: each voxel takes the mark of the pixel that contains its centre.
 
         Raises:
-            ImageError: the frames are not parallel to the slices, or lie outside of the image.
+            ImageError: the frames are not parallel to the slices, or are outside the image.
         """
-        # from the image's indices to each frame's pixels; a pixel's height is the distance of a slice from the frame
+        # from image indices to each frame's pixels; the third coordinate is the distance of a slice from the frame
         to_frame = [np.linalg.inv(frame.affine) @ grid.affine for frame in self.frames]
         if any(np.abs(one[2, :2]).max() > _PARALLEL * np.abs(one[2, 2]) for one in to_frame):
-            what = f"The frames of segment {self.name!r} do not lie parallel to the slices of the image."
-            raise ImageError(what, "Choose the image that it was drawn on.")
+            what = f"The frames of segment {self.name!r} are not parallel to the slices of the image."
+            raise ImageError(what, "Choose the image on which it was drawn.")
         heights = [float(-one[2, 3] / one[2, 2]) for one in to_frame]
         planes: list[Plane] = []
         for together in by_height(heights):
@@ -84,24 +84,24 @@ class SegmentedRegion:
         mask = stacked(planes, grid)
         if not mask.voxels.any():
             what = f"Segment {self.name!r} marks no voxel of the image."
-            raise ImageError(what, "Choose the image that it was drawn on.")
+            raise ImageError(what, "Choose the image on which it was drawn.")
         return mask
 
 
 def read_segments(path: Path) -> tuple[SegmentedRegion, ...]:
-    """Return the segments of a SEG in its order, those that mark nothing included.
+    """Return the segments of a SEG in file order, including segments that mark nothing.
 
     Raises:
-        ImageError: not binary or fractional, too large, truncated, or a frame without a place.
+        ImageError: not binary or fractional, too large, truncated, or with a frame without position.
     """
     header = read_header(path)
     kind = text(header, "SegmentationType")
     if kind not in KINDS:
-        raise ImageError(f"A segmentation is of type {kind!r}.", "Export it as BINARY or FRACTIONAL.")
+        raise ImageError(f"A segmentation has type {kind!r}.", "Export it as BINARY or FRACTIONAL.")
     size = tuple(int(number(header, keyword) or 1) for keyword in ("NumberOfFrames", "Rows", "Columns"))
     if math.prod(size) > MAX_BYTES:
         what = f"A segmentation declares {' x '.join(map(str, size))} pixels; at most {MAX_BYTES:,} are read."
-        raise ImageError(what, "Crop it.")
+        raise ImageError(what, "Crop the segmentation.")
     bits = int(number(header, "BitsAllocated") or 8)
     if math.prod(size) * bits // 8 > path.stat().st_size and not packing_of(header):
         raise ImageError(
@@ -128,7 +128,7 @@ def _frames(header: Dataset, marks: NDArray[np.bool_]) -> dict[str, list[Frame]]
     shared = next(iter(items(header, "SharedFunctionalGroupsSequence")), Dataset())
     own = items(header, "PerFrameFunctionalGroupsSequence")
     if len(own) != len(marks):
-        raise ImageError(f"A segmentation has {len(marks)} frames, but describes {len(own)}.", _AGAIN)
+        raise ImageError(f"A segmentation has {len(marks)} frames, but describes {len(own)} of them.", _AGAIN)
     frames: dict[str, list[Frame]] = {}
     for group, marked in zip(own, marks, strict=True):
 
@@ -157,7 +157,7 @@ def _affine(
     rows, columns = np.reshape(orientation, (2, 3))
     affine = affine_of(position, rows, columns, spacing, np.cross(rows, columns))
     if abs(np.linalg.det(affine)) < 1e-9:
-        raise ImageError("A frame of a segmentation has rows and columns in one direction.", _AGAIN)
+        raise ImageError("A frame of a segmentation has rows and columns in the same direction.", _AGAIN)
     return affine
 
 

@@ -1,4 +1,4 @@
-"""The series in a folder, by what the headers say: names of files and folders mean nothing."""
+"""Find the series in a folder by the headers alone; names of files and folders mean nothing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from survbench.datasets.readers.errors import ImageError
 from survbench.findings import things
 
 DIRECTORY = "1.2.840.10008.1.3.10"
-"""SOP class of a DICOMDIR, which lists the files of a disc; the files themselves are looked at instead."""
+"""SOP class of a DICOMDIR, which lists the files of a disc; the files themselves are read instead."""
 SPLIT_BY = (
     "AcquisitionNumber",
     "TemporalPositionIdentifier",
@@ -24,7 +24,7 @@ SPLIT_BY = (
     "FrameReferenceTime",
     "AcquisitionTime",
 )
-"""What may tell images of one place apart: acquisitions, times of a dynamic scan, gates."""
+"""Attributes that may distinguish images in the same place: acquisitions, times of a dynamic scan, gates."""
 _KEYWORDS = (
     *("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "PatientID"),
     *("Modality", "SeriesNumber", "SeriesDescription", "ImageType", "CorrectedImage", "SpecificCharacterSet"),
@@ -44,14 +44,14 @@ class Instance:
     Attributes:
         path: the file.
         uid: its SOP instance UID.
-        size: rows and columns.
-        frames: images in the file.
-        position: centre of the first pixel, mm (LPS); None where the header has none.
-        orientation: direction of the rows, then of the columns; None where the header has none.
-        spacing: mm between rows, then between columns; None where the header has none.
-        scout: a planning overview, not a slice of the volume.
+        size: numbers of rows and columns.
+        frames: number of images in the file.
+        position: centre of the first pixel, mm (LPS); None if missing.
+        orientation: direction of the rows, then of the columns; None if missing.
+        spacing: mm between rows, then between columns; None if missing.
+        scout: whether it is a planning overview instead of a slice of the volume.
         marks: the values of :data:`SPLIT_BY`.
-        number: InstanceNumber; NaN where the header has none.
+        number: InstanceNumber; NaN if missing.
     """
 
     path: Path
@@ -68,18 +68,18 @@ class Instance:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """A series, or one of the volumes that lie in a series.
+    """A series, or one of several volumes in a series.
 
     Attributes:
-        patient: PatientID, as the files have it.
-        study, uid, frame: UIDs of study, series and frame of reference ("" where the header has none).
+        patient: PatientID as in the files.
+        study, uid, frame: UIDs of study, series and frame of reference ("" if missing).
         modality: ``CT``, ``PT``, ``RTSTRUCT``, ``SEG`` or another.
-        number, description: as the scanner's list shows them.
-        corrected: what a PET is corrected for, such as ``ATTN``.
-        refers: UIDs of the series that an RTSTRUCT or SEG was drawn on.
+        number, description: as shown in the scanner's list.
+        corrected: the corrections applied to a PET, such as ``ATTN``.
+        refers: UIDs of the series on which an RTSTRUCT or SEG was drawn.
         instances: the files, each SOP instance once.
-        part: 0 for a whole series, else which of its volumes this is.
-        copies: files left out because they hold an instance that is already there.
+        part: 0 for a whole series, otherwise the number of the volume in the series.
+        copies: number of files left out because they repeat an instance.
     """
 
     patient: str
@@ -97,7 +97,7 @@ class Series:
 
     @property
     def name(self) -> str:
-        """What overrides call it: its number, and the part where a series holds several volumes."""
+        """The name used in overrides: its number, and the part if the series has several volumes."""
         return f"{self.number or '?'}{f'.{self.part}' if self.part else ''}"
 
     @property
@@ -109,14 +109,14 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What lies in a folder.
+    """The contents of a folder.
 
     Attributes:
         series: all series, by patient, study, number and UID.
-        others: how many files are not DICOM.
-        directories: how many DICOMDIR files were passed over.
-        unreadable: DICOM files that are damaged, or end before they say what they are; files without content; files and
-            folders that this user may not read.
+        others: number of files that are not DICOM.
+        directories: number of DICOMDIR files skipped.
+        unreadable: DICOM files that are damaged, or end before they say what they are; empty files; files and folders
+            that the current user may not read.
     """
 
     series: tuple[Series, ...]
@@ -148,10 +148,10 @@ class _Collected:
 
 
 def read_instance(path: Path) -> Series | Skipped:
-    """Return the series of a file with the file as its only instance, or why it belongs to none. Pixels are not read.
+    """Return a file's series with the file as its only instance, or why it belongs to none. Pixels are not read.
 
     Raises:
-        OSError: the machine's, such as a disk that is gone.
+        OSError: an error of the machine, such as a disk that has gone.
     """
     try:
         if not path.stat().st_size:
@@ -170,18 +170,18 @@ def read_instance(path: Path) -> Series | Skipped:
 
 
 def in_this_process(paths: Sequence[Path]) -> Iterator[Series | Skipped]:
-    """Read files one after the other, without limits."""
+    """Read files one after another, without limits."""
     return map(read_instance, paths)
 
 
 def find_series(
     *folders: Path, read: Callable[[Sequence[Path]], Iterable[Series | Skipped]] = in_this_process
 ) -> Contents:
-    """Return the series in folders and all folders below them.
+    """Return the series in folders and in all folders below them.
 
     Args:
         folders: where to look.
-        read: gives what :func:`read_instance` does, for each file.
+        read: returns the result of :func:`read_instance` for each file.
     """
     collected: dict[tuple[str, str, str], _Collected] = {}
     passed: Counter[Skipped] = Counter()
@@ -206,23 +206,23 @@ def find_series(
 
 
 def volumes_of(series: Series) -> tuple[Series, ...]:
-    """Return the volumes that lie in a series of images: usually one, the series itself without its scouts.
+    """Return the volumes in an image series: usually one, the series itself without its scouts.
 
-    Slices of different orientation, size or spacing are different volumes. Where several slices lie in one place,
-    they are told apart by the first of :data:`SPLIT_BY` that leaves every place once in each volume; where none does,
-    the series stays one, and its geometry names the duplicated slices.
+    Slices that differ in orientation, size or spacing are different volumes. If several slices are in the same place,
+    they are separated by the first of :data:`SPLIT_BY` that leaves each place once in each volume. If none does, the
+    series stays one, and the check of its geometry names the duplicated slices.
     """
     slices = [i for i in series.instances if not i.scout] or list(series.instances)
     groups: dict[tuple[object, ...], list[Instance]] = {}
     for one in slices:
         groups.setdefault((_rounded(one.orientation), one.size, _rounded(one.spacing)), []).append(one)
-    volumes = [volume for group in groups.values() for volume in _apart(group)]
+    volumes = [volume for group in groups.values() for volume in _separated(group)]
     if len(volumes) == 1:
         return (replace(series, instances=tuple(volumes[0])),)
     return tuple(replace(series, instances=tuple(volume), part=n) for n, volume in enumerate(volumes, start=1))
 
 
-def _apart(slices: Sequence[Instance]) -> list[list[Instance]]:
+def _separated(slices: Sequence[Instance]) -> list[list[Instance]]:
     if not _repeated(slices):
         return [list(slices)]
     for mark in range(len(SPLIT_BY)):
@@ -282,7 +282,7 @@ def _series(path: Path, header: Dataset) -> Series:
 
 
 def _frame_of(header: Dataset) -> str:
-    """Return the frame of reference; of a structure set without one, that of the image that it was drawn on."""
+    """Return the frame of reference; for a structure set without one, that of the image on which it was drawn."""
     referred = items(header, "ReferencedFrameOfReferenceSequence")
     return text(header, "FrameOfReferenceUID") or (text(referred[0], "FrameOfReferenceUID") if referred else "")
 

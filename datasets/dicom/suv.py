@@ -1,19 +1,19 @@
-"""PET in SUV by body weight: the factor of each slice, and by which rule it was found.
+"""Convert PET to SUV by body weight: the factor of each slice, and the rule that gave it.
 
-SUV = activity (Bq/ml) x weight (g) / injected dose (Bq), the dose decayed to the moment that the image shows. Sources:
-QIBA's vendor-neutral pseudo-code for SUV, and DICOM PS3.3, section C.8.9.1 (Units, DecayCorrection, SUVType).
+SUV = activity (Bq/ml) x weight (g) / injected dose (Bq), with the dose decayed to the moment that the image shows.
+Sources: QIBA's vendor-neutral pseudo-code for SUV, and DICOM PS3.3, section C.8.9.1 (Units, DecayCorrection, SUVType).
 
 | Units | factor |
 |---|---|
 | BQML | 1000 x weight / decayed dose |
-| CNTS | Philips (7053,xx00), the factor to SUV; without it (7053,xx09), the factor to Bq/ml, then as BQML |
-| GML | 1, where SUVType is BW or missing: the image is SUV |
+| CNTS | Philips (7053,xx00), the factor to SUV; without it (7053,xx09), the factor to Bq/ml, then as for BQML |
+| GML | 1 if SUVType is BW or missing: the image is SUV |
 
 | DecayCorrection | decayed dose |
 |---|---|
 | START | at the scan's reference time, see :func:`~survbench.datasets.dicom.decay.scan_reference` |
 | ADMIN | at the injection: not decayed |
-| NONE | at the middle of each slice's own frame, so that slices have different factors |
+| NONE | at the middle of each slice's own frame, so slices have different factors |
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ _PHILIPS_GROUP, _PHILIPS_BLOCK = 0x7053, 0x1000
 
 @dataclass(frozen=True, slots=True)
 class Corrections:
-    """Values that replace those of a header; None for those that the header has.
+    """Values that replace those of a header; None keeps the header's value.
 
     Attributes:
-        weight_kg: of the patient.
+        weight_kg: the patient's weight.
         dose_bq: activity at the injection.
-        half_life_s: of the nuclide.
-        delay_s: from the injection to the scan's reference time.
-        decay_correction: what the image is corrected to.
+        half_life_s: half-life of the nuclide.
+        delay_s: seconds from the injection to the scan's reference time.
+        decay_correction: the moment to which the image is corrected.
     """
 
     weight_kg: float | None = None
@@ -55,16 +55,16 @@ class Corrections:
 
 @dataclass(frozen=True, slots=True)
 class SuvConversion:
-    """How a PET became SUV by body weight.
+    """How a PET was converted to SUV by body weight.
 
     Attributes:
-        units: of the header.
-        rule: how the factors were found, in words.
-        factors: of each slice, in the order given.
-        decay_correction: of the image; None where the factor does not need it.
-        weight_kg, dose_bq, half_life_s: what the factors were computed from; None where they were not.
-        delay_s: seconds from the injection to the moment that each slice shows; none where it is not needed.
-        notes: what was not taken as the header has it, in sentences without values that identify the patient.
+        units: the header's units.
+        rule: how the factors were computed, in words.
+        factors: factor of each slice, in the given order.
+        decay_correction: the image's decay correction; None if the factor does not need it.
+        weight_kg, dose_bq, half_life_s: the values used for the factors; None if they were not needed.
+        delay_s: seconds from the injection to the moment that each slice shows; empty if not needed.
+        notes: values that differ from the header's, in sentences without data that identify the patient.
     """
 
     units: Units
@@ -82,22 +82,22 @@ def suv_conversion(slices: Sequence[Dataset], corrections: Corrections | None = 
     """Return the factors from rescaled pixel values to SUV by body weight, g/ml.
 
     Args:
-        slices: headers of all slices of one PET volume, in the order in which factors are wanted.
+        slices: headers of all slices of one PET volume, in the order of the wanted factors.
         corrections: values that replace those of the header.
 
     Raises:
-        ImageError: an uncorrected PET, another unit or SUV, or a value that is missing or cannot be.
+        ImageError: the PET is uncorrected, is in another unit or SUV type, or a value is missing or impossible.
     """
     corrections = corrections or Corrections()
     units = _units(slices)
     corrected = texts(slices[0], "CorrectedImage")
     if corrected and "ATTN" not in corrected:
-        what = "The PET is not corrected for attenuation, so its values are not an activity."
+        what = "The PET is not corrected for attenuation, so its values are not activities."
         raise ImageError(what, "Choose the series that is corrected for attenuation.")
     return _RULES[units](slices, corrections)
 
 
-def _of_sums(slices: Sequence[Dataset], corrections: Corrections) -> SuvConversion:  # noqa: ARG001
+def _from_suv(slices: Sequence[Dataset], corrections: Corrections) -> SuvConversion:  # noqa: ARG001
     kind = _same(slices, "SUVType")
     if kind not in {"", "BW"}:
         what = f"The PET is in SUV by {kind}, not by body weight."
@@ -106,18 +106,18 @@ def _of_sums(slices: Sequence[Dataset], corrections: Corrections) -> SuvConversi
     return SuvConversion("GML", f"GML: the image is SUV ({stated})", (1.0,) * len(slices))
 
 
-def _of_counts(slices: Sequence[Dataset], corrections: Corrections) -> SuvConversion:
+def _from_counts(slices: Sequence[Dataset], corrections: Corrections) -> SuvConversion:
     to_suv = [_philips(one, PHILIPS_SUV) for one in slices]
     if all(to_suv):
         return SuvConversion("CNTS", "CNTS: Philips' private factor to SUV", tuple(to_suv))
     to_activity = [_philips(one, PHILIPS_ACTIVITY) for one in slices]
     if all(to_activity):
-        return _of_activity(slices, corrections, "CNTS", "CNTS: Philips' private factor to Bq/ml, then ", to_activity)
-    what = "The PET is in counts and has no private factor of Philips that turns them into SUV or activity."
+        return _from_activity(slices, corrections, "CNTS", "CNTS: Philips' private factor to Bq/ml, then ", to_activity)
+    what = "The PET is in counts and has no private Philips factor to convert them into SUV or activity."
     raise ImageError(what, "Export it with its private attributes (7053,xxxx), or in Bq/ml.")
 
 
-def _of_activity(
+def _from_activity(
     slices: Sequence[Dataset],
     corrections: Corrections,
     units: Units = "BQML",
@@ -144,9 +144,9 @@ def _of_activity(
 
 
 _RULES: dict[Units, Callable[[Sequence[Dataset], Corrections], SuvConversion]] = {
-    "BQML": _of_activity,
-    "CNTS": _of_counts,
-    "GML": _of_sums,
+    "BQML": _from_activity,
+    "CNTS": _from_counts,
+    "GML": _from_suv,
 }
 
 
@@ -167,9 +167,9 @@ def _same(slices: Sequence[Dataset], keyword: str) -> str:
 
 
 def _philips(header: Dataset, element: int) -> float:
-    """Return a private factor of Philips; 0 where there is none.
+    """Return a private Philips factor; 0 if there is none.
 
-    Where anonymisation removed the creator, the usual block of a Philips scanner is taken.
+    If anonymisation removed the private creator, the usual block of a Philips scanner is used.
     """
     value = private_text(header, _PHILIPS_GROUP, PHILIPS_CREATOR, element)
     if not value and "PHILIPS" in text(header, "Manufacturer").upper():
@@ -183,14 +183,14 @@ def _philips(header: Dataset, element: int) -> float:
 def _decay_correction(slices: Sequence[Dataset], corrections: Corrections) -> tuple[DecayCorrection, list[str]]:
     if corrections.decay_correction is not None:
         return corrections.decay_correction, ["The decay correction was given."]
-    remedy = "Give the decay correction: START, ADMIN or NONE."
+    remedy = "Provide the decay correction: START, ADMIN or NONE."
     value, corrected = _same(slices, "DecayCorrection").upper(), texts(slices[0], "CorrectedImage")
     if not value:
         if "DECY" in corrected:
-            return "START", ["DecayCorrection is missing; CorrectedImage says that there was one: START."]
-        raise ImageError("The PET does not say whether and to when it is corrected for decay.", remedy)
+            return "START", ["DecayCorrection is missing; CorrectedImage lists one: START is assumed."]
+        raise ImageError("The PET does not say whether, and to which moment, it is corrected for decay.", remedy)
     if value not in get_args(DecayCorrection):
-        raise ImageError(f"The PET has the decay correction {value!r}.", remedy)
+        raise ImageError(f"The PET has the unknown decay correction {value!r}.", remedy)
     if corrected and ("DECY" in corrected) != (value != "NONE"):
         says = "lists DECY" if "DECY" in corrected else "does not list DECY"
         raise ImageError(f"The PET has the decay correction {value}, but CorrectedImage {says}.", remedy)
@@ -198,14 +198,14 @@ def _decay_correction(slices: Sequence[Dataset], corrections: Corrections) -> tu
 
 
 def _dose(slices: Sequence[Dataset], injection: Dataset, corrections: Corrections) -> Dose:
-    weight, of_weight = (
+    weight, weight_notes = (
         (corrections.weight_kg, ["The weight was given."]) if corrections.weight_kg else weight_of(slices[0])
     )
-    dose, of_dose = (corrections.dose_bq, ["The dose was given."]) if corrections.dose_bq else dose_of(injection)
-    half_life, of_half_life = (
+    dose, dose_notes = (corrections.dose_bq, ["The dose was given."]) if corrections.dose_bq else dose_of(injection)
+    half_life, half_life_notes = (
         (corrections.half_life_s, ["The half-life was given."]) if corrections.half_life_s else half_life_of(injection)
     )
-    return Dose(weight, dose, half_life, (*of_weight, *of_dose, *of_half_life))
+    return Dose(weight, dose, half_life, (*weight_notes, *dose_notes, *half_life_notes))
 
 
 def _delays(
@@ -215,7 +215,7 @@ def _delays(
     correction: DecayCorrection,
     corrections: Corrections,
 ) -> tuple[list[float], str, list[str]]:
-    """Return the seconds of decay of each slice, since when in words, and what is to be noted."""
+    """Return the seconds of decay of each slice, their basis in words, and notes."""
     if correction == "ADMIN":
         return [0.0] * len(slices), "decay corrected to the injection", []
     if corrections.delay_s is not None and correction == "START":

@@ -1,4 +1,4 @@
-"""A column of a table as the draft of a card sees it: what is known in it, and what kind of values these are."""
+"""A table column as the card draft sees it: which cells are known and what kind of values they are."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from survbench.datasets.vocabulary import words as w
 from survbench.io.tables import Table, canonical, number
 
 _FAR = 3.0
-"""A code for missing lies beyond so many times the largest other value."""
+"""A code for missing is more than this many times as large as the largest other value."""
 _FEW_LEVELS = 10
 _ROUNDING = 0.02
-"""Relative difference (root of mean squares) below which two columns are one in two units."""
+"""Relative difference (root mean square) below which two columns are the same quantity in two units."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column: its name with the description that the table has of it, cells as they are, and those that are known.
+    """A column: its name (``text`` adds the table's description), all cells, and the known ones as ``values``.
 
-    ``missing`` are the cells (each once) that mean missing and are not so by the reader's own list.
+    ``missing`` holds each cell that means missing but that the table reader does not already read as blank.
     """
 
     name: str
@@ -46,23 +46,23 @@ class Column:
 
     @cached_property
     def codes(self) -> set[str]:
-        """The different known values."""
+        """The distinct known values."""
         return {canonical(cell) for cell in self.values}
 
     @cached_property
     def measured(self) -> bool:
-        """Whether the known cells are quantities and no codes: some have decimals, or hardly two are the same."""
+        """Whether the known cells are quantities, not codes: some have decimals, or hardly any two are equal."""
         decimals = any(not value.is_integer() for value in self.numbers)
         return self.numeric and len(self.codes) > 2 and (decimals or len(self.codes) >= len(self.values) - 1)
 
     @cached_property
     def filled(self) -> float:
-        """The share of the rows in which the value is known."""
+        """Share of the rows in which the value is known."""
         return len(self.values) / len(self.cells)
 
     @cached_property
     def dated(self) -> bool:
-        """Whether the known cells are dates: as text, as 20190312, or as a spreadsheet's day where the name says so."""
+        """Whether the known cells are dates: text, 20190312, or a spreadsheet's day number if the name says date."""
         if not self.values:
             return False
         if 2 * sum(w.is_date(cell) for cell in self.values) > len(self.values):
@@ -74,7 +74,7 @@ class Column:
 
     @cached_property
     def sentinels(self) -> tuple[str, ...]:
-        """The cells that hold a usual number for missing (-999, 9999, ...) far from all other values."""
+        """Cells that hold a common number for missing (-999, 9999, ...) far from all other values."""
         values = {cell: value for cell in set(self.values) if (value := number(cell)) is not None}
         usual = {cell for cell, value in values.items() if w.is_sentinel(value, among_codes=True)}
         others = [value for cell, value in values.items() if cell not in usual]
@@ -87,9 +87,9 @@ class Column:
 
 
 def columns_of(table: Table) -> dict[str, Column]:
-    """Return the columns of a table by name, with the cells that mean missing apart."""
+    """Return the columns of a table by name, with the cells that mean missing set apart."""
     found = {name: _column(table, name) for name in table.columns}
-    # a number means missing only where no other column holds it as a value of its own
+    # a number means missing only where no other column has it as an ordinary value
     values = {code for c in found.values() for code in c.codes - {canonical(cell) for cell in c.sentinels}}
     return {
         name: _without(column, {c for c in column.sentinels if canonical(c) not in values})
@@ -99,7 +99,7 @@ def columns_of(table: Table) -> dict[str, Column]:
 
 def _column(table: Table, name: str) -> Column:
     cells = tuple(table.column(name))
-    signs = "+" in cells  # then - is the other sign
+    signs = "+" in cells  # "-" is then the other sign
     words = {c for c in set(cells) if number(c) is None and w.means_missing(c) and not (signs and c == "-")}
     unknown = {c for c in set(cells) if c.casefold() in w.BLANK}
     known = tuple(c for c in cells if c not in unknown and c not in words)
@@ -121,24 +121,24 @@ def _is_far(value: float, lowest: float, largest: float, *, few: bool) -> bool:
 
 
 def paired_values(a: Column, b: Column) -> list[tuple[str, str]]:
-    """Return the cells of two columns in the rows in which both are known."""
+    """Return the cells of two columns, for the rows in which both are known."""
     of_a, of_b = set(a.values), set(b.values)
     return [(x, y) for x, y in zip(a.cells, b.cells, strict=True) if x in of_a and y in of_b]
 
 
 def same_information(a: Column, b: Column) -> bool:
-    """Return whether two columns of codes divide the rows in which both are known in the same way."""
+    """Return whether two columns of codes divide the patients with both values known in the same way."""
     pairs = {(canonical(x), canonical(y)) for x, y in paired_values(a, b)}
     return 1 < len(pairs) == len({x for x, _ in pairs}) == len({y for _, y in pairs})
 
 
 def same_quantity(a: Column, b: Column, *, fewest: int = 5) -> bool:
-    """Return whether two columns of numbers are the same but for their unit, within rounding.
+    """Return whether two columns of numbers are equal up to their unit, within rounding.
 
     Args:
-        a: a column.
-        b: another one.
-        fewest: rows in which both are known below which this may be chance.
+        a: one column.
+        b: the other column.
+        fewest: smallest number of rows with both values known; with fewer, agreement may be chance.
     """
     cells = [(number(x), number(y)) for x, y in paired_values(a, b)]
     pairs = [(x, y) for x, y in cells if x is not None and y is not None]

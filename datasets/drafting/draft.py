@@ -1,4 +1,4 @@
-"""Drafts a card from what lies in a folder. It asks nothing: what the files do not tell is marked TODO."""
+"""Draft a card from the files in a folder. Nothing is asked: what the files do not say is marked TODO."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class Draft:
 
     Attributes:
         text: the card in YAML.
-        todo: what has to be filled in, a sentence each that starts with the keys.
-        left_out: columns that the card does not use, by the reason.
-        notes: what reading the table took for granted, and what to look at.
+        todo: what the user has to fill in: one sentence each, starting with the card's keys.
+        left_out: columns that the card does not use, by reason.
+        notes: assumptions made in reading the table, and what the user should check.
     """
 
     text: str
@@ -46,17 +46,17 @@ def draft_card(folder: Path, table: Path) -> Draft:
     """Draft a card for a folder of NIfTI files and a table.
 
     Args:
-        folder: where the images lie, and ``cohort.yaml`` will.
-        table: one row per patient, inside ``folder``. Without images, many numeric columns become features.
+        folder: folder of the images; ``cohort.yaml`` will be written to it.
+        table: table inside ``folder`` with one row per patient. Without images, many numeric columns become features.
 
     Raises:
-        BenchError: the table lies elsewhere or cannot be read, or no column's values occur in the names of files.
+        BenchError: the table lies outside ``folder`` or cannot be read, or no column's values occur in the file names.
     """
     try:
         relative = table.resolve().relative_to(folder.resolve())
     except ValueError:
         raise BenchError(
-            f"{table} lies outside {folder}. Copy it there: a cohort is what lies in its folder."
+            f"{table} lies outside {folder}. Copy it there: all files of a cohort belong in its folder."
         ) from None
     content = read_table(table)
     columns = columns_of(content)
@@ -68,12 +68,12 @@ def draft_card(folder: Path, table: Path) -> Draft:
     rest = [c for c in rest if c is not apart]
     outcome = find_outcome(rest)
     end = outcome.endpoint
-    centre = centre_column(rest, [c.name for c in (end.time, end.event) if c] + list(outcome.telling))
+    centre = centre_column(rest, [c.name for c in (end.time, end.event) if c] + list(outcome.revealing))
     choice = _choice(key, apart) if apart else ""
     of_ends = [c for each in (end, *outcome.others) for c in (each.time, each.event) if c]
     taken = {c.name for c in (*of_ends, centre, apart) if c} | {key}
     where = places(patterns(columns[key].cells, paths)) if paths else None
-    found = roles(list(columns.values()), outcome.telling, taken, images=bool(where and where.channels))
+    found = roles(list(columns.values()), outcome.revealing, taken, images=bool(where and where.channels))
     images = image_lines(where, folder, len(content.rows))
     features = own_features(content, found, key)
     if not features and not (where and where.channels) and key in columns:
@@ -86,11 +86,11 @@ def draft_card(folder: Path, table: Path) -> Draft:
         *_sentinel_notes(found),
     )
     lines = [
-        "# Drafted by 'bench cohort init'. Fill in what is TODO, look at what is GUESS, then run 'bench cohort check'.",
+        "# Drafted by 'bench cohort init'. Fill in each TODO, check each GUESS, then run 'bench cohort check'.",
         f"name: {_name(folder)}",
         f"title: {quoted(folder.resolve().name)}",
         f"table: {quoted(relative.as_posix())}",
-        f"id: {quoted(key)}" + ("  # GUESS: no column looks like one of ids" if key == ROW_NUMBER else ""),
+        f"id: {quoted(key)}" + ("  # GUESS: no column looks like an id column" if key == ROW_NUMBER else ""),
         *([f"centre: {quoted(centre.name)}  # GUESS"] if centre else []),
         *([f"patients: {{where: {{{quoted(apart.name)}: [{TODO}]}}}}  # TODO: {choice}"] if apart else []),
         *_endpoint_lines(outcome),
@@ -116,7 +116,7 @@ def _key(columns: Sequence[Column], paths: Sequence[str], folder: Path) -> str:
     if found is not None or not paths:
         return found or ROW_NUMBER
     near = next((hint for c in columns if (hint := near_ids(c.cells, paths)) and c.filled == 1), "")
-    remedy = f"{near} Write them alike." if near else "Put each patient's id into the names of files or of folders."
+    remedy = f"{near} Spell them the same way." if near else "Put each patient's id into the file or folder names."
     raise BenchError(
         f"No column of the table names the files under {folder} (looked for {', '.join(SUFFIXES)}). {remedy}"
     )
@@ -128,34 +128,34 @@ def _id_notes(key: Column | None) -> list[str]:
     twice = sorted({cell for cell in key.cells if cell and key.cells.count(cell) > 1})
     some = ", ".join(twice[:SHOWN])
     remedy = (
-        "Keep one row per patient; where rows are lesions or sides of a patient, give each an id of its own and name "
+        "Keep one row per patient. If the rows are lesions or sides of a patient, give each row its own id and name "
         "this column under 'group'."
     )
-    return [f"{len(twice)} ids of {key.name!r} are in several rows ({some}). {remedy}"] if twice else []
+    return [f"{len(twice)} ids in {key.name!r} occur in several rows ({some}). {remedy}"] if twice else []
 
 
 def _choice(key: str, apart: Column) -> str:
-    """Return what has to be chosen where the rows of a patient are of several endpoints or visits."""
+    """Return what the user has to choose if a patient's rows belong to several endpoints or visits."""
     counts = ", ".join(f"{code!r} ({n} rows)" for code, n in Counter(apart.values).most_common())
     return (
-        f"patients: {key!r} is in several rows, which {apart.name!r} tells apart. Name one of {counts} here; "
-        f"where all rows stay, as lesions do, give each an id of its own and name {key!r} under 'group' instead."
+        f"patients: {key!r} has several rows per id, distinguished by {apart.name!r}. Name one of {counts} here. "
+        f"If all rows are needed, as for lesions, give each its own id and name {key!r} under 'group' instead."
     )
 
 
 def _time_notes(table: Table, time: Column | None) -> list[str]:
-    """Name the cells of the time that are not numbers."""
+    """Name the cells of the time column that are not numbers."""
     if time is None:
         return []
     odd = [row for row in table.rows if number(row.cells[time.name]) is None or row.cells[time.name] in time.missing]
     shown = ", ".join(f"line {row.line}{f' {cell!r}' if (cell := row.cells[time.name]) else ''}" for row in odd[:SHOWN])
     more = f" and {len(odd) - SHOWN} more" if len(odd) > SHOWN else ""
-    remedy = "Write a number there (without separators of thousands), or leave the patients out."
+    remedy = "Write a number there (without thousands separators), or leave the patients out."
     return [f"No time in {time.name!r}: {shown}{more}. {remedy}"] if odd else []
 
 
 def _sentinel_notes(found: Roles) -> list[str]:
-    """Name usual numbers for missing that other columns hold as values, so that ``missing`` cannot list them."""
+    """Name common numbers for missing that other columns hold as values, so that ``missing`` cannot list them."""
     return [
         f"{column.name!r} holds {', '.join(unclear)}, often a code for missing; leave these cells blank if it is."
         for column in (*found.clinical, *found.features)
@@ -172,7 +172,7 @@ def _endpoint_text(end: Endpoint) -> str:
 
 
 def _endpoint_lines(outcome: Outcome) -> list[str]:
-    """Return the endpoint's line; where several are as complete, those of all as comments to choose from."""
+    """Return the endpoint's line; if several endpoints are complete, return all of them as comments to choose from."""
     if not outcome.others:
         return [_endpoint_line(outcome.endpoint)]
     lines = [f"# {_endpoint_line(end)}" for end in (outcome.endpoint, *outcome.others)]
@@ -182,7 +182,7 @@ def _endpoint_lines(outcome: Outcome) -> list[str]:
 def _which_endpoint(outcome: Outcome) -> str:
     first, *others = [f"{end.name} ({_events(end)}" for end in (outcome.endpoint, *outcome.others)]
     listed = ", ".join([f"{first} patients had the event)", *(f"{other})" for other in others)])
-    return f"endpoint: the table holds {listed}. Put one of the lines below this one in its place."
+    return f"endpoint: the table has {listed}. Replace this line by one of the lines below."
 
 
 def _events(end: Endpoint) -> str:
@@ -194,7 +194,7 @@ def _endpoint_line(end: Endpoint) -> str:
     remarks = [f"TODO: {' '.join(end.open).rstrip('.')}"] if end.open else []
     if end.event and end.coding.clear:
         reason = end.coding.reason
-        why = f", judging {reason}" if reason.startswith("by ") else f": {reason}"
+        why = f", judged {reason}" if reason.startswith("by ") else f": {reason}"
         remarks.append(f"{_events(end)} patients had the event{why}")
     remarks += [f"unit: {end.unit.reason}"] if end.unit.name and end.unit.reason else []
     return f"endpoint: {_endpoint_text(end)}  # {'; '.join(remarks)}"
@@ -203,7 +203,7 @@ def _endpoint_line(end: Endpoint) -> str:
 def _missing_lines(columns: Sequence[Column], ends: Sequence[Endpoint]) -> list[str]:
     codes = {code for end in ends for code in (*end.coding.observed, *end.coding.censored)}
     cells = sorted({cell for column in columns for cell in column.missing} - codes)
-    return [f"missing: {flow(cells)}  # cells that mean that a value is not known"] if cells else []
+    return [f"missing: {flow(cells)}  # cells that mean 'not known'"] if cells else []
 
 
 def _clinical_lines(found: Roles) -> list[str]:
@@ -230,9 +230,9 @@ def _by_reason(left_out: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
 def _left_out_lines(left_out: Mapping[str, tuple[str, ...]], outcome: Outcome) -> list[str]:
     lines = [f"#   {reason}: {', '.join(columns)}" for reason, columns in left_out.items()]
     lines = ["# Columns left out, and why:", *lines] if lines else []
-    if set(left_out) & set(outcome.telling.values()):
+    if set(left_out) & set(outcome.revealing.values()):
         lines.append(
-            "# Columns of an outcome are not predictors; to take another endpoint, name its columns in 'endpoint'."
+            "# Outcome columns are not predictors. To use another endpoint, name its columns under 'endpoint'."
         )
     return lines
 

@@ -1,4 +1,4 @@
-"""The line of a card about features: of the cohort's own table, or of another table in the folder."""
+"""The card's line about features, from the cohort's own table or from another table in the folder."""
 
 from __future__ import annotations
 
@@ -15,30 +15,29 @@ from survbench.io.tables import Table, read_table
 
 TABLES = (".csv", ".tsv", ".txt", ".parquet", ".csv.gz", ".tsv.gz", ".txt.gz")
 FEWEST = 3
-"""Numeric columns from which another table is one of features; one of folds has fewer."""
+"""Number of numeric columns from which another table counts as a feature table; a table of folds has fewer."""
 _HALF = 0.5
 
 
 def own_features(table: Table, columns: Roles, key: str) -> list[str]:
-    """Return the line for features of the cohort's own table, if it has any.
+    """Return the line for features in the cohort's own table, if it has any.
 
     Args:
-        table: of the cohort.
-        columns: what its columns are.
-        key: its column of ids.
+        table: the cohort's table.
+        columns: the roles of its columns.
+        key: its id column.
     """
     names = [c.name for c in columns.features]
     return [_line("", names, [c for c in table.columns if c not in names and c != key])] if names else []
 
 
 def other_features(folder: Path, used: Path, ids: Sequence[str]) -> list[str]:
-    """Return the line for the first other table of a folder that has numbers of at least half of the patients, if
-    there is one.
+    """Return the line for the first other table in the folder with numbers for at least half of the patients, if any.
 
     Args:
-        folder: of the cohort.
+        folder: the cohort's folder.
         used: the cohort's own table.
-        ids: of its patients.
+        ids: the patients' ids.
     """
     for path in sorted(p for p in folder.iterdir() if p.name.lower().endswith(TABLES) and not p.samefile(used)):
         try:
@@ -49,8 +48,8 @@ def other_features(folder: Path, used: Path, ids: Sequence[str]) -> list[str]:
         key = id_column(columns, [])
         if key is None or len(join(ids, table.column(key)).of) < _HALF * len(ids):
             continue
-        telling = find_outcome([c for c in columns if c.name != key]).telling
-        usable = {c.name for c in roles(columns, telling, {key}, images=True).clinical if c.numeric}
+        revealing = find_outcome([c for c in columns if c.name != key]).revealing
+        usable = {c.name for c in roles(columns, revealing, {key}, images=True).clinical if c.numeric}
         if len(usable) >= FEWEST:
             where = f"table: {quoted(path.name)}, id: {quoted(key)}, "
             return [_line(where, sorted(usable), [c for c in table.columns if c not in usable and c != key])]

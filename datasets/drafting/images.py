@@ -1,4 +1,4 @@
-"""The lines of a card about images and masks: where they lie, the box that they fill, and the labels seen in masks."""
+"""The card's lines about images and masks: their files, the box that they fill, and the labels seen in masks."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from survbench.datasets.readers.errors import ImageError
 from survbench.datasets.readers.nifti import Header, read_header, read_image
 
 LOOKED_AT = 5
-"""Files of one kind that are opened at most."""
+"""Number of files of one kind that are opened at most."""
 MAX_LABELS = 20
-"""A file of more values is an image, not a mask."""
+"""A file with more distinct values is an image, not a mask."""
 _REFERENCE = "reference: image-centre"
 
 
 @dataclass(frozen=True, slots=True)
 class ImageLines:
-    """Lines of a card; files that could not be read, a sentence each; and what has to be filled in, likewise."""
+    """Lines of a card; unreadable files, one sentence each; and what the user has to fill in, one sentence each."""
 
     lines: tuple[str, ...]
     notes: tuple[str, ...] = ()
@@ -30,15 +30,15 @@ class ImageLines:
 
 
 def image_lines(where: Places | None, folder: Path, patients: int) -> ImageLines:
-    """Return the lines of a card for the images that lie in a folder, and what was met on the way.
+    """Return the card's lines for the images in a folder, and the problems met on the way.
 
     Args:
-        where: what was found, or None for a folder without images.
-        folder: of the cohort.
-        patients: rows of the table.
+        where: the files found, or None for a folder without images.
+        folder: the cohort's folder.
+        patients: number of rows in the table.
     """
     if where is None or not where.channels:
-        lines = ["# No images were recognised; methods that need them are skipped. Declare them as", "# images:",
+        lines = ["# No images were recognised; methods that need images are skipped. Declare images as", "# images:",
                  '#   pet: {modality: PET, file: "images/{id}_PET.nii.gz"}']  # fmt: skip
         return ImageLines((*lines, *_other_lines(where.others if where else (), patients)))
     lines = ["images:"]
@@ -55,14 +55,14 @@ def image_lines(where: Places | None, folder: Path, patients: int) -> ImageLines
     headers, damaged = _headers(where, folder)
     box = _box(headers)
     if box is None:
-        todo = "field_of_view_mm: no image could be read. Name three sides in mm, such as [160, 160, 160]."
+        todo = "field_of_view_mm: no image could be read. Give three sides in mm, such as [160, 160, 160]."
         return ImageLines((*lines, f"field_of_view_mm: {TODO}  # TODO: {todo}", _REFERENCE), damaged, (todo,))
     guess = "# GUESS: the extent of one patient's images; one box for all"
     return ImageLines((*lines, f"field_of_view_mm: [{box}]  {guess}", _REFERENCE), damaged)
 
 
 def _headers(where: Places, folder: Path) -> tuple[list[Header], tuple[str, ...]]:
-    """Return the header of one file of each channel that has a readable one, and the damaged files before it."""
+    """Return the header of the first readable file of each channel, and the damaged files met before it."""
     headers, damaged = [], list[str]()
     for _, _, pattern in where.channels:
         for path in list(pattern.files.values())[:LOOKED_AT]:
@@ -89,11 +89,11 @@ def _count(pattern: Pattern, patients: int) -> str:
 def _other_lines(others: Sequence[Pattern], patients: int) -> list[str]:
     several = [p for p in others if len(p.files) > 1][:LOOKED_AT]
     lines = [f"#   {p.text} ({len(p.files)} of {patients} patients)" for p in several]
-    return ["# Files whose names do not say what they are:", *lines] if lines else []
+    return ["# Files whose content is not clear from their names:", *lines] if lines else []
 
 
 def _label_lines(mask: Pattern, folder: Path) -> list[str]:
-    """Name the labels of the first masks where there are several; which one is the tumour is not guessed."""
+    """Name the labels in the first masks if there are several; which one is the tumour is not guessed."""
     seen: Counter[float] = Counter()
     looked = 0
     for path in list(mask.files.values())[:LOOKED_AT]:
@@ -103,9 +103,9 @@ def _label_lines(mask: Pattern, folder: Path) -> list[str]:
             continue  # 'bench cohort check' names damaged files
         looked += 1
         if len(voxels) > MAX_LABELS or (voxels < 0).any():
-            return [f"# {path} holds {len(voxels)} different values: it looks like an image, not a mask"]
+            return [f"# {path} has {len(voxels)} distinct values: it looks like an image, not a mask"]
         seen.update(float(v) for v in voxels if v)
     if len(seen) < 2:
         return []
     labels = ", ".join(f"{label:g} (in {count})" for label, count in sorted(seen.items()))
-    return [f"# Labels in {looked} masks: {labels}. Without 'label' all of them are tumour; 'label: 1' takes one."]
+    return [f"# Labels in {looked} masks: {labels}. Without 'label' all of them are tumour; 'label: 1' selects one."]

@@ -1,4 +1,4 @@
-"""Where the images of patients lie: patterns of paths in which ``{id}`` stands for the id, and ids that fit no path."""
+"""Where patients' images are: path patterns with ``{id}`` in place of the id, and ids that occur in no path."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ CHANNEL_WORDS = (
 )
 _WIDEST = 9
 _MOST_SPOTS = 4
-"""Places of one id in a path up to which every choice of them is a pattern."""
+"""If an id occurs at most this often in a path, every combination of its places is tried as a pattern."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """A pattern of paths, and by id the path of each patient's file."""
+    """A path pattern, and the path of each patient's file by id."""
 
     text: str
     files: Mapping[str, str]
@@ -34,7 +34,7 @@ class Pattern:
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where images lie: channels by name with modality, the mask, and patterns that are called like neither."""
+    """Where images are: channels as (name, modality, pattern), the mask, and patterns named like neither."""
 
     channels: tuple[tuple[str, str, Pattern], ...]
     mask: Pattern | None
@@ -42,13 +42,13 @@ class Places:
 
 
 def patterns(ids: Sequence[str], paths: Sequence[str]) -> list[Pattern]:
-    """Return the patterns by which patients have a file of their own, those of most patients first.
+    """Return the patterns that give patients a file of their own, most patients first.
 
-    Each path counts for one pattern: of the ways to put the id into it, the one by which most patients have a file.
+    Each path counts for one pattern: of the ways to insert the id, the one that gives most patients a file.
 
     Args:
-        ids: of the patients.
-        paths: of the files, relative to the folder, with ``/``.
+        ids: the patients' ids.
+        paths: paths of the files, relative to the folder, with ``/``.
     """
     ways: dict[str, dict[str, str]] = defaultdict(dict)
     known = set(ids) - {""}
@@ -57,7 +57,7 @@ def patterns(ids: Sequence[str], paths: Sequence[str]) -> list[Pattern]:
             ways[way][patient] = path
     found: list[Pattern] = []
     taken: set[str] = set()
-    # of two ways for as many patients the one that names the id most often tells patients apart best
+    # of two patterns with equally many patients, the one that repeats the id more often separates patients best
     for way in sorted(ways, key=lambda p: (-len(ways[p]), -len(re.findall(PLACE, p)), _zeros(p), p)):
         files = {patient: path for patient, path in ways[way].items() if path not in taken}
         if files:
@@ -71,7 +71,7 @@ def _zeros(pattern: str) -> bool:
 
 
 def _ways(path: str, ids: AbstractSet[str]) -> list[tuple[str, str]]:
-    """Return the patterns that a path may be of, each with the patient whose file it would be."""
+    """Return the patterns that fit a path, each with the patient whose file it would be."""
     spots: dict[tuple[str, str], list[int]] = defaultdict(list)
     for start, end in combinations(_borders(path), 2):
         piece = path[start:end]
@@ -88,7 +88,7 @@ def _ways(path: str, ids: AbstractSet[str]) -> list[tuple[str, str]]:
 
 
 def _borders(path: str) -> list[int]:
-    """Return where an id may begin or end: not within a number, and not within a word."""
+    """Return the positions where an id may begin or end: never inside a number or a word."""
     inner = range(1, len(path))
     between = [n for n in inner if not (_kind(path[n - 1]) == _kind(path[n]) != "mark")]
     return [0, *between, len(path)]
@@ -105,7 +105,7 @@ def _replaced(path: str, starts: Sequence[int], length: int, place: str) -> str:
 
 
 def places(patterns: Sequence[Pattern]) -> Places:
-    """Return which patterns are called like channels and masks; of several, the one of most patients."""
+    """Return which patterns are named like channels and masks; of several, the one with most patients."""
     masks = [p for p in patterns if _called(p.text, MASK_WORDS)]
     channels: list[tuple[str, str, Pattern]] = []
     for modality, words in CHANNEL_WORDS:
@@ -126,16 +126,16 @@ def _called(pattern: str, words: Sequence[str]) -> bool:
 
 
 def near_ids(ids: Sequence[str], paths: Sequence[str]) -> str:
-    """Return how ids that are in no path differ from what stands there, in a sentence, or ``""``."""
+    """Return, in one sentence, how ids that occur in no path differ from the nearest text in paths, or ``""``."""
     parts = {part for path in paths for part in re.split(r"[/\\]|\.nii(?:\.gz)?$", path) if part}
     pieces = {piece: piece for part in parts for piece in _runs(part)}
     kinds: tuple[tuple[str, Callable[[str], str]], ...] = (
         ("in another Unicode form of the same letters", lambda x: unicodedata.normalize("NFC", x)),
-        ("in capitals and small letters", lambda x: unicodedata.normalize("NFC", x).casefold()),
+        ("in upper and lower case", lambda x: unicodedata.normalize("NFC", x).casefold()),
         ("in leading zeros", lambda x: re.sub(r"\d+", lambda m: str(int(m[0])), x.casefold())),
-        ("in decimals of a number", lambda x: re.sub(r"\.0+$", "", x)),
-        ("in marks between letters and digits", lambda x: "".join(tokens(x))),
-        ("in marks and leading zeros", lambda x: "".join(t.lstrip("0") for t in tokens(x))),
+        ("in trailing decimals", lambda x: re.sub(r"\.0+$", "", x)),
+        ("in punctuation between letters and digits", lambda x: "".join(tokens(x))),
+        ("in punctuation and leading zeros", lambda x: "".join(t.lstrip("0") for t in tokens(x))),
     )  # fmt: skip
     for what, same in kinds:
         there = {same(piece): piece for piece in pieces}
@@ -147,7 +147,7 @@ def near_ids(ids: Sequence[str], paths: Sequence[str]) -> str:
 
 
 def _runs(part: str) -> list[str]:
-    """Return the pieces of a name of a file that may be an id: from its start, ending before a mark or a word."""
+    """Return the pieces of a file name that may be an id: each starts at a word and ends at a separator or the end."""
     marks = [m.start() for m in re.finditer(r"[_\-. ]", part)]
     starts = [0, *(m + 1 for m in marks)]
     return [part[a:b] for a in starts for b in [*marks, len(part)] if b > a]

@@ -1,4 +1,4 @@
-"""Which columns may be the time to an event or to the last contact, and in which unit."""
+"""Which columns may be the time to an event or to last contact, and in which unit."""
 
 from __future__ import annotations
 
@@ -12,19 +12,21 @@ from survbench.datasets.vocabulary import words as w
 from survbench.datasets.vocabulary.events import meaning
 
 MAX_YEARS = 40
-"""No cohort is followed longer; a unit by which it were is wrong."""
+"""No cohort is followed for longer; a unit that implies more years is wrong."""
 FILLED = 0.9
-"""Share of the rows that a column of times fills at least."""
+"""Smallest share of rows that a complete time column fills."""
 _PER_YEAR: dict[TimeUnit, float] = {"years": 1.0, "months": 12.0, "weeks": 52.2, "days": 365.25}
 _ONLY_DAYS = 1560
-"""Longer times can only be days: so many weeks are 30 years."""
+"""Longer times can only be days: this many weeks are 30 years."""
 _NEVER = ("an age", "about birth", "a date", "an id")
 _NO_DURATION = "status|probability|prob|risk|score|predicted|prediction|hazard|count|visits?|group|class"
 
 
 def time_strength(column: Column) -> int:
-    """Return how plainly a column is called after a time to an event: 3 by an endpoint's name, 2 by survival, follow-up
-    or what it leads to, 1 by a word for time alone; 0 where it is not, or does not hold durations.
+    """Return how clearly a column is named after a time to an event.
+
+    3: an endpoint's name; 2: survival, follow-up, or the event it leads to; 1: only a word for time; 0: none of
+    these, or the column does not hold durations.
     """
     return _name_strength(column.text) if not column.dated and is_duration(column) else 0
 
@@ -45,8 +47,8 @@ def _name_strength(text: str) -> int:
     return 1 if lasting and plain else 0
 
 
-def called_like_a_time(text: str) -> bool:
-    """Return whether a name has a word for time beside other words, as ``rt_days`` has: perhaps an outcome."""
+def named_like_a_time(text: str) -> bool:
+    """Return whether a name has a word for time together with other words, as ``rt_days`` has; it may be an outcome."""
     found = [x for x in w.tokens(text) if len(x) > 2]
     units = "|".join(w.UNITS.values())
     banned = any(w.has(found, w.NEVER_A_TIME[what]) for what in w.NEVER_A_TIME)
@@ -54,8 +56,8 @@ def called_like_a_time(text: str) -> bool:
 
 
 def is_duration(column: Column) -> bool:
-    """Return whether a column's values behave like durations: mostly numbers of several values, none of them below 0,
-    neither calendar years nor days since 1900.
+    """Return whether a column's values look like durations: mostly numbers, several distinct values, none below 0,
+    and neither calendar years nor days since 1900.
     """
     values = column.numbers
     different = len(set(values))
@@ -73,22 +75,22 @@ def in_calendar_years(column: Column) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """A unit of time and how it is known; without a name, why it is not known."""
+    """A unit of time and why it was chosen; if ``name`` is None, ``reason`` says why the unit is not known."""
 
     name: TimeUnit | None
     reason: str
 
 
 NOT_KNOWN = Unit(None, "")
-"""The unit of no time."""
+"""The unit where there is no time column."""
 
 
 def unit_of(time: Column, columns: Sequence[Column]) -> Unit:
-    """Return the unit of a column of times: one that its name or a column beside it states, or the only possible one.
+    """Return the unit of a time column: the one in its name or in its unit column, or else the only possible one.
 
     Args:
         time: the column.
-        columns: all columns; that of the unit is called like the time, as CDISC's ``AVALU`` is like ``AVAL``.
+        columns: all columns. A unit column is named after its time column, as CDISC's ``AVALU`` is after ``AVAL``.
     """
     longest = max(time.numbers)
     years = {unit: longest / per_year for unit, per_year in _PER_YEAR.items()}
@@ -100,7 +102,7 @@ def unit_of(time: Column, columns: Sequence[Column]) -> Unit:
     whole = all(value.is_integer() for value in time.numbers)
     possible = [u for u in _PER_YEAR if u != named and years[u] <= MAX_YEARS and (whole or u != "days")]
     readings = "; ".join(f"{unit}: up to {years[unit]:.2g} years" for unit in possible)
-    says = "no name states it" if named is None else f"{years[named]:.0f} years are too long for {named}"
+    says = "no name states the unit" if named is None else f"{years[named]:.0f} years are too long for {named}"
     return Unit(None, f"{says} ({readings})")
 
 
@@ -110,10 +112,8 @@ def _unit_beside(time: Column, columns: Sequence[Column]) -> TimeUnit | None:
     return w.unit_of(beside[0].values[0]) if beside else None
 
 
-def completing(times: Sequence[Column]) -> tuple[Column, Column] | None:
-    """Return two columns of which each holds the time of a part of the patients: until an event in one, until the last
-    contact in the other.
-    """
+def complementary_times(times: Sequence[Column]) -> tuple[Column, Column] | None:
+    """Return two columns that each give the time of some patients: to an event in one, to last contact in the other."""
     parts = [c for c in times if c.filled < FILLED]
     for n, a in enumerate(parts):
         for b in parts[n + 1 :]:
@@ -128,14 +128,14 @@ def completing(times: Sequence[Column]) -> tuple[Column, Column] | None:
     return None
 
 
-def of_a_part(column: Column) -> bool:
-    """Return whether a column of times until an event is filled for a part of the patients alone."""
+def is_partial(column: Column) -> bool:
+    """Return whether a column of times to an event is filled for only some of the patients."""
     says = meaning(column.text)
     return column.filled < FILLED and (says.dead or says.disease or says.event) is True
 
 
-def parts_of_one(times: Sequence[Column]) -> bool:
-    """Return whether two columns hold the years of a duration and the months beyond them."""
+def are_years_and_months(times: Sequence[Column]) -> bool:
+    """Return whether two columns hold the years of a duration and its remaining months."""
     by_unit = {w.unit_of(c.text): c for c in times}
     if len(times) != 2 or set(by_unit) != {"years", "months"}:
         return False
@@ -144,12 +144,12 @@ def parts_of_one(times: Sequence[Column]) -> bool:
 
 
 def alike(times: Sequence[Column]) -> bool:
-    """Return whether columns hold the same times, in whatever units."""
+    """Return whether columns hold the same times, possibly in different units."""
     return all(same_quantity(times[0], other, fewest=2) for other in times[1:])
 
 
 def date_pair(columns: Sequence[Column]) -> tuple[list[Column], tuple[Column, Column] | None]:
-    """Return the columns of dates, dates of birth apart, and the two of them from which a duration would follow."""
+    """Return the date columns except dates of birth, and the two that a duration could be computed from."""
     dates = [c for c in columns if c.dated and not w.has(w.tokens(c.text), w.NEVER_A_TIME["about birth"])]
     ends = [c for c in dates if w.has(w.tokens(c.text), f"{w.FOLLOW_UP}|{w.TO_CONTACT}|up|{w.DEAD}|{w.EVENT}")]
     starts = [c for c in dates if c not in ends]

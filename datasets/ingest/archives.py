@@ -1,7 +1,8 @@
-"""Archives of DICOM files (zip, tar, tar.gz), unpacked without trust.
+"""Unpack archives of DICOM files (zip, tar, tar.gz) without trusting them.
 
-Names inside mean nothing to ingest, so no path is ever made of one: files are written as ``000001``, ``000002``. Names
-and links that lead outside, and devices, are nevertheless refused, because such an archive is an attack or damaged.
+Names inside an archive mean nothing to ingest, so no path is ever built from one: files are written as ``000001``,
+``000002``. Names and links that lead outside, and devices, are refused all the same, because such an archive is an
+attack or damaged.
 """
 
 from __future__ import annotations
@@ -27,24 +28,24 @@ SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
 MOST_ENTRIES = 50_000
 MOST_BYTES = 100 * 2**30
 MOST_RATIO = 100
-"""Bytes that may come of one byte. CT packs about 1 : 2, empty PET slices 1 : 20; a bomb 1 : 1000."""
+"""Largest ratio of unpacked to packed bytes. CT packs about 2 : 1, empty PET slices 20 : 1, a zip bomb 1000 : 1."""
 SMALL_BYTES = 2**26
-"""What may come of an archive whatever its ratio is: segmentations pack well."""
+"""Unpacked bytes that are allowed at any ratio, because segmentations pack well."""
 _PIECE = 2**20
 _LARGEST_PIECE = 2**24
-"""The most that is read at once: tarfile reads extended headers as a whole, however long they say that they are."""
-_YOURSELF = "Unpack it yourself if you trust it, and give the folder."
-_AGAIN = "Copy it again, or unpack it yourself and give the folder."
+"""Most bytes read at once: tarfile reads an extended header as a whole, whatever size it claims."""
+_YOURSELF = "If you trust it, unpack it yourself and give ingest the folder."
+_AGAIN = "Copy it again, or unpack it yourself and give ingest the folder."
 _SHOWN = 80
 
 
 class ArchiveError(BenchError):
-    """An archive that is not unpacked, or not further."""
+    """An archive was not unpacked, or not completely."""
 
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """An archive, and the folder that it is unpacked to."""
+    """An archive and the folder that it is unpacked to."""
 
     path: Path
     folder: Path
@@ -52,15 +53,15 @@ class Archive:
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """What an archive says about one of its files.
+    """A file in an archive, as the archive describes it.
 
     Attributes:
-        name: as stored.
-        size: in bytes, unpacked.
+        name: the stored name.
+        size: unpacked size in bytes.
         kind: ``file``, ``folder``, ``link`` or ``other``.
         modified: seconds since 1970.
-        target: of a link.
-        open: gives the content.
+        target: target of a link.
+        open: opens the content.
     """
 
     name: str
@@ -72,15 +73,15 @@ class _Entry:
 
 
 def is_archive(path: Path) -> bool:
-    """Say whether a file is called like an archive that can be unpacked."""
+    """Return whether a file is named like an archive that can be unpacked."""
     return path.name.lower().endswith(SUFFIXES)
 
 
 def archives_in(source: Path) -> list[Path]:
-    """Return the archives below a folder, or the archive that the source is.
+    """Return the archives below a folder, or the source itself if it is an archive.
 
     Raises:
-        BenchError: the source is a file of another kind.
+        BenchError: the source is another kind of file.
     """
     if source.is_dir():
         found = [Path(parent, name) for parent, _, names in os.walk(source) for name in names]
@@ -91,10 +92,10 @@ def archives_in(source: Path) -> list[Path]:
 
 
 def unpack(archive: Archive) -> str | None:
-    """Unpack an archive, and return why it was not; the folder is gone then. Archives inside are not unpacked.
+    """Unpack an archive. If this fails, remove its folder and return the reason. Archives inside are not unpacked.
 
     Raises:
-        OSError: the disk is full or gone.
+        OSError: the disk is full or has gone.
     """
     archive.folder.mkdir(parents=True)
     try:
@@ -102,11 +103,11 @@ def unpack(archive: Archive) -> str | None:
     except ArchiveError as error:
         reason = str(error)
     except OSError as error:
-        if error.errno is not None:  # gzip's errors of damage have no number
+        if error.errno is not None:  # gzip's errors about damage have no errno
             raise
         reason = f"It is damaged. {_AGAIN}"
     except NotImplementedError:
-        reason = f"It is packed in a way that cannot be read. {_AGAIN}"
+        reason = f"It uses a compression method that cannot be read. {_AGAIN}"
     except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError):
         reason = f"It is damaged. {_AGAIN}"
     else:
@@ -127,12 +128,12 @@ def _unpack(archive: Archive) -> None:
         _refuse_large(entry.size, room)
         target = archive.folder / f"{number:06d}"
         with entry.open() as stream, target.open("xb") as out:
-            room -= _copied(stream, out, room)
+            room -= _copy(stream, out, room)
         os.utime(target, (entry.modified, entry.modified))
 
 
-def _copied(stream: IO[bytes], out: IO[bytes], room: int) -> int:
-    """Copy a file and return its size, whatever the archive says about it."""
+def _copy(stream: IO[bytes], out: IO[bytes], room: int) -> int:
+    """Copy a file and return its actual size, which may differ from the size that the archive states."""
     size = 0
     while piece := stream.read(_PIECE):
         size += len(piece)
@@ -143,13 +144,13 @@ def _copied(stream: IO[bytes], out: IO[bytes], room: int) -> int:
 
 def _refuse_many(entries: int) -> None:
     if entries > MOST_ENTRIES:
-        raise ArchiveError(f"It holds more than {MOST_ENTRIES:,} files. {_YOURSELF}")
+        raise ArchiveError(f"It contains more than {MOST_ENTRIES:,} files. {_YOURSELF}")
 
 
 def _refuse_large(size: int, room: int) -> None:
     if size > room:
         what = (
-            f"It unpacks to more than {MOST_RATIO} times its size, {MOST_BYTES // 2**30} GiB, or the room on the disk."
+            f"It unpacks to more than {MOST_RATIO} times its size, {MOST_BYTES // 2**30} GiB, or the free disk space."
         )
         raise ArchiveError(f"{what} {_YOURSELF}")
 
@@ -157,13 +158,13 @@ def _refuse_large(size: int, room: int) -> None:
 def _refuse_unsafe(entry: _Entry) -> None:
     if _outside(entry.name, "") or (entry.kind == "link" and _outside(entry.target, entry.name)):
         shown = ascii(entry.name[:_SHOWN])
-        raise ArchiveError(f"Its entry {shown} leads outside of it. Do not use it: ask for another copy.")
+        raise ArchiveError(f"Its entry {shown} leads outside the archive. Do not use it; ask for another copy.")
     if entry.kind == "other":
-        raise ArchiveError(f"Its entry {entry.name[:_SHOWN]!a} is a device. Do not use it: ask for another copy.")
+        raise ArchiveError(f"Its entry {entry.name[:_SHOWN]!a} is a device. Do not use it; ask for another copy.")
 
 
 def _outside(path: str, start: str) -> bool:
-    """Say whether a path inside an archive leads out of it; that of a link is seen from the entry ``start``."""
+    """Return whether a path inside an archive leads out of it; a link's target is relative to the entry ``start``."""
     plain = path.replace("\\", "/")
     if plain.startswith("/") or plain[1:2] == ":" or "\0" in plain:
         return True
@@ -208,14 +209,14 @@ def _in_tar(path: Path, room: int) -> Iterator[_Entry]:
         for member in archive:
             kind = _kinds().get(member.type, "other")
             target = member.linkname
-            if member.islnk():  # of a hard link it is a name in the archive
+            if member.islnk():  # the target of a hard link is a name in the archive
                 kind, target = "link", "/" if _outside(member.linkname, "") else ""
             modified = float(min(max(member.mtime, 0), 2**32))
             yield _Entry(member.name, member.size, kind, modified, target, partial(_content, archive, member))
         stream.seek(archive.offset)
         if stream.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
-            raise EOFError("it ends without the mark of its end")
-        while stream.read(_PIECE):  # to the end, where gzip compares its checksum
+            raise EOFError("it ends without an end-of-archive block")
+        while stream.read(_PIECE):  # reading to the end makes gzip verify its checksum
             pass
 
 
@@ -230,7 +231,7 @@ def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
 
 
 class _Guarded(io.RawIOBase):
-    """A stream that refuses to be read in pieces beyond all bounds, or further than there is room for."""
+    """A stream that refuses reads of excessive size or beyond the allowed number of bytes."""
 
     def __init__(self, stream: IO[bytes] | gzip.GzipFile, room: int) -> None:
         self._stream = stream
@@ -258,4 +259,4 @@ class _Guarded(io.RawIOBase):
 
 
 _ROOM_FOR_HEADERS = MOST_ENTRIES * 4 * tarfile.BLOCKSIZE
-"""What the headers in a tar take besides its files."""
+"""Bytes allowed for the headers of a tar archive, besides its files."""

@@ -1,7 +1,7 @@
-"""The clinical table under pseudonyms, without the columns that may say who somebody is.
+"""Write the clinical table under pseudonyms, without columns that may identify patients.
 
-A column is kept if it is numbers or a few codes. Names, dates and free text are nearly all different, so that is what
-they are told by, besides what their columns are called.
+A column is kept if it has numbers or a few codes. Names, dates and free text are recognised by the column's name, and
+by the fact that nearly all their values differ.
 """
 
 from __future__ import annotations
@@ -32,25 +32,26 @@ _NAME = re.compile(
     r"((patient|pat|full|last|first|sur|family|given|middle|birth|nach|vor)\w*[\s_.-]*)?name|nom|prenom|nombre|apellidos?|"
     r"cognome|nome"
 )
-"""Columns of persons' names, not of hospitals'."""
+"""Names of columns with personal names, not with names of hospitals."""
 _KIND = "a cell of the clinical table"
 _DATE = re.compile(r"\d{4}[-./]\d{1,2}[-./]\d{1,2}|\d{1,2}[-./]\d{1,2}[-./]\d{2,4}|(19|20)\d{6}")
 _SHOWN = 5
 _SHORTEST, _FEWEST_DIGITS = 3, 6
-"""Letters of a part of a name that is looked for in cells, and digits of a number: shorter ones are measured, too."""
+"""Fewest letters of a part of a name, and digits of a number, that are searched in cells; shorter ones match by chance.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class JoinedTable:
-    """The table of a cohort.
+    """The clinical table of a cohort.
 
     Attributes:
-        columns: those that are kept, without the ids.
-        rows: cells by id of the images, in the table's order.
-        left_out: why each other column was left out.
-        imageless: how many rows have no images.
-        secret: cells of the ids and of the columns that are left out, also of the rows without images.
-        ids: of all rows.
+        columns: the columns that are kept, without the id column.
+        rows: cells by image id, in the table's order.
+        left_out: why each other column was left out, by column.
+        imageless: number of rows without images.
+        secret: cells of the id column and of columns left out, including rows without images.
+        ids: ids of all rows.
     """
 
     columns: tuple[str, ...]
@@ -66,7 +67,7 @@ class JoinedTable:
         return frozenset(cell for cells in self.rows.values() for cell in cells)
 
     def alike(self, patient: str) -> str:
-        """Return the id of a row that differs from a patient's in leading zeros, which Excel drops; "" if none."""
+        """Return the row id that equals a patient's id except for leading zeros, which Excel drops; "" if none does."""
         return next((one for one in self.ids if plain(one).lstrip("0") == plain(patient).lstrip("0")), "")
 
 
@@ -78,19 +79,19 @@ def join(
     keep: Collection[str] = (),
     holds_secret: Callable[[str], bool] = lambda _: False,
 ) -> JoinedTable:
-    """Return the rows of the patients that have images, and the columns that may be passed on.
+    """Return the rows of the patients with images, and the columns that may be passed on.
 
     Args:
-        table: as the hospital has it.
-        column: its column of the ids that the images have, compared without regard to case.
-        patients: ids of the images.
-        identifying: values that name patients; a column with one of them in a cell is left out, also if it is to be
-            kept.
-        keep: columns to keep whatever they hold otherwise.
-        holds_secret: says whether a cell is a value of the headers that may tell of a patient, such as an institution.
+        table: the hospital's table.
+        column: its column with the ids used in the images, compared without regard to case.
+        patients: ids in the images.
+        identifying: values that name patients; a column with one of them in a cell is left out even if it is in
+            ``keep``.
+        keep: columns to keep whatever else they contain.
+        holds_secret: returns whether a cell is a header value that may identify a patient, such as an institution.
 
     Raises:
-        BenchError: no such column, or two rows of one patient.
+        BenchError: there is no such column, or a patient has two rows.
     """
     require_columns(table, (column, *keep), called="The table")
     ids = {plain(patient): patient for patient in patients}
@@ -103,7 +104,7 @@ def join(
         shown = "; ".join(twice[:_SHOWN]) + ("; ..." if len(twice) > _SHOWN else "")
         raise BenchError(
             f"{things(len(twice), 'patient')} with images {'has' if len(twice) == 1 else 'have'} more than one row in "
-            f"the clinical table: lines {shown}. Keep one row of each."
+            f"the clinical table: lines {shown}. Keep one row per patient."
         )
     words = {plain(word) for word in identifying if len(word.strip()) >= _SHORTEST}
     words = {word for word in words if not word.isdecimal() or len(word) >= _FEWEST_DIGITS}
@@ -113,11 +114,11 @@ def join(
         if name == column:
             continue
         if cells and all(plain(row.cells[name]) in {"", plain(p)} for p, row in found):
-            left_out[name] = "holds the ids of the images"
+            left_out[name] = "contains the ids of the images"
         elif reason := _reason(name, cells, words, kept=name in keep):
             left_out[name] = reason
         elif any(map(holds_secret, cells)) and name not in keep:
-            left_out[name] = "holds what the headers say of a patient"
+            left_out[name] = "contains values from the headers about a patient"
     columns = tuple(name for name in table.columns if name != column and name not in left_out)
     rows = {patient: tuple(row.cells[name] for name in columns) for patient, row in found}
     secret = frozenset(
@@ -132,7 +133,7 @@ def join(
 
 
 def write_clinical(cohort: Path, joined: JoinedTable, pseudonyms: Mapping[str, str]) -> Path:
-    """Write the rows of the patients that have a pseudonym, sorted by it, which also hides the order of the table."""
+    """Write the rows of patients who have a pseudonym, sorted by it to hide the order of the hospital's table."""
     rows = sorted([pseudonyms[p], *cells] for p, cells in joined.rows.items() if p in pseudonyms)
     path = cohort / CLINICAL
     write_text(path, csv_text([ID, *joined.columns], rows))
@@ -140,15 +141,15 @@ def write_clinical(cohort: Path, joined: JoinedTable, pseudonyms: Mapping[str, s
 
 
 def _reason(name: str, cells: list[str], words: Collection[str], *, kept: bool) -> str:
-    """Return why a column is left out; "" where it is not."""
+    """Return why a column is left out, or "" if it is kept."""
     if any(word in re.split(r"[\s,;^]+", plain(cell)) for cell in cells for word in words):
-        return "holds a name or id of the images"
+        return "contains a name or id from the images"
     if kept:
         return ""
     if _IDENTIFYING.search(without_accents(name)):
-        return "called like what identifies a patient, or like free text"
+        return "its name suggests identifying data or free text"
     if any(_DATE.search(cell) for cell in cells):
-        return "holds dates"
+        return "contains dates"
     if not mostly_numerals(cells) and len(set(cells)) > max(2, len(cells) / 2):
         return "text that differs from patient to patient"
     return ""

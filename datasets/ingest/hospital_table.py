@@ -1,4 +1,4 @@
-"""What tables of a hospital have in common, whatever they say of its patients: columns by name, and ids."""
+"""Functions shared by all hospital tables: finding columns by name, and joining rows by id."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from survbench.io.tables import Row, Table, nearest
 
 
 def plain(text: str) -> str:
-    """Return an id or a word as it is compared: without blanks at its ends, and in lower case."""
+    """Return an id or a word in the form used for comparison: lower case, without spaces at the ends."""
     return text.strip().casefold()
 
 
 def require_columns(table: Table, names: Iterable[str], *, called: str) -> None:
-    """Refuse a table without a column.
+    """Refuse a table that lacks a column.
 
     Args:
-        table: any.
-        names: of the columns that it needs.
-        called: how the table is called at the start of a sentence.
+        table: the table.
+        names: names of the required columns.
+        called: what messages call the table, at the start of a sentence.
 
     Raises:
-        BenchError: a column is missing; the nearest name is given.
+        BenchError: a column is missing; the message suggests the nearest name.
     """
     for name in names:
         if name not in table.columns:
@@ -33,12 +33,12 @@ def rows_by_patient(table: Table, id_column: str, *, called: str) -> dict[str, R
     """Return the rows of a table by :func:`plain` id; rows without an id are left out.
 
     Args:
-        table: a row per patient.
-        id_column: the column of the ids that the images have.
-        called: how the table is called at the start of a sentence.
+        table: one row per patient.
+        id_column: the column with the ids used in the images.
+        called: what messages call the table, at the start of a sentence.
 
     Raises:
-        BenchError: no such column, or two rows of one patient, which are named by their lines.
+        BenchError: there is no such column, or a patient has two rows; their lines are named.
     """
     require_columns(table, [id_column], called=called)
     rows: dict[str, Row] = {}
@@ -46,7 +46,7 @@ def rows_by_patient(table: Table, id_column: str, *, called: str) -> dict[str, R
         own = plain(row.cells[id_column])
         if own in rows:
             raise BenchError(
-                f"{called} has two rows of one patient, lines {rows[own].line} and {row.line}. Keep one of them."
+                f"{called} has two rows for one patient, lines {rows[own].line} and {row.line}. Keep one of them."
             )
         if own:
             rows[own] = row

@@ -1,8 +1,8 @@
-"""Whether identifying values stand in what was written: in names of files, in texts, and inside of images.
+"""Search for identifying values in what was written: in file names, in texts, and inside images.
 
-Values and texts are compared as sequences of words, without regard to case, accents and what stands between two words:
-``Doe^Jane`` is found in ``doe_jane.nii.gz``. Not every value is looked for, or ``CT``, ``F`` and ``070`` would be found
-everywhere; the rule stands in docs/reference/dicom.md and in :func:`_worth`.
+Values and texts are compared as sequences of words, without regard to case, accents and separators between words:
+``Doe^Jane`` is found in ``doe_jane.nii.gz``. Some values are not searched, or ``CT``, ``F`` and ``070`` would be found
+everywhere; the rule is in docs/reference/dicom.md and in :func:`_is_searched`.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ Words = tuple[str, ...]
 _WORD = re.compile(r"\d+(?:\.\d+)+|[^\W_]+")
 """A word, or a number with dots such as a UID."""
 _BETWEEN = 3
-"""Signs that may stand between two words of one value."""
+"""Largest number of characters between two words of one value."""
 _YEAR = r"((?:18|19|20)\d\d)"
 _DATE = re.compile(rf"{_YEAR}[-./]?(\d\d)[-./]?(\d\d)(?:\D.*)?|(\d{{1,2}})[-./ ](\d{{1,2}})[-./ ]{_YEAR}")
 _EMBEDDED = re.compile(r"data:[\w/+.-]+;base64,([A-Za-z0-9+/=]*)")
-_FEWEST_LETTERS, _OF_A_NAME, _FEWEST_DIGITS, _OF_BINARY = 4, 3, 6, 6
+_FEWEST_LETTERS, _FEWEST_LETTERS_OF_A_NAME, _FEWEST_DIGITS, _FEWEST_IN_BINARY = 4, 3, 6, 6
 _BLOCK = 2**24
 
 
@@ -43,8 +43,8 @@ class Leak:
     """An identifying value that was written.
 
     Attributes:
-        file: in the cohort; only its folder where its name holds the value.
-        kind: of the value, which itself is not named.
+        file: path in the cohort; if the file name itself contains the value, only its folder.
+        kind: the kind of value; the value itself is not named.
     """
 
     file: str
@@ -53,10 +53,10 @@ class Leak:
 
 @dataclass(slots=True)
 class SecretValues:
-    """The values to look for.
+    """The values to search for.
 
     Attributes:
-        by_first: kind by words, by the first word.
+        by_first: kinds of values by their words, grouped by the first word.
     """
 
     by_first: dict[str, dict[Words, str]] = field(default_factory=dict)
@@ -65,36 +65,36 @@ class SecretValues:
     def of(
         cls, values: Iterable[IdentifyingValue], *, ordinary: Collection[str], allowed: Iterable[str] = ()
     ) -> SecretValues:
-        """Return what to look for.
+        """Return the values to search for.
 
         Args:
-            values: all that may identify somebody.
-            ordinary: words, in lower case, that stand in every cohort's files.
-            allowed: texts that are written on purpose, such as names of regions. A value that is one of them, or is
-                made of their words, is not looked for unless it names a person.
+            values: all values that may identify a person.
+            ordinary: lower-case words that occur in the files of every cohort.
+            allowed: texts that are written on purpose, such as region names. A value that is one of them, or consists
+                of their words, is not searched unless it names a person.
         """
         searched = cls()
         kept = {_words(text) for text in allowed}
-        of_kept = {word for words in kept for word in words}
+        kept_words = {word for words in kept for word in words}
         for value in sorted(values, key=lambda value: (not value.person, value.kind, value.text)):
             for words in _forms(value):
-                written = words in kept or (of_kept.issuperset(words) and not "".join(words).isdigit())
-                if _worth(words, ordinary, person=value.person) and (value.person or not written):
+                written = words in kept or (kept_words.issuperset(words) and not "".join(words).isdigit())
+                if _is_searched(words, ordinary, person=value.person) and (value.person or not written):
                     searched.by_first.setdefault(words[0], {}).setdefault(words, value.kind)
         return searched
 
     def holds(self, text: str) -> bool:
-        """Say whether a whole text is one of the values."""
+        """Return whether a whole text is one of the values."""
         words = _words(unicodedata.normalize("NFC", text))
         return bool(words) and words in self.by_first.get(words[0], {})
 
     def kinds_in(self, text: str, *, shortest: int = 0) -> set[str]:
-        """Return the kinds of the values of at least so many letters and digits that stand in a text."""
+        """Return the kinds of the values that occur in a text and have at least ``shortest`` letters and digits."""
         found = self._places(unicodedata.normalize("NFC", text))
         return {kind for _, _, words, kind in found if sum(map(len, words)) >= shortest}
 
     def without(self, text: str) -> str:
-        """Return a text with three dots in place of each value."""
+        """Return a text with each value replaced by three dots."""
         text = unicodedata.normalize("NFC", text)
         kept, last = [], 0
         for start, end, _, _ in sorted(self._places(text)):
@@ -104,7 +104,7 @@ class SecretValues:
         return "".join([*kept, text[last:]])
 
     def _places(self, text: str) -> Iterator[tuple[int, int, Words, str]]:
-        """Yield start, end, words and kind of each value that stands in a text."""
+        """Yield start, end, words and kind of each value that occurs in a text."""
         found = [(m.start(), m.end(), _plain(m[0])) for m in _WORD.finditer(text)]
         for n, (start, end, word) in enumerate(found):
             for words, kind in self.by_first.get(word, {}).items():
@@ -114,24 +114,24 @@ class SecretValues:
 
 
 def leaks_in(cohort: Path, files: Sequence[Path], searched: SecretValues) -> list[Leak]:
-    """Return where values stand in some files of a cohort, in their names or in what they hold.
+    """Return where values occur in files of a cohort, in their names or contents.
 
     Args:
-        cohort: the folder.
-        files: in it.
-        searched: the values.
+        cohort: the cohort's folder.
+        files: files in the folder.
+        searched: the values to search for.
     """
     found: set[Leak] = set()
     for path in files:
         relative = path.relative_to(cohort)
-        of_name = searched.kinds_in(relative.as_posix())
-        name = (relative.parent / "(a file)").as_posix() if of_name else relative.as_posix()
-        found |= {Leak(name, kind) for kind in of_name | _in_content(path, searched)}
+        name_kinds = searched.kinds_in(relative.as_posix())
+        name = (relative.parent / "(a file)").as_posix() if name_kinds else relative.as_posix()
+        found |= {Leak(name, kind) for kind in name_kinds | _in_content(path, searched)}
     return sorted(found)
 
 
 def ordinary_words(texts: Iterable[str]) -> frozenset[str]:
-    """Return the words of texts that belong to no patient."""
+    """Return the words of texts that are not specific to a patient."""
     return frozenset(word for text in texts for word in _words(text) if word.isalpha())
 
 
@@ -141,7 +141,7 @@ def _in_content(path: Path, searched: SecretValues) -> set[str]:
             with gzip.open(path, "rb") as stream:
                 return _in_binary(iter(lambda: stream.read(_BLOCK), b""), searched)
         except DAMAGE:
-            pass  # what cannot be unpacked is looked at as it is
+            pass  # a file that cannot be unpacked is searched as it is
     content = path.read_bytes()
     try:
         text = content.decode("utf-8")
@@ -157,31 +157,31 @@ def _in_content(path: Path, searched: SecretValues) -> set[str]:
 
 
 def _in_binary(blocks: Iterable[bytes], searched: SecretValues) -> set[str]:
-    """Return the kinds of values that stand as text in binary data; what two blocks share is read with the second."""
+    """Return the kinds of values that occur as text in binary data; a value may extend across two blocks."""
     kinds: set[str] = set()
     rest = b""
     for block in blocks:
-        kinds |= searched.kinds_in("\n".join(_texts(rest + block)), shortest=_OF_BINARY)
+        kinds |= searched.kinds_in("\n".join(_texts(rest + block)), shortest=_FEWEST_IN_BINARY)
         rest = block[-1024:]
     return kinds
 
 
 def _texts(data: bytes) -> Iterator[str]:
-    """Yield the runs of printable characters in binary data that are long enough not to be there by chance."""
+    """Yield runs of printable characters in binary data that are long enough not to occur by chance."""
     values = np.frombuffer(data, dtype=np.uint8)
     printable = (values >= 0x20) & (values <= 0x7E)
-    starts = printable[: len(values) - _OF_BINARY + 1].copy()
-    for shift in range(1, _OF_BINARY):
-        starts &= printable[shift : len(values) - _OF_BINARY + 1 + shift]
+    starts = printable[: len(values) - _FEWEST_IN_BINARY + 1].copy()
+    for shift in range(1, _FEWEST_IN_BINARY):
+        starts &= printable[shift : len(values) - _FEWEST_IN_BINARY + 1 + shift]
     inside = np.flatnonzero(starts)
     last = np.flatnonzero(np.diff(inside, append=-2) != 1)
     first = np.concatenate([[0], last[:-1] + 1])
     for a, b in zip(inside[first[: len(last)]].tolist(), inside[last].tolist(), strict=True):
-        yield data[a : b + _OF_BINARY].decode("ascii")
+        yield data[a : b + _FEWEST_IN_BINARY].decode("ascii")
 
 
 def _strings(value: Any) -> Iterator[str]:
-    """Yield the texts in JSON; its numbers were measured."""
+    """Yield the texts in JSON; numbers are measurements and are skipped."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
@@ -207,7 +207,7 @@ def _plain(word: str) -> str:
 
 
 def _forms(value: IdentifyingValue) -> Iterator[Words]:
-    """Yield the ways to write a value: as it is, a date in the usual ways, a name by its parts."""
+    """Yield the ways to write a value: as it is, a date in its usual formats, and a name's parts."""
     whole = _words(value.text)
     if whole:
         yield whole
@@ -219,12 +219,12 @@ def _forms(value: IdentifyingValue) -> Iterator[Words]:
             yield from {(year, m, d), (d, m, year), (m, d, year), (f"{d}.{m}.{year}",), (f"{year}.{m}.{d}",)}
 
 
-def _worth(words: Words, ordinary: Collection[str], *, person: bool) -> bool:
-    """Say whether to look for a value: it must be long enough not to be there by chance, and no ordinary word.
+def _is_searched(words: Words, ordinary: Collection[str], *, person: bool) -> bool:
+    """Return whether to search for a value: it must be too long to occur by chance, and not an ordinary word.
 
-    Of single words these are numbers from six digits on, words of four letters (parts of names three; one where they
-    are of a script without an alphabet), and what mixes letters and digits from four signs on. Several words count from
-    six signs on, unless all are ordinary words or short numbers.
+    Single words are searched if they are numbers of at least six digits, words of at least four letters (three for
+    parts of names, two for ideographs), or at least four mixed letters and digits. Several words are searched if they
+    have at least six characters, unless all of them are ordinary words or short numbers.
     """
     signs = sum(len(word.replace(".", "")) for word in words)
     if len(words) > 1:
@@ -236,6 +236,6 @@ def _worth(words: Words, ordinary: Collection[str], *, person: bool) -> bool:
         return signs >= _FEWEST_DIGITS
     if word.isalpha():
         ideographs = min(word) >= "\u2e80"
-        fewest = 2 if ideographs else _OF_A_NAME if person else _FEWEST_LETTERS
+        fewest = 2 if ideographs else _FEWEST_LETTERS_OF_A_NAME if person else _FEWEST_LETTERS
         return signs >= fewest and word not in ordinary
     return signs >= _FEWEST_LETTERS

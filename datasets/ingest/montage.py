@@ -1,4 +1,4 @@
-"""A small picture of a patient: PET and CT, axial and coronal, through the middle of the mask."""
+"""Draw a small picture of a patient: PET and CT, axial and coronal, through the middle of the mask."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from survbench.datasets.dicom.geometry import Grid
 from survbench.datasets.dicom.patient import PatientImages
 
 SIDE, FIELD_MM = 176, 320.0
-"""Pixels of a view's side, and what they show."""
+"""Side of a view in pixels, and the length in mm that it shows."""
 SUV = (0.0, 7.0)
-"""From white to black."""
+"""Window of the PET in SUV, from white to black."""
 HU = (-160.0, 240.0)
-"""From black to white."""
+"""Window of the CT in HU, from black to white."""
 _BESIDE = (176, 196, 212)
-"""Colour of what was not scanned."""
+"""Colour of regions that were not scanned."""
 _ON_PET, _ON_CT = (208, 2, 27), (255, 210, 77)
 _GAP = 4
 _QUALITY = 80
@@ -28,14 +28,14 @@ Picture = NDArray[np.uint8]
 
 
 def montage(images: PatientImages, mask_grid: Grid) -> bytes:
-    """Return the picture of a patient as JPEG: PET axial, PET coronal, CT axial, CT coronal, from left to right.
+    """Return a picture of a patient as JPEG: PET axial, PET coronal, CT axial, CT coronal, from left to right.
 
-    Views are as radiologists look at them, with the patient's right on the left, along the axes of the patient even
-    where slices are oblique. The outline surrounds the mask, and bluish is what was not scanned.
+    Views follow radiological convention, with the patient's right on the left, along the patient's axes even if slices
+    are oblique. An outline surrounds the mask; regions that were not scanned are bluish.
 
     Args:
-        images: of the patient.
-        mask_grid: where the mask's voxels lie.
+        images: the patient's images.
+        mask_grid: the grid of the mask.
     """
     from PIL import Image
 
@@ -58,7 +58,7 @@ def montage(images: PatientImages, mask_grid: Grid) -> bytes:
 
 
 def _planes(middle: Floats) -> Iterator[Floats]:
-    """Yield the world points of the axial and of the coronal view, shape (rows, columns, 3)."""
+    """Yield the world points of the axial and coronal views, shape (rows, columns, 3)."""
     steps = (np.arange(SIDE) - (SIDE - 1) / 2) * FIELD_MM / SIDE
     down, left = np.meshgrid(-steps, -steps, indexing="ij")  # anterior and superior at the top, right on the left
     none = np.zeros_like(down)
@@ -67,7 +67,7 @@ def _planes(middle: Floats) -> Iterator[Floats]:
 
 
 def _sampled(voxels: NDArray[np.generic], grid: Grid, points: Floats, *, order: Literal[0, 1] = 1) -> Floats:
-    """Return the values at world points; NaN outside of the image."""
+    """Return the values at world points; NaN outside the image."""
     from scipy.ndimage import map_coordinates
 
     inverse = np.linalg.inv(grid.affine)
@@ -76,14 +76,14 @@ def _sampled(voxels: NDArray[np.generic], grid: Grid, points: Floats, *, order: 
     outside = ((index < -0.5) | (index > limits - 0.5)).any(axis=0)
     low = np.clip(np.floor(index).reshape(3, -1).min(axis=1).astype(int) - 1, 0, np.array(grid.shape) - 1)
     high = np.clip(np.ceil(index).reshape(3, -1).max(axis=1).astype(int) + 2, low + 1, grid.shape)
-    part = voxels[tuple(slice(a, b) for a, b in zip(low, high, strict=True))].astype(np.float32)  # not all of a CT
+    part = voxels[tuple(slice(a, b) for a, b in zip(low, high, strict=True))].astype(np.float32)  # not a whole CT
     values: Floats = map_coordinates(part, index - low.reshape(3, 1, 1), order=order, mode="nearest").astype(np.float64)
     values[outside] = np.nan
     return values
 
 
 def _view(values: Floats, window: tuple[float, float], outline: NDArray[np.bool_], colour: tuple[int, ...]) -> Picture:
-    """Return grey values with an outline; a window from high to low is dark where values are high."""
+    """Return grey values with an outline; a window given from high to low shows high values dark."""
     grey = 255 * np.clip((np.nan_to_num(values) - window[0]) / (window[1] - window[0]), 0, 1)
     picture = np.repeat(grey.astype(np.uint8)[..., None], 3, axis=-1)
     picture[np.isnan(values)] = _BESIDE
@@ -92,7 +92,7 @@ def _view(values: Floats, window: tuple[float, float], outline: NDArray[np.bool_
 
 
 def _outline(marked: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return the pixels around what is marked."""
+    """Return the pixels that surround the marked ones."""
     from scipy.ndimage import binary_dilation
 
     around: NDArray[np.bool_] = binary_dilation(marked) & ~marked

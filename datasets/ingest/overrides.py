@@ -1,4 +1,4 @@
-"""A table of what the user knows better than the headers, patient by patient: series to take, and values of the SUV."""
+"""Read a table of the user's overrides by patient: series to use, and values for the SUV conversion."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ COLUMNS = (*SERIES, *VALUES, DECAY_CORRECTION)
 
 
 def requests_by_patient(table: Table, id_column: str, request: Request) -> Mapping[str, Request]:
-    """Return what is wanted of the patients in a table, by the id in lower case. Blank cells change nothing.
+    """Return the request for each patient in a table of overrides, by lower-case id. Blank cells change nothing.
 
     Args:
-        table: a row per patient; its columns besides that of the ids are some of :data:`COLUMNS`.
-        id_column: the column of the ids that the images have.
-        request: what is wanted of all.
+        table: one row per patient; columns other than the id column must be among :data:`COLUMNS`.
+        id_column: the column with the ids used in the images.
+        request: the request for all patients.
 
     Raises:
-        BenchError: an unknown column, two rows of one patient, a cell that is not a number above 0, or not a
-            decay correction.
+        BenchError: a column is unknown, a patient has two rows, or a cell is neither a number above 0 nor, in its
+            column, a decay correction.
     """
     rows = rows_by_patient(table, id_column, called="The table of overrides")
     for column in table.columns:
@@ -49,7 +49,7 @@ def _request(row: Row, request: Request) -> Request:
 def _positive(row: Row, column: str, cell: str) -> float:
     value = number(cell)
     if value is None or value <= 0:
-        raise BenchError(f"Line {row.line} of the table of overrides: {column} is {cell!r}. Give a number above 0.")
+        raise BenchError(f"Line {row.line} of the table of overrides: {column} is {cell!r}. Enter a number above 0.")
     return value
 
 
@@ -57,5 +57,5 @@ def _decay_correction(row: Row, cell: str) -> DecayCorrection:
     allowed = get_args(DecayCorrection)
     if cell.upper() not in allowed:
         what = f"Line {row.line} of the table of overrides: {DECAY_CORRECTION} is {cell!r}."
-        raise BenchError(f"{what} Give one of {', '.join(allowed)}.")
+        raise BenchError(f"{what} Enter one of {', '.join(allowed)}.")
     return cast("DecayCorrection", cell.upper())

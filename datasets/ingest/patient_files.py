@@ -1,4 +1,4 @@
-"""One patient's files in a cohort: images and mask as NIfTI, and a record of how they were made."""
+"""Write one patient's files in a cohort: images and mask as NIfTI, and a record of how they were made."""
 
 from __future__ import annotations
 
@@ -27,26 +27,26 @@ from survbench.io.nifti_file import nifti_bytes
 
 IMAGES, RECORDS, PICTURES = "images", "records", "pictures"
 _VERSION = 2
-"""Part of the digest of what a patient was read from: raise it when the files that are written change."""
+"""Part of the digest of a patient's source: raise it when the format of the written files changes."""
 
 
 _BASE_BYTES = 2**30
 _BYTES_PER_PIXEL, _BYTES_PER_BYTE = 16, 24
-"""Memory for each pixel that the headers declare, and for each byte of a structure set. A PET of 200 x 200 x 200, a CT
-of 512 x 512 x 200 and an RTSTRUCT of 49 MB took 0.74 GB, where 3.1 GB are allowed.
+"""Bytes of memory allowed per pixel declared in headers, and per byte of a structure set. A PET of 200 x 200 x 200, a
+CT of 512 x 512 x 200 and an RTSTRUCT of 49 MB needed 0.74 GB; 3.1 GB are allowed.
 """
 _MOST_BYTES = 2**34
 
 
 @dataclass(frozen=True, slots=True)
 class PatientJob:
-    """What is to be written of a patient.
+    """The files to write for a patient.
 
     Attributes:
         pseudonym: the id in the cohort.
-        series: all of the patient.
-        request: what is wanted of them.
-        cohort: folder of the cohort.
+        series: all series of the patient.
+        request: which of them to use, and how.
+        cohort: the cohort's folder.
     """
 
     pseudonym: str
@@ -56,28 +56,28 @@ class PatientJob:
 
     @property
     def record(self) -> Path:
-        """The record; it is written last, so it says that the images are there."""
+        """Path of the record; it is written last, so its existence means that the images are complete."""
         return self.cohort / RECORDS / f"{self.pseudonym}.json"
 
     def image(self, kind: str) -> Path:
-        """Return the file of the PET, the CT or the mask."""
+        """Return the path of the PET, the CT or the mask."""
         return self.cohort / IMAGES / f"{self.pseudonym}_{kind}.nii.gz"
 
     def source(self) -> str:
-        """Return a hash of what decides the patient's files: sizes and times of the files read, and what is wanted."""
+        """Return a hash of what determines the patient's files: the request, and size and time of the source files."""
         states = [i.path.stat() for one in self.series for i in one.instances]
         files = sorted((state.st_size, state.st_mtime_ns) for state in states)
         return digest([_VERSION, files, asdict(self.request)])
 
     def memory(self) -> int:
-        """Return the bytes that reading the patient may take, by what the headers declare."""
+        """Return the number of bytes of memory that reading the patient may use, judged by the headers."""
         pixels = sum(_pixels(one) for one in self.series)
         sets = [i for one in self.series if one.modality in STRUCTURES for i in one.instances]
         structures = sum(i.path.stat().st_size for i in sets)
         return min(_BASE_BYTES + _BYTES_PER_PIXEL * pixels + _BYTES_PER_BYTE * structures, _MOST_BYTES)
 
     def done(self) -> bool:
-        """Say whether the patient's files are there, from the same source and as they were written."""
+        """Return whether the patient's files exist, unchanged, and were written from the same source."""
         try:
             record = json.loads(self.record.read_text(encoding="utf-8"))
             states = _states(record)
@@ -87,19 +87,19 @@ class PatientJob:
         return intact and bool(states) and bool(record["source"] == self.source())
 
     def notes(self) -> tuple[str, ...]:
-        """Return what was odd about a patient whose files are there."""
+        """Return the notes recorded for a patient whose files exist."""
         return tuple(json.loads(self.record.read_text(encoding="utf-8"))["notes"])
 
 
 def write_patient_apart(job: PatientJob, seconds: float) -> None:
-    """Do what :func:`write_patient` does in a process that was started for it, with a limit on its memory.
+    """Run :func:`write_patient` in the process started for it, with a memory limit.
 
     Args:
         job: what to write.
-        seconds: the longest that pydicom may take over one file, or one part of it.
+        seconds: longest time in seconds that pydicom may take for one file, or one part of it.
 
     Raises:
-        ImageError: the patient cannot be read, or the disk not be read or written.
+        ImageError: the patient cannot be read, or files cannot be read or written.
     """
     limit_seconds(seconds)
     try:
@@ -107,14 +107,14 @@ def write_patient_apart(job: PatientJob, seconds: float) -> None:
             write_patient(job)
     except OSError as error:
         what = f"Files could not be read or written ({error.strerror})."
-        raise ImageError(what, "Make room, or repair what is broken, and call again.") from error
+        raise ImageError(what, "Free disk space or fix the file access, and run the command again.") from error
 
 
 def write_patient(job: PatientJob) -> None:
     """Read a patient and write PET (float32, SUV), CT (int16, HU), mask (0 and 1), a montage and the record.
 
     Raises:
-        ImageError: the patient cannot be read; nothing is left of it then.
+        ImageError: the patient cannot be read; no files of the patient remain.
     """
     job.record.unlink(missing_ok=True)
     for kind in ("PET", "CT", "mask"):
@@ -137,12 +137,12 @@ def write_patient(job: PatientJob) -> None:
 
 
 def picture_of(cohort: Path, pseudonym: str) -> Path:
-    """Return the picture of a patient."""
+    """Return the path of a patient's picture."""
     return cohort / PICTURES / f"{pseudonym}.jpg"
 
 
 def read_records(cohort: Path) -> dict[str, dict[str, Any]]:
-    """Return the records of a cohort by pseudonym; those that cannot be read are left out."""
+    """Return the records of a cohort by pseudonym; unreadable ones are left out."""
     records = {}
     for path in sorted((cohort / RECORDS).glob("*.json")):
         try:
@@ -155,20 +155,20 @@ def read_records(cohort: Path) -> dict[str, dict[str, Any]]:
 
 
 def states_of(records: Mapping[str, dict[str, Any]]) -> dict[str, FileState]:
-    """Return the states of all image files that records know, by path in the cohort."""
+    """Return the states of all image files listed in records, by path in the cohort."""
     return {name: state for record in records.values() for name, state in _states(record).items()}
 
 
 def _pixels(series: Series) -> int:
-    """Return how many pixels a series declares, or its grids where they hold more: slices of a tilted gantry, or at
-    irregular distances.
+    """Return the number of pixels that a series declares, or that its grids need if that is more, as with a tilted
+    gantry or irregular slice distances.
     """
     declared = sum(i.size[0] * i.size[1] * i.frames for i in series.instances)
     if series.modality in STRUCTURES:
         return declared
     try:
         return max(declared, sum(math.prod(stack_of(volume).grid.shape) for volume in volumes_of(series)))
-    except ImageError:  # it cannot be read, which matters if it is chosen
+    except ImageError:  # an unreadable series matters only if it is chosen
         return declared
 
 
@@ -184,8 +184,8 @@ def _write(job: PatientJob, kind: str, voxels: NDArray[Any], grid: Grid) -> tupl
 
 
 def _record(found: PatientImages, request: Request) -> dict[str, Any]:
-    """Return what a patient was made of. Descriptions, UIDs and names of regions are left out, as they may name the
-    patient; a region is called as the user did.
+    """Return a record of how a patient's files were made. Descriptions, UIDs and names of regions are left out, because
+    they may name the patient; regions are listed by the user's own patterns.
     """
     images = {"pet": found.pet} if found.ct is None else {"pet": found.pet, "ct": found.ct}
     suv = asdict(found.suv)
@@ -197,7 +197,7 @@ def _record(found: PatientImages, request: Request) -> dict[str, Any]:
     return {
         **{
             name: {
-                **_chosen(image.choice),
+                **_choice_record(image.choice),
                 "shape": list(image.grid.shape),
                 "spacing_mm": [float(mm) for mm in np.linalg.norm(image.grid.affine[:3, :3], axis=0)],
                 "range": [float(image.voxels.min()), float(image.voxels.max())],
@@ -206,7 +206,7 @@ def _record(found: PatientImages, request: Request) -> dict[str, Any]:
         },
         "suv": suv,
         "mask": {
-            **_chosen(found.structures),
+            **_choice_record(found.structures),
             "on": found.mask_on,
             "regions": list(asked_for(found.regions, request.regions)),
             "voxels": voxels,
@@ -216,5 +216,5 @@ def _record(found: PatientImages, request: Request) -> dict[str, Any]:
     }
 
 
-def _chosen(choice: Choice) -> dict[str, Any]:
+def _choice_record(choice: Choice) -> dict[str, Any]:
     return {"series": choice.series.name, "why": choice.reason, "others": len(choice.others)}

@@ -1,7 +1,7 @@
-"""Pseudonyms of patients: a hash with a key that stays with the hospital, or a table that does.
+"""Pseudonyms of patients: from a hash with a secret key, or from a table; either stays with the hospital.
 
-Without the key nobody can compute the pseudonym of a known id; with it, the same id has the same pseudonym in every
-cohort, so that a patient who is in two of them is recognised.
+Without the key nobody can compute the pseudonym of a known id. With it, an id gets the same pseudonym in every cohort,
+so that a patient who is in two cohorts is recognised.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ from survbench.errors import BenchError
 from survbench.io.tables import Table
 
 PSEUDONYM = "Pseudonym"
-"""Column of a table of pseudonyms, beside that of the ids."""
+"""Column with the pseudonyms in a table of pseudonyms."""
 _DIGITS = 12
 _KEY_BYTES = 32
 _ALLOWED = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,62}[A-Za-z0-9])?")
-"""What is a name of a file on every system, and no formula in a spreadsheet."""
+"""Names that are valid file names on every system, and not formulas in a spreadsheet."""
 _DEVICES = re.compile(r"con|prn|aux|nul|(com|lpt)[0-9]", re.IGNORECASE)
-"""What Windows takes for a device, whatever follows the first dot."""
+"""Names that Windows reserves for devices."""
 
 Naming = Callable[[str], str]
-"""Gives the pseudonym of an id, or raises an :class:`ImageError` that says why there is none."""
+"""Returns the pseudonym of an id, or raises an :class:`ImageError` that says why there is none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pseudonyms:
-    """Who is called what, and who cannot be.
+    """The pseudonyms of patients, and the patients who get none.
 
     Attributes:
-        of: pseudonyms, by the ids of the images.
-        refused: why there is none, by the other ids.
+        of: pseudonyms by image id.
+        refused: why there is no pseudonym, by image id.
     """
 
     of: Mapping[str, str]
@@ -46,10 +46,10 @@ class Pseudonyms:
 
 
 def pseudonyms_of(patients: Collection[str], naming: Naming) -> Pseudonyms:
-    """Return the pseudonyms of patients. Those who would share one get none, for they would share their files.
+    """Return the pseudonyms of patients. Patients whose pseudonyms coincide get none, because they would share files.
 
     Args:
-        patients: ids of the images.
+        patients: ids in the images.
         naming: see :data:`Naming`.
     """
     names: dict[str, str] = {}
@@ -63,29 +63,29 @@ def pseudonyms_of(patients: Collection[str], naming: Naming) -> Pseudonyms:
     ids = Counter(plain(patient) for patient in patients)
     for patient, name in names.items():
         if ids[plain(patient)] > 1:
-            refused[patient] = "Another patient's id differs in case alone. Correct the PatientID in the files."
+            refused[patient] = "Another patient's id differs only in case. Correct the PatientID in the files."
         elif name.casefold() in ids:
-            refused[patient] = "The pseudonym is an id of the images. Choose one that tells nothing."
+            refused[patient] = "The pseudonym is an id in the images. Choose one that reveals nothing."
         elif counts[name.casefold()] > 1:
-            refused[patient] = "Another patient gets the same pseudonym. Give pseudonyms in a table (--pseudonyms)."
+            refused[patient] = "Another patient gets the same pseudonym. Provide a table of pseudonyms (--pseudonyms)."
     return Pseudonyms({p: name for p, name in names.items() if p not in refused}, refused)
 
 
 def by_key(key: bytes) -> Naming:
-    """Return the naming by a keyed hash; see :func:`pseudonym`."""
+    """Return a naming function that uses a keyed hash; see :func:`pseudonym`."""
     return lambda patient: pseudonym(patient, key)
 
 
 def by_table(table: Table, id_column: str) -> Naming:
-    """Return the naming by a table of ids and pseudonyms; ids are compared without regard to case.
+    """Return a naming function that uses a table of ids and pseudonyms; ids are compared without regard to case.
 
     Args:
-        table: a row per patient.
-        id_column: the column of the ids that the images have, beside :data:`PSEUDONYM`.
+        table: one row per patient.
+        id_column: the column with the ids used in the images; :data:`PSEUDONYM` is the other column.
 
     Raises:
-        BenchError: a column is missing; an id or a pseudonym stands twice; a pseudonym cannot be a file's name, or is
-            an id. Lines are named, not ids.
+        BenchError: a column is missing; an id or a pseudonym occurs twice; or a pseudonym is an id or cannot be a
+            file name. The message names lines, not ids.
     """
     require_columns(table, (id_column, PSEUDONYM), called="The table of pseudonyms")
     ids = [plain(row.cells[id_column]) for row in table.rows]
@@ -96,44 +96,44 @@ def by_table(table: Table, id_column: str) -> Naming:
         if not own:
             wrong = "has no id. Fill it in, or remove the row."
         elif not _ALLOWED.fullmatch(name) or _DEVICES.fullmatch(name):
-            wrong = "has a pseudonym that cannot be a file's name. Use up to 64 letters (a to z), digits, '-' and '_'."
+            wrong = "has a pseudonym that cannot be a file name. Use up to 64 letters (a to z), digits, '-' and '_'."
         elif id_counts[own] > 1:
-            wrong = "has an id that another row has. Keep one row per patient."
+            wrong = "repeats an id of another row. Keep one row per patient."
         elif name_counts[name.casefold()] > 1:
-            wrong = "has a pseudonym that another row has. Give each patient one of its own."
+            wrong = "repeats a pseudonym of another row. Give each patient a different one."
         elif name.casefold() in id_counts:
-            wrong = "has a pseudonym that is an id. Choose names that tell nothing."
+            wrong = "has a pseudonym that is an id. Choose names that reveal nothing."
         if wrong:
             raise BenchError(f"Line {row.line} of the table of pseudonyms {wrong}")
     known = dict(zip(ids, names, strict=True))
 
     def name_of(patient: str) -> str:
         if plain(patient) not in known:
-            raise ImageError("The table of pseudonyms has no row of the patient.", "Add it, or correct the id.")
+            raise ImageError("The table of pseudonyms has no row for the patient.", "Add the row, or correct the id.")
         return known[plain(patient)]
 
     return name_of
 
 
 def refuse_inside(path: Path, folder: Path) -> None:
-    """Refuse a file of who is who that lies in a folder that is passed on.
+    """Refuse a file that links ids to pseudonyms inside a folder that is passed on.
 
     Raises:
-        BenchError: it does.
+        BenchError: the file is in the folder.
     """
     if path.resolve().is_relative_to(folder.resolve()):
-        raise BenchError(f"{path} lies in {folder}. Keep it elsewhere: whoever has it can find ids.")
+        raise BenchError(f"{path} is in {folder}. Keep it elsewhere: anyone who has it can recover ids.")
 
 
 def read_or_make_key(path: Path, *, outside: Path) -> bytes:
-    """Return the key in a file; a file that does not exist is made, readable by its owner alone.
+    """Return the key in a file; if the file does not exist, create it with a new key, readable only by its owner.
 
     Args:
-        path: of the key.
-        outside: a folder that is passed on, so the key must not lie in it.
+        path: the key file.
+        outside: a folder that is passed on and therefore must not contain the key.
 
     Raises:
-        BenchError: the key lies in that folder, or the file holds no key.
+        BenchError: the key file is in that folder, or contains no key.
     """
     refuse_inside(path, outside)
     if not path.exists():
@@ -145,7 +145,7 @@ def read_or_make_key(path: Path, *, outside: Path) -> bytes:
     except ValueError:
         key = b""
     if len(key) < _KEY_BYTES // 2:
-        raise BenchError(f"{path} holds no key. Give a file that an earlier call has made.")
+        raise BenchError(f"{path} contains no key. Use a file that an earlier call created.")
     return key
 
 

@@ -1,4 +1,4 @@
-"""A table that says which regions are the tumour of each patient, such as that of TCIA's Head-Neck-PET-CT."""
+"""Read a table that names each patient's tumour regions, such as the table of TCIA's Head-Neck-PET-CT."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ SEPARATOR = ","
 
 
 def regions_by_patient(table: Table, id_column: str, columns: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
-    """Return the names of each patient's regions, by the id in lower case; none for those whose cells are blank.
+    """Return the names of each patient's regions, by lower-case id; empty for patients whose cells are blank.
 
     Args:
-        table: a row per patient; a cell holds a name, or several separated by commas.
-        id_column: the column of the ids that the images have.
-        columns: those of the names; all of a patient are united.
+        table: one row per patient; a cell holds one name, or several separated by commas.
+        id_column: the column with the ids used in the images.
+        columns: the columns with region names; all regions of a patient are united.
 
     Raises:
-        BenchError: no such column, or two rows of one patient.
+        BenchError: there is no such column, or a patient has two rows.
     """
     require_columns(table, columns, called="The table of regions")
     return {

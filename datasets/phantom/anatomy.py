@@ -1,7 +1,7 @@
-"""Draws a phantom patient: head-and-neck CT in HU, PET in SUV, and the tumour mask, on a grid of any size.
+"""Draw a phantom patient: head-and-neck CT in HU, PET in SUV, and the tumour mask, on a grid of any size.
 
-Coordinates are millimetres in RAS directions (x to the right, y to the front, z up), the nasopharynx near the origin.
-Every surface has a soft edge of one voxel, so that coarse grids show partial volumes as a scanner does.
+Coordinates are in millimetres in RAS directions (x to the right, y to the front, z up), with the nasopharynx near the
+origin. Every surface has a soft edge of one voxel, so that coarse grids show partial volume effects as scanners do.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ FWHM_TO_SIGMA = 1 / 2.3548
 
 @dataclass(frozen=True, slots=True)
 class Blob:
-    """An ellipsoid with its uptake: a lymph node or a gland."""
+    """An ellipsoid with uptake: a lymph node or a gland."""
 
     centre: Vector
     radii: Vector
@@ -31,8 +31,9 @@ class Blob:
 class Tumour:
     """The primary tumour.
 
-    ``waves`` (direction x, y, z, frequency, phase) bend its surface by ``irregularity`` of its radius; ``texture``
-    (wave vector x, y, z in 1/mm, phase) modulates its uptake by ``heterogeneity``, which also cools its core.
+    ``waves`` (direction x, y, z, frequency, phase) deform its surface by ``irregularity`` of its radius. ``texture``
+    (wave vector x, y, z in 1/mm, phase) modulates its uptake by ``heterogeneity``, which also reduces uptake in its
+    core.
     """
 
     centre: Vector
@@ -47,7 +48,7 @@ class Tumour:
 
 @dataclass(frozen=True, slots=True)
 class Scanner:
-    """How a centre's scanner sees: PET gain, blur, relative noise; CT offset and noise."""
+    """The imaging properties of a centre's scanner: PET gain, blur and relative noise; CT offset, blur and noise."""
 
     pet_gain: float
     pet_fwhm_mm: float
@@ -59,7 +60,7 @@ class Scanner:
 
 @dataclass(frozen=True, slots=True)
 class Anatomy:
-    """Everything that is drawn of a patient; holds neither outcome nor hazard."""
+    """Everything that is drawn for a patient; contains neither outcome nor hazard."""
 
     size: float
     brain_suv: float
@@ -72,14 +73,14 @@ class Anatomy:
 
 
 def grid_shape(voxels: int) -> tuple[int, int, int]:
-    """Return the voxels along x, y, z with ``voxels`` along the longest side of the field."""
+    """Return the numbers of voxels along x, y, z, with ``voxels`` along the longest side of the field."""
     longest = max(FIELD_MM)
     x, y, z = (int(np.ceil(voxels * side / longest - 1e-9)) for side in FIELD_MM)
     return x, y, z
 
 
 def grid_affine(voxels: int) -> NDArray[np.float64]:
-    """Return the RAS affine of the phantom's grid, its centre at the origin."""
+    """Return the RAS affine of the phantom's grid, with the grid's centre at the origin."""
     spacing = max(FIELD_MM) / voxels
     affine = np.diag([spacing] * 3 + [1.0])
     affine[:3, 3] = -spacing * (np.array(grid_shape(voxels)) - 1) / 2
@@ -153,7 +154,7 @@ def render_pet(anatomy: Anatomy, voxels: int) -> NDArray[np.float32]:
 
 
 def surface_scale(irregularity: float, waves: Sequence[Sequence[float]]) -> float:
-    """Return the mean cube of the relative radius of a bent sphere, by which its volume exceeds the sphere's."""
+    """Return the mean cube of the relative radius of a deformed sphere: the factor by which its volume changes."""
     index = np.arange(2000) + 0.5
     polar, azimuth = np.arccos(1 - 2 * index / 2000), np.pi * (1 + 5**0.5) * index
     u = np.stack([np.cos(azimuth) * np.sin(polar), np.sin(azimuth) * np.sin(polar), np.cos(polar)])
@@ -167,7 +168,7 @@ class _Canvas:
     spacing: float
 
     def blend(self, depth: Image, value: Image | float) -> None:
-        """Paint where ``depth`` (mm below the surface) is positive, over one voxel of soft edge."""
+        """Paint where ``depth`` (mm below the surface) is positive, with a soft edge of one voxel."""
         share = np.clip(0.5 + depth / self.spacing, 0.0, 1.0)
         np.add(self.image, share * (value - self.image), out=self.image)
 
@@ -207,7 +208,7 @@ def _axes(voxels: int) -> tuple[Image, Image, Image]:
 
 
 def _tumour_depth(tumour: Tumour, axes: tuple[Image, Image, Image]) -> Image:
-    """Return millimetres below the tumour's surface, negative outside."""
+    """Return the depth in millimetres below the tumour's surface, negative outside."""
     x, y, z = ((axis - c) / s for axis, c, s in zip(axes, tumour.centre, tumour.stretch, strict=True))
     distance = np.sqrt(x**2 + y**2 + z**2)
     safe = np.maximum(distance, 1e-6)
@@ -218,7 +219,7 @@ def _tumour_depth(tumour: Tumour, axes: tuple[Image, Image, Image]) -> Image:
 
 def _relative_radius(x: Image, y: Image, z: Image, irregularity: float, waves: Sequence[Sequence[float]]) -> Image:
     bend = sum(np.cos(f * (x * a + y * b + z * c) + phase) for a, b, c, f, phase in waves)
-    # bounded, so that neither holes nor spikes beyond the field of view appear
+    # clipped to avoid holes, and spikes beyond the field of view
     radius: Image = np.clip(1 + irregularity * bend / np.sqrt(max(len(waves), 1) / 2), 0.3, 1.5)
     return radius
 

@@ -1,8 +1,8 @@
-"""The embedded cohort: simulated head-and-neck PET/CT patients whose true hazard is known.
+"""The embedded cohort: simulated head-and-neck PET/CT patients with a known true hazard.
 
-Two centres (``phantom`` trains, ``phantom-external`` tests), the clinical marginals of DeepMTS's Table I, and a Weibull
-proportional-hazards model on known factors of the images. Patients do not depend on the grid: the same seed gives the
-same anatomy and outcomes at any resolution.
+There are two centres (``phantom`` for training, ``phantom-external`` for testing), the clinical marginals of DeepMTS's
+Table I, and a Weibull proportional-hazards model on known image factors. Patients do not depend on the grid: the same
+seed gives the same anatomy and outcomes at any resolution.
 """
 
 from __future__ import annotations
@@ -44,14 +44,16 @@ FACTORS: Mapping[str, tuple[float, float, float]] = {
     "nodal_burden": (0.50, 1.27, 0.71),
     "stage": (0.35, 0.29, 0.45),
 }
-"""The true log-hazard is the sum of weight x (factor - mean) / sd. Chosen before any method was run, never tuned."""
+"""The true log hazard is the sum of weight x (factor - mean) / sd. Weights were chosen before any method was run and
+never tuned.
+"""
 WEIBULL_SHAPE = 1.2
 FOLLOW_UP_MONTHS = (12.0, 120.0)
 
 
 @dataclass(frozen=True, slots=True)
 class TableOne:
-    """Marginals of one column of the paper's Table I, as counts."""
+    """Marginal distributions in one column of the paper's Table I, as counts."""
 
     age: tuple[float, float, float]
     """Median, lowest, highest."""
@@ -60,7 +62,7 @@ class TableOne:
     n_stage: Mapping[str, int]
     stage: Mapping[str, int]
     treatment: Mapping[str, int]
-    """The printed counts overlap (160 + 26 + 7 of 170), which fixes who got both."""
+    """The printed counts overlap (160 + 26 + 7 of 170), which determines how many patients got both."""
 
 
 TRAIN_TABLE = TableOne(
@@ -88,7 +90,7 @@ NODES_BY_STAGE = {"N0": (0, 0), "N1": (1, 2), "N2": (2, 4), "N3": (4, 6)}
 
 @dataclass(frozen=True, slots=True)
 class Patient:
-    """A simulated patient: table row, what is drawn, the factors of the hazard and the log-hazard itself."""
+    """A simulated patient: table row, anatomy to draw, hazard factors and the log hazard itself."""
 
     clinical: Mapping[str, float | str]
     anatomy: Anatomy
@@ -96,7 +98,7 @@ class Patient:
 
     @property
     def log_hazard(self) -> float:
-        """True log-hazard relative to a patient with average factors."""
+        """True log hazard relative to a patient with average factors."""
         return sum(w * (self.factors[name] - mean) / sd for name, (w, mean, sd) in FACTORS.items())
 
 
@@ -110,11 +112,11 @@ def phantom_card(name: str) -> CohortCard:
 
 
 def phantom_cohorts(size: PhantomSize, voxels: int) -> tuple[SourceCohort, SourceCohort]:
-    """Return the training cohort (centre A) and the external one (centre B).
+    """Return the training cohort (centre A) and the external cohort (centre B).
 
     Args:
-        size: patients, event rates and seed; event counts are met exactly.
-        voxels: along the longest side (128 mm) of the field of view of 128 x 128 x 112 mm.
+        size: numbers of patients, event rates and seed; event counts are met exactly.
+        voxels: number of voxels along the longest side (128 mm) of the 128 x 128 x 112 mm field of view.
     """
     seed = size.seed
     train = simulate(TRAIN_TABLE, size.train, "A", np.random.default_rng([seed, 0]))
@@ -163,8 +165,8 @@ def simulate(table: TableOne, count: int, centre: str, rng: np.random.Generator)
 def outcomes(
     log_hazard: NDArray[np.float64], event_rate: float, rng: np.random.Generator
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Draw Weibull times and uniform follow-up, with the baseline hazard set so that exactly round(rate x n) events
-    are seen.
+    """Draw Weibull event times and uniform follow-up, with the baseline hazard set so that exactly round(rate x n)
+    events are observed.
 
     Returns:
         (time in months, event).
@@ -172,7 +174,7 @@ def outcomes(
     count = len(log_hazard)
     relative = (-np.log(rng.uniform(size=count)) / np.exp(log_hazard)) ** (1 / WEIBULL_SHAPE)
     follow_up = rng.uniform(*FOLLOW_UP_MONTHS, size=count)
-    # scale x relative <= follow-up is an event: the scale lies between two neighbours of the sorted ratios
+    # scale x relative <= follow-up is an event, so the scale must lie between two neighbours of the sorted ratios
     ratios = np.sort(follow_up / relative)[::-1]
     events = round(event_rate * count)
     scale = float(np.sqrt(ratios[events - 1] * ratios[events])) if events < count else float(ratios[-1]) / 2
@@ -220,7 +222,7 @@ def _print(name: str, drawn: Any, voxels: int) -> str:
 
 
 def _by_rank(counts: Mapping[str, int], score: NDArray[np.float64]) -> list[str]:
-    """Give the first level to the lowest scores, and so on, with the counts' proportions (largest remainder)."""
+    """Assign the first level to the lowest scores, and so on, in the counts' proportions (largest remainder)."""
     total, n = sum(counts.values()), len(score)
     exact = np.array([c * n / total for c in counts.values()])
     sizes = np.floor(exact).astype(int)
@@ -233,7 +235,7 @@ def _by_rank(counts: Mapping[str, int], score: NDArray[np.float64]) -> list[str]
 
 
 def _ages(age: tuple[float, float, float], count: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Draw whole years with the printed median, lowest and highest."""
+    """Draw ages in whole years with the printed median, minimum and maximum."""
     median, low, high = age
     half = (count - 1) // 2
     below = rng.triangular(low, median, median, half).round()

@@ -1,4 +1,4 @@
-"""The embedded cohort as a folder, as a hospital would hand it over: something to try a card and a check on."""
+"""Write the embedded cohort as a folder like a hospital's, to try out cards and checks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def write_folder(source: SourceCohort, folder: Path) -> None:
 
     Args:
         source: ``phantom`` or ``phantom-external``.
-        folder: gets ``images/ID_pet.nii.gz`` (SUV), ``ID_ct`` (HU) and ``ID_mask``, and ``clinical.csv``.
+        folder: new folder for ``images/ID_pet.nii.gz`` (SUV), ``ID_ct`` (HU), ``ID_mask``, and ``clinical.csv``.
 
     Raises:
         FileExistsError: the folder exists.

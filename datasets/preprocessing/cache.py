@@ -1,6 +1,6 @@
 """A content-addressed store of volumes: memory-mapped arrays with checksums.
 
-One entry per volume. Nothing in an image's entry leads to the patient, the mask or the outcome.
+Each volume has its own entry. Nothing in an image's entry leads to the patient, the mask or the outcome.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ VOLUMES = "volumes"
 
 @dataclass(frozen=True, slots=True)
 class VolumeStore:
-    """Volumes under a folder, by key."""
+    """Volumes in a folder, by key."""
 
     folder: Path
 
     def has(self, key: str) -> bool:
-        """Say whether an entry is there, whole and as it was written."""
+        """Return whether an entry exists, complete and unchanged."""
         try:
             self._intact(key)
         except (OSError, UnreadableError):
@@ -40,7 +40,7 @@ class VolumeStore:
         return True
 
     def put(self, key: str, voxels: NDArray[Any], *, modality: Modality, affine: NDArray[np.float64]) -> None:
-        """Store a volume; the header, written last, makes the entry."""
+        """Store a volume; the header, written last, makes the entry valid."""
         self._array(key).parent.mkdir(parents=True, exist_ok=True)
         buffer = io.BytesIO()
         np.save(buffer, np.ascontiguousarray(voxels), allow_pickle=False)
@@ -55,10 +55,10 @@ class VolumeStore:
         write_bytes(self._header(key), json.dumps(header, sort_keys=True).encode())
 
     def open(self, key: str) -> Volume:
-        """Return a stored volume, checked against its checksums, the array read through a memory map.
+        """Return a stored volume, verified against its checksums; the array is memory-mapped.
 
         Raises:
-            OSError: the entry is missing or damaged; a damaged one is removed, so that the next run makes it again.
+            OSError: the entry is missing or damaged; a damaged entry is removed so that the next run recreates it.
         """
         try:
             header = self._intact(key)
@@ -76,10 +76,11 @@ class VolumeStore:
         )
 
     def _intact(self, key: str) -> dict[str, Any]:
-        """Return what the header of an entry says.
+        """Return the content of an entry's header.
 
         Raises:
-            OSError, UnreadableError: the entry is not there, or not as it was written.
+            OSError: the entry is missing.
+            UnreadableError: the entry has changed.
         """
 
         def content(header: Mapping[str, Any]) -> dict[str, Any]:
@@ -100,7 +101,7 @@ class VolumeStore:
 
 @lru_cache(maxsize=100_000)
 def _digest_of(path: Path, _size: int, _modified_ns: int) -> str:
-    """Return the SHA-256 of a file, which is read once by a process while it stays as it is."""
+    """Return the SHA-256 of a file; a process reads an unchanged file only once."""
     return file_digest(path)
 
 

@@ -1,4 +1,4 @@
-"""The common grid of all patients, and the point on which each of them is centred."""
+"""The common grid of all patients, and the point on which each patient's grid is centred."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Point = tuple[float, float, float]
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """Voxels along x, y, z (RAS) and their common size in millimetres."""
+    """Numbers of voxels along x, y, z (RAS) and the voxel size in millimetres, equal along all axes."""
 
     shape: tuple[int, int, int]
     spacing_mm: float
@@ -54,8 +54,8 @@ def plan_grid(field_of_view_mm: Sequence[float], voxels: int) -> Grid:
 
 
 def reference_point(subject: Subject, channels: Sequence[str], reference: str | Point) -> Point:
-    """Return the world point on which a patient's grid is centred: the centre of the first channel's image, or the
-    card's point.
+    """Return the world point on which a patient's grid is centred: the card's point, or the centre of the first
+    channel's image.
     """
     if not isinstance(reference, str):
         return reference

@@ -1,4 +1,4 @@
-"""One grid for all patients: isotropic, over the card's field of view, centred on the reference point."""
+"""Resample all patients to one grid: isotropic, over the card's field of view, centred on the reference point."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from survbench.volume import FILL, Volume
 
 PREPROCESS_VERSION = 1
 INDEX_DECIMALS = 6
-"""Voxel indices are rounded to this, so that a source that lies on the grid is copied bit for bit."""
+"""Decimals to which voxel indices are rounded, so that a source already on the grid is copied exactly."""
 
 
 def volume_key(volume: Volume, grid: Grid, centre: Point) -> str:
-    """Return the content key of a preprocessed volume, known before it is computed."""
+    """Return the content key of a preprocessed volume, which is known before the volume is computed."""
     place = [list(grid.shape), grid.spacing_mm, list(centre)]
     return digest([PREPROCESS_VERSION, volume.modality, volume.fingerprint(), place])
 
@@ -29,9 +29,10 @@ def volume_key(volume: Volume, grid: Grid, centre: Point) -> str:
 def preprocess(volume: Volume, grid: Grid, centre: Point) -> NDArray[Any]:
     """Resample a volume to the grid centred on a world point.
 
-    Every target voxel is the mean of linear interpolations at as many points per axis as source voxels fit into it: a
-    box filter against aliasing when coarsening, plain linear interpolation otherwise. Outside the scanned extent stands
-    air. A mask keeps voxels that are covered by half or more; one that would vanish keeps its most covered voxel.
+    Each target voxel is the mean of linear interpolations at as many points per axis as source voxels fit into it: a
+    box filter against aliasing when the grid is coarser, plain linear interpolation otherwise. Voxels outside the
+    scanned extent become air. A mask keeps voxels that are at least half covered; if none is, it keeps its most covered
+    voxels.
 
     Returns:
         float32 of the grid's shape, or bool for a mask.
@@ -58,7 +59,7 @@ def preprocess(volume: Volume, grid: Grid, centre: Point) -> NDArray[Any]:
 def prepare_subject(
     subject: Subject, names: Sequence[str], grid: Grid, centre: Point, store: VolumeStore
 ) -> dict[str, str]:
-    """Preprocess a patient's volumes into the store, where they are not there yet, and return their keys by name."""
+    """Preprocess a patient's volumes that are not yet in the store, and return all their keys by name."""
     keys = {name: volume_key(subject.volumes[name], grid, centre) for name in names}
     for name, key in keys.items():
         if not store.has(key):
@@ -68,11 +69,11 @@ def prepare_subject(
 
 
 def _sample(source: NDArray[np.float64], volume: Volume, grid: Grid, centre: Point) -> NDArray[np.float64]:
-    """Return the box-filtered linear interpolation of ``source`` on the grid, slice by slice to bound the memory."""
+    """Return the box-filtered linear interpolation of ``source`` on the grid, slice by slice to limit memory."""
     from scipy.ndimage import map_coordinates
 
     to_source = np.linalg.inv(volume.affine) @ grid.affine(centre)
-    # points per target voxel along each grid axis: how many source voxels one step of the grid spans
+    # points per target voxel along each grid axis: the number of source voxels that one grid step spans
     points = [max(1, ceil(float(np.abs(to_source[:3, axis]).max()) - 1e-6)) for axis in range(3)]
     inside = [(np.arange(k) + 0.5) / k - 0.5 for k in points]
     fine = [(np.arange(n)[:, None] + offsets).ravel() for n, offsets in zip(grid.shape, inside, strict=True)]

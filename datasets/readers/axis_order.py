@@ -1,4 +1,4 @@
-"""The grids of a mask and an image: the same voxels in another order, or what differs."""
+"""Compare the grids of a mask and an image: the same voxels in another axis order, or what differs."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from numpy.typing import NDArray
 from survbench.volume import Volume
 
 TOLERANCE_MM = 0.1
-"""How far the same corner may lie apart in a mask and the image that it was drawn on."""
+"""Largest distance in mm between the same corner of a mask and of the image that it was drawn on."""
 SAME_DIGITS = 1e-6
-"""Millimetres, and parts of a unit vector, below which numbers of two headers are the same."""
+"""Difference (mm, or component of a unit vector) below which numbers of two headers are the same."""
 
 
 @dataclass(frozen=True, slots=True)
 class AxisOrder:
-    """A way to store the same voxels.
+    """An order in which the same voxels can be stored.
 
     Attributes:
-        axes: for each axis of the new array, the axis of the old one and whether it is reversed.
+        axes: for each axis of the new array: the axis of the old array, and whether it is reversed.
     """
 
     axes: tuple[tuple[int, bool], ...]
@@ -32,18 +32,18 @@ class AxisOrder:
         return x, y, z
 
     def turn(self, voxels: NDArray[Any]) -> NDArray[Any]:
-        """Return an array in the new order."""
+        """Return an array with its axes in the new order."""
         turned = voxels.transpose([axis for axis, _ in self.axes])
         return np.ascontiguousarray(turned[tuple(slice(None, None, -1 if back else 1) for _, back in self.axes)])
 
     def index(self, index: NDArray[np.intp], shape: tuple[int, int, int]) -> NDArray[np.intp]:
-        """Return where voxels of an array of this shape, by index, shape (n, 3), stand in the new order."""
+        """Return voxel indices, shape (n, 3), of an array of shape ``shape`` as indices of the reordered array."""
         columns = [shape[axis] - 1 - index[:, axis] if back else index[:, axis] for axis, back in self.axes]
         return np.stack(columns, axis=1)
 
     @property
     def words(self) -> str:
-        """What is turned, after "with"; empty for the array as it is stored."""
+        """What is reordered, as a phrase that follows "with"; empty for the order as stored."""
         axes = [axis for axis, _ in self.axes]
         back = [str(new + 1) for new, (_, back) in enumerate(self.axes) if back]
         found = [] if axes == [0, 1, 2] else [f"its axes in the order {', '.join(str(axis + 1) for axis in axes)}"]
@@ -52,7 +52,7 @@ class AxisOrder:
         return " and then ".join(found)
 
     def affine(self, affine: NDArray[np.float64], shape: tuple[int, int, int]) -> NDArray[np.float64]:
-        """Return the affine of the turned array of an array of this shape."""
+        """Return the affine of the reordered array, given the affine and the shape of the original array."""
         turn = np.zeros((4, 4))
         turn[3, 3] = 1
         for new, (old, back) in enumerate(self.axes):
@@ -72,20 +72,18 @@ ORDERS = tuple(
         key=lambda order: sum((axis != new) + back for new, (axis, back) in enumerate(order.axes)),
     )
 )[1:]
-"""All other orders of three axes, the simplest first."""
+"""All other orders of three axes, simplest first."""
 
 
 def corners(shape: tuple[int, int, int], affine: NDArray[Any]) -> NDArray[np.float64]:
-    """Return the world millimetres of the centres of the eight voxels at the corners, shape (8, 3)."""
+    """Return the world coordinates in mm of the centres of the eight corner voxels, shape (8, 3)."""
     index = np.array([[i, j, k, 1] for i in (0, 1) for j in (0, 1) for k in (0, 1)], dtype=np.float64)
     index[:, :3] *= np.array(shape) - 1
     return np.asarray((index @ np.asarray(affine, dtype=np.float64).T)[:, :3], dtype=np.float64)
 
 
 def order_of(mask: Volume, image: Volume) -> AxisOrder | None:
-    """Return how to turn a mask so that each voxel lies where the image has the voxel of the same index, or None where
-    no order does.
-    """
+    """Return the axis order that puts each voxel of a mask on the image voxel of the same index, or None."""
     order = _axes_along(mask, image)
     if order is None or order.shape(mask.shape) != image.shape:
         return None
@@ -95,10 +93,11 @@ def order_of(mask: Volume, image: Volume) -> AxisOrder | None:
 
 
 def _axes_along(mask: Volume, image: Volume) -> AxisOrder | None:
-    """Return how to turn a mask so that its axes run along the image's, whatever its shape, or None where a step of one
-    is not a step of the other.
+    """Return the order that aligns a mask's axes with the image's, whatever its shape.
+
+    None if a step along a mask axis is not a step along an image axis.
     """
-    step = np.linalg.inv(image.affine[:3, :3]) @ mask.affine[:3, :3]  # image index per step of the mask's
+    step = np.linalg.inv(image.affine[:3, :3]) @ mask.affine[:3, :3]  # image index per step along a mask axis
     signs = np.rint(step)
     if (np.abs(signs).sum(axis=0) != 1).any() or (np.abs(signs).sum(axis=1) != 1).any():
         return None
@@ -106,7 +105,7 @@ def _axes_along(mask: Volume, image: Volume) -> AxisOrder | None:
 
 
 def difference(mask: Volume, image: Volume) -> str:
-    """Return what differs between the grids of a mask and an image that are not the same, for a message."""
+    """Return, for a message, what differs between the grids of a mask and an image that are not the same."""
     order = _axes_along(mask, image)
     if (mask.shape if order is None else order.shape(mask.shape)) != image.shape:
         return _voxels(mask, image)
@@ -120,14 +119,14 @@ def difference(mask: Volume, image: Volume) -> str:
         found.append("axes of another direction")
     if not np.allclose(mask.affine[:3, 3], image.affine[:3, 3], rtol=0, atol=SAME_DIGITS):
         found.append(f"origin at {_point(mask)}, not at {_point(image)} mm")
-    # each corner of the mask to the nearest of the image: the order in which voxels are stored does not matter
+    # distance from each mask corner to the nearest image corner: the order in which voxels are stored does not matter
     between = corners(mask.shape, mask.affine)[:, None] - corners(image.shape, image.affine)[None]
     apart = float(np.linalg.norm(between, axis=2).min(axis=1).max())
     return f"{', '.join(found)}; corners up to {apart:.3g} mm apart"
 
 
 def _voxels(mask: Volume, image: Volume) -> str:
-    """Return the voxels of a mask and an image of different shapes, with their sizes where those differ, too."""
+    """Return the shapes of a mask and an image of different shapes, with voxel sizes if these differ, too."""
     if not np.allclose(mask.spacing, image.spacing, rtol=0, atol=SAME_DIGITS):
         return f"{_by(mask.shape)} voxels of {_size(mask)}, not {_by(image.shape)} of {_size(image)}"
     turned = "; are its axes in another order?" if sorted(mask.shape) == sorted(image.shape) else ""
@@ -140,7 +139,7 @@ def _size(volume: Volume) -> str:
 
 
 def _direction(column: NDArray[np.float64]) -> str:
-    """Return the direction of the body to which an axis points most nearly."""
+    """Return the direction of the body that an axis points to most closely."""
     axis = int(np.argmax(np.abs(column)))
     return ("right", "front", "head")[axis] if column[axis] > 0 else ("left", "back", "feet")[axis]
 

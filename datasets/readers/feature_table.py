@@ -1,4 +1,4 @@
-"""The columns of a table that a card declares as features: numbers, a row per patient, none of them an outcome."""
+"""The table columns that a card declares as features: numbers, one row per patient, no outcome."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ from survbench.io.hashing import digest
 from survbench.io.tables import Row, Table, nearest, number, read_table
 
 DIAGNOSTICS = "diagnostics"
-"""What pyradiomics writes before columns that describe the extraction; some of them hold numbers."""
+"""Prefix of the pyradiomics columns that describe the extraction; some of them hold numbers."""
 _EITHER = "Delete them from 'clinical' to use them as features, or name them in features.exclude to keep them clinical."
 _COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class FeatureFile:
-    """The table that holds the features, the name of its file, and its column of ids."""
+    """The feature table, its file name, and its id column."""
 
     table: Table
     name: str
@@ -52,10 +52,10 @@ class ParsedFeatures:
     """The features of the patients without a problem.
 
     Attributes:
-        names: of the features.
-        values: by patient, shape (features,), NaN where missing.
-        findings: of columns, rows and cells.
-        joined: the ids of the patients, as the features' table spells them; None where that was not looked at.
+        names: names of the features.
+        values: feature values by patient, shape (features,), NaN where missing.
+        findings: findings about columns, rows and cells.
+        joined: the patients' ids as the feature table spells them; None if ids were not compared.
     """
 
     names: tuple[str, ...]
@@ -64,22 +64,22 @@ class ParsedFeatures:
     joined: Joined | None = None
 
     def table(self, ids: Iterable[str]) -> FeatureTable:
-        """Return the features of patients, in the order of ``ids``."""
+        """Return the features of the patients ``ids``, in that order."""
         rows = [self.values[i] for i in ids]
         return FeatureTable(self.names, np.array(rows, dtype=np.float64).reshape(len(rows), len(self.names)))
 
 
 def feature_file(card: CohortCard, features: Features, table: Table, folder: Path) -> FeatureFile:
-    """Return the table that holds the features.
+    """Return the table that contains the features.
 
     Args:
         card: the cohort's card.
-        features: the card's section.
-        table: the cohort's own table, with row numbers where the card asks for them.
-        folder: where the tables lie.
+        features: the card's ``features`` section.
+        table: the cohort's own table, with row numbers if the card asks for them.
+        folder: the cohort's folder.
 
     Raises:
-        BenchError: the features' table cannot be read.
+        BenchError: the feature table is outside the folder or cannot be read.
     """
     name = features.table or card.table
     if Path(name).is_absolute() or ".." in Path(name).parts:
@@ -90,13 +90,13 @@ def feature_file(card: CohortCard, features: Features, table: Table, folder: Pat
 
 
 def parse_features(card: CohortCard, features: Features, held: FeatureFile, ids: Sequence[str]) -> ParsedFeatures:
-    """Read the features of the patients ``ids`` and collect every finding of columns, rows and cells.
+    """Read the features of the patients ``ids`` and collect every finding about columns, rows and cells.
 
     Args:
         card: the cohort's card.
-        features: the card's section.
-        held: see :func:`feature_file`.
-        ids: the patients of the cohort that have a usable id.
+        features: the card's ``features`` section.
+        held: the feature table, see :func:`feature_file`.
+        ids: the cohort's patients that have a usable id.
     """
     table, file, key = held.table, held.name, held.key
     if key not in table.columns:
@@ -104,8 +104,8 @@ def parse_features(card: CohortCard, features: Features, held: FeatureFile, ids:
         remedy = f"Columns are: {', '.join(table.columns[:30])}."
         return ParsedFeatures((), {}, (MissingColumn.finding(cause, remedy=remedy),))
     names, findings = _columns(card, features, table.columns, file, key)
-    text, of_text = _of_text(table, names, file, features.exclude)
-    findings += of_text
+    text, text_findings = _text_columns(table, names, file, features.exclude)
+    findings += text_findings
     names = tuple(n for n in names if n not in text)
     if not names:
         return ParsedFeatures(names, {}, tuple(findings))
@@ -119,7 +119,7 @@ def parse_features(card: CohortCard, features: Features, held: FeatureFile, ids:
     for name in ids:
         theirs = joined.of.get(name, name)
         row = rows.get(theirs)
-        found = [_no_row(file, name, rows)] if row is None else _of_row(row, count[theirs], names, file, name)
+        found = [_no_row(file, name, rows)] if row is None else _row_findings(row, count[theirs], names, file, name)
         findings += found
         if not found:
             cells = rows[theirs].cells
@@ -128,7 +128,7 @@ def parse_features(card: CohortCard, features: Features, held: FeatureFile, ids:
 
 
 def _unjoined(card: CohortCard, file: str, ids: Sequence[str], theirs: Sequence[str], joined: Joined) -> list[Finding]:
-    """Return why the ids of the features are not those of the patients, of all of them."""
+    """Return why no patient's id could be joined to the ids of the feature table."""
     if joined.collision:
         both = " and ".join(joined.collision)
         return [IdsDoNotJoin.finding(f"{card.table} and {file} do not join: {both} would be the same id.")]
@@ -142,7 +142,7 @@ def _unjoined(card: CohortCard, file: str, ids: Sequence[str], theirs: Sequence[
 def _columns(
     card: CohortCard, features: Features, columns: Sequence[str], file: str, key: str
 ) -> tuple[tuple[str, ...], list[Finding]]:
-    """Return the columns that the card's patterns name and that may be features, and what is wrong with the others."""
+    """Return the feature columns that the card's patterns select, and what is wrong with other selected columns."""
     findings = [
         UnknownFeatureColumn.finding(
             f"{file} has no column {pattern!r} (features.{where} in the card).{nearest(pattern, columns)}"
@@ -182,7 +182,9 @@ def _columns(
     return tuple(name for name in names if name not in {*declared, *twice, *clinical}), findings
 
 
-def _of_text(table: Table, names: Sequence[str], file: str, exclude: Sequence[str]) -> tuple[list[str], list[Finding]]:
+def _text_columns(
+    table: Table, names: Sequence[str], file: str, exclude: Sequence[str]
+) -> tuple[list[str], list[Finding]]:
     """Return the columns that hold text instead of numbers, and one finding for all of them."""
     cells = {n: [c for c in table.column(n) if c.casefold() not in BLANK] for n in names}
     text = [n for n, known in cells.items() if sum(number(c) is None for c in known) > len(known) / 2]
@@ -191,14 +193,14 @@ def _of_text(table: Table, names: Sequence[str], file: str, exclude: Sequence[st
     shown = few([f"{n} ({cells[n][0]!r})" for n in text])
     cause = f"{len(text)} column{'s' if len(text) > 1 else ''} of {file} hold{'' if len(text) > 1 else 's'} no numbers"
     if all(_COMMA.fullmatch(c) for n in text for c in cells[n]):
-        return text, [TextColumns.finding(f"{cause}: {shown}.", remedy="Write a decimal point in place of the comma.")]
+        return text, [TextColumns.finding(f"{cause}: {shown}.", remedy="Use decimal points instead of commas.")]
     patterns = ", ".join(f'"{p}"' for p in (*exclude, *_patterns(text, [n for n in names if n not in text])))
     remedy = f"Leave {'them' if len(text) > 1 else 'it'} out: features.exclude: [{patterns}]."
     return text, [TextColumns.finding(f"{cause}: {shown}.", remedy=remedy)]
 
 
 def _patterns(text: Sequence[str], others: Sequence[str]) -> list[str]:
-    """Return names and patterns that fit some columns, and of the others none but what pyradiomics says of itself."""
+    """Return names and patterns that match all of ``text`` and none of ``others`` except pyradiomics diagnostics."""
     found: dict[str, None] = {}
     for name in text:
         before = name.split("_")[0]
@@ -216,17 +218,17 @@ def _no_row(file: str, subject: str, rows: Iterable[str]) -> Finding:
     near = [other for other in rows if alike([subject], [other])]
     remedy = "Add it, or name the patient in patients.without of the card."
     detail = f"{file} has {near[0]!r}" if len(near) == 1 else ""
-    return NoFeatureRow.finding(f"{file} has no row of features.", subject=subject, detail=detail, remedy=remedy)
+    return NoFeatureRow.finding(f"{file} has no row for a patient.", subject=subject, detail=detail, remedy=remedy)
 
 
-def _of_row(row: Row, count: int, names: Sequence[str], file: str, subject: str) -> list[Finding]:
+def _row_findings(row: Row, count: int, names: Sequence[str], file: str, subject: str) -> list[Finding]:
     found: list[Finding] = []
     if count > 1:
-        cause, remedy = f"An id is in more than one row of {file}.", "Keep one row per patient."
+        cause, remedy = f"An id occurs in more than one row of {file}.", "Keep one row per patient."
         found.append(NoFeatureRow.finding(cause, subject=subject, remedy=remedy))
     known = [n for n in names if row.cells[n].casefold() not in BLANK]
     if not known:
-        cause, remedy = f"None of the {len(names)} features has a value.", "Fill the row in, or leave the patient out."
+        cause, remedy = f"None of the {len(names)} features has a value.", "Fill in the row, or leave the patient out."
         found.append(NoFeatureRow.finding(cause, subject=subject, remedy=remedy))
     found += [
         FeatureNotNumber.finding(f"Feature {n!r} must hold numbers.", subject=subject, detail=repr(row.cells[n]))
@@ -238,19 +240,19 @@ def _of_row(row: Row, count: int, names: Sequence[str], file: str, subject: str)
 
 @dataclass(frozen=True, slots=True)
 class FeatureRow:
-    """A patient's row of a cohort's own table of features, and the key under which it is stored as radiomics are."""
+    """A patient's row in the cohort's own feature table, and the content key by which it is stored, like radiomics."""
 
     key: str
     values: Mapping[str, float]
 
 
 def feature_rows(features: FeatureTable, ids: Iterable[str]) -> dict[str, FeatureRow]:
-    """Return each patient's row of a table, by id; equal values have equal keys."""
+    """Return each patient's row of a table by id; equal values have equal keys."""
     named = (dict(zip(features.names, row, strict=True)) for row in features.values.tolist())
     return {i: FeatureRow(digest(["table", json_values(row)]), row) for i, row in zip(ids, named, strict=True)}
 
 
 def table_rows(source: SourceCohort) -> Mapping[str, FeatureRow]:
-    """Return the features of each patient of a cohort with a table of its own; else nothing."""
+    """Return each patient's features by id if the cohort has a feature table of its own, otherwise nothing."""
     features = source.cohort.features
     return {} if features is None else feature_rows(features, source.cohort.ids)

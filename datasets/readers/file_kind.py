@@ -1,27 +1,27 @@
-"""What a file is that is not the NIfTI image its name promises, by its first bytes, and what to do about it."""
+"""Recognise a file that is not the NIfTI image its name promises by its first bytes, and say what to do."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 NEEDED_BYTES = 540
-"""How much of a file its kind is told from: the longest NIfTI header."""
+"""Bytes needed to recognise a file: the length of the longest NIfTI header."""
 GZIP = b"\x1f\x8b"
 
 
 class Kind(NamedTuple):
-    """What a file is, to follow "it is", and what to do."""
+    """What a file is (to follow "it is"), and what to do."""
 
     name: str
     remedy: str
 
 
 _CONVERT = "Convert it to NIfTI, for example with SimpleITK or 3D Slicer."
-_UNPACK = "Unpack it, and give the image in it as .nii or .nii.gz."
+_UNPACK = "Unpack it and provide the image inside as .nii or .nii.gz."
 _ANALYZE = Kind("an ANALYZE header, whose orientation is not defined", "Convert it to NIfTI.")
 _MARKS = (
-    (0, b"version https://git-lfs", Kind("a pointer of Git LFS, not the image itself", "Run 'git lfs pull'.")),
-    (0, b"/annex/objects/", Kind("a pointer of git-annex, not the image itself", "Run 'git annex get'.")),
+    (0, b"version https://git-lfs", Kind("a Git LFS pointer, not the image itself", "Run 'git lfs pull'.")),
+    (0, b"/annex/objects/", Kind("a git-annex pointer, not the image itself", "Run 'git annex get'.")),
     (0, b"NRRD", Kind("an NRRD file", _CONVERT)),
     (0, b"PK\x03\x04", Kind("a zip archive", _UNPACK)),
     (0, b"7z\xbc\xaf\x27\x1c", Kind("a 7z archive", _UNPACK)),
@@ -31,35 +31,35 @@ _MARKS = (
     (0, b"\x28\xb5\x2f\xfd", Kind("packed with zstd, not with gzip", _UNPACK)),
     (0, b"\x89HDF", Kind("an HDF5 file (MINC 2 or another)", _CONVERT)),
     (0, b"CDF", Kind("a MINC file", _CONVERT)),
-    (0, b"\x93NUMPY", Kind("a NumPy array, which has no place in space", "Save it as NIfTI with its affine.")),
-    (0, b"\x89PNG", Kind("a PNG picture", "Give the 3-D image itself.")),
-    (0, b"\xff\xd8\xff", Kind("a JPEG picture", "Give the 3-D image itself.")),
+    (0, b"\x93NUMPY", Kind("a NumPy array, which has no position in space", "Save it as NIfTI with its affine.")),
+    (0, b"\x89PNG", Kind("a PNG picture", "Provide the 3-D image itself.")),
+    (0, b"\xff\xd8\xff", Kind("a JPEG picture", "Provide the 3-D image itself.")),
     (0, b"II*\0", Kind("a TIFF file", _CONVERT)),
     (0, b"MM\0*", Kind("a TIFF file", _CONVERT)),
-    (0, b"%PDF", Kind("a PDF", "Give the image itself.")),
+    (0, b"%PDF", Kind("a PDF", "Provide the image itself.")),
     (128, b"DICM", Kind("a DICOM file", "Read its folder with 'bench cohort ingest'.")),
     (257, b"ustar", Kind("a tar archive", _UNPACK)),
     (0, b"\x5c\x01\0\0", _ANALYZE),
     (0, b"\0\0\x01\x5c", _ANALYZE),
 )
-"""Positions, the bytes there, and what a file with them is. ANALYZE begins with the size of its header, 348, as NIfTI
-does, in either order of bytes; but has no mark of its own.
+"""Offset, the bytes found there, and what such a file is. An ANALYZE header begins with its own size, 348, in either
+byte order, as a NIfTI header does; but it has no magic number.
 """
 _META_IMAGE = (b"ObjectType", b"NDims", b"DimSize")
 
 
 def is_nifti(block: bytes) -> bool:
-    """Say whether a file begins with a NIfTI header, of one file or of a pair."""
+    """Return whether a file begins with a NIfTI header, for a single file or for a header-image pair."""
     return block[344:348] in {b"n+1\0", b"ni1\0"} or block[4:8] in {b"n+2\0", b"ni2\0"}
 
 
 def kind_of(block: bytes) -> Kind | None:
-    """Return what a file is that begins with these bytes and is not NIfTI, or None where they tell nothing."""
+    """Return what a file that begins with these bytes is if it is not NIfTI, or None if the bytes do not say."""
     for position, mark, kind in _MARKS:
         if block[position:].startswith(mark):
             return kind
     if not any(block):
-        empty = "nothing but zeros, as an interrupted copy leaves it" if block else "empty"
+        empty = "nothing but zeros, as after an interrupted copy" if block else "empty"
         return Kind(empty, "Copy or export it again.")
     return _kind_of_text(block)
 

@@ -1,4 +1,4 @@
-"""A folder with tables and NIfTI images, read as its card says. Every problem is listed, never only the first."""
+"""Read a folder of tables and NIfTI images as its card says. Every problem is reported, not only the first."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ from survbench.volume import Modality, Volume
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """What lies in a folder.
+    """What a cohort's folder contains.
 
     Attributes:
         source: the patients without a problem.
-        findings: of reading the tables, the files and their headers, of all patients and of the whole.
-        reached: what could be read.
+        findings: findings about the tables, the files and their headers, each patient and the whole cohort.
+        reached: the stages of reading that were reached.
     """
 
     source: SourceCohort
@@ -45,7 +45,7 @@ class Inspection:
 
 
 def inspect_cohort(card: CohortCard, folder: Path) -> Inspection:
-    """Read what can be read and collect every finding of the table, the files and their headers; voxels are not read.
+    """Read a cohort and collect every finding about the table, the files and their headers; voxels are not read.
 
     Raises:
         BenchError: the table cannot be read at all, or lies outside the folder.
@@ -68,7 +68,7 @@ def inspect_cohort(card: CohortCard, folder: Path) -> Inspection:
     patients = {p.id: p for p in parsed.patients}
     kept: list[Patient] = []
     subjects: list[Subject] = []
-    # files are looked at for every patient with a usable id, so that one report names all that has to be fixed
+    # check the files of every patient with a usable id, so that one report names everything that has to be fixed
     files = {
         pattern: patient_files(folder, pattern, parsed.ids, table=card.table, others=all_ids)
         for pattern in card.patterns
@@ -120,12 +120,12 @@ def open_volumes(
     """Open a patient's files; return the volumes by name, and what is wrong with them.
 
     Args:
-        card: of the cohort.
-        folder: of the cohort.
-        name: id of the patient.
-        files: by pattern.
-        names_in: gives the names of the files in a folder.
-        manifest: of the cohort, if it has one.
+        card: the cohort's card.
+        folder: the cohort's folder.
+        name: the patient's id.
+        files: the patients' files by pattern.
+        names_in: returns the names of the files in a folder.
+        manifest: the cohort's manifest, if it has one.
     """
     wanted: list[tuple[str, Modality, str, int | None]] = [
         (channel, c.modality, c.file, None) for channel, c in card.images.items()
@@ -139,7 +139,7 @@ def open_volumes(
             continue
         relative = files[pattern].paths[name]
         path = folder / relative
-        absent = [*_of_path(path, relative, name, names_in)]
+        absent = [*_path_findings(path, relative, name, names_in)]
         findings += absent
         if absent:
             continue
@@ -153,28 +153,30 @@ def open_volumes(
             findings.append(unreadable(name, error))
     if len(volumes) < len(wanted):
         return volumes, findings
-    placed, of_place = _placed(volumes, card.images, name)
+    placed, of_place = _place_mask(volumes, card.images, name)
     return placed, [*findings, *of_place]
 
 
 def unreadable(name: str, error: ImageError) -> Finding:
-    """Return the finding of a patient's file that cannot be read."""
+    """Return the finding for a patient's file that cannot be read."""
     detail = error.what.rstrip(".")
     return UnreadableFile.finding("Files cannot be used.", subject=name, detail=detail, remedy=error.remedy)
 
 
-def _of_path(path: Path, relative: str, name: str, names_in: Callable[[Path], Sequence[str]]) -> Iterator[Finding]:
+def _path_findings(
+    path: Path, relative: str, name: str, names_in: Callable[[Path], Sequence[str]]
+) -> Iterator[Finding]:
     if Path(relative).is_absolute() or ".." in Path(relative).parts:
         cause = "Patterns lead out of the cohort's folder."
-        remedy = "Give a pattern below the folder; a link in it may lead anywhere."
+        remedy = "Use a pattern inside the folder; a symbolic link in the folder may lead anywhere."
         yield MissingFile.finding(cause, subject=name, detail=relative, remedy=remedy)
     elif path.is_symlink() and not path.exists():
         cause, remedy = "Links lead to files that do not exist.", "Restore the files, or correct the links."
         yield MissingFile.finding(cause, subject=name, detail=f"{relative} leads to {path.readlink()}", remedy=remedy)
     elif not path.exists():
-        near = _called_alike(path.name, name, names_in(path.parent))
+        near = _similar_names(path.name, name, names_in(path.parent))
         if near and not any(name in other for other in near):
-            cause = "Files are missing under the id's spelling; there are others of nearly the same name."
+            cause = "Files are missing under the id as spelled; others have nearly the same name."
             detail = f"{relative}; the folder has {', '.join(near)}"
             remedy = "Correct the id in the table, the file's name, or the pattern in the card."
             yield MissingFile.finding(cause, subject=name, detail=detail, remedy=remedy)
@@ -184,34 +186,32 @@ def _of_path(path: Path, relative: str, name: str, names_in: Callable[[Path], Se
 
 
 def _names_in(folder: Path) -> Sequence[str]:
-    """Return the names of the files in a folder, sorted; none where there is no such folder."""
+    """Return the names of the files in a folder, sorted; empty if the folder does not exist."""
     return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
 
 
-def _called_alike(file: str, name: str, beside: Sequence[str]) -> list[str]:
-    """Return the files of a folder that are called alike but for case, or else some that have the id in their names in
-    whatever case.
-    """
+def _similar_names(file: str, name: str, beside: Sequence[str]) -> list[str]:
+    """Return up to five files named like ``file`` except for case, or else those that contain the id in any case."""
     near = [other for other in beside if name.casefold() in other.casefold()]
     same = [other for other in near if other.casefold() == file.casefold()]
     return (same or near)[:5]
 
 
-def _placed(
+def _place_mask(
     volumes: dict[str, Volume], channels: Collection[str], name: str
 ) -> tuple[dict[str, Volume], list[Finding]]:
-    """Return a patient's volumes with the mask in the order of the image that it lies on, and what does not fit.
+    """Return a patient's volumes, with the mask in the axis order of the image it lies on, and what does not fit.
 
     A mask must lie on the grid of one of the images; all must share the patient's space.
     """
     images = [volumes[channel] for channel in channels]
-    findings = list(_of_overlap(volumes, list(channels), name))
+    findings = list(_overlap_findings(volumes, list(channels), name))
     mask = volumes.get("mask")
     if mask is None or not images:
         return volumes, findings
     orders = [(order, image) for image in images if (order := order_of(mask, image)) is not None]
     if not orders:
-        cause = "The mask lies on the grid of none of the images."
+        cause = "The mask is not on the grid of any of the images."
         remedy = "Export the mask on the grid of the image that it was drawn on."
         detail = _apart(mask, {channel: volumes[channel] for channel in channels})
         return volumes, [*findings, Misplaced.finding(cause, subject=name, detail=detail, remedy=remedy)]
@@ -222,14 +222,14 @@ def _placed(
 
 
 def _apart(mask: Volume, images: dict[str, Volume]) -> str:
-    """Return how a mask's grid differs from those of the images; images of one grid are named together."""
+    """Return how a mask's grid differs from the images' grids; images on one grid are named together."""
     names: dict[str, list[str]] = {}
     for channel, image in images.items():
         names.setdefault(difference(mask, image), []).append(channel)
     return "; ".join(f"mask has {what} ({', '.join(channels)})" for what, channels in names.items())
 
 
-def _of_overlap(volumes: dict[str, Volume], channels: list[str], name: str) -> Iterator[Finding]:
+def _overlap_findings(volumes: dict[str, Volume], channels: list[str], name: str) -> Iterator[Finding]:
     for channel in channels[1:]:
         if not _overlap(volumes[channels[0]], volumes[channel]):
             cause = f"{channel} and {channels[0]} do not overlap in space."

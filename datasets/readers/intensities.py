@@ -1,7 +1,7 @@
-"""From the numbers that a file stores to the voxels that are used: what was not scanned becomes air.
+"""Turn the numbers stored in a file into the voxels that are used: what was not scanned becomes air.
 
-Programs write NaN, or a number that is not HU, where nothing was scanned. At the border of an image such voxels are
-read as :data:`FILL`; NaN elsewhere is damage.
+Programs write NaN, or a number that is not a valid HU, where nothing was scanned. Such voxels are read as :data:`FILL`
+if they reach the border of the image; NaN elsewhere is damage.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from survbench.datasets.readers.errors import ImageError
 from survbench.volume import FILL, Modality
 
 LOWEST_HU = -1024.0
-"""Scanners store nothing lower; what is (-2000, -3024) is padding."""
+"""Scanners store nothing lower; lower numbers (-2000, -3024) are padding."""
 CUT_OFF = 0.75
-"""A missing slice cuts the image off: its neighbours hold at least this share of what a slice usually holds. Where a
-body ends, or two legs part, its slices dwindle before they vanish."""
+"""A NaN slice counts as missing if both neighbours have at least this share of the usual number of known voxels per
+slice. Where a body ends, or two legs part, slices shrink before they vanish."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,9 +27,9 @@ class ImageReading:
 
     Attributes:
         voxels: float32, all finite.
-        absent: true where the file holds NaN that was read as not scanned; None where it holds none.
-        lowest: the lowest of the file's finite values.
-        below: share of the voxels below -1024 in a CT, read as not scanned.
+        absent: True where the file has NaN that was read as not scanned; None if it has no NaN.
+        lowest: the lowest finite value in the file.
+        below: share of the voxels of a CT that are below -1024 HU and were read as not scanned.
     """
 
     voxels: NDArray[np.float32]
@@ -42,14 +42,14 @@ def read_intensities(values: NDArray[np.float32], modality: Modality, name: str)
     """Return the voxels that a file's values stand for.
 
     Args:
-        values: as the file stores them, with slope and intercept applied.
-        modality: tells what stands for air, and which values there can be.
-        name: of the file, for messages.
+        values: values as stored, with slope and intercept applied.
+        modality: determines the value for air, and which values are possible.
+        name: the file's name, for messages.
 
     Raises:
-        ImageError: values are infinite, or NaN inside of what was scanned.
+        ImageError: values are infinite, or NaN inside the scanned region.
     """
-    low, high = float(values.min()), float(values.max())  # either is NaN where a value is
+    low, high = float(values.min()), float(values.max())  # both are NaN if any value is
     absent = None
     if not np.isfinite([low, high]).all():
         absent = _outside(values, name)
@@ -64,25 +64,25 @@ def read_intensities(values: NDArray[np.float32], modality: Modality, name: str)
 
 
 def _outside(values: NDArray[np.float32], name: str) -> NDArray[np.bool_]:
-    """Return where values are NaN, all of them outside of what was scanned.
+    """Return where values are NaN, after checking that all of these voxels are outside the scanned region.
 
     Raises:
-        ImageError: some are not, or values are infinite.
+        ImageError: a NaN is inside the scanned region, all values are NaN, or a value is infinite.
     """
     absent = np.isnan(values)
     infinite = int(np.count_nonzero(np.isinf(values)))
     if infinite:
         raise ImageError(f"{name} has {_voxels(infinite)} infinite.", "Export it again.")
     if absent.all():
-        raise ImageError(f"{name} holds NaN and nothing else.", "Export it again.")
+        raise ImageError(f"{name} contains only NaN.", "Export it again.")
     for axis in range(3):
         first = _missing_slice(absent, axis)
         if first is not None:
-            what = f"{name} has a slice of NaN between good ones (index {first} of axis {axis + 1})."
+            what = f"{name} has a slice of NaN between valid slices (index {first} of axis {axis + 1})."
             raise ImageError(what, "Export it again.")
     enclosed = int(np.count_nonzero(absent & ~_joined_to_border(absent)))
     if enclosed:
-        what = f"{name} has {_voxels(enclosed)} NaN inside of what was scanned."
+        what = f"{name} has {_voxels(enclosed)} NaN inside the scanned region."
         raise ImageError(what, "Export it again.")
     return absent
 
@@ -92,7 +92,7 @@ def _voxels(count: int) -> str:
 
 
 def _missing_slice(absent: NDArray[np.bool_], axis: int) -> int | None:
-    """Return the first slice along an axis that is NaN as a whole and cuts the image off."""
+    """Return the first all-NaN slice along an axis that counts as missing (see :data:`CUT_OFF`), or None."""
     others = tuple(a for a in range(3) if a != axis)
     known = np.count_nonzero(~absent, axis=others)
     good = np.flatnonzero(known)
@@ -104,7 +104,7 @@ def _missing_slice(absent: NDArray[np.bool_], axis: int) -> int | None:
 
 
 def _joined_to_border(region: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return the part of a region that reaches the border of the image, over faces of voxels."""
+    """Return the part of a region that is connected to the border of the image through voxel faces."""
     from scipy.ndimage import label
 
     parts, count = label(region)

@@ -1,4 +1,4 @@
-"""Ids of two sides, such as a table and the names of files, joined where it is certain who is who."""
+"""Join ids from two sides, such as a table and file names, where the match is certain."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 SHOWN = 3
-"""Ids that a sentence shows of each side."""
+"""Number of ids of each side that a sentence shows."""
 _WHOLE = re.compile(r"(\d+)\.0+", re.ASCII)
 _NUMBERED = re.compile(r"(\D*)(\d+)(\D*)", re.ASCII)
 
@@ -19,8 +19,8 @@ class Joined:
     """How the ids of one side are spelled on the other.
 
     Attributes:
-        of: the other side's spelling of each id that has one.
-        collision: ids of one side that are the same in the spelling by which the sides would join; empty without.
+        of: the other side's spelling, by id; ids without a match are left out.
+        collision: ids of one side that would become identical under the rule that joins the sides; otherwise empty.
     """
 
     of: Mapping[str, str] = field(default_factory=dict)
@@ -30,9 +30,9 @@ class Joined:
 def join(ours: Sequence[str], theirs: Sequence[str]) -> Joined:
     """Join two lists of ids.
 
-    Ids join as they are; or where that leaves some over by the same letters in another Unicode form, as whole numbers
-    where all ids of one side are written like 1.0, and without leading zeros where all ids of the side that has them
-    are equally long. Each such rule holds for all ids or for none, and never where two ids become the same.
+    Ids join if they are equal. If some remain, these rules are tried in turn: the same letters in another Unicode
+    form; whole numbers, where all ids of one side are written like 1.0; and no leading zeros, where all ids of the
+    side that has them are equally long. Each rule applies to all ids or to none, and never if two ids become equal.
     """
     mine, others = list(dict.fromkeys(ours)), list(dict.fromkeys(theirs))
     there = set(others)
@@ -55,9 +55,10 @@ def join(ours: Sequence[str], theirs: Sequence[str]) -> Joined:
 
 
 def left_over(joined: Joined, theirs: Sequence[str], others: Sequence[str]) -> list[str]:
-    """Return the ids of the other side that are nobody's: neither joined, nor those of ``others`` on our side.
+    """Return the other side's ids that belong to nobody: not joined, and not among ``others`` on our side.
 
-    Others join apart by the letters around their number, so that one odd id keeps none of the rest from joining.
+    ``others`` are joined in groups with the same letters around the number, so that one odd id does not keep the
+    rest from joining.
     """
     known = {*joined.of.values(), *others}
     rest = [name for name in theirs if name not in known]
@@ -71,13 +72,13 @@ def left_over(joined: Joined, theirs: Sequence[str], others: Sequence[str]) -> l
 
 
 def alike(ours: Sequence[str], theirs: Sequence[str]) -> str:
-    """Return in what ids differ that do not join, if they are the same but for that; else ""."""
+    """Return the respect in which ids that do not join differ, if most are otherwise equal; else ""."""
     rules: tuple[tuple[str, Callable[[str], str]], ...] = (
         ("upper and lower case", str.casefold),
         ("separators", lambda name: re.sub(r"[^\w]|_", "", name).casefold()),
         ("leading zeros", lambda name: re.sub(r"(?<!\d)0+(?=\d)", "", name)),
-        ("what stands around the number", lambda name: "-".join(str(int(d)) for d in re.findall(r"[0-9]+", name))),
-        ("what stands around the last number", lambda name: ["", *re.findall(r"[0-9]+", name)][-1].lstrip("0")),
+        ("the text around the number", lambda name: "-".join(str(int(d)) for d in re.findall(r"[0-9]+", name))),
+        ("the text around the last number", lambda name: ["", *re.findall(r"[0-9]+", name)][-1].lstrip("0")),
     )
     for what, rule in rules:
         right = {rule(name) for name in theirs} - {""}
@@ -87,7 +88,7 @@ def alike(ours: Sequence[str], theirs: Sequence[str]) -> str:
 
 
 def shown(names: Sequence[str]) -> str:
-    """Return the first ids of a side, as a sentence shows them."""
+    """Return the first few ids of a side as text for a sentence."""
     return ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
 
 
@@ -122,7 +123,7 @@ def _without(parts: Sequence[tuple[str, str, str]]) -> bool:
 
 
 def _collision(names: Sequence[str], keys: Sequence[str]) -> tuple[str, ...]:
-    """Return the ids of the first key that several have."""
+    """Return the ids that share the first key that occurs more than once."""
     counts = Counter(keys)
     first = next((key for key in keys if counts[key] > 1), None)
     return tuple(name for name, key in zip(names, keys, strict=True) if key == first)

@@ -1,4 +1,4 @@
-"""From the numbers that a mask's file stores to the voxels of the tumour."""
+"""Turn the numbers stored in a mask's file into the voxels of the tumour."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ from numpy.typing import NDArray
 from survbench.datasets.checks.facts import FULL_SCALES, Meaning
 
 FEW_LEVELS = 4
-"""Up to so many different whole numbers are labels; more are told from grey values by how they lie."""
+"""Up to this many distinct whole numbers are always labels; more may be grey values, told apart by :data:`ALIKE`."""
 MOST_LABELS = 200
 ALIKE = 0.75
-"""Share of neighbours that are equal inside of labels at least; grey values change from voxel to voxel."""
+"""Smallest share of equal neighbours among marked voxels of a label mask; grey values change from voxel to voxel."""
 MUCH, MIDDLE = 0.25, 0.4
-"""A soft mask marks little of the image, or few voxels with a quarter to three quarters of the highest value."""
+"""A file with fractions is an image if it marks more than the share ``MUCH`` of all voxels and more than the share
+``MIDDLE`` of these lie between a quarter and three quarters of the highest value; otherwise it is a soft mask.
+"""
 WHOLE = 1e-3
-"""How far a label may lie from a whole number, by the rounding of a slope."""
+"""Largest distance of a label from a whole number, caused by the rounding of a slope."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,12 +26,12 @@ class MaskReading:
     """A mask as it is used.
 
     Attributes:
-        voxels: true inside the tumour.
+        voxels: True inside the tumour.
         meaning: what the file's numbers are.
-        levels: the different numbers above or below 0, ascending, shape (k,).
-        counts: how many voxels have each, shape (k,).
+        levels: the distinct nonzero numbers, ascending, shape (k,).
+        counts: number of voxels with each level, shape (k,).
         stored: the file's numbers.
-        absent: true where the file holds NaN that was read as 0; None where it holds none.
+        absent: True where the file has NaN that was read as 0; None if it has no NaN.
     """
 
     voxels: NDArray[np.bool_]
@@ -41,15 +43,15 @@ class MaskReading:
 
 
 def read_labels(stored: NDArray[np.float32], label: int | None, absent: NDArray[np.bool_] | None = None) -> MaskReading:
-    """Return the voxels that a file's numbers mark.
+    """Return the voxels that a file's numbers mark as tumour.
 
-    Without a label it is every number above 0. Numbers that are shares of a voxel are cut at half of the highest; the
-    highest is label 1 then, and where it is the only number and one of :data:`FULL_SCALES`.
+    Without a label, these are all numbers above 0. Soft masks, whose numbers are fractions of a voxel, are cut at half
+    of the highest number, which then counts as label 1. So does a number from :data:`FULL_SCALES` if it is alone.
 
     Args:
         stored: the file's numbers, finite.
-        label: the number that means tumour.
-        absent: where the file held NaN.
+        label: the number that means tumour, or None for any number above 0.
+        absent: True where the file had NaN.
     """
     levels, counts = np.unique(stored[stored != 0], return_counts=True)
     meaning = _meaning(stored, levels, counts)
@@ -81,7 +83,7 @@ def _meaning(stored: NDArray[np.float32], levels: NDArray[np.float32], counts: N
 
 
 def _alike(stored: NDArray[np.float32]) -> float:
-    """Return which share of marked neighbours have the same number."""
+    """Return the share of adjacent marked voxels that have the same number."""
     pairs = same = 0
     for axis in range(3):
         a, b = np.delete(stored, -1, axis), np.delete(stored, 0, axis)

@@ -1,4 +1,4 @@
-"""What a cohort's folder holds beside its patients, and what was read otherwise than it stands there."""
+"""Findings about what a cohort's folder contains besides its patients, and what was not read literally."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from survbench.io.tables import Table
 
 
 def of_reading(table: Table, file: str) -> Iterator[Finding]:
-    """Yield what was corrected on the way, such as decimal commas."""
+    """Yield what was corrected while reading a table, such as decimal commas."""
     for note in table.notes:
         yield ReadOtherwise.finding(f"{file}: {note.what}", detail=note.where)
 
 
 def of_rows(card: CohortCard, ids: Sequence[str], held: FeatureFile, joined: Joined) -> Iterator[Finding]:
-    """Yield a finding of rows of features that belong to no patient, and of ids that are spelled otherwise there.
+    """Yield findings about feature rows that belong to no patient, and about ids that are spelled differently there.
 
     Args:
         card: the cohort's card.
-        ids: all of the cohort's table, also of the patients whom the card sets aside.
-        held: the table of features.
-        joined: the ids of the cohort's patients with those of the features.
+        ids: all ids of the cohort's table, including patients whom the card excludes.
+        held: the feature table.
+        joined: the cohort's patients' ids joined with those of the feature table.
     """
     theirs = held.table.column(held.key)
     yield from _respelled(f"the rows of {held.name}", ((a, b) for a, b in joined.of.items() if a != b))
     extra = left_over(joined, theirs, ids)
     if extra:
-        cause = f"{held.name} has {things(len(extra), 'row')} of no patient of {card.table}."
+        cause = f"{held.name} has {things(len(extra), 'row')} without a patient in {card.table}."
         yield RowsOfNobody.finding(cause, detail=few(extra))
 
 
@@ -42,14 +42,14 @@ def _respelled(what: str, pairs: Iterable[tuple[str, str]]) -> Iterator[Finding]
     seen = [f"{ours} is {theirs}" for ours, theirs in pairs if normalize("NFC", ours) != normalize("NFC", theirs)]
     if seen:
         cause = (
-            f"The ids of {things(len(seen), 'patient')} are spelled otherwise in {what}; they were taken for the same."
+            f"The ids of {things(len(seen), 'patient')} are spelled differently in {what} and were treated as the same."
         )
-        yield ReadOtherwise.finding(cause, detail=few(seen), remedy="Nothing is wrong if these are the same patients.")
+        yield ReadOtherwise.finding(cause, detail=few(seen), remedy="This is fine if they are the same patients.")
 
 
 def of_files(patterns: Collection[PatientFiles]) -> Iterator[Finding]:
-    """Yield the files of ids that no patient has, and the ids that names of files spell otherwise."""
-    yield from _respelled("the names of files", {pair: None for found in patterns for pair in found.respelled})
+    """Yield findings about files whose ids belong to no patient, and about ids that file names spell differently."""
+    yield from _respelled("file names", {pair: None for found in patterns for pair in found.respelled})
     for found in patterns:
         for path in found.strangers if not found.findings else ():
-            yield FilesOfNobody.finding("Files belong to no patient of the table.", detail=path)
+            yield FilesOfNobody.finding("Files belong to no patient in the table.", detail=path)

@@ -1,4 +1,4 @@
-"""The manifest of a cohort: size and SHA-256 of the files of its images, as they were when they were written."""
+"""The manifest of a cohort: size and SHA-256 of its image files at the time they were written."""
 
 from __future__ import annotations
 
@@ -16,42 +16,42 @@ from survbench.io.files import write_json
 
 MANIFEST = "manifest.json"
 _MARK, _VERSION = "survbench-manifest", 1
-"""What tells our manifest from another file of that name, and the version of what it holds."""
+"""The key that distinguishes this manifest from other files of that name, and the format version."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileState:
-    """What a file was when it was written: its bytes, counted and hashed."""
+    """The state of a file when it was written: its size in bytes and its SHA-256."""
 
     size: int
     sha256: str
 
     @classmethod
     def of(cls, content: bytes) -> FileState:
-        """Return the state of a file that holds these bytes."""
+        """Return the state of a file with these bytes."""
         return cls(len(content), hashlib.sha256(content).hexdigest())
 
     def difference(self, path: Path) -> str:
-        """Return how a file differs from what it was, in words; "" where it does not."""
+        """Return in words how a file differs from this state; "" if it does not."""
         size = path.stat().st_size
         if size != self.size:
             return f"{size:,} bytes, not {self.size:,}"
-        return "" if content_digest(path) == self.sha256 else "same size, other content"
+        return "" if content_digest(path) == self.sha256 else "same size, different content"
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """The states of files, by path in the cohort's folder, with ``/``."""
+    """The states of a cohort's files, by path in its folder, with ``/``."""
 
     files: Mapping[str, FileState]
 
     def findings(self, folder: Path, relative: str, patient: str) -> Iterator[Finding]:
-        """Yield what is wrong with a file of a patient that exists.
+        """Yield what is wrong with an existing file of a patient.
 
         Args:
-            folder: of the cohort.
-            relative: path of the file in it.
-            patient: its id.
+            folder: the cohort's folder.
+            relative: the file's path in the folder.
+            patient: the patient's id.
         """
         state = self.files.get(PurePosixPath(relative).as_posix())
         if state is None:
@@ -68,7 +68,7 @@ def write_manifest(cohort: Path, files: Mapping[str, FileState]) -> None:
 
 
 def read_manifest(folder: Path) -> tuple[Manifest | None, list[Finding]]:
-    """Return the manifest of a cohort, None where it has none, and what is wrong with the manifest itself."""
+    """Return a cohort's manifest (None if it has none), and what is wrong with the manifest file itself."""
     path = folder / MANIFEST
     if not path.is_file():
         return None, []
@@ -78,6 +78,6 @@ def read_manifest(folder: Path) -> tuple[Manifest | None, list[Finding]]:
             return None, []
         files = {str(name): FileState(int(of["bytes"]), str(of["sha256"])) for name, of in raw["files"].items()}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        remedy = "Restore it, or run 'bench cohort ingest' again, which writes it anew."
+        remedy = "Restore it, or run 'bench cohort ingest' again to rewrite it."
         return None, [AlteredFile.finding(f"{MANIFEST} is damaged.", remedy=remedy)]
     return Manifest(files), []

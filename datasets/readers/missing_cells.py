@@ -1,4 +1,4 @@
-"""Cells that a card declares to mean that a value is not known."""
+"""Cells that a card declares as missing values."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from survbench.io.tables import Row, Table, canonical
 
 
 def blank_missing(card: CohortCard, table: Table, key: str) -> Table:
-    """Return the table with the cells of ``card.missing`` empty, but for those that the card names otherwise.
+    """Return the table with the cells of ``card.missing`` blanked, except where the card gives them another meaning.
 
-    Ids, centres, groups and the columns of ``patients.where`` keep what they hold. A code of the endpoint or a level of
-    a clinical column means what the card says of it there.
+    Ids, centres, groups and the columns of ``patients.where`` keep their cells. So do cells that the card declares as
+    a code of the endpoint or as a level of that clinical column.
 
     Args:
         card: the cohort's card.
-        table: the cohort's table, or one of features.
-        key: the table's column of ids.
+        table: the cohort's table, or a feature table.
+        key: the table's id column.
     """
     if not card.missing:
         return table

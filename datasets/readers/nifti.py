@@ -1,7 +1,7 @@
-"""NIfTI files, read without trust: nothing is allocated before header, file size and each other are checked.
+"""Read NIfTI files without trusting them: header and file size are checked against each other before allocation.
 
-nibabel parses the header; the voxels are read here, because common readers load truncated or damaged files without a
-word and allocate whatever a header declares.
+nibabel parses the header. The voxels are read here, because common readers silently load truncated or damaged files
+and allocate whatever a header declares.
 """
 
 from __future__ import annotations
@@ -25,30 +25,30 @@ from survbench.io.hashing import digest, file_digest
 from survbench.volume import Modality, Volume
 
 MAX_BYTES = 2**31
-"""The most that one image may declare: 1024 x 1024 x 1024 voxels of 16 bit."""
+"""Largest size in bytes that an image may declare: 1024 x 1024 x 1024 voxels of 16 bits."""
 MAX_DEFLATE_RATIO = 1032
-"""DEFLATE cannot expand a byte further (a match of 258 bytes in 2 bits), so more is a lie of the header."""
+"""Largest ratio that DEFLATE can reach (258 bytes in 2 bits); beyond it the header must be wrong."""
 LARGE_BYTES, LARGE_RATIO = 2**28, 100
-"""An image beyond this size that is packed more tightly than this is refused: a bomb is packed 1 : 200 to 1 : 1000. A
-mask of one tumour is too, but as 8-bit integers even one of 512 x 512 x 1023 voxels is not beyond this size.
+"""A file that unpacks to more than ``LARGE_BYTES`` at more than ``LARGE_RATIO`` is refused: zip bombs reach ratios of
+200 to 1000. Masks of one tumour do, too, but as 8-bit integers even 512 x 512 x 1023 voxels stay below this size.
 """
 TRAILING_BYTES = 4096
-"""Padding that may follow the voxels."""
+"""Largest padding in bytes that may follow the voxels."""
 READING_VERSION = 1
-"""Part of the fingerprint: raise it when the voxels that a file is read as change."""
+"""Part of the fingerprint: raise it when the way a file's voxels are read changes."""
 _LARGEST_OFFSET = 2**24
 DAMAGE = (EOFError, zlib.error, gzip.BadGzipFile)
-"""Errors of what a file holds. Any other ``OSError`` is the machine's, such as a disk that is gone."""
+"""Errors caused by a file's content. Any other ``OSError`` is the machine's, such as a disk that has gone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a NIfTI header says, checked for plausibility.
+    """A NIfTI header, checked for plausibility.
 
-    ``affine`` maps array indices to world millimetres (RAS+); ``oriented`` is false where the file does not state an
-    orientation and nibabel's default was taken; ``forms_apart_mm`` is how far the sform (which is used) and the qform
-    place the same corner apart, where the file states both, and ``axes`` where the axes of the voxels lead by each;
-    ``offset`` and ``bytes`` locate the voxels in the unpacked file.
+    ``affine`` maps array indices to world millimetres (RAS+). ``oriented`` is False if the file states no orientation,
+    so that nibabel's default was used. ``forms_apart_mm`` is the distance between the positions of the same corner by
+    the sform (which is used) and the qform, 0 unless the file states both. ``axes`` are the directions of the voxel
+    axes by sform and by qform. ``offset`` and ``bytes`` locate the voxels in the unpacked file.
     """
 
     shape: tuple[int, int, int]
@@ -65,13 +65,13 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class NiftiFile:
-    """The loader of a file's volume: calling it gives the voxels, :meth:`read` also what the file stores.
+    """The loader of a file's volume: calling it returns the voxels; :meth:`read` also returns what the file stores.
 
     Attributes:
         path: the file.
-        modality: tells how the numbers are read.
-        label: the number that means tumour in a mask; None for any above 0.
-        order: how the array's axes are turned; None for as they are stored.
+        modality: determines how the numbers are read.
+        label: the number that means tumour in a mask; None for any number above 0.
+        order: how the array's axes are reordered; None to keep them as stored.
     """
 
     path: Path
@@ -87,7 +87,7 @@ class NiftiFile:
         """Read the file.
 
         Raises:
-            ImageError: see :func:`read_header`; also damaged data and voxels that are NaN or infinite.
+            ImageError: see :func:`read_header`; also damaged data, and infinite voxels or NaN where there was a scan.
         """
         values = read_image(self.path)
         image = read_intensities(
@@ -96,25 +96,25 @@ class NiftiFile:
         return read_labels(image.voxels, self.label, image.absent) if self.modality == "MASK" else image
 
     def fingerprint(self) -> str:
-        """Return a hash of the file's bytes and of all that says how they are read."""
+        """Return a hash of the file's bytes and of everything that determines how they are read."""
         content = content_digest(self.path)
         return digest([content, READING_VERSION, self.modality, self.label, self.order and self.order.axes])
 
 
 def nifti_volume(path: Path, modality: Modality, *, label: int | None = None) -> Volume:
-    """Return a file as a lazy volume; ``label`` is the value that means tumour in a mask (None: any above 0).
+    """Return a file as a lazy volume; ``label`` is the number that means tumour in a mask (None: any above 0).
 
     Raises:
-        ImageError: the header or the file's size is wrong. Damage to the voxels shows when they are read.
+        ImageError: the header or the file size is wrong. Damage to the voxels is detected when they are read.
     """
     header, file = read_header(path), NiftiFile(path, modality, label)
     return Volume(modality, header.shape, header.affine, loader=file, fingerprint=file.fingerprint)
 
 
 def in_order(volume: Volume, order: AxisOrder, affine: NDArray[np.float64]) -> Volume:
-    """Return a file's volume with its axes turned, which then lies where ``affine`` says."""
+    """Return a file's volume with its axes reordered and the affine ``affine``."""
     if not isinstance(volume.loader, NiftiFile):
-        message = f"only the volume of a file can be turned, not {volume!r}"
+        message = f"only the volume of a file can be reordered, not {volume!r}"
         raise TypeError(message)
     file = replace(volume.loader, order=order)
     shape = order.shape(volume.shape)
@@ -122,7 +122,7 @@ def in_order(volume: Volume, order: AxisOrder, affine: NDArray[np.float64]) -> V
 
 
 def content_digest(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes; a file that has not changed is read once by a process."""
+    """Return the SHA-256 of a file's bytes; a process reads an unchanged file only once."""
     status = path.stat()
     return _digest_of(path, status.st_size, status.st_mtime_ns)
 
@@ -133,10 +133,10 @@ def _digest_of(path: Path, _size: int, _modified_ns: int) -> str:
 
 
 def read_header(path: Path) -> Header:
-    """Read and check the header, and the file's size against it.
+    """Read the header and check it, also against the file's size.
 
     Raises:
-        ImageError: not a single-file NIfTI, not 3-D, too large, without a usable geometry, or truncated.
+        ImageError: not a single-file NIfTI image, not 3-D, too large, without usable geometry, or truncated.
     """
     try:
         block = _first_block(path)
@@ -150,19 +150,19 @@ def read_header(path: Path) -> Header:
         )
         raise ImageError(what, "Copy or export it again.")
     if declared > LARGE_BYTES and declared > LARGE_RATIO * size:
-        what = f"{path.name} unpacks to {declared:,} bytes, {declared // size} times its size, as no scan does."
+        what = f"{path.name} unpacks to {declared:,} bytes, {declared // size} times its size, more than any scan."
         raise ImageError(what, "Save a mask as 8-bit integers; export or crop an image again.")
     return header
 
 
 def read_image(path: Path) -> NDArray[np.float32]:
-    """Read what a file stores, in the unit of the header's slope and intercept.
+    """Read the numbers in a file, with the header's slope and intercept applied.
 
     Raises:
         ImageError: see :func:`read_header`; also damaged data.
     """
     raw, header = _read(path)
-    with np.errstate(over="ignore", invalid="ignore"):  # an overflow becomes infinite, and that is reported
+    with np.errstate(over="ignore", invalid="ignore"):  # an overflow becomes infinite and is reported later
         values = raw.astype(np.float32)
         if (header.slope, header.intercept) != (1.0, 0.0):
             values = values * np.float32(header.slope) + np.float32(header.intercept)
@@ -175,7 +175,7 @@ def _read(path: Path) -> tuple[NDArray[Any], Header]:
     try:
         with _open(path) as stream:
             data = stream.read(declared)
-            # Reading on to the end makes gzip compare length and checksum; the bound keeps a bomb small.
+            # Reading to the end makes gzip verify length and checksum; the limit keeps a zip bomb small.
             rest = len(stream.read(TRAILING_BYTES + 1))
     except DAMAGE as error:
         raise _damaged(path, error) from error
@@ -201,17 +201,17 @@ def _open(path: Path) -> IO[bytes] | gzip.GzipFile:
 
 
 def _first_block(path: Path) -> bytes:
-    """Return the unpacked header of a NIfTI file, and refuse by name whatever else the file is.
+    """Return the unpacked header of a NIfTI file; refuse any other file and say what it is.
 
     Raises:
-        ImageError: the file is something else, or not packed as its name says.
+        ImageError: the file is something else, or its compression contradicts its name.
         EOFError, zlib.error, gzip.BadGzipFile: the file is damaged.
     """
     with path.open("rb") as stream:
         block = stream.read(NEEDED_BYTES)
     if block.startswith(GZIP):
         if not _is_packed(path):
-            what = f"{path.name} is gzipped, which its name does not say."
+            what = f"{path.name} is gzipped, but its name does not end in .gz."
             raise ImageError(what, "Rename it so that it ends in .nii.gz, or unpack it.")
         with _open(path) as stream:
             block = stream.read(NEEDED_BYTES)
@@ -220,7 +220,7 @@ def _first_block(path: Path) -> bytes:
         raise ImageError(what, "Rename it so that it ends in .nii, or gzip it.")
     if not is_nifti(block):
         kind = kind_of(block)
-        name, remedy = ("no NIfTI file", "Export it as .nii or .nii.gz.") if kind is None else kind
+        name, remedy = ("not a NIfTI file", "Export it as .nii or .nii.gz.") if kind is None else kind
         raise ImageError(f"{path.name} is {name}.", remedy)
     return block
 
@@ -241,7 +241,7 @@ def _parse(path: Path, block: bytes) -> Header:
             raw = nib.Nifti2Header(block, check=False)  # type: ignore[no-untyped-call]
         return _checked(path, raw)
     except (nib.spatialimages.HeaderDataError, ValueError, OverflowError) as error:
-        raise ImageError(f"{path.name} has a header that makes no sense: {error}.", "Export it again.") from error
+        raise ImageError(f"{path.name} has an invalid header: {error}.", "Export it again.") from error
 
 
 def _checked(path: Path, raw: Any) -> Header:
@@ -301,7 +301,7 @@ def _affine(path: Path, raw: Any) -> NDArray[np.float64]:
 
 
 def _axes(affine: NDArray[np.float64]) -> str:
-    """Return where the axes of the voxels lead, such as RAS (right, anterior, superior)."""
+    """Return the directions of the voxel axes, such as RAS (right, anterior, superior); empty for a singular affine."""
     from nibabel.orientations import aff2axcodes
 
     singular = not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9
@@ -309,7 +309,7 @@ def _axes(affine: NDArray[np.float64]) -> str:
 
 
 def _forms_apart(raw: Any, shape: tuple[int, int, int]) -> float:
-    """Return the millimetres that lie between the places of one corner by sform and qform; 0 unless both are stated."""
+    """Return the largest distance in mm between a corner's positions by sform and qform; 0 unless both are stated."""
     if raw["sform_code"] <= 0 or raw["qform_code"] <= 0:
         return 0.0
     places = corners(shape, raw.get_sform()) - corners(shape, raw.get_qform())

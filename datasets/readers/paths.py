@@ -1,6 +1,4 @@
-"""Where the files of patients lie: by the card's pattern, in whatever Unicode form and with whatever leading zeros the
-names of files are spelled.
-"""
+"""Find patients' files by the card's pattern, whatever Unicode form and leading zeros the file names use."""
 
 from __future__ import annotations
 
@@ -24,10 +22,10 @@ class PatientFiles:
     """The files of one pattern.
 
     Attributes:
-        paths: of each patient, relative to the cohort's folder; that of the pattern where there is no file.
-        findings: why the pattern leads to no patient's file.
-        strangers: files of ids that the table does not have.
-        respelled: ids that the names of files spell otherwise, and how.
+        paths: each patient's file, relative to the cohort's folder; if there is none, the path by the pattern.
+        findings: why no patient's file can be found by the pattern.
+        strangers: files whose ids are not in the table.
+        respelled: pairs of an id as written in the table and as written in file names.
     """
 
     paths: Mapping[str, str]
@@ -42,11 +40,11 @@ def patient_files(
     """Find each patient's file.
 
     Args:
-        folder: of the cohort.
-        pattern: of the card, with a place for the id.
-        ids: of the patients.
-        table: name of the table that has the ids.
-        others: all ids of the table, also of rows that the card sets aside, whose files belong to somebody.
+        folder: the cohort's folder.
+        pattern: pattern from the card, with a placeholder for the id.
+        ids: the patients' ids.
+        table: name of the table that contains the ids.
+        others: all ids in the table, including rows that the card excludes; their files are not strangers.
     """
     paths = {name: file_of(pattern, name) for name in ids}
     if Path(pattern).is_absolute() or ".." in Path(pattern).parts or not ids:
@@ -72,11 +70,11 @@ def _unjoined(
     ids, names = list(paths), sorted(found)
     if joined.collision:
         yield IdsDoNotJoin.finding(
-            f"It is not clear whose files of {pattern!r} are whose: {' and '.join(joined.collision)} are the same id "
-            f"but for leading zeros or Unicode forms."
+            f"The files of {pattern!r} cannot be assigned: {' and '.join(joined.collision)} are the same id "
+            f"except for leading zeros or Unicode forms."
         )
     elif any((folder / path).exists() or (folder / path).is_symlink() for path in paths.values()) or joined.of:
-        return  # what single patients lack is said of them
+        return  # files of single patients that are missing are reported by patient
     elif names:
         differ = alike(ids, names)
         but = f"; they differ in {differ}" if differ else ""
@@ -84,11 +82,11 @@ def _unjoined(
             f"No id of {table} ({shown(ids)}) occurs in the files of {pattern!r} ({shown(names)}){but}."
         )
     else:
-        yield MissingFile.finding(f"No file fits {pattern!r}.")
+        yield MissingFile.finding(f"No file matches {pattern!r}.")
 
 
 def _fitting(folder: Path, pattern: str) -> Iterator[tuple[str, str]]:
-    """Yield the id in each path that fits a pattern, and the path."""
+    """Yield the id in each path that matches a pattern, and the path."""
     yield from _below(folder, "", Path(pattern).parts, None)
 
 
@@ -115,12 +113,12 @@ def _below(folder: Path, path: str, parts: Sequence[str], name: str | None) -> I
 
 
 def _as_spelled(entry: str, found: re.Match[str]) -> str:
-    """Return the id in the Unicode form of the file's name, in which another file's may differ from it."""
+    """Return the id in the Unicode form of its file name; two files may differ in this form alone."""
     return found["id"] if unicodedata.is_normalized("NFC", entry) else unicodedata.normalize("NFD", found["id"])
 
 
 def _regex(part: str) -> re.Pattern[str]:
-    """Return what fits a part of a pattern: its letters in any Unicode form, and one id at all its places."""
+    """Return a regex for one part of a pattern: text in any Unicode form, and the same id at all of its places."""
     pieces = [re.escape(unicodedata.normalize("NFC", piece)) for piece in _PLACE.split(part)[:: _PLACE.groups + 1]]
     places = ["(?P<id>.+)", *["(?P=id)"] * len(pieces)]
     return re.compile(pieces[0] + "".join(place + piece for place, piece in zip(places, pieces[1:], strict=False)))

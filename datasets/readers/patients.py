@@ -1,4 +1,4 @@
-"""Patients from a table, as the card describes them."""
+"""Read patients from a table, as described by the card."""
 
 from __future__ import annotations
 
@@ -33,17 +33,16 @@ from survbench.io.tables import Row, Table, canonical, nearest, number
 
 MAX_ID_LENGTH = 100
 _ONE_COLUMN = (
-    "Make one column of times, until the event where there was one and else until the last contact, and name it under "
-    "endpoint.time."
+    "Make one column of times (to the event, or to last contact if there was none), and name it under endpoint.time."
 )
 _WHOLE = re.compile(r"\d{1,15}(\.0+)?", re.ASCII)
 SHOWN_CODES, SHOWN_ROWS = 5, 3
-_UNKNOWN = "A value that is not known is a blank cell, NA, or a word that the card declares (missing: [...])."
+_UNKNOWN = "Leave unknown values blank, write NA, or declare the word in the card (missing: [...])."
 
 
 @dataclass(frozen=True, slots=True)
 class Patient:
-    """What the table says about a patient; ``time`` in months."""
+    """A patient's data in the table; ``time`` is in months."""
 
     id: str
     centre: str
@@ -55,13 +54,13 @@ class Patient:
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """What a card finds in a table.
+    """The patients that a card describes in a table.
 
     Attributes:
-        ids: those that can be used, sorted.
-        patients: those without a problem, sorted.
-        findings: of columns and rows.
-        table: the rows that the card chooses.
+        ids: the usable ids, sorted.
+        patients: the patients without a problem, sorted by id.
+        findings: findings about columns and rows.
+        table: the rows that the card selects.
     """
 
     ids: tuple[str, ...]
@@ -71,23 +70,26 @@ class Parsed:
 
 
 def parse_patients(card: CohortCard, table: Table) -> Parsed:
-    """Read the patients that the card describes, and collect every finding of columns and rows."""
-    findings = [*_of_columns(card, table), *_of_codes(card.endpoint)]
+    """Read the patients that the card describes, and collect every finding about columns and rows."""
+    findings = [*_column_findings(card, table), *_code_findings(card.endpoint)]
     if card.id not in table.columns:
         return Parsed((), (), tuple(findings), table)
-    table, of_choice = _chosen(card, table)
+    table, of_choice = _select_rows(card, table)
     findings += of_choice
     findings += _unknown_codes(card.endpoint, table, card.id)
-    timeless = _without_time(card.endpoint, table)
-    findings += timeless.findings
+    no_times = _missing_times(card.endpoint, table)
+    findings += no_times.findings
     usable = not findings
     ids: list[str] = []
     patients: list[Patient] = []
-    twins = _twins(table.column(card.id))
+    similar = _similar_ids(table.column(card.id))
     for row in table.rows:
         name = row.cells[card.id]
-        shown = _shown(name) or f"line {row.line}"
-        of_id, of_row = _of_id(name, shown, twins), _of_row(card, row, shown, time=row.line not in timeless.lines)
+        shown = _printable(name) or f"line {row.line}"
+        of_id, of_row = (
+            _id_findings(name, shown, similar),
+            _row_findings(card, row, shown, time=row.line not in no_times.lines),
+        )
         findings += of_id + of_row
         if not of_id:
             ids.append(name)
@@ -97,9 +99,7 @@ def parse_patients(card: CohortCard, table: Table) -> Parsed:
 
 
 def numbered(card: CohortCard, table: Table) -> Table:
-    """Return the table with a column of row numbers, where the card asks for one as ids, and without the cells that the
-    card declares to be missing.
-    """
+    """Return the table with the card's missing values blanked, and with row numbers if the card uses them as ids."""
     table = blank_missing(card, table, card.id)
     if card.id != ROW_NUMBER or ROW_NUMBER in table.columns:
         return table
@@ -107,8 +107,8 @@ def numbered(card: CohortCard, table: Table) -> Table:
     return Table((ROW_NUMBER, *table.columns), rows, table.labels, table.notes)
 
 
-def _chosen(card: CohortCard, table: Table) -> tuple[Table, list[Finding]]:
-    """Return the rows that ``patients`` of the card declares to be the cohort, and codes and ids that no row has."""
+def _select_rows(card: CohortCard, table: Table) -> tuple[Table, list[Finding]]:
+    """Return the rows that the card's ``patients`` section selects, and findings about codes and ids without a row."""
     rows = list(table.rows)
     findings: list[Finding] = []
     for column, codes in card.patients.where.items():
@@ -123,11 +123,13 @@ def _chosen(card: CohortCard, table: Table) -> tuple[Table, list[Finding]]:
         rows = [row for row in rows if canonical(row.cells[column]) in wanted]
     without = set(card.patients.without)
     absent = without - {row.cells[card.id] for row in table.rows}
-    findings += [UnknownChoice.finding(f"No row has the id {_shown(a)!r} (patients.without).") for a in sorted(absent)]
+    findings += [
+        UnknownChoice.finding(f"No row has the id {_printable(a)!r} (patients.without).") for a in sorted(absent)
+    ]
     return Table(table.columns, tuple(r for r in rows if r.cells[card.id] not in without)), findings
 
 
-def _of_columns(card: CohortCard, table: Table) -> list[Finding]:
+def _column_findings(card: CohortCard, table: Table) -> list[Finding]:
     wanted = {"id": card.id, "endpoint.time": card.endpoint.time, "endpoint.event": card.endpoint.event}
     if card.centre is not None:
         wanted["centre"] = card.centre
@@ -145,13 +147,13 @@ def _of_columns(card: CohortCard, table: Table) -> list[Finding]:
     ]
 
 
-def _of_codes(endpoint: Endpoint) -> list[Finding]:
+def _code_findings(endpoint: Endpoint) -> list[Finding]:
     both = sorted({canonical(v) for v in endpoint.observed} & {canonical(v) for v in endpoint.censored})
     return [AmbiguousEventCode.finding(f"Code {', '.join(both)} means both an event and censoring.")] if both else []
 
 
 def _unknown_codes(endpoint: Endpoint, table: Table, id_column: str) -> list[Finding]:
-    """Return one finding for the codes in the column of events that the card does not know."""
+    """Return one finding for all codes in the event column that the card does not list."""
     if endpoint.event not in table.columns:
         return []
     codes = {canonical(v) for v in (*endpoint.observed, *endpoint.censored)}
@@ -162,57 +164,57 @@ def _unknown_codes(endpoint: Endpoint, table: Table, id_column: str) -> list[Fin
     rows: dict[str, list[str]] = {code: [] for code in counts}
     for row in table.rows:
         if (code := row.cells[endpoint.event]) in rows:
-            rows[code].append(_shown(row.cells.get(id_column, "")) or f"line {row.line}")
+            rows[code].append(_printable(row.cells.get(id_column, "")) or f"line {row.line}")
     shown = ", ".join(f"{code!r} ({_rows(rows[code])})" for code, _ in counts.most_common(SHOWN_CODES))
     more = f", and {len(counts) - SHOWN_CODES} more" if len(counts) > SHOWN_CODES else ""
-    cause = f"Column {endpoint.event!r} holds {shown}{more}; the card knows {_codes(endpoint)}."
-    return [UnknownEventCode.finding(cause, remedy=_probably(Counter(map(canonical, cells))))]
+    cause = f"Column {endpoint.event!r} holds {shown}{more}; the card lists {_codes(endpoint)}."
+    return [UnknownEventCode.finding(cause, remedy=_code_remedy(Counter(map(canonical, cells))))]
 
 
 @dataclass(frozen=True, slots=True)
-class _Timeless:
-    """Findings of one kind of outcome that has no time at all, and the lines of its patients."""
+class _NoTimes:
+    """Findings about a kind of outcome (event or censoring) without any time, and the lines of its patients."""
 
     findings: tuple[Finding, ...] = ()
     lines: frozenset[int] = frozenset()
 
 
-def _without_time(endpoint: Endpoint, table: Table) -> _Timeless:
-    """Return one finding if all who are censored, or all who had the event, have a blank time and others have one.
+def _missing_times(endpoint: Endpoint, table: Table) -> _NoTimes:
+    """Return one finding if all censored patients, or all patients with the event, have blank times but others do not.
 
-    To remove these rows would leave one kind of outcome, so their cells are not reported one by one.
+    Removing these rows would leave only one kind of outcome, so their cells are not reported one by one.
     """
     if not {endpoint.time, endpoint.event} <= set(table.columns):
-        return _Timeless()
+        return _NoTimes()
     blank = frozenset(row.line for row in table.rows if row.cells[endpoint.time].casefold() in BLANK)
     for who, codes in (("who are censored", endpoint.censored), ("who had the event", endpoint.observed)):
         known = {canonical(code) for code in codes}
         kind = frozenset(row.line for row in table.rows if canonical(row.cells[endpoint.event]) in known)
         if len(kind) > 1 and kind <= blank < {row.line for row in table.rows}:
-            only = ", and only they," if kind == blank else ""
+            only = ", and only these," if kind == blank else ""
             cause = f"All {len(kind)} patients {who}{only} have no time in column {endpoint.time!r}."
-            return _Timeless((OutcomesLost.finding(cause, remedy=_ONE_COLUMN),), kind)
-    return _Timeless()
+            return _NoTimes((OutcomesLost.finding(cause, remedy=_ONE_COLUMN),), kind)
+    return _NoTimes()
 
 
 def _rows(names: Sequence[str]) -> str:
-    """Return how many rows there are, and whose where they are few."""
+    """Return the number of rows, and their patients if there are few."""
     few = f": {', '.join(names)}" if len(names) <= SHOWN_ROWS else ""
     return f"{things(len(names), 'row')}{few}"
 
 
-def _probably(counts: Counter[str]) -> str:
-    """Return what the card should say, from how often each code occurs."""
-    name = "Name each code under endpoint.observed or endpoint.censored of the card."
+def _code_remedy(counts: Counter[str]) -> str:
+    """Return a remedy for unknown event codes, judged by how often each code occurs."""
+    name = "List each code under endpoint.observed or endpoint.censored in the card."
     if set(counts) == {"1", "2"}:
         return (
-            f"{counts['2']} cells are 2, {counts['1']} are 1 and none is 0: probably 1 is censored and 2 the event, as "
-            "R codes them. Then write observed: [2] and censored: [1] under endpoint of the card."
+            f"{counts['2']} cells are 2, {counts['1']} are 1 and none is 0. Probably 1 is censored and 2 is the event, "
+            "as in R. If so, write observed: [2] and censored: [1] under endpoint in the card."
         )
     if {"0", "1"} < set(counts):
         return (
-            f"{name} A further code may stand for another event, such as a death of another cause. patients.without "
-            "leaves rows out."
+            f"{name} Another code may stand for a competing event, such as death from another cause. patients.without "
+            "leaves out rows."
         )
     return f"{name} 'bench cohort init' reads codes by their meaning."
 
@@ -222,21 +224,21 @@ def _is_blank_event(endpoint: Endpoint, cell: str) -> bool:
     return cell.casefold() in BLANK and canonical(cell) not in codes
 
 
-def _twins(names: list[str]) -> dict[str, list[str]]:
-    """Group ids that look the same once Unicode is normalised."""
+def _similar_ids(names: list[str]) -> dict[str, list[str]]:
+    """Group ids that look the same after Unicode normalisation."""
     groups: dict[str, list[str]] = {}
     for name in names:
-        groups.setdefault(_looks(name), []).append(name)
+        groups.setdefault(_normal_form(name), []).append(name)
     return groups
 
 
-def _looks(name: str) -> str:
-    """Return what ids have in common that may stand for one patient: the letters, and the whole number."""
+def _normal_form(name: str) -> str:
+    """Return the form of an id in which ids that may mean the same patient agree: normalised, whole numbers as such."""
     plain = unicodedata.normalize("NFKC", name)
     return str(int(float(plain))) if _WHOLE.fullmatch(plain) else plain
 
 
-def _of_id(name: str, shown: str, twins: Mapping[str, list[str]]) -> list[Finding]:
+def _id_findings(name: str, shown: str, similar: Mapping[str, list[str]]) -> list[Finding]:
     if not name:
         return [NoId.finding("A row has no id.", subject=shown)]
     found = []
@@ -244,25 +246,25 @@ def _of_id(name: str, shown: str, twins: Mapping[str, list[str]]) -> list[Findin
         cause = f"An id has more than {MAX_ID_LENGTH} characters."
         found.append(UnusableId.finding(cause, subject=shown, remedy="Shorten it."))
     if any(unicodedata.category(c).startswith("C") for c in name):
-        cause = "An id holds control or invisible characters."
+        cause = "An id contains control or invisible characters."
         found.append(UnusableId.finding(cause, subject=shown, remedy="Remove them."))
     if any(c in name for c in "/\\") or name.startswith("."):
-        cause, remedy = "An id could lead to another folder.", "Use ids without '/', '\\' and a leading '.'."
+        cause, remedy = "An id could lead to another folder.", "Use ids without '/', '\\' or a leading '.'."
         found.append(UnusableId.finding(cause, subject=shown, remedy=remedy))
     if unicodedata.normalize("NFKC", name).startswith(("=", "+", "-", "@")):
-        cause = f"An id starts with {name[0]!r}, a formula to spreadsheets."
+        cause = f"An id starts with {name[0]!r}, which spreadsheets read as a formula."
         found.append(UnusableId.finding(cause, subject=shown, remedy="Start ids with a letter or digit."))
-    same = twins[_looks(name)]
+    same = similar[_normal_form(name)]
     if same.count(name) > 1:
-        found.append(RepeatedId.finding(f"An id is in {same.count(name)} rows.", subject=shown))
+        found.append(RepeatedId.finding(f"An id occurs in {same.count(name)} rows.", subject=shown))
     elif len(same) > 1:
-        cause = "Another id looks the same: it is the same number, or is spelt with other Unicode characters."
+        cause = "Another id looks the same: it is the same number, or is spelled with other Unicode characters."
         found.append(RepeatedId.finding(cause, subject=shown, remedy="Give one of them another id."))
     return found
 
 
-def _of_row(card: CohortCard, row: Row, shown: str, *, time: bool) -> list[Finding]:
-    """Return the findings of a row's cells; ``time`` is False where its time is reported elsewhere."""
+def _row_findings(card: CohortCard, row: Row, shown: str, *, time: bool) -> list[Finding]:
+    """Return the findings about a row's cells; pass ``time=False`` if its time is reported elsewhere."""
     end, cells = card.endpoint, row.cells
     found: list[Finding] = []
     if time and end.time in cells:
@@ -278,7 +280,7 @@ def _of_row(card: CohortCard, row: Row, shown: str, *, time: bool) -> list[Findi
         found.append(BlankGroup.finding(f"The group is blank in column {card.group!r}.", subject=shown))
     for column in card.clinical:
         if column.column in cells:
-            found += _of_clinical(column, cells[column.column], shown)
+            found += _clinical_findings(column, cells[column.column], shown)
     return found
 
 
@@ -289,20 +291,18 @@ def _codes(endpoint: Endpoint) -> str:
 
 def _unusable_time(column: str, cell: str, shown: str) -> Finding:
     if is_date(cell):
-        cause = f"Column {column!r} holds dates; a time is the duration up to them."
-        remedy = (
-            "Make a column of the days from the start of follow-up to these dates, and name it under endpoint.time."
-        )
+        cause = f"Column {column!r} holds dates; a time is a duration."
+        remedy = "Make a column of days from the start of follow-up to these dates, and name it under endpoint.time."
         return UnusableTime.finding(cause, subject=shown, detail=repr(cell), remedy=remedy)
     if not cell:
-        remedy = "Fill the cell in, or leave the patient out (patients.without)."
+        remedy = "Fill in the cell, or leave the patient out (patients.without)."
         return UnusableTime.finding(f"No time in column {column!r}.", subject=shown, remedy=remedy)
     return UnusableTime.finding(
         f"Times in column {column!r} must be numbers above 0.", subject=shown, detail=repr(cell)
     )
 
 
-def _of_clinical(column: Clinical, cell: str, shown: str) -> list[Finding]:
+def _clinical_findings(column: Clinical, cell: str, shown: str) -> list[Finding]:
     if _level(column, cell) is not None or cell.casefold() in BLANK:
         return []
     if column.kind == "numeric":
@@ -320,7 +320,7 @@ def _of_clinical(column: Clinical, cell: str, shown: str) -> list[Finding]:
 
 
 def _level(column: Clinical, cell: str) -> str | None:
-    """Return the declared level that the cell means; "2.0", as spreadsheets write it, means level "2"."""
+    """Return the declared level that a cell means; "2.0", as spreadsheets write it, means level "2"."""
     if cell in column.levels:
         return cell
     value = number(cell)
@@ -342,7 +342,7 @@ def _patient(card: CohortCard, row: Row) -> Patient:
     )
 
 
-def _shown(name: str) -> str:
-    """Return an id that is safe to print: control characters escaped, at most 40 characters."""
+def _printable(name: str) -> str:
+    """Return an id as printable text: control characters escaped, at most 40 characters."""
     text = repr(name)[1:-1]
     return text if len(text) <= 40 else text[:37] + "..."

@@ -1,4 +1,4 @@
-"""What the codes of an event column mean: which are an event, which censored, or that the table does not tell."""
+"""What the codes of an event column mean: which code is an event, which is censoring, or why that is unclear."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from survbench.datasets.vocabulary import words as w
 from survbench.io.tables import canonical
 
 Kind = Literal["death", "composite", "disease", "specific"]
-"""What counts as the event: any death, death or the disease's return, the disease alone, or death of the disease."""
+"""What counts as the event: any death; death or recurrence; recurrence alone; or death from the disease."""
 _WINDOW = 5
-"""Words over which a negation reaches forward (``no evidence of disease``)."""
+"""Number of words after a negation that it can negate (``no evidence of disease``)."""
 _PREFIX = re.compile(r"\s*(\d+)\s*[:=.)\-\u2013]+\s*(?=\D)")
 _SUFFIX = re.compile(r"\s*[(\[]\s*\d+\s*[)\]]\s*$")
 _DEFINITION = re.compile(r"(\d+)\s*[=:]\s*([^\d,;/|()\[\]]+)|\b([^\W\d]+)\s*=\s*(\d+)")
@@ -26,13 +26,13 @@ WHAT: dict[Kind, str] = {
     "death": "a death",
     "composite": "a progression or recurrence, or a death",
     "disease": "a progression or recurrence",
-    "specific": "a death of the disease",
+    "specific": "a death from the disease",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """What words say: whether the patient is dead, has the disease again, had the event; None where they do not say."""
+    """What a text says about a patient: dead, with disease, had the event. None means that the text does not say."""
 
     dead: bool | None = None
     disease: bool | None = None
@@ -42,15 +42,16 @@ class Meaning:
 
     @property
     def is_known(self) -> bool:
-        """Whether the words say anything."""
+        """Whether the text says anything about the patient."""
         return self.censored or not self.dead is self.disease is self.event is None
 
 
 @dataclass(frozen=True, slots=True)
 class Coding:
-    """Codes of an event and of the censored, as the cells spell them; both empty where the table does not tell.
+    """The codes for an event and for censoring, as spelled in the cells; both are empty where the codes are unclear.
 
-    ``readings`` are then the sets of codes that may be the event; ``reason`` says why the codes are taken, or are not.
+    ``readings`` then lists the sets of codes that could mean an event. ``reason`` says why the codes were accepted or
+    rejected.
     """
 
     observed: tuple[str, ...]
@@ -60,7 +61,7 @@ class Coding:
 
     @property
     def clear(self) -> bool:
-        """Whether the codes are known."""
+        """Whether both the event codes and the censoring codes are known."""
         return bool(self.observed and self.censored)
 
 
@@ -68,9 +69,10 @@ def coding(name: str, cells: Sequence[str], kind: Kind | None) -> Coding:
     """Return what the codes of a column mean.
 
     Args:
-        name: the column's name, with its description where the table has one; ``(1=dead, 0=alive)`` in it is read.
-        cells: its cells without those that mean missing.
-        kind: what counts as an event, or None where neither time nor event says so.
+        name: the column's name, followed by its description if the table has one. A legend such as
+            ``(1=dead, 0=alive)`` in it is used.
+        cells: the column's cells, without those that mean missing.
+        kind: what counts as an event, or None if neither the time column nor the event column says so.
     """
     codes = list(Counter(cells))
     by_code = {canonical(code): code for code in codes}
@@ -83,12 +85,12 @@ def coding(name: str, cells: Sequence[str], kind: Kind | None) -> Coding:
     if set(flags.values()) <= {"0", "1"}:
         return _by_name(name, flags)
     if set(by_code) == {"1", "2"}:
-        return _unclear(codes, "1 and 2 stand without a legend (R's survival package has 2 as the event, others 1)")
+        return _unclear(codes, "1 and 2 have no legend (2 is the event in R's survival package, 1 in other software)")
     if set(by_code) == {"-1", "0"}:
-        return _unclear(codes, "-1 is how Microsoft Access writes true (yes), other programs a missing value")
+        return _unclear(codes, "-1 means true (yes) in Microsoft Access and a missing value in other programs")
     if "0" in by_code and len(codes) > 2 and all(c.isdigit() for c in by_code) and _counts_censored(name):
         others = tuple(sorted(c for c in codes if c != by_code["0"]))
-        return Coding((by_code["0"],), others, "0 is the event in a column of censoring, other codes are reasons of it")
+        return Coding((by_code["0"],), others, "0 is the event in a censoring column, other codes are reasons for it")
     return _unclear(codes, "the codes do not say which is the event")
 
 
@@ -105,17 +107,17 @@ def _by_words(codes: Sequence[str], meanings: Mapping[str, Meaning], kind: Kind 
     if len(set(found)) == 1:
         return Coding(found[0], tuple(sorted(set(codes) - set(found[0]))), "by the words")
     if found:
-        return Coding((), (), "death alone or the disease as well may be the event", tuple(dict.fromkeys(found)))
+        return Coding((), (), "the event may be death alone, or death or recurrence", tuple(dict.fromkeys(found)))
     unknown = [c for c in codes if not meanings[c].is_known]
     if unknown:
-        return _unclear(codes, f"what {_listed(unknown)} means is not known")
+        return _unclear(codes, f"the meaning of {_listed(unknown)} is not known")
     if kind:
         return _unclear(codes, f"the codes do not say who had {WHAT[kind]}")
-    return _unclear(codes, "the codes do not say who had the event and who had not")
+    return _unclear(codes, "the codes do not say who had the event and who did not")
 
 
 def _verdict(m: Meaning, kind: Kind) -> bool | None:
-    """Return whether a code of this meaning is an event; None where it does not say."""
+    """Return whether a code with this meaning is an event; None if the meaning does not say."""
     if m.censored and m.dead is not True:
         return False
     if m.event is not None and m.dead is m.disease is None:
@@ -130,7 +132,7 @@ def _verdict(m: Meaning, kind: Kind) -> bool | None:
 
 
 def _by_name(name: str, flags: Mapping[str, str]) -> Coding:
-    """Read codes that say yes (flag 1) and no (0) by what the column's name asks; one of both need not occur."""
+    """Read codes for yes (flag 1) and no (flag 0) by the column's name; one of the two codes need not occur."""
     yes, no = (tuple(sorted(c for c in flags if flags[c] == flag)) or (flag,) for flag in ("1", "0"))
     marks = polarity(name)
     if marks is not None:
@@ -139,17 +141,17 @@ def _by_name(name: str, flags: Mapping[str, str]) -> Coding:
         means = "censored" if w.has(w.tokens(name), w.CENSORED) else "free of the event"
         return Coding(no, yes, f"{_listed(no)} is the event: by the column's name, {_listed(yes)} is {means}")
     reason = f"the name does not say what {_listed(yes)} means"
-    if of_those_who_left(name):
-        reason = f"the column says who left the study, and not who had the event; what {_listed(no)} means is not known"
-    elif _of_control(name):
-        reason = f"in a column of local control, {_listed(yes)} is controlled in some tables, the failure in others"
+    if is_dropout(name):
+        reason = f"the column says who left the study, not who had the event; the meaning of {_listed(no)} is not known"
+    elif _is_local_control(name):
+        reason = f"in a local-control column, {_listed(yes)} means controlled in some tables and failure in others"
     if w.has(w.tokens(name), w.CENSORING):
-        reason = f"in a column of censoring, {_listed(yes)} is the event in some tables, the censored in others"
+        reason = f"in a censoring column, {_listed(yes)} means an event in some tables and censored in others"
     return Coding((), (), reason, (yes, no))
 
 
 def polarity(name: str) -> bool | None:
-    """Return whether 1 (or yes) in a column of this name is an event, or the opposite; None where that is not clear.
+    """Return whether 1 (or yes) in a column of this name means an event (True) or no event (False); None if unclear.
 
     >>> [polarity(n) for n in ("event", "OS_STATUS", "CNSR", "alive", "progression_free", "vital_status", "LC")]
     [True, True, False, False, False, None, None]
@@ -164,7 +166,7 @@ def polarity(name: str) -> bool | None:
             joined = re.sub(rf"\b({pattern})\b", " ", joined)
         found = [word for word in joined.split() if not w.is_word(word, w.SURVIVAL)]
     status = w.has(found, w.STATUS)
-    if w.has(found, w.CENSORING) or of_those_who_left(name):
+    if w.has(found, w.CENSORING) or is_dropout(name):
         return None
     rest = [x for x in found if not w.is_word(x, f"{w.STATUS}|indicator|flag") and not x.isdigit()]
     says = meaning(" ".join(rest))
@@ -177,13 +179,13 @@ def polarity(name: str) -> bool | None:
             return None
         return facts.pop()
     plain = [x for x in rest if w.endpoint_of(x) is None and not w.is_word(x, "status|os")]
-    return True if found and not plain and not spelled and not _of_control(name) else None
+    return True if found and not plain and not spelled and not _is_local_control(name) else None
 
 
-def of_those_who_left(name: str) -> bool:
-    """Return whether a column is called after leaving the study: the others may be alive or dead.
+def is_dropout(name: str) -> bool:
+    """Return whether a column's name means that patients left the study; the others may then be alive or dead.
 
-    >>> [of_those_who_left(n) for n in ("lost_to_fu", "Withdrawn", "dropout", "lost_or_censored", "event")]
+    >>> [is_dropout(n) for n in ("lost_to_fu", "Withdrawn", "dropout", "lost_or_censored", "event")]
     [True, True, True, False, False]
     """
     found = [x for x in w.tokens(name) if not w.is_word(x, w.LOST)]
@@ -191,20 +193,20 @@ def of_those_who_left(name: str) -> bool:
     return w.has(w.tokens(name), w.LOST) and not w.has(found, beside)
 
 
-def _of_control(name: str) -> bool:
-    """Whether a column is called after an endpoint whose name is the good outcome: the tumour is under control."""
+def _is_local_control(name: str) -> bool:
+    """Return whether a column is named after an endpoint that is a good outcome: the tumour is under control."""
     endpoint = w.endpoint_of(name)
     return endpoint is not None and endpoint[0] in {"LC", "LRC"}
 
 
 def _counts_censored(name: str) -> bool:
     found = w.tokens(name)
-    counts = w.has(found, f"{w.CENSORED}|{w.CENSORING}") and not of_those_who_left(name)
+    counts = w.has(found, f"{w.CENSORED}|{w.CENSORING}") and not is_dropout(name)
     return counts and not w.has(found, f"{w.EVENT}|{w.STATUS}")
 
 
 def _definitions(name: str) -> dict[str, str]:
-    """Return what a name says of its codes, as ``status (1=dead, 0=alive)`` and ``status (0 alive, 1 dead)`` do."""
+    """Return the legend in a name by code, as in ``status (1=dead, 0=alive)`` and ``status (0 alive, 1 dead)``."""
     pairs = [(a or d, (b or c).strip()) for a, b, c, d in _DEFINITION.findall(name)]
     if not pairs:
         lists = [[_LISTED.fullmatch(part) for part in re.split("[,;/|]", a or b)] for a, b in _BRACKETS.findall(name)]
@@ -213,7 +215,7 @@ def _definitions(name: str) -> dict[str, str]:
 
 
 def without_legend(name: str) -> str:
-    """Return a name without what it says of its codes in brackets, as ``died (Y/N)`` does."""
+    """Return a name without a legend of its codes in brackets, such as the ``(Y/N)`` of ``died (Y/N)``."""
 
     def only_codes(text: str) -> bool:
         return all(x.isdigit() or x in w.YES | w.NO for x in w.tokens(text))
@@ -222,7 +224,7 @@ def without_legend(name: str) -> str:
 
 
 def _without_number(code: str) -> str:
-    """Return a code's words: ``0:LIVING`` and ``alive (0)`` say what they mean."""
+    """Return the words of a code without its number: ``0:LIVING`` and ``alive (0)`` say what they mean."""
     return _SUFFIX.sub("", _PREFIX.sub("", code))
 
 
@@ -232,7 +234,7 @@ def _flag(text: str) -> str | None:
 
 
 def _letter(name: str, texts: Mapping[str, str], kind: Kind | None) -> dict[str, Meaning]:
-    """Return what ``A`` and ``D`` mean where they stand for alive and dead: as the only codes of a vital status."""
+    """Return the meanings of ``A`` (alive) and ``D`` (dead) where these are the only two codes of a vital status."""
     letters = {code: text.strip().casefold() for code, text in texts.items()}
     alive = [c for c, x in letters.items() if x in w.LETTERS_ALIVE]
     dead = [c for c, x in letters.items() if x in w.LETTERS_DEAD]
@@ -251,7 +253,7 @@ def _listed(codes: Sequence[str]) -> str:
 
 
 def meaning(text: str) -> Meaning:
-    """Return what the words of a code or a name say, negations read.
+    """Return what the words of a code or a name mean, taking negations into account.
 
     >>> meaning("Progression free").disease, meaning("kein Rezidiv").disease, meaning("décédé").dead
     (False, False, True)
@@ -301,7 +303,7 @@ def _without_negation(word: str) -> str:
 
 
 def _is_negated(found: Sequence[str], n: int, start: int) -> bool:
-    """Whether the n-th word is negated by itself, by a word before it (after ``start``), or by one after it."""
+    """Return whether the n-th word is negated: by itself, by a word before it (after ``start``), or by one after it."""
     inside = w.is_word(found[n], w.NEGATED_INSIDE)
     before = [
         x for k, x in enumerate(found[max(start, n - _WINDOW) : n], max(start, n - _WINDOW)) if _reaches(found, k)
@@ -313,7 +315,7 @@ def _is_negated(found: Sequence[str], n: int, start: int) -> bool:
 
 
 def _reaches(found: Sequence[str], k: int) -> bool:
-    """Whether the k-th word negates what follows; ``free`` does so only before ``of``."""
+    """Return whether the k-th word negates the words after it; ``free`` does so only before ``of``."""
     if w.is_word(found[k], w.NEGATED_AFTER):
         return _opens(found, k)
     return w.is_word(found[k], w.NEGATION)

@@ -1,4 +1,4 @@
-"""Whether a column is called after what became of the patients."""
+"""Whether a column's name says that it holds a patient's outcome."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ _BEFORE = (
     "antecedent\\w*|anterior\\w*|precedent\\w*|programmed|ligand|risk|score|predicted|expected|estimated|probability|"
     "heart|renal|liver|cardiac|kidney|respiratory|laryngeal|gene|mutation|expression"
 )
-"""Words beside which another is known at baseline: ``prior_relapse``, ``programmed_death_ligand``, ``death_risk``."""
+"""Words that mark another word as known at baseline: ``prior_relapse``, ``programmed_death_ligand``, ``death_risk``."""
 _OTHERWISE = "tot|die|dod|doc|duc|dotd|dooc|live|living|lives|leben|leven|viva|vivo|vita|vida|delai|recul|e"
-"""Words of outcomes that are as often of something else: ``mtv_tot``, ``living_alone``; they count as a whole name."""
+"""Outcome words that are as often something else (``mtv_tot``, ``living_alone``); they count only as a whole name."""
 _ENDED = f"{w.DEAD}|{w.RECURRENCE}|{w.EVENT}|{w.CENSORING}|{w.FOLLOW_UP}|{w.OUTCOME}"
 _SHORT = 3
-"""Letters of words for being alive that are as often something else."""
+"""Words for being alive of at most this many letters are as often something else."""
 _CENSORED = "(un|right|ge)?(cens|zens)(?!us)\\w*|cnsr|ltfu"
 _TIME_TO_EVENT = "tte"
 _UNITS = "|".join(w.UNITS.values())
 
 
 @cache
-def called_like_outcome(name: str) -> bool:
-    """Return whether a column's name says that it holds what became of the patients.
+def named_like_outcome(name: str) -> bool:
+    """Return whether a column's name says that it holds a patient's outcome.
 
-    >>> [called_like_outcome(n) for n in ("PFS_days", "vitalStatus", "exitus", "Monate", "Rezidiv", "local_failure")]
+    >>> [named_like_outcome(n) for n in ("PFS_days", "vitalStatus", "exitus", "Monate", "Rezidiv", "local_failure")]
     [True, True, True, True, True, True]
-    >>> [called_like_outcome(n) for n in ("smoking_status", "mtv_tot", "programmed_death_ligand", "prior_relapse", "T")]
+    >>> [named_like_outcome(n) for n in ("smoking_status", "mtv_tot", "programmed_death_ligand", "prior_relapse", "T")]
     [False, False, False, False, False]
     """
     found = w.tokens(name)
@@ -40,13 +40,13 @@ def called_like_outcome(name: str) -> bool:
     of_life = any(len(word) > _SHORT and w.is_word(word, w.ALIVE) for word in plain)
     if of_life or w.has(plain, f"{_ENDED}|{_CENSORED}|{_TIME_TO_EVENT}"):
         return True
-    if any(endpoint != "LC" for endpoint, _ in w.endpoints_in(name)):  # LC is as often the lung cancer
+    if any(endpoint != "LC" for endpoint, _ in w.endpoints_in(name)):  # LC often means lung cancer
         return True
     return _time_alone(found) or _status_alone(found) or _failure(found)
 
 
 def _time_alone(found: list[str]) -> bool:
-    """Say whether a name has words for time, and none that says of what, as ``days_to_last_contact``."""
+    """Return whether a name is about time but not about the time of anything, as ``days_to_last_contact``."""
     words = [word for word in found if len(word) > 1 and not word.isdigit()]
     lasting = f"{w.DURATION}|{_UNITS}|{w.TO_CONTACT}"
     return w.has(words, lasting) and all(w.is_word(word, f"{lasting}|{w.FILLERS}") for word in words)
@@ -58,5 +58,5 @@ def _status_alone(found: list[str]) -> bool:
 
 
 def _failure(found: list[str]) -> bool:
-    """Say whether a treatment failed; a heart does before it."""
+    """Return whether "failure" means that a treatment failed; heart failure, for example, is known at baseline."""
     return "failure" in found and w.has(found, "treatment|local|regional|locoregional|loco|distant|time|event")

@@ -1,6 +1,6 @@
-"""What clinics call things, in English, German, French, Spanish, Italian and Dutch.
+"""Clinical vocabulary in English, German, French, Spanish, Italian and Dutch.
 
-Patterns are for words as :func:`tokens` returns them: lower case, without accents.
+Patterns match words as :func:`tokens` returns them: lower case, without accents.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ UNITS: dict[TimeUnit, str] = {
     "years": "yrs?|years?|jahr(en?)?|ans?|annees?|anos?|ann[oi]|jaar|jaren",
 }
 UNIT_LETTERS: dict[str, TimeUnit] = {"d": "days", "w": "weeks", "m": "months", "y": "years"}
-"""What a single last letter means."""
+"""The unit that a single letter at the end of a name means."""
 
 FOLLOW_UP = (
     "follow|followup|followed|fu|fup|surv|survival|survie|suivi|recul|delai|supervivencia|sobrevida|seguimiento|"
@@ -51,7 +51,7 @@ NEVER_A_TIME = {
     "of an examination": "echo|repetition|scan|scans|acquisition|uptake|injection|symptoms?|smoking|pack|packyears|"
     "delay|interval",
 }
-"""Words of a column that keep it from being the time, with what they make of it."""
+"""Words that rule a column out as the time, by what they say the column is instead."""
 
 DEAD = (
     "dead|death|deaths|die|dies|died|dying|deceas\\w*|expired|demise\\w*|exitus|fatal|mort|morts|morte|morti|mortes|"
@@ -80,13 +80,13 @@ FREE_OF_DISEASE = (
 )
 EVENT = "event|events|evt|ereignis\\w*|evenement\\w*|evento|eventos|eventi|gebeurtenis\\w*"
 LOST = "lost|ltfu|lfu|verloren|perdu[es]*|perdid[oa]s?|withdrawn|withdrew|dropouts?|ausgeschieden"
-"""Words for leaving the study: as a code they mean censored, as a column that the others may be alive or dead."""
+"""Words for leaving the study. As a code they mean censored; as a column, the others may be alive or dead."""
 CENSORED = (
     "censored|censorship|cnsr|rightcensored|zensiert\\w*|censuree|censurad[oa]|censurat[oa]|gecensureerd|ongoing|"
     f"{LOST}"
 )
 CENSORING = "cens|censor|censors|censoring|zensur\\w*|zensierung\\w*|censure|censura|censuur"
-"""Words that name the indicator of censoring: some tables give it 1 for the censored, some for the event."""
+"""Words for a censoring indicator: 1 means censored in some tables and an event in others."""
 OTHER_CAUSE = "other|another|intercurrent|unrelated|competing|ander\\w*|autres?|otras?|altr[aei]|doc|dooc|duc"
 STATUS = "status|state|zustand|statut|estado|stato|toestand"
 VITAL = "vital|vitalstatus|vitals|vitales?|vitale"
@@ -101,7 +101,7 @@ NEGATED_LAST = "no|nein|non|none|nee|never"
 NEGATED_INSIDE = "\\w+(frei|freie[rs]?|vrij|vrije|free)|un(censored|zensiert)|unprogressed"
 
 WHOLE_EVENT = "delta|fstat|observed|e"
-"""Names that are an event only where they are the whole name."""
+"""Words that mean an event only if they are the whole name."""
 YES = frozenset(
     ["yes", "y", "true", "t", "ja", "j", "oui", "o", "vrai", "si", "s", "sim", "wahr", "verdadero", "vero", "waar"]
 )
@@ -129,12 +129,12 @@ ENDPOINTS = (
     ("OS", "death", (r"os|overall surv\w*|gesamtuberleb\w*|gesamtueberleb\w*|survie globale|"
      r"(supervivencia|sobrevida) global|sopravvivenza (globale|complessiva)|(totale|algehele|algemene) overleving")),
 )  # fmt: skip
-"""Endpoints by name: what counts as an event (death of any cause, ``composite`` with death, the disease alone, or death
-of the disease), and what columns call them.
+"""Endpoints: name, what counts as an event (``death`` of any cause, ``composite`` of disease and death, ``disease``
+alone, or ``specific``: death from the disease), and the pattern of the names that columns give them.
 """
 
 BLANK = frozenset({"", "na", "n/a", "#n/a", "nan", "null", "none", "."})
-"""Cells, in lower case, that are read as blank unless a card declares them to be a level or a code."""
+"""Cells, in lower case, that are read as blank unless a card declares them as a level or a code."""
 _MISSING = frozenset(
     """unknown|unk|not known|unkn|not available|not avail|not applicable|not reported|not recorded|not evaluated|
     not assessed|not done|not specified|not stated|not determined|not tested|unspecified|missing|no data|no information|
@@ -164,7 +164,7 @@ def tokens(text: str) -> list[str]:
     >>> tokens("OSTime_months"), tokens("Überlebenszeit"), tokens("daysToDeath")
     (['os', 'time', 'months'], ['uberlebenszeit'], ['days', 'to', 'death'])
     """
-    # the accent alone tells "censuré" (censored) from "censure" (censoring)
+    # only the accent distinguishes "censuré" (censored) from "censure" (censoring)
     text = re.sub(r"(censur)é(?![^\W\d_])", r"\1ee", unicodedata.normalize("NFC", text), flags=re.IGNORECASE)
     parts = re.sub(r"(?<=[a-zß-ÿ])(?=[A-ZÀ-Þ])|(?<=[A-ZÀ-Þ])(?=[A-ZÀ-Þ][a-zß-ÿ]{2})", " ", text)
     return [piece for word in re.findall(r"[^\W\d_]+|\d+", without_accents(parts)) for piece in _pieces(word)]
@@ -188,21 +188,21 @@ def _pieces(word: str) -> list[str]:
 
 
 def is_word(word: str, pattern: str) -> bool:
-    """Return whether a word is one of a vocabulary of this module."""
+    """Return whether a word belongs to a vocabulary of this module."""
     return re.fullmatch(pattern, word) is not None
 
 
 def has(words: Sequence[str], pattern: str) -> bool:
-    """Return whether one of the words is of a vocabulary."""
+    """Return whether at least one of the words belongs to a vocabulary."""
     return any(is_word(word, pattern) for word in words)
 
 
-# "none" of a disease is an answer; without words there are only marks
+# "none" is an answer where a disease is asked for; a cell without words is handled as marks
 _BLANK_IN_WORDS = frozenset(" ".join(tokens(cell)) for cell in BLANK) - {"none", ""}
 
 
 def means_missing(cell: str) -> bool:
-    """Return whether a cell says in words or marks that its value is not known.
+    """Return whether a cell says, in words or marks, that its value is not known.
 
     >>> [means_missing(c) for c in ("[Not Available]", "'--", "k.A.", "#N/A", "<unknown>")]
     [True, True, True, True, True]
@@ -217,12 +217,12 @@ def means_missing(cell: str) -> bool:
 
 
 def is_sentinel(value: float, *, among_codes: bool) -> bool:
-    """Return whether a number is one that questionnaires, databases and programs write for "not known".
+    """Return whether a number is one that questionnaires, databases and programs use for "not known".
 
     Args:
         value: the number.
-        among_codes: whether it may stand beside codes such as 0 and 1, where 9 often means "not known" and -1 is a
-            code like any other. Among measurements it is the other way round.
+        among_codes: whether the column may hold codes such as 0 and 1, where 9 often means "not known" and -1 is an
+            ordinary code. Among measurements, -1 means "not known" and 9 is an ordinary value.
 
     >>> [is_sentinel(v, among_codes=True) for v in (-999, 99999, 888, 99.9, -32768, 1e30, 9, -1)]
     [True, True, True, True, True, True, True, False]
@@ -253,11 +253,11 @@ def unit_of(text: str) -> TimeUnit | None:
 
 
 def endpoints_in(text: str) -> list[tuple[str, str]]:
-    """Return the names of the endpoints that a column is called after, and what counts as the event of each."""
+    """Return the endpoints in a column's name and what counts as the event of each."""
     joined = " ".join(tokens(text))
     return [(name, kind) for name, kind, pattern in ENDPOINTS if re.search(rf"\b({pattern})\b", joined)]
 
 
 def endpoint_of(text: str) -> tuple[str, str] | None:
-    """Return the first of the endpoints that a column is called after, if any; see :func:`endpoints_in`."""
+    """Return the first endpoint in a column's name, or None; see :func:`endpoints_in`."""
     return next(iter(endpoints_in(text)), None)

@@ -1,7 +1,7 @@
-"""DeepSurv and a Cox model on METABRIC's published split, beside the published C: ``deepsurv_metabric.py FOLDER``.
+"""Compare DeepSurv and a Cox model on METABRIC's published split with the published C: ``deepsurv_metabric.py FOLDER``.
 
-FOLDER holds ``metabric_IHC4_clinical_train_test.h5`` and ``metabric_model_selu_revision.0.json`` of the DeepSurv
-repository (Katzman et al., BMC Med Res Methodol 18, 2018). Ends with 1 where a C lies outside its bound.
+FOLDER holds ``metabric_IHC4_clinical_train_test.h5`` and ``metabric_model_selu_revision.0.json`` from the DeepSurv
+repository (Katzman et al., BMC Med Res Methodol 18, 2018). The exit status is 1 if a C is outside its bound.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from survbench.plan.profile import load_profile
 
 SEEDS = range(3)
 PUBLISHED = {"Cox model": (0.631, 0.005), "DeepSurv": (0.643, 0.015)}
-"""C on the test part as published, and by how much ours may differ."""
+"""Published C on the test part, and the largest allowed difference from it."""
 
 
 def cohort(file: h5py.File, part: str) -> Cohort:
-    """Return the training or the test part, its nine columns as clinical numbers."""
+    """Return the training or the test part, with its nine columns as clinical numbers."""
     values = np.asarray(file[part]["x"], dtype=np.float64)
     names = [f"x{n}" for n in range(values.shape[1])]
     return Cohort(
@@ -44,7 +44,8 @@ def cohort(file: h5py.File, part: str) -> Cohort:
 def published_params(path: Path) -> dict[str, Any]:
     """Return the published depth, width, activation, dropout and learning rate.
 
-    Not its L2 of 4.7: that program applies it to the output layer alone; our default penalises all layers.
+    The published L2 of 4.7 is left out: that program applies it only to the output layer, while ours penalises all
+        layers.
     """
     raw = json.loads(path.read_text(encoding="utf-8"))
     widths = raw["hidden_layers_sizes"]

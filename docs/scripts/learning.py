@@ -1,10 +1,11 @@
-"""Print what the check of learning says of networks whose state is known: ``learning.py [FITS [MORE]]``.
+"""Print the verdicts of the learning check on networks whose state is known: ``learning.py [FITS [MORE]]``.
 
-In the first table small networks see tables like the phantom's: the five factors of its hazard, and noise. Each is
-trained by the Cox loss or by the discrete-time loss to learn (the factors alone, few steps), to memorise (outcomes that
-were dealt out anew, much noise, many steps), for a few steps, or not at all. In the second, networks of the paper see
-the phantom's images from their random start, at a learning rate at which nothing moves but the running averages of
-batch normalisation. FITS are made for each line of the first table, MORE for each of the second; 0 leaves a table out.
+In the first table, small networks see tables like the phantom's: the five factors of its hazard, and noise. Each is
+trained with the Cox loss or the discrete-time loss, either to learn (only the factors, few steps), or to memorise
+(permuted outcomes, much noise, many steps), or for a few steps, or not at all. In the second table, the paper's
+networks see the phantom's images from their random start, at a learning rate at which only the running averages of
+batch normalisation change. FITS is the number of fits per line of the first table, MORE per line of the second; 0 omits
+a table.
 """
 
 from __future__ import annotations
@@ -51,20 +52,20 @@ Predictor = Callable[[Floats], Predicted]
 WIDTH = 32
 POPULATION = 2000
 COHORTS = {"12 (smoke)": (12, 0.6), "80 (quick)": (80, 0.45), "136 (paper)": (136, 0.28), "400": (400, 0.28)}
-"""Patients of a training fold, and their share of events; a test fold has half as many patients."""
+"""Patients in a training fold, and their share of events; a test fold has half as many patients."""
 LOSSES = ("cox", "discrete-time")
 NETWORKS = ("mdsn", "sur-casnet", "sur-hs", "cnn-survival")
 IMAGED, TRAINED = 240, 80
-"""Patients with images, and those of a training fold that is drawn from them."""
+"""Number of patients with images, and number of these in a training fold."""
 STILL = {"steps": 20, "short_budget": None, "learning_rate_scale": 1e-9, "evaluations": 0}
-"""Without the recipe for short budgets, which starts all risks equal: before it trains, their C is 0.5 exactly."""
+"""Without the recipe for short budgets, which starts with equal risks: untrained, their C is exactly 0.5."""
 MOVED = 1e-9
-"""No weight may end farther than this from where it started."""
+"""Largest allowed distance of a weight from its start."""
 
 
 @dataclass(frozen=True)
 class State:
-    """How a network of a known state is made."""
+    """How a network with a known state is made."""
 
     noise: int
     steps: int
@@ -82,14 +83,14 @@ STATES = {
 
 @cache
 def population() -> tuple[Floats, Floats]:
-    """Return the standardised factors of many patients of the phantom, and their log hazards."""
+    """Return the standardised factors of many phantom patients, and their log hazards."""
     patients = simulate(TRAIN_TABLE, POPULATION, "A", np.random.default_rng(0))
     factors = [[(p.factors[f] - mean) / sd for f, (_, mean, sd) in FACTORS.items()] for p in patients]
     return np.array(factors), np.array([p.log_hazard for p in patients])
 
 
 def table(n: int, share: float, noise: int, rng: np.random.Generator) -> tuple[Floats, Floats, Flags]:
-    """Draw patients: factors and columns of noise, months, events."""
+    """Draw patients: factors and noise columns, months, events."""
     factors, log_hazard = population()
     drawn = rng.choice(POPULATION, n, replace=False)
     time, event = outcomes(log_hazard[drawn], share, rng)
@@ -97,7 +98,7 @@ def table(n: int, share: float, noise: int, rng: np.random.Generator) -> tuple[F
 
 
 def fit(x: Floats, time: Floats, event: Flags, loss: str, state: State, rng: np.random.Generator) -> Predictor:
-    """Train a network of two hidden layers on a whole table at once; return what predicts risks and curves."""
+    """Train a network with two hidden layers on a whole table at once; return a predictor of risks and curves."""
     torch.manual_seed(int(rng.integers(2**31)))
     network = torch.nn.Sequential(
         torch.nn.Linear(x.shape[1], WIDTH),
@@ -130,7 +131,7 @@ def fit(x: Floats, time: Floats, event: Flags, loss: str, state: State, rng: np.
 
 
 def check(n: int, share: float, loss: str, state: State, rng: np.random.Generator) -> Learning:
-    """Fit a network to a known state, and check it as a fit job and a board do."""
+    """Fit a network to a known state, and check it as a fit job and a board would."""
     x, time, event = table(n + n // 2, share, state.noise, rng)
     if state.dealt_anew:
         order = rng.permutation(len(time))
@@ -142,7 +143,7 @@ def check(n: int, share: float, loss: str, state: State, rng: np.random.Generato
 
 
 def judged(train: Predicted, known: Outcome, test: Predicted, unseen: Outcome) -> Learning:
-    """Check what was predicted for a training fold and a test fold."""
+    """Check the predictions for a training fold and a test fold."""
     figures = {
         "patients": len(known.time),
         "events": int(known.event.sum()),
@@ -155,7 +156,7 @@ def check_untrained(info: MethodInfo, cohort: Cohort, number: int) -> Learning:
     """Fit a network on random patients at a rate at which it does not learn, and check it.
 
     Raises:
-        SystemExit: its weights have moved.
+        SystemExit: the weights have moved.
     """
     order = np.random.default_rng([number, TRAINED]).permutation(len(cohort))
     train, test = cohort.take(np.sort(order[:TRAINED])), cohort.take(np.sort(order[TRAINED : TRAINED * 3 // 2]))
@@ -173,7 +174,7 @@ def check_untrained(info: MethodInfo, cohort: Cohort, number: int) -> Learning:
 
 
 def farthest(method: Any, train: Cohort, ctx: Context) -> float:
-    """Return how far the weight of a fitted network is from its start that is farthest from it."""
+    """Return the largest distance of a fitted network's weight from its start."""
     with seeded(ctx.seeds.of("init"), torch.device(ctx.device)):
         start = method.build(len(train.channels), len(ClinicalEncoder.fit(train).columns))
     method.save(ctx.scratch)
@@ -182,7 +183,7 @@ def farthest(method: Any, train: Cohort, ctx: Context) -> float:
 
 
 def row(checked: Sequence[Learning]) -> str:
-    """Return the cells of a line of a table: training C, likelihood ratio, test C, share of each verdict."""
+    """Return the cells of a table row: training C, likelihood ratio, test C, share of each verdict."""
     c = np.array([each.c_index for each in checked], dtype=np.float64)
     ratio = np.array([each.likelihood_ratio for each in checked], dtype=np.float64)
     test = np.array([np.nan if each.c_test is None else each.c_test.value for each in checked])
@@ -202,7 +203,7 @@ def _head(*names: str) -> None:
 
 
 def first_table(fits: int) -> None:
-    """Print a line for each state, loss and size."""
+    """Print a row for each state, loss and size."""
     _head("state", "loss", "patients")
     for place, (name, state) in enumerate(STATES.items()):
         for loss in LOSSES:
@@ -213,7 +214,7 @@ def first_table(fits: int) -> None:
 
 
 def second_table(fits: int) -> None:
-    """Print a line for each network."""
+    """Print a row for each network."""
     quick = load_profile("quick")
     profile = quick.model_copy(update={"phantom": quick.phantom.model_copy(update={"train": IMAGED, "external": 4})})
     _head("network")

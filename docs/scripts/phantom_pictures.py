@@ -17,7 +17,7 @@ PATIENTS = 4
 
 
 def draw(axes: np.ndarray, subject: Subject, label: str) -> None:
-    """Draw CT and PET of a patient: axial and coronal slices through the largest extent of the tumour."""
+    """Draw CT and PET of a patient: axial and coronal slices through the largest tumour area."""
     mask = subject.volumes["mask"].voxels()
     z = int(np.argmax(mask.sum(axis=(0, 1))))
     y = int(np.argmax(mask.sum(axis=(0, 2))))

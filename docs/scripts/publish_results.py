@@ -1,8 +1,8 @@
-"""Keep the phantom's predictions with the code, and the boards that follow from them.
+"""Store the phantom's predictions with the code, and rebuild the boards from them.
 
-``publish_results.py OUT`` packs every study of the phantom under an output folder into leaderboard/results/ and builds
-its board there; ``publish_results.py`` alone builds the boards again from what is packed. Where nothing has changed
-the files do not change either.
+``publish_results.py OUT`` packs every study of the phantom in an output folder into leaderboard/results/ and builds its
+board there; ``publish_results.py`` alone rebuilds the boards from the packed studies. If nothing has changed, the files
+do not change either.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ COHORT = "phantom"
 
 
 def publish(out: Path, results: Path) -> None:
-    """Pack the phantom's studies under the default protocol; one of a profile takes the place of an earlier one.
+    """Pack the phantom's studies with the default protocol; a study replaces an earlier one with the same profile.
 
     Raises:
-        SystemExit: two studies have one profile, or a method of one is not complete; nothing is packed then.
+        SystemExit: two studies have the same profile, or a method is not complete; then nothing is packed.
     """
     store, chosen = Store(out), [study for study in find_studies(out) if _is_default(study)]
     names = [study.profile.name for study in chosen]
     twice = [study.name for study in chosen if names.count(study.profile.name) > 1]
     if twice:
-        raise SystemExit(f"{', '.join(twice)} have one profile. Publish from a folder that holds one of them.")
+        raise SystemExit(f"{', '.join(twice)} have the same profile. Publish from a folder with only one of them.")
     for study in chosen:
         bad = [row.method for row in build_board(study, store).rows if row.status not in {Status.OK, Status.SKIPPED}]
         if bad:
@@ -56,7 +56,7 @@ def _is_default(study: Study) -> bool:
 
 
 def rebuild(results: Path) -> None:
-    """Build the board and the tables of every packed study, in its folder."""
+    """Build the board and the tables of every packed study in its folder."""
     for packed in sorted(results.glob(f"*/{STUDY}")):
         with tempfile.TemporaryDirectory() as scratch:
             store = Store(Path(scratch))
@@ -68,7 +68,7 @@ def rebuild(results: Path) -> None:
 
 
 def main(arguments: list[str], results: Path = RESULTS) -> None:
-    """Publish, if an output folder is given, and build."""
+    """Publish if an output folder is given, then rebuild."""
     if arguments:
         publish(Path(arguments[0]).absolute(), results)
     rebuild(results)

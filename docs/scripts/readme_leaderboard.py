@@ -1,7 +1,7 @@
-"""Put a few rows of the phantom's committed board into README.md, between its markers, and a picture beside it.
+"""Put a few rows of the phantom's committed board into README.md, between its markers, and update its picture.
 
-``readme_leaderboard.py`` writes the rows; with ``--picture`` it also builds the board's page and photographs it, which
-needs chromium.
+``readme_leaderboard.py`` writes the rows; with ``--picture`` it also builds the board's page and takes a screenshot of
+it, which needs chromium.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ WINDOW = "1280,1500"
 
 
 def table(board: Board) -> str:
-    """Return the chosen rows as Markdown, in the order of the board."""
+    """Return the selected rows as Markdown, in the order of the board."""
     rows = [cells(row) for row in board.rows if row.method in METHODS]
     return "\n".join(table_lines(COLUMNS, ([row[name] for name in COLUMNS] for row in rows)))
 
@@ -39,16 +39,16 @@ def with_table(readme: str, board: Board) -> str:
     """Return the README's text with the rows in its block.
 
     Raises:
-        SystemExit: the README has no such block.
+        SystemExit: the README does not have exactly one such block.
     """
     text, count = BLOCK.subn(lambda found: f"{found[1]}{table(board)}\n{found[2]}", readme)
     if count != 1:
-        raise SystemExit(f"README.md has {count} blocks between the markers of the leaderboard, but needs one.")
+        raise SystemExit(f"README.md has {count} blocks between the leaderboard markers, but needs exactly one.")
     return text
 
 
 def photograph(board: Board, picture: Path) -> None:
-    """Draw the board's page as a browser shows it."""
+    """Take a screenshot of the board's page in a browser."""
     with tempfile.TemporaryDirectory() as folder:
         page = Path(folder) / BOARD_HTML
         page.write_text(html(board), encoding="utf-8")
@@ -64,7 +64,7 @@ def photograph(board: Board, picture: Path) -> None:
 
 
 def main(arguments: list[str]) -> None:
-    """Replace the block and, if asked for, the picture."""
+    """Replace the block and, if requested, the picture."""
     board, path = read_board(BOARD), ROOT / "README.md"
     path.write_text(with_table(path.read_text(encoding="utf-8"), board), encoding="utf-8")
     if arguments == ["--picture"]:

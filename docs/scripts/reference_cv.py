@@ -1,8 +1,8 @@
-"""Print mean C of the feature-based methods, as they are by default, beside an independent computation on the same
+"""Print the mean C of the feature-based methods with default settings, next to an independent computation on the same
 splits of two public feature tables: ``reference_cv.py DATA``.
 
-DATA holds ``hn_petct`` and ``nsclc_pet``. Methods get the features alone, as the reference did. They
-are not the reference's: penalty rule, leaf size and number of trees differ, so the figures need not agree.
+DATA holds ``hn_petct`` and ``nsclc_pet``. As in the reference, methods get only the features. They differ from the
+reference in penalty rule, leaf size and number of trees, so the figures need not agree.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ BESIDE = {"radiomics-lasso-cox": "lasso_cox", "radiomics-rsf": "rsf"}
 
 
 def c_index(info: MethodInfo, cohort: Cohort, test_ids: set[str], seeds: Seeds) -> float:
-    """Fit a method on the other patients and return its C-index on these."""
+    """Fit a method on the other patients and return its C-index on these patients."""
     train, test = (cohort.select(i for i in cohort.ids if (i in test_ids) == part) for part in (False, True))
     with tempfile.TemporaryDirectory() as scratch:
         ctx = Context(seeds=seeds, training=load_profile("quick").training, scratch=Path(scratch))

@@ -1,9 +1,9 @@
-"""Measure a way of training networks on phantom cohorts of seeds that no board uses.
+"""Measure training settings for networks on phantom cohorts whose seeds no board uses.
 
-``short_budgets.py METHOD [SETTING=VALUE ...]`` trains a method on 12 training sets of 80 patients, as the profile
-``quick`` does except for the settings given (of ``training`` or of its ``short_budget``; ``short_budget=null`` for the
-published schedule), and tells C and Dice on 400 further patients. So a setting of docs/explanation/short-budgets.md,
-which says how its own figures were made, can be measured again.
+``short_budgets.py METHOD [SETTING=VALUE ...]`` trains a method on 12 training sets of 80 patients, with the profile
+``quick`` except for the given settings (of ``training`` or of its ``short_budget``; ``short_budget=null`` for the
+published schedule), and prints C and Dice on 400 further patients. A setting from docs/explanation/short-budgets.md,
+which describes how its own figures were made, can thus be measured again.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ VOLUMES = ("pet", "ct", "mask")
 
 
 def prepared(seed: int, patients: int, folder: Path) -> Cohort:
-    """Return the first centre of a phantom on the grid of ``quick``."""
+    """Return the first centre of a phantom, on the grid of ``quick``."""
     size = PhantomSize(train=patients, external=8, event_rate=0.45, external_event_rate=0.6, seed=seed)
     source, _ = phantom_cohorts(size, 32)
     grid, store, subjects = plan_grid((128, 128, 112), 32), VolumeStore(folder / str(seed)), []
@@ -48,7 +48,7 @@ def prepared(seed: int, patients: int, folder: Path) -> Cohort:
 
 
 def training_with(settings: dict[str, Any]) -> Training:
-    """Return the training of ``quick`` with other settings."""
+    """Return the training settings of ``quick`` with changes."""
     block = load_profile("quick").training.model_dump()
     for name, value in settings.items():
         inside = block["short_budget"] if name in ShortBudget.model_fields else block
@@ -57,7 +57,7 @@ def training_with(settings: dict[str, Any]) -> Training:
 
 
 def measured(method: str, training: Training, folder: Path) -> Iterator[tuple[float, float, float]]:
-    """Yield C of the training set, C and Dice of the test patients, NaN where there is none, for each training set."""
+    """Yield, for each training set, C on it, and C and Dice on the test patients; NaN if not available."""
     info = registry().get(method)
     tests = [prepared(seed, TEST_PATIENTS, folder) for seed in TEST_SEEDS]
     for seed in TRAIN_SEEDS:
@@ -88,7 +88,7 @@ def measured(method: str, training: Training, folder: Path) -> Iterator[tuple[fl
 
 
 def main(method: str, *settings: str) -> None:
-    """Print a line for each training set, then means, standard deviations and lowest values."""
+    """Print a line per training set, then means, standard deviations and minima."""
     torch.set_num_threads(1)
     training = training_with({name: yaml.safe_load(value) for name, value in (s.split("=", 1) for s in settings)})
     sys.stdout.write(f"{method}: {training}\n{'C train':>10}{'C test':>10}{'Dice':>10}\n")

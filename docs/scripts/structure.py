@@ -1,4 +1,4 @@
-"""Prints the rooms of the code: modules and lines of each folder, which room imports which, and what breaks the order.
+"""Print the rooms of the code: modules and lines in each folder, imports between rooms, and violations of their order.
 
 Run it where `survbench` is a folder, such as the wheel that `make types` unpacks into build/types::
 
@@ -21,10 +21,10 @@ CONTRACTS = Path(__file__).parents[2] / "pyproject.toml"
 
 
 def main() -> int:
-    """Print the graph; return 1 if an arrow runs up or rooms import each other in a circle."""
+    """Print the graph; return 1 if an import runs upwards or rooms import each other in a circle."""
     graph = grimp.build_graph("survbench")
     if "survbench.models" not in graph.modules:
-        sys.exit("survbench is not one folder here. Run it by 'make structure'.")
+        sys.exit("survbench is not a single folder here. Use 'make structure'.")
     modules = sorted(graph.modules)
     rooms = {name: _room(name, graph) for name in modules}
     root = Path("survbench")
@@ -36,7 +36,7 @@ def main() -> int:
     arrows: Counter[tuple[str, str]] = Counter()
     for importer in modules:
         for imported in graph.find_modules_directly_imported_by(importer):
-            # the package runs before all of them, and offers names of the highest
+            # the package itself runs first, and exports names from the highest rooms
             if rooms[importer] != rooms[imported] and "survbench" not in {importer, imported}:
                 arrows[rooms[importer], rooms[imported]] += 1
     print(f"\n{len(set(rooms.values()))} rooms, {len(arrows)} arrows, imports inside functions included")
@@ -52,7 +52,7 @@ def main() -> int:
 
 
 def _room(name: str, graph: grimp.ImportGraph) -> str:
-    """Return the folder of a module; a module of the package itself is a room of its own."""
+    """Return the folder of a module; a module directly in the package is a room of its own."""
     if graph.find_children(name):
         return name
     parent = name.rpartition(".")[0]
@@ -65,7 +65,7 @@ def _path(root: Path, name: str) -> Path:
 
 
 def _floors() -> dict[str, int]:
-    """Return the floor of each room of the layers contract, the lowest being the highest number."""
+    """Return the floor of each room in the layers contract; the lowest room has the highest number."""
     contracts = tomllib.loads(CONTRACTS.read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"]
     layers = next(contract["layers"] for contract in contracts if contract["type"] == "layers")
     rooms = ([room.strip() for room in layer.split("|")] for layer in layers)
@@ -73,27 +73,27 @@ def _floors() -> dict[str, int]:
 
 
 def _runs_up(floors: dict[str, int], importer: str, imported: str) -> bool:
-    """Say whether a room imports one that does not lie below it; what lies in one room of the contract may."""
+    """Return whether a room imports another that is not below it; imports within a room of the contract are allowed."""
     a, b = _contracted(importer, floors), _contracted(imported, floors)
     return a != b and floors[a] >= floors[b]
 
 
 def _contracted(room: str, floors: dict[str, int]) -> str:
-    """Return the room of the contract that a room is, or lies in.
+    """Return the room of the contract that contains a room or equals it.
 
     Raises:
-        SystemExit: it is in none; a new room needs a floor.
+        SystemExit: no room does; a new room needs a floor.
     """
     name = room
     while name not in floors:
         if not name:
-            sys.exit(f"{room} lies in no layer of the contract in pyproject.toml")
+            sys.exit(f"{room} is in no layer of the contract in pyproject.toml; add it there")
         name = name.rpartition(".")[0]
     return name
 
 
 def _circle(arrows: Iterable[tuple[str, str]]) -> list[str]:
-    """Return rooms that import each other in a circle; nothing where there are none."""
+    """Return rooms that import each other in a circle; empty if there are none."""
     below: dict[str, set[str]] = {}
     for importer, imported in arrows:
         below.setdefault(importer, set()).add(imported)

@@ -1,10 +1,10 @@
-"""Print how often each test calls two equally good models different, as a table: ``type_one_error.py [COHORTS]``.
+"""Print how often each test declares two equally good models different, as a table: ``type_one_error.py [COHORTS]``.
 
-Below the table stand the medians of what such cohorts can show of two models of equal quality.
+Below the table are medians of what such cohorts can show about two models of equal quality.
 
-In the first part both models know the true log-hazard up to independent noise of one size, so neither is better; with
-folds, patients are dealt into them as a cross-validation does. In the second part linear models are fitted in five
-times repeated 5-fold cross-validation, once on either half of the predictors, which are equally useful; and one method
+In the first part, both models know the true log hazard up to independent noise of the same size, so neither is better;
+with folds, patients are assigned to folds as in a cross-validation. In the second part, linear models are fitted in
+five times repeated 5-fold cross-validation, on either half of the predictors, which are equally useful; and a method
 with a random part is compared with itself under another seed.
 """
 
@@ -35,18 +35,18 @@ LEVEL = 0.05
 FOLDS, REPEATS, PREDICTORS = 5, 5, 10
 RESAMPLES = 999
 CORRELATIONS = (0.5, 0.95, 0.99, 0.995)
-"""Of the risks of two models, of which the standard error of their difference is shown."""
+"""Correlations between the risks of two models for which the standard error of their difference is shown."""
 
 
 def cohort(n: int, share: float, log_hazard: Floats, rng: np.random.Generator) -> tuple[Floats, Flags]:
-    """Draw exponential survival times of which this share is seen; the others are censored at a uniform part."""
+    """Draw exponential survival times, seen in this share of patients; others are censored at a uniform fraction."""
     times = rng.exponential(np.exp(-log_hazard))
     seen = rng.random(n) < share
     return np.where(seen, times, times * rng.random(n)), seen
 
 
 def two_models(n: int, share: float, rng: np.random.Generator, folds: int = 1) -> dict[str, float]:
-    """Return p of each test of two equally good columns of risks."""
+    """Return the p value of each test on two equally good columns of risks."""
     from scipy.stats import ttest_rel
 
     truth = rng.normal(size=n)
@@ -61,8 +61,8 @@ def two_models(n: int, share: float, rng: np.random.Generator, folds: int = 1) -
 
 
 def what_it_shows(n: int, share: float, rng: np.random.Generator) -> tuple[float, ...]:
-    """Return the width of one model's interval of C, the smallest difference of two that is found with 80 %, and the
-    standard error of the difference of two whose risks have each of :data:`CORRELATIONS`.
+    """Return the width of one model's interval of C, the smallest difference between two models that is detected with
+    80 % power, and the standard error of the difference between two models at each of :data:`CORRELATIONS`.
     """
     truth = rng.normal(size=n)
     times, event = cohort(n, share, truth, rng)
@@ -72,14 +72,14 @@ def what_it_shows(n: int, share: float, rng: np.random.Generator) -> tuple[float
     of_a = influence(times, event, fold, truth + own)
     errors = []
     for correlation in CORRELATIONS:
-        common = 2 * correlation - 1  # of the noise, which is half of the variance of a risk
+        common = 2 * correlation - 1  # correlation of the noise, which is half of a risk's variance
         b = truth + common * own + np.sqrt(1 - common**2) * other
         errors.append(standard_error(of_a - influence(times, event, fold, b)))
     return high - low, smallest_detectable_difference(errors[0]), *errors
 
 
 def two_ways_of_fitting(n: int, share: float, rng: np.random.Generator) -> dict[str, float]:
-    """Return p of tests over the folds of a repeated cross-validation of two equally good ways of fitting."""
+    """Return p values of tests over the folds of repeated cross-validation, for two equally good ways of fitting."""
     from scipy.stats import ttest_1samp
 
     x = rng.normal(size=(n, 2 * PREDICTORS))
@@ -103,7 +103,7 @@ def two_ways_of_fitting(n: int, share: float, rng: np.random.Generator) -> dict[
 
 
 def one_method_twice(n: int, share: float, rng: np.random.Generator) -> dict[str, float]:
-    """Return the jackknife's p of a method against itself: each seed fits every fold on a random half of it."""
+    """Return the jackknife's p value for a method against itself: each seed fits every fold on a random half of it."""
     x = rng.normal(size=(n, PREDICTORS))
     times, event = cohort(n, share, x @ np.full(PREDICTORS, 0.35), rng)
     fold = dealt(event, rng, FOLDS)
@@ -119,7 +119,7 @@ def one_method_twice(n: int, share: float, rng: np.random.Generator) -> dict[str
 
 
 def family_of_24(n: int, share: float, rng: np.random.Generator) -> dict[str, float]:
-    """Return the smallest p of 24 equally good models against a 25th, raw and adjusted by Holm."""
+    """Return the smallest p value of 24 equally good models against a 25th, raw and Holm-adjusted."""
     truth = rng.normal(size=n)
     times, event = cohort(n, share, truth, rng)
     risks = [truth + rng.normal(size=n) for _ in range(25)]
@@ -130,7 +130,7 @@ def family_of_24(n: int, share: float, rng: np.random.Generator) -> dict[str, fl
 
 
 def dealt(event: Flags, rng: np.random.Generator, folds: int) -> NDArray[np.int64]:
-    """Return folds with equally many events."""
+    """Return folds with equal numbers of events, up to rounding."""
     fold = np.zeros(len(event), dtype=np.int64)
     for rows in (np.flatnonzero(event), np.flatnonzero(~event)):
         fold[rng.permutation(rows)] = np.arange(len(rows)) % folds
@@ -170,7 +170,7 @@ def main() -> None:
             results = [simulate(n, share, np.random.default_rng([n, number, k])) for k in range(cohorts)]
             for test in results[0]:
                 p = np.array([each[test] for each in results])
-                # without a p nothing is rejected
+                # without a p value nothing is rejected
                 rates.setdefault(test, {})[title] = float(np.mean(np.nan_to_num(p, nan=1.0) < LEVEL))
     print(f"| rejected at 5 % of {cohorts:,} null cohorts | {' | '.join(settings)} |\n|---|{'---|' * len(settings)}")
     for test, row in rates.items():

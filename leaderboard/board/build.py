@@ -1,4 +1,4 @@
-"""A board from a study's runs: a pure function, so it can be made again at any time without fitting."""
+"""Build a board from a study's runs, as a pure function, so that it can be rebuilt at any time without fitting."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ def build_board(study: Study, store: Store) -> Board:
 def board_of(study: Study, measured: Measured) -> Board:
     """Return the board of a study from its measured runs.
 
-    C is the mean over folds of Harrell's C, averaged over seeds; its interval resamples patients within folds, with
-    the same resamples for all methods. A method of which a job is missing has no numbers, whatever else it has done.
+    C is the mean over folds of Harrell's C, averaged over seeds. Its interval resamples patients within folds, with the
+    same resamples for all methods. A method with a missing job has no numbers, whatever its other jobs did.
     """
     results, inside, outside = measured.results, measured.inside, measured.outside
-    # a reference row that a cohort cannot have (the oracle of real patients) would only be noise on its board
+    # a reference row that does not apply to a cohort (the oracle of real patients) would only be noise on its board
     rows = {
         name: _bare(result)
         for name, result in results.methods.items()
@@ -104,13 +104,13 @@ def _bare(result: Gathered) -> Row:
 
 
 def _curve_source(result: Gathered) -> CurveSource:
-    """Return where a method's survival curves are from: that of the fit that stands worst."""
+    """Return the source of a method's survival curves: the worst source among its fits."""
     sources = {run.record.survival for run in result.runs}
     return next((source for source in CurveSource if source in sources), CurveSource.NONE)
 
 
 def _median(costs: Iterable[float | None]) -> float | None:
-    """Return what a method's fits took, in the middle; None for imported risks, whose cost nobody knows."""
+    """Return the median cost of a method's fits; None for imported risks, whose cost is unknown."""
     known = [float(cost) for cost in costs if cost is not None]
     return float(np.median(known)) if known else None
 
@@ -119,7 +119,7 @@ def _measured(row: Row, inside: Sample, result: Gathered, study: Study) -> Row:
     """Return a method's row with its cross-validated numbers."""
     o, risk, i = inside.outcomes, result.risk, inside.names.index(row.method)
     if risk is None or not inside.compares(row.method):
-        return replace(row, reason="a fold has no two patients whose order is known")
+        return replace(row, reason="a fold has no comparable pair of patients")
     by_fold = fold_concordance(o, risk)
     per_seed = by_fold.mean(axis=1)
     low, high = inside.boot.interval(i)
@@ -144,7 +144,7 @@ def _measured(row: Row, inside: Sample, result: Gathered, study: Study) -> Row:
 
 
 def _tested(rows: dict[str, Row], inside: Sample, ranked: Sequence[str], reference: str) -> dict[str, Row]:
-    """Compare every ranked method with the reference method, and adjust over the comparisons of each group."""
+    """Compare every ranked method with the reference method, and adjust p over the comparisons within each group."""
     if reference not in ranked:
         return rows
     others = [n for n in ranked if n != reference]
@@ -159,7 +159,7 @@ def _tested(rows: dict[str, Row], inside: Sample, ranked: Sequence[str], referen
 
 
 def _all_pairs(inside: Sample, ranked: Sequence[str]) -> tuple[PairMatrix, tuple[tuple[str, ...], ...]]:
-    """Return all ranked methods compared, from the highest C, and the runs of them that are not told apart."""
+    """Return the comparisons of all ranked methods (highest C first) and the runs without significant differences."""
     if not ranked:
         return PairMatrix(), ()
     point = dict(zip(ranked, inside.only(ranked).point, strict=True))
@@ -177,7 +177,7 @@ def _detectable(pairs: PairMatrix) -> float | None:
 
 
 def _floor(sample: Sample | None) -> float | None:
-    """Return the least p that a bootstrap can give, in which the data count as one of the replicates."""
+    """Return the smallest p value that a bootstrap can give; the data count as one of the replicates."""
     kept = 0 if sample is None else sample.boot.replicates.shape[1]
     return 2 / (kept + 1) if kept else None
 
@@ -185,7 +185,7 @@ def _floor(sample: Sample | None) -> float | None:
 def _placed(
     rows: dict[str, Row], inside: Sample, ranked: Sequence[str], groups: Sequence[Sequence[str]]
 ) -> dict[str, Row]:
-    """Add the interval of every rank, and the groups of methods that are not told apart."""
+    """Add the interval of every rank, and the groups of methods without significant differences."""
     if ranked:
         for name, (low, high) in zip(ranked, inside.only(ranked).rank_intervals(), strict=True):
             member = tuple(number for number, group in enumerate(groups, start=1) if name in group)
@@ -206,7 +206,7 @@ def _with_external(row: Row, outside: Sample) -> Row:
 
 
 def _ordered(rows: Mapping[str, Row]) -> tuple[Row, ...]:
-    """Ranked methods from the highest C, then reference rows, then those that only segment, then incomplete ones."""
+    """Return the rows in order: ranked methods from the highest C, reference rows, segmenters only, incomplete ones."""
     measured = [r for r in rows.values() if r.c_index is not None]
     order = sorted(measured, key=lambda r: (-(r.c_index or 0.0), r.method))
     ranked = [replace(r, rank=n) for n, r in enumerate((r for r in order if not r.is_reference), start=1)]

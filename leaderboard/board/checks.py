@@ -1,4 +1,4 @@
-"""Checks that a board makes of itself: what its rows do not say about budget, selection and data."""
+"""Checks of a board by itself: what its rows do not show about budget, selection and data."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from survbench.plan.study import Study
 from survbench.training import PUBLISHED_STEPS
 
 COARSE_EVENTS = 10
-"""Events below which the C-index of a fold, or of an external cohort, is called imprecise."""
+"""Number of events below which the C-index of a fold, or of an external cohort, is called imprecise."""
 
 
 @dataclass(frozen=True, slots=True)
 class Measurements:
-    """What a board is made of.
+    """The input of a board.
 
     Attributes:
-        study: what was planned.
-        results: what its runs say.
-        learning: by method, how many of its fits have which verdict on whether they have learned.
-        excluded: resamples that were left out for all methods.
+        study: the plan.
+        results: the results of its runs.
+        learning: verdicts on whether fits have learned, by method.
+        excluded: number of resamples left out for all methods.
         excluded_outside: the same for the external cohort.
     """
 
@@ -39,12 +39,12 @@ class Measurements:
 
     @property
     def measured(self) -> list[Gathered]:
-        """The methods with risks, without reference rows."""
+        """The methods with risks, except reference rows."""
         return [r for r in self.results.methods.values() if r.risk is not None and r.entry.family != "reference"]
 
 
 class BoardCheck(Check, ABC):
-    """A check of a board as a whole; what it finds is what readers of the rows need to know."""
+    """A check of a board as a whole; its findings are what readers of the rows need to know."""
 
     severity: ClassVar[Severity] = "note"
     part = "board"
@@ -52,7 +52,7 @@ class BoardCheck(Check, ABC):
 
     @abstractmethod
     def find(self, of: Measurements) -> Iterable[Finding]:
-        """Return what is to be known; nothing where the rows say all."""
+        """Return what readers need to know; nothing if the rows say everything."""
 
 
 class ShortTraining(BoardCheck):
@@ -126,7 +126,7 @@ class OneSeed(BoardCheck):
 
 
 class NotLearned(BoardCheck):
-    """These fits were not shown to have learned; see the page on learning in the documentation."""
+    """Some fits were not shown to have learned; see the page on learning in the documentation."""
 
     code = "SB705"
     severity = "warning"
@@ -143,7 +143,7 @@ class NotLearned(BoardCheck):
 
 
 class OverFitted(BoardCheck):
-    """These fits have learned their training patients, but nothing that carries over to the test fold."""
+    """Some fits have learned their training patients, but nothing that carries over to the test fold."""
 
     code = "SB706"
     severity = "warning"
@@ -177,7 +177,7 @@ class OverFittingHidden(BoardCheck):
 
 
 class LeftOut(BoardCheck):
-    """``--skip-bad`` went on without patients that have problems."""
+    """``--skip-bad`` left out patients that have problems."""
 
     code = "SB707"
     severity = "warning"
@@ -192,7 +192,7 @@ class LeftOut(BoardCheck):
 
 
 class FewEventsInFold(BoardCheck):
-    """With fewer than 10 events in a fold its C-index is imprecise, and the jackknife rejects too often."""
+    """With fewer than 10 events in a fold, its C-index is imprecise, and the jackknife rejects too often."""
 
     code = "SB708"
     severity = "warning"
@@ -205,8 +205,8 @@ class FewEventsInFold(BoardCheck):
             events = min(int(inside.event[inside.fold == k].sum()) for k in np.unique(inside.fold))
             if events < COARSE_EVENTS:
                 yield self.finding(
-                    f"A fold has only {events} events; its C-index is imprecise, and with so few the p of the "
-                    "jackknife is too small (read the permutation p of 'bench compare')."
+                    f"A fold has only {events} events; its C-index is imprecise, and the jackknife's p value is too "
+                    "small (read the permutation p of 'bench compare')."
                 )
         if outside is not None and int(outside.event.sum()) < COARSE_EVENTS:
             yield self.finding(
@@ -225,29 +225,29 @@ class SomeUseMasks(BoardCheck):
         masked, number = sum(r.entry.needs_mask for r in of.measured), len(of.measured)
         if 0 < masked < number:
             yield self.finding(
-                f"{masked} of {number} methods predict from the manual tumour mask, which the others do without."
+                f"{masked} of {number} methods predict from the manual tumour mask; the others do not use it."
             )
 
 
 class ConstantRisk(BoardCheck):
-    """A method gave every patient of a fold the same risk, so its C is 0.5 there: it found nothing."""
+    """A method gave every patient in a fold the same risk, so its C is 0.5 there: it found nothing."""
 
     code = "SB710"
     severity = "warning"
-    title = "A method gives all patients of a fold one risk"
+    title = "A method gives all patients of a fold the same risk"
 
     def find(self, of: Measurements) -> Iterator[Finding]:
         """See :class:`BoardCheck`."""
         constant = [r.entry.name for r in of.measured if _is_constant(r, of.results)]
         if constant:
             yield self.finding(
-                f"{', '.join(constant)}: every patient of a fold got the same risk, so C is 0.5 there: the method "
+                f"{', '.join(constant)}: every patient in a fold got the same risk, so C is 0.5 there: the method "
                 "found nothing in its training patients."
             )
 
 
 class ImportedRisks(BoardCheck):
-    """Rows whose risks were made elsewhere."""
+    """The risks of some rows were computed outside survbench."""
 
     code = "SB711"
     severity = "warning"
@@ -258,13 +258,13 @@ class ImportedRisks(BoardCheck):
         imported = [r.entry.name for r in of.measured if r.entry.imported]
         if imported:
             yield self.finding(
-                f"Imported risks ({', '.join(imported)}): survbench does not know how they were made. They are "
-                "honest if a patient's risk comes from a model that was fitted without the patient's fold."
+                f"Imported risks ({', '.join(imported)}): survbench does not know how they were computed. They are "
+                "valid if each patient's risk comes from a model that was fitted without the patient's fold."
             )
 
 
 class ResamplesLeftOut(BoardCheck):
-    """Bootstrap resamples in which a fold has no two patients whose order is known are left out for all rows."""
+    """Bootstrap resamples in which a fold has no comparable pair of patients are left out for all rows."""
 
     code = "SB712"
     title = "Resamples were left out"
@@ -279,7 +279,7 @@ class ResamplesLeftOut(BoardCheck):
 
 
 class NoReference(BoardCheck):
-    """The method against which all others are tested has no C-index."""
+    """The method that all others are tested against has no C-index."""
 
     code = "SB713"
     severity = "warning"
@@ -294,8 +294,8 @@ class NoReference(BoardCheck):
 
 
 class TurnedRound(BoardCheck):
-    """The C-index of a row, with its interval, is far below 0.5: its risks seem to be reversed, as a predicted time or
-    a probability of survival is.
+    """The C-index of a row, with its interval, is far below 0.5: its risks seem to be reversed, like predicted times or
+    survival probabilities.
     """
 
     code = "SB715"
@@ -330,16 +330,16 @@ BOARD_CHECKS: tuple[type[BoardCheck], ...] = (
     ResamplesLeftOut,
     NoReference,
 )
-"""In the order in which a board shows what they find."""
+"""Checks in the order in which a board shows their findings."""
 
 
 def board_findings(of: Measurements) -> list[Finding]:
-    """Return what is to be known of a board."""
+    """Return the findings about a board."""
     return [finding for check in BOARD_CHECKS for finding in check().find(of)]
 
 
 def _share(of: Measurements, verdict: Verdict) -> tuple[str, str] | None:
-    """Return how many fits have a verdict, and whose they are; None where none has."""
+    """Return how many fits have a verdict, and which methods they belong to; None if none has."""
     concerned = {name: count for name, count in of.learning.items() if count.of(verdict)}
     if not concerned:
         return None
@@ -350,7 +350,7 @@ def _share(of: Measurements, verdict: Verdict) -> tuple[str, str] | None:
 
 
 def _is_constant(method: Gathered, results: Results) -> bool:
-    """Say whether a method ranks nobody in some fold."""
+    """Return whether a method ranks no patients in some fold."""
     if method.risk is None or results.outcomes is None:
         return False
     fold = results.outcomes.fold

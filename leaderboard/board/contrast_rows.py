@@ -1,4 +1,4 @@
-"""The paper's contrasts on a board: our differences and p values, the published ones beside them."""
+"""The paper's contrasts on a board: our differences and p values next to the published ones."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from survbench.plan.contrasts import Contrast, ContrastTable, adjust_within, pap
 
 
 def contrast_rows(methods: Mapping[str, Gathered], inside: Sample, outside: Sample | None) -> tuple[ContrastRow, ...]:
-    """Return the paper's contrasts of every table of which at least one has both of its methods on the board.
+    """Return the paper's contrasts of every table in which at least one contrast has both methods on the board.
 
-    The jackknife's p values are adjusted within a table, over its contrasts that could be tested.
+    The jackknife's p values are adjusted within a table, over the contrasts that could be tested.
     """
     rows: list[ContrastRow] = []
     for table in paper_contrasts():
@@ -44,7 +44,7 @@ def contrast_rows(methods: Mapping[str, Gathered], inside: Sample, outside: Samp
 
 
 def _tested(table: ContrastTable, sample: Sample) -> list[Difference]:
-    """Return what a sample says of each contrast; why, where it says nothing."""
+    """Return a sample's result for each contrast, or the reason why it has none."""
     pairs = [(c.a, c.b) for c in table.contrasts]
     known = [pair for pair in pairs if all(map(sample.compares, pair))]
     tests = {pair: sample.difference(*pair) for pair in known}
@@ -70,7 +70,7 @@ def _unknown(pair: tuple[str, str], sample: Sample) -> str:
 def _published(
     methods: Mapping[str, Gathered], contrast: Contrast, value: Callable[[Published], float | None]
 ) -> float | None:
-    """Return the difference of two published values, as precisely as they are printed."""
+    """Return the difference between two published values, at their printed precision."""
     entries = [methods[name].entry for name in (contrast.a, contrast.b) if name in methods]
     values = [value(entry.published) for entry in entries if entry.published is not None]
     known = [each for each in values if each is not None]

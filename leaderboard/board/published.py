@@ -1,4 +1,4 @@
-"""What the publication reports, as boards and figures quote it."""
+"""Values from the publication, as boards and figures quote them."""
 
 from __future__ import annotations
 
@@ -9,4 +9,4 @@ PUBLISHED_ONSET = {
     "mt-hs": "none seen",
     "mt-casnet": "none seen",
 }
-"""Where the publication sees over-fitting begin, in 15,000 iterations."""
+"""Where the publication sees over-fitting begin, within 15,000 iterations."""

@@ -1,4 +1,4 @@
-"""Rows and contrasts of a board as the flat values of its JSON, and back."""
+"""Convert rows and contrasts of a board to the flat values of its JSON, and back."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from survbench.io.stored import known_fields
 from survbench.leaderboard.board.rows import ORACLE, ContrastRow, Row
 
 PREFIXES = {"inside": "", "outside": "external_"}
-"""What the keys of a contrast's two differences begin with."""
+"""Prefixes of the keys of a contrast's two differences."""
 
 
 def row_json(row: Row) -> dict[str, Any]:
-    """Return a row by its keys in JSON."""
+    """Return a row's values by their keys in JSON."""
     raw = asdict(row)
     raw["reference"] = raw.pop("is_reference")
     del raw["difference"], raw["oracle_gap"]
@@ -25,7 +25,7 @@ def row_json(row: Row) -> dict[str, Any]:
 
 
 def row_of(raw: dict[str, Any], reference: str) -> Row:
-    """Return the row whose JSON this is, compared with the method ``reference``."""
+    """Return the row from its JSON; its difference is from the method ``reference``."""
     rest = dict(raw)
     why = {name: raw["reasons"][name] for name in ("p", "p_bootstrap") if name in raw["reasons"]}
     difference = taken(rest, OF_ROW, raw["method"], reference, why)
@@ -44,7 +44,7 @@ def row_of(raw: dict[str, Any], reference: str) -> Row:
 
 
 def contrast_json(row: ContrastRow) -> dict[str, Any]:
-    """Return a contrast by its keys in JSON and CSV: its methods, both differences, and what is published."""
+    """Return a contrast's values by their keys in JSON and CSV: methods, both differences, and published values."""
     rest = {field.name: getattr(row, field.name) for field in fields(row) if field.name not in PREFIXES}
     first = {key: rest.pop(key) for key in ("table", "title", "a", "b")}
     for name, prefix in PREFIXES.items():
@@ -53,7 +53,7 @@ def contrast_json(row: ContrastRow) -> dict[str, Any]:
 
 
 def contrast_of(raw: dict[str, Any]) -> ContrastRow:
-    """Return the contrast whose JSON this is."""
+    """Return the contrast from its JSON."""
     rest = dict(raw)
 
     def difference(prefix: str) -> Difference:

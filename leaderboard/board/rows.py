@@ -1,4 +1,4 @@
-"""The board's data: what every table, page and JSON file is rendered from."""
+"""The board's data, from which every table, page and JSON file is rendered."""
 
 from __future__ import annotations
 
@@ -18,38 +18,38 @@ from survbench.plan.study import CohortDescription
 
 BOARD_SCHEMA = 2
 ORACLE = "oracle"
-"""The reference row whose risk is the true hazard of a simulated cohort."""
+"""Name of the reference row whose risk is the true hazard of a simulated cohort."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One method on the board. Numbers are None where they do not exist, and ``reason`` says why.
+    """One method on the board. Numbers that do not exist are None, and ``reason`` says why.
 
     Attributes:
-        group: with which rows its p is adjusted, one of :data:`survbench.api.GROUPS`.
-        rank: 1 for the highest C-index; None for reference rows, for methods without C and for incomplete ones.
+        group: the rows with which its p is adjusted, one of :data:`survbench.api.GROUPS`.
+        rank: 1 for the highest C-index; None for reference rows, methods without C and incomplete methods.
         status: ``ok`` if every job of the method is done, else the worst status of its jobs.
         c_index: mean over folds of Harrell's C, averaged over seeds, with its 95 % bootstrap interval.
         c_index_seed_sd: standard deviation over seeds, None with fewer than two.
-        c_index_fold_sd: standard deviation over folds of the fold's C (averaged over seeds); no standard error.
-        c_index_pooled: C over all within-fold pairs together, with an interval of its own.
+        c_index_fold_sd: standard deviation over folds of C (averaged over seeds); not a standard error.
+        c_index_pooled: C over all within-fold pairs together, with its own interval.
         uno_c, auc, brier, ibs, d_calibration, calibration: see :class:`survbench.evaluation.scores.Scores`.
-        reasons: why a number of these is None, by its name, or ``p``, ``p_bootstrap`` or ``external_c_index``.
+        reasons: why one of these numbers is None, by its name, or ``p``, ``p_bootstrap`` or ``external_c_index``.
         dice: mean Dice of the test patients, for methods that segment.
-        hd95: mean 95th percentile of the surface distance in mm, over patients in whom a tumour was predicted.
-        unsegmented: patients in whom none was, a mean over seeds.
+        hd95: mean 95th percentile of the surface distance in mm, over patients with a predicted tumour.
+        unsegmented: number of patients without a predicted tumour, a mean over seeds.
         external_c_index: C-index of the ensemble of the fold models on the external cohort.
-        difference: from the protocol's reference method, p adjusted over the ranked rows of ``group``.
+        difference: from the protocol's reference method, with p adjusted over the ranked rows of ``group``.
         rank_low, rank_high: 95 % bootstrap interval of the rank among ranked methods.
-        tie_groups: numbers of the groups in :attr:`Board.tie_groups` that it belongs to, from 1.
-        oracle_gap: oracle's C minus this method's C, where there is an oracle.
-        survival: where its survival curves are from: ``predicted``; ``calibrated`` from its risks on patients that it
-            has not seen; or ``none``, because a method that gives risks alone has seen all training patients.
+        tie_groups: numbers of its groups in :attr:`Board.tie_groups`, from 1.
+        oracle_gap: oracle's C minus this method's C, if there is an oracle.
+        survival: source of its survival curves: ``predicted``; ``calibrated`` from its risks on patients that it has
+            not seen; or ``none``, because it predicts only risks and has seen all training patients.
         coverage: share of the planned (fold, seed) jobs that are done.
-        learning: verdicts on its fits, by whether they have learned; None where no fit was checked.
+        learning: verdicts on whether its fits have learned; None if no fit was checked.
         seconds: median wall time of a fit job.
-        memory_mb: median of the most memory that a fit job held.
-        parameters: trainable parameters, where the method has such a number.
+        memory_mb: median of the peak memory of a fit job.
+        parameters: number of trainable parameters, if the method has such a number.
         published: C-index and Dice as published, with the source.
     """
 
@@ -100,10 +100,10 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContrastRow:
-    """A contrast of the paper in our numbers, and beside them the published difference and P, quoted.
+    """A contrast of the paper: our results, and the published difference and P as quoted.
 
     Attributes:
-        inside: by cross-validation; p adjusted within the table over the contrasts that could be tested.
+        inside: by cross-validation; p is adjusted within the table over the contrasts that could be tested.
         outside: the same on the external cohort.
     """
 
@@ -121,17 +121,17 @@ class ContrastRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Board:
-    """A leaderboard: its rows, ranked first, and what they were made under.
+    """A leaderboard: its rows, ranked first, and the conditions under which they were made.
 
     Attributes:
-        cohort, external, protocol, profile, provenance: of the study.
+        cohort, external, protocol, profile, provenance: from the study.
         excluded_resamples, external_excluded_resamples: left out because a fold had no comparable pair.
-        p_bootstrap_floor, external_p_bootstrap_floor: least p that so many replicates can give.
+        p_bootstrap_floor, external_p_bootstrap_floor: smallest p value for the number of replicates.
         smallest_detectable_difference: median over all pairs of ranked methods, at 5 % with 80 % power.
         pairs: every ranked method against every other.
-        tie_groups: runs of the ranking in which no two methods are told apart by ``pairs.p_holm``; they overlap.
-        contrasts: the paper's, whose methods are on the board.
-        findings: what is wrong with the cohorts, or worth knowing about them and the board.
+        tie_groups: runs of the ranking without a significant difference by ``pairs.p_holm``; they overlap.
+        contrasts: the paper's contrasts whose methods are on the board.
+        findings: problems of the cohorts, and what readers need to know about them and the board.
     """
 
     cohort: CohortDescription
@@ -153,5 +153,5 @@ class Board:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What is to be known of the cohorts and of the board, in sentences."""
+        """What readers need to know about the cohorts and the board, in sentences."""
         return tuple(finding.sentence for finding in self.findings)

@@ -16,7 +16,7 @@ def board_table(board: Board, *, published: bool = False) -> Table[Row]:
 
     Args:
         board: the board.
-        published: whether LaTeX has the published values, too.
+        published: whether LaTeX includes the published values.
     """
 
     def in_latex(column: Column) -> bool:
@@ -36,19 +36,19 @@ def board_table(board: Board, *, published: bool = False) -> Table[Row]:
 
 
 def _legend(board: Board) -> list[str]:
-    """Return what the columns mean."""
+    """Return the meaning of the columns."""
     floor = bootstrap_floor(board)
     return [
         f"p: paired test against {board.protocol.reference}.",
         "Holm p: adjusted within the row's group; rows of other groups do not change it.",
-        "Ties: methods that share a letter are not told apart by Holm over all pairs of ranked methods of any group.",
+        "Ties: methods that share a letter do not differ significantly (Holm over all pairs of ranked methods).",
         "Published C: another cohort and budget, not to be compared with ours.",
         *([f"{floor} It is in the JSON and CSV files."] if floor else []),
     ]
 
 
 def _of_rows(board: Board) -> list[str]:
-    """Return why rows have no numbers, no p, or no external C."""
+    """Return why rows have no numbers, no p value, or no external C."""
     return [
         *(f"{row.method} {row.status}: {row.reason}" for row in board.rows if row.reason),
         *(f"{row.method} has no p: {row.reasons['p']}." for row in board.rows if "p" in row.reasons),

@@ -1,4 +1,4 @@
-"""Rows of the table of patients: a study's cohort and external cohort, and the published ones beside them."""
+"""Rows of the patient table: a study's cohort and external cohort, next to the published ones."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from survbench.plan.patient_description import LevelsColumn, NumericColumn, Pati
 Described = TypeVar("Described")
 NO_TERM = Term(level="")
 REFERENCE = "reference"
-"""Stands as the reason of the level that others are compared with."""
+"""Used as the reason of the reference level."""
 OF_TERM = ("hazard_ratio", "low", "high", "p", "reason")
-"""What the table's files hold of a Cox model."""
+"""Values of a Cox model in the table's files."""
 
 
 class PublishedRow(Strict):
@@ -42,9 +42,9 @@ class PatientRow:
     """A characteristic, or a level of it.
 
     Attributes:
-        text, external_text: its cell of the cohort and of the external cohort, "" where there is none.
-        term, external_term: its univariate Cox model in each.
-        published: the paper's row, empty where it has none.
+        text, external_text: its cells for the cohort and the external cohort, "" if there is none.
+        term, external_term: its univariate Cox model in each cohort.
+        published: the paper's row, empty if it has none.
     """
 
     characteristic: str
@@ -74,8 +74,8 @@ def patient_rows(patients: Mapping[str, PatientsDescription], endpoint: str) -> 
     """Yield a row per characteristic and level.
 
     Args:
-        patients: descriptions by role: ``cohort`` and, if there is one, ``external``; nothing is yielded without the
-            first.
+        patients: descriptions by role: ``cohort`` and, if there is one, ``external``; without a cohort nothing is
+            yielded.
         endpoint: name of the outcome.
     """
     if "cohort" not in patients:
@@ -92,7 +92,7 @@ def patient_rows(patients: Mapping[str, PatientsDescription], endpoint: str) -> 
 
 
 def patients_source() -> str:
-    """Return where the published rows are from."""
+    """Return the source of the published rows."""
     return _file().source
 
 
@@ -129,7 +129,7 @@ def _row(
 
 
 def _term(level: str, column: NumericColumn | LevelsColumn) -> Term:
-    """Return the Cox model of a level; that of the level that others are compared with has no number."""
+    """Return the Cox model of a level; the reference level has no numbers."""
     if isinstance(column, LevelsColumn) and column.levels and column.levels[0].level == level:
         return Term(level=level, reason=REFERENCE)
     return next((term for term in column.terms if term.level == level), NO_TERM)
@@ -141,7 +141,7 @@ def _of_level(level: str, column: LevelsColumn) -> str:
 
 
 def _texts(described: Sequence[Described | None], text: Callable[[Described], str]) -> list[str]:
-    """Return a cell of the cohort and one of the external cohort, "" without one."""
+    """Return a cell for the cohort and one for the external cohort; "" if there is none."""
     return ["" if each is None else text(each) for each in described]
 
 
@@ -150,7 +150,7 @@ def _count(count: int, of: int) -> str:
 
 
 def _spread(described: Spread) -> str:
-    """Return a median with the numbers around it; what is not reached is a question mark."""
+    """Return a median with the range around it; a value that is not reached is a question mark."""
     known = (described.median, described.low, described.high)
     median, low, high = ("?" if value is None else f"{value:.4g}" for value in known)
     return f"{median} ({low}–{high})"

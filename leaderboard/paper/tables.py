@@ -1,4 +1,4 @@
-"""The paper's tables in a study's numbers, with the published ones beside them."""
+"""The paper's tables with a study's numbers, next to the published ones."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ PAPER_TABLES = {
     ),
     "table-5": ("Layers before pooling (Table V)", ("seg-backbone", "sur-hs", "mt-hs-baseline", "mt-hs")),
 }
-"""Title and methods of each table by the tag that its methods declare; the methods as the paper lists them."""
+"""Title and methods of each table, by the tag that its methods declare; methods are in the paper's order."""
 QUOTED = "Published P values are quoted, not reproduced: the paper does not name its test."
 NOT_PUBLISHED = Published(source="")
-OTHERS = "Published values are of the paper's patients and budget (170 and 23 patients, 15,000 steps): another cohort."
+OTHERS = "Published values are from another cohort and budget: the paper's 170 and 23 patients, 15,000 steps."
 
 
 def tables(board: Board, study: Study) -> tuple[Table[Any], ...]:
-    """Return the tables of a study that have rows, in the paper's order, the paper's contrasts, and all pairs."""
+    """Return the tables of a study that have rows: the paper's tables in order, its contrasts, and all pairs."""
     of_methods = (_methods(board, study, tag) for tag in PAPER_TABLES)
     made: tuple[Table[Any], ...] = (_patients(board, study), *of_methods, _contrasts(board), _pairs(board))
     return tuple(table for table in made if table.items)
@@ -76,11 +76,11 @@ def _patients(board: Board, study: Study) -> Table[PatientRow]:
     rows = tuple(patient_rows(study.patients, board.cohort.endpoint))
     missing = [f"{r.characteristic}: {r.term.reason}" for r in rows if r.term.reason not in {"", REFERENCE}]
     notes = (
-        "Count (per cent of the patients in whom it is known), or median (range).",
+        "Count (per cent of patients with a known value), or median (range).",
         "Follow-up: median (95 % CI) by reverse Kaplan-Meier.",
-        "Hazard ratios: univariate Cox models, of a number for one unit more, of levels against the first.",
+        "Hazard ratios: univariate Cox models, per unit of a number, or of a level against the first.",
         *([f"No hazard ratio: {'; '.join(dict.fromkeys(missing))}."] if missing else []),
-        f"Published: {patients_source()}; p: section 4.1, which calls no other clinical parameter significant.",
+        f"Published: {patients_source()}; p: section 4.1, which reports no other significant clinical parameter.",
     )
     return Table(
         name="table-1",
@@ -94,9 +94,9 @@ def _patients(board: Board, study: Study) -> Table[PatientRow]:
 
 
 def _methods(board: Board, study: Study, tag: str) -> Table[Row]:
-    """Return the paper's rows in its order, and below them other methods that declare the tag, in the board's.
+    """Return the paper's rows in its order, followed by other methods with the tag in the board's order.
 
-    Table II has the external cohort, the others have Dice: what the paper prints.
+    As in the paper, table II has the external cohort, and the others have Dice.
     """
     title, names = PAPER_TABLES[tag]
     known = {row.method: row for row in board.rows}
@@ -141,7 +141,7 @@ def _methods(board: Board, study: Study, tag: str) -> Table[Row]:
 
 
 def _printed(row: Row) -> Published:
-    """Return what is published of a method, without numbers where nothing is."""
+    """Return the published values of a method, without numbers if there are none."""
     return row.published or NOT_PUBLISHED
 
 
@@ -191,7 +191,7 @@ def _contrasts(board: Board) -> Table[ContrastRow]:
             QUOTED,
             "Difference: C of the first method minus C of the second.",
             "p: paired infinitesimal jackknife. Holm and BH p adjust it within each table, over the contrasts tested.",
-            "Methods that are in no contrast of a table do not change its p.",
+            "Methods that are in no contrast of a table do not change its p values.",
             "Bootstrap p and permutation p (exchange of ranks): raw.",
             *filter(None, [bootstrap_floor(board)]),
             *_few_events(board),
@@ -212,11 +212,11 @@ def _quoted(p: float | str | None) -> str:
 
 
 PAIR = "below the diagonal difference of C, above it Holm p"
-"""Heading of the methods in the matrix of all pairs."""
+"""Heading of the method column in the matrix of all pairs."""
 
 
 def _pairs(board: Board) -> Table[int]:
-    """Return the matrix of all pairs of ranked methods, from the highest C; empty for fewer than two."""
+    """Return the matrix of all pairs of ranked methods, from the highest C; empty with fewer than two methods."""
     pairs, names = board.pairs, board.pairs.methods
 
     def value(i: int, j: int) -> float | None:
@@ -239,7 +239,7 @@ def _pairs(board: Board) -> Table[int]:
         values=values,
         notes=(
             "Below the diagonal: C of the row minus C of the column. Above it: Holm p over all pairs.",
-            "All pairs: of all ranked methods, whatever their group. With more methods a Holm p is larger or the same.",
+            "All pairs: all ranked methods, whatever their group. Adding methods never lowers a Holm p.",
             "p: paired infinitesimal jackknife. Methods are in the order of C; columns have their numbers.",
             _made_under(board),
             *board.notes,
@@ -248,7 +248,7 @@ def _pairs(board: Board) -> Table[int]:
 
 
 def _few_events(board: Board) -> list[str]:
-    """Return which p is to be read in a cohort of so few events that the jackknife rejects too often."""
+    """Return which p value to read for cohorts with so few events that the jackknife rejects too often."""
     cohorts = [board.cohort, *([board.external] if board.external is not None else [])]
     few = [f"{c.title} has {c.events} events" for c in cohorts if c.events < FEW_EVENTS]
     return [f"{'; '.join(few)}: below {FEW_EVENTS} read the permutation p."] if few else []

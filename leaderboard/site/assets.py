@@ -1,4 +1,4 @@
-"""The site's templates and static files; everything that is put into a template is escaped."""
+"""The site's templates and static files; everything inserted into a template is escaped."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ HERE = Path(__file__).parent
 
 @cache
 def template(name: str) -> Any:
-    """Return a template of ours; everything that is put into it is escaped."""
+    """Return one of survbench's templates; everything inserted into it is escaped."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     loader = FileSystemLoader(HERE / "templates")
@@ -22,5 +22,5 @@ def template(name: str) -> Any:
 
 
 def static(*names: str) -> str:
-    """Return style sheets or scripts of ours, one below the other."""
+    """Return style sheets or scripts of survbench, concatenated."""
     return "\n".join((HERE / "static" / name).read_text(encoding="utf-8") for name in names)

@@ -1,4 +1,4 @@
-"""The leaderboard as one HTML page that needs no network; everything that a plugin or a card says is escaped."""
+"""Render the leaderboard as one HTML page that needs no network; all text from plugins and cards is escaped."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from survbench.leaderboard.text.columns import Place, cells, of
 from survbench.leaderboard.text.notes import notes
 
 CROWDED = 0.35
-"""Width of the C-index axis from which only every second tick has a number."""
+"""Width of the C-index axis above which only every second tick has a number."""
 
 
 def html(board: Board, selections: Sequence[FeatureSelection] = (), site: Site | None = None) -> str:
-    """Return the page, with a section on the features that methods kept if there are any.
+    """Return the page, with a section on the features that methods kept, if any.
 
     Args:
-        board: what it shows.
-        selections: what methods kept.
-        site: of whose folder it is a part, with links to the others and style and script in files; without one it
-            stands alone in one file.
+        board: the board.
+        selections: the features that methods kept.
+        site: the site that the page belongs to, with links to its other pages and with style and script in files;
+            without a site the page is a single self-contained file.
     """
     from markupsafe import Markup
 
@@ -45,7 +45,7 @@ def html(board: Board, selections: Sequence[FeatureSelection] = (), site: Site |
 
 
 class _Scale:
-    """One axis for all intervals: C-index to per cent of the width."""
+    """One axis for all intervals, from C-index to per cent of the width."""
 
     def __init__(self, board: Board) -> None:
         known = [
@@ -62,24 +62,24 @@ class _Scale:
         self.oracle = next((r.c_index for r in board.rows if r.method == ORACLE), None)
 
     def at(self, value: float) -> str:
-        """Return where a C-index lies, in per cent from the left."""
+        """Return the position of a C-index, in per cent from the left."""
         return f"{100 * (value - self.low) / (self.high - self.low):.2f}"
 
 
 def kept_view(selection: FeatureSelection) -> dict[str, Any]:
-    """Return what the template of kept features takes."""
+    """Return the variables of the template for kept features."""
     return {"of": selection, "columns": selection.columns[:TOP], "at": _weight_scale(selection)}
 
 
 def _weight_scale(selection: FeatureSelection) -> Callable[[float], str]:
-    """Return what takes a weight to per cent of the width, with 0 among them."""
+    """Return a function from a weight to per cent of the width; the axis includes 0."""
     known = [0.0, *(w for c in selection.columns[:TOP] for w in c.weights)]
     low, high = min(known), max(known)
     return lambda weight: f"{2 + 96 * (weight - low) / ((high - low) or 1.0):.2f}"
 
 
 def _view(board: Board, row: Row) -> dict[str, Any]:
-    """Return what the page shows of a row beside its numbers."""
+    """Return what the page shows for a row, in addition to its numbers."""
     return {
         "row": row,
         "values": row_json(row),

@@ -1,5 +1,5 @@
 """Line charts as SVG that follow the reader's light or dark scheme. The same numbers give the same bytes: text stays
-text, so no font of the building machine is in it.
+text, so no font of the building machine is included.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 WIDTH, HEIGHT, ROW = 360, 225, 20
-"""Of a chart in the pixels of a phone, so that its text is not made smaller there; height of a named row."""
+"""Size of a chart in the pixels of a phone, so that its text is not scaled down there; and height of a named row."""
 LEFT, RIGHT, BOTTOM = 54, 14, 42
 LEGEND_LINE, LETTER, KEY = 18, 6.6, 28
-"""Height of a line of the legend, about the width of one of its letters, and the width of the line before them."""
+"""Height of a legend line, approximate width of a letter in it, and width of the line sample before the text."""
 COLOURS = 4
-"""Colours that chart.css names, each with a pattern of dashes and a luminance of its own."""
+"""Number of colours in chart.css, each with its own dash pattern and luminance."""
 TICKS = 5
-"""About as many spaces lie between the numbers of an axis."""
+"""Approximate number of intervals between the numbers of an axis."""
 NICE = (1.0, 2.0, 2.5, 5.0)
 SETTLED = 0.5
-"""Share of the training after which a loss has come down from where it started."""
+"""Share of the training after which a loss has come down from its start."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,10 +34,10 @@ class Line:
     """A curve, or dots.
 
     Attributes:
-        colour: 1 to :data:`COLOURS`; solid, dashed, dotted, dash-dotted. Dots of colour 1 are full, others open.
-        low, high: of a band around it, or empty; of ``intervals`` their ends along x.
+        colour: 1 to :data:`COLOURS`; solid, dashed, dotted, dash-dotted. Dots of colour 1 are filled, others open.
+        low, high: limits of a band around it, or empty; for ``intervals``, their ends along x.
         style: ``plain``, ``thin``, ``steps``, ``dots``, or ``intervals``, which are dots with a bar through each.
-        mark: (x, y) of a point that is ringed, or None.
+        mark: (x, y) of a point to ring, or None.
     """
 
     label: str
@@ -55,10 +55,10 @@ class Chart:
     """Lines in one frame.
 
     Attributes:
-        x_range, y_range: taken from the data where they are None.
-        x_names, y_names: stand at 0, 1, 2, ... in place of numbers.
-        x_log: x, above 0, on a logarithmic scale.
-        diagonal: draw the line on which y is x.
+        x_range, y_range: axis ranges; None to take them from the data.
+        x_names, y_names: names shown at 0, 1, 2, ... instead of numbers.
+        x_log: put x, which must be above 0, on a logarithmic scale.
+        diagonal: draw the line on which y equals x.
     """
 
     title: str
@@ -74,7 +74,7 @@ class Chart:
 
 
 def svg(chart: Chart, *, alone: bool = False) -> Markup:
-    """Return a chart as SVG, for a page with chart.css; with ``alone`` as a file that carries its own style."""
+    """Return a chart as SVG, for a page with chart.css; with ``alone``, for a file that includes its own style."""
     from markupsafe import Markup
     from survbench.leaderboard.site.assets import static, template
 
@@ -83,11 +83,11 @@ def svg(chart: Chart, *, alone: bool = False) -> Markup:
 
 
 COLUMNS = ("line", "x", "y", "low", "high")
-"""Of the table of a chart's numbers."""
+"""Columns of the table of a chart's numbers."""
 
 
 def rows(chart: Chart) -> Iterator[tuple[object, ...]]:
-    """Yield the numbers behind a chart, a row per point; the band is empty where a line has none."""
+    """Yield the numbers of a chart, one row per point; the band is empty if a line has none."""
     for line in chart.lines:
         band = zip(line.low, line.high, strict=True) if line.low else repeat(("", ""))
         for x, y, (low, high) in zip(line.x, line.y, band, strict=False):
@@ -95,10 +95,10 @@ def rows(chart: Chart) -> Iterator[tuple[object, ...]]:
 
 
 class _Frame:
-    """Where things lie: data to coordinates, ticks, the legend's places."""
+    """The layout of a chart: coordinates, ticks, and legend positions."""
 
     def __init__(self, chart: Chart) -> None:
-        # names need more room than numbers: the frame keeps its width, the chart grows
+        # names need more space than numbers: the frame keeps its width, and the chart grows
         self.left = max(LEFT, int(LETTER * max(map(len, chart.y_names), default=0)) + 12)
         self.width = WIDTH + self.left - LEFT
         self.legend = list(_legend(chart.lines, self.width))
@@ -120,28 +120,28 @@ class _Frame:
         if chart.x_log:
             ticks = _log_ticks(self.x_low, self.x_high)
         else:
-            # what is counted, steps and trials, has no halves
+            # counts, such as steps and trials, have no halves
             whole = all(float(x).is_integer() for line in chart.lines for x in line.x)
             ticks = _ticks(self.x_low, self.x_high, whole=whole)
         self.x_ticks = _labels(ticks, chart.x_names, self.x)
         self.y_ticks = _labels(_ticks(self.y_low, self.y_high), chart.y_names, self.y)
 
     def x(self, value: float) -> str:
-        """Return where a value lies from the left."""
+        """Return the distance of a value from the left."""
         share = (self.scale(value) - self.x_low) / (self.x_high - self.x_low)
         return f"{self.left + share * (self.right - self.left):.1f}"
 
     def y(self, value: float) -> str:
-        """Return where a value lies from the top."""
+        """Return the distance of a value from the top."""
         share = (value - self.y_low) / (self.y_high - self.y_low)
         return f"{self.bottom - share * (self.bottom - self.top):.1f}"
 
     def points(self, line: Line) -> list[tuple[str, str]]:
-        """Return the places of a line's points."""
+        """Return the coordinates of a line's points."""
         return [(self.x(x), self.y(y)) for x, y in zip(line.x, line.y, strict=True) if np.isfinite(y)]
 
     def path(self, line: Line) -> str:
-        """Return a line as the data of an SVG path; it is interrupted where there is no number."""
+        """Return a line as the data of an SVG path, interrupted at missing numbers."""
         parts, gap = [], True
         for x, y in zip(line.x, line.y, strict=True):
             if not np.isfinite(y):
@@ -172,8 +172,8 @@ class _Frame:
 
 
 def settled_range(lines: Sequence[Line]) -> tuple[float, float]:
-    """Return the range of y in which curves of a training are read: what they reach once they have settled, and as much
-    again on either side, so that the first steps of a loss do not flatten the rest.
+    """Return the y range for training curves: the range that they reach after settling, extended by as much on either
+    side, so that the first steps of a loss do not flatten the rest.
     """
     end = max(max(line.x) for line in lines)
     points = [
@@ -197,7 +197,7 @@ def _stairs(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
 
 
 def _legend(lines: Sequence[Line], width: int) -> Iterator[tuple[Line, float, int]]:
-    """Yield each labelled line with its place in the legend: from the left, and the row."""
+    """Yield each labelled line with its position in the legend: distance from the left, and row."""
     x, row, start = 8.0, 0, 8.0
     for line in lines:
         if not line.label:
@@ -210,7 +210,7 @@ def _legend(lines: Sequence[Line], width: int) -> Iterator[tuple[Line, float, in
 
 
 def _labels(ticks: Sequence[float], names: Sequence[str], place: Callable[[float], str]) -> list[tuple[str, str]]:
-    """Return where the texts of an axis stand, and the texts: names, or else numbers."""
+    """Return the labels of an axis with their positions: names if there are any, otherwise numbers."""
     if names:
         return [(place(number), name) for number, name in enumerate(names)]
     return [(place(tick), f"{tick:g}".replace("-", "−")) for tick in ticks]
@@ -228,7 +228,7 @@ def _span(values: Sequence[Sequence[float]], margin: float = 0.0) -> tuple[float
 
 
 def _ticks(low: float, high: float, *, whole: bool = False) -> list[float]:
-    """Return the round numbers from ``low`` to ``high``, not many more than :data:`TICKS`.
+    """Return the round numbers from ``low`` to ``high``, about :data:`TICKS` of them.
 
     >>> _ticks(0.0, 100.0)
     [0.0, 20.0, 40.0, 60.0, 80.0, 100.0]
@@ -244,7 +244,7 @@ def _ticks(low: float, high: float, *, whole: bool = False) -> list[float]:
 
 
 def _log_ticks(low: float, high: float) -> list[float]:
-    """Return the powers of ten between two powers of ten, with 3 times them, or any round numbers, where these are few.
+    """Return the powers of ten, and 3 times them, between two powers of ten; for a short range, any round numbers.
 
     >>> _log_ticks(-3.0, -1.0)
     [0.001, 0.003, 0.01, 0.03, 0.1]

@@ -1,4 +1,4 @@
-"""The page of an ingested cohort: a picture and the numbers of each patient, those that stand out first."""
+"""The page of an ingested cohort: a picture and the numbers of each patient, with outliers first."""
 
 from __future__ import annotations
 
@@ -14,12 +14,11 @@ from survbench.findings import Finding, Group, grouped
 from survbench.leaderboard.site.assets import static, template
 
 FEWEST = 8
-"""Patients without whom nobody stands out."""
+"""Number of patients below which nobody counts as an outlier."""
 FAR = 3.5
-"""Modified z-score from which a number lies far from the others: Iglewicz and Hoaglin, How to detect and handle
-outliers, 1993."""
+"""Modified z-score from which a number is an outlier: Iglewicz and Hoaglin, How to detect and handle outliers, 1993."""
 _MAD, _MEAN_DEVIATION = 1.4826, 1.2533
-"""What makes the median, or the mean, absolute deviation a standard deviation of normal numbers."""
+"""Factors that turn the median and the mean absolute deviation of normal numbers into a standard deviation."""
 _LOWEST_LOG = 1e-6
 
 Record = Mapping[str, Any]
@@ -27,12 +26,12 @@ Record = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """A number of each patient that is compared.
+    """A number per patient that is compared between patients.
 
     Attributes:
-        name: in words.
-        of: gives it from a record; None where there is none.
-        log: whether ratios count, not differences.
+        name: its name in words.
+        of: returns it from a record, or None if it is missing.
+        log: whether to compare ratios instead of differences.
     """
 
     name: str
@@ -60,10 +59,10 @@ class PatientView:
 
     Attributes:
         id: the pseudonym.
-        record: what was written of the patient.
-        findings: of the checks, worst first.
-        far: what lies far from the others, with its modified z-score, furthest first.
-        picture: a JPEG as a data URI; "" where there is none.
+        record: the patient's record.
+        findings: findings of the checks, worst first.
+        far: outlying measures with their modified z-scores, the furthest first.
+        picture: a JPEG as a data URI; "" if there is none.
     """
 
     id: str
@@ -74,7 +73,7 @@ class PatientView:
 
     @property
     def rank(self) -> tuple[int, int, float, int, str]:
-        """Sorts patients: errors, warnings, far numbers, notes, ids."""
+        """Sort key of patients: errors, warnings, outliers, notes, ids."""
         severe = [sum(g.first.severity == s for g in self.findings) for s in ("error", "warning")]
         furthest = max((abs(z) for _, z in self.far), default=0.0)
         return -severe[0], -severe[1], -furthest, -len(self.record["notes"]), self.id
@@ -86,12 +85,12 @@ def cohort_page(
     findings: Sequence[Finding],
     failed: Sequence[tuple[str, Sequence[str]]],
 ) -> str:
-    """Return the page of a cohort, one file that holds all it needs.
+    """Return the page of a cohort as one self-contained file.
 
     Args:
-        records: of the patients that were written, by pseudonym.
-        pictures: their files, by pseudonym.
-        findings: what the checks say of them.
+        records: records of the written patients, by pseudonym.
+        pictures: their picture files, by pseudonym.
+        findings: findings of the checks about them.
         failed: causes, each with the pseudonyms of the patients that could not be read.
     """
     far = far_numbers(records)
@@ -119,10 +118,11 @@ def cohort_page(
 
 
 def far_numbers(records: Mapping[str, Record]) -> dict[str, list[tuple[str, float]]]:
-    """Return what lies far from the others' numbers, by patient: the name of a measure and its modified z-score.
+    """Return each patient's outlying measures: pairs of the measure's name and its modified z-score.
 
-    The score is the distance from the median by the median absolute deviation, or where that is 0, because most
-    patients have one number, by the mean absolute deviation. With fewer than eight patients nothing is far.
+    The score is the distance from the median in units of the median absolute deviation, or of the mean absolute
+    deviation if the former is 0 because most patients have the same number. With fewer than eight patients there are no
+    outliers.
     """
     found: dict[str, list[tuple[str, float]]] = {}
     for measure in MEASURES:
@@ -140,7 +140,7 @@ def far_numbers(records: Mapping[str, Record]) -> dict[str, list[tuple[str, floa
 
 
 def by_cause(failed: Iterable[tuple[str, str]]) -> list[tuple[str, list[str]]]:
-    """Return causes with their patients, the most frequent first, from pairs of a patient and a cause."""
+    """Group pairs of a patient and a cause by cause, and return causes with their patients, the most frequent first."""
     causes: dict[str, list[str]] = {}
     for patient, cause in failed:
         causes.setdefault(cause, []).append(patient)

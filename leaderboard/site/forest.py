@@ -6,12 +6,12 @@ from survbench.leaderboard.board.rows import Board
 from survbench.leaderboard.site.charts import Chart, Line
 
 APART = 0.16
-"""How far above and below the middle of its row a method's two intervals lie, in rows."""
+"""Distance in rows of a method's two intervals from the middle of its row."""
 
 
 def forest(board: Board) -> Chart | None:
-    """Return C of all methods with its 95 % intervals, the first row of the board on top, cross-validation above the
-    external cohort; None where no method has a C.
+    """Return C of all methods with 95 % intervals, with the board's first row on top and cross-validation above the
+    external cohort; None if no method has a C.
     """
     rows = [row for row in board.rows if row.c_index is not None][::-1]
     if not rows:

@@ -1,4 +1,4 @@
-"""What the page of a method shows: its declaration, its fits, curves, risk groups, calibration, and what went wrong."""
+"""The contents of a method's page: its declaration, fits, curves, risk groups, calibration, and failures."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LOG_LINES, LOG_WIDTH = 30, 300
-"""What is shown of the log of a job that failed: its last lines, cut to a width."""
+"""Part of a failed job's log that is shown: its last lines, cut to a width."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
-    """A chart with a sentence below it; ``chart`` is None where there is nothing to draw, and the sentence says why."""
+    """A chart with a sentence below it; if there is nothing to draw, ``chart`` is None and the sentence says why."""
 
     chart: Chart | None
     caption: str
@@ -50,7 +50,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """A job that is not done, or how many have not run."""
+    """A job that is not done, or the number of jobs that have not run."""
 
     job: str
     status: Status
@@ -63,14 +63,14 @@ class MethodPage:
     """The contents of a method's page, as text and charts.
 
     Attributes:
-        facts: numbers of its row on the board, by heading.
+        facts: cells of its row on the board, by heading.
         numbers: all numbers of that row, by their names in leaderboard.json.
         notes: sentences about it.
-        declared: what it is, needs and gives, by name.
-        params: name and value, or the values of each fit if the method is tuned.
+        declared: family, needs, outputs and other declarations, by name.
+        params: name and value of each hyper-parameter, or its values in each fit if the method is tuned.
         fits: a row per seed and fold, by heading.
-        learning: the same for the fits of which it was checked whether they have learned.
-        curves: convergence by metric, under the names of their files.
+        learning: the same for fits that were checked for learning.
+        curves: convergence by metric, by file name.
         has_level: whether one of them shows the loss of a model without information.
     """
 
@@ -91,7 +91,7 @@ class MethodPage:
     failures: tuple[Failure, ...]
 
     def charts(self) -> dict[str, Chart]:
-        """Return all charts by the names of their files, without suffix."""
+        """Return all charts by file name, without suffix."""
         pictures = {"risk-groups": self.groups, "calibration": self.calibration}
         drawn = {name: p.chart for name, p in pictures.items() if p is not None and p.chart is not None}
         return {**drawn, **self.curves}
@@ -106,9 +106,9 @@ def method_page(
         study: the study.
         store: its runs.
         row: the method's row on the board.
-        result: what its runs say.
-        outcomes: of the study's patients; None where no method is complete.
-        of_training: its convergence curves.
+        result: the method's results.
+        outcomes: outcomes of the study's patients; None if no method is complete.
+        of_training: the method's convergence curves.
     """
     entry = result.entry
     first = _first_seed(result) if result.status == Status.OK and result.risk is not None else None
@@ -135,19 +135,19 @@ def method_page(
 
 
 def _facts(row: Row) -> dict[str, str]:
-    """Return the cells of its row that hold something."""
+    """Return the nonempty cells of its row."""
     shown = {"Rank" if column.key == "rank" else column.head: column.text(row) for column in of(Place.METHOD)}
     return {head: text for head, text in shown.items() if text != NONE}
 
 
 def _numbers(row: Row) -> dict[str, str]:
-    """Return all numbers of a row as text, by their keys in JSON and in the order of the list of columns."""
+    """Return all numbers of a row as text, by their keys in JSON, in the order of the list of columns."""
     values = row_json(row)
     return dict(_in_text({key: values[key] for column in COLUMNS for key in column.keys}))
 
 
 def _in_text(values: Mapping[str, Any], of: str = "") -> Iterator[tuple[str, str]]:
-    """Yield numbers as text, with those of their parts."""
+    """Yield numbers as text, including numbers in nested mappings."""
     for name, value in values.items():
         if isinstance(value, Mapping):
             yield from _in_text(value, f"{of}{name} ")
@@ -187,8 +187,8 @@ def _published(published: Published | None) -> str:
 
 
 def _params(entry: Entry, runs: Sequence[Run]) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
-    """Return the heads and rows of the table of hyper-parameters: a column for each fit where they were tuned, else
-    one. What a method resolved by its training fold may differ between fits even so; then all values are listed.
+    """Return the heads and rows of the table of hyper-parameters: a column for each fit if they were tuned, otherwise a
+    single column. Values resolved from the training fold may differ between fits even then; all of them are listed.
     """
     used: list[Mapping[str, Any]] = [{**entry.params, **run.settings} for run in runs]
     columns: list[tuple[str, Sequence[Mapping[str, Any]]]] = [("Value", used or [entry.params])]
@@ -200,7 +200,7 @@ def _params(entry: Entry, runs: Sequence[Run]) -> tuple[tuple[str, ...], tuple[t
 
 
 def _values(name: str, fits: Sequence[Mapping[str, Any]]) -> str:
-    """Return the value of a hyper-parameter, or each of its different values in the order of the fits."""
+    """Return the value of a hyper-parameter, or its distinct values in the order of the fits."""
     return ", ".join(dict.fromkeys(_value(params.get(name)) for params in fits))
 
 
@@ -211,7 +211,7 @@ def _value(value: Any) -> str:
 
 
 def _fits(runs: Sequence[Run]) -> tuple[Mapping[str, str], ...]:
-    """Return a row per fit, without the columns in which none has anything."""
+    """Return a row per fit, without columns that are empty in all rows."""
     return filled([_fit(run) for run in runs])
 
 
@@ -235,7 +235,7 @@ def _fit(run: Run) -> dict[str, str]:
 
 
 def _learning(result: Gathered) -> tuple[Mapping[str, str], ...]:
-    """Return a row per fit of which it was checked whether it has learned."""
+    """Return a row per fit that was checked for learning."""
     rows = [
         {"Seed": str(run.job.seed), "Fold": str(run.job.fold), **learning_cells(found)}
         for run, found in checked(result.runs)
@@ -248,8 +248,8 @@ def _number(value: float, form: str = "{:.3f}") -> str:
 
 
 def _charts(of_training: Sequence[Curve]) -> Iterator[tuple[str, Chart]]:
-    """Yield a name and a chart per metric, training and monitored test fold together. The names that plugins give their
-    metrics need not be names of files, so they are numbered.
+    """Yield a name and a chart per metric, with training and monitored test fold together. Charts are numbered, because
+    a plugin's metric name need not be a valid file name.
     """
     for number_, metric in enumerate(dict.fromkeys(curve.metric for curve in of_training), start=1):
         own = [curve for curve in of_training if curve.metric == metric]
@@ -282,7 +282,7 @@ def _groups(study: Study, first: pd.DataFrame) -> Picture:
 
 
 def _survival(curve: KaplanMeier, label: str, colour: int) -> Line:
-    """Return a Kaplan-Meier curve from 1 at time 0, by its steps and its end."""
+    """Return a Kaplan-Meier curve from 1 at time 0, reduced to its steps and its end."""
     places = [(0.0, 1.0, 1.0, 1.0), *zip(curve.time, curve.survival, curve.low, curve.high, strict=True)]
     kept = [p for before, p in pairwise(places) if p[1] != before[1]]
     x, y, low, high = zip(places[0], *kept, places[-1], strict=True)
@@ -299,19 +299,19 @@ def _caption(found: RiskGroups, study: Study) -> str:
         ratio, low, high = found.hazard_ratio, found.hazard_ratio_low, found.hazard_ratio_high
         text += f" Hazard ratio {ratio:.2f} ({low:.2f} to {high:.2f})."
     if found.reason:
-        text += f" The rest is missing: {found.reason}."
-    return f"{text} This describes the method and does not compare it with another."
+        text += f" Other results are missing: {found.reason}."
+    return f"{text} This describes the method and does not compare it with others."
 
 
 def _calibration(outcomes: Outcomes, result: Gathered, horizons: Sequence[float]) -> Picture:
     if result.survival is None:
         return Picture(
-            chart=None, caption="The method gives risks without survival curves, so calibration cannot be assessed."
+            chart=None, caption="The method predicts risks without survival curves, so calibration cannot be assessed."
         )
     found = calibrations(outcomes, result.survival, horizons)
     text = (
-        "Predicted and observed (Kaplan-Meier) risk of an event within so many months, in groups of patients by "
-        "predicted risk; on the diagonal the two are equal."
+        "Predicted and observed (Kaplan-Meier) risk of an event within a number of months, in groups of patients by "
+        "predicted risk; on the diagonal, both are equal."
     )
     if len(result.survival) > 1:
         text += f" Mean of the predictions of {len(result.survival)} seeds."
@@ -321,7 +321,7 @@ def _calibration(outcomes: Outcomes, result: Gathered, horizons: Sequence[float]
         if np.isfinite(at.observed).any()
     )
     chart = Chart(
-        title="Predicted and observed risk of an event within so many months",
+        title="Predicted and observed risk of an event within a number of months",
         x_label="predicted risk",
         y_label="observed risk",
         lines=lines,
@@ -334,7 +334,7 @@ def _calibration(outcomes: Outcomes, result: Gathered, horizons: Sequence[float]
 
 
 def _calibrated(at: Calibration) -> str:
-    """Return what is known of the calibration at a horizon, and why no more is."""
+    """Return the known results on calibration at a horizon, and why others are missing."""
     known = [
         *([f"observed over expected {at.ratio:.2f}"] if np.isfinite(at.ratio) else []),
         *([f"mean distance {number(at.error)}"] if np.isfinite(at.error) else []),
@@ -347,7 +347,7 @@ def _failures(entry: Entry, store: Store) -> Iterator[Failure]:
     runs = [read_checked(store, key) for key in entry.keys]
     for run in runs:
         if run is not None and run.status != Status.OK:
-            # of a method that builds on another, also the searches for that one
+            # for a method that builds on another, this includes the other's searches
             job = run.job.task if run.job.method == entry.name else run.job.label
             yield Failure(job=job, status=run.status, reason=_reason(run), log=_log(run))
     waiting = runs.count(None)

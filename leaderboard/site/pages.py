@@ -1,4 +1,4 @@
-"""Where the pages of the site stand."""
+"""File names of the site's pages."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from survbench.io.hashing import digest
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """Where a page of the site stands.
+    """The location of a page in the site.
 
     Attributes:
         current: its file.
-        pages: (file, title) of those that the navigation names.
-        root: the way to the site's folder, ``""`` or ``"../"``.
+        pages: pairs of file and title in the navigation.
+        root: path to the site's folder, ``""`` or ``"../"``.
     """
 
     current: str
@@ -24,7 +24,7 @@ class Site:
 
 
 def method_file(name: str) -> str:
-    """Return the file of a method's page.
+    """Return the file name of a method's page.
 
     >>> method_file("deepmts")
     'deepmts.html'
@@ -33,7 +33,7 @@ def method_file(name: str) -> str:
 
 
 def method_folder(name: str) -> str:
-    """Return the folder of a method's charts, beside its page; a name that cannot be a file name gets one."""
+    """Return the folder of a method's charts, next to its page; an unsuitable name is replaced by a valid one."""
     if re.fullmatch(r"[a-z0-9][a-z0-9-]*", name):
         return name
     return f"{re.sub('[^a-z0-9]+', '-', name.lower()).strip('-')[:40]}-{digest(name)[:8]}"

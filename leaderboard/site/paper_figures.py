@@ -1,4 +1,4 @@
-"""Figures 5, 6 and 7 of the DeepMTS paper from this study's runs: charts, and the numbers behind them as CSV."""
+"""Figures 5, 6 and 7 of the DeepMTS paper from this study's runs: charts, and their numbers as CSV."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from survbench.leaderboard.site.charts import Chart, Line, settled_range
 ONSET_COLUMNS = (
     "method", "onset", "lowest", "last", "rise", "rise_low", "rise_high", "fits", "steps", "published",
 )  # fmt: skip
-"""Of the table of onsets: steps, then the rise of the validation loss from the lowest mean to the last step."""
+"""Columns of the onset table: steps, then the rise of the validation loss from the lowest mean to the last step."""
 CURVE_COLUMNS = ("method", "metric", "split", "step", "mean", "low", "high", "fits")
 
 
@@ -22,8 +22,8 @@ class Panel:
     """One frame of a figure: a loss of some methods.
 
     Attributes:
-        methods: a colour each; with one method the splits get the colours.
-        splits: ``train``, or ``test`` for what was monitored on the test fold.
+        methods: methods, one colour each; with a single method, the splits get the colours.
+        splits: ``train``, or ``test`` for the monitored test fold.
     """
 
     name: str
@@ -35,7 +35,7 @@ class Panel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """A figure of the paper; ``onset``: it is to show where over-fitting begins."""
+    """A figure of the paper; ``onset`` means that it shows where over-fitting begins."""
 
     number: int
     title: str
@@ -45,7 +45,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drawn:
-    """A panel with what this study has of it. ``chart`` is None where it has nothing."""
+    """A panel with this study's curves; ``chart`` is None if there are none."""
 
     panel: Panel
     chart: Chart | None
@@ -55,7 +55,7 @@ class Drawn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Onset:
-    """What a method's validation loss says of over-fitting, and what the publication says."""
+    """The onset of over-fitting by a method's validation loss, and by the publication."""
 
     method: str
     title: str
@@ -64,12 +64,12 @@ class Onset:
 
     @property
     def in_words(self) -> str:
-        """From when on it rises, in words."""
+        """The step from which the validation loss rises, in words."""
         return f"none seen up to step {self.curve.last:,}" if self.curve.onset is None else f"step {self.curve.onset:,}"
 
     @property
     def rise(self) -> tuple[float, float, float]:
-        """Mean, lowest and highest over fits of the rise from the lowest mean to the last step."""
+        """Mean, minimum and maximum over fits of the rise from the lowest mean to the last step."""
         rises = self.curve.rises
         return sum(rises) / len(rises), min(rises), max(rises)
 
@@ -114,12 +114,12 @@ FIGURES = (
 
 
 def draw(figure: Figure, curves: Mapping[str, Sequence[Curve]], titles: Mapping[str, str]) -> tuple[Drawn, ...]:
-    """Return the panels of a figure from the curves of a study's methods; those of one metric share a range.
+    """Return the panels of a figure from the curves of a study's methods; panels with the same metric share a range.
 
     Args:
-        figure: what is wanted.
-        curves: curves of each method of the study that has any, by name.
-        titles: of the study's methods, by name.
+        figure: the figure.
+        curves: curves of each of the study's methods that has any, by name.
+        titles: titles of the study's methods, by name.
     """
     found = {panel.name: list(_shown(panel, curves)) for panel in figure.panels}
     lines = {panel.name: tuple(_lines(panel, found[panel.name], titles)) for panel in figure.panels}
@@ -147,7 +147,7 @@ def draw(figure: Figure, curves: Mapping[str, Sequence[Curve]], titles: Mapping[
 
 
 def onsets(figure: Figure, curves: Mapping[str, Sequence[Curve]], titles: Mapping[str, str]) -> tuple[Onset, ...]:
-    """Return where over-fitting begins in a figure that is to show it; the arguments are those of :func:`draw`."""
+    """Return where over-fitting begins in a figure that shows this; arguments are as in :func:`draw`."""
     return tuple(
         Onset(method=method, title=titles[method], curve=curve, published=PUBLISHED_ONSET[method])
         for panel in figure.panels
@@ -166,7 +166,7 @@ def onset_rows(measured: Sequence[Onset], steps: int) -> Iterator[tuple[object, 
 
 
 def curve_line(curve: Curve, label: str, colour: int, *, marked: bool = False) -> Line:
-    """Return a curve as a line of a chart; ``marked`` rings its lowest point."""
+    """Return a curve as a line of a chart; with ``marked``, its lowest point is ringed."""
     return Line(
         label=label,
         colour=colour,
@@ -179,7 +179,7 @@ def curve_line(curve: Curve, label: str, colour: int, *, marked: bool = False) -
 
 
 def uninformed_line(curve: Curve, colour: int) -> Line | None:
-    """Return the loss of a model without information as a line of a chart, if the curve has that level."""
+    """Return the loss of a model without information as a line of a chart, or None if the curve has no such level."""
     if curve.uninformed is None:
         return None
     ends, at = (curve.steps[0], curve.last), (curve.uninformed, curve.uninformed)
@@ -190,7 +190,7 @@ def convergence_lines(curves: Sequence[Curve], *, marked: bool = False) -> Itera
     """Yield the curves of one metric of one method: training, validation, and the level without information.
 
     Args:
-        curves: of the training batches, of the monitored test fold, or both.
+        curves: curves of the training batches, of the monitored test fold, or of both.
         marked: ring the onset of over-fitting, if there is one.
     """
     for curve in curves:

@@ -1,5 +1,5 @@
-"""The site of a study: one folder of pages that opens from disk. A pure function of runs, and of the files that lie
-beside it in the study's folder.
+"""The site of a study: a folder of pages that opens from disk, as a pure function of the runs and of the files in the
+study's folder.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ PAGES = (
     ("protocol.html", "Protocol and downloads"),
 )
 DOWNLOADS = frozenset({".csv", ".html", ".json", ".md", ".svg", ".tex"})
-"""Kinds of files of the study's folder that the site takes along; ``study.json`` is not a table."""
+"""Suffixes of the files in the study's folder that are copied to the site, except ``study.json``."""
 NAMED = "pseudonyms.sha256"
-"""Says of a site that it has pseudonyms, and by its hash which."""
+"""File of a site with pseudonyms; it has the hash of their key."""
 MATRIX = (f"{TABLES}/pairs.md", f"{TABLES}/pairs.csv")
-"""All pairs as a matrix, where it is among the downloads."""
+"""The matrix of all pairs, if it is among the downloads."""
 MOST_EXAMPLES = 4
-"""Slices of a method that are shown."""
+"""Largest number of slices shown for a method."""
 
 
 def write_site(
@@ -58,15 +58,15 @@ def write_site(
     selections: Sequence[FeatureSelection] = (),
     pseudonyms: Pseudonyms | None = None,
 ) -> Path:
-    """Write ``site/`` into the study's folder, whole or not at all; return it.
+    """Write ``site/`` into the study's folder atomically, and return its path.
 
     Args:
         study: the study.
         store: its runs.
         board: its board.
         measured: its runs, read and resampled.
-        selections: what methods kept.
-        pseudonyms: what stands in place of ids, on pages and in downloads; None for ids.
+        selections: the features that methods kept.
+        pseudonyms: names in place of ids, on pages and in downloads; None for ids.
     """
     folder = study.folder(store.root)
     downloads = sorted(_downloads(folder))
@@ -92,14 +92,14 @@ def write_site(
 
 
 def _downloads(folder: Path) -> list[str]:
-    """Return the files that the site takes along, relative to the study's folder."""
+    """Return the files to copy to the site, relative to the study's folder."""
     found = [p.relative_to(folder) for p in folder.rglob("*") if p.is_file() and p.suffix in DOWNLOADS]
     return [p.as_posix() for p in found if not p.parts[0].startswith(SITE) and p.name != STUDY]
 
 
 @dataclass(frozen=True, slots=True)
 class _Pages:
-    """What all pages are made of."""
+    """The data from which all pages are made."""
 
     study: Study
     store: Store
@@ -111,11 +111,11 @@ class _Pages:
 
     @property
     def pages(self) -> tuple[tuple[str, str], ...]:
-        """What the navigation names: the report of tuning only where there is one."""
+        """The pages in the navigation; the tuning report only if there is one."""
         return (*PAGES, tuning_page.PAGE) if self.searches else PAGES
 
     def texts(self, downloads: Sequence[str]) -> dict[str, str]:
-        """Return all files that are made here, by their path in the site."""
+        """Return all generated files by their path in the site."""
         results = self.measured.results
         known = {name: curves(method.runs) for name, method in results.methods.items()}
         compared = all_pairs.compare_all(self.measured, self.board.pairs)
@@ -140,7 +140,7 @@ class _Pages:
         return {**made, "protocol.html": self._protocol([*(f"data/{name}" for name in downloads), *sorted(own)])}
 
     def _page(self, here: str, *, root: str = "", of: str = "", **content: Any) -> str:
-        """Return a page; ``of`` names the template where it is not the page's own."""
+        """Return a page; ``of`` names the template if it differs from the page."""
         site = Site(current=here, pages=self.pages, root=root)
         text: str = template(f"{of or here}.j2").render(site=site, study=self.study, **content)
         return text
@@ -148,7 +148,7 @@ class _Pages:
     def _methods(
         self, results: Results, known: Mapping[str, Sequence[Curve]], compared: frozenset[str]
     ) -> dict[str, str]:
-        """Return the pages of methods and their files; ``compared`` are the methods that the comparison knows."""
+        """Return the pages of methods and their files; ``compared`` are the methods on the comparison page."""
         against = self.study.protocol.reference
         kept = {s.method: kept_view(s) for s in self.selections}
         made = {}
@@ -178,7 +178,7 @@ class _Pages:
         return made
 
     def _figures(self, results: Results, known: Mapping[str, Sequence[Curve]]) -> dict[str, str]:
-        """Return the page of the paper's figures and its files."""
+        """Return the page of the paper's figures, and its files."""
         titles, training = _titles(results), self.study.profile.training
         drawn = {f: paper_figures.draw(f, known, titles) for f in paper_figures.FIGURES}
         onsets = {f: paper_figures.onsets(f, known, titles) for f in paper_figures.FIGURES}
@@ -197,7 +197,7 @@ class _Pages:
         return made
 
     def _tuning(self) -> dict[str, str]:
-        """Return the page of the searches and its files; nothing where nothing was tuned."""
+        """Return the page of the searches, and its files; empty if nothing was tuned."""
         if not self.searches:
             return {}
         views = [(s, tuning_page.charts(s), tuning_page.importance(s)) for s in self.searches]
@@ -254,7 +254,7 @@ class _Pages:
 
 
 def _pair_fragment(a: str, b: str) -> str:
-    """Return what makes the address of the comparison one of two methods.
+    """Return the URL fragment that makes the comparison page show two methods.
 
     >>> _pair_fragment("mt-hs", "a b")
     'a=mt-hs&b=a+b'
@@ -267,7 +267,7 @@ def _titles(results: Results) -> dict[str, str]:
 
 
 def _examples(method: Gathered, pseudonyms: Pseudonyms | None) -> list[dict[str, Any]]:
-    """Return the first slices of a method, of as many folds as there are."""
+    """Return the first slices of a method, from as many folds as possible."""
     of_fits = [read_examples(run.folder) for run in method.runs]
     found: dict[str, Example] = {}
     for turn in range(max((len(kept) for kept in of_fits), default=0)):

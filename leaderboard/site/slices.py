@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 INSIDE = 127.5
-"""Level of an outline: a probability of 0.5."""
+"""Level of an outline, a probability of 0.5."""
 
 
 def svg(example: Example) -> Markup:
-    """Return a slice with its outlines; a patient in whom no tumour is predicted on it has the manual one alone."""
+    """Return a slice with its outlines; if no tumour is predicted on it, it has only the manual outline."""
     from markupsafe import Markup
     from survbench.leaderboard.site.assets import template
 
@@ -42,10 +42,10 @@ def _png(image: Pixels) -> bytes:
 
 
 def _outline(values: NDArray[np.generic]) -> str:
-    """Return where values cross :data:`INSIDE` as the data of an SVG path, closed at the border of the picture."""
+    """Return the contours of values at :data:`INSIDE` as the data of an SVG path, closed at the picture border."""
     from contourpy import contour_generator
 
     framed = np.pad(values.astype(np.float64), 1)
-    # the frame adds a pixel, and a pixel's middle lies half of one from its corner
+    # the frame adds a pixel, and a pixel's centre is half a pixel from its corner
     lines = [np.asarray(line) - 0.5 for line in contour_generator(z=framed).lines(INSIDE)]
     return "".join("M" + "L".join(f"{x:.2f} {y:.2f}" for x, y in line) + "Z" for line in lines)

@@ -1,4 +1,4 @@
-"""What the searches of a study tried and chose: charts and tables for a page of its site."""
+"""The trials and choices of a study's searches: charts and tables for a page of its site."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from survbench.work.tuned import Trial, Tuned, read_tuned
 
 PAGE = ("tuning.html", "Tuning")
 FEWEST = 3
-"""Complete trials with hyper-parameters below which their importance means nothing."""
+"""Number of complete trials with hyper-parameters below which their importance is meaningless."""
 IMPORTANCE_COLUMNS = ("hyper_parameter", "importance", "chosen")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
-    """A finished tuning job: whose it is, and what it found."""
+    """A finished tuning job: its method and its results."""
 
     key: str
     method: str
@@ -35,21 +35,21 @@ class Search:
 
     @property
     def as_declared(self) -> float | None:
-        """Score of trial 0, the method as it is declared."""
+        """Score of trial 0, the method as declared."""
         return self.tuned.trials[0].value
 
     @property
     def stem(self) -> str:
-        """Begins the names of its files."""
+        """Prefix of the names of its files."""
         return f"{method_folder(self.method)}-{self.where.replace(' ', '-')}-{self.key[:8]}"
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Of the table of its trials."""
+        """Columns of the table of its trials."""
         return ("trial", "state", "c_index", *self.space, "error")
 
     def rows(self) -> Iterator[tuple[object, ...]]:
-        """Yield its trials as rows of :attr:`columns`; trial 0 is as declared, without hyper-parameters."""
+        """Yield its trials as rows of :attr:`columns`; trial 0 is the method as declared, without hyper-parameters."""
         for trial in self.tuned.trials:
             value = "" if trial.value is None else trial.value
             params = (trial.params.get(name, "") for name in self.space)
@@ -57,7 +57,7 @@ class Search:
 
 
 def searches(study: Study, store: Store) -> tuple[Search, ...]:
-    """Return the finished tuning jobs of a study, in its order."""
+    """Return the finished tuning jobs of a study, in order."""
     found: dict[str, Search] = {}
     for entry in study.entries:
         for key in (key for seed in entry.tunes for key in seed):
@@ -68,7 +68,7 @@ def searches(study: Study, store: Store) -> tuple[Search, ...]:
                 key,
                 Search(
                     key=key,
-                    # of a method that builds on another, also the searches for that one
+                    # for a method that builds on another, this includes the other's searches
                     method=run.job.method,
                     title=entry.title if run.job.method == entry.name else run.job.method,
                     where=run.job.place,
@@ -80,7 +80,7 @@ def searches(study: Study, store: Store) -> tuple[Search, ...]:
 
 
 def charts(search: Search) -> dict[str, Chart]:
-    """Return the course of a search, and its scores by each hyper-parameter, under the names of their files."""
+    """Return the course of a search, and its scores by each hyper-parameter, by file name."""
     scored = search.tuned.scored
     numbers, values = [t.number for t in scored], _values(scored)
     course = Chart(
@@ -101,7 +101,7 @@ def charts(search: Search) -> dict[str, Chart]:
 
 
 def _by_value(search: Search, name: str, dimension: Dimension) -> Chart:
-    """Return the scores by the values of a hyper-parameter; what was chosen is ringed."""
+    """Return the scores by the values of a hyper-parameter; the chosen value is ringed."""
     trials = [trial for trial in search.tuned.scored if name in trial.params]
     best = search.tuned.best
     options = dimension.options if isinstance(dimension, Choice) else ()
@@ -122,8 +122,8 @@ def _by_value(search: Search, name: str, dimension: Dimension) -> Chart:
 
 
 def importance(search: Search) -> tuple[tuple[str, float, Any], ...]:
-    """Return each hyper-parameter, its share of the variance of scores (fANOVA: Hutter et al., ICML 2014), and what was
-    chosen, the most important first; nothing where too few trials differ.
+    """Return each hyper-parameter with its share of the variance of scores (fANOVA: Hutter et al., ICML 2014) and its
+    chosen value, the most important first; empty if too few trials differ.
     """
     import optuna
     from optuna.trial import create_trial

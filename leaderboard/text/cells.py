@@ -1,4 +1,4 @@
-"""Numbers and settings of a board as people read them; shared by the terminal's table, Markdown and the page."""
+"""Numbers and settings of a board as text, shared by the terminal's table, Markdown and the page."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def ranks(low: float | None, high: float | None) -> str:
 
 
 def ties(groups: Sequence[int]) -> str:
-    """Return the letters of groups of methods that are not told apart.
+    """Return the letters of groups of methods without significant differences.
 
     >>> ties((1, 2, 27))
     'a b 27'
@@ -35,7 +35,7 @@ def number(value: float | None) -> str:
 
 
 def interval(value: float | None, low: float | None, high: float | None, seed_sd: float | None = None) -> str:
-    """Return a value with its interval and, where there are several seeds, their standard deviation."""
+    """Return a value with its interval and, with several seeds, their standard deviation."""
     if value is None:
         return NONE
     text = f"{value:.3f}" if low is None or high is None else f"{value:.3f} ({low:.3f}–{high:.3f})"
@@ -48,7 +48,7 @@ def stacked(value: float | None, low: float | None, high: float | None) -> tuple
 
 
 def signed(value: float | None, low: float | None, high: float | None) -> str:
-    """Return a difference with its interval, all with their sign.
+    """Return a difference with its interval, all with signs.
 
     >>> signed(-0.0125, -0.04, 0.015)
     '-0.013 (-0.040 to +0.015)'
@@ -72,7 +72,7 @@ def p_value(p: float | None) -> str:
 
 
 def bootstrap_floor(board: Board) -> str:
-    """Return a sentence on the least p that the board's bootstraps can give, or "" where there is none."""
+    """Return a sentence on the smallest p value that the board's bootstraps can give, or "" if there is none."""
     if board.p_bootstrap_floor is None:
         return ""
     outside = board.external_p_bootstrap_floor
@@ -118,7 +118,7 @@ def published(values: Published | None) -> str:
 
 
 def learned(count: Verdicts) -> str:
-    """Return how many fits have learned, and what is to be said of the others.
+    """Return how many fits have learned, and the verdicts on the others.
 
     >>> learned(Verdicts(fits=3, learned=1, over_fitted=2, not_learned=0))
     'Learned: 1 of 3 fits (2 over-fitted)'
@@ -129,12 +129,12 @@ def learned(count: Verdicts) -> str:
 
 
 def filled(rows: Sequence[Mapping[str, str]]) -> tuple[Mapping[str, str], ...]:
-    """Return rows of cells without the columns in which none has anything."""
+    """Return rows of cells without the columns that are empty in all of them."""
     return tuple({k: v for k, v in row.items() if any(other[k] != NONE for other in rows)} for row in rows)
 
 
 def facts(board: Board) -> dict[str, str]:
-    """Return what the board was made under, by name."""
+    """Return the conditions under which the board was made, by name."""
     cohort, protocol, profile, outside = board.cohort, board.protocol, board.profile, board.external
     known = {"Cohort": f"{cohort.patients} patients, {cohort.events} events ({cohort.endpoint})"}
     if outside:
@@ -173,8 +173,8 @@ def _of_statistics(board: Board) -> dict[str, str]:
 
 
 def comparisons(board: Board) -> dict[str, str]:
-    """Return how many rows of each group are compared with the reference method, which is what Holm p accounts for; by
-    name as :func:`facts`, empty where nothing is compared.
+    """Return how many rows of each group are compared with the reference method, which Holm p accounts for, by name as
+    in :func:`facts`; empty if nothing is compared.
     """
     counts = Counter(row.group for row in board.rows if row.difference.p is not None)
     if not counts:

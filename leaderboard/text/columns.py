@@ -1,4 +1,4 @@
-"""The one list of what a row of a board holds.
+"""The single list of the contents of a board's row.
 
 The board's page, terminal, Markdown, CSV and JSON, MLflow, ``bench list metrics`` and docs/reference/metrics.md are
 made from it.
@@ -33,12 +33,12 @@ from survbench.leaderboard.text.cells import (
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A number that survbench gives.
+    """A number that survbench reports.
 
     Attributes:
-        name: with dots between the keys of nested JSON.
+        name: its name, with dots between the keys of nested JSON.
         meaning: what it is.
-        where: it is found.
+        where: where it is found.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Metric:
 
 
 class Place(StrEnum):
-    """Where a column is shown. All are in JSON and CSV."""
+    """Where a column is shown. All columns are in JSON and CSV."""
 
     PAGE = "page"
     MARKDOWN = "Markdown"
@@ -62,32 +62,32 @@ class Place(StrEnum):
 
 ELSEWHERE = (
     Metric("p.compareC", "compareC (Kang 2015): the difference with a one-shot variance.", "bench compare"),
-    Metric("p.permutation", "Exchange of the two ranks of random patients; for small cohorts.", "bench compare"),
+    Metric("p.permutation", "Test by swapping the two ranks of random patients; for small cohorts.", "bench compare"),
     Metric(
         "risk_groups",
-        "Halves by the median risk of each fold: Kaplan-Meier, log-rank p by permutation, hazard ratio.",
+        "Patients split at the median risk of each fold: Kaplan-Meier, log-rank p by permutation, hazard ratio.",
         "survbench.statistics.risk_groups",
     ),
 )
-"""Metrics that no row of a board holds."""
+"""Metrics that are not in a board's rows."""
 EVERYWHERE = frozenset(Place) - {Place.WIDE, Place.WIDEST}
 INTERVAL = " (95 % CI)"
-"""Ends a heading whose cell has an interval; the page leaves it out, its interval stands below the value."""
+"""Ends a heading whose cell has an interval; the page leaves it out, as its interval is below the value."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """Something that a row of a board holds.
+    """Something in a board's row.
 
     Attributes:
-        keys: its names in JSON: of the value, and after it those of its interval and what else belongs to it.
-        head: its heading, "" where it is shown nowhere.
+        keys: its names in JSON: first of the value, then of its interval and other parts.
+        head: its heading, "" if it is not shown.
         meaning: what it is, in a sentence or two.
-        detail: what only the reference says of it.
+        detail: additional text for the reference page only.
         text: its cell on one line.
-        stacked: its cell on the page: the first line, and smaller ones below it; None: ``text`` alone.
-        where: in which places it is shown.
-        lowest_first: whether the page's first click on it puts the lowest on top.
+        stacked: its cell on the page: the first line, and smaller ones below it; None to use only ``text``.
+        where: the places that show it.
+        lowest_first: whether the first click on it on the page sorts from the lowest.
     """
 
     keys: tuple[str, ...]
@@ -101,7 +101,7 @@ class Column:
 
     @property
     def key(self) -> str:
-        """The name of its value."""
+        """The key of its value."""
         return self.keys[0]
 
     @property
@@ -115,23 +115,23 @@ class Column:
 
 
 def of(*places: Place) -> tuple[Column, ...]:
-    """Return the columns that are shown in one of some places, in their order."""
+    """Return the columns shown in at least one of these places, in order."""
     return tuple(column for column in COLUMNS if column.where.intersection(places))
 
 
 def metrics() -> tuple[Metric, ...]:
-    """Return the numbers of a board's rows, and those that other commands and modules give."""
+    """Return the numbers in a board's rows, and those that other commands and modules report."""
     return (*(Metric(c.key, c.meaning, BOARD_JSON) for c in of(Place.METRICS)), *ELSEWHERE)
 
 
 def cells(row: Row) -> dict[str, str]:
-    """Return a row's cells in Markdown, by the heading of their column."""
+    """Return a row's cells in Markdown, by column heading."""
     return {column.head: column.text(row) for column in of(Place.MARKDOWN)}
 
 
 def csv_cells(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a row of the JSON as cells of the CSV, by name: numbers and texts in the order of their names, and after
-    them what becomes several.
+    """Return a row of the JSON as cells of the CSV, by name: single values in alphabetical order, followed by values
+    that take several columns.
     """
     flat = {key: value for key, value in sorted(row.items()) if key not in SPREAD}
     for key, parts in SPREAD.items():
@@ -144,7 +144,7 @@ def _by_horizon(key: str, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _parts_by_horizon(key: str, values: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    # JSON has the parts in another order
+    # the order of the parts differs from JSON's
     return {f"{key}_{part}_{horizon}": at[part] for horizon, at in values.items() for part in ("ratio", "error")}
 
 
@@ -161,11 +161,11 @@ SPREAD: Mapping[str, Callable[[str, Any], Mapping[str, Any]]] = {
     "learning": _named("fits", *VERDICTS.values()),
     "published": _named("source", "c_index", "external_c_index", "dice"),
 }
-"""What the CSV makes of values that are more than a number or a text, in the order of its last columns."""
+"""The CSV cells for values other than a number or a text, in the order of its last columns."""
 
 
 def _c_index(row: Row) -> str:
-    """Return C as text; an incomplete row shows its status in its place."""
+    """Return C as text; an incomplete row shows its status instead."""
     if row.status != Status.OK:
         return row.status
     return interval(row.c_index, row.c_index_low, row.c_index_high, row.c_index_seed_sd)
@@ -185,10 +185,10 @@ COLUMNS = (
     Column(
         keys=("rank",),
         head="#",
-        meaning="Order of the C-index, with the 95 % bootstrap interval of that rank. Methods that share a letter are "
-        "not told apart: no two of them differ by the Holm p over all pairs of ranked methods, whatever their group, "
-        "so within a letter a higher rank does not mean better. 'ref' rows frame the board and are not ranked.",
-        detail="1 is the highest `c_index`; equal ones are in the order of their names.",
+        meaning="Order of the C-index, with the 95 % bootstrap interval of that rank. Methods that share a letter do "
+        "not differ significantly by the Holm p over all pairs of ranked methods, whatever their group, so within a "
+        "letter a higher rank does not mean better. 'ref' rows frame the board and are not ranked.",
+        detail="1 is the highest `c_index`; equal values are in alphabetical order of the methods.",
         text=lambda r: str(r.rank) if r.rank is not None else "ref" if r.is_reference else NONE,
         where=frozenset({Place.PAGE, Place.MARKDOWN, Place.LATEX, Place.TERMINAL, Place.METHOD}),
         lowest_first=True,
@@ -204,16 +204,16 @@ COLUMNS = (
     Column(
         keys=("tie_groups",),
         head="Ties",
-        meaning="Runs of the ranking in which no two methods are told apart (Holm over all pairs of ranked methods).",
-        detail="Numbers of the groups of the board's `tie_groups` that hold the method, from 1; shown as letters.",
+        meaning="Runs of the ranking without significant differences (Holm over all pairs of ranked methods).",
+        detail="Numbers of the method's groups in the board's `tie_groups`, from 1; shown as letters.",
         text=lambda r: ties(r.tie_groups),
         where=frozenset({Place.MARKDOWN, Place.WIDE, Place.METHOD, Place.METRICS}),
     ),
     Column(
         keys=("method", "title"),
         head="Method",
-        meaning="Title, family, group and the name that bench run --methods takes. 'mask': predicts from the manual "
-        "tumour mask. 'learned 1/3': of so many of its fits the C of the training patients is high enough, and the "
+        meaning="Title, family, group and the name for bench run --methods. 'mask': predicts from the manual "
+        "tumour mask. 'learned 1/3': in one of three fits, the C of the training patients is high enough and the "
         "test fold does not contradict it.",
         text=lambda r: r.title,
         where=frozenset({Place.PAGE, Place.MARKDOWN, Place.LATEX, Place.TERMINAL}),
@@ -229,8 +229,8 @@ COLUMNS = (
     Column(
         keys=("group",),
         head="Group",
-        meaning="As declared: `paper`, `related`, `simple`, `successors`, `marker`, `outside` or `reference`; the rows "
-        "with which `p` is adjusted.",
+        meaning="As declared: `paper`, `related`, `simple`, `successors`, `marker`, `outside` or `reference`; `p` is "
+        "adjusted over the rows of a group.",
         text=lambda r: r.group,
         where=frozenset({Place.MARKDOWN, Place.WIDEST, Place.METHOD}),
     ),
@@ -239,21 +239,21 @@ COLUMNS = (
         head=f"C-index{INTERVAL}",
         meaning="Harrell's C: mean over folds, averaged over seeds, with its 95 % bootstrap interval; ties count half. "
         "0.5 is chance, 1 is perfect.",
-        detail="Percentile interval of the bootstrap that draws patients within folds.",
+        detail="Percentile interval of a bootstrap that draws patients within folds.",
         text=_c_index,
         where=EVERYWHERE,
     ),
     Column(
         keys=("c_index_seed_sd",),
         meaning="Standard deviation of C over seeds.",
-        detail="Null with one seed. Stands beside C.",
+        detail="Null with one seed. Shown next to C.",
         where=frozenset({Place.METRICS}),
     ),
     Column(
         keys=("c_index_pooled", "c_index_pooled_low", "c_index_pooled_high"),
         head=f"Pooled C{INTERVAL}",
         meaning="Harrell's C over all within-fold pairs together.",
-        detail="Its interval is from the same resamples.",
+        detail="Its interval uses the same resamples.",
         text=lambda r: interval(r.c_index_pooled, r.c_index_pooled_low, r.c_index_pooled_high),
         where=frozenset({Place.METHOD, Place.METRICS}),
     ),
@@ -270,7 +270,7 @@ COLUMNS = (
         head=f"External C{INTERVAL}",
         meaning="Harrell's C of the ensemble of the fold models on the external cohort, which no model was trained on.",
         detail="The ensemble is the mean of their risks, each standardised by that model's out-of-fold risks (by the "
-        "external cohort's where `protocol.standardisation` is `external`).",
+        "external cohort's if `protocol.standardisation` is `external`).",
         text=lambda r: interval(r.external_c_index, r.external_c_index_low, r.external_c_index_high),
         stacked=lambda r: stacked(r.external_c_index, r.external_c_index_low, r.external_c_index_high),
         where=EVERYWHERE,
@@ -286,7 +286,7 @@ COLUMNS = (
     Column(
         keys=("hd95", "unsegmented"),
         meaning="95th percentile of the distance between the surfaces of predicted and manual mask, in mm.",
-        detail="Mean over the test patients in whom a tumour was predicted, and how many there were without.",
+        detail="Mean over test patients with a predicted tumour, and the number of patients without one.",
         where=frozenset({Place.METRICS}),
     ),
     Column(
@@ -308,8 +308,8 @@ COLUMNS = (
     Column(
         keys=("p_holm",),
         head="Holm p",
-        meaning="p adjusted by Holm within the row's group, so that rows of other groups do not change it. It is the p "
-        "to read; the page shows the raw p below it.",
+        meaning="p adjusted by Holm within the row's group, so that rows of other groups do not change it. This is the "
+        "p value to read; the page shows the raw p below it.",
         detail="Adjusted over the rows of the same `group` that have a `p`.",
         text=lambda r: p_value(r.difference.p_holm),
         stacked=_beside_raw,
@@ -329,7 +329,7 @@ COLUMNS = (
     ),
     Column(
         keys=("smallest_detectable_difference",),
-        meaning="True difference of C from the reference method that such a cohort shows at 5 % with 80 % power.",
+        meaning="True difference in C from the reference method that such a cohort detects at 5 % with 80 % power.",
         where=frozenset({Place.METRICS}),
     ),
     Column(
@@ -347,13 +347,13 @@ COLUMNS = (
     Column(
         keys=("auc",),
         meaning="Cumulative/dynamic area under the ROC curve at each horizon (had the event by then or not).",
-        detail='`{"12": 0.7, "36": null, ...}`. Mean over folds and seeds. In the CSV a column per horizon (`auc_12`).',
+        detail='`{"12": 0.7, "36": null, ...}`. Mean over folds and seeds. One CSV column per horizon (`auc_12`).',
         where=frozenset({Place.METRICS}),
     ),
     Column(
         keys=("brier",),
         meaning="Brier score of the predicted survival at each horizon, weighted for censoring; 0 is perfect.",
-        detail="By horizon, as `auc`.",
+        detail="By horizon, like `auc`.",
         where=frozenset({Place.METRICS}),
     ),
     Column(
@@ -364,34 +364,34 @@ COLUMNS = (
     ),
     Column(
         keys=("d_calibration",),
-        meaning="Chi-squared p that predicted survival at patients' own times is uniform (Haider 2020).",
-        detail="Over the patients of all folds; with several seeds twice their mean p. Predicted survival at a "
-        "patient's own time is taken from the line between stored months.",
+        meaning="Chi-squared p for uniform predicted survival at patients' own times (Haider 2020).",
+        detail="Over the patients of all folds; with several seeds, twice the mean p. Predicted survival at a "
+        "patient's own time is interpolated linearly between stored months.",
         where=frozenset({Place.METRICS}),
     ),
     Column(
         keys=("calibration",),
-        meaning="At each horizon observed over expected events, and the mean distance of groups by risk.",
+        meaning="Observed over expected events at each horizon, and the mean distance over risk groups.",
         detail="Over the patients of all folds, from the mean prediction of all seeds: "
         '`{"12": {"ratio": 1.1, "error": 0.04}, ...}`. `ratio`: observed (one minus Kaplan-Meier) over expected '
-        "events; `error`: mean distance of predicted and observed risk over five groups by predicted risk. In the CSV "
-        "two columns per horizon (`calibration_ratio_12`).",
+        "events; `error`: mean distance between predicted and observed risk over five groups by predicted risk. Two "
+        "CSV columns per horizon (`calibration_ratio_12`).",
         where=frozenset({Place.METRICS}),
     ),
     Column(
         keys=("survival",),
-        meaning="Where survival curves are from: `predicted`, `calibrated` or `none`.",
-        detail="`calibrated`: from the risks on patients that the model has not seen (`--selection inner`, or a method "
+        meaning="Source of the survival curves: `predicted`, `calibrated` or `none`.",
+        detail="`calibrated`: from risks on patients that the model has not seen (`--selection inner`, or a method "
         "that learns nothing).",
     ),
     Column(
         keys=("learning",),
         meaning="How many of the fits that were checked have learned, are over-fitted, or were not shown to have "
         "learned.",
-        detail="Of a method that declares `selects`, how many `fits` were checked for [whether they have "
+        detail="For a method that declares `selects`: how many `fits` were checked for [whether they have "
         "learned](../explanation/learning.md), and how many are `learned`, `over_fitted` and `not_learned`; fits "
-        "without a verdict are in none of these; null where none has one, as for fits of an earlier version. In the "
-        "CSV a column each (`learning_fits`).",
+        "without a verdict are in none of these; null if no fit has one, as for fits of an earlier version. One "
+        "CSV column each (`learning_fits`).",
         where=frozenset({Place.METRICS}),
     ),
     Column(
@@ -405,7 +405,7 @@ COLUMNS = (
         keys=("seconds",),
         head="Time",
         meaning="Median wall time of one fit, in seconds.",
-        detail="With `memory_mb` the only keys that differ between two equal runs.",
+        detail="This and `memory_mb` are the only keys that differ between two equal runs.",
         text=lambda r: elapsed(r.seconds),
         where=_SHOWN | {Place.WIDE, Place.MLFLOW},
         lowest_first=True,
@@ -413,7 +413,7 @@ COLUMNS = (
     Column(
         keys=("memory_mb",),
         head="Memory",
-        meaning="Median of the most memory that one fit held, in MB.",
+        meaning="Median over fits of the peak memory, in MB.",
         text=lambda r: memory(r.memory_mb),
         where=_SHOWN,
         lowest_first=True,
@@ -429,10 +429,9 @@ COLUMNS = (
     Column(
         keys=("published",),
         head="Published C",
-        meaning="As published, cross-validated / external: another cohort, another budget. Not comparable with the "
+        meaning="As published, cross-validated / external: another cohort and budget. Not comparable with the "
         "numbers here.",
-        detail="Null or `source`, `c_index`, `external_c_index`, `dice`. In the CSV a column each "
-        "(`published_c_index`).",
+        detail="Null or `source`, `c_index`, `external_c_index`, `dice`. One CSV column each (`published_c_index`).",
         text=lambda r: published(r.published),
         stacked=_published,
         where=frozenset({Place.PAGE, Place.MARKDOWN, Place.WIDE, Place.METHOD}),
@@ -440,18 +439,18 @@ COLUMNS = (
     Column(
         keys=("status",),
         meaning="`ok`, or the worst of `skipped failed timeout oom`, or `pending`; only `ok` rows have numbers.",
-        detail="A run whose files were changed after it was written counts as `failed`. Stands in the place of C.",
+        detail="A run whose files were changed after it was written counts as `failed`. Shown instead of C.",
     ),
     Column(keys=("reason",), meaning="Why a row has no numbers."),
     Column(
         keys=("reasons",),
         meaning="Why a number is null, by its name.",
         detail="`uno_c`, `auc_12`, `brier_12`, `ibs`, `d_calibration` or a number of `calibration_12`: the first fold "
-        "without it, or no survival curves; `external_c_index`: a method is not predicted on the external cohort; "
-        "`p` (with `p_holm`, `p_bh`) or `p_bootstrap` (with the interval) of a compared row. In the CSV one sentence.",
+        "without it, or no survival curves; `external_c_index`: the method is not predicted on the external cohort; "
+        "`p` (with `p_holm`, `p_bh`) or `p_bootstrap` (with the interval) of a compared row. One sentence in the CSV.",
     ),
-    Column(keys=("notes",), meaning="What the method's author says of it, as declared."),
-    Column(keys=("needs_mask",), meaning="Whether predicting takes the manual mask."),
+    Column(keys=("notes",), meaning="Notes by the method's author, as declared."),
+    Column(keys=("needs_mask",), meaning="Whether prediction needs the manual mask."),
     Column(
         keys=("reference",),
         meaning="True for `oracle`, `random` and `padding`, which frame the board and are not ranked.",

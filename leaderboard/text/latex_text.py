@@ -1,4 +1,4 @@
-"""Text for LaTeX: printed as it stands, with the standard fonts, and nothing in it executed."""
+"""Escape text for LaTeX: printed as it is, with the standard fonts, and with nothing in it executed."""
 
 from __future__ import annotations
 
@@ -25,18 +25,19 @@ ACCENTS = {
     0x300: "`", 0x301: "'", 0x302: "^", 0x303: "~", 0x304: "=", 0x306: "u", 0x307: ".", 0x308: '"', 0x30A: "r",
     0x30B: "H", 0x30C: "v", 0x323: "d", 0x327: "c", 0x331: "b",
 }  # fmt: skip
-"""Combining marks that the standard fonts have."""
+"""Combining marks available in the standard fonts."""
 RAISED = {"<super>": "textsuperscript", "<sub>": "textsubscript"}
 MINUS = re.compile(r"(?<![\w–—-])-(?=\d)")
 """A hyphen that is the sign of a number."""
 LIGATURE = re.compile(r"(?<=[-–—'‘’“”\"?!,])(?=[-–—'‘’“”\"?!,])")
-"""Between two characters that the fonts may draw as a third one."""
+"""Matches between two characters that the fonts may join into a ligature."""
 
 
 def tex(text: str) -> str:
-    r"""Return text on one line that LaTeX prints as it stands, with the standard fonts and nothing executed.
+    r"""Return text on one line that LaTeX prints as it is, with the standard fonts and nothing executed.
 
-    A hyphen before a number is its sign. A character that the standard fonts do not have is given by its code.
+    A hyphen before a number is printed as a minus sign. A character missing from the standard fonts is printed as its
+        code.
 
     >>> tex("-5 % of Müller_1")
     '$-$5 \\% of M\\"{u}ller\\_1'

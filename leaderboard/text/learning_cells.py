@@ -1,4 +1,4 @@
-"""Whether a fit has learned, as people read it; shared by a method's page and ``bench status``."""
+"""Whether a fit has learned, as text; shared by a method's page and ``bench status``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from survbench.leaderboard.text.cells import NONE, interval, number
 
 
 def learning_cells(learning: Learning) -> dict[str, str]:
-    """Return the cells of a fit, by the heading of their column."""
+    """Return the cells of a fit, by column heading."""
     loss = NONE
     if learning.loss_uninformed is not None and learning.loss_best is not None:
         loss = f"{learning.loss_uninformed:.3f} → {learning.loss_best:.3f}"

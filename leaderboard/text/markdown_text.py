@@ -1,4 +1,4 @@
-"""Text for Markdown: printed as it stands."""
+"""Escape text for Markdown, so that it is printed as it is."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from typing import Any
 
 MARKUP = re.compile(r"[\\`*_~\[\]<>|&$]")
-"""What Markdown, as GitHub reads it, takes for more than itself within a line."""
+"""Characters with a special meaning within a line of GitHub's Markdown."""
 
 
 def plain(text: Any) -> str:
-    r"""Return text on one line as Markdown in which nothing is a tag, a link, code, emphasis, a formula or the end of a
-    cell.
+    r"""Return text on one line of Markdown in which nothing is read as a tag, link, code, emphasis, formula or cell
+    end.
 
     >>> print(plain("__init__() got <b> | $x$"))
     \_\_init\_\_() got \<b\> \| \$x\$
@@ -21,7 +21,7 @@ def plain(text: Any) -> str:
 
 
 def table_lines(heads: Iterable[Any], rows: Iterable[Iterable[Any]]) -> list[str]:
-    r"""Return a table as lines of Markdown, every cell printed as it stands.
+    r"""Return a table as lines of Markdown, with every cell printed as it is.
 
     >>> print(*table_lines(["a", "b"], [[1, "x|y"]]), sep="\n")
     | a | b |

@@ -1,4 +1,4 @@
-"""What is to be said about a row beside its numbers."""
+"""Notes about a row in addition to its numbers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from survbench.leaderboard.text.cells import interval, learned
 
 
 def notes(row: Row) -> list[str]:
-    """Return what is to be said about a row beside its numbers, in sentences."""
+    """Return notes about a row in addition to its numbers, in sentences."""
     said = [row.notes] if row.notes else []
     gap = row.oracle_gap
     if gap.value is not None:
@@ -33,7 +33,7 @@ def notes(row: Row) -> list[str]:
 
 def _of_curves(row: Row) -> list[str]:
     if row.survival == CurveSource.CALIBRATED:
-        return ["Survival curves: calibrated from its risks on patients that it has not seen."]
+        return ["Survival curves: calibrated from the method's risks on patients that it has not seen."]
     if row.survival == CurveSource.NONE and row.c_index is not None:
         return ["No survival curves: the method predicts risks only, and no patients were held out to calibrate them."]
     return []

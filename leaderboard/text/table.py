@@ -1,4 +1,4 @@
-"""A table as people read it and as programs do; :mod:`survbench.leaderboard.writers.table_files` writes it."""
+"""A table for people and for programs; :mod:`survbench.leaderboard.writers.table_files` writes it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ Cells = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class TableColumn(Generic[Item]):
-    """A column as people read it: its heading, and how an item becomes its cell.
+    """A column for people: its heading, and a function that turns an item into its cell.
 
-    Without ``in_latex`` it is left out in LaTeX, where a page has no room for it.
+    Without ``in_latex`` the column is left out in LaTeX, where a page has no space for it.
     """
 
     head: str
@@ -27,12 +27,12 @@ class Table(Generic[Item]):
     """A table with a row for each item.
 
     Attributes:
-        columns: what people read (Markdown, LaTeX).
-        items: what the rows are about, in their order.
-        values: what programs read of an item (CSV, JSON): flat values by name.
-        facts: what it was made under, by name; Markdown shows it above the table.
-        notes: sentences below it.
-        left: how many columns, from the first, are text.
+        columns: the columns for people (Markdown, LaTeX).
+        items: the items of the rows, in order.
+        values: returns an item's values for programs (CSV, JSON): flat values by name.
+        facts: the conditions under which it was made, by name; Markdown shows them above the table.
+        notes: sentences below the table.
+        left: number of leading columns that are text.
     """
 
     name: str

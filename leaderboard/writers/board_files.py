@@ -1,6 +1,6 @@
-"""Writes a board: a table for terminals, Markdown, CSV, JSON, and the page.
+"""Write a board: a table for terminals, Markdown, CSV, JSON, and the page.
 
-The same board gives the same bytes: keys in order, numbers with six significant digits, no time of writing.
+The same board gives the same bytes: ordered keys, numbers with six significant digits, no timestamps.
 """
 
 from __future__ import annotations
@@ -33,21 +33,21 @@ if TYPE_CHECKING:
     from survbench.evaluation.feature_selection import FeatureSelection
 
 WIDEST = 150
-"""Characters of a line in which a terminal shows all columns that it can."""
+"""Number of characters per line from which a terminal shows all its columns."""
 TERMINALS = {Place.TERMINAL: 0, Place.WIDE: 120, Place.WIDEST: WIDEST}
-"""Characters of a line from which a terminal shows the columns of a place."""
+"""Number of characters per line from which a terminal shows the columns of a place."""
 
 
 def write_board(
     board: Board, folder: Path, selections: Sequence[FeatureSelection] = (), *, published: bool = False
 ) -> None:
-    """Write ``leaderboard.md``, ``.csv``, ``.tex``, ``.json`` and ``.html`` into a folder, each whole or not at all.
+    """Write ``leaderboard.md``, ``.csv``, ``.tex``, ``.json`` and ``.html`` into a folder, each of them atomically.
 
     Args:
-        board: what is written.
-        folder: which exists.
-        selections: what methods kept; the page shows it.
-        published: whether LaTeX has the published values, too.
+        board: the board.
+        folder: an existing folder.
+        selections: columns that methods kept; the page shows them.
+        published: whether LaTeX includes the published values.
     """
     for kind, text in {**board_texts(board, published=published), "html": html(board, selections)}.items():
         write_text(folder / f"{BOARD}.{kind}", text)
@@ -77,7 +77,7 @@ def to_json(board: Board) -> dict[str, Any]:
 
 
 def flat_rows(board: Board) -> list[dict[str, Any]]:
-    """Return the rows as the CSV has them: values by column, the same columns in each row; None where there is none."""
+    """Return the rows as in the CSV: values by column, with the same columns in each row; None for missing values."""
     rows = [csv_cells(row) for row in to_json(board)["rows"]]
     # rows without a C-index have no horizons
     names = dict.fromkeys(name for row in rows for name in row)
@@ -85,18 +85,18 @@ def flat_rows(board: Board) -> list[dict[str, Any]]:
 
 
 def read_board(path: Path) -> Board:
-    """Return the board that ``leaderboard.json`` holds, numbers as they are rounded there.
+    """Return the board in a ``leaderboard.json``, with numbers as rounded there.
 
     Raises:
         FileNotFoundError: there is no such file.
-        UnreadableError: it is damaged, or another version of survbench has written it.
+        UnreadableError: the file is damaged, or was written by another version of survbench.
     """
     return read_stored(path, _board_of)
 
 
 def _board_of(raw: dict[str, Any]) -> Board:
     if (schema := raw.pop("schema")) != BOARD_SCHEMA:
-        raise ValueError(f"another version of survbench has written it: schema {schema}, not {BOARD_SCHEMA}")
+        raise ValueError(f"it was written by another version of survbench: schema {schema}, not {BOARD_SCHEMA}")
     external, protocol = raw.pop("external"), Protocol.model_validate(raw.pop("protocol"))
     return Board(
         cohort=CohortDescription.model_validate(raw.pop("cohort")),
@@ -113,7 +113,7 @@ def _board_of(raw: dict[str, Any]) -> Board:
 
 
 def terminal_table(board: Board, *, width: int = 140) -> Table:
-    """Return the board as a table for a terminal, with the columns that a width of so many characters has room for."""
+    """Return the board as a table for a terminal, with the columns that fit into ``width`` characters."""
     from rich.table import Table
     from rich.text import Text
 

@@ -1,4 +1,4 @@
-"""Figures for a paper, drawn by matplotlib from the charts of the site: as PDF and PNG, in one column of a page."""
+"""Draw figures for a paper with matplotlib from the charts of the site, as PDF and PNG of one page column's width."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 WIDTH, HEIGHT, ROW = 3.5, 2.5, 0.18
-"""Of a figure in inches: one column of a page; height of a named row."""
+"""Size of a figure in inches, for one column of a page; and the height of a named row."""
 DPI = 300
 COLOURS = {1: "#073c3c", 2: "#d26f28", 3: "#7457b7", 4: "#1f5090"}
 DASHES = {1: "-", 2: (0, (5, 2)), 3: (0, (1, 2)), 4: (0, (6, 2, 1, 2))}
-"""As chart.css has them, on white."""
+"""Colours and dashes as in chart.css, on white."""
 NAME = 28
-"""Letters after which a name beside a row goes on in the next line."""
+"""Number of letters after which a row's name is wrapped."""
 STYLE: dict[Any, Any] = {
-    "pdf.fonttype": 42,  # whole fonts, which journals ask for
-    "text.parse_math": False,  # a name with a dollar sign is a name
+    "pdf.fonttype": 42,  # embeds whole fonts, as journals require
+    "text.parse_math": False,  # a dollar sign in a name is not a formula
     "font.size": 8,
     "axes.labelsize": 8,
     "xtick.labelsize": 7,
@@ -45,8 +45,8 @@ STYLE: dict[Any, Any] = {
 
 
 def paper_charts(study: Study, store: Store, board: Board, measured: Measured) -> dict[str, Chart]:
-    """Return what goes into a paper, by the names of the files: C of all methods, the convergence of the paper's
-    figures, and of each method risk groups, calibration and convergence.
+    """Return the charts for a paper by file name: C of all methods, the convergence in the paper's figures, and for
+    each method risk groups, calibration and convergence.
     """
     results = measured.results
     known = {name: curves(method.runs) for name, method in results.methods.items()}
@@ -65,7 +65,7 @@ def paper_charts(study: Study, store: Store, board: Board, measured: Measured) -
 
 
 def write_figures(charts: Mapping[str, Chart], folder: Path) -> None:
-    """Write every chart as PDF and PNG into a folder, and remove figures that there are no more."""
+    """Write every chart as PDF and PNG into a folder, and remove figures that no longer exist."""
     import matplotlib as mpl
 
     names = {f"{name}.{kind}" for name in charts for kind in ("pdf", "png")}
@@ -76,13 +76,13 @@ def write_figures(charts: Mapping[str, Chart], folder: Path) -> None:
     with mpl.rc_context(STYLE):
         for name, chart in charts.items():
             figure = draw(chart)
-            # without the time of writing the same numbers give the same bytes
+            # without timestamps, the same numbers give the same bytes
             figure.savefig(folder / f"{name}.pdf", metadata={"CreationDate": None})
             figure.savefig(folder / f"{name}.png", dpi=DPI)
 
 
 def draw(chart: Chart) -> Figure:
-    """Return a chart as a figure; its title is for a caption and is left out."""
+    """Return a chart as a figure, without its title, which belongs in a caption."""
     from matplotlib.figure import Figure
 
     height = ROW * len(chart.y_names) + 0.9 if chart.y_names else HEIGHT
@@ -120,7 +120,7 @@ def _frame(axes: Axes, chart: Chart) -> None:
 
 
 def _name(name: str) -> str:
-    """Return a name beside a row, in the two lines that a row has room for; a longer one is cut."""
+    """Return a row's name in at most two lines; a longer name is cut."""
     return "\n".join(textwrap.wrap(name, NAME, max_lines=2, placeholder=" …"))
 
 

@@ -1,4 +1,4 @@
-"""Writes what methods kept: a table for terminals, JSON, CSV and a plot. The same runs give the same bytes."""
+"""Write the columns that methods kept: a table for terminals, JSON, CSV and a plot. Same runs, same bytes."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def to_json(s: FeatureSelection) -> dict[str, Any]:
 
 
 def selection_csv(s: FeatureSelection) -> str:
-    """Return the columns that a fit kept as CSV, with a column of weights per fit."""
+    """Return the columns that at least one fit kept as CSV, with one column of weights per fit."""
     of_fits = [f"seed_{seed}_fold_{fold}" for seed, fold in s.fits]
     return csv_text(
         ["name", "kept", "fits", "mean_weight", "sign_agreement", *of_fits],
@@ -56,7 +56,7 @@ def summary(s: FeatureSelection) -> str:
 
 
 def render(s: FeatureSelection) -> RenderableType:
-    """Return a selection for a terminal: the first :data:`TOP` columns."""
+    """Return a selection for a terminal, with the first :data:`TOP` columns."""
     from rich.console import Group
     from rich.table import Table
     from rich.text import Text
@@ -69,12 +69,12 @@ def render(s: FeatureSelection) -> RenderableType:
             Text(c.name), f"{c.kept} of {len(s.fits)}", f"{c.mean_weight:+.3g}", f"{100 * c.sign_agreement:.0f} %"
         )
     hidden = len(s.columns) - TOP
-    more = [Text(f"... and {hidden} more; --json and the CSV file of the study hold all.")] if hidden > 0 else []
+    more = [Text(f"... and {hidden} more; --json and the study's CSV file have all columns.")] if hidden > 0 else []
     return Group(table, *more)
 
 
 def svg(s: FeatureSelection) -> str:
-    """Return a plot of the first :data:`TOP` columns: the weight of each in the fits that kept it, and their mean."""
+    """Return a plot of the first :data:`TOP` columns: their weights in the fits that kept them, and the means."""
     shown = list(enumerate(s.columns[:TOP][::-1]))
     fits = [(weight, row) for row, c in shown for weight in c.weights if weight != 0]
     means = [(c.mean_weight, row) for row, c in shown]

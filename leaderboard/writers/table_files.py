@@ -1,4 +1,4 @@
-"""Writes tables as Markdown, CSV, LaTeX and JSON; the same table gives the same bytes."""
+"""Write tables as Markdown, CSV, LaTeX and JSON; the same table gives the same bytes."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from survbench.leaderboard.text.markdown_text import plain, table_lines
 from survbench.leaderboard.text.table import Item, Table
 
 EXAMPLE = "example.tex"
-"""A document that shows how a paper takes the board and the tables in."""
+"""A document that shows how a paper includes the board and the tables."""
 PREAMBLE = r"""\documentclass[a4paper]{article}
 \usepackage{booktabs,graphicx}
 \begin{document}
 """
-"""The class, and the two packages that the tables need: rules, and smaller print where one is wider than a line."""
+"""The class, and the two packages that the tables need: for rules, and to scale tables wider than a line."""
 LABEL = "tab:survbench-"
 SUFFIXES = (".md", ".csv", ".tex", ".json")
 MOST_ROWS = 30
-"""Rows of a table on one page of LaTeX."""
+"""Number of table rows per page of LaTeX."""
 HEAD, TEXT = 12, 36
-"""Letters after which a heading and a cell of text go on in the next line, in LaTeX."""
+"""Number of letters after which LaTeX headings and text cells are wrapped."""
 ASIDE = re.compile(r"\([^()]{,12}\)")
-"""What stays on one line: a short text in brackets."""
+"""Text that is not wrapped: short text in brackets."""
 
 
 def write_tables(tables: Sequence[Table[Any]], folder: Path) -> None:
-    """Write every table in every form into a folder, with a document that takes them in, and remove tables that there
-    are no more.
+    """Write every table in every form into a folder, with a document that includes them, and remove tables that no
+    longer exist.
     """
     files = {f"{table.name}.{kind}": text for table in tables for kind, text in texts(table).items()}
     for path in folder.glob("*.*"):
@@ -72,20 +72,20 @@ def markdown(table: Table[Item]) -> str:
 
 
 def table_csv(table: Table[Item]) -> str:
-    """Return a table's values as CSV; a value that some rows do not have is empty in them."""
+    """Return a table's values as CSV; values that a row does not have are empty."""
     rows = table.rows
     names = list(dict.fromkeys(name for row in rows for name in row))
     return csv_text(names, ([row.get(name) for name in names] for row in rows))
 
 
 def as_json(content: Any) -> str:
-    """Return content as JSON text: keys in order, so that the same content gives the same bytes."""
+    """Return content as JSON text with ordered keys, so that the same content gives the same bytes."""
     return json.dumps(content, sort_keys=True, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
 
 
 def latex(table: Table[Item]) -> str:
-    r"""Return a table as LaTeX for ``\input``: as wide as a line at most, without the columns that a page has no room
-    for, long ones in parts, the first of which has the label. It needs the packages booktabs and graphicx.
+    r"""Return a table as LaTeX for ``\input``: at most as wide as a line, without the columns that do not fit on a
+    page. Long tables are split into parts, the first of which has the label. Needs the packages booktabs and graphicx.
     """
     kept = [column.in_latex for column in table.columns]
     columns = tuple(column for column in table.columns if column.in_latex)
@@ -98,13 +98,13 @@ def latex(table: Table[Item]) -> str:
 
 
 def example(tables: Sequence[Table[Any]]) -> str:
-    """Return a document that takes in the board, which lies in the folder above, and all tables."""
+    """Return a document that includes the board, from the folder above, and all tables."""
     names = [f"../{BOARD}", *(table.name for table in tables)]
     return "\n".join([PREAMBLE.rstrip(), *(rf"\input{{{name}}}" for name in names), r"\end{document}"]) + "\n"
 
 
 def _float(table: Table[Item], items: Sequence[Item], *, part: int) -> list[str]:
-    """Return the rows of some items as a float of LaTeX, its lines."""
+    """Return the lines of a LaTeX float with the rows of these items."""
     columns = "l" * table.left + "r" * (len(table.columns) - table.left)
     heads = [rf"\textbf{{{_stacked(column.head, HEAD, 'b')}}}" for column in table.columns]
     return [
@@ -132,8 +132,8 @@ def _cells(table: Table[Item], item: Item) -> list[str]:
 
 
 def _stacked(text: str, letters: int, place: str) -> str:
-    """Return text in lines of about so many letters, so that its column stays narrow; ``t`` and ``b`` say which of them
-    stands in line with its neighbours.
+    """Return text wrapped at about ``letters`` letters, to keep its column narrow; ``place`` (``t`` or ``b``) says
+    which of its lines is aligned with the neighbouring cells.
     """
     unbroken = ASIDE.sub(lambda found: found[0].replace(" ", "\N{NO-BREAK SPACE}"), text)
     lines = textwrap.wrap(unbroken, letters, break_long_words=False, break_on_hyphens=False)
@@ -148,5 +148,5 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def _guarded(line: str) -> str:
-    """Return a line whose start the end of the line before it does not take for an argument."""
+    """Return a line that LaTeX cannot read as an argument of the end of the line before it."""
     return f"{{}}{line}" if line.startswith(("[", "*")) else line

@@ -1,4 +1,4 @@
-"""Adam over all weights of a network as one vector."""
+"""Adam over all weights of a network, held in one vector."""
 
 from __future__ import annotations
 
@@ -8,22 +8,24 @@ from torch.optim.adam import adam
 
 BETA1, BETA2 = 0.9, 0.999
 EPS = 1e-7
-"""Keras' defaults; torch's last is 1e-8."""
+"""Keras' default; torch's default is 1e-8."""
 
 
 class Adam:
-    """Adam (Kingma and Ba, 2015) for a network, whose weights become parts of one vector, and so do their gradients.
+    """Adam (Kingma and Ba, 2015) for a network whose weights become views of one vector, and their gradients of
+    another.
 
-    A network here has hundreds of small weights. One vector makes one call of each operation instead of hundreds: the
-    step, its norm, its bound. ``torch.optim.Adam`` would do, too, but loads torch's compiler, which takes longer than
-    many a fit of a small budget.
+    The networks here have hundreds of small weight tensors. With one vector, the step, the norm and the bound take one
+    call each instead of hundreds. ``torch.optim.Adam`` would also work, but loads torch's compiler, which takes longer
+    than many fits with a small budget.
 
     Args:
         network: changed in place; its weights must not be replaced or moved to another device afterwards.
-        beta2: how long squared gradients are remembered.
+        beta2: decay rate of the mean squared gradient.
 
     Attributes:
-        gradient: of all weights, in the order of the network's parameters and of their memory; backward adds to it.
+        gradient: gradient of all weights, in the order of the network's parameters and of their memory; backward adds
+            to it.
     """
 
     def __init__(self, network: nn.Module, beta2: float = BETA2) -> None:
@@ -40,11 +42,11 @@ class Adam:
             start += parameter.numel()
 
     def bound(self, norm: Tensor, largest: float) -> None:
-        """Scale a gradient of this norm down to ``largest``, where it is longer."""
+        """Scale a gradient with this norm down to norm ``largest`` if it is longer."""
         self.gradient.mul_((largest / (norm + 1e-6)).clamp(max=1.0))
 
     def step(self, learning_rate: float) -> None:
-        """Follow the gradient."""
+        """Take one step along the gradient."""
         adam(
             [self.weights],
             [self.gradient],
@@ -63,15 +65,15 @@ class Adam:
         )
 
     def state(self) -> dict[str, Tensor]:
-        """Return what a checkpoint must hold beside the weights."""
+        """Return what a checkpoint must store in addition to the weights."""
         return {"mean": self.mean, "square": self.square, "steps": self.steps}
 
     def restore(self, state: dict[str, Tensor]) -> None:
-        """Continue from a :meth:`state`."""
+        """Continue from a state returned by :meth:`state`."""
         for name, tensor in self.state().items():
             tensor.copy_(state[name])
 
 
 def _in_memory_order(tensor: Tensor) -> Tensor:
-    """Return the values of a tensor without gaps as a vector, in the order in which they lie in memory."""
+    """Return the values of a gap-free tensor as a vector, in memory order."""
     return tensor.as_strided((tensor.numel(),), (1,))

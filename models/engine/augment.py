@@ -1,4 +1,4 @@
-"""Random shifts, rotations and flips of a batch (DeepMTS, section 4.7), composed and resampled once on the device."""
+"""Random shifts, rotations and flips of a batch (DeepMTS, section 4.7), combined and resampled once on the device."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Augmentation:
     Attributes:
         translate_mm: largest shift along each axis; uniform. The paper's 10 pixels are 10 mm.
         rotate_degrees: largest rotation about each axis; uniform.
-        flip_probability: of mirroring left and right.
+        flip_probability: probability of mirroring left and right.
     """
 
     translate_mm: float = 10.0
@@ -34,12 +34,12 @@ class Augmentation:
         """Draw the map of one patient.
 
         Args:
-            affine: of the patient's grid, shape (4, 4); it tells which array axis runs from left to right.
-            rng: source of chance.
+            affine: affine of the patient's grid, shape (4, 4); it determines which array axis runs from left to right.
+            rng: random number generator.
 
         Returns:
-            Shape (3, 4): where (in millimetres from the centre of the grid, along the array axes) the value at a
-            point comes from.
+            Map of shape (3, 4) from a point to the point whose value it takes, both in millimetres from the centre of
+            the grid along the array axes.
         """
         rotation = np.eye(3)
         for axis, angle in enumerate(np.deg2rad(rng.uniform(-self.rotate_degrees, self.rotate_degrees, 3))):
@@ -51,20 +51,21 @@ class Augmentation:
 
 
 def resample(inputs: Inputs, maps: NDArray[np.float64]) -> Inputs:
-    """Resample every patient once, images and mask together and linearly; what comes from outside the grid is 0.
+    """Resample every patient once, images and mask together, by linear interpolation; values from outside the grid are
+    0.
 
     Args:
         inputs: N patients.
         maps: shape (N, 3, 4), see :meth:`Augmentation.draw`.
 
     Returns:
-        The patients; masks are cut at 0.5.
+        The resampled patients, with masks cut at 0.5.
     """
     shape = inputs.images.shape[2:]
-    # half the extent of each grid in mm: grid_sample counts from -1 to 1 between the outer faces of the outer voxels
+    # half the extent of each grid in mm: grid_sample uses -1 to 1 between the outer faces of the outer voxels
     half = np.linalg.norm(inputs.affines[:, :3, :3], axis=1) * np.array(shape) / 2
     relative = np.concatenate([maps[:, :, :3] * half[:, None, :], maps[:, :, 3:]], axis=2) / half[:, :, None]
-    # grid_sample names coordinates from the last array axis to the first
+    # grid_sample takes coordinates from the last array axis to the first
     reversed_axes = np.concatenate([relative[:, ::-1, 2::-1], relative[:, ::-1, 3:]], axis=2)
     theta = torch.from_numpy(reversed_axes.astype(np.float32)).to(inputs.images.device)
     volumes = inputs.images

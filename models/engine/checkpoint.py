@@ -1,4 +1,4 @@
-"""Checkpoints that survive a kill at any moment: written beside the old one, flushed, then renamed over it."""
+"""Checkpoints that survive a kill at any moment: written next to the old file, flushed, then renamed over it."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ log = logging.getLogger(__name__)
 
 
 def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
-    """Write tensors, numbers, strings and containers of them; the earlier checkpoint stays until this one is complete.
+    """Write tensors, numbers, strings and containers of them; the old checkpoint stays until the new one is complete.
 
     Raises:
-        OSError: the disk is full or the folder cannot be written; names the path and the bytes that were needed.
+        OSError: the disk is full or the folder cannot be written; the message names the path and the required bytes.
     """
     buffer = io.BytesIO()
     torch.save(state, buffer)
@@ -30,20 +30,22 @@ def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
 
 
 def read_checkpoint(path: Path) -> dict[str, Any] | None:
-    """Return what was written, tensors on the CPU; None without a file or, with a warning, where it is damaged."""
+    """Return the state in a checkpoint, with tensors on the CPU; None if there is no file or, with a warning, if
+    damaged.
+    """
     if not path.is_file():
         return None
     content = path.read_bytes()
     digest, payload = content[:DIGEST_BYTES], content[DIGEST_BYTES:]
     if hashlib.sha256(payload).digest() != digest:
-        log.warning("%s does not fit its checksum; training starts from the first step", path)
+        log.warning("%s does not match its checksum; training starts from the first step", path)
         return None
     try:
         state = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises exceptions of many kinds; what is in the file is not run
+    except Exception as error:  # torch raises many kinds of exceptions; nothing in the file is executed
         log.warning("%s is not a checkpoint (%s); training starts from the first step", path, type(error).__name__)
         return None
     if not isinstance(state, dict):
-        log.warning("%s holds no training state; training starts from the first step", path)
+        log.warning("%s contains no training state; training starts from the first step", path)
         return None
     return state

@@ -1,4 +1,4 @@
-"""Chooses the weights of a fit on validation patients, where the run asks for that."""
+"""Choose the weights of a fit on validation patients, if the run asks for it."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from torch import Tensor, nn
 
 @dataclass(slots=True)
 class Best:
-    """The weights with the lowest score so far; of equals the first."""
+    """The weights with the lowest score so far; the first of equal scores."""
 
     score: float = np.inf
     weights: Mapping[str, Tensor] | None = None
 
     def offer(self, network: nn.Module, score: float) -> None:
-        """Keep a copy of the network's weights if ``score`` is lower than any before; NaN never is."""
+        """Keep a copy of the network's weights if ``score`` is lower than all before; NaN never is."""
         if score < self.score:
             self.score = score
             self.weights = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
 
     def restore(self, network: nn.Module) -> None:
-        """Put the best weights back into the network.
+        """Restore the best weights in the network.
 
         Raises:
             BenchError: no score was a number.
@@ -43,7 +43,7 @@ class Best:
 
 @torch.inference_mode()
 def validate(output: Output, validation: Labelled, objective: Objective, selection: Selection) -> dict[str, float]:
-    """Return the losses of the validation patients by name and, for ``paper``, Harrell's C; NaN without events."""
+    """Return the losses of the validation patients by name, and Harrell's C for ``paper``; NaN without events."""
     terms = replace(objective, penalty=None).terms(output, validation)
     values = {name: term.item() for name, term in terms.items()}
     if output.risk is None:
@@ -59,5 +59,5 @@ def validate(output: Output, validation: Labelled, objective: Objective, selecti
 
 
 def score(values: Mapping[str, float]) -> float:
-    """Return what the best weights minimise: -C where it is there (``paper``), else L_sur, else (no risk) L_seg."""
+    """Return the score to minimise: -C if present (``paper``), else L_sur, else (without risk) L_seg."""
     return -values["C"] if "C" in values else values.get("L_sur", values.get("L_seg", np.nan))

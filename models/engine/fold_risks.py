@@ -1,4 +1,4 @@
-"""The survival loss of a whole training fold, seen through one batch."""
+"""The survival loss of a whole training fold, computed from one batch."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from torch import Tensor
 
 
 class FoldRisks:
-    """Remembers the risk that a network gave each patient of the training fold last; 0 for who was in no batch yet,
-    which is the risk that a network started at zero gives everybody.
+    """The last predicted risk of each patient in the training fold; 0 for patients who were in no batch yet, which is
+    the risk that a network started at zero gives to all.
 
-    A batch holds few events, and a Cox loss within it compares each with the few patients beside it. With the others'
-    risks remembered, an event is compared with everybody at risk, and each patient of the batch gets the derivative of
-    the whole fold's loss, its martingale residual.
+    A batch has few events, and a Cox loss within it compares each event with few patients. With the others' risks
+    remembered, an event is compared with everyone at risk, and each patient of the batch gets the derivative of the
+    whole fold's loss, the martingale residual.
 
     Attributes:
         risk: shape (n,), on the device of the fit.
@@ -28,16 +28,17 @@ class FoldRisks:
         self.risk = torch.zeros(len(self.time), device=device)
 
     def loss(self, risk: Tensor, rows: NDArray[np.intp]) -> Tensor:
-        """Return the loss of the fold times patients of the fold by patients of the batch, and remember the risks.
+        """Return the fold's loss times (patients in the fold) / (patients in the batch), and remember the batch's
+        risks.
 
-        The gradient flows through the batch alone. Were batches drawn evenly, and no patient twice, it would on average
-        be the gradient of the fold's loss; the factor is for that. They are half events, so with a share p of events in
-        the fold an event's derivative counts about 1 / (2 p) times, a censored patient's 1 / (2 (1 - p)) times: the
-        gradient is biased unless p is 1/2. A patient drawn twice has the mean of the two risks.
+        The gradient flows only through the batch. If batches were drawn uniformly, without repeats, the factor would
+        make its expectation the gradient of the fold's loss. But half of each batch are events, so with a share p of
+        events in the fold an event's derivative counts about 1 / (2 p) times and a censored patient's 1 / (2 (1 - p))
+        times: the gradient is biased unless p is 1/2. A patient drawn twice gets the mean of the two risks.
 
         Args:
-            risk: of the batch, shape (B,).
-            rows: of the batch in the fold, shape (B,).
+            risk: risks of the batch, shape (B,).
+            rows: rows of the batch in the fold, shape (B,).
 
         Returns:
             Scalar.

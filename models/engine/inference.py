@@ -1,4 +1,4 @@
-"""Runs a network on patients: memory layout by device, a few patients at a time."""
+"""Run a network on patients: memory layout by device, a few patients at a time."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from torch import Tensor, nn
 
 MemoryLayout = Literal["auto", "contiguous", "channels_last"]
 LAYOUTS = {"cpu": torch.channels_last_3d}
-"""Memory layout by kind of device, elsewhere torch's own; measured by speed/training_step.py."""
+"""Memory layout by kind of device; other devices use torch's default. Measured by speed/training_step.py."""
 
 AT_ONCE = 1
-"""Patients in one prediction: sums are rounded differently in larger batches, and a patient's risk must not depend on
-who else is predicted."""
+"""Patients per prediction: sums are rounded differently in larger batches, and a patient's risk must not depend on the
+other patients."""
 
 
 def exact() -> AbstractContextManager[None]:
-    """Let cuDNN compute in full single precision and repeatably inside the block; on a CPU this changes nothing.
+    """Make cuDNN compute in full single precision and deterministically inside the block; no effect on a CPU.
 
-    The backward passes of 3-D pooling and resampling add in no fixed order on a GPU: fits there repeat to rounding.
+    On a GPU, the backward passes of 3-D pooling and resampling sum in no fixed order, so fits repeat only to rounding.
     """
     manager: AbstractContextManager[None] = torch.backends.cudnn.flags(
         enabled=True, benchmark=False, deterministic=True, allow_tf32=False
@@ -31,15 +31,15 @@ def exact() -> AbstractContextManager[None]:
 
 
 def lay_out(network: nn.Module, device: torch.device, layout: MemoryLayout = "auto") -> None:
-    """Move a network to ``device``, in a memory layout."""
+    """Move a network to ``device``, in the given memory layout."""
     network.to(device)
     for module in network.modules():
-        if isinstance(module, nn.Conv3d):  # the layout is one of 5-D tensors; there are 2-D networks, too
+        if isinstance(module, nn.Conv3d):  # the layout applies to 5-D tensors, and some networks are 2-D
             module.to(memory_format=_memory_format(device, layout))  # type: ignore[call-overload]  # not in torch's stub
 
 
 def apply(network: nn.Module, inputs: Inputs, *, masked_input: bool, layout: MemoryLayout = "auto") -> Output:
-    """Run a network on patients that lie on its device; ``masked_input`` blanks what is outside the tumour mask."""
+    """Run a network on patients on its device; ``masked_input`` sets voxels outside the tumour mask to 0."""
     images = inputs.masked().images if masked_input else inputs.images
     memory_format = _memory_format(images.device, layout)
     output: Output = network(images.contiguous(memory_format=memory_format), inputs.clinical)
@@ -54,7 +54,7 @@ def _memory_format(device: torch.device, layout: MemoryLayout) -> torch.memory_f
 
 @torch.inference_mode()
 def predict(network: nn.Module, inputs: Inputs, *, masked_input: bool, device: torch.device) -> Output:
-    """Return what a network (on ``device``, in evaluation mode) predicts for all patients, as tensors on the CPU."""
+    """Return the predictions of a network (on ``device``, in evaluation mode) for all patients, on the CPU."""
     groups = np.array_split(np.arange(len(inputs)), range(AT_ONCE, len(inputs), AT_ONCE))
     with exact():
         outputs = [apply(network, inputs.take(rows).to(device), masked_input=masked_input) for rows in groups]

@@ -1,4 +1,4 @@
-"""Layers that the networks share, with the defaults of the published Keras programs, and how to count them."""
+"""Layers that the networks share, with the defaults of the published Keras programs, and functions to count them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Sides = int | tuple[int, int, int]
 
 
 class Convolution(nn.Conv3d):
-    """3-D convolution whose every batch size takes the fast path on a CPU (:func:`convolve`)."""
+    """3-D convolution that is fast on a CPU at every batch size (:func:`convolve`)."""
 
     padding: Grid
     stride: Grid
@@ -30,9 +30,9 @@ def convolve(
 ) -> Tensor:
     """Return the convolution of maps (N, inputs, X, Y, Z) with a kernel (outputs, inputs, x, y, z).
 
-    torch leaves single patients and kernels of one voxel to a fallback on a CPU, which is several times slower and
-    returns another memory layout that costs again in every layer after it. So a kernel of one voxel is one matrix
-    product over all voxels here, and single patients are given to oneDNN by name.
+    On a CPU, torch uses a fallback for single patients and for kernels of one voxel. It is several times slower and
+    returns another memory layout, which slows down every later layer. Here a kernel of one voxel is therefore a single
+    matrix product over all voxels, and single patients are passed to oneDNN explicitly.
     """
     if weight.shape[2:] == (1, 1, 1) and stride == (1, 1, 1):
         return functional.linear(maps.movedim(1, -1), weight.flatten(1), bias).movedim(-1, 1)
@@ -49,12 +49,12 @@ def convolution(
     """Return a 3-D convolution with He-uniform kernel and zero bias.
 
     Args:
-        inputs: channels in.
-        outputs: channels out.
+        inputs: number of input channels.
+        outputs: number of output channels.
         kernel: sides of the kernel, odd.
         stride: step along each axis.
-        valid: no padding; otherwise the grid keeps its size (at stride 1).
-        bias: whether there is one.
+        valid: use no padding; otherwise the grid keeps its size (at stride 1).
+        bias: whether the layer has a bias.
     """
     x, y, z = (kernel,) * 3 if isinstance(kernel, int) else kernel
     padding = (0, 0, 0) if valid else (x // 2, y // 2, z // 2)
@@ -74,12 +74,12 @@ def dense(inputs: int, outputs: int) -> nn.Linear:
 
 
 class JoiningConvolution(nn.Module):
-    """Convolution over the concatenation of a map at half resolution, nearest-upsampled, and a map at full resolution.
+    """Convolution over the concatenation of a nearest-upsampled map at half resolution and a map at full resolution.
 
-    Neither the upsampled map nor the concatenation is built. A convolution is linear, so each map takes its share of
-    the kernel, and nearest upsampling by 2 followed by a kernel of side k is one transposed convolution with stride 2
-    and a kernel of side k + 1. At k = 3 that is 8 instead of 27 products per voxel, and it makes a training step of
-    DeepMTS on a CPU a fifth faster (speed/training_step.py).
+    Neither the upsampled map nor the concatenation is built. Because convolution is linear, each map is convolved with
+    its part of the kernel, and nearest upsampling by 2 followed by a kernel of side k equals one transposed convolution
+    with stride 2 and a kernel of side k + 1. At k = 3 this takes 8 instead of 27 products per voxel and makes a
+    training step of DeepMTS on a CPU a fifth faster (speed/training_step.py).
     """
 
     def __init__(self, deep: int, skip: int, outputs: int, kernel: int) -> None:
@@ -90,7 +90,7 @@ class JoiningConvolution(nn.Module):
     def forward(self, maps: tuple[Tensor, Tensor]) -> Tensor:
         """Map (N, deep, X/2, Y/2, Z/2) and (N, skip, X, Y, Z) to (N, outputs, X, Y, Z)."""
         deep, skip = maps
-        if not torch.is_grad_enabled():  # for one prediction the kernel below costs more than it saves
+        if not torch.is_grad_enabled():  # for a single prediction, building the kernel below costs more than it saves
             upsampled = functional.interpolate(deep, scale_factor=2.0)
             joined: Tensor = self.convolution(torch.cat([upsampled, skip], dim=1))
             return joined
@@ -100,7 +100,7 @@ class JoiningConvolution(nn.Module):
         if weight.shape[-1] == 1:
             return result + functional.interpolate(convolve(deep, from_deep), scale_factor=2.0)
         from_deep = from_deep.flip((2, 3, 4)).transpose(0, 1)
-        for axis in range(3):  # the kernel with itself, one voxel on: upsampling repeats each voxel
+        for axis in range(3):  # add the kernel to itself, shifted by one voxel: upsampling repeats each voxel
             before, after = [0] * 6, [0] * 6
             before[2 * axis], after[2 * axis + 1] = 1, 1
             from_deep = functional.pad(from_deep, before) + functional.pad(from_deep, after)
@@ -108,9 +108,9 @@ class JoiningConvolution(nn.Module):
 
 
 class ConvBNReLU(nn.Module):
-    """Convolution that keeps the grid, batch normalisation, ReLU.
+    """Convolution that keeps the grid size, batch normalisation, ReLU.
 
-    ``inputs`` is the number of channels, or the pair (deep, skip) where a decoder joins two maps.
+    ``inputs`` is the number of channels, or the pair (deep, skip) if a decoder joins two maps.
     """
 
     def __init__(self, inputs: int | tuple[int, int], outputs: int, kernel: int) -> None:
@@ -123,18 +123,18 @@ class ConvBNReLU(nn.Module):
         self.norm = BatchNorm(outputs)
 
     def forward(self, maps: Tensor | tuple[Tensor, Tensor], added: Tensor | None = None) -> Tensor:
-        """Map (N, inputs, X, Y, Z) to (N, outputs, X, Y, Z), plus what is to be added."""
+        """Map (N, inputs, X, Y, Z) to (N, outputs, X, Y, Z), plus ``added``."""
         result: Tensor = self.norm(self.convolution(maps), added)
         return result
 
 
 def global_average(maps: Tensor) -> Tensor:
-    """Average maps of shape (N, C, X, Y, Z) over the grid; returns (N, C)."""
+    """Average maps of shape (N, C, X, Y, Z) over the grid; return shape (N, C)."""
     return maps.mean(dim=(2, 3, 4))
 
 
 class ImageNetwork(nn.Module, ABC):
-    """What the engine trains.
+    """Base class of the networks that the engine trains.
 
     Attributes:
         features: number of deep features.
@@ -143,11 +143,11 @@ class ImageNetwork(nn.Module, ABC):
     features: int
 
     def survival_output(self) -> nn.Linear | None:
-        """Return the last layer before risk or conditional survival; None where there is none."""
+        """Return the last layer before risk or conditional survival, or None if there is none."""
         return None
 
     def start_at_zero(self) -> None:
-        """Set the weights of the last survival layer to 0: all patients start with the same prediction."""
+        """Set the weights of the last survival layer to 0, so that all patients start with the same prediction."""
         layer = self.survival_output()
         if layer is not None:
             nn.init.zeros_(layer.weight)
@@ -163,10 +163,10 @@ def count_parameters(network: nn.Module) -> int:
 
 
 def count_buffers(network: nn.Module) -> int:
-    """Count the values of the running means and variances of all batch normalisations."""
+    """Count the values in the running means and variances of all batch normalisations."""
     return sum(b.numel() for b in network.buffers() if b.is_floating_point())
 
 
 def count_convolutions(network: nn.Module) -> int:
-    """Count the convolutional layers, those with kernel 1 included."""
+    """Count the convolutional layers, including those with kernel 1."""
     return sum(isinstance(m, nn.Conv2d | nn.Conv3d) for m in network.modules())

@@ -14,15 +14,15 @@ DiceDenominator = Literal["squared", "linear"]
 SurvivalLoss = Callable[[Output, Tensor, Tensor], Tensor]
 
 EMPTY = 1e-5
-"""Smallest Dice denominator: an empty mask with an empty prediction gives loss 0, not 0/0."""
+"""Smallest Dice denominator: an empty mask with an empty prediction gives loss 0 instead of 0/0."""
 
 
 def dice_loss(probability: Tensor, mask: Tensor, *, denominator: DiceDenominator = "squared") -> Tensor:
     """Return the negative soft Dice coefficient (equation 2), per patient and then averaged; from -1 (best) to 0.
 
     Args:
-        probability: of tumour, shape (N, 1, X, Y, Z).
-        mask: of the tumour, boolean or 0/1, same shape.
+        probability: tumour probability, shape (N, 1, X, Y, Z).
+        mask: tumour mask, boolean or 0/1, same shape.
         denominator: ``squared`` as in the paper, sum(p^2) + sum(g^2); ``linear`` as in the published program,
             sum(p) + sum(g).
 
@@ -42,9 +42,9 @@ def dice_loss(probability: Tensor, mask: Tensor, *, denominator: DiceDenominator
 def cox_loss(risk: Tensor, time: Tensor, event: Tensor) -> Tensor:
     """Return the Cox negative log partial likelihood (equation 3) with Breslow's ties, averaged over the events.
 
-    The risk set of an event at T holds every patient whose time is not below T, so tied patients (and one patient
-    drawn twice into a batch) are in each other's. Log-cumulative-sum-exp keeps it finite for any finite risk. Without
-    events it is 0, and so is its gradient.
+    The risk set of an event at T contains every patient whose time is not below T, so tied patients (and one patient
+    drawn twice into a batch) are in each other's risk sets. Log-cumulative-sum-exp keeps the loss finite for any finite
+    risk. Without events, the loss and its gradient are 0.
 
     Args:
         risk: higher means an earlier event, shape (N,).
@@ -72,20 +72,20 @@ def cox_term(output: Output, time: Tensor, event: Tensor) -> Tensor:
 
 
 def l2_penalty(kernels: Iterable[Tensor], coefficient: float = 0.1) -> Tensor:
-    """Return ``coefficient`` times the sum of the squared weights of ``kernels`` (no factor 1/2), a scalar."""
+    """Return ``coefficient`` times the sum of the squared weights in ``kernels`` (without a factor 1/2), a scalar."""
     return coefficient * torch.stack([kernel.square().sum() for kernel in kernels]).sum()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Objective:
-    """The terms of the loss L = L_seg + L_sur + L_2 (equation 1); None where a method has no such term.
+    """The terms of the loss L = L_seg + L_sur + L_2 (equation 1); None for terms that a method does not use.
 
     Attributes:
-        segmentation: L_seg of (probability, mask), a mean over patients.
-        survival: L_sur of (output, time, event).
-        over_fold: L_sur reads of the output the risks alone and compares patients with each other, so it can be taken
+        segmentation: L_seg as a function of (probability, mask), a mean over patients.
+        survival: L_sur as a function of (output, time, event).
+        over_fold: whether L_sur uses only the risks in the output and compares patients, so that it can be computed
             over the whole training fold (``risk_set: fold`` of a short budget).
-        penalty: L_2 of the network's weights as they are.
+        penalty: L_2 of the network's current weights.
     """
 
     segmentation: Callable[[Tensor, Tensor], Tensor] | None = None
@@ -94,7 +94,7 @@ class Objective:
     penalty: Callable[[], Tensor] | None = None
 
     def terms(self, output: Output, patients: Labelled) -> dict[str, Tensor]:
-        """Return the terms, scalars, by name."""
+        """Return the terms by name, as scalars."""
         terms = {}
         if self.segmentation is not None:
             if output.probability is None or patients.inputs.mask is None:

@@ -1,4 +1,4 @@
-"""Makes a method of a network: encodes the clinical columns, reads the images, trains, predicts, saves."""
+"""Turn a network into a method: encode clinical columns, read images, train, predict, save."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ SETTINGS = "network.json"
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """What a fit leaves behind."""
+    """The result of a fit."""
 
     network: ImageNetwork
     encoder: ClinicalEncoder
@@ -46,16 +46,16 @@ class Fitted:
 
 
 class NetworkMethod(ABC, Generic[Network]):
-    """A method that trains one network on images and clinical values; subclasses say which network and which losses.
+    """A method that trains one network on images and clinical values; subclasses define the network and its losses.
 
     Args:
-        schedule: (iteration of the published 15,000, learning rate from there on); a profile's ``short_budget``
-            replaces it.
-        learning_rate_factor: multiplies every learning rate.
-        translate_mm: largest random shift in training, along each axis.
-        rotate_degrees: largest random rotation, about each axis.
-        flip_probability: of mirroring left and right.
-        masked_input: multiply the images with the manual mask, also when predicting.
+        schedule: pairs of an iteration of the published 15,000 and the learning rate from there on; a profile's
+            ``short_budget`` replaces it.
+        learning_rate_factor: factor for every learning rate.
+        translate_mm: largest random shift in training along each axis.
+        rotate_degrees: largest random rotation about each axis.
+        flip_probability: probability of mirroring left and right.
+        masked_input: multiply the images by the manual mask, in training and prediction.
     """
 
     def __init__(
@@ -82,20 +82,20 @@ class NetworkMethod(ABC, Generic[Network]):
 
     @abstractmethod
     def objective(self, network: Network) -> Objective:
-        """Return what is minimised."""
+        """Return the objective that training minimises."""
 
     def fit(self, train: Cohort, *, validation: Cohort | None, ctx: Context) -> Self:
-        """Train a network, on ``ctx.device``.
+        """Train a network on ``ctx.device``.
 
         Raises:
-            BenchError: images, masks or outcomes are not what the network needs.
-            DivergedError: training left the finite numbers.
-            DeadlineError: the time is used up.
+            BenchError: images, masks or outcomes do not meet the network's requirements.
+            DivergedError: the loss or the gradients became non-finite.
+            DeadlineError: the time limit was reached.
         """
         from survbench.features.clinical import ClinicalEncoder
 
         if not train.channels:
-            raise BenchError("Networks need images, and this cohort has none. Choose methods that need none.")
+            raise BenchError("Networks need images, but this cohort has none. Choose methods that do not need images.")
         device = torch.device(ctx.device)
         encoder = ClinicalEncoder.fit(train)
         with seeded(ctx.seeds.of("init"), device):
@@ -125,7 +125,7 @@ class NetworkMethod(ABC, Generic[Network]):
         return self._collect(cohort, "risk")
 
     def embed(self, cohort: UnlabelledCohort) -> NDArray[np.float64]:
-        """Return the deep features that the survival head gets, shape (n, p)."""
+        """Return the deep features that enter the survival head, shape (n, p)."""
         return self._collect(cohort, "features")
 
     def segment(self, cohort: UnlabelledCohort) -> Iterator[NDArray[np.float32]]:
@@ -145,7 +145,7 @@ class NetworkMethod(ABC, Generic[Network]):
         (folder / SETTINGS).write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
     def load(self, folder: Path, *, device: str) -> Self:
-        """Restore what :meth:`save` wrote, by an instance with the same arguments."""
+        """Restore the files written by :meth:`save`, in an instance with the same arguments."""
         from safetensors.torch import load_file
         from survbench.features.clinical import ClinicalEncoder
 
@@ -160,8 +160,9 @@ class NetworkMethod(ABC, Generic[Network]):
         return self
 
     def describe(self, channels: int | None = None, clinical: int | None = None) -> dict[str, int]:
-        """Return the size of the network for this many image channels and encoded clinical columns, without building
-        it; without numbers, of the fitted network, or before a fit of the paper's (two channels, one column).
+        """Return the size of the network for these numbers of image channels and encoded clinical columns, without
+        building it. Without arguments: the size of the fitted network, or before a fit the paper's (two channels, one
+        column).
         """
         if self._fitted is not None and channels is None and clinical is None:
             network: ImageNetwork = self._fitted.network
@@ -191,16 +192,18 @@ class NetworkMethod(ABC, Generic[Network]):
 
     def _require_fit(self, cohort: UnlabelledCohort | None = None) -> Fitted:
         if self._fitted is None:
-            raise NotFittedError(f"{type(self).__name__} predicts after 'fit' or 'load'")
+            raise NotFittedError(f"{type(self).__name__} predicts only after 'fit' or 'load'")
         if cohort is not None and cohort.channels != self._fitted.channels:
             raise BenchError(
-                f"The network was trained on the channels {', '.join(self._fitted.channels)}, these patients have "
-                f"{', '.join(cohort.channels) or 'none'}. Give a cohort whose card names the same, in the same order."
+                f"The network was trained on the channels {', '.join(self._fitted.channels)}, but these patients have "
+                f"{', '.join(cohort.channels) or 'none'}. Use a cohort with the same channels in the same order."
             )
         return self._fitted
 
     def _outputs(self, fitted: Fitted, cohort: UnlabelledCohort) -> Iterator[Output]:
-        """Yield the predictions for a few patients at a time: a cohort on its full grid need not fit into memory."""
+        """Yield the predictions for a few patients at a time, because a cohort on its full grid may not fit into
+        memory.
+        """
         for start in range(0, len(cohort), AT_ONCE):
             few = cohort.take(np.arange(start, min(start + AT_ONCE, len(cohort))))
             inputs = _inputs(few, fitted.encoder, mask=self.masked_input)
@@ -216,7 +219,7 @@ class NetworkMethod(ABC, Generic[Network]):
     def _present(self, value: Tensor | None, what: str) -> Tensor:
         if value is None:
             raise BenchError(
-                f"This {type(self).__name__} predicts no {what}. 'bench list METHOD' says what a method gives."
+                f"This {type(self).__name__} does not predict {what}. 'bench list METHOD' shows what a method predicts."
             )
         return value
 
@@ -234,7 +237,7 @@ def _labelled(cohort: Cohort, encoder: ClinicalEncoder, *, mask: bool) -> Labell
 
 
 def _place(patients: Labelled, device: torch.device) -> Labelled:
-    """Move the images to a GPU once if they take at most half of its free memory; else batches move one by one."""
+    """Move the images to a GPU once if they take at most half of its free memory; otherwise batches move one by one."""
     if device.type == "cuda" and patients.inputs.nbytes <= torch.cuda.mem_get_info(device)[0] / 2:
         return replace(patients, inputs=patients.inputs.to(device))
     return patients

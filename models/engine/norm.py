@@ -1,4 +1,4 @@
-"""Batch normalisation with what follows it, a ReLU and the sum of a residual block, in one layer."""
+"""Batch normalisation, ReLU and the sum of a residual block, combined in one layer."""
 
 from __future__ import annotations
 
@@ -13,18 +13,19 @@ from torch.nn import functional
 BATCH_NORM_EPS = 1e-3
 """Keras' default; torch's is 1e-5."""
 WIDE = 64
-"""Numbers in a row of the tables that the compiled loops get, where the channels are fewer."""
+"""Numbers per row in the tables passed to the compiled loops, if there are fewer channels than this."""
 
 
 class BatchNorm(nn.BatchNorm3d):
-    """Batch normalisation over (N, channels, X, Y, Z), ReLU, and the sum with other maps; the training engine sets the
+    """Batch normalisation over (N, channels, X, Y, Z), ReLU, and addition of other maps; the training engine sets the
     momentum.
 
-    In training on a CPU all of it is two compiled loops (:mod:`survbench.models.engine.norm_kernels`). They pass over
-    memory half as often as torch's layers, and sum more exactly: at a million voxels torch's are right to 1e-4.
+    In training on a CPU this takes two compiled loops (:mod:`survbench.models.engine.norm_kernels`). They pass over
+    memory half as often as torch's layers and sum more accurately: at a million voxels, torch's results are accurate to
+    1e-4.
 
     Args:
-        channels: of the maps.
+        channels: number of channels.
         relu: whether negative values become 0.
     """
 
@@ -37,7 +38,7 @@ class BatchNorm(nn.BatchNorm3d):
         self.relu = relu
 
     def forward(self, maps: Tensor, added: Tensor | None = None) -> Tensor:
-        """Map (N, channels, X, Y, Z) to the same shape; ``added`` is of that shape, too, and added at the end."""
+        """Map (N, channels, X, Y, Z) to the same shape; ``added`` has the same shape and is added at the end."""
         if self.training and maps.device.type == "cpu" and maps.dtype in (torch.float32, torch.float64):
             return self._train(maps, added)
         maps = super().forward(maps)
@@ -93,7 +94,7 @@ class _Normalise(torch.autograd.Function):
 
 
 def _table(maps: Tensor) -> Any:
-    """Return channels-last maps as a table, without a copy."""
+    """Return channels-last maps as a table without copying."""
     channels = maps.shape[1]
     voxels, together = maps.numel() // channels, 1
     while channels * together < WIDE and voxels % (2 * together) == 0:

@@ -1,8 +1,9 @@
-"""Batch normalisation, a floor (ReLU) and a sum in few passes over memory: compiled loops for one thread of a CPU.
+"""Batch normalisation, a floor (ReLU) and a sum in few passes over memory: compiled loops for one CPU thread.
 
-Maps come as tables of voxels by channels, several voxels to a row: rows of 64 numbers or more fill the vector registers
-that a row of 8 channels leaves half empty. Sums are kept per column: within a block of rows in the precision of the
-numbers, over the blocks in double precision. They are taken about the first voxel, so that one pass gives the variance.
+Maps are passed as tables of voxels by channels, with several voxels per row: rows of at least 64 numbers fill the
+vector registers, while a row of 8 channels would leave them half empty. Sums are kept per column, in the precision of
+the numbers within a block of rows and in double precision over the blocks. They are computed about the first voxel, so
+that one pass also gives the variance.
 """
 
 from __future__ import annotations
@@ -16,14 +17,14 @@ from numpy.typing import NDArray
 
 Floats = NDArray[Any]
 BLOCK = 64
-"""Rows that are summed in the precision of the numbers."""
+"""Number of rows summed in the precision of the numbers."""
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile a function at its first call, and keep the machine code on disk where numba finds a place to write."""
+    """Compile a function at its first call, and cache the machine code on disk if numba finds a writable folder."""
     try:
         result: Callable[..., Any] = numba.njit(function, cache=True, nogil=True, error_model="numpy")
-    except RuntimeError:  # neither beside this file nor in the user's cache folder
+    except RuntimeError:  # neither this file's folder nor the user's cache folder is writable
         result = numba.njit(function, nogil=True, error_model="numpy")
     return result
 
@@ -62,17 +63,17 @@ def normalise(
     """Write ``max((x - mean) / sqrt(variance + eps) * weight + bias, floor) + added`` to ``y``.
 
     Args:
-        x: the maps, shape (rows, columns); a column is of channel ``column % channels``.
-        added: of the same shape; without rows nothing is added.
+        x: the maps, shape (rows, columns); a column belongs to channel ``column % channels``.
+        added: maps to add, same shape; without rows nothing is added.
         weight: shape (channels,).
-        bias: of the same shape.
+        bias: same shape.
         eps: added to the variance.
         floor: 0 for ReLU, minus infinity for none.
-        y: the result, of the shape of ``x``.
+        y: the result, shape of ``x``.
 
     Returns:
-        (mean, variance, scale, shift): the first two by channel in double precision, the variance not corrected; the
-        last two by column: ``x * scale + shift`` is normalised.
+        (mean, variance, scale, shift): mean and uncorrected variance by channel, in double precision; scale and shift
+        by column, such that ``x * scale + shift`` is normalised.
     """
     channels = len(weight)
     mean, variance = _moments(x, channels)
@@ -85,7 +86,7 @@ def normalise(
     for row in range(len(x)):
         for j in range(x.shape[1]):
             value = x[row, j] * scale[j] + shift[j]
-            y[row, j] = np.maximum(value, low)  # unlike max, it keeps what is not a number
+            y[row, j] = np.maximum(value, low)  # unlike max, np.maximum keeps NaN
         if len(added):
             for j in range(x.shape[1]):
                 y[row, j] += added[row, j]
@@ -96,15 +97,15 @@ def normalise(
 def propagate(
     dy: Floats, x: Floats, moments: tuple[Floats, Floats, Floats, Floats], eps: float, floor: float, dx: Floats
 ) -> tuple[Floats, Floats]:
-    """Write the gradient by ``x`` to ``dx``, and return those by weight and bias, from ``dy``, that by ``y``.
+    """Write the gradient with respect to ``x`` to ``dx``; return the gradients with respect to weight and bias.
 
     Args:
-        dy: gradient by what :func:`normalise` wrote.
+        dy: gradient with respect to the output of :func:`normalise`.
         x: as in :func:`normalise`.
-        moments: what :func:`normalise` returned.
+        moments: the result of :func:`normalise`.
         eps: as in :func:`normalise`.
         floor: as in :func:`normalise`.
-        dx: the result, of the shape of ``x``.
+        dx: the result, shape of ``x``.
     """
     mean, variance, scale, shift = moments
     rows, wide = x.shape

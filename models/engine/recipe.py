@@ -1,4 +1,4 @@
-"""How a network is trained: schedule of learning rates, augmentation, masked input."""
+"""How a network is trained: learning-rate schedule, augmentation, masked input."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from survbench.models.engine.augment import Augmentation
 from survbench.training import PUBLISHED_STEPS, ShortBudget, Training
 
 PUBLISHED_SCHEDULE = ((0, 1e-4), (2_500, 5e-5), (5_000, 1e-5), (10_000, 1e-6))
-"""(iteration, learning rate from there on); DeepMTS, section 4.7."""
+"""Pairs (iteration, learning rate from there on); DeepMTS, section 4.7."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,10 +19,10 @@ class Recipe:
     """How a network is trained, apart from the budget.
 
     Attributes:
-        schedule: (iteration of the published 15,000, learning rate from there on), the first at 0.
-        learning_rate_factor: multiplies every learning rate.
-        augmentation: of training batches; None for none.
-        masked_input: blank what is outside the tumour mask (after augmentation), in training and prediction.
+        schedule: pairs of an iteration of the published 15,000 and the learning rate from there on, the first at 0.
+        learning_rate_factor: factor for every learning rate.
+        augmentation: augmentation of training batches; None for none.
+        masked_input: set voxels outside the tumour mask to 0 (after augmentation), in training and prediction.
     """
 
     schedule: Sequence[tuple[int, float]] = PUBLISHED_SCHEDULE
@@ -31,8 +31,8 @@ class Recipe:
     masked_input: bool = False
 
     def learning_rate(self, done: int, training: Training) -> float:
-        """Return the learning rate after ``done`` steps: of the schedule, compressed to the steps that there are, or of
-        the one cycle that replaces it.
+        """Return the learning rate after ``done`` steps, from the schedule compressed to the available steps, or from
+        the one-cycle schedule that replaces it.
         """
         if training.short_budget is not None:
             return one_cycle(done, training.steps, training.short_budget) * self.learning_rate_factor
@@ -42,7 +42,7 @@ class Recipe:
 
 
 def one_cycle(done: int, steps: int, short: ShortBudget) -> float:
-    """Return the learning rate after ``done`` of ``steps`` steps (after Smith and Topin, 2019, from zero to zero).
+    """Return the learning rate after ``done`` of ``steps`` steps (based on Smith and Topin, 2019; from zero to zero).
 
     >>> short = ShortBudget(peak_learning_rate=1.0, warm_up=0.4)
     >>> [round(one_cycle(done, 5, short), 2) for done in range(5)]
@@ -55,7 +55,7 @@ def one_cycle(done: int, steps: int, short: ShortBudget) -> float:
 
 
 def evaluation_steps(steps: int, evaluations: int) -> frozenset[int]:
-    """Return ``evaluations`` evenly spaced steps (fewer where there are fewer steps), the last among them.
+    """Return ``evaluations`` evenly spaced steps (fewer if there are fewer steps), including the last.
 
     >>> sorted(evaluation_steps(100, 3))
     [33, 67, 100]

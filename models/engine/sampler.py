@@ -1,4 +1,4 @@
-"""Batches of half events and half censored patients (DeepMTS, section 4.7)."""
+"""Draw batches of half events and half censored patients (DeepMTS, section 4.7)."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 def balanced_rows(event: NDArray[np.bool_], size: int, rng: np.random.Generator) -> NDArray[np.intp]:
     """Draw the rows of one batch: ``size // 2`` events, the rest censored, each with replacement.
 
-    Where all patients or none have an event, the whole batch is drawn from those that there are.
+    If all patients or none have an event, the whole batch is drawn from all patients.
 
     Args:
         event: shape (n,), n > 0.
-        size: patients in the batch.
+        size: number of patients in the batch.
         rng: the batch's generator.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Seeds for torch's global generators that leave no trace."""
+"""Temporary seeds for torch's global generators."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 
 @contextmanager
 def seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Let torch's global generators start from ``seed`` inside the block, and leave them as they were."""
+    """Seed torch's global generators with ``seed`` inside the block, and restore their state afterwards."""
     on_cuda = device.type == "cuda"
     with torch.random.fork_rng(devices=[device] if on_cuda else []):
         torch.default_generator.manual_seed(seed)

@@ -1,4 +1,4 @@
-"""What goes into networks and what comes out of them; nothing here knows a network or a loss."""
+"""Inputs and outputs of networks, independent of any particular network or loss."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from survbench.volume import zscore
 from torch import Tensor
 
 MULTIPLE = 16
-"""Four poolings by 2, and upsampled maps that must meet them again."""
+"""Sides must be multiples of this: four poolings by 2, with upsampled maps that must match the pooled ones."""
 SMALLEST = 32
-"""The smallest multiple of 16 that the cascaded network's poolings leave a voxel of."""
+"""The smallest multiple of 16 for which the poolings of the cascaded network leave a voxel."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,9 +26,9 @@ class Inputs:
 
     Attributes:
         images: z-scored channels, shape (N, C, X, Y, Z), float32.
-        clinical: encoded clinical values, shape (N, columns), float32; no columns is legal.
-        mask: of the tumour, shape (N, 1, X, Y, Z), boolean; None where nothing asks for it.
-        affines: array index to world millimetres, shape (N, 4, 4).
+        clinical: encoded clinical values, shape (N, columns), float32; there may be no columns.
+        mask: tumour mask, shape (N, 1, X, Y, Z), boolean; None if not needed.
+        affines: affines from array index to world millimetres, shape (N, 4, 4).
     """
 
     images: Tensor
@@ -41,11 +41,11 @@ class Inputs:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the images and masks."""
+        """Size of images and masks in bytes."""
         return self.images.nbytes + (0 if self.mask is None else self.mask.nbytes)
 
     def take(self, rows: Sequence[int] | NDArray[np.intp]) -> Self:
-        """Return these patients, in this order, possibly more than once."""
+        """Return these patients in this order, possibly with repeats."""
         index = torch.as_tensor(rows, device=self.images.device)
         return replace(
             self,
@@ -67,7 +67,7 @@ class Inputs:
     def masked(self) -> Self:
         """Return the patients with 0, the mean of a z-scored image, outside the tumour."""
         if self.mask is None:
-            raise ValueError("there is no mask to multiply the images with")
+            raise ValueError("there is no mask to multiply the images by")
         return replace(self, images=self.images * self.mask)
 
 
@@ -82,13 +82,13 @@ class Labelled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
-    """What a network predicts for N patients; None where it does not.
+    """A network's predictions for N patients; None for quantities that it does not predict.
 
     Attributes:
         risk: higher means an earlier event, shape (N,).
-        probability: of tumour per voxel, shape (N, 1, X, Y, Z).
-        features: the deep features that the survival head gets, shape (N, p).
-        conditional: survival of each interval given survival until it, shape (N, intervals); discrete-time networks.
+        probability: tumour probability per voxel, shape (N, 1, X, Y, Z).
+        features: deep features that enter the survival head, shape (N, p).
+        conditional: survival of each interval given survival up to it, shape (N, intervals); discrete-time networks.
     """
 
     risk: Tensor | None = None
@@ -97,31 +97,31 @@ class Output:
     conditional: Tensor | None = None
 
     def map(self, function: Callable[[Tensor], Tensor]) -> Self:
-        """Return the output with ``function`` of every tensor that is there."""
+        """Return the output with ``function`` applied to every tensor that is present."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         return type(self)(**{name: None if value is None else function(value) for name, value in values.items()})
 
 
 def joined(outputs: Sequence[Output]) -> Output:
-    """Return the outputs of several groups of patients, one after the other."""
+    """Concatenate the outputs for several groups of patients."""
     names = [f.name for f in fields(Output) if getattr(outputs[0], f.name) is not None]
     return Output(**{name: torch.cat([getattr(output, name) for output in outputs]) for name in names})
 
 
 def stack(cohort: UnlabelledCohort, clinical: NDArray[np.float64], *, mask: bool) -> Inputs:
-    """Read a cohort's images into memory, z-scored channel by channel and patient by patient.
+    """Read a cohort's images into memory, z-scored per channel and patient.
 
     Args:
-        cohort: patients whose volumes share one grid; channels in the order of ``cohort.channels``.
+        cohort: patients whose volumes share one grid; channels are in the order of ``cohort.channels``.
         clinical: encoded clinical values, shape (n, columns).
         mask: whether the tumour masks are needed.
 
     Raises:
-        BenchError: a missing volume, a grid that does not suit, or values that are not finite.
+        BenchError: a volume is missing, the grid is unsuitable, or values are not finite.
     """
     shape = _common_shape(cohort, mask=mask)
     if not np.isfinite(clinical).all():
-        raise BenchError("The encoded clinical values hold NaN or infinity. Run 'bench cohort check' on the cohort.")
+        raise BenchError("The encoded clinical values contain NaN or infinity. Run 'bench cohort check' on the cohort.")
     images = torch.empty((len(cohort), len(cohort.channels), *shape))
     masks = torch.empty((len(cohort), 1, *shape), dtype=torch.bool) if mask else None
     for row, subject in enumerate(cohort.subjects):
@@ -129,7 +129,7 @@ def stack(cohort: UnlabelledCohort, clinical: NDArray[np.float64], *, mask: bool
             images[row, channel] = torch.from_numpy(zscore(subject.volumes[name].voxels()))
         if not images[row].isfinite().all():
             raise BenchError(
-                f"The images of {subject.id} hold NaN or infinity. Run 'bench cohort check' on the cohort."
+                f"The images of {subject.id} contain NaN or infinity. Run 'bench cohort check' on the cohort."
             )
         if masks is not None:
             masks[row, 0] = torch.from_numpy(np.array(subject.volumes["mask"].voxels(), dtype=bool))
@@ -151,15 +151,15 @@ def _common_shape(cohort: UnlabelledCohort, *, mask: bool) -> tuple[int, int, in
             shape = shape or found
             if found != shape:
                 raise BenchError(
-                    f"Volume {name!r} of {subject.id} has the grid {found}, others {shape}; networks take one grid "
-                    "for all. Prepare the cohort with 'bench run', which resamples it."
+                    f"Volume {name!r} of {subject.id} has the grid {found}, others have {shape}; networks need one "
+                    "grid for all patients. Prepare the cohort with 'bench run', which resamples it."
                 )
     if shape is None:
         raise BenchError("The cohort has no patients.")
     if any(side % MULTIPLE or side < SMALLEST for side in shape):
         raise BenchError(
             f"A grid of {shape[0]} x {shape[1]} x {shape[2]} voxels does not suit the networks: every side must be a "
-            f"multiple of {MULTIPLE} and at least {SMALLEST}. Choose a profile whose voxels give such a grid."
+            f"multiple of {MULTIPLE} and at least {SMALLEST}. Choose a profile that gives such a grid."
         )
     return shape
 
@@ -169,6 +169,6 @@ def _check_volumes(subject: Subject, names: list[str]) -> None:
     if missing:
         have = ", ".join(subject.volumes) or "none"
         raise BenchError(
-            f"{subject.id} has no volume {', '.join(map(repr, missing))}; it has: {have}. Add the file, leave the "
-            "patient out, or choose methods that do not need it ('bench list methods')."
+            f"{subject.id} has no volume {', '.join(map(repr, missing))}; it has: {have}. Add the file, leave out the "
+            "patient, or choose methods that do not need it ('bench list methods')."
         )

@@ -1,7 +1,7 @@
-"""Trains a network on a cohort in memory: schedule, balanced batches, augmentation, selection, resuming.
+"""Train a network on a cohort in memory: schedule, balanced batches, augmentation, selection, resuming.
 
-What chance decides in step k comes from generators made of the seed of its axis and k, so a step needs no history of
-random numbers: a resumed fit continues bit for bit, and the process's global generators stay as they were found.
+The random decisions of step k come from generators seeded by the decision's axis and k, so a step needs no history of
+random numbers: a resumed fit continues bit for bit, and the process's global generators keep their state.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ from torch import Tensor, nn
 CHECKPOINT_SECONDS = 60.0
 SAFE_SIDE = 64
 BAD_GRADIENTS = 3
-"""A step whose gradient is not finite leaves the weights alone; this many in a row end the fit."""
+"""A step whose gradient is not finite does not change the weights; this many in a row end the fit."""
 log = logging.getLogger(__name__)
 
 
 class DivergedError(ArithmeticError):
-    """Training left the finite numbers."""
+    """The loss or the gradients of training became non-finite."""
 
 
 @contextmanager
 def frozen_averages(network: nn.Module) -> Iterator[None]:
-    """Let batch normalisation use the batch's statistics inside the block without moving its running averages."""
+    """Make batch normalisation use the batch's statistics inside the block without updating its running averages."""
     layers = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d | nn.BatchNorm3d)]
     momenta = [layer.momentum for layer in layers]
     for layer in layers:
@@ -55,7 +55,7 @@ def frozen_averages(network: nn.Module) -> Iterator[None]:
 
 
 class Trainer:
-    """One fit of one network, which lies on ``ctx.device`` and is changed in place."""
+    """One fit of one network, which is on ``ctx.device`` and is changed in place."""
 
     def __init__(
         self,
@@ -97,7 +97,7 @@ class Trainer:
         Raises:
             DivergedError: the loss, or several gradients in a row, were not finite.
             BenchError: no weights could be chosen on the validation patients.
-            DeadlineError: the time is used up.
+            DeadlineError: the time limit was reached.
         """
         training = self.ctx.training
         evaluated = evaluation_steps(training.steps, training.evaluations) | {training.steps}
@@ -121,7 +121,7 @@ class Trainer:
             self.best.restore(self.network)
 
     def _update(self) -> dict[str, float]:
-        """Take one step; return the losses before it."""
+        """Take one step; return the losses before the step."""
         training = self.ctx.training
         rows = balanced_rows(self.train.event.numpy(), training.batch_size, self._rng("sampler"))
         batch = self._batch(rows)
@@ -137,27 +137,27 @@ class Trainer:
         return {"L": loss, **dict(zip(terms, parts, strict=True))}
 
     def _backward(self, batch: Labelled, rows: NDArray[np.intp]) -> dict[str, Tensor]:
-        """Leave the gradient of what is minimised at the weights; return the losses of the batch, as published.
+        """Compute the gradient of the minimised loss at the weights; return the losses of the batch, as published.
 
-        In several parts, the network runs twice: first to know every patient's output, from which the gradient of the
-        losses of the whole batch by those outputs follows; then part by part to carry it on to the weights.
+        With several parts, the network runs twice: first to get every patient's output, and from it the gradient of the
+        whole batch's losses with respect to the outputs; then part by part to propagate this gradient to the weights.
         """
         count = self.ctx.training.micro_batches
         seeds = [int(seed) for seed in self._rng("dropout").integers(2**32, size=count)]
         if count == 1:
             return self._losses(self._forward(batch.inputs, seeds[0]), batch, rows)
-        # every count-th row: events stand before censored patients
+        # every count-th row: events come before censored patients
         places = [np.arange(start, len(batch.inputs), count) for start in range(count)]
-        parts = [batch.inputs.take(chosen) for chosen in places]
+        parts = [batch.inputs.take(rows_of_part) for rows_of_part in places]
         with torch.no_grad(), frozen_averages(self.network):
             known = [self._forward(part, seed) for part, seed in zip(parts, seeds, strict=True)]
         order = torch.as_tensor(np.argsort(np.concatenate(places)), device=self.device)
         whole = joined(known).map(lambda tensor: tensor[order].requires_grad_())
         terms = self._losses(whole, batch, rows)
-        for chosen, part, seed in zip(places, parts, seeds, strict=True):
+        for rows_of_part, part, seed in zip(places, parts, seeds, strict=True):
             output = self._forward(part, seed)
             pairs = [
-                (getattr(output, f.name), leaf.grad[torch.as_tensor(chosen, device=leaf.device)])
+                (getattr(output, f.name), leaf.grad[torch.as_tensor(rows_of_part, device=leaf.device)])
                 for f in fields(whole)
                 if (leaf := getattr(whole, f.name)) is not None and leaf.grad is not None
             ]
@@ -165,7 +165,7 @@ class Trainer:
         return terms
 
     def _losses(self, output: Output, batch: Labelled, rows: NDArray[np.intp]) -> dict[str, Tensor]:
-        """Leave the gradient of what is minimised at the leaves of ``output``; return the losses of the batch."""
+        """Compute the gradient of the minimised loss at the leaves of ``output``; return the losses of the batch."""
         terms = self.objective.terms(output, batch)
         minimised = dict(terms)
         if self.short is not None and "L_sur" in terms:
@@ -193,10 +193,10 @@ class Trainer:
         return np.random.default_rng([self.ctx.seeds.of(axis), self.step])
 
     def _is_usable(self, loss: float, gradient: float) -> bool:
-        """Say whether the gradient may be followed.
+        """Return whether the gradient may be used for a step.
 
-        A loss that is not finite ends the fit at once: weights or running averages are lost, and leaving a step out
-        would not fix them. A gradient alone can overflow on one batch and be right on the next.
+        A non-finite loss ends the fit at once: weights or running averages are lost, and skipping a step would not fix
+        them. A gradient alone can overflow on one batch and be finite on the next.
         """
         step = self.step + 1
         if not np.isfinite(loss):
@@ -205,7 +205,7 @@ class Trainer:
             self.bad_gradients = 0
             return True
         self.bad_gradients += 1
-        log.warning("the gradient of step %d is not finite; the step is left out", step)
+        log.warning("the gradient of step %d is not finite; the step is skipped", step)
         if self.bad_gradients == BAD_GRADIENTS:
             raise DivergedError(
                 f"{BAD_GRADIENTS} gradients in a row were not finite, the last at step {step}; lower "
@@ -218,7 +218,7 @@ class Trainer:
         return "learning_rate_scale" if self.short is None else "peak_learning_rate"
 
     def _evaluate(self) -> dict[str, float]:
-        """Feed the monitor; score the validation patients and keep the weights if they are the best so far."""
+        """Feed the monitor; score the validation patients, and keep the weights if they are the best so far."""
         self.network.eval()
         if self.ctx.monitor is not None and self.watched is not None:
             output = self._predict(self.watched)
@@ -252,7 +252,7 @@ class Trainer:
         write_checkpoint(self.checkpoint, state)
 
     def _resume(self) -> None:
-        """Continue from the checkpoint, if there is one, and report again what was reported up to it."""
+        """Continue from the checkpoint if there is one, and repeat the reports of all steps before it."""
         state = read_checkpoint(self.checkpoint)
         if state is None:
             return
@@ -268,15 +268,15 @@ class Trainer:
 
 
 def _refuse_unsafe_precision(ctx: Context, inputs: Inputs) -> None:
-    """Refuse bfloat16 where torch computes it wrongly: on a CPU the weight gradient of a 3 x 3 x 3 convolution on maps
+    """Refuse bfloat16 where torch computes it wrongly: on a CPU, the weight gradient of a 3 x 3 x 3 convolution on maps
     smaller than 4 x 4 x 4 is often not finite (seen with torch 2.13).
 
     Raises:
-        BenchError: the deepest maps of this grid, a sixteenth of its sides, are that small.
+        BenchError: the deepest maps of this grid, with a sixteenth of its sides, are that small.
     """
     sides = tuple(inputs.images.shape[2:])
     if ctx.training.precision == "bfloat16" and ctx.device == "cpu" and min(sides) < SAFE_SIDE:
         raise BenchError(
-            f"precision 'bfloat16' on a CPU needs grids of at least {SAFE_SIDE} voxels a side, this one has "
+            f"precision 'bfloat16' on a CPU needs grids of at least {SAFE_SIDE} voxels a side, but this one has "
             f"{' x '.join(map(str, sides))}. Use 'float32' in the profile, or a GPU."
         )

@@ -1,4 +1,4 @@
-"""DeepSurv (Katzman et al., BMC Med Res Methodol 18, 2018) by pycox, on features and clinical columns."""
+"""DeepSurv (Katzman et al., BMC Med Res Methodol 18, 2018) on features and clinical columns, with pycox."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from survbench.statistics.baseline_hazard import Baseline
 from torch import nn
 
 INNER_SHARE = 5
-"""A fifth of the training fold, events and censored apart, tells when to stop."""
+"""A fifth of the training fold, drawn from events and censored patients separately, determines when to stop."""
 SMALL = 40
-"""Events up to which a training fold is small: its weight decay, epochs and patience are the smallest budget's."""
+"""Number of events up to which a training fold is small and gets the smallest budget's decay, epochs and patience."""
 LONGEST = 5
 """Largest factor of epochs and patience: the time of a fit grows with patients times epochs."""
 Activation = Literal["selu", "relu", "sigmoid"]
@@ -35,7 +35,7 @@ ACTIVATIONS: dict[Activation, type[nn.Module]] = {"selu": nn.SELU, "relu": nn.Re
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """How long a network trains and how strongly its weights are held; arguments of :class:`DeepSurv`."""
+    """How long a network trains and how strongly its weights are regularised; arguments of :class:`DeepSurv`."""
 
     weight_decay: float
     epochs: int
@@ -43,18 +43,19 @@ class Budget:
 
     @classmethod
     def of_size(cls, events: int) -> Self:
-        """Return the default for a training fold with so many events (inner part included).
+        """Return the default for a training fold with this many events (including the inner validation part).
 
-        With ``size = max(1, events / 40)``, weight decay is ``0.01 / size``, epochs are ``500 * min(5, sqrt(size))``
-        and patience is a tenth of the epochs. Events count, not patients, because the Cox loss is a mean over events:
+        With ``size = max(1, events / 40)``, weight decay is ``0.01 / size``, epochs are ``500 * min(5, sqrt(size))``,
+        and patience is a tenth of the epochs. The rule uses events, not patients, because the Cox loss is a mean over
+        events:
 
-        - A Gaussian prior of a fixed width on the weights adds a penalty to this mean that falls with 1 / events.
-        - The smallest effect that a table can show falls with the square root of its events, and a smaller effect
-          takes more steps to learn. The factor ends at 5 (1,000 events), since time grows with patients times epochs.
+        - A Gaussian prior of fixed width on the weights adds a penalty to this mean that falls with 1 / events.
+        - The smallest detectable effect falls with the square root of the number of events, and a smaller effect takes
+          more steps to learn. The factor is at most 5 (1,000 events), because time grows with patients times epochs.
         - Patience grows with the epochs: the loss of the inner part can stay level for hundreds of epochs before a
-          network learns what is not linear.
+          network learns a nonlinear effect.
 
-        See docs/explanation/feature-models.md for what was measured.
+        See docs/explanation/feature-models.md for measurements.
         """
         size = max(1.0, events / SMALL)
         factor = min(LONGEST, sqrt(size))
@@ -63,7 +64,7 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class _Fitted:
-    """What a fit leaves behind; ``weights`` by column, see :meth:`DeepSurv.selected`."""
+    """The result of a fit; ``weights`` are by column, see :meth:`DeepSurv.selected`."""
 
     design: Design
     network: nn.Sequential
@@ -72,11 +73,11 @@ class _Fitted:
 
 
 class DeepSurv:
-    """Drops redundant features, then trains a small network with the Cox loss on the others and the clinical columns.
+    """Drop redundant features, then train a small network with the Cox loss on the others and the clinical columns.
 
-    The paper does not give its settings. The defaults are ours: one hidden layer of SELU neurons with dropout, Adam
-    with weight decay, full batches, stopped early on an inner part of the training fold. Weight decay, epochs and
-    patience follow the number of events by :meth:`Budget.of_size` where they are None.
+    The publication of DeepMTS does not give DeepSurv's settings. The defaults are ours: one hidden layer of SELU
+    neurons with dropout, Adam with weight decay, full batches, and early stopping on an inner part of the training
+    fold. If weight decay, epochs or patience are None, they follow the number of events by :meth:`Budget.of_size`.
 
     Args:
         source: name of the source of the columns, one of :data:`survbench.features.sources.SOURCES`.
@@ -123,7 +124,7 @@ class DeepSurv:
         self._fitted: _Fitted | None = None
 
     def fit(self, train: Cohort, *, validation: Cohort | None, ctx: Context) -> Self:  # noqa: ARG002
-        """Select features and train, on the training fold alone."""
+        """Select features and train, using only the training fold."""
         import torchtuples as tt
 
         with pycox_data_in(ctx.scratch):
@@ -162,22 +163,22 @@ class DeepSurv:
         return _risk(fitted.network, fitted.design.matrix(cohort).astype(np.float32))
 
     def predict_survival(self, cohort: UnlabelledCohort, times: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return survival at ``times`` (months) by Breslow's baseline, shape (n, len(times))."""
+        """Return survival at ``times`` (months) with Breslow's baseline hazard, shape (n, len(times))."""
         return self._require().baseline.survival(self.predict_risk(cohort), times)
 
     def selected(self) -> Mapping[str, float]:
-        """Return how strongly the risk depends on each column that redundancy left, by name.
+        """Return how strongly the risk depends on each remaining column, by name.
 
-        It is the mean over training patients of ``|d risk / d column|`` times the column's standard deviation there,
-        with the sign of the mean gradient: for a network without hidden layers, the Cox coefficient of the
+        The value is the mean over training patients of ``|d risk / d column|`` times the column's standard deviation,
+        with the sign of the mean gradient. For a network without hidden layers it is the Cox coefficient of the
         standardised column.
         """
         return self._require().weights
 
     def resolved(self) -> Mapping[str, float | int]:
-        """Return the weight decay, epochs and patience that :meth:`fit` used."""
+        """Return the weight decay, epochs and patience used by :meth:`fit`."""
         if self._budget is None:
-            raise NotFittedError("DeepSurv knows its weight decay, epochs and patience after 'fit'")
+            raise NotFittedError("DeepSurv has a weight decay, epochs and patience only after 'fit'")
         return asdict(self._budget)
 
     def save(self, folder: Path) -> None:
@@ -194,7 +195,7 @@ class DeepSurv:
         (folder / "model.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
     def load(self, folder: Path, *, device: str) -> Self:  # noqa: ARG002
-        """Restore what :meth:`save` wrote."""
+        """Restore the files written by :meth:`save`."""
         from safetensors.torch import load_file
 
         raw: dict[str, Any] = json.loads((folder / "model.json").read_text(encoding="utf-8"))
@@ -220,17 +221,17 @@ class DeepSurv:
         hidden: list[nn.Module] = []
         for before, after in pairwise(widths):
             hidden += [nn.Linear(before, after), ACTIVATIONS[self.activation](), nn.Dropout(self.dropout)]
-        # without bias: a constant cancels in the partial likelihood
+        # no bias, because a constant cancels in the partial likelihood
         return nn.Sequential(*hidden, nn.Linear(widths[-1], 1, bias=False))
 
     def _require(self) -> _Fitted:
         if self._fitted is None:
-            raise NotFittedError("DeepSurv predicts after 'fit' or 'load'")
+            raise NotFittedError("DeepSurv predicts only after 'fit' or 'load'")
         return self._fitted
 
 
 def _inner(event: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return which patients (in the order of their ids) tell when to stop: at least one event among them."""
+    """Return which patients (in order of their ids) determine when to stop; they include at least one event."""
     inner = np.zeros(len(event), dtype=bool)
     for rows in (np.flatnonzero(event), np.flatnonzero(~event)):
         inner[rows[::INNER_SHARE]] = True
@@ -245,10 +246,10 @@ def _risk(network: nn.Sequential, matrix: NDArray[np.float32]) -> NDArray[np.flo
 
 
 def _effects(network: nn.Sequential, matrix: NDArray[np.float32]) -> list[float]:
-    """Return a signed effect of each column on the risk, see :meth:`DeepSurv.selected`."""
+    """Return the signed effect of each column on the risk; see :meth:`DeepSurv.selected`."""
     network.eval()
     inputs = torch.from_numpy(matrix).requires_grad_()
-    # a patient's risk depends on its own row alone, so the gradient of the sum holds each patient's
+    # a patient's risk depends only on its own row, so the gradient of the sum contains each patient's gradient
     (gradient,) = torch.autograd.grad(network(inputs).sum(), inputs)
     by_patient = gradient.double().numpy()
     effect = np.sign(by_patient.mean(axis=0)) * np.abs(by_patient).mean(axis=0) * matrix.std(axis=0, dtype=np.float64)

@@ -1,4 +1,4 @@
-"""From features and clinical columns to the matrix that classical learners see; learnt on the training fold alone."""
+"""Build the matrix for classical learners from features and clinical columns, learning only from the training fold."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Scaled:
-    """A feature as the training fold scales it; ``fill`` (its median) stands in for a missing value."""
+    """A feature as scaled in the training fold; ``fill`` (its median) replaces missing values."""
 
     name: str
     fill: float
@@ -25,17 +25,17 @@ class Scaled:
 
     @classmethod
     def fit(cls, name: str, values: NDArray[np.float64]) -> Self:
-        """Learn from a training fold's values, shape (n,), of which some may be NaN."""
+        """Learn from a training fold's values, shape (n,), some of which may be NaN."""
         known = values[np.isfinite(values)]
         if known.size == 0:
             return cls(name, 0.0, 0.0, 1.0)
         fill = float(np.median(known))
         filled = np.where(np.isfinite(values), values, fill)
-        # equal numbers can have a standard deviation of 1e-17, so their range is asked
+        # equal numbers can have a standard deviation of 1e-17, so the range is checked
         return cls(name, fill, float(filled.mean()), float(filled.std()) if np.ptp(filled) > 0 else 1.0)
 
     def __call__(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return values with mean 0 and standard deviation 1 in the training fold, none missing."""
+        """Return values that have mean 0 and standard deviation 1 in the training fold, with none missing."""
         scaled: NDArray[np.float64] = (np.where(np.isfinite(values), values, self.fill) - self.mean) / self.sd
         return scaled
 
@@ -58,10 +58,10 @@ class Design:
     def fit(cls, train: Cohort, *, source: str, redundancy: float, screening: float | None = None) -> Self:
         """Select among the features of a source and learn all scaling.
 
-        In this order: missing values become the training median; each feature gets its univariate Cox score test;
-        those that do not pass at the false-discovery rate go; of any two redundant ones the weaker goes (DeepMTS,
-        section 4.4). Screening comes first because the rate holds for all tests that were made, not for those of the
-        features that redundancy has left for their strength.
+        The steps are: missing values become the training median; each feature gets a univariate Cox score test;
+        features that do not pass at the false-discovery rate are dropped; of any two redundant features the weaker is
+        dropped (DeepMTS, section 4.4). Screening comes first because the rate holds for all tests that were made, not
+        for tests of features that were selected for their strength.
 
         Args:
             train: a training fold; without features the design is its clinical columns, which are never selected.
@@ -91,10 +91,10 @@ class Design:
         return (*(f.name for f in self.features), *self.encoder.columns)
 
     def matrix(self, cohort: UnlabelledCohort) -> NDArray[np.float64]:
-        """Return the columns of a cohort, shape (n, len(columns)), none missing.
+        """Return the columns of a cohort, shape (n, len(columns)), with none missing.
 
         Raises:
-            ValueError: the design holds features and the cohort has none.
+            ValueError: the design has features but the cohort has none.
         """
         from survbench.features.sources import SOURCES
 
@@ -119,7 +119,7 @@ class Design:
 
     @classmethod
     def from_json(cls, raw: dict[str, Any]) -> Self:
-        """Restore what :meth:`to_json` gave."""
+        """Restore a design from the output of :meth:`to_json`."""
         from survbench.features.clinical import ClinicalEncoder
 
         features = tuple(Scaled(**f) for f in raw["features"])

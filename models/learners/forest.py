@@ -54,20 +54,20 @@ class _Forest:
 
 
 class SurvivalForest:
-    """Drops redundant features, then grows a forest on the others and the clinical columns.
+    """Drop redundant features, then grow a forest on the others and the clinical columns.
 
-    As in randomForestSRC: log-rank splitting, 1000 trees (the default of the study's time), ceil(sqrt(p)) columns tried
-    at a split, leaves of at least 15 patients, mortality as the risk. Two things cannot be said to scikit-survival.
-    It tries every cut of a column, randomForestSRC ten at random (nsplit). It draws patients with replacement,
-    randomForestSRC 63.2 % of them without; a full bootstrap sees as many distinct patients, and scikit-survival counts
-    a leaf's patients once however often they were drawn.
+    As in randomForestSRC: log-rank splitting, 1000 trees (the default when DeepMTS was published), ceil(sqrt(p))
+    columns tried per split, leaves of at least 15 patients, and mortality as the risk. scikit-survival differs in two
+    respects. It tries every cut of a column, while randomForestSRC tries ten at random (nsplit). It draws patients with
+    replacement, while randomForestSRC draws 63.2 % of them without; a full bootstrap has as many distinct patients on
+    average, and scikit-survival counts each patient in a leaf once however often drawn.
 
     Args:
         source: name of the source of the columns, one of :data:`survbench.features.sources.SOURCES`.
         redundancy: largest ``|Spearman's rho|`` that two features may have; clinical columns are exempt.
         screening: false-discovery rate (Benjamini and Hochberg) of a univariate Cox test before that; None for no test.
         trees: number of trees (ntree).
-        leaf: fewest patients of a leaf (nodesize).
+        leaf: smallest number of patients in a leaf (nodesize).
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class SurvivalForest:
         self._fitted: tuple[Design, _Forest] | None = None
 
     def fit(self, train: Cohort, *, validation: Cohort | None, ctx: Context) -> Self:  # noqa: ARG002
-        """Select features and grow the trees, on the training fold alone."""
+        """Select features and grow the trees, using only the training fold."""
         from sksurv.ensemble import RandomSurvivalForest
         from sksurv.util import Surv
 
@@ -119,8 +119,8 @@ class SurvivalForest:
         return survival
 
     def selected(self) -> Mapping[str, float]:
-        """Return the share of all splits that each column makes, by name (variable inclusion proportions: Bleich et
-        al., Ann Appl Stat 8(3), 2014). It has no sign, and favours columns with many values.
+        """Return the share of all splits made on each column, by name (variable inclusion proportions: Bleich et al.,
+        Ann Appl Stat 8(3), 2014). It has no sign and favours columns with many values.
         """
         design, forest = self._require()
         return dict(zip(design.columns, forest.trees.split_shares(len(design.columns)), strict=True))
@@ -133,7 +133,7 @@ class SurvivalForest:
         np.savez_compressed(folder / "forest.npz", hazard=forest.hazard, times=forest.times, **trees)
 
     def load(self, folder: Path, *, device: str) -> Self:  # noqa: ARG002
-        """Restore what :meth:`save` wrote."""
+        """Restore the files written by :meth:`save`."""
         design = Design.from_json(json.loads((folder / "design.json").read_text(encoding="utf-8")))
         with np.load(folder / "forest.npz", allow_pickle=False) as arrays:
             trees = Trees(**{name: arrays[name] for name in Trees.__slots__})
@@ -142,5 +142,5 @@ class SurvivalForest:
 
     def _require(self) -> tuple[Design, _Forest]:
         if self._fitted is None:
-            raise NotFittedError("SurvivalForest predicts after 'fit' or 'load'")
+            raise NotFittedError("SurvivalForest predicts only after 'fit' or 'load'")
         return self._fitted

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 Rule = Literal["best", "one-standard-error"]
 INNER_FOLDS = 10
-"""As cv.glmnet; fewer where there are fewer events."""
+"""As in cv.glmnet; fewer if there are fewer events."""
 PENALTIES = 100
 SMALLEST_PENALTY = 0.05
-"""The path ends at this share of the penalty that leaves no feature: further down the fit of few events explodes."""
+"""The path ends at this share of the penalty that removes all features: below it, fits with few events diverge."""
 TOLERANCE = 1e-8
 """At scikit-survival's default (1e-7) coefficients differ from glmnet's by up to 2e-3; at 1e-8 by up to 5e-4, at twice
 the run time."""
@@ -43,7 +43,7 @@ class LassoCox(LinearHazardMethod):
         rule: ``best`` takes the penalty of the highest likelihood (``lambda.min``), ``one-standard-error`` the largest
             one whose likelihood is within a standard error of it (``lambda.1se``). The latter keeps nothing in most
             fits of ``hn_petct``, ``nsclc_pet``, DESIGN and the phantom's deep features (measured in
-            docs/explanation/feature-models.md), so it is not the default of any row.
+            docs/explanation/feature-models.md), so no row uses it by default.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class LassoCox(LinearHazardMethod):
         self.rule = rule
 
     def fit(self, train: Cohort, *, validation: Cohort | None, ctx: Context) -> Self:  # noqa: ARG002
-        """Select features and fit, on the training fold alone."""
+        """Select features and fit, using only the training fold."""
         require_events(train, what="choosing the penalty by inner folds")
         design = Design.fit(train, source=self.source, redundancy=self.redundancy, screening=self.screening)
         matrix = design.matrix(train)
@@ -89,12 +89,12 @@ def lasso(
     l1_ratio: float = 1.0,
     groups: Sequence[Hashable] | None = None,
 ) -> NDArray[np.float64]:
-    """Return the Lasso-Cox coefficients at the penalty that cross-validation chooses.
+    """Return the Lasso-Cox coefficients at the penalty chosen by cross-validation.
 
     Args:
         design: standardised columns, shape (n, p).
         time: months, shape (n,).
-        event: shape (n,), at least two true.
+        event: shape (n,), with at least two events.
         rule: see :class:`LassoCox`.
         l1_ratio: see :class:`LassoCox`.
         groups: of each row; rows of one group stay in one inner fold. None: each row is its own.
@@ -117,7 +117,7 @@ def lasso(
             on_all = -cox_loss(time, event, risk) * event.sum()
             on_kept = -cox_loss(time[kept], event[kept], risk[kept]) * event[kept].sum()
             likelihood[fold, i] = on_all - on_kept
-    coefficients[varying] = whole.coef_[:, _chosen(likelihood, rule)]
+    coefficients[varying] = whole.coef_[:, _penalty_index(likelihood, rule)]
     return coefficients
 
 
@@ -130,8 +130,8 @@ def _coefficients(
 ) -> NDArray[np.float64]:
     """Return the coefficients at given penalties (largest first), shape (p, penalties).
 
-    scikit-survival stops a path that begins with empty models, and one that explains everything. So it gets penalties
-    below the largest that matters on these patients alone, and after its end the last model stands.
+    scikit-survival stops a path that begins with empty models or explains everything. It therefore gets only penalties
+    below the largest relevant one for these patients; if its path ends early, the last model is used for the rest.
     """
     coefficients = np.zeros((x.shape[1], len(penalties)))
     if not np.ptp(x, axis=0).any() or not event.any():
@@ -144,10 +144,10 @@ def _coefficients(
     return coefficients
 
 
-def _chosen(likelihood: NDArray[np.float64], rule: Rule) -> int:
-    """Return the penalty's place on the path (largest first) from likelihoods of shape (folds, penalties)."""
+def _penalty_index(likelihood: NDArray[np.float64], rule: Rule) -> int:
+    """Return the chosen penalty's position on the path (largest first); likelihood: shape (folds, penalties)."""
     mean = likelihood.mean(axis=0)
-    best = int(np.argmax(mean))  # of equals the largest penalty
+    best = int(np.argmax(mean))  # of equal likelihoods, the largest penalty
     if rule == "best":
         return best
     error = float(likelihood[:, best].std(ddof=1) / np.sqrt(len(likelihood)))
@@ -179,7 +179,7 @@ def _fitted_path(
 
 
 def _inner_folds(event: NDArray[np.bool_], groups: Sequence[Hashable]) -> NDArray[np.intp]:
-    """Deal groups of rows into folds in their order (by id), those with an event and the others apart."""
+    """Assign groups of rows to folds in order (by id), groups with and without an event separately."""
     members: dict[Hashable, list[int]] = {}
     for row, group in enumerate(groups):
         members.setdefault(group, []).append(row)

@@ -66,7 +66,7 @@ class LinearModel:
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Restore what :meth:`save` wrote."""
+        """Restore the file written by :meth:`save`."""
         raw: dict[str, Any] = json.loads((folder / FILE).read_text(encoding="utf-8"))
         coefficients = np.array([c for _, c in raw["coefficients"]], dtype=np.float64)
         baseline = raw["baseline"] and Baseline.from_json(raw["baseline"])

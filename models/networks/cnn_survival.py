@@ -1,8 +1,8 @@
-"""CNN-Survival of Zhang et al. (BMC Med Imaging 20, 2020), reconstructed: no program and no widths were published.
+"""CNN-Survival of Zhang et al. (BMC Med Imaging 20, 2020), reconstructed: neither code nor layer widths were published.
 
-Known are six convolutions, three poolings, one dense layer, a 2-D slice of the masked tumour, and the discrete-time
-loss. Kernels, widths, normalisation and the size of the slice are ours; there is no pre-training, for which the paper
-used another cohort.
+The paper describes six convolutions, three poolings, one dense layer, a 2-D slice of the masked tumour, and the
+discrete-time loss. Kernels, widths, normalisation and slice size are ours. There is no pre-training, for which the
+paper used another cohort.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 SIDE = 128
-"""Pixels of the slice in every profile, so that a profile never changes the network."""
+"""Pixels per side of the slice in every profile, so that a profile never changes the network."""
 WIDTH = 32
 LEVELS = 3
 
 
 class CNNSurvivalNetwork(ImageNetwork):
-    """Three times (conv3-BN-ReLU) x 2 and max-pool; a dense ReLU layer; with the clinical values one sigmoid neuron
-    per interval.
+    """Three times (conv3-BN-ReLU) x 2 and max-pool; a dense ReLU layer; joined with the clinical values, one sigmoid
+    neuron per interval.
     """
 
     def __init__(self, channels: int, clinical: int) -> None:
@@ -55,10 +55,10 @@ class CNNSurvivalNetwork(ImageNetwork):
 
 
 def largest_slice(images: Tensor) -> Tensor:
-    """Return the axial slice with the largest tumour, resampled linearly to (N, C, 128, 128).
+    """Return the axial slice with the largest tumour area, resampled linearly to (N, C, 128, 128).
 
     Args:
-        images: blanked outside the tumour, shape (N, C, X, Y, Z), Z being the slice axis.
+        images: images set to 0 outside the tumour, shape (N, C, X, Y, Z), with Z as the slice axis.
     """
     area = (images != 0).any(dim=1).sum(dim=(1, 2))
     rows = torch.arange(len(images), device=images.device)
@@ -75,7 +75,7 @@ def _convolution(inputs: int) -> nn.Conv2d:
 
 
 class CNNSurvival(DiscreteTimeMethod[CNNSurvivalNetwork]):
-    """CNN-Survival on the slice with the largest tumour; needs the manual mask, also to predict."""
+    """CNN-Survival on the slice with the largest tumour area; needs the manual mask in training and prediction."""
 
     def build(self, channels: int, clinical: int) -> CNNSurvivalNetwork:
         """Return the network."""

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 
 class Bottleneck(nn.Sequential):
-    """BN-ReLU-conv1-dropout-BN-ReLU-conv3-dropout: the new maps of one step of a dense block."""
+    """BN-ReLU-conv1-dropout-BN-ReLU-conv3-dropout: the new maps in one step of a dense block."""
 
     def __init__(self, inputs: int, *, growth: int, width: int, dropout: float, bias: bool) -> None:
         super().__init__(
@@ -23,7 +23,7 @@ class Bottleneck(nn.Sequential):
 
 
 class DenseBlock(nn.ModuleList):
-    """Bottlenecks, each of which sees the block's input and all maps made before it."""
+    """Bottlenecks, each of which gets the block's input and all earlier maps."""
 
     def __init__(
         self, inputs: int, bottlenecks: int, *, growth: int, width: int, dropout: float, bias: bool = True

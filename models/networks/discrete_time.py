@@ -1,4 +1,4 @@
-"""Discrete-time survival (Gensheimer and Narasimhan, PeerJ 7, 2019): intervals, likelihood, curves, one risk."""
+"""Discrete-time survival (Gensheimer and Narasimhan, PeerJ 7, 2019): intervals, likelihood, curves, and risk."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from survbench.models.engine.tensors import Output
 from torch import Tensor
 
 BREAKS_MONTHS = (0.0, 12.0, 24.0, 36.0, 60.0, 84.0, 120.0)
-"""DeepMTS, section 4.4: the six intervals of CNN-Survival and DLPM."""
+"""DeepMTS, section 4.4: the six intervals used for CNN-Survival and DLPM."""
 INTERVALS = len(BREAKS_MONTHS) - 1
 HORIZON = 3
-"""Intervals until 36 months; the published risk is 1 - S(36 months)."""
+"""Number of intervals up to 36 months; the published risk is 1 - S(36 months)."""
 SMALLEST = 1e-7
 
 
 def targets(time: Tensor, event: Tensor) -> tuple[Tensor, Tensor]:
-    """Return which intervals each patient survived, and in which one the event came.
+    """Return which intervals each patient survived, and in which interval the event occurred.
 
-    A censored patient counts as having survived an interval from its middle on. An event after the last break is none
-    in any interval.
+    A censored patient counts as having survived an interval if followed beyond its middle. An event after the last
+    break does not count in any interval.
 
     Args:
         time: months, shape (N,).
@@ -41,7 +41,7 @@ def discrete_time_loss(conditional: Tensor, time: Tensor, event: Tensor) -> Tens
     """Return the mean over patients of the negative log likelihood.
 
     Args:
-        conditional: probability of surviving each interval, given that it was reached, shape (N, intervals).
+        conditional: probability of surviving each interval given that it was reached, shape (N, intervals).
         time: months, shape (N,).
         event: boolean, shape (N,).
 
@@ -69,7 +69,7 @@ def risk_at_horizon(conditional: Tensor) -> Tensor:
 def survival_curve(conditional: NDArray[np.float64], months: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return survival at ``months``, shape (n, len(months)); the hazard is constant within an interval.
 
-    After the last break the curve stays level, because nothing is known there.
+    After the last break the curve stays level, because nothing is known beyond it.
     """
     log_survival = np.log(np.clip(conditional, SMALLEST, 1.0)).cumsum(axis=1)
     at_breaks = np.hstack([np.zeros((len(conditional), 1)), log_survival])

@@ -1,4 +1,4 @@
-"""Network methods that predict survival by intervals: they give curves beside the risk."""
+"""Network methods that predict survival per interval, so that they give survival curves as well as a risk."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from survbench.models.networks.discrete_time import survival_curve
 
 
 class DiscreteTimeMethod(NetworkMethod[Network]):
-    """A network whose output holds conditional survival."""
+    """A network whose output includes conditional survival."""
 
     def predict_survival(self, cohort: UnlabelledCohort, times: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return survival at ``times`` (months), shape (n, len(times))."""

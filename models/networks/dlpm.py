@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 WIDTH = 32
-"""Channels of the stem and of every layer of a dense block."""
+"""Number of channels of the stem and of every layer in a dense block."""
 BLOCKS = (2, 2, 1)
 TRANSITION = 48
 DROPOUT = 0.2
@@ -23,7 +23,7 @@ L2 = 1e-4
 
 
 class DenseLayer(nn.Module):
-    """BN-conv3-ReLU; its maps are joined to its input."""
+    """BN-conv3-ReLU; its maps are concatenated with its input."""
 
     def __init__(self, inputs: int) -> None:
         super().__init__()
@@ -48,15 +48,15 @@ class Reduction(nn.Module):
         return functional.avg_pool3d(self.dropout(self.convolution(self.norm(maps))), 2)
 
     def penalised(self) -> Iterator[Tensor]:
-        """Yield the weights under the L2 penalty: the kernel, and scale and shift of the normalisation."""
+        """Yield the weights under the L2 penalty: the kernel, and the normalisation's scale and shift."""
         yield self.convolution.weight
         yield self.norm.weight
         yield self.norm.bias
 
 
 class DLPMNetwork(ImageNetwork):
-    """Normalised input, stem, three dense blocks with transitions, global average, and with the clinical values one
-    sigmoid neuron per interval, whose kernel and bias start at zero.
+    """Normalised input, stem, three dense blocks with transitions, global average, and, joined with the clinical
+    values, one sigmoid neuron per interval, whose kernel and bias start at zero.
     """
 
     def __init__(self, channels: int, clinical: int) -> None:
@@ -89,14 +89,14 @@ class DLPMNetwork(ImageNetwork):
         return Output(risk=risk_at_horizon(conditional), features=features, conditional=conditional)
 
     def penalised(self) -> Iterator[Tensor]:
-        """Yield what the published program penalises: the stem's kernel, and the reductions."""
+        """Yield the weights that the published program penalises: the stem's kernel, and the reductions."""
         yield self.stem.weight
         for reduction in self.reductions:
             yield from reduction.penalised()
 
 
 class DLPM(DiscreteTimeMethod[DLPMNetwork]):
-    """DLPM on the whole image, trained by DeepMTS's schedule and augmentation, as the paper compares it."""
+    """DLPM on the whole image, trained with DeepMTS's schedule and augmentation, as in the paper's comparison."""
 
     def build(self, channels: int, clinical: int) -> DLPMNetwork:
         """Return the network."""

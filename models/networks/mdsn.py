@@ -16,18 +16,18 @@ STEM = 24
 GROWTH = 16
 BOTTLENECK = 64
 BLOCKS = (3, 6, 16)
-"""Bottlenecks of the dense blocks."""
+"""Number of bottlenecks in each dense block."""
 STEM_KERNEL, STEM_STRIDE = (5, 5, 3), (3, 3, 2)
-"""Along x, y and the slice axis: made for stacks of anisotropic MR slices."""
+"""Along x, y and the slice axis; designed for stacks of anisotropic MR slices."""
 DROPOUT = 0.05
 
 
 class MDSNNetwork(ImageNetwork):
-    """Stem, three dense blocks with transitions to the growth rate, global average, and with the clinical values one
-    linear neuron.
+    """Stem, three dense blocks with transitions to the growth rate, global average, and, joined with the clinical
+    values, one linear neuron.
 
-    No program was published. Widths and strides are those of a public re-implementation that has the 53 convolutions
-    that DeepMTS (section 2.2) reports; the global average is the publication's.
+    No program was published. Widths and strides follow a public re-implementation that has the 53 convolutions reported
+    by DeepMTS (section 2.2); the global average is from the publication.
     """
 
     def __init__(self, channels: int, clinical: int) -> None:
@@ -61,7 +61,7 @@ class MDSNNetwork(ImageNetwork):
 
 
 class MDSN(NetworkMethod[MDSNNetwork]):
-    """MDSN with the Cox loss, trained by DeepMTS's schedule and augmentation, as the paper compares it."""
+    """MDSN with the Cox loss, trained with DeepMTS's schedule and augmentation, as in the paper's comparison."""
 
     def build(self, channels: int, clinical: int) -> MDSNNetwork:
         """Return the network."""

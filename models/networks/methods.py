@@ -58,7 +58,7 @@ METHODS = (
         gives=frozenset({"risk", "survival", "embedding"}),
         resources=Resources(gpu=True, quick_seconds=160.0, quick_mb=930),
         reference="Kim et al., Radiology, 2020 (preoperative CT-based deep learning model)",
-        notes="on the whole image instead of a 50 mm patch, as the paper compares it",
+        notes="on the whole image instead of a 50 mm patch, as in the paper's comparison",
     ),
     _info(
         "mdsn",

@@ -105,7 +105,7 @@ def test_validate_says_it_before_a_run(tmp_path, card, message):
 def test_a_cohort_and_its_external_one_have_the_same_set(tmp_path):
     folders = [write_cohort(tmp_path / name, 4, card=card) for name, card in (("a", CARD), ("b", FIXED))]
     cohorts = open_cohorts([(str(f), None) for f in folders], profile=load_profile("smoke"))
-    with pytest.raises(BenchError, match="Set the same on both cards"):
+    with pytest.raises(BenchError, match="Name the same set on both cards"):
         cohorts.ask_for_radiomics()
     assert cohorts.ask_for_radiomics("pyradiomics").name == "pyradiomics"
 

@@ -61,7 +61,7 @@ def test_one_patient_that_cannot_be_read_never_stops_the_others_and_each_cause_i
     _, out, done = outcome
     assert done.written == tuple(sorted(pseudonym(p, KEY) for p in ("HN-7001", "HN-7002")))
     assert [*done.failed] == ["HN-7003", "HN-7004", "HN-7005"]
-    assert "No region is called 'GTV'" in done.failed["HN-7003"]
+    assert "No region is named 'GTV'" in done.failed["HN-7003"]
     assert "units 'PROPCPS'" in done.failed["HN-7004"]
     assert "no row" in done.failed["HN-7005"]
     assert {p.name for p in (out / "images").iterdir()} == {f"{i}_{k}.nii.gz" for i in done.written for k in ("PET", "CT", "mask")}  # fmt: skip  # noqa: E501
@@ -205,7 +205,7 @@ def test_a_value_that_got_into_a_file_is_told_by_its_kind_alone(tmp_path):
         (record, "PatientName"),
         ("report.html", "PatientName"),
     }
-    cause = "No region is called '... GTV'; the nearest: ... .... Correct the name or the pattern."
+    cause = "No region is named '... GTV'; the nearest names are ... .... Correct the name or the pattern."
     assert cause.replace("'", "&#39;") in (out / "report.html").read_text()
 
 

@@ -78,7 +78,7 @@ def test_leaving_out_patients_must_leave_both_kinds_of_outcome(folder, tmp_path)
     for n in range(0, 24, 2):
         shape = nib.load(path_of(folder, f"P{n:02d}_pet")).shape
         write_image(path_of(folder, f"P{n:02d}_pet"), np.full(shape, 1 + n, dtype=np.float32))
-    with pytest.raises(CohortError, match="SB211 All 12 patients of the table who are censored have problems"):
+    with pytest.raises(CohortError, match="SB211 All 12 patients in the table who are censored have problems"):
         run_study(request_for(folder, tmp_path, skip_bad=True), Silent())
 
 

@@ -30,8 +30,8 @@ def test_a_folder_becomes_a_cohort_and_what_could_not_be_read_is_told(bench, tmp
     assert ended.returncode == 1
     lines = ended.stdout.splitlines()
     assert lines[0] == "Found     9 series of 3 patients"
-    assert lines[1].startswith("Failed    HN-7003: No region is called 'GTV'; the nearest: GTV_Edema. ")
-    assert lines[2] == "Left out  Name: holds a name or id of the images"
+    assert lines[1].startswith("Failed    HN-7003: No region is named 'GTV'; the nearest names are GTV_Edema. ")
+    assert lines[2] == "Left out  Name: contains a name or id from the images"
     assert lines[3] == "Left out  1 row of the table without images"
     assert lines[4] == f"Wrote     2 patients to {out}"
     assert (
@@ -62,7 +62,7 @@ def test_a_patient_whose_header_lacks_the_weight_is_read_once_it_is_given(bench,
     write_patient(tmp_path / "dicom", PatientWeight=None)
     call = ("cohort", "ingest", tmp_path / "dicom", "--out", tmp_path / "out")
     ended = bench(*call)
-    assert (ended.returncode, ended.stdout.splitlines()[1]) == (1, "Failed    HN-7001: The PET has no patient's weight. Give the weight in kg.")  # fmt: skip  # noqa: E501
+    assert (ended.returncode, ended.stdout.splitlines()[1]) == (1, "Failed    HN-7001: The PET has no patient weight. Provide the weight in kg.")  # fmt: skip  # noqa: E501
     (tmp_path / "given.csv").write_text("Patient,weight_kg\nhn-7001,60\n")
     ended = bench(*call, "--overrides", tmp_path / "given.csv")
     assert ended.returncode == 0, ended.stdout
@@ -79,7 +79,7 @@ def test_an_archive_that_is_refused_is_named_and_the_rest_is_read(bench, tmp_pat
     assert ended.returncode == 1
     assert ended.stdout.splitlines()[:2] == [
         "Found     3 series of 1 patient",
-        "Refused   cut.zip: It is damaged. Copy it again, or unpack it yourself and give the folder.",
+        "Refused   cut.zip: It is damaged. Copy it again, or unpack it yourself and give ingest the folder.",
     ]
     assert f"Wrote     1 patient to {tmp_path / 'out'}" in ended.stdout
 
@@ -92,7 +92,7 @@ def test_a_table_gives_the_pseudonyms_and_a_leak_ends_with_1(bench, tmp_path):
         path.write_text("Patient,Pseudonym\nhn-7001,A01\n")
     inside = bench(*call, tmp_path / "out/map.csv")
     assert inside.returncode == 2
-    assert "lies in the cohort's folder" in inside.stderr
+    assert "is in the cohort's folder" in inside.stderr
     (tmp_path / "out/map.csv").unlink()
     ended = bench(*call, tmp_path / "map.csv")
     assert ended.returncode == 1
@@ -142,7 +142,7 @@ def test_tables_of_the_hospital_do_not_lie_in_the_cohort(bench, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out/clinical.csv").write_text("Patient,Days,Dead\nHN-7001,1,0\n")
     ended = bench("cohort", "ingest", tmp_path / "dicom", "--out", tmp_path / "out", "--table", tmp_path / "out/clinical.csv")  # fmt: skip  # noqa: E501
-    assert (ended.returncode, "lies in the cohort's folder" in ended.stderr) == (2, True)
+    assert (ended.returncode, "is in the cohort's folder" in ended.stderr) == (2, True)
 
 
 def test_files_that_cannot_be_read_are_named(bench, tmp_path):

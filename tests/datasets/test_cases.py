@@ -128,9 +128,7 @@ def test_ids_that_a_parquet_holds_as_floats_join(tmp_path):
     frame.insert(0, "patient", np.arange(1.0, 61.0))
     frame.iloc[::-1].to_parquet(folder / "features.parquet")
     (note,) = validate_named(str(folder)).findings
-    assert note.what.endswith(
-        "they were taken for the same: 1 is 1.0, 10 is 10.0, 11 is 11.0, 12 is 12.0, 13 is 13.0, ..."
-    )
+    assert note.what.endswith("were treated as the same: 1 is 1.0, 10 is 10.0, 11 is 11.0, 12 is 12.0, 13 is 13.0, ...")
     cohort = load_source(str(folder), profile=load_profile("smoke")).cohort
     assert cohort.features.values[cohort.ids.index("17")] == pytest.approx([float(v) for v in rows[17][4:]])
 
@@ -143,12 +141,12 @@ def test_a_time_that_only_the_dead_have_is_said_by_draft_and_check(tmp_path):
     }
     drafted = draft(tmp_path, table(id=IDS, vital_status=coded("Dead", "Alive"), **cells, age=AGES))
     assert "'days_to_death'" in drafted.todo[0]
-    assert "Make one column of both" in drafted.todo[0]
+    assert "Combine them into one column" in drafted.todo[0]
     filled = drafted.text.replace("time: TODO", "time: days_to_death").replace("unit: TODO", "unit: days")
     (tmp_path / "cohort.yaml").write_text(filled, encoding="utf-8")
     (error,) = (f for f in validate_named(str(tmp_path)).findings if f.severity == "error")
     assert (error.code, error.subject) == ("SB211", "")
-    assert f"All {N - sum(EVENTS)} patients who are censored, and only they, have no time" in error.cause
+    assert f"All {N - sum(EVENTS)} patients who are censored, and only these, have no time" in error.cause
 
 
 COMMAS = [f"{days / 30.44:.1f}".replace(".", ",") for days in DAYS]

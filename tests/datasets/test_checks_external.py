@@ -16,7 +16,7 @@ from table_cohort import CARD, changed, table_rows, with_external, write_table_c
     ("change", "said"),
     [
         (lambda v: 1000 * v, "f02: most values lie outside the training range, about 1,000 times as large"),
-        (lambda v: v / 100, "f02: most values lie outside the training range, about 1/100 of that"),
+        (lambda v: v / 100, "f02: most values lie outside the training range, about 1/100 as large"),
         (lambda v: -v, "f02: the values have the opposite sign"),
         (lambda _: 1.0, "f02: all patients have one value"),
         (lambda _: "", "f02: no patient has a value"),

@@ -130,7 +130,7 @@ def test_a_ct_stored_without_its_sign_is_named_and_does_not_tell_where_the_body_
         change(folder, f"P{n:02d}_ct", unsigned(bits), np.uint16)
     named = {name: what for name, what in found(folder, "SB408").items() if "not HU" in what}
     assert named.keys() == {"P01", "P04"}
-    assert "those below 0 were stored without a sign: 0 to " in named["P01"]
+    assert "negative numbers were stored without a sign: 0 to " in named["P01"]
     remedies = {
         f.remedy for f in validate_named(str(folder)).findings if f.code == "SB408" and f.what in named.values()
     }
@@ -144,7 +144,7 @@ def test_a_ct_stored_without_its_sign_is_named_and_does_not_tell_where_the_body_
 @pytest.mark.parametrize("function", [lambda v: v + 32768, lambda v: v * 100], ids=["offset", "scaled"])
 def test_a_ct_far_above_hu_is_no_hu(folder, function):
     change(folder, "P01_ct", lambda v: function(v).clip(-1024))
-    assert found(folder, "SB408")["P01"].startswith("ct holds numbers that are not HU: ")
+    assert found(folder, "SB408")["P01"].startswith("ct has numbers that are not HU: ")
     assert found(folder, "SB413") == {}
 
 
@@ -201,11 +201,11 @@ def test_nan_around_a_body_that_dwindles_reads_as_not_scanned(folder):
     ("where", "value", "what"),
     [
         (np.s_[8, 8, 8], np.nan, "1 voxel that is NaN inside"),
-        (np.s_[:, :, 5], np.nan, "a slice of NaN between good ones (index 5 of axis 3)"),
-        (np.s_[6:8], np.nan, "a slice of NaN between good ones (index 6 of axis 1)"),
+        (np.s_[:, :, 5], np.nan, "a slice of NaN between valid slices (index 5 of axis 3)"),
+        (np.s_[6:8], np.nan, "a slice of NaN between valid slices (index 6 of axis 1)"),
         (np.s_[0, 0, :3], np.inf, "3 voxels that are infinite"),
         (np.s_[0, 0, 0], -np.inf, "1 voxel that is infinite"),
-        (np.s_[:], np.nan, "NaN and nothing else"),
+        (np.s_[:], np.nan, "contains only NaN"),
     ],
     ids=["enclosed", "slice", "slab", "infinite", "minus infinite", "all"],
 )
@@ -350,7 +350,7 @@ OTHERS = {
     "nrrd": (lambda _: b"NRRD0004\ntype: float\n" + bytes(600), "an NRRD file", "Convert"),
     "mha": (lambda _: b"ObjectType = Image\nNDims = 3\n", "a MetaImage file", "Convert"),
     "analyze": (_analyze, "an ANALYZE header", "Convert"),
-    "lfs": (lambda _: LFS, "a pointer of Git LFS", "git lfs pull"),
+    "lfs": (lambda _: LFS, "a Git LFS pointer", "git lfs pull"),
     "packed text": (lambda _: gzip.compress(b"hello " * 200), "text ('hello", "Copy or export"),
     "packed nrrd": (lambda _: gzip.compress(b"NRRD0004\n" + bytes(600)), "an NRRD file", "Convert"),
 }
@@ -410,4 +410,4 @@ def test_a_standardised_pet_is_no_suv(tmp_path):
     for n in range(4):
         change(folder, f"P{n:02d}_pet", lambda v: (v - v.mean()) / v.std())
     found = [f for f in validate_named(str(folder)).findings if f.code == "SB431"]
-    assert [f.cause for f in found] == ["pet is not SUV: its mean is 0 in every patient, and it goes below 0."]
+    assert [f.cause for f in found] == ["pet is not SUV: its mean is 0 and it has negative values in every patient."]

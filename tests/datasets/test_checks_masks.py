@@ -55,9 +55,9 @@ def channel(folder, name):
 @pytest.mark.parametrize(
     ("voxels", "dtype", "what"),
     [
-        (lambda f: channel(f, "ct"), np.int16, "those of ct"),
-        (lambda f: channel(f, "pet"), np.float32, "those of pet"),
-        (lambda f: np.where(BALL, channel(f, "pet"), 0), np.float32, "those of pet"),
+        (lambda f: channel(f, "ct"), np.int16, "equal to ct"),
+        (lambda f: channel(f, "pet"), np.float32, "equal to pet"),
+        (lambda f: np.where(BALL, channel(f, "pet"), 0), np.float32, "equal to pet"),
         (lambda _: np.where(BALL, GREY, 0), np.int16, "37 numbers from 3 to 39 besides 0"),
         (lambda _: np.where(BALL, GREY // 5, 0), np.uint8, "numbers from 1 to 7 besides 0"),
         (lambda _: NOISE.random(SHAPE), np.float32, "numbers from"),
@@ -99,10 +99,10 @@ def test_several_labels_and_none_chosen_are_counted_by_patient(folder):
     for number in range(PATIENTS - 1):
         write_mask(folder, (BALL * HALVES), number, np.uint8)
     write_mask(folder, 2 * BALL, PATIENTS - 1, np.uint8)
-    assert findings(folder) == {"SB507": "The masks hold 2 labels: 1 in 4 patients, 2 in 5 patients."}
+    assert findings(folder) == {"SB507": "The masks have 2 labels: 1 in 4 patients, 2 in 5 patients."}
     assert np.array_equal(mask_of(folder), BALL)
     with_label(folder, 2)
-    assert findings(folder) == {"SB512": "Some masks hold labels beside 2: 1 in 4 of 5 patients."}
+    assert findings(folder) == {"SB512": "Some masks have labels besides 2: 1 in 4 of 5 patients."}
     assert np.array_equal(mask_of(folder), BALL & (HALVES == 2))
 
 
@@ -161,7 +161,7 @@ def test_a_soft_edge_is_cut_at_a_half_and_said(folder, shares, dtype, label):
     write_mask(folder, np.round(shares, 6), dtype=dtype)
     found = findings(folder)
     assert found.keys() == {"SB509"}
-    assert f"{mask_of(folder).sum()} voxels are left" in found["SB509"]
+    assert f"{mask_of(folder).sum()} voxels" in found["SB509"]
     # 255 / 2 lies between two whole numbers, on which the radius of a half falls
     assert mask_of(folder).sum() == pytest.approx((DISTANCE <= 4.5).sum(), rel=0.02)
     assert mask_of(folder).sum() < 0.9 * (SHARES > 0).sum()
@@ -188,7 +188,7 @@ def test_nan_at_the_border_of_a_mask_is_no_tumour(folder):
     voxels[:2] = np.nan
     write_mask(folder, voxels)
     (finding,) = (f for f in validate_named(str(folder)).findings if f.code == "SB414")
-    assert (finding.subject, finding.cause) == ("P01", "mask holds NaN outside of what was scanned.")
+    assert (finding.subject, finding.cause) == ("P01", "mask has NaN outside the scanned region.")
     assert np.array_equal(mask_of(folder), BALL)
 
 
@@ -261,7 +261,7 @@ def test_masks_that_lie_beside_the_tumours_are_named_with_how_they_are_turned(fo
     found = [f for f in validate_named(str(folder)).findings if f.code == "SB511"]
     assert {f.subject for f in found} == {f"P{n:02d}" for n in numbers}
     (remedy,) = {f.remedy for f in found}
-    assert f"With {words}, the mask would lie on uptake." in remedy
+    assert f"With {words}, the mask would be on uptake." in remedy
     assert len({f.cause for f in found}) == 1
     assert all(0.9 < float(f.detail.removesuffix(" times")) < 1.1 for f in found)
 
@@ -297,7 +297,7 @@ def test_a_label_that_some_masks_have_and_others_lack_is_noted(folder, holders, 
     for n in holders:
         core = DISTANCE <= 2.5  # on the uptake of all
         write_mask(folder, np.where(core & (HALVES == 2), 3, core), n, np.uint8)
-    expected = {"SB512": f"Some masks hold labels beside 1: 3 in 2 of {PATIENTS} patients."} if named else {}
+    expected = {"SB512": f"Some masks have labels besides 1: 3 in 2 of {PATIENTS} patients."} if named else {}
     assert findings(folder) == expected
 
 
@@ -309,7 +309,7 @@ def test_a_centre_with_a_label_of_its_own_is_named(folder):
     write_lines(folder, [f"{head},hospital", *(f"{row},{c}" for row, c in zip(rows, "ABABA", strict=True))])
     for n in (1, 3):
         write_mask(folder, BALL * HALVES, n, np.uint8)
-    assert findings(folder) == {"SB512": "Some masks hold labels beside 1: 2 in 2 of 5 patients, all of centre B."}
+    assert findings(folder) == {"SB512": "Some masks have labels besides 1: 2 in 2 of 5 patients, all of centre B."}
 
 
 def test_a_mask_at_full_scale_has_no_further_label(folder):

@@ -16,7 +16,7 @@ from survbench.datasets.checks.missing_codes import codes_for_missing
 from survbench.datasets.cohorts.named import load_source
 from survbench.datasets.cohorts.validate import validate_named
 from survbench.datasets.readers.joining import join
-from survbench.datasets.vocabulary.outcomes import called_like_outcome
+from survbench.datasets.vocabulary.outcomes import named_like_outcome
 from survbench.findings import CohortError
 from survbench.plan.profile import load_profile
 from table_cohort import CARD, apart, changed, lesions, table_rows, write_table_cohort
@@ -218,7 +218,7 @@ def test_a_strong_marker_is_no_outcome(c, patients):
 def test_numbers_that_separate_the_events_and_do_not_order_them_are_a_leak(tmp_path, rows):
     noise = np.random.default_rng(1).normal(size=len(rows))
     told = changed(rows, f99=lambda n, c: 4.0 * int(c["dead"]) + 0.5 * noise[n])
-    assert "'f99' separates patients with the event from the censored" in found(tmp_path, told)["SB306"]
+    assert "'f99' separates patients with the event from censored patients" in found(tmp_path, told)["SB306"]
 
 
 def test_all_but_one_with_the_event_are_warned_of(tmp_path, rows):
@@ -338,7 +338,7 @@ OF_BASELINE = [
 
 @pytest.mark.parametrize(("name", "like"), [*((n, True) for n in LIKE_OUTCOMES), *((n, False) for n in OF_BASELINE)])
 def test_names_of_outcomes(name, like):
-    assert called_like_outcome(name) == like
+    assert named_like_outcome(name) == like
 
 
 def test_text_columns_are_one_error_that_proposes_what_to_exclude(tmp_path, rows):
@@ -384,7 +384,7 @@ def test_ids_of_two_tables_join_where_it_is_certain(tmp_path, rows, ours, theirs
     ("theirs", "differ"),
     [
         (lambda n: f"p{n:02d}", "upper and lower case"),
-        (lambda n: f"{n:02d}", "what stands around the number"),
+        (lambda n: f"{n:02d}", "the text around the number"),
         (lambda n: f"X-{'abcdefgh'[n % 8]}{n // 8}q", ""),
     ],
 )
@@ -436,8 +436,8 @@ def test_rows_of_patients_whom_the_card_sets_aside_are_read_as_theirs(tmp_path, 
     card = folder / "cohort.yaml"
     card.write_text(card.read_text() + "patients: {without: [pilot, '58']}\n")
     found = {f.code: f.what for f in validate_named(str(folder)).findings}
-    assert "The ids of 58 patients are spelled otherwise in the rows of features.csv" in found["SB112"]
-    assert "has 1 row of no patient of patients.csv: 059." in found["SB107"]
+    assert "The ids of 58 patients are spelled differently in the rows of features.csv" in found["SB112"]
+    assert "has 1 row without a patient in patients.csv: 059." in found["SB107"]
 
 
 def respelled(tmp_path, ours, theirs):
@@ -461,7 +461,7 @@ def test_codes_1_and_2_are_one_error_with_what_is_probable(tmp_path, rows):
     assert (error.code, error.subject) == ("SB202", "")
     assert "42 cells are 2, 18 are 1 and none is 0" in error.remedy
     assert "observed: [2] and censored: [1]" in error.remedy
-    with pytest.raises(CohortError, match="probably 1 is censored and 2 the event"):
+    with pytest.raises(CohortError, match="Probably 1 is censored and 2 is the event"):
         load_source(str(folder), profile=load_profile("smoke"), skip_bad=True)
 
 
@@ -472,15 +472,15 @@ def test_blank_events_are_patients_problems_unless_one_kind_of_outcome_is_lost(t
     assert len(load_source(str(folder), profile=load_profile("smoke"), skip_bad=True).cohort) == 59
     lost = changed(rows, days=lambda n, c: c["days"] if n % 2 else "0")
     folder = write_table_cohort(tmp_path / "lost", lost)
-    with pytest.raises(CohortError, match="All 30 patients of the table who are censored have problems"):
+    with pytest.raises(CohortError, match="All 30 patients in the table who are censored have problems"):
         load_source(str(folder), profile=load_profile("smoke"), skip_bad=True)
 
 
 @pytest.mark.parametrize(
     ("blank", "said"),
     [
-        (lambda n: n % 2 == 0, "All 30 patients who are censored, and only they, have no time in column 'days'."),
-        (lambda n: n % 2 == 1, "All 30 patients who had the event, and only they, have no time in column 'days'."),
+        (lambda n: n % 2 == 0, "All 30 patients who are censored, and only these, have no time in column 'days'."),
+        (lambda n: n % 2 == 1, "All 30 patients who had the event, and only these, have no time in column 'days'."),
         (lambda n: n % 2 == 0 or n == 7, "All 30 patients who are censored have no time in column 'days'."),
         (lambda n: n % 2 == 0 and n > 0, ""),
         (lambda _: True, ""),
@@ -544,7 +544,7 @@ def test_what_reading_the_tables_took_for_granted_is_a_note_each(tmp_path, rows)
 def test_a_unit_that_the_name_of_the_time_contradicts_is_named(tmp_path, rows):
     short = changed(rows, days=lambda n, _: 5 + n * 7 % 60)
     what = found(tmp_path, short, card=CARD.replace("unit: days", "unit: weeks"))["SB204"]
-    assert what == "The column of times, 'days', is named after days; the card says weeks."
+    assert what == "The time column 'days' is named after days, but the card says weeks."
 
 
 def test_a_column_whose_code_follows_the_event_is_named(tmp_path, rows):

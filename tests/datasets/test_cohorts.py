@@ -42,10 +42,10 @@ def test_validate_reads_the_voxels(folder):
     pet.write_bytes(content)
     found = findings(folder)
     assert "mask is empty" in found["P00", "error"]
-    assert "a slice of NaN between good ones (index 4 of axis 1)" in found["P01", "error"]
+    assert "a slice of NaN between valid slices (index 4 of axis 1)" in found["P01", "error"]
     assert "Another patient has the same pet: as P02" in found["P03", "error"]
     assert "ct is constant: 7" in found["P04", "error"]
-    assert "SUV is not negative. Is it a CT?: down to" in found["P05", "error"]
+    assert "unlike SUV. Is it a CT?: down to" in found["P05", "error"]
     assert "does not reach from air" in found["P05", "warning"]
 
 
@@ -56,7 +56,7 @@ def test_validate_warns_of_what_may_mislead(folder):
     rows = lines(folder)
     write_lines(folder, [rows[0], *(",".join([*r.split(",")[:3], "", r.split(",")[4]]) for r in rows[1:])])
     whole = " ".join(p.what for p in validate_named(str(folder)).findings if p.severity == "warning")
-    assert "Files belong to no patient of the table: images/extra_pet.nii.gz" in whole
+    assert "Files belong to no patient in the table: images/extra_pet.nii.gz" in whole
     assert "Column 'age' is missing in 12 of 12" in whole
 
 
@@ -76,7 +76,7 @@ def test_names_paths_and_suggestions(folder):
         assert len(load_source(str(given), profile=SMOKE).cohort) == 12
     with pytest.raises(UnknownNameError, match="Did you mean 'phantom'"):
         load_source("fantom", profile=SMOKE)
-    with pytest.raises(BenchError, match="Give their folder with --data"):
+    with pytest.raises(BenchError, match="Give the folder of the data with --data"):
         load_source("sts51", profile=SMOKE)
     with pytest.raises(BenchError, match="bench cohort init"):
         load_source(str(folder / "images"), profile=SMOKE)

@@ -44,14 +44,14 @@ def test_a_level_without_events_has_no_hazard_ratio_and_changes_no_other():
     (alone,) = describe_patients(source(TIME[kept], event[kept], stage=[s for s in STAGE if s != "T3"])).columns
     assert terms["T2"].hazard_ratio == alone.terms[0].hazard_ratio
     (column,) = describe_patients(source(event=EVENT & (np.array(STAGE) != "T1"), stage=STAGE)).columns
-    assert {t.reason for t in column.terms} == {"no event in T1, which it is compared with"}
+    assert {t.reason for t in column.terms} == {"no event in T1, the reference level"}
 
 
 @pytest.mark.parametrize(
     ("columns", "event", "reason"),
     [
         ({"age": [60.0] * 30}, EVENT, "all values are equal"),
-        ({"age": AGE}, np.zeros(30, dtype=bool), "no event among patients in whom it is known"),
+        ({"age": AGE}, np.zeros(30, dtype=bool), "no event among patients with a known value"),
         ({"age": (-TIME).tolist()}, np.arange(30) == np.argmin(TIME), "the fit does not converge"),
     ],
 )

@@ -80,7 +80,7 @@ def test_of_two_pets_the_one_corrected_for_attenuation_is_taken_unless_the_user_
     for name in ("3", "wb nac", PET):
         with pytest.raises(ImageError, match="not corrected for attenuation"):
             read(tmp_path, pet=name)
-    with pytest.raises(ImageError, match="No PET is called '7'; there are PT series 3 'WB NAC'"):
+    with pytest.raises(ImageError, match="No PET is named '7'. Candidates: PT series 3 'WB NAC'"):
         read(tmp_path, pet="7")
 
 
@@ -89,7 +89,7 @@ def test_a_pet_that_may_be_corrected_comes_before_one_that_is_not(tmp_path):
     write_pet(tmp_path, "1.7.9", CorrectedImage=None)
     write_set(tmp_path)
     found = read(tmp_path).pet.choice
-    assert (found.series.uid, found.reason) == ("1.7.9", "not said to be uncorrected")
+    assert (found.series.uid, found.reason) == ("1.7.9", "not marked as uncorrected")
 
 
 def test_pets_that_no_rule_tells_apart_are_listed(tmp_path):
@@ -97,7 +97,7 @@ def test_pets_that_no_rule_tells_apart_are_listed(tmp_path):
     write_pet(tmp_path, "1.7.9", SeriesNumber="4")
     write_set(tmp_path, drawn_on=None)
     with pytest.raises(
-        ImageError, match=r"2 of the kind PET, and no rule prefers one: PT series 3 \(6 files\); PT series 4"
+        ImageError, match=r"2 candidates for the PET, and no rule prefers one: PT series 3 \(6 files\); PT series 4"
     ):
         read(tmp_path)
     found = read(tmp_path, pet="4").pet.choice
@@ -130,7 +130,7 @@ def test_contours_of_a_ct_that_is_not_taken_come_onto_an_image_of_their_frame_or
     write_set(tmp_path, drawn_on=PLANNING)
     assert read(tmp_path).mask.voxels.sum() == 27
     write_set(tmp_path, drawn_on=PLANNING, frame="1.2.99")
-    with pytest.raises(ImageError, match="drawn on none of the images, and lies in another frame"):
+    with pytest.raises(ImageError, match="not drawn on any of the images, and is in another frame"):
         read(tmp_path)
 
 
@@ -140,8 +140,8 @@ def test_derived_structure_sets_on_pet_and_ct_are_told_apart_by_the_image_that_i
     write_set(tmp_path, uid="1.8.1", drawn_on=CT, SeriesDescription="RTstruct_CTsim->CT(PET-CT)")
     write_set(tmp_path, uid="1.8.2", drawn_on=PET, SeriesDescription="RTstruct_CTsim->PET(PET-CT)")
     on_pet, on_ct = read(tmp_path), read(tmp_path, mask_on="ct")
-    assert (on_pet.mask_on, on_pet.structures.reason) == ("pet", "drawn on the PT that was chosen")
-    assert (on_ct.mask_on, on_ct.structures.reason) == ("ct", "drawn on the CT that was chosen")
+    assert (on_pet.mask_on, on_pet.structures.reason) == ("pet", "drawn on the chosen PT")
+    assert (on_ct.mask_on, on_ct.structures.reason) == ("ct", "drawn on the chosen CT")
     assert on_ct.mask.voxels.shape == (16, 16, 6)
 
 
@@ -153,7 +153,7 @@ def test_a_structure_set_without_the_region_is_passed_over_and_without_a_name_al
     assert (found.structures.series.uid, found.mask.voxels.sum()) == ("1.8.2", 3)
     with pytest.raises(ImageError, match="2 regions, and none was chosen: Heart, GTV"):
         read(tmp_path)
-    with pytest.raises(ImageError, match="RTSTRUCT series 1 .*'xyz'; there are: Heart.*RTSTRUCT series 2 .*GTV"):
+    with pytest.raises(ImageError, match="RTSTRUCT series 1 .*'xyz'; there are Heart.*RTSTRUCT series 2 .*GTV"):
         read(tmp_path, "xyz")
 
 
@@ -174,7 +174,7 @@ def test_of_several_volumes_in_a_series_the_one_with_most_slices_is_taken(tmp_pa
     write_set(tmp_path)
     found = read(tmp_path).ct
     assert (found.choice.series.name, found.choice.reason) == ("1.1", "most slices")
-    with pytest.raises(ImageError, match="No CT is called '1.3'"):
+    with pytest.raises(ImageError, match="No CT is named '1.3'"):
         read(tmp_path, ct="1.3")
     assert read(tmp_path, ct="1.2").ct.voxels.shape == (9, 9, 2)
 

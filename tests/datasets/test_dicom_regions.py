@@ -90,7 +90,7 @@ def test_a_slice_between_contours_of_another_scan_takes_the_nearest(tmp_path):
     drawn = [points(grid, box(1.5, 1.5, 2.5 + n, 2.5), 1.2 + 1.5 * n) for n in range(4)]
     found = mask(tmp_path, grid, *drawn)
     assert found.voxels.sum(axis=(0, 1)).tolist() == [0, 1, 2, 2, 3, 4, 4, 0]
-    assert found.notes == ("Marks lie 1.5 slices apart: slices between them took the nearest.",)
+    assert found.notes == ("Marks are 1.5 slices apart; slices between them took the nearest mark.",)
 
 
 def test_contours_on_every_second_slice_keep_their_volume(tmp_path):
@@ -109,7 +109,7 @@ def test_two_lesions_leave_a_gap_which_is_noted(tmp_path):
     grid = grid_of()
     found = mask(tmp_path, grid, *(points(grid, box(1.5, 1.5, 4.5, 3.5), height) for height in (0, 1, 2, 5, 6)))
     assert found.voxels.any(axis=(0, 1)).tolist() == [True] * 3 + [False] * 2 + [True] * 2 + [False]
-    assert found.notes == ("2 slices between the marked ones stayed empty.",)
+    assert found.notes == ("2 slices between marked slices stayed empty.",)
 
 
 def test_contours_beyond_the_image_and_open_ones_are_noted(tmp_path):
@@ -117,14 +117,14 @@ def test_contours_beyond_the_image_and_open_ones_are_noted(tmp_path):
     square = box(1.5, 1.5, 4.5, 3.5)
     found = mask(tmp_path, grid, *(points(grid, square, h) for h in (6, 7, 8, 9)), ("POINT", points(grid, [(3, 3)], 7)))
     assert found.voxels.sum() == 12
-    assert found.notes == ("2 planes of 4 outside of the image.", "1 contour not closed, and left out.")
+    assert found.notes == ("2 planes of 4 outside the image.", "1 contour not closed and therefore left out.")
 
 
 def test_contours_across_the_slices_or_elsewhere_are_refused(tmp_path):
     grid = grid_of()
-    with pytest.raises(ImageError, match="'GTV' do not lie parallel"):
+    with pytest.raises(ImageError, match="'GTV' are not parallel"):
         mask(tmp_path, grid_of(orientation=OBLIQUE), points(grid, box(1, 1, 6, 6), 3))
-    with pytest.raises(ImageError, match="hold no centre of a voxel"):
+    with pytest.raises(ImageError, match="contain no voxel centre"):
         mask(tmp_path, grid, points(grid, box(1, 1, 6, 6), 40))
 
 
@@ -189,7 +189,7 @@ def test_a_segment_of_a_finer_image_is_sampled_at_the_centres_of_the_voxels(tmp_
 def test_a_segment_of_another_orientation_is_refused(tmp_path, image):
     _, headers = image
     path = write_segments(tmp_path / "seg.dcm", [("Tumour", blob((20, 16, 8)))], headers)
-    with pytest.raises(ImageError, match="'Tumour' do not lie parallel"):
+    with pytest.raises(ImageError, match="'Tumour' are not parallel"):
         read_segments(path)[0].mask(grid_of())
 
 
@@ -238,10 +238,10 @@ def test_regions_are_chosen_by_their_whole_names(names, wish, expected):
     [
         (STS, Wish(), "3 regions, and none was chosen: GTV_Mass, GTV_Edema, Heart  left"),
         (STS, Wish(("GTV*",)), r"'GTV\*' matches 2 regions: GTV_Mass, GTV_Edema"),
-        (STS, Wish(("GTV_Mas",)), "No region is called 'GTV_Mas'; the nearest: GTV_Mass"),
-        (STS, Wish(("xyz",)), "No region is called 'xyz'; there are: GTV_Mass, GTV_Edema, Heart  left"),
+        (STS, Wish(("GTV_Mas",)), "No region is named 'GTV_Mas'; the nearest names are GTV_Mass"),
+        (STS, Wish(("xyz",)), "No region is named 'xyz'; there are GTV_Mass, GTV_Edema, Heart  left"),
         (STS, Wish(("GTV_Mass", "GTVn")), "'GTVn'"),
-        (("GTV", "GTV"), Wish(("GTV",)), "Two regions are called 'GTV'"),
+        (("GTV", "GTV"), Wish(("GTV",)), "Two regions are named 'GTV'"),
         (("GTV", "GTV"), Wish(), "2 regions"),
         ((), Wish(("GTV",)), "No region is drawn"),
     ],

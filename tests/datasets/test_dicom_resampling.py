@@ -177,5 +177,5 @@ def test_what_was_resampled_is_noted_in_the_record_of_the_patient(tmp_path):
     assert found.ct.voxels.min() == -1024
     assert found.notes == (
         "CT: the gantry was tilted by 15.0 degrees: resampled to a rectangular grid.",
-        "CT: slices lie 2.04 to 3.37 mm apart: interpolated to 2.4 mm.",
+        "CT: slices are 2.04 to 3.37 mm apart: interpolated to 2.4 mm.",
     )

@@ -87,7 +87,7 @@ def test_a_philips_factor_is_found_where_anonymisation_removed_its_creator():
     header = philips(pet_header(Units="CNTS", Manufacturer="Philips Medical Systems"), suv=0.5, creator=None)
     assert factor(header) == 0.5
     header.Manufacturer = "GE MEDICAL SYSTEMS"
-    with pytest.raises(ImageError, match="no private factor of Philips"):
+    with pytest.raises(ImageError, match="no private Philips factor"):
         factor(header)
 
 
@@ -106,18 +106,18 @@ def test_an_image_in_suv_stays_as_it_is_and_one_by_lean_mass_is_refused():
         ({"CorrectedImage": ["DECY"]}, "not corrected for attenuation"),
         ({"DecayCorrection": "NONE"}, "NONE, but CorrectedImage lists DECY"),
         ({"CorrectedImage": ["ATTN"]}, "START, but CorrectedImage does not list DECY"),
-        ({"DecayCorrection": None, "CorrectedImage": None}, "whether and to when"),
-        ({"DecayCorrection": "LATER"}, "the decay correction 'LATER'"),
-        ({"PatientWeight": None}, "no patient's weight"),
-        ({"PatientWeight": 0}, "no patient's weight"),
-        ({"PatientWeight": 700}, "weight that cannot be"),
+        ({"DecayCorrection": None, "CorrectedImage": None}, "whether, and to which moment"),
+        ({"DecayCorrection": "LATER"}, "the unknown decay correction 'LATER'"),
+        ({"PatientWeight": None}, "no patient weight"),
+        ({"PatientWeight": 0}, "no patient weight"),
+        ({"PatientWeight": 700}, "impossible patient weight"),
         ({"injection": {"RadionuclideTotalDose": None}}, "no injected dose"),
-        ({"injection": {"RadionuclideTotalDose": 37_000}}, "neither Bq nor MBq"),
+        ({"injection": {"RadionuclideTotalDose": 37_000}}, "impossible in Bq and in MBq"),
         ({"injection": {"RadionuclideHalfLife": None}}, "neither a half-life nor"),
-        ({"injection": {"RadiopharmaceuticalStartTime": None}}, "no time of injection"),
+        ({"injection": {"RadiopharmaceuticalStartTime": None}}, "no injection time"),
         ({"injection": {"RadiopharmaceuticalStartTime": "110500"}}, "300 s after the scan"),
         ({"injection": {"RadiopharmaceuticalStartTime": "010000"}}, "10.0 hours before the scan"),
-        ({"injection": {"RadiopharmaceuticalStartDateTime": "20200102090000"}}, "two times of injection, 3600 s"),
+        ({"injection": {"RadiopharmaceuticalStartDateTime": "20200102090000"}}, "two injection times, 3600 s"),
         ({"SeriesTime": None, "AcquisitionTime": None}, "neither a series time nor"),
     ],
 )
@@ -153,7 +153,7 @@ def test_given_values_replace_those_of_the_header():
     [
         ({"PatientWeight": 75_000}, "weight was in grams"),
         ({"injection": {"RadionuclideTotalDose": 300}}, "dose was in MBq"),
-        ({"DecayCorrection": None}, "CorrectedImage says that there was one: START"),
+        ({"DecayCorrection": None}, "CorrectedImage lists one: START"),
     ],
 )
 def test_known_mistakes_of_units_are_put_right_and_noted(values, note):
@@ -252,13 +252,13 @@ MIDNIGHT = {
             [],
         ),
         # a time of injection alone
-        (MIDNIGHT, 2400, ["Midnight"]),
+        (MIDNIGHT, 2400, ["sides of midnight"]),
         # a date that anonymisation shifted by years, or not with the others
         ({"injection": {"RadiopharmaceuticalStartDateTime": "18850827100000"}}, 3600, ["dates of injection"]),
         ({"injection": {"RadiopharmaceuticalStartDateTime": "20300101100000.000-0500"}}, 3600, ["dates of injection"]),
         # no dates at all
         ({"SeriesDate": None, "AcquisitionDate": None}, 3600, []),
-        ({**MIDNIGHT, "SeriesDate": None, "AcquisitionDate": None}, 2400, ["Midnight"]),
+        ({**MIDNIGHT, "SeriesDate": None, "AcquisitionDate": None}, 2400, ["sides of midnight"]),
         # the series a day before or years after its acquisition
         ({"SeriesDate": "20200101", "SeriesTime": "105900"}, 3540, ["dates of series and acquisition"]),
         ({"AcquisitionDate": None, "AcquisitionTime": None}, 3600, ["No slice has an acquisition time"]),
@@ -283,7 +283,7 @@ def test_the_earliest_acquisition_may_lie_before_midnight():
 
 def test_scans_days_after_the_injection_need_their_dates():
     zirconium = {"RadionuclideHalfLife": 282_276, "RadiopharmaceuticalStartTime": "100000"}
-    with pytest.raises(ImageError, match="no dates of injection and scan that fit"):
+    with pytest.raises(ImageError, match="no consistent dates of injection and scan"):
         factor(pet_header(injection=zirconium))
     dated = {**zirconium, "RadiopharmaceuticalStartDateTime": "20191229100000"}
     assert delay_and_rule(pet_header(injection=dated))[0] == 4 * 86_400 + 3600

@@ -128,7 +128,7 @@ def test_two_columns_that_complete_each_other_are_named_with_the_remedy(tmp_path
     drafted = draft(tmp_path, table(id=IDS, vital_status=coded("Dead", "Alive"), **cells))
     assert "'days_to_death'" in drafted.todo[0]
     assert "'days_to_last_followup'" in drafted.todo[0]
-    assert "Make one column of both" in drafted.todo[0]
+    assert "Combine them into one column" in drafted.todo[0]
     assert endpoint(drafted)["time"] == "TODO"
 
 
@@ -159,9 +159,13 @@ def test_a_time_longer_than_any_in_weeks_is_in_days(tmp_path):
 @pytest.mark.parametrize(
     ("longest", "name", "readings"),
     [
-        (1500, "time", "no name states it (weeks: up to 29 years; days: up to 4.1 years)"),
-        (110.4, "time", "no name states it (months: up to 9.2 years; weeks: up to 2.1 years)"),
-        (12.5, "time", "no name states it (years: up to 12 years; months: up to 1 years; weeks: up to 0.24 years)"),
+        (1500, "time", "no name states the unit (weeks: up to 29 years; days: up to 4.1 years)"),
+        (110.4, "time", "no name states the unit (months: up to 9.2 years; weeks: up to 2.1 years)"),
+        (
+            12.5,
+            "time",
+            "no name states the unit (years: up to 12 years; months: up to 1 years; weeks: up to 0.24 years)",
+        ),
         (1826, "OS_months", "152 years are too long for months (weeks: up to 35 years; days: up to 5 years)"),
     ],
 )
@@ -252,7 +256,7 @@ def test_two_events_of_one_time_are_not_chosen_between(tmp_path):
     assert endpoint(drafted)["event"] == "TODO"
     assert "'death' or 'recurrence'" in drafted.todo[0]
     vital = draft(tmp_path, table(id=IDS, PFS_months=MONTHS, vital_status=coded("dead", "alive")))
-    assert "of another endpoint" in vital.todo[0]
+    assert "belongs to another endpoint" in vital.todo[0]
 
 
 @pytest.mark.parametrize(("name", "cells"), [("event", (0, 1)), ("vital_status", ("alive", "dead")), ("CNSR", (1, 0))])
@@ -276,7 +280,7 @@ def test_columns_left_out_are_listed_with_the_reason(tmp_path):
     assert drafted.left_out == {
         "empty": ("empty",),
         "one value only": ("same",),
-        "text of more than 10 values": ("note",),
+        "text with more than 10 values": ("note",),
     }
     assert "#   one value only: same" in drafted.text
 
@@ -342,8 +346,8 @@ def test_ids_of_which_files_have_leading_zeros_are_found(folder):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (str.lower, "in capitals and small letters: the table has 'p00', the files have 'P00'"),
-        (lambda name: name.replace("P", "P-"), "in marks between letters and digits: the table has 'P-00'"),
+        (str.lower, "in upper and lower case: the table has 'p00', the files have 'P00'"),
+        (lambda name: name.replace("P", "P-"), "in punctuation between letters and digits: the table has 'P-00'"),
         (lambda name: name.replace("P", "P0"), "in leading zeros: the table has 'P000', the files have 'P00'"),
     ],
 )
@@ -408,7 +412,7 @@ def test_a_column_that_tells_the_rows_of_a_patient_apart_has_to_be_chosen_from(t
     drafted = draft(tmp_path, table(**cells, **outcome))
     with pytest.raises(BenchError, match=rf"not finished: patients.where.{column} "):
         parse_card(drafted.text, source="draft")
-    assert f"'USUBJID' is in several rows, which '{column}' tells apart" in drafted.todo[-1]
+    assert f"'USUBJID' has several rows per id, distinguished by '{column}'" in drafted.todo[-1]
     assert f"'OS' ({N} rows), 'PFS' ({N} rows)" in drafted.text
     card = parse_card(drafted.text.replace("[TODO]", "[PFS]"), source="draft")
     assert (card.id, card.patients.where) == ("USUBJID", {column: ("PFS",)})
@@ -419,7 +423,7 @@ def test_ids_in_several_rows_that_nothing_tells_apart_are_named(tmp_path):
     drafted = draft(tmp_path, table(id=[IDS[0], *IDS[:-1]], days=DAYS, event=EVENTS))
     assert endpoint(drafted)
     note = drafted.notes[0]
-    assert note.startswith("1 ids of 'id' are in several rows (P000). Keep one row per patient; ")
+    assert note.startswith("1 ids in 'id' occur in several rows (P000). Keep one row per patient. ")
     assert "under 'group'" in note
 
 

@@ -147,7 +147,7 @@ def test_a_column_of_one_code_is_read_by_its_name(tmp_path):
 def test_bare_1_and_2_are_open_with_the_counts_and_the_convention_of_r(tmp_path):
     drafted = draft(tmp_path, table(id=IDS, months=MONTHS, status=coded(2, 1)))
     assert f"'1' {N - sum(EVENTS)} of {N} or '2' {sum(EVENTS)} of {N} had the event" in drafted.todo[0]
-    assert "R's survival package has 2 as the event" in drafted.todo[0]
+    assert "2 is the event in R's survival package" in drafted.todo[0]
 
 
 def test_deaths_of_other_causes_are_censored_where_the_legend_says_so(tmp_path):

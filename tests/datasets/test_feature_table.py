@@ -113,15 +113,15 @@ def test_all_problems_of_cells_and_rows_come_at_once_and_skip_bad_goes_on(tmp_pa
         ("P01", "Feature 'f00' must hold numbers: 'high'."),
         ("P01", "Feature 'f02' must hold numbers: '1,5'."),
         ("P02", "None of the 13 features has a value."),
-        ("P03", "An id is in more than one row of features.csv."),
-        ("P05", "features.csv has no row of features."),
+        ("P03", "An id occurs in more than one row of features.csv."),
+        ("P05", "features.csv has no row for a patient."),
     }
     warnings = [p.what for p in validate_named(str(folder)).findings if p.severity == "warning"]
-    assert "features.csv has 1 row of no patient of patients.csv: P77." in warnings
+    assert "features.csv has 1 row without a patient in patients.csv: P77." in warnings
     with pytest.raises(CohortError, match="problems in 4 patients"):
         load_source(str(folder), profile=SMOKE)
     assert len(load_source(str(folder), profile=SMOKE, skip_bad=True).cohort) == 20
-    assert "left out: SB304 features.csv has no row of features. P05." in caplog.text
+    assert "left out: SB304 features.csv has no row for a patient. P05." in caplog.text
 
 
 def test_columns_that_are_none_get_a_suggestion(tmp_path, rows):
@@ -152,7 +152,7 @@ def test_the_outcome_in_other_words_is_no_feature(tmp_path, rows, name, values, 
     ((subject, what),) = problems(folder)
     assert subject == ""
     assert f"Feature {name!r} {tells}" in what
-    with pytest.raises(CohortError, match="It is the outcome, not a predictor"):
+    with pytest.raises(CohortError, match="This is the outcome, not a predictor"):
         load_source(str(folder), profile=SMOKE, skip_bad=True)
 
 

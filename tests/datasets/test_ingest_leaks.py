@@ -77,9 +77,10 @@ def test_words_of_regions_and_of_kept_cells_are_no_leak_but_numbers_put_together
 
 
 def test_values_are_cut_out_of_a_text():
-    told = "No region is called 'GTV'; the nearest: GTV Müller-Ostrow. Series 'Ada 1951-07-09'."
+    told = "No region is named 'GTV'; the nearest names are GTV Müller-Ostrow. Series 'Ada 1951-07-09'."
     assert (
-        searched(PERSON, BORN).without(told) == "No region is called 'GTV'; the nearest: GTV ...-.... Series '... ...'."
+        searched(PERSON, BORN).without(told)
+        == "No region is named 'GTV'; the nearest names are GTV ...-.... Series '... ...'."
     )
 
 

@@ -38,8 +38,8 @@ def test_only_columns_of_numbers_and_codes_are_kept_and_the_rest_is_listed_with_
     assert joined.rows["HN-2"] == ("55", "III", "larynx", "30", "0")
     assert joined.imageless == 1
     assert joined.left_out == {
-        "Surname": "called like what identifies a patient, or like free text",
-        "Born": "holds dates",
+        "Surname": "its name suggests identifying data or free text",
+        "Born": "contains dates",
         "Seen by": "text that differs from patient to patient",
         "Told": "text that differs from patient to patient",
     }
@@ -48,7 +48,7 @@ def test_only_columns_of_numbers_and_codes_are_kept_and_the_rest_is_listed_with_
 def test_a_column_may_be_kept_by_name_unless_it_holds_names_of_the_images(table):
     assert "Seen by" in join(table, "Patient", PATIENTS, (), ["Seen by"]).columns
     joined = join(table, "Patient", PATIENTS, ("QUILL", "Jo"), ["Surname", "Seen by"])
-    assert joined.left_out["Surname"] == "holds a name or id of the images"
+    assert joined.left_out["Surname"] == "contains a name or id from the images"
     assert "Seen by" in joined.columns
 
 
@@ -84,11 +84,11 @@ def test_a_pseudonym_needs_the_key_and_stays_the_same_with_it(tmp_path):
 
 
 def test_a_key_in_the_cohort_or_without_content_is_refused(tmp_path):
-    with pytest.raises(BenchError, match="lies in the cohort's folder"):
+    with pytest.raises(BenchError, match="is in the cohort's folder"):
         read_or_make_key(tmp_path / "cohort/a.key", outside=tmp_path / "cohort")
     for content in ("", "zz", "abcd"):
         (tmp_path / "a.key").write_text(content)
-        with pytest.raises(BenchError, match="holds no key"):
+        with pytest.raises(BenchError, match="contains no key"):
             read_or_make_key(tmp_path / "a.key", outside=tmp_path / "cohort")
 
 
@@ -96,19 +96,20 @@ def test_given_pseudonyms_are_taken_and_ids_without_one_are_told(tmp_path):
     (tmp_path / "map.csv").write_text("Patient,Pseudonym\nhn-1,A01\nHN-2 ,A02\nHN-7,A03\n")
     found = pseudonyms_of(("HN-1", "HN-2", "HN-9"), by_table(read_table(tmp_path / "map.csv"), "Patient"))
     assert found.of == {"HN-1": "A01", "HN-2": "A02"}
-    assert found.refused == {"HN-9": "The table of pseudonyms has no row of the patient. Add it, or correct the id."}
+    told = "The table of pseudonyms has no row for the patient. Add the row, or correct the id."
+    assert found.refused == {"HN-9": told}
 
 
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
         (["Patient,Name", "HN-1,A01"], "no column 'Pseudonym'"),
-        (["Patient,Pseudonym", "HN-1,A01", "hn-1,A02"], "Line 2 .* has an id that another row has"),
-        (["Patient,Pseudonym", "HN-1,A01", "HN-2,a01"], "Line 2 .* has a pseudonym that another row has"),
+        (["Patient,Pseudonym", "HN-1,A01", "hn-1,A02"], "Line 2 .* repeats an id of another row"),
+        (["Patient,Pseudonym", "HN-1,A01", "HN-2,a01"], "Line 2 .* repeats a pseudonym of another row"),
         (["Patient,Pseudonym", "HN-1,A01", "HN-2,hn-1"], "Line 3 .* has a pseudonym that is an id"),
         (["Patient,Pseudonym", ",A01"], "Line 2 .* has no id"),
         *(
-            (["Patient,Pseudonym", f"HN-1,{name}"], "Line 2 .* has a pseudonym that cannot be a file.s name")
+            (["Patient,Pseudonym", f"HN-1,{name}"], "Line 2 .* has a pseudonym that cannot be a file name")
             for name in ("", "../x", "a/b", "a b", ".a", "a.", "=1+1", "-a", "é", "nul", "COM1", "x" * 65, "A.nii")
         ),
     ],
@@ -126,14 +127,14 @@ def test_patients_who_would_share_a_pseudonym_get_none(tmp_path):
     (tmp_path / "map.csv").write_text("Patient,Pseudonym\nHN-1,A01\n")
     naming = by_table(read_table(tmp_path / "map.csv"), "Patient")
     assert [*pseudonyms_of(("HN-1", "hn-1 "), naming).refused] == ["HN-1", "hn-1 "]
-    assert pseudonyms_of(("HN-1", "A01"), naming).refused["HN-1"].startswith("The pseudonym is an id of the images.")
+    assert pseudonyms_of(("HN-1", "A01"), naming).refused["HN-1"].startswith("The pseudonym is an id in the images.")
     assert pseudonyms_of(("HN-1",), by_key(bytes(32))).of == {"HN-1": pseudonym("HN-1", bytes(32))}
 
 
 def test_a_column_that_holds_what_headers_say_is_left_out_unless_it_is_kept(table):
     institutions = {"larynx"}.__contains__
     assert join(table, "Patient", PATIENTS, (), (), institutions).left_out["Site"] == (
-        "holds what the headers say of a patient"
+        "contains values from the headers about a patient"
     )
     assert "Site" in join(table, "Patient", PATIENTS, (), ("Site",), institutions).columns
 
@@ -149,7 +150,7 @@ def test_short_numbers_that_are_ids_cost_no_column_of_measured_numbers_but_a_cop
     (tmp_path / "t.csv").write_text("Patient,Age,Same\n061,61,061\n070,070,070\n")
     joined = join(read_table(tmp_path / "t.csv"), "Patient", ("061", "070"), ("061", "070"))
     assert joined.columns == ("Age",)
-    assert joined.left_out == {"Same": "holds the ids of the images"}
+    assert joined.left_out == {"Same": "contains the ids of the images"}
     assert {"061", "070"} <= {value.text for value in joined.secret}
 
 
@@ -171,7 +172,7 @@ def test_overrides_change_what_is_wanted_of_single_patients(tmp_path):
         (["id,pet", "HN-1,4"], "no column 'Patient'"),
         (["Patient,weight", "HN-1,61"], "Unknown column of overrides 'weight'. Did you mean 'weight_kg'"),
         (["Patient,weight_kg", "HN-1,0"], "Line 2 of the table of overrides: weight_kg is '0'"),
-        (["Patient,decay_correction", "HN-1,later"], "decay_correction is 'later'. Give one of START, ADMIN, NONE"),
+        (["Patient,decay_correction", "HN-1,later"], "decay_correction is 'later'. Enter one of START, ADMIN, NONE"),
     ],
 )
 def test_overrides_that_say_nothing_are_refused(tmp_path, rows, message):
@@ -195,9 +196,9 @@ def test_a_table_of_regions_gives_the_names_of_each_patient_with_their_own_space
 def test_two_rows_of_one_patient_in_overrides_or_regions_are_refused_with_their_lines(tmp_path):
     (tmp_path / "t.csv").write_text("Patient,pet\nHN-1,2\nHN-2,2\nhn-1,3\n")
     table = read_table(tmp_path / "t.csv")
-    with pytest.raises(BenchError, match="overrides has two rows of one patient, lines 2 and 4"):
+    with pytest.raises(BenchError, match="overrides has two rows for one patient, lines 2 and 4"):
         requests_by_patient(table, "Patient", Request())
-    with pytest.raises(BenchError, match="regions has two rows of one patient, lines 2 and 4"):
+    with pytest.raises(BenchError, match="regions has two rows for one patient, lines 2 and 4"):
         regions_by_patient(table, "Patient", ["pet"])
 
 

@@ -77,7 +77,7 @@ def test_what_differs_is_said(cohort):
     details = {f.detail for f in caught.value.findings}
     assert details == {
         f"images/P01_pet.nii.gz: {size:,} bytes, not {size + 1:,}",
-        "images/P01_mask.nii.gz: same size, other content",
+        "images/P01_mask.nii.gz: same size, different content",
     }
 
 

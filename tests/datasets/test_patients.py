@@ -34,7 +34,7 @@ def test_times_that_are_none_are_named(tmp_path, time):
 @pytest.mark.parametrize("event", ["2", "maybe"])
 def test_events_outside_the_cards_codes_are_named(tmp_path, event):
     found, parsed = problems(tmp_path, f"a,5,{event},50,f\nb,5,1,50,f\n")
-    assert f"holds {event!r} (1 row: a); the card knows 1 (observed) and 0 (censored)" in found[""]
+    assert f"holds {event!r} (1 row: a); the card lists 1 (observed) and 0 (censored)" in found[""]
     assert parsed.patients == (), "no patient may be left out for it"
 
 

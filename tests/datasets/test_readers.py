@@ -131,7 +131,7 @@ def test_all_problems_come_in_one_message_and_skip_bad_goes_on(folder, caplog):
     text = str(caught.value)
     for part in (
         "SB401 Files are missing. P01 (images/P01_ct.nii.gz; the folder has P01_mask.nii.gz, P01_pet.nii.gz)",
-        "SB403 The mask lies on the grid of none of the images. P02 (mask has 8 x 8 x 8 voxels",
+        "SB403 The mask is not on the grid of any of the images. P02 (mask has 8 x 8 x 8 voxels",
         "SB201 Times in column 'months' must be numbers above 0. P03 ('-5')",
         "SB301 Column 'age' must hold numbers. P05 ('old')",
         "--skip-bad",
@@ -146,9 +146,9 @@ def test_doubled_and_dangerous_ids_are_named(folder):
     rows = lines(folder)
     write_lines(folder, [*rows, rows[1], "../../etc,10,1,50,f", "=cmd,10,1,50,f"])
     text = str(pytest.raises(CohortError, read, folder).value)
-    assert "An id is in 2 rows. 2 rows of 1 patient: P00" in text
+    assert "An id occurs in 2 rows. 2 rows of 1 patient: P00" in text
     assert "could lead to another folder" in text
-    assert "a formula to spreadsheets" in text
+    assert "which spreadsheets read as a formula" in text
 
 
 def test_a_missing_column_gets_a_suggestion(folder):

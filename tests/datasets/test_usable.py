@@ -123,7 +123,7 @@ def test_an_error_of_a_plugin_leaves_its_patient_out(tmp_path, plugged):
 def test_a_check_that_names_nobody_of_the_cohort_stops_with_its_name(tmp_path, plugged):
     plugged("OfNobody")
     folder = write_cohort(tmp_path / "toy")
-    with pytest.raises(BenchError, match="check HX2 .*'P99' of a finding is not a patient"):
+    with pytest.raises(BenchError, match="check HX2 .*'P99', who is not a patient"):
         load_source(str(folder), profile=SMOKE, skip_bad=True)
 
 
@@ -174,7 +174,7 @@ def declared(**attributes):
     ("given", "said"),
     [
         (declared(code="SB101"), "SB is survbench's own"),
-        (declared(code="hx1"), "capitals and a number"),
+        (declared(code="hx1"), "capital letters and a number"),
         (declared(severity="fatal"), "severity is 'fatal', not error or warning or note"),
         (declared(part="board"), "part is 'board', not table or"),
         (declared(title=None), "title is None"),
@@ -188,14 +188,14 @@ def test_a_plugin_that_is_no_check_is_named_and_takes_nothing_down(tmp_path, plu
     found = plugged("Unwanted", "Given")
     assert [b.name for b in found.broken] == ["Given"]
     assert Unwanted in found.checks
-    assert "The check of plugin Given is not made" in caplog.text
+    assert "The check of plugin Given is not loaded" in caplog.text
     assert re.search(said, found.broken[0].reason)
 
 
 def test_two_plugins_of_one_code_are_one_check(plugged, monkeypatch):
     monkeypatch.setitem(globals(), "Given", declared(code="HX1"))
     found = plugged("Given", "Unwanted")
-    assert [b.reason for b in found.broken] == ["ValueError: there is another check of code HX1"]
+    assert [b.reason for b in found.broken] == ["ValueError: another check has the code HX1"]
 
 
 def test_whoever_inherits_a_severity_inherits_what_can_be_ignored():

@@ -337,7 +337,7 @@ def test_row_19_ids_of_odd_characters_are_read_as_they_are(folder, name):
 def test_row_19_two_ids_that_are_the_same_are_refused(folder, one, other):
     rows = lines(folder)
     write_lines(folder, [rows[0], rows[1].replace("P00", one), rows[2].replace("P01", other), *rows[3:]])
-    with pytest.raises(CohortError, match="SB105|SB103|An id is in 2 rows|looks the same"):
+    with pytest.raises(CohortError, match="SB105|SB103|An id occurs in 2 rows|looks the same"):
         read(folder)
 
 

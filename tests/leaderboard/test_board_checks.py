@@ -87,7 +87,7 @@ def test_a_method_without_opinion_in_one_fold_of_one_seed_is_named(store):
         method(store, "free", FAIR),
         method(store, "oracle", 0 * FAIR, family="reference"),
     ]
-    assert "flat: every patient of a fold got the same risk" in said(study(entries, external=False), store)
+    assert "flat: every patient in a fold got the same risk" in said(study(entries, external=False), store)
 
 
 def test_patients_who_were_left_out_are_counted(store):

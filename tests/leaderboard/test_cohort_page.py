@@ -43,7 +43,7 @@ def test_patients_with_errors_come_first_then_warnings_then_far_numbers_then_not
     text = page(records, findings, pictures=pictures)
     assert order(text) == ["P6", "P5", "P8", "P9", "P0", "P1", "P2", "P3", "P4", "P7"]
     assert "volume of the mask: high (z +" in text
-    assert "series 4.1, corrected for attenuation; most slices; 2 others left aside" in text
+    assert "series 4.1, corrected for attenuation; most slices; 2 others not shown" in text
 
 
 def test_far_is_the_modified_z_score_of_iglewicz_and_hoaglin():

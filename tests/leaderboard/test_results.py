@@ -58,7 +58,7 @@ def test_publishing_fills_a_folder_per_profile_and_building_again_changes_nothin
     publish_results.main([str(store.root)], results)
     assert {p: p.read_bytes() for p in results.rglob("*") if p.is_file()} == before, "a tuned study is another"
     replace(phantom, name="phantom-smoke-3").write(store.root)
-    with pytest.raises(SystemExit, match="phantom-smoke-1, phantom-smoke-3 have one profile"):
+    with pytest.raises(SystemExit, match="phantom-smoke-1, phantom-smoke-3 have the same profile"):
         publish_results.main([str(store.root)], results)
 
 

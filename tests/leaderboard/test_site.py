@@ -156,7 +156,7 @@ def test_building_again_removes_what_is_gone(tmp_path):
     again = build(study(entries[:1], external=False), store)
     assert again == folder
     assert {p.name for p in (again / "methods").iterdir()} == {"volume", "volume.html"}
-    assert "There are no two methods" in text(again, "compare.html")
+    assert "Fewer than two methods" in text(again, "compare.html")
 
 
 def test_a_study_in_which_nothing_is_done_has_a_site(tmp_path):

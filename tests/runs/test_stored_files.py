@@ -89,7 +89,7 @@ def test_what_a_later_version_adds_to_a_study_and_its_board_is_passed_over(tmp_p
 def test_a_board_of_another_schema_is_not_taken_for_one_of_this(tmp_path):
     raw = json.loads((RESULTS / "phantom-smoke" / "leaderboard.json").read_text(encoding="utf-8"))
     (tmp_path / "board.json").write_text(json.dumps({**raw, "schema": 1}), encoding="utf-8")
-    with pytest.raises(BenchError, match="another version of survbench has written it: schema 1, not 2"):
+    with pytest.raises(BenchError, match="it was written by another version of survbench: schema 1, not 2"):
         read_board(tmp_path / "board.json")
 
 

@@ -23,12 +23,12 @@
 
   function meaning(a, b, pair) {
     if (!pair) return "Choose two different methods.";
-    if (pair.difference === null) return `These data cannot compare the two: ${pair.reason}.`;
+    if (pair.difference === null) return `The two cannot be compared with these data: ${pair.reason}.`;
     const size = `${signed(pair.difference)} (95 % interval ${signed(pair.low)} to ${signed(pair.high)})`;
-    const unknown = pair.reason ? ` Not known: ${pair.reason}.` : "";
+    const unknown = pair.reason ? ` Unknown: ${pair.reason}.` : "";
     const text = `C-index of ${a.title} minus that of ${b.title}: ${size}.${unknown}`;
     if (pair.detectable === null) return text;
-    return `${text} Such a cohort shows a true difference of ${number(pair.detectable)} four times in five.`;
+    return `${text} A cohort like this detects a true difference of ${number(pair.detectable)} four times in five.`;
   }
 
   function show() {

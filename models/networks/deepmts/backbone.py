@@ -1,4 +1,4 @@
-"""The segmentation backbone of DeepMTS (section 3.2, figure 3), residual or plain 3-D U-net, and its taps."""
+"""The segmentation backbone of DeepMTS (section 3.2, figure 3), as residual or plain 3-D U-net, and its taps."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ WIDTHS = (8, 16, 32, 64, 128)
 """Channels of the five levels, finest first."""
 
 DEPTHS: dict[BackboneName, tuple[int, ...]] = {"residual": (2, 2, 3, 3, 4), "unet": (2, 2, 2, 2, 2)}
-"""3x3x3 convolutions per level; encoder and decoder are alike."""
+"""3x3x3 convolutions per level, the same in encoder and decoder."""
 
 
 class ResidualBlock(nn.Module):
-    """``n x m`` of figure 3: y = CBR3(x) + CBR1(x), then n - 1 times y = CBR3(y) + y; no activation after a sum."""
+    """``n x m`` in figure 3: y = CBR3(x) + CBR1(x), then n - 1 times y = CBR3(y) + y; no activation after a sum."""
 
     def __init__(self, inputs: int | tuple[int, int], width: int, depth: int) -> None:
         super().__init__()
@@ -65,7 +65,7 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """The segmentation branch: blocks that join the upsampled map with the encoder's; then the probability."""
+    """The segmentation branch: blocks that join the upsampled map with the encoder's map, then the probability."""
 
     def __init__(self, backbone: BackboneName) -> None:
         super().__init__()
@@ -85,7 +85,7 @@ class Decoder(nn.Module):
 class HardSharing(nn.Module):
     """Deep features of the encoder: per level a 1x1x1 convolution to half the channels, BN, ReLU, global average.
 
-    Without ``taps`` the averages are taken of the encoder's maps as they are (the baseline of table V).
+    Without ``taps``, the encoder's own maps are averaged (the baseline in table V).
     """
 
     def __init__(self, *, taps: bool = True) -> None:

@@ -13,11 +13,11 @@ STEM = 24
 GROWTH = 16
 BOTTLENECK = 64
 BLOCKS = ((4, 16), (8, 32), (16, 64))
-"""Bottlenecks of each dense block and channels of the transition that follows it."""
+"""Bottlenecks of each dense block, and channels of the transition that follows it."""
 
 
 class Tap(nn.Sequential):
-    """BN-ReLU; the caller averages. The trunk goes on from what the tap was given, not from what it makes."""
+    """BN-ReLU; the caller averages. The trunk continues from the tap's input, not from its output."""
 
     def __init__(self, channels: int) -> None:
         super().__init__(BatchNorm(channels))
@@ -26,8 +26,8 @@ class Tap(nn.Sequential):
 class CascadedSurvivalNetwork(nn.Module):
     """Stem, three dense blocks with transitions, and the global averages of the three transitions.
 
-    Stem and pools have no padding, as in the published program: 128 -> 63 -> 31 -> 15 -> 7 voxels. The side of the
-    grid must be 19 voxels or more.
+    Stem and pools have no padding, as in the published program: 128 -> 63 -> 31 -> 15 -> 7 voxels. Each side of the
+    grid must have at least 19 voxels.
     """
 
     def __init__(self, channels: int, *, dropout: float = 0.05) -> None:

@@ -13,10 +13,10 @@ WIDTH = 64
 
 
 class SurvivalHead(nn.Module):
-    """Per branch of deep features dropout and a dense ReLU layer (FC-1, FC-2); with the clinical vector through dropout
-    into a linear neuron (FC-3).
+    """Per branch of deep features, dropout and a dense ReLU layer (FC-1, FC-2); joined with the clinical vector,
+    dropout and a linear neuron (FC-3).
 
-    Dropout before FC-3 zeroes the clinical values too, in half of the training steps, as in the published program.
+    Dropout before FC-3 also sets clinical values to 0, each in half of the training steps, as in the published program.
     """
 
     def __init__(self, branches: Sequence[int], clinical: int, *, dropout: float = 0.5) -> None:
@@ -26,12 +26,12 @@ class SurvivalHead(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, features: Sequence[Tensor], clinical: Tensor) -> Tensor:
-        """Map the branches' (N, features) and the clinical (N, columns) to risks, shape (N,)."""
+        """Map the branches' features (N, features) and the clinical values (N, columns) to risks, shape (N,)."""
         hidden = [functional.relu(fc(self.dropout(x))) for fc, x in zip(self.branches, features, strict=True)]
         joined = self.dropout(torch.cat([*hidden, clinical], dim=1))
         return torch.squeeze(self.risk(joined), dim=1)
 
     def kernels(self) -> Iterator[Tensor]:
-        """Yield the kernels of all dense layers: what the L2 penalty is taken of."""
+        """Yield the kernels of all dense layers, which the L2 penalty applies to."""
         for layer in (*self.branches, self.risk):
             yield layer.weight

@@ -1,4 +1,4 @@
-"""DeepMTS and its degraded models as methods of the suite."""
+"""DeepMTS and its ablations as methods."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from survbench.models.networks.deepmts.network import DeepMTSNetwork, Parts
 
 
 class DeepMTS(NetworkMethod[DeepMTSNetwork]):
-    """The deep multi-task survival model of Meng et al. (IEEE JBHI 26(9), 2022), and its ablations, parts left out.
+    """The deep multi-task survival model of Meng et al. (IEEE JBHI 26(9), 2022), and its ablations, with parts left
+    out.
 
     Args:
         backbone, decoder, csn, hard_sharing, taps: see :class:`~survbench.models.networks.deepmts.network.Parts`.
         dice: denominator of the Dice loss, ``squared`` (paper) or ``linear`` (published program).
         l2: coefficient of the penalty on the dense kernels.
-        head_dropout, csn_dropout: dropout before the dense layers and after the cascaded network's convolutions.
+        head_dropout, csn_dropout: dropout before the dense layers, and after the cascaded network's convolutions.
         training: see :class:`~survbench.models.engine.network_method.NetworkMethod`.
     """
 
@@ -44,13 +45,13 @@ class DeepMTS(NetworkMethod[DeepMTSNetwork]):
         self.csn_dropout = csn_dropout
 
     def build(self, channels: int, clinical: int) -> DeepMTSNetwork:
-        """Return the network of the chosen parts."""
+        """Return the network with the selected parts."""
         return DeepMTSNetwork(
             channels, clinical, self.parts, head_dropout=self.head_dropout, csn_dropout=self.csn_dropout
         )
 
     def objective(self, network: DeepMTSNetwork) -> Objective:
-        """Return L = L_seg + L_sur + L_2, without the terms of absent parts."""
+        """Return L = L_seg + L_sur + L_2, without the terms of missing parts."""
         head = network.head
         return Objective(
             segmentation=partial(dice_loss, denominator=self.dice) if network.decoder is not None else None,

@@ -1,4 +1,4 @@
-"""DeepMTS and its degraded models (tables II to V): one class, parts left out."""
+"""DeepMTS and its ablations (tables II to V): one class with parts left out."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ NO_CASCADE = {"csn": False}
 NO_SHARING = {"hard_sharing": False}
 NO_TAPS = {"taps": False}
 CODE_READING = (
-    "as the published program has it: the U-net's maps are averaged without the 1x1x1 convolutions, "
-    "which table V credits with most of the gain; compare with the -taps row"
+    "as in the published program: the U-net's maps are averaged without the 1x1x1 convolutions, "
+    "to which table V attributes most of the gain; compare with the -taps row"
 )
 MATCHED = "with the 1x1x1 convolutions of DeepMTS's own backbone, so that only the backbone differs"
 

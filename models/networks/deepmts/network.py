@@ -1,4 +1,4 @@
-"""DeepMTS (Meng et al., IEEE JBHI 26(9), 2022, figure 2), whole and as the degraded models of its tables."""
+"""DeepMTS (Meng et al., IEEE JBHI 26(9), 2022, figure 2), complete and as the ablations in its tables."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """Which parts of figure 2 a network has; the defaults are DeepMTS.
+    """The parts of figure 2 that a network has; the defaults are DeepMTS.
 
     ======================  =========  =======  ============  =======
     model                   decoder    csn      hard_sharing  taps
@@ -30,7 +30,7 @@ class Parts:
     ======================  =========  =======  ============  =======
 
     Attributes:
-        backbone: blocks of encoder and decoder.
+        backbone: type of the blocks in encoder and decoder.
         decoder: the segmentation branch; its probability is also an input of the cascaded network.
         csn: the cascaded survival network.
         hard_sharing: deep features from the encoder.
@@ -45,9 +45,9 @@ class Parts:
 
 
 class DeepMTSNetwork(ImageNetwork):
-    """Maps images (N, channels, X, Y, Z) and a clinical vector (N, clinical) to risk and tumour probability.
+    """Map images (N, channels, X, Y, Z) and a clinical vector (N, clinical) to risk and tumour probability.
 
-    With a decoder every side of the grid must be a multiple of 16; with the cascaded network 32 voxels or more.
+    With a decoder, every side of the grid must be a multiple of 16; with the cascaded network, at least 32 voxels.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class DeepMTSNetwork(ImageNetwork):
         return None if self.head is None else self.head.risk
 
     def forward(self, images: Tensor, clinical: Tensor) -> Output:
-        """Run the parts that are there; the gradient of the risk flows through the probability into the backbone."""
+        """Run the existing parts; the gradient of the risk flows through the probability into the backbone."""
         maps = self.encoder(images) if self.encoder is not None else []
         probability = self.decoder(maps) if self.decoder is not None else None
         features = []
