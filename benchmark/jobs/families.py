@@ -82,15 +82,15 @@ def adopt_orphans() -> None:
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def end_all(chosen: Callable[[Mapping[int, Seen]], Iterator[int]]) -> None:
+def end_all(victims_among: Callable[[Mapping[int, Seen]], Iterator[int]]) -> None:
     """End processes and what they have started meanwhile, until there is none.
 
     Args:
-        chosen: names those to end among all that there are; it is asked again after each round.
+        victims_among: returns the ids of the processes to end among those that run; called again in each round.
     """
     for _ in range(ROUNDS):
         seen = processes()
-        victims = {pid for first in chosen(seen) for pid in family(first, seen)} - {os.getpid()}
+        victims = {pid for first in victims_among(seen) for pid in family(first, seen)} - {os.getpid()}
         running = [pid for pid in victims if pid in seen and not seen[pid].ended]
         if not running:
             return

@@ -99,7 +99,7 @@ class Registry:
         return names
 
     def learners(self) -> dict[str, tuple[str, ...]]:
-        """Return the methods of ``all`` by the name of their learner, for learners that are no method's name."""
+        """Return the methods of ``all`` by the name of their learner, if no method has the learner's name."""
         made: dict[str, list[str]] = {}
         for info in self.methods.values():
             if info.learner and info.learner not in self.methods:
