@@ -108,7 +108,7 @@ def _chosen(out: Path, what: str | None) -> tuple[Path, tuple[Path, ...]]:
             folder = folder.parent
         if not path.exists() or folder == folder.parent:
             known = ", ".join(each.name for each in study_folders(out)) or "none"
-            raise BenchError(f"{what} is not a study under {out} (there: {known}), and no path to one. Correct the name.")
+            raise BenchError(f"{what} is not a study under {out} (there: {known}) or a path to one. Correct the name.")
         if not (folder / STUDIES).is_dir():
             return folder.parents[1], (folder,)
         out = folder
