@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, SupportsFloat
 
+from survbench.errors import message_of
+
 PART = ".part"
 """Last suffix of a file that is being written; before it stands the number of the process that writes it."""
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -21,7 +23,7 @@ _SAID_OF_FULL = ("No space left on device", "database or disk is full", "The dis
 
 def is_disk_full(error: BaseException) -> bool:
     """Say whether an error is that of a full disk, also where a library has put it into other words."""
-    return getattr(error, "errno", None) in _FULL or tells_of_full_disk(str(error))
+    return getattr(error, "errno", None) in _FULL or tells_of_full_disk(message_of(error))
 
 
 def tells_of_full_disk(message: str) -> bool:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import atexit
 import os
-import pickle
 import signal
 import sys
 import warnings
@@ -20,7 +19,7 @@ from survbench.jobs.families import adopt_orphans, children_of, end_all
 
 def _shown(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """Show what ended a process before it began its job, unless the run was gone before it had handed the job over."""
-    if not issubclass(kind, EOFError | pickle.UnpicklingError):
+    if kind.__name__ not in {"EOFError", "UnpicklingError"}:
         sys.__excepthook__(kind, error, trace)
 
 

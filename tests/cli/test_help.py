@@ -28,6 +28,7 @@ COMMANDS = [
     "study board",
     "study import",
     "study null-check",
+    "study verify",
 ]
 GROUPS = ["cohort", "method", "study"]
 HEAVY = {"numpy", "pandas", "pydantic", "torch", "yaml", "mlflow", "optuna", "rich"}

@@ -147,7 +147,10 @@ def test_read_the_board_and_share_the_study(ours, tmp_path):
     (ask,) = blocks("read-the-board.md")
     assert "deepmts" in shell(ask, ours)
 
-    packing, elsewhere, same_folds = blocks("share-a-study.md")
+    with_pseudonyms, packing, elsewhere, same_folds = blocks("share-a-study.md")
+    on_the_server = " --tracking-uri http://server:5077"
+    assert on_the_server in with_pseudonyms
+    shell(with_pseudonyms.replace("~/keys", str(tmp_path)).replace(on_the_server, ""), ours)
     shell(packing, ours)
     (ours / "study.tar.gz").rename(tmp_path / "study.tar.gz")
     printed = shell(elsewhere.replace("bench ui\n", "bench ui --only-track\n"), tmp_path)

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.faults
 METHODS = "clinical-cox,radiomics-rsf,radiomics-deepsurv"
 """Models in JSON, npz and safetensors."""
 KEY = re.compile(r"[0-9a-f]{32,64}")
-UNCHECKED = re.compile(r"\.lock|tracking\.json|mlflow.*")
+UNCHECKED = re.compile(r"\.lock|tracking\.json|\.?mlflow.*")
 """Files that hold nothing of a result: a lock, and what is in MLflow or was written there."""
 NOT_JSON = {
     "empty": b"",

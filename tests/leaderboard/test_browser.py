@@ -26,7 +26,6 @@ from survbench.leaderboard.site.charts import COLOURS, Chart, Line, svg
 from survbench.leaderboard.site.pages import method_file
 from survbench.leaderboard.writers.board_files import read_board, write_board
 from survbench.plan.profile import load_profile
-from survbench.plan.registry import registry
 from survbench.runs.store import Store
 from survbench.tracking.mlflow_writer import default_uri, track
 from toy_site import fill
@@ -279,7 +278,7 @@ def test_the_site_of_all_methods_sorts_filters_and_leads_to_each_of_them(browser
     browser.set_window_size(1400, 1000)
     browser.get((quick / "index.html").as_uri())
     everybody = methods(browser)
-    assert len(everybody) == len(registry().methods)
+    assert len(everybody) == len(read_board(quick.parent / "leaderboard.json").rows) > 30
     dice = next(h for h in browser.find_elements("css selector", "thead th") if h.text == "Dice")
     dice.find_element("css selector", "button").click()
     rows = read_board(quick.parent / "leaderboard.json").rows

@@ -23,7 +23,7 @@ def test_a_design_screens_before_it_removes_redundancy_and_leaves_clinical_colum
         time=rng.exponential(20 * np.exp(-1.5 * effect)) + 0.1,
         event=rng.random(150) < 0.7,
     )
-    free, strict = (Design.fit(train, redundancy=0.7, screening=rate) for rate in (None, 0.01))
+    free, strict = (Design.fit(train, source="radiomics", redundancy=0.7, screening=rate) for rate in (None, 0.01))
     assert len(free.features) == 31, "without screening redundancy alone takes one of the copies"
     assert [f.name for f in strict.features] in (["effect"], ["copy"])
     assert strict.columns[1:] == ("age", "stage", "site=b", "site=c")

@@ -172,10 +172,10 @@ def test_the_lasso_path_equals_glmnets(name):
     values, data, _ = from_r(name)
     expected = values["glmnet_lasso"]
     x, spread, penalties = data.x, data.x.std(axis=0), np.array(expected["lambda"])
-    path = _path(x / spread, data.time, data.event, penalties)
+    path = _path(x / spread, data.time, data.event, 1.0, penalties)
     assert len(penalties) == 12
     assert np.allclose(path.coef_.T, expected["coef"] * spread, atol=1e-3)
-    own = _path(x / spread, data.time, data.event)
+    own = _path(x / spread, data.time, data.event, 1.0)
     assert own.alphas_[0] == pytest.approx(penalties[0], rel=1e-3), "the path begins where glmnet's does"
 
 
@@ -183,11 +183,11 @@ def test_penalties_that_leave_no_feature_give_empty_models_and_not_the_end_of_th
     """scikit-survival stops a path that begins with them; what it has not computed must not pass for a score of 0."""
     whole = cohort(n=80, strength=1.5, noise=5)
     x = (whole.features.values - whole.features.values.mean(axis=0)) / whole.features.values.std(axis=0)
-    largest = _path(x, whole.time, whole.event).alphas_[0]
+    largest = _path(x, whole.time, whole.event, 1.0).alphas_[0]
     penalties = largest * np.array([3.0, 2.0, 1.5, 1.2, 0.5, 0.3])
-    found = _coefficients(x, whole.time, whole.event, penalties)
+    found = _coefficients(x, whole.time, whole.event, penalties, 1.0)
     assert not found[:, :4].any()
-    assert np.allclose(found[:, 4:], _path(x, whole.time, whole.event, penalties[4:]).coef_)
+    assert np.allclose(found[:, 4:], _path(x, whole.time, whole.event, 1.0, penalties[4:]).coef_)
     assert np.abs(found[:, 4:]).max() > 0.1
 
 

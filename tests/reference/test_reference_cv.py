@@ -39,7 +39,7 @@ def outcome(cohort):
 
 def selected(train, test):
     """Return the kept columns of training and test part, imputed and scaled on the training part."""
-    design = Design.fit(train, redundancy=1.0)
+    design = Design.fit(train, source="radiomics", redundancy=1.0)
     position = {f.name: n for n, f in enumerate(design.features)}
     # in the order of the table, which decides between features of equal strength
     order = [position[n] for n in train.features.names if n in position]
