@@ -1,7 +1,8 @@
 """C of every learner beside a second implementation on the same columns and splits: ``related_learners.py DATA``.
 
 DATA holds ``deepsurv`` (METABRIC with its published split), ``hn_petct`` and ``nsclc_pet`` (25 splits each, those of
-``reference_cv.py``); a second argument chooses one of ``metabric``, ``hn_petct`` and ``nsclc_pet``. The second
+``reference_cv.py``); a second argument chooses one of ``metabric``, ``hn_petct`` and
+``nsclc_pet``, a third one learner. The second
 implementation is the library's own estimator, called without survbench, or pycox's model with pycox's intervals for
 networks. Ends with 1 where two mean C differ by more than 0.02.
 """
@@ -164,7 +165,12 @@ def _pycox(kind: str, *, intervals: int = 15) -> Fit:
         more = {"alpha": 0.2, "sigma": 0.1} if kind == "DeepHitSingle" else {}
         fitted = model(net, tt.optim.Adam(lr=5e-3), duration_index=labels.cuts, **more)
         fitted.fit(x32, target, batch_size=256, epochs=60, verbose=False)
-        return -np.asarray(fitted.predict_surv(z32), dtype=np.float64).mean(axis=1)
+        survival = np.asarray(fitted.predict_surv(z32), dtype=np.float64)
+        if kind != "MTLR":
+            return -survival.mean(axis=1)
+        # torchmtlr's rule: the sum over the edges of the cumulative hazard
+        hazard = -np.diff(survival, prepend=1.0, axis=1) / np.maximum(survival, 1e-7)
+        return np.asarray(hazard.cumsum(axis=1).sum(axis=1), dtype=np.float64)
 
     return fit
 
@@ -208,7 +214,7 @@ def theirs(name: str, split: Split) -> float:
     return concordance_index(split.test.time, split.test.event, fit(columns, split.train, tested, split.seed)).value
 
 
-def main(data: Path, only: str) -> None:
+def main(data: Path, only: str = "", chosen: str = "") -> None:
     """Print a line for each cohort and learner."""
     sources: dict[str, Callable[[], Iterator[Split]]] = {
         "metabric": lambda: metabric(data),
@@ -221,6 +227,8 @@ def main(data: Path, only: str) -> None:
         listed = list(splits())
         print(f"{cohort}: {'published':>31} {'ours':>14} {'second':>14}")
         for learner in LEARNERS:
+            if chosen and learner.name != chosen:
+                continue
             used = listed[:1] if cohort == "metabric" and not learner.stochastic else listed
             values = np.array([(ours(learner, split), theirs(learner.name, split)) for split in used])
             (a, b), (spread_a, spread_b) = values.mean(axis=0), values.std(axis=0)
@@ -234,4 +242,4 @@ def main(data: Path, only: str) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else "")
+    main(Path(sys.argv[1]), *sys.argv[2:])
