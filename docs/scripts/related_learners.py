@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -129,7 +130,9 @@ def _coxnet(l1_ratio: float) -> Fit:
             cv=folds,
             error_score=0.5,
         )
-        return np.asarray(grid.fit(x, outcome).predict(z), dtype=np.float64)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of penalties at which nothing, or everything, is kept
+            return np.asarray(grid.fit(x, outcome).predict(z), dtype=np.float64)
 
     return fit
 
