@@ -106,7 +106,7 @@ def test_another_key_or_none_makes_site_and_runs_anew(shown, tmp_path):
 
 def test_the_key_may_not_lie_in_what_is_passed_on(shown):
     out, study, _ = shown
-    with pytest.raises(BenchError, match="lies in .*out. Keep it elsewhere"):
+    with pytest.raises(BenchError, match="is in .*out. Keep it elsewhere"):
         pseudonyms_of(study, Store(out), out / "site.key")
     assert pseudonyms_of(study, Store(out), None) is None
 
