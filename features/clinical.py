@@ -10,6 +10,22 @@ from numpy.typing import NDArray
 from survbench.cohort import ClinicalColumn, UnlabelledCohort
 
 
+def coded_names(column: ClinicalColumn) -> tuple[str, ...]:
+    """Return the names of the numbers that stand for a clinical column."""
+    if column.kind == "categorical":
+        return tuple(f"{column.name}={level}" for level in column.levels[1:])
+    return (column.name,)
+
+
+def code(column: ClinicalColumn, value: float | str) -> list[float]:
+    """Return the numbers that stand for a cell of a clinical column, unscaled; see :class:`ClinicalEncoder`."""
+    if column.kind == "categorical":
+        return [float(value == level) for level in column.levels[1:]]
+    if column.kind == "ordinal":
+        return [column.levels.index(str(value)) / max(1, len(column.levels) - 1)]
+    return [float(value)]
+
+
 @dataclass(frozen=True, slots=True)
 class _Column:
     """The encoding of one column. ``fill`` replaces missing values: the training median, or the most frequent level.
@@ -24,19 +40,12 @@ class _Column:
     sd: float = 1.0
 
     @property
-    def outputs(self) -> tuple[str, ...]:
-        if self.kind == "categorical":
-            return tuple(f"{self.name}={level}" for level in self.levels[1:])
-        return (self.name,)
+    def column(self) -> ClinicalColumn:
+        return ClinicalColumn(self.name, self.kind, self.levels)
 
     def encode(self, value: float | str | None) -> list[float]:
-        known = self.fill if value is None else value
-        if self.kind == "categorical":
-            return [float(known == level) for level in self.levels[1:]]
-        if self.kind == "ordinal":
-            position = self.levels.index(str(known))
-            return [position / max(1, len(self.levels) - 1)]
-        return [(float(known) - self.mean) / self.sd]
+        coded = code(self.column, self.fill if value is None else value)
+        return [(number - self.mean) / self.sd for number in coded] if self.kind == "numeric" else coded
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +67,7 @@ class ClinicalEncoder:
     @property
     def columns(self) -> tuple[str, ...]:
         """Names of the encoded columns."""
-        return tuple(name for column in self.encoded for name in column.outputs)
+        return tuple(name for column in self.encoded for name in coded_names(column.column))
 
     def transform(self, cohort: UnlabelledCohort) -> NDArray[np.float64]:
         """Return the encoded values, shape (n, len(columns)), with none missing."""

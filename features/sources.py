@@ -8,8 +8,8 @@ from types import MappingProxyType
 from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
-from survbench.cohort import ClinicalColumn, FeatureTable, Need, Subject, UnlabelledCohort
+from survbench.cohort import FeatureTable, Need, Subject, UnlabelledCohort
+from survbench.features.clinical import code, coded_names
 
 AnyCohort = TypeVar("AnyCohort", bound=UnlabelledCohort)
 
@@ -66,22 +66,13 @@ def _radiomics_and_clinical(cohort: UnlabelledCohort) -> FeatureTable:
         raise ValueError("radiomics features were asked for, and the cohort has none")
     names, columns = list(cohort.features.names), [cohort.features.values]
     for column in cohort.clinical_columns:
-        encoded = [_encoded(column, subject.clinical[column.name]) for subject in cohort.subjects]
-        levels = column.levels[1:] if column.kind == "categorical" else ()
-        names += [f"{column.name}={level}" for level in levels] or [column.name]
-        columns.append(np.array(encoded, dtype=np.float64).reshape(len(cohort), max(1, len(levels))))
+        coded = coded_names(column)
+        missing = [np.nan] * len(coded)
+        cells = (subject.clinical[column.name] for subject in cohort.subjects)
+        rows = [missing if cell is None else code(column, cell) for cell in cells]
+        names += coded
+        columns.append(np.array(rows, dtype=np.float64).reshape(len(cohort), len(coded)))
     return FeatureTable(tuple(names), np.hstack(columns))
-
-
-def _encoded(column: ClinicalColumn, value: float | str | None) -> NDArray[np.float64]:
-    """Return one cell as numbers, in the coding of :class:`survbench.features.clinical.ClinicalEncoder`, unscaled."""
-    if column.kind == "categorical":
-        return np.array([np.nan if value is None else float(value == level) for level in column.levels[1:]])
-    if value is None:
-        return np.array([np.nan])
-    if column.kind == "ordinal":
-        return np.array([column.levels.index(str(value)) / max(1, len(column.levels) - 1)])
-    return np.array([float(value)])
 
 
 SOURCES: Mapping[str, Source] = MappingProxyType(

@@ -172,10 +172,8 @@ def _of_cohorts(store: Store, keys: Iterable[str]) -> Iterator[Difference]:
             truth = read_stored(prepared.folder / TRUTH, dict) if (prepared.folder / TRUTH).exists() else None
             if digest([inputs, outcomes, truth]) != fingerprint:
                 yield Difference(prepared.folder, "holds other patients or outcomes than its name, their hash, says")
-                continue
         except (FileNotFoundError, UnreadableError) as error:
             yield Difference(prepared.folder, f"is damaged: {error}")
-            continue
 
 
 def _of_cache(out: Path) -> Iterator[Difference]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.connection import wait
 from multiprocessing.context import ForkServerContext
@@ -19,6 +18,7 @@ from survbench.io.layout import Ending, Status
 from survbench.jobs.attempt import Attempt, Outcome, error_of, failure
 from survbench.jobs.families import processes
 from survbench.jobs.process import process_context
+from survbench.jobs.signals import held_back
 from survbench.runs.record import RunError
 from survbench.work.process_limits import GRACE_S
 
@@ -108,7 +108,7 @@ def execute(
             for task in queue.take_ended():
                 yield from queue.retried_or_ended(task, queue.running.pop(task.key)[1].end(), on_retry)
     finally:
-        with _undisturbed():
+        with held_back(signal.SIGINT, signal.SIGTERM):  # a second Ctrl-C; ending processes takes a moment
             for _, attempt in queue.running.values():
                 attempt.end()
 
@@ -178,16 +178,6 @@ class _Queue:
         if outcome.status != Status.OK:
             self.failed.add(task.key)
         return Ended(task, outcome.status, outcome.value, outcome.error, self.earlier.get(task.key, ()))
-
-
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Hold back a second Ctrl-C while processes are ended, which takes a moment."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _startable(queue: _Queue, workers: int) -> list[Task]:

@@ -13,8 +13,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import partial
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from types import ModuleType
@@ -23,6 +22,7 @@ import psutil
 from survbench.errors import BenchError
 from survbench.jobs.environment import lent
 from survbench.jobs.families import children_of, end_all
+from survbench.jobs.signals import held_back
 
 SERVER = "survbench.jobs.server"
 PRELOAD = ["survbench.jobs.preload"]
@@ -82,19 +82,10 @@ def die_with(owner: int) -> None:
 
 def _start_server() -> None:
     """Start the server unless it runs; what is set here it keeps for all processes that come from it."""
-    with lent(), _without_interrupts():
-        multiprocessing.forkserver.ensure_running()
-
-
-@contextmanager
-def _without_interrupts() -> Iterator[None]:
-    """Hold back Ctrl-C from the processes that are started meanwhile; what it stops is the run that owns them."""
-    multiprocessing.resource_tracker.ensure_running()  # the server would start it, which lets Ctrl-C through again
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    with lent():
+        multiprocessing.resource_tracker.ensure_running()  # the server would start it, which lets Ctrl-C through again
+        with held_back(signal.SIGINT):  # what it stops is the run, which ends its jobs
+            multiprocessing.forkserver.ensure_running()
 
 
 class _Process(ForkServerProcess):

@@ -83,6 +83,7 @@ class Registry:
 
     def _named(self, parts: Iterable[str]) -> set[str]:
         names: set[str] = set()
+        learners = self.learners()
         for part in parts:
             if part == "all":
                 names |= {name for name, info in self.methods.items() if info.in_all}
@@ -92,8 +93,8 @@ class Registry:
                     known = [f"@{name}" for name in groups]
                     raise UnknownNameError("group of methods", part, known, see="'bench list groups'")
                 names |= set(groups[part[1:]].methods)
-            elif part in self.learners():
-                names |= set(self.learners()[part])
+            elif part in learners:
+                names |= set(learners[part])
             else:
                 names.add(self.get(part).name)
         return names

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from survbench.cohort import Cohort, UnlabelledCohort
 from survbench.errors import BenchError
 from survbench.features.sources import SOURCES
 from survbench.models.learners.design import Design
+from survbench.models.learners.table_learner import Columns, TableLearner
 
 MODEL, DESIGN = "estimator.skops", "design.json"
 TRUSTED = frozenset({"scipy", "sklearn", "sksurv"})
@@ -29,24 +30,20 @@ class _Fitted:
     estimator: Any
 
 
-class EstimatorMethod(ABC):
+class EstimatorMethod(TableLearner, ABC):
     """A survival model whose :meth:`estimator` is fitted on the columns of a source.
 
     ``y`` is scikit-survival's structured array of event and time (months). The model is saved by skops, without pickle.
 
     Args:
-        source: name of the source of the columns, one of :data:`survbench.features.sources.SOURCES`.
-        redundancy: largest ``|Spearman's rho|`` that two features may have; clinical columns are exempt.
-        screening: false-discovery rate (Benjamini and Hochberg) of a univariate Cox test before that; None for no test.
+        columns: see :class:`survbench.models.learners.table_learner.TableLearner`.
     """
 
     predicts: ClassVar[Literal["risk", "time"]] = "risk"
     """What ``predict`` of the estimator returns: a risk, higher for an earlier event, or a time, lower for one."""
 
-    def __init__(self, *, source: str = "radiomics", redundancy: float = 0.7, screening: float | None = None) -> None:
-        self.source = source
-        self.redundancy = redundancy
-        self.screening = screening
+    def __init__(self, **columns: Unpack[Columns]) -> None:
+        super().__init__(**columns)
         self._fitted: _Fitted | None = None
 
     @abstractmethod
@@ -84,7 +81,7 @@ class EstimatorMethod(ABC):
         """Select features and fit the estimator, on the training fold alone."""
         from sksurv.util import Surv
 
-        design = Design.fit(train, source=self.source, redundancy=self.redundancy, screening=self.screening)
+        design = self._design(train)
         ctx.check_deadline()
         estimator = self.estimator(ctx.seeds.of("init"))
         estimator.fit(design.matrix(train), Surv.from_arrays(train.event, train.time))
@@ -163,7 +160,10 @@ class EstimatorMethod(ABC):
 
 def _is_class(name: str) -> bool:
     module, _, attribute = name.rpartition(".")
-    return isinstance(getattr(importlib.import_module(module), attribute, None), type)
+    try:
+        return isinstance(getattr(importlib.import_module(module), attribute, None), type)
+    except ImportError:  # what lies inside a class, such as one of its methods
+        return False
 
 
 def _at(x: NDArray[np.float64], y: NDArray[np.float64], times: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,56 +15,47 @@ from survbench.cohort import Cohort, UnlabelledCohort
 from survbench.models.events import require_events
 from survbench.models.learners.design import Design
 from survbench.models.learners.linear import LinearHazardMethod, LinearModel
+from survbench.models.learners.table_learner import Columns, TableLearner
 from survbench.models.learners.trees import Trees
 from survbench.statistics.baseline_hazard import Baseline
 
 
 @dataclass(frozen=True, slots=True)
 class _Boosted:
-    """A fitted ensemble: ``value`` is what a leaf adds to the log hazard, times the learning rate."""
+    """A fitted ensemble: ``value`` is what a leaf adds to the log hazard."""
 
     design: Design
     trees: Trees
     value: NDArray[np.float64]
     baseline: Baseline
 
-    def risk(self, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-        risk: NDArray[np.float64] = self.value[self.trees.leaves(matrix)].sum(axis=1)
-        return risk
 
-
-class GradientBoostingCox:
+class GradientBoostingCox(TableLearner):
     """Drops redundant features, then boosts regression trees with the Cox loss on the others and the clinical columns.
 
     Friedman, Ann Stat 29(5), 2001; the Cox loss is Ridgeway's (1999). The number of trees is fixed: no patient is set
     aside to stop early.
 
     Args:
-        source: name of the source of the columns, one of :data:`survbench.features.sources.SOURCES`.
-        redundancy: largest ``|Spearman's rho|`` that two features may have; clinical columns are exempt.
-        screening: false-discovery rate (Benjamini and Hochberg) of a univariate Cox test before that; None for no test.
         trees: number of trees.
         learning_rate: factor by which each tree's contribution is shrunk.
         depth: largest depth of a tree.
         subsample: share of the patients that each tree sees.
         leaf: fewest patients of a leaf.
+        columns: see :class:`survbench.models.learners.table_learner.TableLearner`.
     """
 
     def __init__(
         self,
         *,
-        source: str = "radiomics",
-        redundancy: float = 0.7,
-        screening: float | None = None,
         trees: int = 100,
         learning_rate: float = 0.05,
         depth: int = 2,
         subsample: float = 0.5,
         leaf: int = 5,
+        **columns: Unpack[Columns],
     ) -> None:
-        self.source = source
-        self.redundancy = redundancy
-        self.screening = screening
+        super().__init__(**columns)
         self.trees = trees
         self.learning_rate = learning_rate
         self.depth = depth
@@ -78,7 +69,7 @@ class GradientBoostingCox:
         from sksurv.util import Surv
 
         require_events(train, what="a boosted Cox model")
-        design = Design.fit(train, source=self.source, redundancy=self.redundancy, screening=self.screening)
+        design = self._design(train)
         matrix = design.matrix(train)
         boosted = GradientBoostingSurvivalAnalysis(
             n_estimators=self.trees,
@@ -93,14 +84,14 @@ class GradientBoostingCox:
         estimators = [tree.tree_ for tree in boosted.estimators_[:, 0]]
         trees = Trees.of(estimators)
         value = self.learning_rate * np.concatenate([np.asarray(tree.value)[:, 0, 0] for tree in estimators])
-        risk = value[trees.leaves(matrix)].sum(axis=1)
-        self._model = _Boosted(design, trees, value, Baseline.fit(train.time, train.event, risk))
+        baseline = Baseline.fit(train.time, train.event, trees.sum_of(value, matrix))
+        self._model = _Boosted(design, trees, value, baseline)
         return self
 
     def predict_risk(self, cohort: UnlabelledCohort) -> NDArray[np.float64]:
         """Return the log hazard ratio, shape (n,)."""
         model = self._fitted()
-        return model.risk(model.design.matrix(cohort))
+        return model.trees.sum_of(model.value, model.design.matrix(cohort))
 
     def predict_survival(self, cohort: UnlabelledCohort, times: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return survival at ``times`` (months) by Breslow's baseline, shape (n, len(times))."""
@@ -122,7 +113,7 @@ class GradientBoostingCox:
         """Restore what :meth:`save` wrote."""
         raw: dict[str, Any] = json.loads((folder / "model.json").read_text(encoding="utf-8"))
         with np.load(folder / "trees.npz", allow_pickle=False) as arrays:
-            trees = Trees(**{name: arrays[name] for name in Trees.__slots__})
+            trees = Trees.from_arrays(arrays)
             value = arrays["value"]
         self._model = _Boosted(Design.from_json(raw["design"]), trees, value, Baseline.from_json(raw["baseline"]))
         return self
@@ -139,25 +130,19 @@ class ComponentwiseBoosting(LinearHazardMethod):
     Hothorn et al., Biostatistics 7(3), 2006.
 
     Args:
-        source: name of the source of the columns, one of :data:`survbench.features.sources.SOURCES`.
-        redundancy: largest ``|Spearman's rho|`` that two features may have; clinical columns are exempt.
-        screening: false-discovery rate (Benjamini and Hochberg) of a univariate Cox test before that; None for no test.
         steps: number of steps; each updates one column.
         learning_rate: factor by which each step is shrunk.
+        columns: see :class:`survbench.models.learners.table_learner.TableLearner`.
     """
 
     def __init__(
         self,
         *,
-        source: str = "radiomics",
-        redundancy: float = 0.7,
-        screening: float | None = None,
         steps: int = 100,
         learning_rate: float = 0.1,
+        **columns: Unpack[Columns],
     ) -> None:
-        self.source = source
-        self.redundancy = redundancy
-        self.screening = screening
+        super().__init__(**columns)
         self.steps = steps
         self.learning_rate = learning_rate
 
@@ -167,7 +152,7 @@ class ComponentwiseBoosting(LinearHazardMethod):
         from sksurv.util import Surv
 
         require_events(train, what="a boosted Cox model")
-        design = Design.fit(train, source=self.source, redundancy=self.redundancy, screening=self.screening)
+        design = self._design(train)
         matrix = design.matrix(train)
         varying = np.ptp(matrix, axis=0) > 0
         coefficients = np.zeros(matrix.shape[1])

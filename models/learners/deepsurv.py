@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from itertools import pairwise
 from math import sqrt
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, Unpack
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from survbench.models.engine.seeding import seeded
 from survbench.models.events import require_events
 from survbench.models.learners.design import Design
 from survbench.models.learners.pycox_data import pycox_data_in
+from survbench.models.learners.table_learner import Columns, TableLearner
 from survbench.statistics.baseline_hazard import Baseline
 from torch import nn
 
@@ -72,7 +73,7 @@ class _Fitted:
     weights: Mapping[str, float]
 
 
-class DeepSurv:
+class DeepSurv(TableLearner):
     """Drop redundant features, then train a small network with the Cox loss on the others and the clinical columns.
 
     The publication of DeepMTS does not give DeepSurv's settings. The defaults are ours: one hidden layer of SELU
@@ -80,9 +81,6 @@ class DeepSurv:
     fold. If weight decay, epochs or patience are None, they follow the number of events by :meth:`Budget.of_size`.
 
     Args:
-        source: name of the source of the columns, one of :data:`survbench.features.sources.SOURCES`.
-        redundancy: largest ``|Spearman's rho|`` that two features may have; clinical columns are exempt.
-        screening: false-discovery rate (Benjamini and Hochberg) of a univariate Cox test before that; None for no test.
         layers: hidden layers; each is dense, then its activation, then dropout.
         neurons: of each hidden layer.
         activation: ``selu``, ``relu`` or ``sigmoid``.
@@ -92,14 +90,12 @@ class DeepSurv:
         epochs: at most; one step each, on all training patients at once; None for the rule.
         patience: epochs without a lower loss of the inner part after which training ends; the best weights are kept;
             None for the rule.
+        columns: see :class:`survbench.models.learners.table_learner.TableLearner`.
     """
 
     def __init__(
         self,
         *,
-        source: str = "radiomics",
-        redundancy: float = 0.7,
-        screening: float | None = None,
         layers: int = 1,
         neurons: int = 32,
         activation: Activation = "selu",
@@ -108,10 +104,9 @@ class DeepSurv:
         learning_rate: float = 1e-3,
         epochs: int | None = None,
         patience: int | None = None,
+        **columns: Unpack[Columns],
     ) -> None:
-        self.source = source
-        self.redundancy = redundancy
-        self.screening = screening
+        super().__init__(**columns)
         self.layers = layers
         self.neurons = neurons
         self.activation = activation
@@ -131,7 +126,7 @@ class DeepSurv:
             from pycox.models import CoxPH
 
         require_events(train, what="a network with inner validation patients")
-        design = Design.fit(train, source=self.source, redundancy=self.redundancy, screening=self.screening)
+        design = self._design(train)
         matrix = design.matrix(train).astype(np.float32)
         outcomes = train.time.astype(np.float32), train.event.astype(np.float32)
         inner = _inner(train.event)

@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, Unpack
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from survbench.models.engine.seeding import seeded
 from survbench.models.events import require_events
 from survbench.models.learners.design import Design
 from survbench.models.learners.pycox_data import pycox_data_in
+from survbench.models.learners.table_learner import Columns, TableLearner
 from torch import Tensor, nn
 
 SMALLEST = 1e-7
@@ -31,7 +32,7 @@ class _Fitted:
     edges: NDArray[np.float64]
 
 
-class DiscreteNetwork:
+class DiscreteNetwork(TableLearner):
     """Drops redundant features, then trains a network whose outputs belong to the K intervals of time and the open one.
 
     The K edges are quantiles of the training fold's event times, the square root of the number of events of them, as
@@ -39,9 +40,6 @@ class DiscreteNetwork:
     Subclasses give the likelihood and how outputs become survival.
 
     Args:
-        source: name of the source of the columns, one of :data:`survbench.features.sources.SOURCES`.
-        redundancy: largest ``|Spearman's rho|`` that two features may have; clinical columns are exempt.
-        screening: false-discovery rate (Benjamini and Hochberg) of a univariate Cox test before that; None for no test.
         layers: hidden layers; each is dense, then ELU, then dropout.
         neurons: of each hidden layer.
         dropout: share of a hidden layer's outputs that a training step leaves out.
@@ -49,6 +47,7 @@ class DiscreteNetwork:
         weight_decay: L2 penalty of all weights but those of the last layer.
         epochs: passes over the training fold.
         batch: patients of a step.
+        columns: see :class:`survbench.models.learners.table_learner.TableLearner`.
     """
 
     NAME: ClassVar[str]
@@ -56,9 +55,6 @@ class DiscreteNetwork:
     def __init__(
         self,
         *,
-        source: str = "radiomics",
-        redundancy: float = 0.7,
-        screening: float | None = None,
         layers: int = 1,
         neurons: int = 32,
         dropout: float = 0.444,
@@ -66,10 +62,9 @@ class DiscreteNetwork:
         weight_decay: float = 1.2e-5,
         epochs: int = 100,
         batch: int = 256,
+        **columns: Unpack[Columns],
     ) -> None:
-        self.source = source
-        self.redundancy = redundancy
-        self.screening = screening
+        super().__init__(**columns)
         self.layers = layers
         self.neurons = neurons
         self.dropout = dropout
@@ -108,7 +103,7 @@ class DiscreteNetwork:
     def fit(self, train: Cohort, *, validation: Cohort | None, ctx: Context) -> Self:  # noqa: ARG002
         """Select features and train, on the training fold alone."""
         require_events(train, what=self.NAME)
-        design = Design.fit(train, source=self.source, redundancy=self.redundancy, screening=self.screening)
+        design = self._design(train)
         edges = time_edges(train.time, train.event)
         values = torch.from_numpy(design.matrix(train).astype(np.float32))
         targets = _targets(train.time, train.event, edges)

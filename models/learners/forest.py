@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from survbench.api import Context, NotFittedError
 from survbench.cohort import Cohort, UnlabelledCohort
 from survbench.models.events import require_events
 from survbench.models.learners.design import Design
+from survbench.models.learners.table_learner import Columns, TableLearner
 from survbench.models.learners.trees import LEAF, Trees
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class _Forest:
         return np.stack([self.hazard[leaves].mean(axis=0) for leaves in self.trees.leaves(matrix)])
 
 
-class SurvivalForest:
+class SurvivalForest(TableLearner):
     """Drop redundant features, then grow a forest on the others and the clinical columns.
 
     As in randomForestSRC: log-rank splitting, 1000 trees (the default when DeepMTS was published), ceil(sqrt(p))
@@ -63,25 +64,19 @@ class SurvivalForest:
     average, and scikit-survival counts each patient in a leaf once however often drawn.
 
     Args:
-        source: name of the source of the columns, one of :data:`survbench.features.sources.SOURCES`.
-        redundancy: largest ``|Spearman's rho|`` that two features may have; clinical columns are exempt.
-        screening: false-discovery rate (Benjamini and Hochberg) of a univariate Cox test before that; None for no test.
         trees: number of trees (ntree).
         leaf: smallest number of patients in a leaf (nodesize).
+        columns: see :class:`survbench.models.learners.table_learner.TableLearner`.
     """
 
     def __init__(
         self,
         *,
-        source: str = "radiomics",
-        redundancy: float = 0.7,
-        screening: float | None = None,
         trees: int = 1000,
         leaf: int = 15,
+        **columns: Unpack[Columns],
     ) -> None:
-        self.source = source
-        self.redundancy = redundancy
-        self.screening = screening
+        super().__init__(**columns)
         self.trees = trees
         self.leaf = leaf
         self._fitted: tuple[Design, _Forest] | None = None
@@ -92,7 +87,7 @@ class SurvivalForest:
         from sksurv.util import Surv
 
         require_events(train, what="a survival forest")
-        design = Design.fit(train, source=self.source, redundancy=self.redundancy, screening=self.screening)
+        design = self._design(train)
         matrix = design.matrix(train)
         forest = RandomSurvivalForest(
             n_estimators=self.trees,
@@ -136,7 +131,7 @@ class SurvivalForest:
         """Restore the files written by :meth:`save`."""
         design = Design.from_json(json.loads((folder / "design.json").read_text(encoding="utf-8")))
         with np.load(folder / "forest.npz", allow_pickle=False) as arrays:
-            trees = Trees(**{name: arrays[name] for name in Trees.__slots__})
+            trees = Trees.from_arrays(arrays)
             self._fitted = design, _Forest(trees, arrays["hazard"], arrays["times"])
         return self
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Hashable, Sequence
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 from survbench.api import Context
 from survbench.cohort import Cohort
 from survbench.models.events import require_events
-from survbench.models.learners.design import Design
 from survbench.models.learners.linear import LinearHazardMethod, LinearModel
+from survbench.models.learners.table_learner import Columns
 
 if TYPE_CHECKING:
     from sksurv.linear_model import CoxnetSurvivalAnalysis
@@ -35,36 +35,30 @@ class LassoCox(LinearHazardMethod):
     deviance).
 
     Args:
-        source: name of the source of the columns, one of :data:`survbench.features.sources.SOURCES`.
-        redundancy: largest ``|Spearman's rho|`` that two features may have; clinical columns are exempt.
-        screening: false-discovery rate (Benjamini and Hochberg) of a univariate Cox test before that; None for no test.
         l1_ratio: share of the L1 norm in the penalty, from above 0 to 1. At 1 the model is the Lasso, below it is the
             elastic net (Simon et al., J Stat Softw 39(5), 2011), which keeps correlated features together.
         rule: ``best`` takes the penalty of the highest likelihood (``lambda.min``), ``one-standard-error`` the largest
             one whose likelihood is within a standard error of it (``lambda.1se``). The latter keeps nothing in most
             fits of ``hn_petct``, ``nsclc_pet``, DESIGN and the phantom's deep features (measured in
             docs/explanation/feature-models.md), so no row uses it by default.
+        columns: see :class:`survbench.models.learners.table_learner.TableLearner`.
     """
 
     def __init__(
         self,
         *,
-        source: str = "radiomics",
-        redundancy: float = 0.7,
-        screening: float | None = None,
         l1_ratio: float = 1.0,
         rule: Rule = "best",
+        **columns: Unpack[Columns],
     ) -> None:
-        self.source = source
-        self.redundancy = redundancy
-        self.screening = screening
+        super().__init__(**columns)
         self.l1_ratio = l1_ratio
         self.rule = rule
 
     def fit(self, train: Cohort, *, validation: Cohort | None, ctx: Context) -> Self:  # noqa: ARG002
         """Select features and fit, using only the training fold."""
         require_events(train, what="choosing the penalty by inner folds")
-        design = Design.fit(train, source=self.source, redundancy=self.redundancy, screening=self.screening)
+        design = self._design(train)
         matrix = design.matrix(train)
         spread = np.where(matrix.std(axis=0) > 0, matrix.std(axis=0), 1.0)
         groups = [s.patient for s in train.subjects]

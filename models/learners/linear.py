@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from survbench.api import NotFittedError
 from survbench.cohort import Cohort, UnlabelledCohort
 from survbench.models.learners.design import Design
+from survbench.models.learners.table_learner import TableLearner
 from survbench.statistics.baseline_hazard import Baseline
 
 FILE = "model.json"
@@ -73,7 +74,7 @@ class LinearModel:
         return cls(Design.from_json(raw["design"]), coefficients, baseline)
 
 
-class LinearMethod:
+class LinearMethod(TableLearner):
     """What methods with a linear model share once they are fitted; ``fit`` sets ``_model``."""
 
     _model: LinearModel | None = None

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Literal, Self, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 from survbench.api import Context
 from survbench.cohort import Cohort
 from survbench.models.events import require_events
-from survbench.models.learners.design import Design
 from survbench.models.learners.linear import LinearMethod, LinearModel
+from survbench.models.learners.table_learner import Columns
 
 Objective = Literal["regression", "ranking", "minlip"]
 
@@ -19,35 +19,29 @@ class SurvivalSVM(LinearMethod):
     """Drops redundant features, then fits a linear support vector machine on the others and the clinical columns.
 
     Args:
-        source: name of the source of the columns, one of :data:`survbench.features.sources.SOURCES`.
-        redundancy: largest ``|Spearman's rho|`` that two features may have; clinical columns are exempt.
-        screening: false-discovery rate (Benjamini and Hochberg) of a univariate Cox test before that; None for no test.
         objective: ``regression`` of log time, where a censored patient costs only if predicted too early (squared loss
             in the place of the absolute one of Shivaswamy et al., ICDM 2007; Poelsterl et al., ECML PKDD 2015);
             ``ranking`` of pairs (Van Belle et al., CIMED 2007; Poelsterl et al.); ``minlip``, the smoothest function
             that keeps the order of neighbouring pairs (Van Belle et al., JMLR 12, 2011).
         penalty: weight of the errors against the size of the coefficients.
+        columns: see :class:`survbench.models.learners.table_learner.TableLearner`.
     """
 
     def __init__(
         self,
         *,
-        source: str = "radiomics",
-        redundancy: float = 0.7,
-        screening: float | None = None,
         objective: Objective = "regression",
         penalty: float = 1.0,
+        **columns: Unpack[Columns],
     ) -> None:
-        self.source = source
-        self.redundancy = redundancy
-        self.screening = screening
+        super().__init__(**columns)
         self.objective = objective
         self.penalty = penalty
 
     def fit(self, train: Cohort, *, validation: Cohort | None, ctx: Context) -> Self:  # noqa: ARG002
         """Select features and fit, on the training fold alone."""
         require_events(train, what="a survival support vector machine")
-        design = Design.fit(train, source=self.source, redundancy=self.redundancy, screening=self.screening)
+        design = self._design(train)
         values = design.matrix(train)
         coefficients = np.zeros(values.shape[1])
         if values.any():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -56,10 +56,20 @@ class Trees:
             node = np.where(inner, np.where(goes_left, self.left[node], self.right[node]), node)
         return node
 
+    def sum_of(self, value: NDArray[np.float64], matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the sum over the trees of the values of a patient's leaves, shape (n,); ``value`` has one a node."""
+        total: NDArray[np.float64] = value[self.leaves(matrix)].sum(axis=1)
+        return total
+
     def split_shares(self, columns: int) -> list[float]:
         """Return the share of all splits that each of ``columns`` makes; 0 for all where no tree splits."""
         counts = np.bincount(self.feature[self.left != LEAF], minlength=columns)
         return [float(count) for count in counts / max(1, counts.sum())]
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
+        """Restore what :meth:`arrays` gave; other arrays are passed over."""
+        return cls(**{name: arrays[name] for name in cls.__slots__})
 
     def arrays(self) -> dict[str, Any]:
         """Return the arrays by name, for ``numpy.savez``."""

@@ -120,4 +120,4 @@ def test_what_scans_had_to_be_resampled_is_said_and_stands_in_their_records(foll
     assert noted[1].endswith("CT: the gantry was tilted by 14.0 degrees: resampled to a rectangular grid.")
     notes = [path.read_text(encoding="utf-8") for path in (folder / "zurich/records").glob("*.json")]
     assert sum("the gantry was tilted by 14.0 degrees" in text for text in notes) == 1
-    assert sum("CT: slices lie" in text for text in notes) == 1
+    assert sum("CT: slices are" in text for text in notes) == 1
