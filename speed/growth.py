@@ -80,7 +80,7 @@ def plans(folder: Path) -> dict[str, Measures]:
     def plan(seeds: int) -> Callable[[], float]:
         return timed(command(BENCH, "run", "--methods", "all", "--seeds", str(seeds), "--dry-run", "--out", folder))
 
-    return {"plan of all methods, seeds": {seeds: plan(seeds) for seeds in (1, 10, 50)}}
+    return {"plan of all methods, seeds": {seeds: plan(seeds) for seeds in (1, 10, 50, 120)}}
 
 
 def runs(folder: Path) -> dict[str, Measures]:

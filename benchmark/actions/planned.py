@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from survbench.api import MethodInfo
 from survbench.datasets.preprocessing.grid import Grid
-from survbench.plan.estimate import Forecast, declared_mb
+from survbench.plan.estimate import Forecast, declared_gpu_mb, declared_mb
 from survbench.plan.job import PlannedJob
 from survbench.plan.planner import Plan
 from survbench.plan.profile import Profile
@@ -43,6 +43,12 @@ class Planned:
         """
         grid = self.grid.shape if self.grid else None
         return max(share, DECLARED_IS_ROUGH * declared_mb(job, self.infos[job.method], self.profile, grid))
+
+    def gpu_mb(self, job: PlannedJob) -> float | None:
+        """Return the megabytes of a GPU to keep for a job, twice what it should take; None of a job on the CPU."""
+        grid = self.grid.shape if self.grid else None
+        declared = declared_gpu_mb(job, self.infos[job.method], self.profile, grid)
+        return None if declared is None else DECLARED_IS_ROUGH * declared
 
     def forecast(self, workers: int) -> Forecast:
         """Return how long this will take with so many jobs at once, to be corrected as it goes on."""

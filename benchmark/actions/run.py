@@ -31,6 +31,7 @@ from survbench.io.memory import available_memory
 from survbench.io.stored import UnreadableError
 from survbench.io.study_files import BOARD_JSON, SPLITS
 from survbench.jobs.executor import Task, execute
+from survbench.jobs.find_gpus import find_gpus
 from survbench.jobs.prepared_files import read_follow_up
 from survbench.plan.job import PlannedJob
 from survbench.plan.protocol import write_splits
@@ -141,7 +142,7 @@ def _execute(planned: Planned, store: Store, request: Request, watcher: Watcher)
             conclude=partial(complete, store, job, follow_up[job.cohort]),
             requires=job.required_keys & to_do.keys(),
             cpus=job.threads,
-            gpu=planned.infos[job.method].resources.gpu and request.device != "cpu",
+            gpu_mb=planned.gpu_mb(job),
             timeout_s=job.timeout_s,
             most_mb=planned.most_mb(job, share * job.threads),
         )
@@ -151,6 +152,7 @@ def _execute(planned: Planned, store: Store, request: Request, watcher: Watcher)
     for ended in execute(
         tasks,
         workers=request.workers,
+        gpus=find_gpus() if any(task.gpu_mb is not None for task in tasks) else {},
         on_start=lambda t: watcher.started(to_do[t.key]),
         on_poll=watcher.poll,
         on_retry=lambda t, error: watcher.retried(to_do[t.key], error),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import platform
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +114,9 @@ def _gpu() -> str:
 
     if not torch.cuda.is_available():
         return "none that torch can use; networks run on the CPU"
-    return f"{torch.cuda.get_device_name(0)}, CUDA {torch.version.cuda}"
+    names = Counter(torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count()))
+    cards = ", ".join(name if count == 1 else f"{count} x {name}" for name, count in names.items())
+    return f"{cards}, CUDA {torch.version.cuda}"
 
 
 def _plugins() -> list[dict[str, Any]]:

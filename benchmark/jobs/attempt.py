@@ -66,6 +66,7 @@ class Attempt:
         arguments: what to call it with.
         timeout_s: seconds until it is killed.
         most_mb: megabytes that it and what it starts may hold, or None.
+        environment: variables that are set before the call.
 
     Raises:
         OSError, EOFError: the server is gone; the next one may be started.
@@ -79,6 +80,7 @@ class Attempt:
         *,
         timeout_s: float,
         most_mb: float | None,
+        environment: Mapping[str, str],
     ) -> None:
         self.most_mb = most_mb
         self.timeout_s = timeout_s
@@ -88,7 +90,7 @@ class Attempt:
         with _changing:
             self.process: ForkServerProcess = context.Process(
                 target=_work,
-                args=(self._box, os.getpid(), function, arguments),
+                args=(self._box, os.getpid(), environment, function, arguments),
                 daemon=True,  # the end of this process ends it, wherever a Ctrl-C falls
             )
             self.process.start()
@@ -166,12 +168,19 @@ def _orphans_and(leader: int, server: int | None, seen: Mapping[int, Seen]) -> I
         yield from (pid for pid in left if seen[pid].session not in {seen[server].session, *_sessions})
 
 
-def _work(box: Connection, owner: int, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+def _work(
+    box: Connection,
+    owner: int,
+    environment: Mapping[str, str],
+    function: Callable[..., Any],
+    arguments: tuple[Any, ...],
+) -> None:
     """Call a function in a process of its own, leave the outcome in ``box``, and end."""
     me = os.getpid()
     leave = os._exit
     _stand_apart()
     die_with(owner)
+    os.environ.update(environment)
     try:
         outcome = Outcome(Status.OK, function(*arguments))
     except BaseException as problem:  # whatever a method raises, also SystemExit, is recorded as its result

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import wait
 from multiprocessing.context import ForkServerContext
+from types import MappingProxyType
 from typing import Any
 
 from survbench.io.layout import Ending, Status
 from survbench.jobs.attempt import Attempt, Outcome, error_of, failure
 from survbench.jobs.families import processes
+from survbench.jobs.gpus import VISIBLE, Gpus, is_card_error
 from survbench.jobs.process import process_context
 from survbench.jobs.signals import held_back
 from survbench.runs.record import RunError
@@ -37,7 +39,7 @@ class Task:
         key: unique name; ``requires`` of others refer to it.
         function: a module-level function; it and its arguments are pickled to a process of ours, never stored.
         cpus: how many of the workers' processors it takes; one that needs more than there are runs alone.
-        gpu: takes the GPU; one such task runs at a time.
+        gpu_mb: megabytes of a GPU that it takes, infinity for a whole one; None of a task that takes none.
         most_mb: megabytes that its process and what that starts may hold, or None.
         conclude: called in this process with what the function has returned, and with what ended earlier attempts,
             before a task that requires this one starts. What it returns is the value of the task, and what it raises
@@ -49,7 +51,7 @@ class Task:
     arguments: tuple[Any, ...]
     requires: frozenset[str] = frozenset()
     cpus: int = 1
-    gpu: bool = False
+    gpu_mb: float | None = None
     timeout_s: float = 3600.0
     most_mb: float | None = None
     conclude: Callable[[Any, tuple[RunError, ...]], Any] | None = None
@@ -72,6 +74,7 @@ def execute(
     tasks: Sequence[Task],
     *,
     workers: int,
+    gpus: Mapping[str, float] = MappingProxyType({}),
     on_start: Callable[[Task], None],
     on_poll: Callable[[], None],
     on_retry: Callable[[Task, RunError], None] = lambda _task, _error: None,
@@ -81,6 +84,7 @@ def execute(
     Args:
         tasks: in order of preference.
         workers: processors to share out among the processes.
+        gpus: megabytes of memory by name of GPU; a task that takes one finds it in ``CUDA_VISIBLE_DEVICES``.
         on_start: called when a process is started for a task.
         on_poll: called about twice a second.
         on_retry: called with what stopped a task that will be tried again.
@@ -90,7 +94,7 @@ def execute(
     """
     if not tasks:
         return
-    queue = _Queue(process_context(), {t.key: t for t in tasks}, {t.key for t in tasks})
+    queue = _Queue(process_context(), {t.key: t for t in tasks}, {t.key for t in tasks}, Gpus(gpus))
     try:
         while queue.waiting or queue.running:
             for task in _startable(queue, workers):
@@ -120,6 +124,7 @@ class _Queue:
     context: ForkServerContext
     waiting: dict[str, Task]
     unfinished: set[str]
+    gpus: Gpus
     running: dict[str, tuple[Task, Attempt]] = field(default_factory=dict)
     failed: set[str] = field(default_factory=set)
     earlier: dict[str, tuple[RunError, ...]] = field(default_factory=dict)
@@ -127,9 +132,17 @@ class _Queue:
 
     def start(self, task: Task) -> Outcome | None:
         """Start a task; return an outcome where no process could be started."""
+        card = self.gpus.name_of(task.key)
+        if task.gpu_mb is not None and card is None:
+            return Outcome(Status.FAILED, error=error_of("NoGpu", "no GPU is left that has not failed"))
         try:
             attempt = Attempt(
-                self.context, task.function, task.arguments, timeout_s=task.timeout_s + GRACE_S, most_mb=task.most_mb
+                self.context,
+                task.function,
+                task.arguments,
+                timeout_s=task.timeout_s + GRACE_S,
+                most_mb=task.most_mb,
+                environment={VISIBLE: card} if card is not None else {},
             )
         except (OSError, EOFError) as problem:
             error = error_of("ProcessNotStarted", f"no process could be started: {problem or 'its server is gone'}")
@@ -160,6 +173,11 @@ class _Queue:
     ) -> Iterator[Ended]:
         """Put a task that may be tried again behind the others, or yield its end."""
         earlier = self.earlier.get(task.key, ())
+        error = outcome.error
+        card_failed = task.gpu_mb is not None and error is not None and is_card_error(error.type, error.message)
+        self.gpus.leave(task.key, card_failed=card_failed)
+        if card_failed:
+            outcome = replace(outcome, passing=True)
         if outcome.passing and outcome.error is not None and len(earlier) < RETRIES:
             on_retry(task, outcome.error)
             self.earlier[task.key] = (*earlier, outcome.error)
@@ -174,6 +192,7 @@ class _Queue:
 
     def ended(self, task: Task, outcome: Outcome) -> Ended:
         """Note the end of a task."""
+        self.gpus.leave(task.key, card_failed=False)
         self.unfinished.discard(task.key)
         if outcome.status != Status.OK:
             self.failed.add(task.key)
@@ -183,16 +202,16 @@ class _Queue:
 def _startable(queue: _Queue, workers: int) -> list[Task]:
     running = [task for task, _ in queue.running.values()]
     free = workers - sum(t.cpus for t in running)
-    gpu_taken = any(t.gpu for t in running)
     chosen: list[Task] = []
     for task in queue.waiting.values():
         if free <= 0:
             break
-        if task.requires & queue.unfinished or (task.gpu and gpu_taken):
+        if task.requires & queue.unfinished:
             continue
         if task.cpus > free and (running or chosen):
             break  # smaller tasks behind it must not keep it waiting for ever
-        gpu_taken |= task.gpu
+        if task.gpu_mb is not None and not queue.gpus.take(task.key, task.gpu_mb) and queue.gpus.usable:
+            continue
         free -= task.cpus
         chosen.append(task)
     return chosen

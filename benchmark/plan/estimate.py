@@ -17,6 +17,8 @@ PREDICTING = 0.08
 QUICK_BATCH = 4
 PROCESS_MB = 480
 """Of a job's process with its libraries, whatever it does."""
+GPU_CONTEXT_MB = 600
+"""Of a process on a GPU before it computes; not measured."""
 BYTES_PER_VOXEL = 9
 """Of a patient in the memory of a fit on images: two channels in single precision, and a mask."""
 PREPARING_S = 0.25
@@ -62,12 +64,33 @@ def declared_mb(job: PlannedJob, info: MethodInfo, profile: Profile, grid: tuple
         profile: the budget.
         grid: voxels of the common grid, or None without images.
     """
+    on_gpu = job.device == "cuda"
+    return PROCESS_MB + _images_mb(job, info, grid) + (0.0 if on_gpu else _network_mb(job, info, profile, grid))
+
+
+def declared_gpu_mb(
+    job: PlannedJob, info: MethodInfo, profile: Profile, grid: tuple[int, int, int] | None
+) -> float | None:
+    """Return the megabytes of a GPU that a job should take at most, or None of a job that runs on the CPU; by what
+    methods declare for a CPU, since nothing has been measured on a GPU. Arguments as of :func:`declared_mb`.
+    """
+    if job.device != "cuda":
+        return None
+    return GPU_CONTEXT_MB + _images_mb(job, info, grid) + _network_mb(job, info, profile, grid)
+
+
+def _network_mb(job: PlannedJob, info: MethodInfo, profile: Profile, grid: tuple[int, int, int] | None) -> float:
+    """Return the megabytes that a network, or another method, takes on top of its libraries."""
     own = max(info.resources.quick_mb - PROCESS_MB, 0) * _voxels(grid)
     if info.trains:
         own *= profile.training.batch_size / QUICK_BATCH if job.fits else 1 / QUICK_BATCH
+    return own
+
+
+def _images_mb(job: PlannedJob, info: MethodInfo, grid: tuple[int, int, int] | None) -> float:
+    """Return the megabytes of the patients that a fit holds."""
     patients = len(job.outcomes_of) if grid and "images" in info.needs_fit else 0
-    images = patients * BYTES_PER_VOXEL * QUICK_VOXELS * _voxels(grid) / 1e6
-    return PROCESS_MB + images + (0.0 if job.device == "cuda" else own)
+    return patients * BYTES_PER_VOXEL * QUICK_VOXELS * _voxels(grid) / 1e6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,7 +207,7 @@ class Forecast:
         """Return the seconds of wall time from ``at`` until all is done."""
         rest = [(work, self._rest(work, at)) for work in self._work.values()]
         shared = sum(work.cpus * seconds for work, seconds in rest) / self.workers
-        # the GPU takes one job at a time, and nothing is done before the longest job
+        # one GPU with one job at a time is counted on, and nothing is done before the longest job
         on_gpu = sum(seconds for work, seconds in rest if work.gpu)
         return max(shared, on_gpu, max((seconds for _, seconds in rest), default=0.0))
 

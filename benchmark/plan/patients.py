@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from survbench.cohort import Need
@@ -25,12 +25,21 @@ class Patients:
     rows: Mapping[str, Mapping[str, Any]]
     outcomes: Mapping[str, Sequence[Any]]
     declared: Mapping[str, Any]
+    _digests: dict[tuple[tuple[str, ...], frozenset[Need]], str] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def digest(self, ids: Iterable[str], needs: Iterable[Need]) -> str:
         """Hash what a method sees of some patients, and how the card declares it: the order of channels, and the kind
         and levels of clinical columns, change what the same values mean.
         """
-        allowed = frozenset(needs)
+        asked = tuple(ids), frozenset(needs)
+        if asked not in self._digests:  # the same fold is asked for by every method and seed
+            self._digests[asked] = digest(self._seen(*asked))
+        return self._digests[asked]
+
+    def _seen(self, ids: Iterable[str], allowed: frozenset[Need]) -> list[Any]:
+        """Return what the digest is of."""
         content: list[Any] = [
             self.declared["channels"] if "images" in allowed else None,
             self.declared["clinical_columns"] if "clinical" in allowed else None,
@@ -43,4 +52,4 @@ class Patients:
             truth = row.get("truth") if "truth" in allowed else None
             seen = [subject, row["centre"], list(self.outcomes[subject]), volumes, clinical, radiomics, truth]
             content.append([*seen, row["group"]] if row.get("group") else seen)
-        return digest(content)
+        return content

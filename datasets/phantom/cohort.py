@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import cache, partial
 from importlib.resources import files
 from typing import Any
 
@@ -217,6 +217,7 @@ def _volumes(anatomy: Anatomy, voxels: int) -> dict[str, Volume]:
     }
 
 
+@cache  # asked for several times in a call, and hashing an anatomy costs more than comparing it
 def _print(name: str, drawn: Any, voxels: int) -> str:
     return digest([PHANTOM_VERSION, name, asdict(drawn), voxels])
 

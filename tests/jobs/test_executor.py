@@ -5,7 +5,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -151,20 +150,6 @@ def test_every_task_has_a_process_of_its_own():
     assert ended["read"].value == (None, here)
     pids = [e.value for e in run([Task(str(i), pid, ()) for i in range(4)], workers=1).values()]
     assert len(set(pids)) == 4
-
-
-def test_one_task_at_a_time_has_the_gpu():
-    running, most = set(), 0
-
-    def start(task):
-        nonlocal most
-        running.add(task.key)
-        most = max(most, len(running))
-
-    tasks = [Task(str(i), time.sleep, (0.3,), gpu=True) for i in range(3)]
-    for ended in execute(tasks, workers=3, on_start=start, on_poll=lambda: None):
-        running.discard(ended.task.key)
-    assert most == 1
 
 
 def test_a_task_that_takes_two_processors_runs_without_another(tmp_path):

@@ -91,3 +91,21 @@ def logs_its_span(path, name):
     time.sleep(0.3)
     with Path(path).open("a") as stream:
         stream.write(f"{name} {start} {time.monotonic()}\n")
+
+
+def gpu_seen(seconds):
+    """Return the GPU that the process was given, after a while."""
+    time.sleep(seconds)
+    return os.environ.get("CUDA_VISIBLE_DEVICES")
+
+
+def fails_on_gpu(name):
+    """Raise what torch raises on a broken GPU if it is the one of that name."""
+    if os.environ["CUDA_VISIBLE_DEVICES"] == name:
+        time.sleep(0.3)
+        raise RuntimeError("CUDA error: uncorrectable ECC error encountered")
+    return os.environ["CUDA_VISIBLE_DEVICES"]
+
+
+def breaks_its_kernel():
+    raise RuntimeError("CUDA error: device-side assert triggered")
