@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import numpy as np
 from survbench.cohort import FeatureTable, Need, Subject, UnlabelledCohort
+from survbench.errors import UnknownNameError
 from survbench.features.clinical import code, coded_names
 
 AnyCohort = TypeVar("AnyCohort", bound=UnlabelledCohort)
@@ -126,3 +127,10 @@ SOURCES: Mapping[str, Source] = MappingProxyType(
     }
 )
 """The sources by name. Another source is another entry: its ``columns`` make the features of patients."""
+
+
+def source_named(name: str) -> Source:
+    """Return a source; an unknown name raises :class:`survbench.errors.UnknownNameError`."""
+    if name not in SOURCES:
+        raise UnknownNameError("source", name, SOURCES, see="docs/reference/methods.md")
+    return SOURCES[name]

@@ -94,6 +94,9 @@ class Registry:
                     raise UnknownNameError("group of methods", part, known, see="'bench list groups'")
                 names |= set(groups[part[1:]].methods)
             elif part in learners:
+                if not learners[part]:
+                    pairs = [name for name, info in self.methods.items() if info.learner == part]
+                    raise BenchError(f"No pair with the learner {part!r} is in 'all'. Name one: {', '.join(pairs)}.")
                 names |= set(learners[part])
             else:
                 names.add(self.get(part).name)

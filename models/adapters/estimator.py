@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from survbench.api import Context, Gives, MethodInfo, NotFittedError
 from survbench.cohort import Cohort, UnlabelledCohort
 from survbench.errors import BenchError
-from survbench.features.sources import SOURCES
+from survbench.features.sources import source_named
+from survbench.models.events import require_events
 from survbench.models.learners.design import Design
 from survbench.models.learners.table_learner import Columns, TableLearner
 
@@ -63,17 +64,23 @@ class EstimatorMethod(TableLearner, ABC):
             curves: whether the estimator has ``predict_survival_function``.
             more: other arguments of :class:`survbench.api.MethodInfo`, such as ``space`` or ``title``.
         """
-        needs = SOURCES[source].needs
+        columns = source_named(source)
         gives: frozenset[Gives] = frozenset({"risk", "survival"} if curves else {"risk"})
-        declared = {"title": name, "family": "outside", "needs_fit": needs, "needs_predict": needs, "gives": gives}
+        declared = {
+            "title": name,
+            "family": "outside",
+            "needs_fit": columns.needs,
+            "needs_predict": columns.needs,
+            "gives": gives,
+            "stochastic": True,
+            "trains": False,
+        }
         return MethodInfo(
             name=name,
             reference=reference,
             target=f"{cls.__module__}:{cls.__qualname__}",
             params={"source": source},
-            upstream=SOURCES[source].upstream,
-            stochastic=True,
-            trains=False,
+            upstream=columns.upstream,
             **{**declared, **more},
         )
 
@@ -81,6 +88,7 @@ class EstimatorMethod(TableLearner, ABC):
         """Select features and fit the estimator, on the training fold alone."""
         from sksurv.util import Surv
 
+        require_events(train, what=f"the estimator of {type(self).__name__}")
         design = self._design(train)
         ctx.check_deadline()
         estimator = self.estimator(ctx.seeds.of("init"))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from survbench.api import Gives, MethodInfo, Resources
 from survbench.cohort import Need, UnlabelledCohort
+from survbench.errors import UnknownNameError
 from survbench.models.engine.layers import ImageNetwork
 from survbench.models.engine.losses import Objective, cox_term
 from survbench.models.engine.network_method import NetworkMethod
@@ -82,16 +83,24 @@ class ModuleMethod(NetworkMethod[AdaptedNetwork]):
             quick_seconds: CPU seconds of a fit of the ``quick`` profile, for the estimate of a run.
             more: other arguments of :class:`survbench.api.MethodInfo`, such as ``modalities`` or ``title``.
         """
+        if cls.head not in get_args(Head):
+            raise UnknownNameError("head", cls.head, get_args(Head), see="docs/how-to/write-a-plugin.md")
         seen = frozenset(needs) | (frozenset({"clinical"}) if cls.clinical else frozenset())
         gives: frozenset[Gives] = frozenset({"risk"} if cls.head == "cox" else {"risk", "survival"})
-        declared = {"title": name, "family": "outside", "needs_fit": seen, "needs_predict": seen, "gives": gives}
+        declared = {
+            "title": name,
+            "family": "outside",
+            "needs_fit": seen,
+            "needs_predict": seen,
+            "gives": gives,
+            "resources": Resources(gpu=True, quick_seconds=quick_seconds),
+        }
         return MethodInfo(
             name=name,
             reference=reference,
             target=f"{cls.__module__}:{cls.__qualname__}",
             stochastic=True,
             selects=True,
-            resources=Resources(gpu=True, quick_seconds=quick_seconds),
             **{**declared, **more},
         )
 

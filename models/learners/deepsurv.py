@@ -19,13 +19,14 @@ from survbench.errors import UnknownNameError
 from survbench.models.engine.seeding import seeded
 from survbench.models.events import require_events
 from survbench.models.learners.design import Design
+from survbench.models.learners.inner_folds import inner_folds
 from survbench.models.learners.pycox_data import pycox_data_in
 from survbench.models.learners.table_learner import Columns, TableLearner
 from survbench.statistics.baseline_hazard import Baseline
 from torch import nn
 
 INNER_SHARE = 5
-"""A fifth of the training fold, drawn from events and censored patients separately, determines when to stop."""
+"""A fifth of the patients with an event, and of those without, determines when to stop."""
 SMALL = 40
 """Number of events up to which a training fold is small and gets the smallest budget's decay, epochs and patience."""
 LONGEST = 5
@@ -129,7 +130,7 @@ class DeepSurv(TableLearner):
         design = self._design(train)
         matrix = design.matrix(train).astype(np.float32)
         outcomes = train.time.astype(np.float32), train.event.astype(np.float32)
-        inner = _inner(train.event)
+        inner = inner_folds(train.event, [s.patient for s in train.subjects], INNER_SHARE) == 0
         budget = self._budget = self._budget_for(int(train.event.sum()))
         with seeded(ctx.seeds.of("init"), torch.device("cpu")):
             network = self._network(matrix.shape[1])
@@ -223,14 +224,6 @@ class DeepSurv(TableLearner):
         if self._fitted is None:
             raise NotFittedError("DeepSurv predicts only after 'fit' or 'load'")
         return self._fitted
-
-
-def _inner(event: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return which patients (in order of their ids) determine when to stop; they include at least one event."""
-    inner = np.zeros(len(event), dtype=bool)
-    for rows in (np.flatnonzero(event), np.flatnonzero(~event)):
-        inner[rows[::INNER_SHARE]] = True
-    return inner
 
 
 @torch.inference_mode()

@@ -68,12 +68,15 @@ class Design:
             source: name of the source of the columns.
             redundancy: largest ``|Spearman's rho|`` of two kept features.
             screening: false-discovery rate; None keeps all features for the next step.
+
+        Raises:
+            UnknownNameError: there is no such source.
         """
         from survbench.features.clinical import ClinicalEncoder
         from survbench.features.screening import screened, spearman_redundancy, univariate_cox
-        from survbench.features.sources import SOURCES
+        from survbench.features.sources import source_named
 
-        seen = SOURCES[source].view(train)
+        seen = source_named(source).view(train)
         encoder = ClinicalEncoder.fit(seen)
         if seen.features is None:
             return cls(source, (), encoder)
@@ -96,9 +99,9 @@ class Design:
         Raises:
             ValueError: the design has features but the cohort has none.
         """
-        from survbench.features.sources import SOURCES
+        from survbench.features.sources import source_named
 
-        seen = SOURCES[self.source].view(cohort)
+        seen = source_named(self.source).view(cohort)
         blocks = [self.encoder.transform(seen)]
         if self.features:
             if seen.features is None:

@@ -17,7 +17,6 @@ from survbench.cohort import Cohort, UnlabelledCohort
 from survbench.models.engine.seeding import seeded
 from survbench.models.events import require_events
 from survbench.models.learners.design import Design
-from survbench.models.learners.pycox_data import pycox_data_in
 from survbench.models.learners.table_learner import Columns, TableLearner
 from torch import Tensor, nn
 
@@ -44,13 +43,15 @@ class DiscreteNetwork(TableLearner):
         neurons: of each hidden layer.
         dropout: share of a hidden layer's outputs that a training step leaves out.
         learning_rate: of Adam.
-        weight_decay: L2 penalty of all weights but those of the last layer.
+        weight_decay: L2 penalty of the hidden layers' weights, as Adam adds it to the gradient; biases have none.
         epochs: passes over the training fold.
         batch: patients of a step.
         columns: see :class:`survbench.models.learners.table_learner.TableLearner`.
     """
 
     NAME: ClassVar[str]
+    LAST_DECAY: ClassVar[float] = 0.0
+    """L2 penalty of the last layer's weights."""
 
     def __init__(
         self,
@@ -96,10 +97,6 @@ class DiscreteNetwork(TableLearner):
         """
         return np.asarray(-survival.mean(axis=1), dtype=np.float64)
 
-    def penalty(self, weight: Tensor) -> Tensor:
-        """Return what the loss adds for the weights of the last layer; nothing unless a subclass says so."""
-        return torch.zeros((), dtype=weight.dtype)
-
     def fit(self, train: Cohort, *, validation: Cohort | None, ctx: Context) -> Self:  # noqa: ARG002
         """Select features and train, on the training fold alone."""
         require_events(train, what=self.NAME)
@@ -109,18 +106,12 @@ class DiscreteNetwork(TableLearner):
         targets = _targets(train.time, train.event, edges)
         with seeded(ctx.seeds.of("init"), torch.device("cpu")):
             network = self._network(values.shape[1], len(edges))
-            hidden, last = network[:-1], network[-1]
-            groups = [
-                {"params": [*hidden.parameters()], "weight_decay": self.weight_decay},
-                {"params": [*last.parameters()], "weight_decay": 0.0},
-            ]
-            adam = torch.optim.Adam(groups, lr=self.learning_rate)
+            adam = torch.optim.Adam(self._groups(network), lr=self.learning_rate)
             for _ in range(self.epochs):
                 ctx.check_deadline()
                 for rows in torch.split(torch.randperm(len(values)), self.batch):
                     interval, happened, survived = (target[rows] for target in targets)
-                    outputs = network(values[rows])
-                    loss = self.loss(outputs, interval, happened, survived) + self.penalty(last.get_parameter("weight"))
+                    loss = self.loss(network(values[rows]), interval, happened, survived)
                     adam.zero_grad()
                     torch.autograd.backward(loss)
                     adam.step()
@@ -168,6 +159,15 @@ class DiscreteNetwork(TableLearner):
         nn.init.zeros_(last.bias)
         return nn.Sequential(*hidden, last)
 
+    def _groups(self, network: nn.Sequential) -> list[dict[str, Any]]:
+        """Return the parameters with their weight decay, as Adam takes them."""
+        *hidden, last = (layer for layer in network if isinstance(layer, nn.Linear))
+        return [
+            {"params": [layer.weight for layer in hidden], "weight_decay": self.weight_decay},
+            {"params": [last.weight], "weight_decay": self.LAST_DECAY},
+            {"params": [layer.bias for layer in (*hidden, last)], "weight_decay": 0.0},
+        ]
+
     @torch.inference_mode()
     def _at_edges(self, cohort: UnlabelledCohort) -> NDArray[np.float64]:
         fitted = self._require()
@@ -185,20 +185,16 @@ class MTLR(DiscreteNetwork):
     """Neural multi-task logistic regression (Yu et al., NIPS 2011; Fotso, arXiv 1801.05512).
 
     The defaults are those of the model that won the RADCURE challenge: one hidden layer of 32, dropout 0.444, learning
-    rate 0.008, 100 epochs, and a ridge penalty of 0.01 on the last layer. Its risk is the sum over the edges of the
+    rate 0.008, 100 epochs, and a weight decay of 0.01 on the last layer. Its risk is the sum over the edges of the
     cumulative hazard.
     """
 
     NAME = "MTLR"
-    RIDGE = 0.01
+    LAST_DECAY = 0.01
 
     def loss(self, outputs: Tensor, interval: Tensor, event: Tensor, survived: Tensor) -> Tensor:  # noqa: ARG002
-        """Return the mean of :func:`mtlr_losses`."""
-        return mtlr_losses(interval_scores(outputs), interval, event).mean()
-
-    def penalty(self, weight: Tensor) -> Tensor:
-        """Return half the sum of squared weights, times 0.01."""
-        return self.RIDGE / 2 * (weight**2).sum()
+        """Return the mean of :func:`interval_losses`."""
+        return interval_losses(interval_scores(outputs), interval, event).mean()
 
     def survival(self, outputs: Tensor) -> Tensor:
         """Return the probability of an event in a later interval, at each edge."""
@@ -214,28 +210,21 @@ class MTLR(DiscreteNetwork):
 
 
 class DeepHit(DiscreteNetwork):
-    """DeepHit for one event (Lee et al., AAAI 2018) with pycox's loss: a fifth likelihood, the rest ranking. A censored
-    patient has the event in a later interval than that of censoring.
+    """DeepHit for one event (Lee et al., AAAI 2018): likelihood, and a loss for pairs in the wrong order.
+
+    As in pycox, the likelihood counts a fifth and the ranking loss the rest, and a censored patient has the event in
+    the interval of censoring or later. The publication has intervals of a month; in ours, which are wider, the interval
+    of censoring cannot be left out.
     """
 
     NAME = "DeepHit"
     ALPHA, SIGMA = 0.2, 0.1
 
-    def fit(self, train: Cohort, *, validation: Cohort | None, ctx: Context) -> Self:
-        """Select features and train, on the training fold alone."""
-        with pycox_data_in(ctx.scratch):
-            from pycox.models.loss import DeepHitSingleLoss
-
-        self._loss = DeepHitSingleLoss(self.ALPHA, self.SIGMA)
-        return super().fit(train, validation=validation, ctx=ctx)
-
     def loss(self, outputs: Tensor, interval: Tensor, event: Tensor, survived: Tensor) -> Tensor:  # noqa: ARG002
-        """Return ``alpha`` x negative log likelihood + (1 - ``alpha``) x ranking loss."""
-        # pycox adds the open interval itself, and takes censoring in it for censoring at the end of the one before
-        closed = interval.clamp_max(outputs.shape[1] - 1)
-        earlier = ((interval[:, None] < interval[None]) & event[:, None]).to(outputs.dtype)
-        loss: Tensor = self._loss(outputs, closed, event.to(outputs.dtype), earlier)
-        return loss
+        """Return ``alpha`` x negative log likelihood + (1 - ``alpha``) x :func:`ranking_loss`."""
+        scores = nn.functional.pad(outputs, (0, 1))
+        likelihood = interval_losses(scores, interval, event).mean()
+        return self.ALPHA * likelihood + (1 - self.ALPHA) * ranking_loss(scores, interval, event, sigma=self.SIGMA)
 
     def survival(self, outputs: Tensor) -> Tensor:
         """Return the probability of an event in a later interval, at each edge."""
@@ -273,13 +262,13 @@ def time_edges(time: NDArray[np.float64], event: NDArray[np.bool_]) -> NDArray[n
     return np.unique(np.quantile(times, np.linspace(0.0, 1.0, count)))
 
 
-def mtlr_losses(scores: Tensor, interval: Tensor, event: Tensor) -> Tensor:
-    """Return the negative log likelihood of MTLR of each patient, shape (n,).
+def interval_losses(scores: Tensor, interval: Tensor, event: Tensor) -> Tensor:
+    """Return the negative log likelihood of each patient, shape (n,), if softmax gives the probability of an interval.
 
-    A censored patient has the event in the interval of censoring or later (Yu et al., NIPS 2011).
+    A censored patient has the event in the interval of censoring or later (MTLR: Yu et al., NIPS 2011).
 
     Args:
-        scores: of the K intervals and the open one, shape (n, K + 1); see :func:`interval_scores`.
+        scores: of the K intervals and the open one, shape (n, K + 1).
         interval: of the event or of censoring, 0 to K, shape (n,).
         event: boolean, shape (n,).
     """
@@ -288,6 +277,23 @@ def mtlr_losses(scores: Tensor, interval: Tensor, event: Tensor) -> Tensor:
     passed = torch.arange(scores.shape[1])[None] < interval[:, None]
     possible = torch.logsumexp(scores.masked_fill(passed, -torch.inf), dim=1)
     return whole - torch.where(event, own, possible)
+
+
+def ranking_loss(scores: Tensor, interval: Tensor, event: Tensor, *, sigma: float) -> Tensor:
+    """Return DeepHit's ranking loss, a scalar: the mean over all pairs of ``exp(-(F_i(t_i) - F_j(t_i)) / sigma)``.
+
+    F is the probability of an event by the end of an interval. A pair counts if i has the event in an earlier interval
+    than that of j's event or censoring, and else adds 0.
+
+    Args:
+        scores: of the K intervals and the open one, shape (n, K + 1); softmax gives the probabilities.
+        interval: of the event or of censoring, 0 to K, shape (n,).
+        event: boolean, shape (n,).
+        sigma: the smaller, the more a pair in the wrong order costs.
+    """
+    by_then = torch.softmax(scores, dim=1).cumsum(dim=1)[:, interval].T  # row i: everybody in the interval of i
+    comparable = event[:, None] & (interval[:, None] < interval[None])
+    return (torch.exp((by_then - by_then.diagonal()[:, None]) / sigma) * comparable).mean()
 
 
 def interval_scores(outputs: Tensor) -> Tensor:

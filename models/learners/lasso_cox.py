@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Hashable, Sequence
-from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Self, Unpack, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from survbench.api import Context
 from survbench.cohort import Cohort
+from survbench.errors import UnknownNameError
 from survbench.models.events import require_events
+from survbench.models.learners.inner_folds import inner_folds
 from survbench.models.learners.linear import LinearHazardMethod, LinearModel
 from survbench.models.learners.table_learner import Columns
 
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
 Rule = Literal["best", "one-standard-error"]
 INNER_FOLDS = 10
-"""As in cv.glmnet; fewer if there are fewer events."""
+"""As in cv.glmnet; fewer if fewer patients have an event."""
 PENALTIES = 100
 SMALLEST_PENALTY = 0.05
 """The path ends at this share of the penalty that removes all features: below it, fits with few events diverge."""
@@ -57,6 +59,8 @@ class LassoCox(LinearHazardMethod):
 
     def fit(self, train: Cohort, *, validation: Cohort | None, ctx: Context) -> Self:  # noqa: ARG002
         """Select features and fit, using only the training fold."""
+        if self.rule not in get_args(Rule):
+            raise UnknownNameError("rule", self.rule, get_args(Rule), see="the method's page")
         require_events(train, what="choosing the penalty by inner folds")
         design = self._design(train)
         matrix = design.matrix(train)
@@ -102,7 +106,9 @@ def lasso(
         return coefficients
     whole = _path(x, time, event, l1_ratio)
     penalties = whole.alphas_
-    folds = _inner_folds(event, groups or range(len(event)))
+    patients = groups or range(len(event))
+    with_event = {patient for patient, happened in zip(patients, event, strict=True) if happened}
+    folds = inner_folds(event, patients, min(INNER_FOLDS, len(with_event)))
     likelihood = np.zeros((len(np.unique(folds)), len(penalties)))
     for fold in np.unique(folds):
         kept = folds != fold
@@ -170,18 +176,3 @@ def _fitted_path(
         warnings.filterwarnings("ignore", message="all coefficients are zero")  # the path begins there
         path = CoxnetSurvivalAnalysis(l1_ratio=l1_ratio, tol=TOLERANCE, max_iter=1_000_000, **penalties)
         return path.fit(x, Surv.from_arrays(event, time))
-
-
-def _inner_folds(event: NDArray[np.bool_], groups: Sequence[Hashable]) -> NDArray[np.intp]:
-    """Assign groups of rows to folds in order (by id), groups with and without an event separately."""
-    members: dict[Hashable, list[int]] = {}
-    for row, group in enumerate(groups):
-        members.setdefault(group, []).append(row)
-    units = list(members.values())
-    with_event = np.array([bool(event[rows].any()) for rows in units])
-    folds = min(INNER_FOLDS, int(with_event.sum()))
-    result = np.zeros(len(event), dtype=np.intp)
-    for chosen in (np.flatnonzero(with_event), np.flatnonzero(~with_event)):
-        for position, unit in enumerate(chosen):
-            result[units[unit]] = position % folds
-    return result

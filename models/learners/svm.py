@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self, Unpack
+from typing import Literal, Self, Unpack, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from survbench.api import Context
 from survbench.cohort import Cohort
+from survbench.errors import UnknownNameError
 from survbench.models.events import require_events
 from survbench.models.learners.linear import LinearMethod, LinearModel
 from survbench.models.learners.table_learner import Columns
@@ -40,6 +41,8 @@ class SurvivalSVM(LinearMethod):
 
     def fit(self, train: Cohort, *, validation: Cohort | None, ctx: Context) -> Self:  # noqa: ARG002
         """Select features and fit, on the training fold alone."""
+        if self.objective not in get_args(Objective):
+            raise UnknownNameError("objective", self.objective, get_args(Objective), see="the method's page")
         require_events(train, what="a survival support vector machine")
         design = self._design(train)
         values = design.matrix(train)

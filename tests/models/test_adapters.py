@@ -11,7 +11,7 @@ import torch
 from skops import io
 from survbench.api import Context, Seeds
 from survbench.cohort import Cohort, FeatureTable, Subject
-from survbench.errors import BenchError
+from survbench.errors import BenchError, UnknownNameError
 from survbench.models.adapters.estimator import MODEL, EstimatorMethod
 from survbench.models.adapters.module import ModuleMethod
 from survbench.plan.profile import load_profile
@@ -72,6 +72,10 @@ class Intervals(SmallCnn):
 
 class WrongShape(SmallCnn):
     head = "discrete-time"
+
+
+class Misspelt(SmallCnn):
+    head = "discrete"
 
 
 @pytest.fixture
@@ -140,6 +144,16 @@ def test_a_model_file_that_names_a_function_is_not_loaded(content, cohort, ctx, 
     with pytest.raises(BenchError if content == "function" else BadZipFile):
         Boosting().load(tmp_path, device="cpu")
     assert not (tmp_path / "canary").exists()
+
+
+def test_a_head_that_is_not_there_is_named():
+    with pytest.raises(UnknownNameError, match="Unknown head 'discrete'. Did you mean 'discrete-time'"):
+        Misspelt.declare("misspelt", reference="ours")
+
+
+def test_what_a_declaration_is_given_wins():
+    info = Boosting.declare("boosting", reference="ours", stochastic=False, title="Mine")
+    assert (info.stochastic, info.title) == (False, "Mine")
 
 
 def test_a_network_of_another_shape_than_its_head_is_named():

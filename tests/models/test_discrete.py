@@ -11,8 +11,8 @@ from survbench.models.learners.discrete import (
     MTLR,
     DeepHit,
     NnetSurvival,
+    interval_losses,
     interval_scores,
-    mtlr_losses,
     time_edges,
 )
 from survbench.models.networks.discrete_time import BREAKS_MONTHS, discrete_time_loss
@@ -27,12 +27,31 @@ KINDS = (MTLR, DeepHit, NnetSurvival)
 def test_mtlrs_likelihood_has_the_values_of_torchmtlr(event, expected):
     """torchmtlr 7234e96, mtlr_neg_log_likelihood with C1 = 0: the targets 010 and 100, 011 and 111, 010 and 111."""
     scores = torch.tensor([[0.1, 0.2, 0.3], [0.4, 0.5, 0.6]], dtype=torch.float64)
-    losses = mtlr_losses(scores, torch.tensor([1, 0]), torch.tensor(event))
+    losses = interval_losses(scores, torch.tensor([1, 0]), torch.tensor(event))
     assert losses.sum().item() == pytest.approx(expected, abs=1e-4)
 
 
 def test_an_intervals_score_is_the_sum_of_the_outputs_from_it_on():
     assert interval_scores(torch.tensor([[1.0, 2.0, 4.0]])).tolist() == [[7.0, 6.0, 4.0, 0.0]]
+
+
+def test_deephits_loss_is_pycoxs_with_a_first_cut_at_which_nothing_happens():
+    from pycox.models.data import pair_rank_mat
+    from pycox.models.loss import DeepHitSingleLoss
+
+    rng = np.random.default_rng(0)
+    outputs, interval = torch.tensor(rng.normal(size=(60, 5))).float(), torch.from_numpy(rng.integers(0, 6, 60))
+    event = torch.from_numpy(rng.random(60) < 0.6)
+    # pycox: an event lies before its cut, a censored patient has lived until his, and the open interval has no label
+    cut = torch.where(event, interval + 1, interval).clamp_max(5)
+    closed = event & (interval < 5)
+    comparable = torch.from_numpy(pair_rank_mat(cut.numpy(), closed.numpy()))
+    first = torch.full((60, 1), -50.0)
+    theirs = DeepHitSingleLoss(DeepHit.ALPHA, DeepHit.SIGMA)(
+        torch.cat([first, outputs], dim=1), cut, closed.float(), comparable.float()
+    )
+    ours = DeepHit().loss(outputs, interval, event, interval)
+    assert ours.item() == pytest.approx(theirs.item(), rel=1e-5)
 
 
 def test_edges_are_quantiles_of_the_event_times_alone():

@@ -10,15 +10,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from outside_data import outside
+from outside_data import FOLDER, outside
 from reference_values import DATA_SETS, from_r
 from survbench.api import Context, NotFittedError, Seeds
 from survbench.cohort import ClinicalColumn, Cohort, FeatureTable, Subject
 from survbench.errors import UnknownNameError
 from survbench.metrics import concordance_index
-from survbench.models.learners.deepsurv import Budget, DeepSurv, _inner
+from survbench.models.learners import deepsurv
+from survbench.models.learners.deepsurv import INNER_SHARE, Budget, DeepSurv
 from survbench.models.learners.forest import SurvivalForest
+from survbench.models.learners.inner_folds import inner_folds
 from survbench.models.learners.lasso_cox import LassoCox, _coefficients, _path, lasso
+from survbench.models.learners.svm import SurvivalSVM
 from survbench.plan.profile import load_profile
 from survbench.plan.registry import registry
 from survbench.work.construct import construct, settings
@@ -226,12 +229,17 @@ def test_deepsurvs_loss_is_pycoxs_and_pycoxs_is_breslows_without_ties():
     assert cox_loss(risk, time, event).item() == pytest.approx(theirs.item(), abs=1e-6)
 
 
+def stops(whole):
+    """Return which patients tell DeepSurv when to stop."""
+    return inner_folds(whole.event, whole.ids, INNER_SHARE) == 0
+
+
 def inner_loss(model, whole):
     """Return the Cox loss of the patients that tell DeepSurv when to stop."""
     import torch
     from survbench.models.engine.losses import cox_loss
 
-    inner = _inner(whole.event)
+    inner = stops(whole)
     risk = torch.from_numpy(model.predict_risk(whole)[inner])
     return cox_loss(risk, torch.from_numpy(whole.time[inner]), torch.from_numpy(whole.event[inner])).item()
 
@@ -256,7 +264,7 @@ def test_deepsurvs_training_is_adam_on_the_cox_loss(ctx):
     whole = cohort(strength=1.5)
     settings = {"layers": 2, "activation": "relu", "dropout": 0.0, "epochs": 10, "weight_decay": 0.1}
     model = fit(DeepSurv, whole, ctx, **settings)
-    kept = ~_inner(whole.event)
+    kept = ~stops(whole)
     matrix = torch.from_numpy(model._fitted.design.matrix(whole).astype(np.float32))
     time, event = torch.from_numpy(whole.time[kept].astype(np.float32)), torch.from_numpy(whole.event[kept])
     with seeded(ctx.seeds.of("init"), torch.device("cpu")):
@@ -313,9 +321,28 @@ def test_a_fit_records_what_deepsurv_resolved_and_not_the_arguments(ctx):
     assert {name: recorded[name] for name in asdict(rule)} == asdict(rule) | {"epochs": 5}
 
 
-def test_an_activation_that_is_not_there_is_named(ctx):
-    with pytest.raises(UnknownNameError, match="Did you mean 'selu'"):
-        fit(DeepSurv, cohort(), ctx, activation="seelu")
+@pytest.mark.parametrize(
+    ("kind", "given", "meant"),
+    [
+        (DeepSurv, {"activation": "seelu"}, "selu"),
+        (LassoCox, {"rule": "one-standard-eror"}, "one-standard-error"),
+        (SurvivalSVM, {"objective": "rankin"}, "ranking"),
+        (SurvivalForest, {"source": "radiomic"}, "radiomics"),
+    ],
+)
+def test_a_setting_that_is_not_there_is_named(kind, given, meant, ctx):
+    with pytest.raises(UnknownNameError, match=f"Did you mean '{meant}'"):
+        fit(kind, cohort(), ctx, **given)
+
+
+def test_the_patients_that_stop_deepsurv_are_no_patients_that_train_it(ctx, monkeypatch):
+    whole = cohort()
+    lesions = replace(whole, subjects=tuple(replace(s, group=f"G{n // 2}") for n, s in enumerate(whole.subjects)))
+    dealt = []
+    monkeypatch.setattr(deepsurv, "inner_folds", lambda *given: dealt.append(given) or inner_folds(*given))
+    fit(DeepSurv, lesions, ctx, epochs=1)
+    assert dealt[0][1] == [s.patient for s in lesions.subjects]
+    assert len(set(dealt[0][1])) == 40
 
 
 def test_most_of_whas_test_patients_stand_in_its_training_file_too():
@@ -345,3 +372,22 @@ def test_deepsurv_and_cox_reach_what_is_published_on_metabric():
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("cohort_name", "learners"),
+    [("metabric", "cox,en-cox,componentwise-boosting"), ("hn_petct", "survival-svm,survival-svm-rank")],
+)
+def test_learners_reach_the_c_of_a_second_implementation(cohort_name, learners):
+    script = Path(__file__).parents[2] / "docs" / "scripts" / "related_learners.py"
+    outside("deepsurv" if cohort_name == "metabric" else cohort_name)
+    ended = subprocess.run(
+        [sys.executable, str(script), str(FOLDER), cohort_name, learners],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONSAFEPATH": ""},  # the script imports its neighbour
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert ended.stdout.count("±") == 3 * len(learners.split(","))

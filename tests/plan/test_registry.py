@@ -8,7 +8,7 @@ import pytest
 from survbench.api import FAMILIES
 from survbench.errors import BenchError, UnknownNameError
 from survbench.plan import registry as registry_module
-from survbench.plan.registry import registry
+from survbench.plan.registry import Registry, registry
 from survbench.work.construct import construct
 
 OURS = registry().methods
@@ -121,6 +121,12 @@ def test_a_group_without_a_method_leaves_nothing_out_and_cannot_be_run():
     assert names("all,-@successors") == LISTED
     with pytest.raises(BenchError, match="'@successors': no installed method is in that group"):
         names("@successors")
+
+
+def test_a_learner_without_a_pair_in_all_names_its_pairs():
+    mine = replace(OURS["volume"], name="radiomics-mine", pair=True, learner="mine", published=None)
+    with pytest.raises(BenchError, match="No pair with the learner 'mine' is in 'all'. Name one: radiomics-mine."):
+        Registry({mine.name: mine}, ()).select("mine")
 
 
 def test_a_learner_chooses_its_published_pairs_and_a_name_any_pair():
