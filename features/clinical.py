@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from survbench.cohort import ClinicalColumn, UnlabelledCohort
+from survbench.cohort import ClinicalColumn, FeatureTable, UnlabelledCohort
 
 
 def coded_names(column: ClinicalColumn) -> tuple[str, ...]:
@@ -24,6 +24,20 @@ def code(column: ClinicalColumn, value: float | str) -> list[float]:
     if column.kind == "ordinal":
         return [column.levels.index(str(value)) / max(1, len(column.levels) - 1)]
     return [float(value)]
+
+
+def coded_table(cohort: UnlabelledCohort) -> FeatureTable:
+    """Return the clinical columns as numbers, unscaled; NaN where a cell is missing."""
+    names: list[str] = []
+    columns = [np.empty((len(cohort), 0))]
+    for column in cohort.clinical_columns:
+        coded = coded_names(column)
+        missing = [np.nan] * len(coded)
+        cells = (subject.clinical[column.name] for subject in cohort.subjects)
+        rows = [missing if cell is None else code(column, cell) for cell in cells]
+        names += coded
+        columns.append(np.array(rows, dtype=np.float64).reshape(len(cohort), len(coded)))
+    return FeatureTable(tuple(names), np.hstack(columns))
 
 
 @dataclass(frozen=True, slots=True)

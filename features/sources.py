@@ -10,7 +10,7 @@ from typing import TypeVar
 import numpy as np
 from survbench.cohort import FeatureTable, Need, Subject, UnlabelledCohort
 from survbench.errors import UnknownNameError
-from survbench.features.clinical import code, coded_names
+from survbench.features.clinical import coded_table
 
 AnyCohort = TypeVar("AnyCohort", bound=UnlabelledCohort)
 
@@ -65,15 +65,9 @@ def _radiomics_and_clinical(cohort: UnlabelledCohort) -> FeatureTable:
     """Return radiomics and clinical columns as one table; what is missing stays NaN, for the learner to fill."""
     if cohort.features is None:
         raise ValueError("radiomics features were asked for, and the cohort has none")
-    names, columns = list(cohort.features.names), [cohort.features.values]
-    for column in cohort.clinical_columns:
-        coded = coded_names(column)
-        missing = [np.nan] * len(coded)
-        cells = (subject.clinical[column.name] for subject in cohort.subjects)
-        rows = [missing if cell is None else code(column, cell) for cell in cells]
-        names += coded
-        columns.append(np.array(rows, dtype=np.float64).reshape(len(cohort), len(coded)))
-    return FeatureTable(tuple(names), np.hstack(columns))
+    clinical = coded_table(cohort)
+    values = np.hstack([cohort.features.values, clinical.values])
+    return FeatureTable((*cohort.features.names, *clinical.names), values)
 
 
 SOURCES: Mapping[str, Source] = MappingProxyType(

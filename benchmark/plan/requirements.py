@@ -45,6 +45,7 @@ REMEDY: Mapping[str, str] = {
     "mask": "the cohort has no tumour masks",
     "clinical": "the card gives no clinical column to methods (model: true)",
     "radiomics": "the card gives no table of features, and radiomics of images needs masks too",
+    "centres": "all patients are of one centre, or the card names no column of centres",
     "truth": "only simulated cohorts have a true hazard",
 }
 

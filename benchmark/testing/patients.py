@@ -16,7 +16,7 @@ CHANNELS: dict[str, Modality] = {"pet": "PET", "ct": "CT", "t1": "MR", "t2": "MR
 
 def strong_cohort(patients: int, *, seed: int, modalities: Collection[Modality] = ()) -> Cohort:
     """Return simulated patients whose inputs determine the outcome: the size and brightness of a ball in the images,
-    the mask, a clinical column, a feature, and the truth. Every second one has an event.
+    the mask, a clinical column, a feature, and the truth. Every second one has an event. There are two centres.
 
     Args:
         patients: how many.
@@ -28,7 +28,9 @@ def strong_cohort(patients: int, *, seed: int, modalities: Collection[Modality] 
     channels = tuple(name for name, modality in CHANNELS.items() if modality in shown)
     rng = np.random.default_rng([seed, patients])
     hazard = rng.permutation(np.linspace(-1.0, 1.0, patients))
-    subjects = tuple(_subject(f"{'AB'[seed % 2]}{n:03d}", float(h), channels, rng) for n, h in enumerate(hazard))
+    subjects = tuple(
+        _subject(f"{'AB'[seed % 2]}{n:03d}", "AB"[n // 2 % 2], float(h), channels, rng) for n, h in enumerate(hazard)
+    )
     noise = rng.normal(size=(patients, 5))
     return Cohort(
         subjects=subjects,
@@ -44,7 +46,7 @@ def strong_cohort(patients: int, *, seed: int, modalities: Collection[Modality] 
     )
 
 
-def _subject(name: str, hazard: float, channels: tuple[str, ...], rng: np.random.Generator) -> Subject:
+def _subject(name: str, hospital: str, hazard: float, channels: tuple[str, ...], rng: np.random.Generator) -> Subject:
     shape, affine = (SIDE, SIDE, SIDE), np.diag([4.0, 4.0, 4.0, 1.0])
     centre = SIDE / 2 + rng.uniform(-2, 2, 3)
     grid = np.stack(np.meshgrid(*[np.arange(n) for n in shape], indexing="ij"), axis=-1)
@@ -54,7 +56,7 @@ def _subject(name: str, hazard: float, channels: tuple[str, ...], rng: np.random
         voxels.flags.writeable = False
         volumes[key] = Volume(modality, shape, affine, _constant(voxels), _constant(f"{name}-{key}"))
     stage = ("I", "II", "III", "IV")[min(3, int(2 * (hazard + 1)))]
-    return Subject(name, name[0], {"stage": stage, "age": 60.0 + 10 * hazard}, volumes)
+    return Subject(name, hospital, {"stage": stage, "age": 60.0 + 10 * hazard}, volumes)
 
 
 def _images(

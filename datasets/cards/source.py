@@ -44,6 +44,8 @@ def offers(source: SourceCohort) -> frozenset[Need]:
         has.add("clinical")
     if {"images", "mask"} <= has or source.cohort.features is not None:
         has.add("radiomics")
+    if len({s.centre for s in source.cohort.subjects}) > 1:
+        has.add("centres")
     if source.cohort.truth is not None:
         has.add("truth")
     return frozenset(has)

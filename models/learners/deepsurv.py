@@ -19,8 +19,8 @@ from survbench.errors import UnknownNameError
 from survbench.models.engine.seeding import seeded
 from survbench.models.events import require_events
 from survbench.models.learners.design import Design
-from survbench.models.learners.inner_folds import inner_folds
 from survbench.models.learners.pycox_data import pycox_data_in
+from survbench.models.learners.selection_folds import dealt
 from survbench.models.learners.table_learner import Columns, TableLearner
 from survbench.statistics.baseline_hazard import Baseline
 from torch import nn
@@ -130,7 +130,7 @@ class DeepSurv(TableLearner):
         design = self._design(train)
         matrix = design.matrix(train).astype(np.float32)
         outcomes = train.time.astype(np.float32), train.event.astype(np.float32)
-        inner = inner_folds(train.event, [s.patient for s in train.subjects], INNER_SHARE) == 0
+        inner = dealt(train.event, [s.patient for s in train.subjects], folds=INNER_SHARE) == 0
         budget = self._budget = self._budget_for(int(train.event.sum()))
         with seeded(ctx.seeds.of("init"), torch.device("cpu")):
             network = self._network(matrix.shape[1])

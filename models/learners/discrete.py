@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -18,6 +17,7 @@ from survbench.models.engine.seeding import seeded
 from survbench.models.events import require_events
 from survbench.models.learners.design import Design
 from survbench.models.learners.table_learner import Columns, TableLearner
+from survbench.models.learners.time_edges import time_edges
 from torch import Tensor, nn
 
 SMALLEST = 1e-7
@@ -247,19 +247,6 @@ class NnetSurvival(DiscreteNetwork):
     def survival(self, outputs: Tensor) -> Tensor:
         """Return the product of one minus the hazards, at each edge."""
         return torch.cumprod(torch.sigmoid(-outputs), dim=1)
-
-
-def time_edges(time: NDArray[np.float64], event: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Return the ends of the intervals: quantiles (0 to 1) of the event times, as many as the square root of the
-    number of events, rounded up.
-
-    Args:
-        time: months, shape (n,).
-        event: shape (n,), at least one true.
-    """
-    times = time[event]
-    count = math.ceil(math.sqrt(len(times)))
-    return np.unique(np.quantile(times, np.linspace(0.0, 1.0, count)))
 
 
 def interval_losses(scores: Tensor, interval: Tensor, event: Tensor) -> Tensor:

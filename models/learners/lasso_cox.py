@@ -12,8 +12,8 @@ from survbench.api import Context
 from survbench.cohort import Cohort
 from survbench.errors import UnknownNameError
 from survbench.models.events import require_events
-from survbench.models.learners.inner_folds import inner_folds
 from survbench.models.learners.linear import LinearHazardMethod, LinearModel
+from survbench.models.learners.selection_folds import selection_folds
 from survbench.models.learners.table_learner import Columns
 
 if TYPE_CHECKING:
@@ -106,9 +106,7 @@ def lasso(
         return coefficients
     whole = _path(x, time, event, l1_ratio)
     penalties = whole.alphas_
-    patients = groups or range(len(event))
-    with_event = {patient for patient, happened in zip(patients, event, strict=True) if happened}
-    folds = inner_folds(event, patients, min(INNER_FOLDS, len(with_event)))
+    folds = selection_folds(event, groups or range(len(event)), most=INNER_FOLDS)
     likelihood = np.zeros((len(np.unique(folds)), len(penalties)))
     for fold in np.unique(folds):
         kept = folds != fold

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from survbench.api import Gives, MethodInfo, Published, Resources
+from survbench.cohort import Need
 from survbench.features.sources import SOURCES, Source
 from survbench.space import Choice, Real, Space, Whole
 
@@ -35,6 +36,7 @@ class Learner:
         target: ``module:Class`` in the folder of learners.
         reference: where the learner comes from.
         seconds: CPU seconds of a fit of the ``quick`` profile.
+        needs: what a fit must be given beside the columns of the source.
         params, space, smoke_params, gives, stochastic, notes: as in :class:`survbench.api.MethodInfo`.
     """
 
@@ -43,6 +45,7 @@ class Learner:
     target: str
     reference: str
     seconds: float
+    needs: frozenset[Need] = frozenset()
     params: Mapping[str, Any] = field(default_factory=dict)
     space: Space = field(default_factory=lambda: REDUNDANCY)
     smoke_params: Mapping[str, Any] = field(default_factory=dict)
@@ -132,6 +135,30 @@ LEARNERS = (
         gives=RISK,
     ),
     Learner(
+        name="svcr",
+        title="censored support vector regression",
+        target="svcr:SVCR",
+        reference="Shivaswamy et al., ICDM 2007",
+        seconds=0.5,
+        space={**REDUNDANCY, "penalty": Real(1e-3, 10.0, log=True), "epsilon": Real(0.0, 0.5)},
+        gives=RISK,
+        notes="the published quadratic program with a linear kernel, of log time; survival-svm has squared errors",
+    ),
+    Learner(
+        name="lssvm-survival",
+        title="least-squares survival SVM",
+        target="lssvm:SurvivalLSSVM",
+        reference="Van Belle et al., Stat Med 29(2), 2010",
+        seconds=0.1,
+        space={
+            **REDUNDANCY,
+            "ranking": Real(1e-3, 10.0, log=True),
+            "regression": Real(1e-3, 10.0, log=True),
+        },
+        gives=RISK,
+        notes="with a linear kernel, of log time; censored patients count in the differences alone",
+    ),
+    Learner(
         name="gradient-boosting-cox",
         title="gradient-boosted Cox model",
         target="boosting:GradientBoostingCox",
@@ -148,7 +175,65 @@ LEARNERS = (
         reference="Hothorn et al., Biostatistics 7(3), 2006",
         seconds=0.3,
         space={**BOOSTED, "steps": Whole(20, 300)},
-        notes="boosts the Cox likelihood; BoostCI (Mayr and Schmid, PLoS ONE 9(1), 2014) boosts the C-index",
+        notes="boosts the Cox likelihood; boostci boosts the C-index",
+    ),
+    Learner(
+        name="boostci",
+        title="boosted C-index",
+        target="boostci:BoostCI",
+        reference="Mayr and Schmid, PLoS ONE 9(1), 2014",
+        seconds=0.6,
+        space={**REDUNDANCY, "sigma": Real(0.03, 0.5, log=True)},
+        smoke_params={"steps": 50},
+        gives=RISK,
+        notes="inner folds choose the number of steps; a step does not depend on the number of patients",
+    ),
+    Learner(
+        name="mtlsa",
+        title="MTLSA",
+        target="mtlsa:MTLSA",
+        reference="Li et al., KDD 2016",
+        seconds=2.0,
+        space={**REDUNDANCY, "ridge": Real(1e-4, 1.0, log=True)},
+        smoke_params={"penalties": 5, "iterations": 20},
+        notes="intervals end at quantiles of the event times (published: at all times); an intercept, not penalised; "
+        "20 penalties in the place of 100, chosen by the squared error of inner folds",
+    ),
+    Learner(
+        name="transfer-cox",
+        title="Transfer-Cox",
+        target="transfer_cox:TransferCox",
+        reference="Li et al., ICDM 2016",
+        seconds=2.0,
+        needs=frozenset({"centres"}),
+        space={**REDUNDANCY, "weight": Real(0.1, 10.0, log=True)},
+        smoke_params={"penalties": 5},
+        notes="source: the centre with the most training patients; the model of the other centres' patients predicts",
+    ),
+    Learner(
+        name="icare",
+        title="ICARE",
+        target="icare:Icare",
+        reference="Rebaud et al., HECKTOR 2022",
+        seconds=0.3,
+        space={"rho": Real(0.5, 1.0), "cmin": Real(0.5, 0.6), "max_features": Real(0.05, 1.0, log=True)},
+        gives=RISK,
+        stochastic=True,
+        notes="defaults of the published package: all columns whose sign is sure vote; missing values do not vote; "
+        "columns that are constant in the training fold are left out",
+    ),
+    Learner(
+        name="icare-bagged",
+        title="bagged ICARE",
+        target="icare:IcareBagged",
+        reference="Rebaud et al., HECKTOR 2022",
+        seconds=1.0,
+        space={"settings": Choice(("challenge", "package"))},
+        smoke_params={"members": 20},
+        gives=RISK,
+        stochastic=True,
+        notes="100 members (published: 100,000), rules drawn from the ranges of the published five sets; missing "
+        "values do not vote; clinical columns are the mandatory ones",
     ),
     Learner(
         name="faraggi-simon",
@@ -235,8 +320,13 @@ RELATED = {
             "survival-svm",
             "survival-svm-rank",
             "minlip",
+            "svcr",
+            "lssvm-survival",
             "gradient-boosting-cox",
             "componentwise-boosting",
+            "boostci",
+            "mtlsa",
+            "transfer-cox",
             "faraggi-simon",
             "deephit",
             "nnet-survival",
@@ -244,6 +334,12 @@ RELATED = {
         )
     },
     "clinical-matsuo-dnn": Published(source=SYSTEM),
+}
+SUCCESSORS = {
+    "radiomics-icare": Published(source="package of the winner of HECKTOR 2022, task 2; no C-index for its defaults"),
+    "radiomics-icare-bagged": Published(
+        source="HECKTOR 2022, task 2: recurrence-free survival, rank 1 (masks by nnU-Net, 2,430 columns)", c_index=0.682
+    ),
 }
 SIMPLE: Mapping[str, Published | None] = {
     "clinical-cox": None,
@@ -255,7 +351,8 @@ SIMPLE: Mapping[str, Published | None] = {
 
 def _pair(source: Source, learner: Learner) -> MethodInfo:
     name = f"{source.name}-{learner.name}"
-    group = "paper" if name in PAPER else "simple" if name in SIMPLE else "related"
+    groups = {"paper": PAPER, "simple": SIMPLE, "successors": SUCCESSORS}
+    group = next((group for group, pairs in groups.items() if name in pairs), "related")
     made_by = f"features of the same fold's and seed's {source.upstream}" if source.upstream else ""
     return MethodInfo(
         name=name,
@@ -266,7 +363,7 @@ def _pair(source: Source, learner: Learner) -> MethodInfo:
         learner=learner.name,
         target=f"{ROOM}.{learner.target}",
         params={**learner.params, "source": source.name},
-        needs_fit=source.needs,
+        needs_fit=source.needs | learner.needs,
         needs_predict=source.needs,
         gives=learner.gives,
         upstream=source.upstream,
@@ -276,7 +373,7 @@ def _pair(source: Source, learner: Learner) -> MethodInfo:
         space=learner.space,
         smoke_params=learner.smoke_params,
         tags=frozenset({"table-2"}) if name in PAPER else frozenset(),
-        published=PAPER.get(name) or RELATED.get(name) or SIMPLE.get(name),
+        published=PAPER.get(name) or RELATED.get(name) or SIMPLE.get(name) or SUCCESSORS.get(name),
         reference=learner.reference,
         notes="; ".join(note for note in (made_by, learner.notes) if note),
     )

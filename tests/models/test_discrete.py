@@ -13,8 +13,8 @@ from survbench.models.learners.discrete import (
     NnetSurvival,
     interval_losses,
     interval_scores,
-    time_edges,
 )
+from survbench.models.learners.time_edges import time_edges
 from survbench.models.networks.discrete_time import BREAKS_MONTHS, discrete_time_loss
 from survbench.plan.profile import load_profile
 

@@ -19,8 +19,8 @@ from survbench.metrics import concordance_index
 from survbench.models.learners import deepsurv
 from survbench.models.learners.deepsurv import INNER_SHARE, Budget, DeepSurv
 from survbench.models.learners.forest import SurvivalForest
-from survbench.models.learners.inner_folds import inner_folds
 from survbench.models.learners.lasso_cox import LassoCox, _coefficients, _path, lasso
+from survbench.models.learners.selection_folds import dealt
 from survbench.models.learners.svm import SurvivalSVM
 from survbench.plan.profile import load_profile
 from survbench.plan.registry import registry
@@ -231,7 +231,7 @@ def test_deepsurvs_loss_is_pycoxs_and_pycoxs_is_breslows_without_ties():
 
 def stops(whole):
     """Return which patients tell DeepSurv when to stop."""
-    return inner_folds(whole.event, whole.ids, INNER_SHARE) == 0
+    return dealt(whole.event, whole.ids, folds=INNER_SHARE) == 0
 
 
 def inner_loss(model, whole):
@@ -338,11 +338,11 @@ def test_a_setting_that_is_not_there_is_named(kind, given, meant, ctx):
 def test_the_patients_that_stop_deepsurv_are_no_patients_that_train_it(ctx, monkeypatch):
     whole = cohort()
     lesions = replace(whole, subjects=tuple(replace(s, group=f"G{n // 2}") for n, s in enumerate(whole.subjects)))
-    dealt = []
-    monkeypatch.setattr(deepsurv, "inner_folds", lambda *given: dealt.append(given) or inner_folds(*given))
+    asked = []
+    monkeypatch.setattr(deepsurv, "dealt", lambda *given, folds: asked.append(given) or dealt(*given, folds=folds))
     fit(DeepSurv, lesions, ctx, epochs=1)
-    assert dealt[0][1] == [s.patient for s in lesions.subjects]
-    assert len(set(dealt[0][1])) == 40
+    assert asked[0][1] == [s.patient for s in lesions.subjects]
+    assert len(set(asked[0][1])) == 40
 
 
 def test_most_of_whas_test_patients_stand_in_its_training_file_too():

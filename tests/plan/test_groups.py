@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from survbench.cohort import Cohort, Subject
 from survbench.findings import CohortError
-from survbench.models.learners.inner_folds import inner_folds as folds_of_learners
+from survbench.models.learners.selection_folds import selection_folds
 from survbench.plan.folds import inner_folds, inner_split, stratified_folds
 from survbench.plan.protocol import read_splits
 
@@ -56,9 +56,9 @@ def test_inner_folds_and_the_inner_split_keep_groups():
 
 def test_learners_deal_groups_into_their_inner_folds():
     event = np.array([True, True, False, False] * 10)
-    alone = folds_of_learners(event, range(40), 10)
+    alone = selection_folds(event, range(40), most=10)
     assert alone[event].tolist() == [n % 10 for n in range(20)]
-    pairs = folds_of_learners(event, [n // 2 for n in range(40)], 10)
+    pairs = selection_folds(event, [n // 2 for n in range(40)], most=10)
     assert (pairs[::2] == pairs[1::2]).all()
     assert set(pairs) == set(range(10))
 
