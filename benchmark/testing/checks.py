@@ -148,6 +148,9 @@ def _few_events(bench: Bench) -> None:
     train = bench.train()
     event = np.zeros(len(train), dtype=bool)
     event[:2] = True
+    if "centres" in bench.info.needs_fit:
+        other = [n for n, subject in enumerate(train.subjects) if subject.centre != train.subjects[0].centre]
+        event[other[:2]] = True
     _finite_after(bench, replace(train, event=event))
 
 

@@ -56,8 +56,10 @@ class TransferCox(LinearHazardMethod):
         """Select features, choose the penalty and fit, on the training fold alone.
 
         Raises:
-            BenchError: the training fold has no patients of the source, or none of another centre.
+            BenchError: the training fold has no patients of the source, or none of another centre, or fewer than two
+                events in one of the two.
         """
+        require_events(train, what="Transfer-Cox")
         is_source = _source_rows(train, self.source_centre)
         target = train.take(np.flatnonzero(~is_source))
         require_events(train.take(np.flatnonzero(is_source)), what="the Cox model of the source centre")

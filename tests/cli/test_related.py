@@ -8,14 +8,16 @@ import pytest
 from outside_data import outside
 from survbench.plan.registry import registry
 
-METHODS = "@related,@simple"
+METHODS = "@related,@successors,@simple"
 NO_MASK = "needs mask: the cohort has no tumour masks"
+ONE_CENTRE = "needs centres: all patients are of one centre, or the card names no column of centres"
 NO_CLINICAL = "needs clinical: the card gives no clinical column to methods (model: true)"
 SKIPPED = {
-    "phantom": {},
-    "sts51": {},
-    "hn_petct": {"clinical-volume-cox": NO_MASK, "clinical-volume-mtlr": NO_MASK},
+    "phantom": {"radiomics-transfer-cox": ONE_CENTRE},
+    "sts51": {"radiomics-transfer-cox": ONE_CENTRE},
+    "hn_petct": {"radiomics-transfer-cox": ONE_CENTRE, "clinical-volume-cox": NO_MASK, "clinical-volume-mtlr": NO_MASK},
     "nsclc_pet": {
+        "radiomics-transfer-cox": ONE_CENTRE,
         "clinical-cox": NO_CLINICAL,
         "clinical-matsuo-dnn": NO_CLINICAL,
         "clinical-volume-cox": NO_MASK,

@@ -38,7 +38,7 @@ def patients(seed, *, features=FEATURES, strength=0.0):
     rng = np.random.default_rng(seed)
     values = rng.normal(size=(PATIENTS, features))
     return Cohort(
-        subjects=tuple(Subject(f"P{i:02d}", "A", {}, {}) for i in range(PATIENTS)),
+        subjects=tuple(Subject(f"P{i:02d}", "AB"[i // 2 % 2], {}, {}) for i in range(PATIENTS)),
         features=FeatureTable(tuple(f"f{i:04d}" for i in range(features)), values),
         time=rng.exponential(20 * np.exp(-strength * values[:, 0])) + 0.1,
         event=rng.random(PATIENTS) < 0.6,

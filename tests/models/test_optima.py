@@ -288,3 +288,14 @@ def test_the_model_of_the_target_predicts_and_the_largest_centre_is_the_source(c
 def test_without_two_centres_transfer_is_refused_in_words(centres, source, ctx):
     with pytest.raises(BenchError, match=r"this training fold of 30 patients has: A \((30|15)\)"):
         TransferCox(source_centre=source).fit(cohort(30, centres=centres), validation=None, ctx=ctx)
+
+
+def test_one_event_of_the_target_is_refused_in_words(ctx):
+    whole = cohort(30, centres="AAB")
+    of_target = np.array([s.centre == "B" for s in whole.subjects])
+    event = ~of_target
+    event[np.flatnonzero(of_target)[0]] = True
+    with pytest.raises(
+        BenchError, match=r"1 event in this training fold of 10 patients; the .* of the target's patients"
+    ):
+        TransferCox().fit(replace(whole, event=event), validation=None, ctx=ctx)
