@@ -44,6 +44,7 @@ GROUPS: Mapping[str, str] = MappingProxyType(
         "simple": "plain models that a reader asks for first",
         "successors": "systems that were published after the paper for the same task",
         "marker": "one quantity of the tumour, nothing learned",
+        "ensemble": "means of other rows' standardised risks; nothing is fitted",
         "outside": "methods of other packages, and imported risks",
         "reference": "rows that frame the board; neither ranked nor tested",
     }

@@ -13,7 +13,8 @@ from survbench.volume import Volume
 Need = Literal["images", "mask", "clinical", "radiomics", "upstream", "centres", "truth"]
 """What a method may ask for: every image channel of the card, the manual tumour mask, the clinical columns that the
 card gives to methods, radiomics features of the masked tumour, the features that its upstream method makes of a
-patient, patients of two centres or more, or (reference rows alone) the true log-hazard."""
+patient, patients of several centres (and the card's reference centre), or (reference rows alone) the true log-hazard.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,7 @@ class UnlabelledCohort:
         clinical_columns: the declared columns behind ``Subject.clinical``.
         features: radiomics or upstream features, where they were asked for.
         truth: true log-hazard of simulated patients, shape (n,), where a reference row asked for it.
+        reference_centre: the centre whose scale the others are brought to, as the card names it; "" for none.
     """
 
     subjects: tuple[Subject, ...]
@@ -72,6 +74,7 @@ class UnlabelledCohort:
     clinical_columns: tuple[ClinicalColumn, ...] = ()
     features: FeatureTable | None = None
     truth: NDArray[np.float64] | None = None
+    reference_centre: str = ""
 
     def __len__(self) -> int:
         return len(self.subjects)
@@ -119,6 +122,7 @@ class UnlabelledCohort:
             clinical_columns=columns,
             features=self.features if {"radiomics", "upstream"} & allowed else None,
             truth=self.truth if "truth" in allowed else None,
+            reference_centre=self.reference_centre if "centres" in allowed else "",
         )
 
 
@@ -150,5 +154,6 @@ class Cohort(UnlabelledCohort):
             clinical_columns=self.clinical_columns,
             features=self.features,
             truth=self.truth,
+            reference_centre=self.reference_centre,
         )
         return bare.restrict(needs)

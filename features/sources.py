@@ -11,6 +11,7 @@ import numpy as np
 from survbench.cohort import FeatureTable, Need, Subject, UnlabelledCohort
 from survbench.errors import UnknownNameError
 from survbench.features.clinical import coded_table
+from survbench.features.combat import Combat
 
 AnyCohort = TypeVar("AnyCohort", bound=UnlabelledCohort)
 
@@ -30,6 +31,7 @@ class Source:
         columns: returns a table of features from the patients that a method is given, or None to leave
             ``cohort.features`` as the harness made it.
         clinical: whether the clinical columns stay beside the features, exempt from any selection.
+        transform: what learns from a training fold how to change the features, if anything.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Source:
     quick_seconds: float = 0.0
     columns: Callable[[UnlabelledCohort], FeatureTable] | None = None
     clinical: bool = True
+    transform: type[Combat] | None = None
 
     def view(self, cohort: AnyCohort) -> AnyCohort:
         """Return the patients with the features and clinical columns that the source gives to a learner."""
@@ -70,6 +73,10 @@ def _radiomics_and_clinical(cohort: UnlabelledCohort) -> FeatureTable:
     return FeatureTable((*cohort.features.names, *clinical.names), values)
 
 
+_COMBAT = (
+    "[ComBat](../explanation/feature-models.md#combat) brings the features of all centres to one scale. That can hurt: "
+    "what differs between centres goes, signal included."
+)
 SOURCES: Mapping[str, Source] = MappingProxyType(
     {
         source.name: source
@@ -116,6 +123,25 @@ SOURCES: Mapping[str, Source] = MappingProxyType(
                 needs=frozenset({"upstream", "clinical"}),
                 upstream="deepmts",
                 quick_seconds=8.0,
+            ),
+            Source(
+                name="combat-radiomics",
+                title="Radiomics by ComBat",
+                family="radiomics",
+                about=f"The columns of `radiomics`; {_COMBAT}",
+                needs=frozenset({"radiomics", "clinical", "centres"}),
+                quick_seconds=0.05,
+                transform=Combat,
+            ),
+            Source(
+                name="combat-deepfeat",
+                title="Deep features by ComBat",
+                family="deep-features",
+                about=f"The columns of `deepfeat`; {_COMBAT}",
+                needs=frozenset({"upstream", "clinical", "centres"}),
+                upstream="deepmts",
+                quick_seconds=8.0,
+                transform=Combat,
             ),
         )
     }

@@ -40,14 +40,29 @@ def entries_still_valid(cohorts: Cohorts, request: Request, planned: Planned, ea
     """Return the entries that earlier runs have added to a study and this one does not touch, as they are declared now,
     unless the code or the libraries behind them have changed since: their results would stand on one board with others
     of another origin.
-    Imported risks are nobody's code here and stay: the same study has the same patients, outcomes and folds.
+    Imported risks are nobody's code here and stay: the same study has the same patients, outcomes and folds. So does an
+    ensemble, if all its members do.
     """
     named = {e.name for e in planned.study.entries}
     others = [e for e in earlier if e.name not in named]
+    ensembles = [e for e in others if e.members]
     imported = [e for e in others if e.imported]
-    others = [e for e in others if not e.imported]
+    others = _still_valid(cohorts, request, planned, [e for e in others if not e.imported and not e.members])
+    stay = [*others, *imported]
+    present = named | {e.name for e in stay}
+    for ensemble in ensembles:
+        lost = [name for name in ensemble.members if name not in present]
+        if lost:
+            log.warning("%s was removed from the leaderboard with its members %s.", ensemble.name, ", ".join(lost))
+        else:
+            stay.append(ensemble)
+    return stay
+
+
+def _still_valid(cohorts: Cohorts, request: Request, planned: Planned, others: Sequence[Entry]) -> list[Entry]:
+    """Return those entries of methods whose jobs would be the same today, as they are declared now."""
     if not others:
-        return imported
+        return []
     known = [registry().methods[e.name] for e in others if e.name in registry().methods]
     _ask_for_radiomics(cohorts, known)
     again = [_prepared(cohorts, source, request, write=False) for source in cohorts.sources]
@@ -62,7 +77,7 @@ def entries_still_valid(cohorts: Cohorts, request: Request, planned: Planned, ea
                 "Run it again to restore it.",
                 entry.name,
             )
-    return [*(now[e.name] for e in others if e.name in kept), *imported]
+    return [now[e.name] for e in others if e.name in kept]
 
 
 def prepare_cohort(request: Request) -> PlannedCohort:
@@ -265,6 +280,8 @@ def _prepared(cohorts: Cohorts, source: SourceCohort, request: Request, *, write
         declared={
             "channels": list(source.cohort.channels),
             "clinical_columns": [[c.name, c.kind, list(c.levels)] for c in source.card.model_columns],
+            # only where there is one: the names of other studies stay
+            **({"reference_centre": source.card.reference_centre} if source.card.reference_centre else {}),
         },
         grid=cohorts.grid.shape if cohorts.grid else None,
     )

@@ -99,6 +99,7 @@ def _show_studies(store: Store, *, as_json: bool) -> None:
 
 def _line(row: Mapping[str, Any]) -> str:
     counts = ", ".join(f"{count} {state}" for state, count in row["states"].items())
+    counts = counts or f"averages {', '.join(row['members'])}"
     outside = f" (not predicted outside: {row['skipped_external']})" if row["skipped_external"] else ""
     retried = f" ({row['retried']} after another attempt)" if row["retried"] else ""
     return f"  {row['method']:<24} {counts}{retried}{outside}"
@@ -118,6 +119,7 @@ def _rows(store: Store, study: Study) -> list[dict[str, Any]]:
                 "method": entry.name,
                 "states": dict(sorted(states.items())),
                 "retried": retried,
+                "members": list(entry.members),
                 "skipped_external": entry.skipped_external,
             }
         )

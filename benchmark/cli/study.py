@@ -1,9 +1,9 @@
-"""``bench study``: boards from stored runs, risks of outside models, and the null check."""
+"""``bench study``: boards from stored runs, risks of outside models, ensembles, and checks."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from survbench.actions.find_study import find_study
@@ -25,11 +25,15 @@ from survbench.cli.options import (
     say_json,
 )
 
+if TYPE_CHECKING:
+    from survbench.leaderboard.board.rows import Board
+    from survbench.plan.study import Study
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     group = typer.Typer(
-        help="Rebuild leaderboards, import outside risks, check for leaks.",
+        help="Rebuild leaderboards, import outside risks, average rows, check for leaks.",
         no_args_is_help=True,
     )
     group.command(
@@ -47,6 +51,13 @@ def register(app: typer.Typer) -> None:
             "bench study import risks.csv --name nomogram --title Nomogram",
         ),
     )(import_risks)
+    group.command(
+        "ensemble",
+        epilog=examples(
+            "bench study ensemble radiomics-lasso-cox radiomics-rsf deepmts",
+            "bench study ensemble clinical-cox tlg --name clinical-tlg --title 'Clinical and TLG'",
+        ),
+    )(ensemble)
     group.command(
         "null-check",
         epilog=examples(
@@ -154,13 +165,43 @@ def import_risks(
     with store.lock():
         chosen = put(chosen, store, table, name=name, title=title)
         built = build_and_write(chosen, store, pseudonyms=pseudonyms)
+    _say_row(name, built, chosen, out)
+
+
+def ensemble(
+    members: Annotated[list[str], typer.Argument(metavar="ROW...", help="At least two rows of the study's board.")],
+    name: Annotated[str, typer.Option(help="Of the row, lower case with hyphens.")] = "ensemble",
+    title: Annotated[str, typer.Option(help="On the board (default: how many rows it averages).")] = "",
+    out: Out = DEFAULT_OUT,
+    study: StudyName = None,
+    pseudonyms: Pseudonyms = None,
+) -> None:
+    """Put the mean of rows' standardised risks on their board; nothing is fitted.
+
+    The risks of each fold's model are standardised by the mean and standard deviation of its out-of-fold risks, those
+    of the external cohort too. The row stays for as long as its members do; the same name again replaces it.
+    """
+    from survbench.actions.build import build_and_write
+    from survbench.actions.ensemble import add_ensemble
+    from survbench.runs.store import Store
+
+    out = out.expanduser().absolute()
+    store, chosen = Store(out), find_study(out, study)
+    with store.lock():
+        chosen = add_ensemble(chosen, store, members, name=name, title=title)
+        built = build_and_write(chosen, store, pseudonyms=pseudonyms)
+    _say_row(name, built, chosen, out)
+
+
+def _say_row(name: str, built: Board, study: Study, out: Path) -> None:
+    """Say how a row that was added ranks, and what is to be known of it."""
     row = next(row for row in built.rows if row.method == name)
-    c = "not known" if row.c_index is None else f"{row.c_index:.3f}"
-    say(f"{name} is on the board of {chosen.name}: C {c}, rank {row.rank}.")
+    reached = f"C {row.c_index:.3f}, rank {row.rank}" if row.c_index is not None else f"{row.status}, {row.reason}"
+    say(f"{name} is on the board of {study.name}: {reached}.")
     for found in built.findings:
         if found.text.startswith(f"{name}: "):
             say(f"{found.code} {found.severity}: {found.text}")
-    say(f"Leaderboard: {chosen.folder(out) / 'leaderboard.html'} (also .md, .csv, .json)")
+    say(f"Leaderboard: {study.folder(out) / 'leaderboard.html'} (also .md, .csv, .json)")
 
 
 def null_check(

@@ -133,6 +133,8 @@ def _runs(entry: Entry, store: Store) -> Sequence[Run]:
     Raises:
         NoSelectionError: as :func:`selection`.
     """
+    if entry.members:
+        raise NoSelectionError(f"{entry.name} averages the risks of {', '.join(entry.members)}; ask for one of them.")
     keys = [key for seed in entry.fits for key in seed]
     runs = [run for key in keys if (run := store.read(key)) is not None and run.status == Status.OK]
     if runs and not (runs[0].folder / SELECTED).is_file():

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+from survbench.evaluation.ensemble import Member, Models, combine, standardised
 from survbench.evaluation.redaction import without_paths
 from survbench.io.layout import Status
 from survbench.plan.study import Entry, Study
@@ -62,6 +63,7 @@ class Gathered:
         reason: why the method is incomplete, or "".
         coverage: share of the planned jobs that are done.
         runs: the fits that are done, by seed and fold.
+        constant: by member of an ensemble, the fits in which it was left out, because it ranked no patients there.
     """
 
     entry: Entry
@@ -75,6 +77,7 @@ class Gathered:
     dice: float | None = None
     hd95: float | None = None
     unsegmented: float | None = None
+    constant: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,8 +93,11 @@ def gather(study: Study, store: Store) -> Results:
     """Read the stored predictions of all methods of a study; those of each run are parsed once."""
     ids = tuple(sorted(i for fold in study.protocol.folds for i in fold))
     methods: dict[str, Gathered] = {}
+    models: dict[str, Models] = {}
     outcomes = external = None
     for entry in study.entries:
+        if entry.members:  # made of the others below, whatever their order
+            continue
         fits = [[_parsed(read_checked(store, key)) for key in seed] for seed in entry.fits]
         predicts = [[_parsed(read_checked(store, key)) for key in seed] for seed in entry.predicts]
         done = [run for seed in fits for run in seed if run is not None and run.status == Status.OK]
@@ -108,13 +114,15 @@ def gather(study: Study, store: Store) -> Results:
         if status == Status.OK:
             inside = [_joined(seed).set_index("id").loc[list(ids)] for seed in fits]
             outcomes = outcomes or _outcomes(inside[0])
-            outside = (
-                [_ensemble(own, seed, study) for own, seed in zip(fits, predicts, strict=True)] if predicts else []
-            )
+            outside = [_by_id(seed) for seed in predicts]
             if outside:
-                external = external or _outcomes(outside[0][0])
-            result = _with_values(result, inside, [risk for _, risk in outside])
+                external = external or _outcomes(outside[0][0].assign(fold=0))
+                models[entry.name] = [_scaled(own, seed, study) for own, seed in zip(fits, outside, strict=True)]
+            means = [_mean(seed, of) for seed, of in zip(outside, models.get(entry.name, ()), strict=True)]
+            result = _with_values(result, inside, means)
         methods[entry.name] = result
+    ensembles = {e.name: _ensemble(e, methods, models, outcomes) for e in study.entries if e.members}
+    methods = {e.name: (methods | ensembles)[e.name] for e in study.entries}
     return Results(methods=methods, outcomes=outcomes, external=external)
 
 
@@ -165,27 +173,72 @@ def _outcomes(table: pd.DataFrame) -> Outcomes:
     )
 
 
-def _ensemble(own: list[Run | None], outside: list[Run | None], study: Study) -> tuple[pd.DataFrame, Array]:
-    """Return the external cohort's table, and the mean over fold models of their standardised risks, shape (m,).
+def _by_id(runs: list[Run | None]) -> list[pd.DataFrame]:
+    """Return the external cohort's tables of all fold models, in the order of ids."""
+    return [run.predictions().sort_values("id").set_index("id") for run in runs if run is not None]
 
-    A model's risks are scaled by the mean and standard deviation of its own out-of-fold risks, or, in the published
-    way, of the external cohort. A model that gives everybody the same risk contributes 0. Imported risks come as one
-    column for all fold models and stay as they are.
+
+def _scaled(own: list[Run | None], outside: Sequence[pd.DataFrame], study: Study) -> list[Array]:
+    """Return the standardised risks that each fold model gives the external cohort, shape (m,); NaN from a model that
+    ranks no patients.
+
+    They are scaled by the mean and standard deviation of the model's own out-of-fold risks, or, in the published way,
+    of the external cohort. Imported risks come as one column for all fold models, which all out-of-fold risks scale.
     """
-    tables = [run.predictions().sort_values("id").set_index("id") for run in outside if run is not None]
-    if len(tables) < len(own):
-        return tables[0].assign(fold=0), tables[0]["risk"].to_numpy(dtype=np.float64)
-    risks = []
-    for run, table in zip(own, tables, strict=True):
-        risk = table["risk"].to_numpy(dtype=np.float64)
-        scale = risk
-        if study.protocol.standardisation == "out-of-fold" and run is not None:
-            scale = run.predictions()["risk"].to_numpy(dtype=np.float64)
-        # equal numbers can have a standard deviation of 1e-17, so their range is asked
-        risks.append((risk - scale.mean()) / scale.std() if np.ptp(scale) > 0 else np.zeros_like(risk))
-    table = tables[0].copy()
-    table["fold"] = 0
-    return table, np.mean(risks, axis=0)
+    risks = [_risk(table) for table in outside]
+    if study.protocol.standardisation != "out-of-fold":
+        return [standardised(risk, risk) for risk in risks]
+    tests = [_joined([run]) for run in own] if len(risks) == len(own) else [_joined(own)]
+    return [standardised(risk, _risk(test)) for risk, test in zip(risks, tests, strict=True)]
+
+
+def _mean(tables: Sequence[pd.DataFrame], models: Sequence[Array]) -> Array:
+    """Return the mean over fold models of their standardised risks, shape (m,). A model that ranks no patients
+    contributes 0; risks of one outside model stay as they are.
+    """
+    if len(tables) == 1:
+        return _risk(tables[0])
+    mean: Array = np.mean([np.where(np.isnan(risk), 0.0, risk) for risk in models], axis=0)
+    return mean
+
+
+def _risk(table: pd.DataFrame) -> Array:
+    risk: Array = table["risk"].to_numpy(dtype=np.float64)
+    return risk
+
+
+def _ensemble(
+    entry: Entry, methods: Mapping[str, Gathered], models: Mapping[str, Models], outcomes: Outcomes | None
+) -> Gathered:
+    """Return the results of an ensemble; it is as incomplete as the worst of its members."""
+    members = {name: methods[name] for name in entry.members if name in methods}
+    lost = [name for name in entry.members if name not in members]
+    if lost:
+        return Gathered(
+            entry=entry,
+            status=Status.FAILED,
+            reason=f"its members {', '.join(lost)} are not in the study",
+            coverage=0.0,
+        )
+    coverage = float(np.mean([m.coverage for m in members.values()]))
+    for status in WORST_FIRST:
+        for name, member in members.items():
+            if member.status == status:
+                reason = f"its member {name}: {member.reason or status}"
+                return Gathered(entry=entry, status=status, reason=reason, coverage=coverage)
+    known = {n: Member(risk=m.risk, outside=models.get(n)) for n, m in members.items() if m.risk is not None}
+    if outcomes is None or len(known) < len(members):
+        raise ValueError(f"{entry.name}: all members of an ensemble give risks")
+    made = combine(known, outcomes.fold)
+    return Gathered(
+        entry=entry,
+        status=Status.OK,
+        reason="",
+        coverage=coverage,
+        risk=made.risk,
+        external=made.external,
+        constant=made.constant,
+    )
 
 
 def _with_values(result: Gathered, inside: list[pd.DataFrame], outside: list[Array]) -> Gathered:

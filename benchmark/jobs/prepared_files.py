@@ -52,6 +52,7 @@ def write_prepared(
             {"name": c.name, "kind": c.kind, "levels": list(c.levels)} for c in source.card.model_columns
         ],
         "subjects": rows,
+        **({"reference_centre": cohort.reference_centre} if cohort.reference_centre else {}),
     }
     outcomes = {i: [float(t), bool(e)] for i, t, e in zip(cohort.ids, cohort.time, cohort.event, strict=True)}
     truth = None if cohort.truth is None else dict(zip(cohort.ids, map(float, cohort.truth), strict=True))

@@ -18,7 +18,7 @@ class Patients:
         cohort: its fingerprint.
         rows: prepared row of each patient, by id.
         outcomes: (time, event) of each patient, by id.
-        declared: ``channels`` and ``clinical_columns`` of the card.
+        declared: ``channels`` and ``clinical_columns`` of the card, and its ``reference_centre`` if it names one.
     """
 
     cohort: str
@@ -43,6 +43,7 @@ class Patients:
         content: list[Any] = [
             self.declared["channels"] if "images" in allowed else None,
             self.declared["clinical_columns"] if "clinical" in allowed else None,
+            *([self.declared.get("reference_centre")] if "centres" in allowed else []),
         ]
         for subject in ids:
             row = self.rows[subject]

@@ -67,7 +67,7 @@ def plan(
         keys = [tuple(job.key for job in fits.of(info, seed)) for seed in seeds]
         outside: list[tuple[str, ...]] = []
         if external is not None and outside_patients is not None:
-            absent = missing_to_predict(info, external, upstreams)
+            absent = missing_to_predict(info, external, upstreams, train)
             entry = replace(entry, skipped_external="; ".join(absent))
             for seed in seeds if not absent else ():
                 of_external = [

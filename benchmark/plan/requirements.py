@@ -21,7 +21,7 @@ class PlannedCohort:
         rows: prepared row of each patient, by id (and ``truth`` where it is known).
         cohort: the patients with outcomes.
         offers: what methods can be given.
-        declared: ``channels`` and ``clinical_columns`` as the card has them.
+        declared: ``channels``, ``clinical_columns`` and ``reference_centre`` as the card has them.
         grid: voxels of the common grid, or None without images.
     """
 
@@ -58,12 +58,27 @@ def missing_for(info: MethodInfo, cohort: PlannedCohort, upstreams: Mapping[str,
     return _missing(info, cohort, upstreams, fits=True)
 
 
-def missing_to_predict(info: MethodInfo, cohort: PlannedCohort, upstreams: Mapping[str, MethodInfo]) -> list[str]:
-    """Return what a fitted method needs to predict and an external cohort does not have, as :func:`missing_for` does.
+def missing_to_predict(
+    info: MethodInfo, cohort: PlannedCohort, upstreams: Mapping[str, MethodInfo], train: PlannedCohort
+) -> list[str]:
+    """Return what a method that was fitted on ``train`` needs to predict and an external cohort does not have, as
+    :func:`missing_for` does.
 
-    A mask that is needed for fitting alone may be absent there.
+    A mask that is needed for fitting alone may be absent there. Centres need not be several, but known.
     """
-    return _missing(info, cohort, upstreams, fits=False)
+    missing = _missing(info, cohort, upstreams, fits=False)
+    if "centres" in info.needs_predict and not train.cohort.reference_centre:
+        new = sorted(_centres(cohort) - _centres(train))
+        if new:
+            missing.append(
+                f"needs centres that it was fitted on, not {', '.join(new)}: the card of {train.name} names no "
+                "reference_centre"
+            )
+    return missing
+
+
+def _centres(cohort: PlannedCohort) -> set[str]:
+    return {s.centre for s in cohort.cohort.subjects}
 
 
 def _missing(info: MethodInfo, cohort: PlannedCohort, upstreams: Mapping[str, MethodInfo], *, fits: bool) -> list[str]:
@@ -71,7 +86,7 @@ def _missing(info: MethodInfo, cohort: PlannedCohort, upstreams: Mapping[str, Me
         above = _missing(upstreams[info.upstream], cohort, upstreams, fits=fits)
         if above:
             return [f"its upstream method {info.upstream} {' and '.join(above)}"]
-    needs = (info.needs_predict | (info.needs_fit if fits else frozenset())) - {"upstream"}
+    needs = (info.needs_predict - {"centres"} | (info.needs_fit if fits else frozenset())) - {"upstream"}
     optional = {"clinical"} if needs > {"clinical"} else set()
     absent = sorted(needs - cohort.offers - optional)
     have = {v.modality for s in cohort.cohort.subjects[:1] for v in s.volumes.values()}

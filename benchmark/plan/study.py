@@ -41,6 +41,7 @@ class Entry:
         group: of the declaration: with which rows its p is adjusted.
         tags: of the declaration; ``table-2`` to ``table-5`` are the paper's tables.
         imported: the risks of an outside model, which nothing here has fitted; it stays until it is imported anew.
+        members: the rows whose risks an ensemble averages; it has no jobs, and is made of their stored predictions.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Entry:
     skipped_external: str = ""
     tags: tuple[str, ...] = ()
     imported: bool = False
+    members: tuple[str, ...] = ()
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -197,6 +199,7 @@ def _study(written: dict[str, Any]) -> Study:
                 "gives": tuple(e["gives"]),
                 "published": None if e["published"] is None else Published(**known_fields(Published, e["published"])),
                 "tags": tuple(e["tags"]),
+                "members": tuple(e.get("members", ())),
                 "fits": tuple(map(tuple, e["fits"])),
                 "predicts": tuple(map(tuple, e["predicts"])),
                 "tunes": tuple(map(tuple, e["tunes"])),

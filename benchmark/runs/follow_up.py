@@ -36,6 +36,7 @@ class FollowUp:
             clinical_columns=inputs.clinical_columns,
             features=inputs.features,
             truth=inputs.truth,
+            reference_centre=inputs.reference_centre,
             time=time,
             event=event,
         )

@@ -63,6 +63,7 @@ class PreparedCohort:
             clinical_columns=columns,
             features=self._radiomics.table([s["radiomics"] for s in chosen]) if "radiomics" in allowed else None,
             truth=np.array([self._truth[s.id] for s in subjects], dtype=np.float64) if "truth" in allowed else None,
+            reference_centre=self._inputs.get("reference_centre", ""),
         )
         return cohort.restrict(allowed)
 

@@ -96,10 +96,12 @@ class CohortCard(Strict):
 
     ``id`` is a column, or ``row-number`` to number the patients from 0 in the order of the table.
     ``group`` is a column that names the patient if several rows, such as lesions, belong to one patient; these rows
-    stay in one fold. ``field_of_view_mm`` is one box for all patients (x, y, z in RAS directions), centred on
-    ``reference``: the centre of each patient's image, or one point in world millimetres for registered cohorts.
-    ``radiomics`` names the feature set for methods that use radiomics. ``missing`` lists further cells that mean "not
-    known" in outcome, clinical and feature columns.
+    stay in one fold. ``reference_centre`` is the value in the column ``centre`` to whose scale ComBat brings the
+    features of the others; patients of centres that a training fold does not have keep their values then.
+    ``field_of_view_mm`` is one box for all patients (x, y, z in RAS directions), centred on ``reference``: the centre
+    of each patient's image, or one point in world millimetres for registered cohorts. ``radiomics`` names the feature
+    set for methods that use radiomics. ``missing`` lists further cells that mean "not known" in outcome, clinical and
+    feature columns.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
@@ -107,6 +109,7 @@ class CohortCard(Strict):
     table: str = "clinical.csv"
     id: str = "id"
     centre: str | None = None
+    reference_centre: str = ""
     group: str | None = None
     patients: Patients = Patients()
     endpoint: Endpoint
@@ -130,6 +133,12 @@ class CohortCard(Strict):
             raise ValueError(f"field_of_view_mm needs three sides between 0 and {MAX_SIDE_MM:g} mm")
         if "mask" in self.images:
             raise ValueError("'mask' is not a channel name; declare the tumour mask under the key 'mask'")
+        return self
+
+    @model_validator(mode="after")
+    def _reference_is_a_centre(self) -> CohortCard:
+        if self.reference_centre and self.centre is None:
+            raise ValueError(f"reference_centre {self.reference_centre!r} needs 'centre', the column that has it")
         return self
 
     @model_validator(mode="after")

@@ -93,6 +93,7 @@ def inspect_cohort(card: CohortCard, folder: Path) -> Inspection:
         channels=tuple(card.images),
         clinical_columns=card.model_columns,
         features=None if features is None else features.table(p.id for p in kept),
+        reference_centre=card.reference_centre,
         time=np.array([p.time for p in kept], dtype=np.float64),
         event=np.array([p.event for p in kept], dtype=bool),
     )

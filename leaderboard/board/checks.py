@@ -263,6 +263,55 @@ class ImportedRisks(BoardCheck):
             )
 
 
+class ChosenMembers(BoardCheck):
+    """A row is the mean of other rows. If these were chosen by their C on this board, the row's C is optimistic."""
+
+    code = "SB716"
+    title = "The members of an ensemble were chosen"
+
+    def find(self, of: Measurements) -> Iterator[Finding]:
+        """See :class:`BoardCheck`."""
+        for entry in (r.entry for r in of.measured if r.entry.members):
+            yield self.finding(
+                f"{entry.name}: the mean of {', '.join(entry.members)}. If these were chosen by their C on this board, "
+                "its C is optimistic; an external C is not, unless that chose them."
+            )
+
+
+class MemberLeftOut(BoardCheck):
+    """A member of an ensemble gave all patients of a fold the same risk, so the others make the mean there."""
+
+    code = "SB717"
+    severity = "warning"
+    title = "An ensemble leaves out a member in some fits"
+
+    def find(self, of: Measurements) -> Iterator[Finding]:
+        """See :class:`BoardCheck`."""
+        for result in of.measured:
+            if result.constant:
+                named = ", ".join(f"{name} ({count} of its fits)" for name, count in result.constant.items())
+                yield self.finding(
+                    f"{result.entry.name}: left out where they give every patient of the fold the same risk: {named}."
+                )
+
+
+class Harmonised(BoardCheck):
+    """ComBat brings features of all centres to one scale. Where centres differ in their patients, it removes signal."""
+
+    code = "SB718"
+    severity = "warning"
+    title = "ComBat can remove signal"
+
+    def find(self, of: Measurements) -> Iterator[Finding]:
+        """See :class:`BoardCheck`."""
+        names = [r.entry.name for r in of.measured if str(r.entry.params.get("source", "")).startswith("combat-")]
+        if names:
+            yield self.finding(
+                f"ComBat ({', '.join(names)}) removes whatever differs between centres, signal included; compare each "
+                "row with the one of the same name without 'combat-'."
+            )
+
+
 class ResamplesLeftOut(BoardCheck):
     """Bootstrap resamples in which a fold has no comparable pair of patients are left out for all rows."""
 
@@ -326,6 +375,9 @@ BOARD_CHECKS: tuple[type[BoardCheck], ...] = (
     SomeUseMasks,
     ConstantRisk,
     ImportedRisks,
+    ChosenMembers,
+    MemberLeftOut,
+    Harmonised,
     TurnedRound,
     ResamplesLeftOut,
     NoReference,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from survbench.api import Published
 from survbench.evaluation.curves import Curve
-from survbench.evaluation.gather import Gathered, Outcomes, read_checked
+from survbench.evaluation.gather import Array, Gathered, Outcomes, read_checked
 from survbench.evaluation.learning import checked
 from survbench.evaluation.redaction import without_paths
 from survbench.evaluation.scores import calibrations
@@ -111,7 +111,7 @@ def method_page(
         of_training: the method's convergence curves.
     """
     entry = result.entry
-    first = _first_seed(result) if result.status == Status.OK and result.risk is not None else None
+    first = None if outcomes is None or result.risk is None else _first_seed(outcomes, result.risk)
     heads, params = _params(entry, result.runs)
     return MethodPage(
         row=row,
@@ -155,12 +155,11 @@ def _in_text(values: Mapping[str, Any], of: str = "") -> Iterator[tuple[str, str
             yield f"{of}{name}", f"{value:,}" if isinstance(value, int) else f"{value:.6g}"
 
 
-def _first_seed(result: Gathered) -> pd.DataFrame:
-    """Return the out-of-fold predictions of the first seed."""
+def _first_seed(o: Outcomes, risk: Array) -> pd.DataFrame:
+    """Return the outcomes, and the out-of-fold risks of the first seed; risks have the shape (seeds, n)."""
     import pandas as pd
 
-    runs = [run for run in result.runs if run.key in result.entry.fits[0]]
-    return pd.concat([run.predictions() for run in runs], ignore_index=True).sort_values("id", ignore_index=True)
+    return pd.DataFrame({"id": o.ids, "time": o.time, "event": o.event, "fold": o.fold, "risk": risk[0]})
 
 
 def _declared(entry: Entry, runs: Sequence[Run]) -> dict[str, str]:

@@ -12,6 +12,7 @@ from survbench.cohort import Cohort, UnlabelledCohort
 
 if TYPE_CHECKING:
     from survbench.features.clinical import ClinicalEncoder
+    from survbench.features.combat import Combat
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +49,13 @@ class Design:
         source: name of the source of the columns, one of :data:`survbench.features.sources.SOURCES`.
         features: the kept features.
         encoder: of the clinical columns.
+        transform: how the source changes the features before they are scaled, as learned in the training fold.
     """
 
     source: str
     features: tuple[Scaled, ...]
     encoder: ClinicalEncoder
+    transform: Combat | None = None
 
     @classmethod
     def fit(cls, train: Cohort, *, source: str, redundancy: float, screening: float | None = None) -> Self:
@@ -80,13 +83,16 @@ class Design:
         encoder = ClinicalEncoder.fit(seen)
         if seen.features is None:
             return cls(source, (), encoder)
+        learner = source_named(source).transform
+        transform = None if learner is None else learner.fit(seen)
+        seen = seen if transform is None else transform(seen)
         table = seen.features
         scaled = [Scaled.fit(name, table.values[:, i]) for i, name in enumerate(table.names)]
         values = np.column_stack([scale(table.values[:, i]) for i, scale in enumerate(scaled)])
         strength = univariate_cox(values, train.time, train.event)
         passed = np.arange(len(scaled)) if screening is None else screened(strength, rate=screening)
         kept = passed[spearman_redundancy(values[:, passed], strength[passed], threshold=redundancy)]
-        return cls(source, tuple(scaled[i] for i in kept), encoder)
+        return cls(source, tuple(scaled[i] for i in kept), encoder, transform)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -104,6 +110,7 @@ class Design:
         seen = source_named(self.source).view(cohort)
         blocks = [self.encoder.transform(seen)]
         if self.features:
+            seen = seen if self.transform is None else self.transform(seen)
             if seen.features is None:
                 raise ValueError("this model was fitted on features, and the cohort has none")
             position = {name: i for i, name in enumerate(seen.features.names)}
@@ -118,12 +125,20 @@ class Design:
     def to_json(self) -> dict[str, Any]:
         """Return the design as JSON."""
         features = [asdict(f) for f in self.features]
-        return {"source": self.source, "features": features, "encoder": self.encoder.to_json()}
+        transform = self.transform and self.transform.to_json()
+        return {
+            "source": self.source,
+            "features": features,
+            "encoder": self.encoder.to_json(),
+            "transform": transform,
+        }
 
     @classmethod
     def from_json(cls, raw: dict[str, Any]) -> Self:
         """Restore a design from the output of :meth:`to_json`."""
         from survbench.features.clinical import ClinicalEncoder
+        from survbench.features.combat import Combat
 
         features = tuple(Scaled(**f) for f in raw["features"])
-        return cls(raw["source"], features, ClinicalEncoder.from_json(raw["encoder"]))
+        transform = raw["transform"] and Combat.from_json(raw["transform"])
+        return cls(raw["source"], features, ClinicalEncoder.from_json(raw["encoder"]), transform)

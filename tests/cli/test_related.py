@@ -8,16 +8,19 @@ import pytest
 from outside_data import outside
 from survbench.plan.registry import registry
 
-METHODS = "@related,@successors,@simple"
+METHODS = "@related,@successors,@simple,combat-radiomics-lasso-cox"
 NO_MASK = "needs mask: the cohort has no tumour masks"
-ONE_CENTRE = "needs centres: all patients are of one centre, or the card names no column of centres"
+ONE_CENTRE = dict.fromkeys(
+    ("radiomics-transfer-cox", "combat-radiomics-lasso-cox"),
+    "needs centres: all patients are of one centre, or the card names no column of centres",
+)
 NO_CLINICAL = "needs clinical: the card gives no clinical column to methods (model: true)"
 SKIPPED = {
-    "phantom": {"radiomics-transfer-cox": ONE_CENTRE},
-    "sts51": {"radiomics-transfer-cox": ONE_CENTRE},
-    "hn_petct": {"radiomics-transfer-cox": ONE_CENTRE, "clinical-volume-cox": NO_MASK, "clinical-volume-mtlr": NO_MASK},
+    "phantom": ONE_CENTRE,
+    "sts51": ONE_CENTRE,
+    "hn_petct": {**ONE_CENTRE, "clinical-volume-cox": NO_MASK, "clinical-volume-mtlr": NO_MASK},
     "nsclc_pet": {
-        "radiomics-transfer-cox": ONE_CENTRE,
+        **ONE_CENTRE,
         "clinical-cox": NO_CLINICAL,
         "clinical-matsuo-dnn": NO_CLINICAL,
         "clinical-volume-cox": NO_MASK,

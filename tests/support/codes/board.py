@@ -9,6 +9,7 @@ from unittest import mock
 import numpy as np
 import toy_study
 from codes.pair import Pairs
+from survbench.actions.ensemble import add_ensemble
 from survbench.leaderboard.board.build import build_board
 from survbench.runs.store import Store
 from toy_board import FAIR, GOOD
@@ -132,6 +133,24 @@ def reference(store, wrong):
 def over_fitting_hidden(store, wrong):
     made = with_learning(store, 0.9)
     return with_protocol(made, selection="paper" if wrong else "last")
+
+
+@of_board("SB716")
+def chosen_members(store, wrong):
+    made = of_entries(method(store, "a", GOOD), method(store, "b", FAIR))
+    return add_ensemble(made, store, ["a", "b"]) if wrong else made
+
+
+@of_board("SB717")
+def member_left_out(store, wrong):
+    made = of_entries(method(store, "a", GOOD), method(store, "b", np.where(FOLD == 2, 0.5, FAIR) if wrong else FAIR))
+    return add_ensemble(made, store, ["a", "b"])
+
+
+@of_board("SB718")
+def harmonised(store, wrong):
+    entry = method(store, "combat-radiomics-cox", GOOD)
+    return of_entries(replace(entry, params={"source": "combat-radiomics" if wrong else "radiomics"}))
 
 
 @of_board("SB715")
