@@ -183,7 +183,7 @@ def _read(
         if ended.status == Status.OK:
             written.append(ended.task.key)
         else:
-            failed[ended.task.key] = _reason(ended)
+            failed[ended.task.key] = why_unread(ended)
         on_end(len(written) + len(failed))
     return written, failed
 
@@ -213,7 +213,7 @@ def _request_of(
     return replace(request, regions=Wish(names, unite=request.regions.unite))
 
 
-def _reason(ended: Ended) -> str:
+def why_unread(ended: Ended) -> str:
     """Return what is wrong with a patient. Only messages of ours are passed on: others may hold values of headers."""
     error = ended.error
     if error is not None and error.type == ImageError.__name__:

@@ -57,7 +57,10 @@ def export_masks(study: Study, store: Store, name: str, source: SourceCohort, ta
             counts[patient] = counts.get(patient, 0) + 1
             grids[patient] = affine
     native = {s.id: s.volumes[source.cohort.channels[0]] for s in source.cohort.subjects}
-    return [_write(target, i, sums[i] / counts[i], grids[i], native[i]) for i in sorted(sums)]
+    files = {i: target / f"{i}_mask.nii.gz" for i in sorted(sums)}
+    for i, path in files.items():
+        write_mask(path, sums[i] / counts[i], grids[i], native[i])
+    return [*files.values()]
 
 
 def _entry(study: Study, name: str) -> Entry:
@@ -89,10 +92,17 @@ def _segmented(
     return list(zip(ids, zip(method.segment(inputs), affines, strict=True), strict=True))
 
 
-def _write(
-    target: Path, name: str, probability: NDArray[np.float64], affine: NDArray[np.float64], native: Volume
-) -> Path:
-    """Resample a probability linearly onto a patient's own image, cut it at one half, and write it."""
+def write_mask(
+    path: Path, probability: NDArray[np.float64], affine: NDArray[np.float64], native: Volume
+) -> NDArray[np.bool_]:
+    """Resample a probability linearly onto a patient's own image, cut it at one half, write it, and return it.
+
+    Args:
+        path: the NIfTI file.
+        probability: of tumour, on the common grid.
+        affine: of that grid.
+        native: the patient's image, whose geometry the file has.
+    """
     import nibabel as nib
     from scipy.ndimage import affine_transform
 
@@ -100,8 +110,8 @@ def _write(
     resampled = affine_transform(
         probability, to_grid[:3, :3], to_grid[:3, 3], output_shape=native.shape, order=1, mode="constant", cval=0.0
     )
-    path = target / f"{name}_mask.nii.gz"
-    image = nib.Nifti1Image((resampled > 0.5).astype(np.uint8), native.affine)  # type: ignore[no-untyped-call]
+    inside: NDArray[np.bool_] = resampled > 0.5
+    image = nib.Nifti1Image(inside.astype(np.uint8), native.affine)  # type: ignore[no-untyped-call]
     image.header.set_xyzt_units("mm")  # type: ignore[no-untyped-call]
     nib.save(image, path)
-    return path
+    return inside

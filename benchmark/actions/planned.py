@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from survbench.api import MethodInfo
 from survbench.datasets.preprocessing.grid import Grid
@@ -29,6 +30,8 @@ class Planned:
     grid: Grid | None
     protocol: Protocol
     profile: Profile
+    rows: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """The cohort's prepared patients, by id."""
     to_prepare: int = 0
     """Patients that are not in the cache."""
 

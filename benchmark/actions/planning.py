@@ -242,6 +242,7 @@ def plan_study(
         grid=cohorts.grid,
         protocol=protocol,
         profile=request.profile,
+        rows=train.rows,
     )
 
 

@@ -6,12 +6,11 @@ import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
-from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 
 from survbench.actions.build import board_if_unchanged, build_and_write
+from survbench.actions.execution import execute_planned
 from survbench.actions.planned import Planned
 from survbench.actions.planning import (
     count_unprepared,
@@ -21,28 +20,18 @@ from survbench.actions.planning import (
     prepare_cohorts,
 )
 from survbench.actions.request import Request
+from survbench.actions.study_cohort import write_study_cohort
 from survbench.actions.study_description import described_patients
 from survbench.actions.watcher import Watcher
 from survbench.api import MethodInfo
 from survbench.datasets.cohorts.opened import Cohorts
 from survbench.errors import BenchError
-from survbench.io.layout import SCRATCH, Status
-from survbench.io.memory import available_memory
 from survbench.io.stored import UnreadableError
 from survbench.io.study_files import BOARD_JSON, SPLITS
-from survbench.jobs.executor import Task, execute
-from survbench.jobs.find_gpus import find_gpus
-from survbench.jobs.prepared_files import read_follow_up
 from survbench.plan.job import PlannedJob
 from survbench.plan.protocol import write_splits
 from survbench.plan.study import STUDY, Study, read_study
-from survbench.runs.completion import complete
-from survbench.runs.follow_up import FollowUp
-from survbench.runs.provenance import provenance
-from survbench.runs.record import RunRecord
-from survbench.runs.store import LOG, Store
-from survbench.work.prepared import PreparedCohort
-from survbench.work.process_limits import log_tail
+from survbench.runs.store import Store
 
 if TYPE_CHECKING:
     from survbench.leaderboard.board.rows import Board
@@ -84,9 +73,10 @@ def run_study(request: Request, watcher: Watcher) -> Result:
         )
         study.write(request.out)
         write_splits(folder / SPLITS, study.protocol.folds)
+        write_study_cohort(study, request.out, cohorts.sources[0], planned.rows)
         if request.fresh:
             store.clear_scratch(job.key for job in planned.to_do)
-        failed = _execute(planned, store, request, watcher)
+        failed = execute_planned(planned, store, request, watcher)
         board = None
         if not planned.to_do:
             board = board_if_unchanged(study, store, checked=planned.cached, pseudonyms=request.pseudonyms)
@@ -127,45 +117,3 @@ def _prepared_plan(
     if expected is None or planned.plan != expected.plan:
         watcher.planned(planned)
     return planned
-
-
-def _execute(planned: Planned, store: Store, request: Request, watcher: Watcher) -> list[PlannedJob]:
-    to_do = {job.key: job for job in planned.to_do}
-    cohorts = {job.cohort for job in to_do.values()}
-    follow_up = {cohort: read_follow_up(PreparedCohort(store.root, cohort)) for cohort in cohorts}
-    share = available_memory() / 1e6 / request.workers
-    tasks = [
-        Task(
-            key=job.key,
-            function=resolve_name(job.worker),
-            arguments=(job, str(request.out), *_outcomes(job, follow_up[job.cohort])),
-            conclude=partial(complete, store, job, follow_up[job.cohort]),
-            requires=job.required_keys & to_do.keys(),
-            cpus=job.threads,
-            gpu_mb=planned.gpu_mb(job),
-            timeout_s=job.timeout_s,
-            most_mb=planned.most_mb(job, share * job.threads),
-        )
-        for job in to_do.values()
-    ]
-    failed: list[PlannedJob] = []
-    for ended in execute(
-        tasks,
-        workers=request.workers,
-        gpus=find_gpus() if any(task.gpu_mb is not None for task in tasks) else {},
-        on_start=lambda t: watcher.started(to_do[t.key]),
-        on_poll=watcher.poll,
-        on_retry=lambda t, error: watcher.retried(to_do[t.key], error),
-    ):
-        job = to_do[ended.task.key]
-        if ended.status != Status.OK:
-            failed.append(job)
-            record = RunRecord(status=ended.status, error=ended.error, retried=ended.earlier, provenance=provenance())
-            store.record_failure(job, record, log_tail(store.root / SCRATCH / job.key / LOG))
-        watcher.ended(job, ended)
-    return failed
-
-
-def _outcomes(job: PlannedJob, everybody: FollowUp) -> tuple[FollowUp, ...]:
-    """Return the outcomes that a job's process is given; a job that may know none takes none."""
-    return (everybody.only(job.outcomes_of),) if job.outcomes_of else ()

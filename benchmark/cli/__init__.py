@@ -16,7 +16,7 @@ from types import FrameType
 from typing import Annotated, NoReturn
 
 import typer
-from survbench.cli import cohort, compare, doctor, method, renamed, run, status, study, ui
+from survbench.cli import cohort, compare, doctor, method, predict, renamed, run, status, study, ui
 from survbench.cli import list as listing
 from survbench.errors import BenchError
 from survbench.io.files import is_disk_full
@@ -24,7 +24,7 @@ from survbench.jobs import environment
 
 log = logging.getLogger(__name__)
 
-COMMANDS = (run, compare, listing, status, ui, doctor, cohort, method, study)
+COMMANDS = (run, compare, predict, listing, status, ui, doctor, cohort, method, study)
 """In the order of ``bench --help``, which puts groups last."""
 
 app = typer.Typer(

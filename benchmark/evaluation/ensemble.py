@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from survbench.evaluation.standardised import standardised
 
 Array = NDArray[np.float64]
 Models = Sequence[Sequence[Array]]
@@ -49,16 +50,6 @@ class Ensemble:
     risk: Array
     external: Array | None
     constant: Mapping[str, int]
-
-
-def standardised(risk: Array, scale: Array) -> Array:
-    """Return risks in standard deviations (divisor n) from the mean of ``scale``; NaN if that is one value.
-
-    >>> standardised(np.array([1.0, 2.0]), np.array([1.0, 3.0])).tolist()
-    [-1.0, 0.0]
-    """
-    # equal numbers can have a standard deviation of 1e-17, so their range is asked
-    return (risk - scale.mean()) / (scale.std() if np.ptp(scale) > 0 else np.nan)
 
 
 def mean_risk(standardised_risks: Sequence[Array]) -> Array:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from survbench.evaluation.ensemble import Member, Models, combine, standardised
+from survbench.evaluation.ensemble import Member, Models, combine
 from survbench.evaluation.redaction import without_paths
+from survbench.evaluation.standardised import mean_of_models, standardised
 from survbench.io.layout import Status
 from survbench.plan.study import Entry, Study
 from survbench.runs.record import RunError
@@ -198,8 +199,7 @@ def _mean(tables: Sequence[pd.DataFrame], models: Sequence[Array]) -> Array:
     """
     if len(tables) == 1:
         return _risk(tables[0])
-    mean: Array = np.mean([np.where(np.isnan(risk), 0.0, risk) for risk in models], axis=0)
-    return mean
+    return mean_of_models(models)
 
 
 def _risk(table: pd.DataFrame) -> Array:

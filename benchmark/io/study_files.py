@@ -6,6 +6,8 @@ STUDIES = "studies"
 """Folder of an output folder that holds a folder for each study."""
 SPLITS = "splits.json"
 """The folds, as ``--splits`` reads them."""
+COHORT = "cohort.json"
+"""The cohort's card, and hashes of its patients' images: what predicting a new patient needs beside the models."""
 BOARD = "leaderboard"
 """Name of the board's files, without suffix."""
 BOARD_CSV, BOARD_HTML, BOARD_JSON, BOARD_MD = (f"{BOARD}.{kind}" for kind in ("csv", "html", "json", "md"))

@@ -46,14 +46,7 @@ def write_prepared(
     With ``write`` false nothing is written: for a plan that is only looked at.
     """
     cohort = source.cohort
-    inputs = {
-        "channels": list(cohort.channels),
-        "clinical_columns": [
-            {"name": c.name, "kind": c.kind, "levels": list(c.levels)} for c in source.card.model_columns
-        ],
-        "subjects": rows,
-        **({"reference_centre": cohort.reference_centre} if cohort.reference_centre else {}),
-    }
+    inputs = _inputs(source, rows)
     outcomes = {i: [float(t), bool(e)] for i, t, e in zip(cohort.ids, cohort.time, cohort.event, strict=True)}
     truth = None if cohort.truth is None else dict(zip(cohort.ids, map(float, cohort.truth), strict=True))
     prepared = PreparedCohort(out, digest([inputs, outcomes, truth]))
@@ -65,6 +58,26 @@ def write_prepared(
     if truth is not None:
         write_json(prepared.folder / TRUTH, truth)
     return prepared
+
+
+def write_unlabelled(out: Path, source: SourceCohort, rows: list[dict[str, Any]]) -> PreparedCohort:
+    """Write the inputs of patients whose outcomes nobody knows, and return them as a prepared cohort."""
+    inputs = _inputs(source, rows)
+    prepared = PreparedCohort(out, digest(inputs))
+    prepared.folder.mkdir(parents=True, exist_ok=True)
+    write_json(prepared.folder / INPUTS, inputs)
+    return prepared
+
+
+def _inputs(source: SourceCohort, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "channels": list(source.cohort.channels),
+        "clinical_columns": [
+            {"name": c.name, "kind": c.kind, "levels": list(c.levels)} for c in source.card.model_columns
+        ],
+        "subjects": rows,
+        **({"reference_centre": source.cohort.reference_centre} if source.cohort.reference_centre else {}),
+    }
 
 
 def read_follow_up(prepared: PreparedCohort) -> FollowUp:

@@ -82,8 +82,38 @@ def plan(
     return Plan(jobs=(*fits.jobs, *predicts), entries=tuple(entries))
 
 
+def plan_refit(
+    info: MethodInfo,
+    seeds: int,
+    train: PlannedCohort,
+    protocol: Protocol,
+    profile: Profile,
+    *,
+    device: str,
+    upstreams: Mapping[str, MethodInfo],
+) -> Plan:
+    """Return the jobs that fit a method on all patients, once for each seed; the fit predicts the same patients.
+
+    Args:
+        info: the method.
+        seeds: how many.
+        train: the cohort.
+        protocol: selection and tuning.
+        profile: the budget.
+        device: ``cpu`` or ``cuda``.
+        upstreams: by name the methods that it builds on, which are fitted on all patients, too.
+    """
+    everybody = sorted(train.rows)
+    fits = _Fits(train, protocol, profile, device, upstreams, folds=[(everybody, everybody)])
+    keys = tuple(tuple(job.key for job in fits.of(info, seed)) for seed in range(seeds))
+    return Plan(jobs=fits.jobs, entries=(replace(Entry.of(info), fits=keys),))
+
+
 class _Fits:
-    """The fits of methods, each after the jobs that it requires; every job is planned once."""
+    """The fits of methods, each after the jobs that it requires; every job is planned once.
+
+    ``folds`` are pairs of training and test ids; without them they are those of the protocol.
+    """
 
     def __init__(
         self,
@@ -92,6 +122,7 @@ class _Fits:
         profile: Profile,
         device: str,
         upstreams: Mapping[str, MethodInfo],
+        folds: Sequence[tuple[list[str], list[str]]] | None = None,
     ) -> None:
         self.train = train
         self.protocol = protocol
@@ -101,7 +132,8 @@ class _Fits:
         self._planned: dict[str, PlannedJob] = {}
         self._made: dict[tuple[str, int], list[FitJob]] = {}
         ids = sorted(train.rows)
-        self._folds = [([i for i in ids if i not in set(test)], sorted(test)) for test in protocol.folds]
+        of_protocol = [([i for i in ids if i not in set(test)], sorted(test)) for test in protocol.folds]
+        self._folds = of_protocol if folds is None else folds
         self._patients = train.patients()
 
     @property

@@ -11,12 +11,11 @@ from survbench.runs.completion import Unscored
 from survbench.runs.store import LOG, Store
 from survbench.work.fitted import fitted_method
 from survbench.work.inputs import JobPatients
+from survbench.work.one_by_one import predict_one_by_one
 from survbench.work.prediction_table import table_of_predictions
-from survbench.work.predictions import predict
 from survbench.work.prepared import PreparedCohort
 from survbench.work.process_limits import in_own_folder, limit_threads, logged
 from survbench.work.record import finish
-from survbench.work.survival_curves import with_curves
 
 if TYPE_CHECKING:
     from survbench.plan.job import PredictJob
@@ -29,12 +28,11 @@ def run_predict(job: PredictJob, out: str) -> Unscored:
     scratch = store.scratch(job.key)
     with store.filling(job.key) as folder, logged(scratch / LOG, folder / LOG), in_own_folder(scratch):
         limit_threads(job.threads)
-        test = patients.inputs(job.test, job.needs_predict)
+        test = [patients.inputs([patient], job.needs_predict) for patient in job.test]
         started = time.perf_counter()
         method = fitted_method(store, job.fit, device=job.device)
-        predicted = predict(method, test, job.gives)
+        predicted, survival = predict_one_by_one(method, test, job.gives, store.folder(job.fit))
         finished = time.perf_counter()
-        survival = with_curves(predicted, store.folder(job.fit))
         masks = patients.masks(job.test) if "segmentation" in job.gives else None
         role = Role.EXTERNAL.of(job.cohort_name)
         predictions = table_of_predictions(job, patients.prepared, predicted, masks, role=role)

@@ -127,6 +127,30 @@ def read_patient(series: Sequence[Series], request: Request) -> PatientImages:
     )
 
 
+def read_images(series: Sequence[Series], request: Request) -> tuple[Image, Image | None]:
+    """Return a patient's PET in SUV and, if there is one, CT in HU; nobody needs to have drawn a tumour.
+
+    Args:
+        series: all series of the patient, from any study.
+        request: what to read; what it says of regions and structure sets does not matter here.
+
+    Raises:
+        ImageError: something is missing, ambiguous or unreadable; the message says what, without names or dates.
+    """
+    references = [uid for one in series if one.modality in STRUCTURES for uid in one.refers]
+    pet = choose("PET", _volumes(series, "PT"), rules_for_pet(references), request.pet)
+    cts = _volumes(series, "CT")
+    ct = choose("CT", cts, rules_for_ct(pet.series, references), request.ct) if cts or request.ct else None
+    of_pet, of_ct = stack_of(pet.series), None if ct is None else stack_of(ct.series)
+    refuse_large(of_pet)
+    suv = suv_conversion([read_header(one.path) for one in of_pet.slices], request.corrections)
+    image = Image(pet, of_pet.grid, read_suv(of_pet, suv.factors))
+    if ct is None or of_ct is None:
+        return image, None
+    refuse_large(of_ct)
+    return image, Image(ct, of_ct.grid, read_hu(of_ct))
+
+
 def _volumes(series: Sequence[Series], modality: str) -> list[Series]:
     return [volume for one in series if one.modality == modality for volume in volumes_of(one)]
 

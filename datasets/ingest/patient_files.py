@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from survbench.datasets.dicom.choice import Choice
 from survbench.datasets.dicom.geometry import Grid, stack_of
 from survbench.datasets.dicom.headers import limit_seconds
-from survbench.datasets.dicom.patient import STRUCTURES, PatientImages, Request, read_patient
+from survbench.datasets.dicom.patient import STRUCTURES, PatientImages, Request, read_images, read_patient
 from survbench.datasets.dicom.regions import asked_for
 from survbench.datasets.dicom.series import Series, volumes_of
 from survbench.datasets.ingest.montage import montage
@@ -91,12 +91,13 @@ class PatientJob:
         return tuple(json.loads(self.record.read_text(encoding="utf-8"))["notes"])
 
 
-def write_patient_apart(job: PatientJob, seconds: float) -> None:
+def write_patient_apart(job: PatientJob, seconds: float, *, masked: bool = True) -> None:
     """Run :func:`write_patient` in the process started for it, with a memory limit.
 
     Args:
         job: what to write.
         seconds: longest time in seconds that pydicom may take for one file, or one part of it.
+        masked: False to write PET and CT alone, of a patient in whom no tumour needs to be drawn.
 
     Raises:
         ImageError: the patient cannot be read, or files cannot be read or written.
@@ -104,7 +105,10 @@ def write_patient_apart(job: PatientJob, seconds: float) -> None:
     limit_seconds(seconds)
     try:
         with limited_memory(job.memory()):
-            write_patient(job)
+            if masked:
+                write_patient(job)
+            else:
+                write_images(job)
     except OSError as error:
         what = f"Files could not be read or written ({error.strerror})."
         raise ImageError(what, "Free disk space or fix the file access, and run the command again.") from error
@@ -134,6 +138,19 @@ def write_patient(job: PatientJob) -> None:
     write_json(
         job.record, rounded(_record(found, job.request)) | {"id": job.pseudonym, "source": job.source(), "files": files}
     )
+
+
+def write_images(job: PatientJob) -> None:
+    """Read a patient and write PET (float32, SUV) and, if there is one, CT (int16, HU).
+
+    Raises:
+        ImageError: the patient cannot be read.
+    """
+    pet, ct = read_images(job.series, job.request)
+    (job.cohort / IMAGES).mkdir(parents=True, exist_ok=True)
+    _write(job, "PET", pet.voxels, pet.grid)
+    if ct is not None:
+        _write(job, "CT", ct.voxels, ct.grid)
 
 
 def picture_of(cohort: Path, pseudonym: str) -> Path:

@@ -25,7 +25,7 @@ from survbench.datasets.readers.paths import PatientFiles, patient_files
 from survbench.datasets.readers.patients import Patient, numbered, parse_patients
 from survbench.errors import BenchError
 from survbench.findings import Finding
-from survbench.io.tables import read_table
+from survbench.io.tables import Table, read_table
 from survbench.volume import Modality, Volume
 
 
@@ -44,16 +44,22 @@ class Inspection:
     reached: frozenset[Stage]
 
 
-def inspect_cohort(card: CohortCard, folder: Path) -> Inspection:
+def inspect_cohort(card: CohortCard, folder: Path, *, table: Table | None = None, outcomes: bool = True) -> Inspection:
     """Read a cohort and collect every finding about the table, the files and their headers; voxels are not read.
+
+    Args:
+        card: the cohort's card.
+        folder: the cohort's folder.
+        table: in place of the card's table.
+        outcomes: False for patients whose outcome is not known yet; their times are NaN.
 
     Raises:
         BenchError: the table cannot be read at all, or lies outside the folder.
     """
     if Path(card.table).is_absolute() or ".." in Path(card.table).parts:
         raise BenchError(f"table {card.table!r} lies outside the cohort's folder {folder}. Put the file into it.")
-    table = numbered(card, read_table(folder / card.table))
-    parsed = parse_patients(card, table)
+    table = numbered(card, read_table(folder / card.table) if table is None else table)
+    parsed = parse_patients(card, table, outcomes=outcomes)
     all_ids = table.column(card.id) if card.id in table.columns else []
     findings = [*parsed.findings, *of_reading(table, card.table)]
     features = None
@@ -154,7 +160,7 @@ def open_volumes(
             findings.append(unreadable(name, error))
     if len(volumes) < len(wanted):
         return volumes, findings
-    placed, of_place = _place_mask(volumes, card.images, name)
+    placed, of_place = place_mask(volumes, card.images, name)
     return placed, [*findings, *of_place]
 
 
@@ -198,7 +204,7 @@ def _similar_names(file: str, name: str, beside: Sequence[str]) -> list[str]:
     return (same or near)[:5]
 
 
-def _place_mask(
+def place_mask(
     volumes: dict[str, Volume], channels: Collection[str], name: str
 ) -> tuple[dict[str, Volume], list[Finding]]:
     """Return a patient's volumes, with the mask in the axis order of the image it lies on, and what does not fit.

@@ -49,7 +49,7 @@ def patient_files(
     paths = {name: file_of(pattern, name) for name in ids}
     if Path(pattern).is_absolute() or ".." in Path(pattern).parts or not ids:
         return PatientFiles(paths)
-    found = dict(_fitting(folder, pattern))
+    found = dict(fitting_files(folder, pattern))
     place = _PLACE.search(pattern)
 
     def spell(name: str) -> str:
@@ -85,7 +85,7 @@ def _unjoined(
         yield MissingFile.finding(f"No file matches {pattern!r}.")
 
 
-def _fitting(folder: Path, pattern: str) -> Iterator[tuple[str, str]]:
+def fitting_files(folder: Path, pattern: str) -> Iterator[tuple[str, str]]:
     """Yield the id in each path that matches a pattern, and the path."""
     yield from _below(folder, "", Path(pattern).parts, None)
 

@@ -42,7 +42,7 @@ _UNKNOWN = "Leave unknown values blank, write NA, or declare the word in the car
 
 @dataclass(frozen=True, slots=True)
 class Patient:
-    """A patient's data in the table; ``time`` is in months."""
+    """A patient's data in the table; ``time`` is in months, NaN if outcomes were not asked for."""
 
     id: str
     centre: str
@@ -69,9 +69,17 @@ class Parsed:
     table: Table
 
 
-def parse_patients(card: CohortCard, table: Table) -> Parsed:
-    """Read the patients that the card describes, and collect every finding about columns and rows."""
-    findings = [*_column_findings(card, table), *_code_findings(card.endpoint)]
+def parse_patients(card: CohortCard, table: Table, *, outcomes: bool = True) -> Parsed:
+    """Read the patients that the card describes, and collect every finding about columns and rows.
+
+    Args:
+        card: the cohort's card.
+        table: its table, with row numbers if the card asks for them.
+        outcomes: False for patients whose outcome is not known yet; the columns of the endpoint are then not read.
+    """
+    if not outcomes:
+        table = _without_outcomes(card, table)
+    findings = [*_column_findings(card, table, outcomes=outcomes), *_code_findings(card.endpoint)]
     if card.id not in table.columns:
         return Parsed((), (), tuple(findings), table)
     table, of_choice = _select_rows(card, table)
@@ -129,8 +137,16 @@ def _select_rows(card: CohortCard, table: Table) -> tuple[Table, list[Finding]]:
     return Table(table.columns, tuple(r for r in rows if r.cells[card.id] not in without)), findings
 
 
-def _column_findings(card: CohortCard, table: Table) -> list[Finding]:
-    wanted = {"id": card.id, "endpoint.time": card.endpoint.time, "endpoint.event": card.endpoint.event}
+def _without_outcomes(card: CohortCard, table: Table) -> Table:
+    end = {card.endpoint.time, card.endpoint.event}
+    rows = tuple(Row(row.line, {k: v for k, v in row.cells.items() if k not in end}) for row in table.rows)
+    return Table(tuple(c for c in table.columns if c not in end), rows, table.labels, table.notes)
+
+
+def _column_findings(card: CohortCard, table: Table, *, outcomes: bool) -> list[Finding]:
+    wanted = {"id": card.id}
+    if outcomes:
+        wanted |= {"endpoint.time": card.endpoint.time, "endpoint.event": card.endpoint.event}
     if card.centre is not None:
         wanted["centre"] = card.centre
     if card.group is not None:
@@ -336,8 +352,8 @@ def _patient(card: CohortCard, row: Row) -> Patient:
         id=cells[card.id],
         centre=card.name if card.centre is None else cells[card.centre],
         clinical=clinical,
-        time=float(cells[end.time]) * MONTHS_PER_UNIT[end.unit],
-        event=canonical(cells[end.event]) in {canonical(v) for v in end.observed},
+        time=float(cells[end.time]) * MONTHS_PER_UNIT[end.unit] if end.time in cells else float("nan"),
+        event=canonical(cells.get(end.event, "")) in {canonical(v) for v in end.observed},
         group="" if card.group is None else cells[card.group],
     )
 

@@ -130,6 +130,20 @@ def test_validate_externally(ours):
     assert {line.split()[0] for line in python(script, ours).splitlines()} >= {"volume", "suvmax"}
 
 
+def test_predict_a_new_patient(ours):
+    run, one, many, refit = blocks("predict-a-new-patient.md")
+    shell(run, ours)
+    printed = shell(one, ours)
+    assert "Research use only" in printed
+    assert (ours / "predictions" / "B001.html").is_file()
+    shell(many.splitlines()[0], ours)
+    assert len(list((ours / "predictions-b").glob("*_mask.nii.gz"))) == 8
+    shell(many.splitlines()[1], ours)
+    shell(refit, ours)
+    written = read_json(ours / "predictions" / "predictions.json")
+    assert [len(patient["by_model"]) for patient in written["patients"]] == [1] * 8
+
+
 def test_tune_and_compare_with_the_untuned_method(ours):
     (tune,) = blocks("tune.md")
     shell(tune.replace("--tune nested", ""), ours)

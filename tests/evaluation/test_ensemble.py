@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from survbench.actions.ensemble import add_ensemble
 from survbench.errors import BenchError
-from survbench.evaluation.ensemble import Member, combine, mean_risk, standardised
+from survbench.evaluation.ensemble import Member, combine, mean_risk
 from survbench.evaluation.feature_selection import NoSelectionError, selection
 from survbench.evaluation.gather import gather
+from survbench.evaluation.standardised import standardised
 from survbench.leaderboard.board.build import build_board
 from survbench.metrics import concordance_index
 from survbench.plan.study import read_study

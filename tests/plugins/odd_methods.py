@@ -413,6 +413,7 @@ def _info(name, target, *, needs=IMAGES, **more):
 METHODS = (
     _info("well", "Well"),
     _info("thresholds", "Thresholds", gives=frozenset({"segmentation"})),
+    _info("ranks-and-segments", "Thresholds", gives=frozenset({"risk", "segmentation"})),
     _info("tunable", "Tunable", space={"weight": Real(-1.0, 2.0)}),
     _info("remembers", "Remembers", selects=True),
     _info("draws", "Draws"),

@@ -1,0 +1,95 @@
+"""What a user gives to ``bench predict``: one patient's files, or a folder or table of many."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from survbench.actions.dicom_patient import dicom_files
+from survbench.actions.predict import Models
+from survbench.datasets.cards.card import CohortCard
+from survbench.datasets.cohorts.new_patients import (
+    MASK,
+    NewPatients,
+    OnePatient,
+    card_of,
+    files_in,
+    has_layout,
+    needed_part,
+    read_many,
+    read_one,
+)
+from survbench.datasets.dicom.patient import Request
+from survbench.datasets.dicom.regions import Wish
+from survbench.errors import BenchError
+
+NAMELESS = "patient"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """What the user gives; see ``bench predict --help``."""
+
+    folder: Path | None = None
+    images: Mapping[str, str] = field(default_factory=dict)
+    mask: Path | None = None
+    clinical: Mapping[str, str] = field(default_factory=dict)
+    id: str | None = None
+    regions: tuple[str, ...] = ()
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """The files that are named one by one, by channel and ``mask``."""
+        images = {name: Path(path).expanduser() for name, path in self.images.items()}
+        return images if self.mask is None else {**images, MASK: self.mask}
+
+
+@contextmanager
+def read_given(given: Given, models: Models) -> Iterator[tuple[CohortCard, NewPatients]]:
+    """Give the patients, without outcomes, and the card by which they were read; DICOM lies in a temporary folder as
+    NIfTI meanwhile.
+
+    Raises:
+        BenchError: nothing is given, or what is given cannot be read.
+    """
+    card = models.cohort.card
+    needed = needed_part(card, models.needs)
+    if given.folder is None:
+        if not (given.files or given.clinical):
+            raise BenchError(f"Give the patients: a folder or table, or one patient's values. {_wanted(needed)}")
+        yield card, read_one(needed, OnePatient(id=given.id or NAMELESS, files=given.files, clinical=given.clinical))
+        return
+    folder = given.folder.expanduser().absolute()
+    table = folder if folder.is_file() else None
+    where = folder if table is None else folder.parent
+    own = card_of(where, card)
+    if table is not None or has_layout(own, where):
+        if given.files or given.clinical or given.id or given.regions:
+            raise BenchError(
+                f"{folder} is read as a folder or table of patients, so --image, --mask, --clinical, --id and --region "
+                "have no place. Put clinical values into the table, or name one patient's files without the folder."
+            )
+        yield own, read_many(needed_part(own, models.needs), where, table)
+        return
+    with TemporaryDirectory(prefix="survbench-dicom-") as scratch:
+        request = Request(regions=Wish(given.regions, unite=len(given.regions) > 1))
+        found = files_in(needed, folder) or dicom_files(folder, needed, Path(scratch), request)
+        files = {**found, **given.files}
+        if not files:
+            raise BenchError(f"{folder} holds neither DICOM nor NIfTI files of this patient. {_wanted(needed)}")
+        yield card, read_one(needed, OnePatient(id=given.id or folder.name, files=files, clinical=given.clinical))
+
+
+def _wanted(card: CohortCard) -> str:
+    """Return in a sentence what the method sees of a patient."""
+    images = [f"{name} ({channel.modality})" for name, channel in card.images.items()]
+    parts = [
+        ("images: " + ", ".join(images)) if images else "",
+        "a tumour mask" if card.mask is not None else "",
+        ("clinical values: " + ", ".join(c.name for c in card.clinical)) if card.clinical else "",
+        "a table of features" if card.features is not None else "",
+    ]
+    return f"The method sees {'; '.join(part for part in parts if part)}."

@@ -1,0 +1,92 @@
+"""What a study keeps of its cohort so that its methods can predict new patients: the card, and hashes by which the
+images of a patient on whom models were fitted are recognised. No id and no value of a patient is in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from survbench.datasets.cards.card import CohortCard, Patients
+from survbench.datasets.cards.source import SourceCohort
+from survbench.errors import BenchError
+from survbench.io.files import write_json
+from survbench.io.stored import checked, read_stored, with_checksum
+from survbench.io.study_files import COHORT
+from survbench.plan.study import Study
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyCohort:
+    """The cohort on which a study's methods were fitted.
+
+    Attributes:
+        card: without the patients' ids and notes.
+        features: names of the features of a table; empty without one.
+        contents: of each fold, what its patients' images and rows of features hash to.
+    """
+
+    card: CohortCard
+    features: tuple[str, ...]
+    contents: tuple[frozenset[str], ...]
+
+    def folds_with(self, contents: Sequence[str]) -> tuple[int, ...]:
+        """Return the folds in which a patient with one of these contents is."""
+        return tuple(n for n, of_fold in enumerate(self.contents) if of_fold & set(contents))
+
+
+def contents_of(row: Mapping[str, Any]) -> list[str]:
+    """Return the hashes of a prepared patient's images, or of the row of features of one without images.
+
+    Args:
+        row: of the patient, as in the inputs of a prepared cohort.
+    """
+    images = [key for name, key in row["volumes"].items() if name != "mask"]
+    return images or ([row["radiomics"]] if row["radiomics"] else [])
+
+
+def write_study_cohort(study: Study, out: Path, source: SourceCohort, rows: Mapping[str, Mapping[str, Any]]) -> None:
+    """Write what a study keeps of its cohort.
+
+    Args:
+        study: the study, whose folder exists.
+        out: the output folder.
+        source: its cohort.
+        rows: the prepared row of each patient, by id.
+    """
+    card = source.card.model_copy(update={"patients": Patients(), "notes": ""})
+    features = source.cohort.features
+    content = {
+        # as text: keys in this file are sorted, and the order of the channels is that of a network's inputs
+        "card": card.model_dump_json(),
+        "features": [] if features is None else list(features.names),
+        "contents": [sorted(key for i in fold for key in contents_of(rows[i])) for fold in study.protocol.folds],
+    }
+    write_json(study.folder(out) / COHORT, with_checksum(content))
+
+
+def read_study_cohort(study: Study, out: Path) -> StudyCohort:
+    """Return what a study keeps of its cohort.
+
+    Raises:
+        BenchError: an earlier version of survbench ran the study, or the file is damaged.
+    """
+    path = study.folder(out) / COHORT
+    try:
+        return read_stored(path, _study_cohort)
+    except FileNotFoundError as error:
+        raise BenchError(
+            f"Study {study.name} does not say how its patients' images are read: {path} is missing. The same "
+            "'bench run' writes it; nothing is fitted again."
+        ) from error
+
+
+def _study_cohort(written: dict[str, Any]) -> StudyCohort:
+    raw = checked(written)
+    return StudyCohort(
+        card=CohortCard.model_validate_json(raw["card"]),
+        features=tuple(raw["features"]),
+        contents=tuple(frozenset(fold) for fold in raw["contents"]),
+    )

@@ -1,0 +1,316 @@
+"""``bench predict``: patients who are in no cohort, by the models of a study."""
+
+from __future__ import annotations
+
+import gzip
+import json
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+from cohort_folder import CARD, lines, write_cohort, write_image, write_lines
+from survbench.actions.request import Request
+from survbench.actions.run import run_study
+from survbench.actions.watcher import Silent
+from survbench.evaluation.gather import gather
+from survbench.plan.profile import load_profile
+from survbench.runs.store import Store
+from table_cohort import table_rows, write_table_cohort
+
+METHODS = ("volume", "suvmax", "clinical-cox", "ranks-and-segments")
+CLINICAL = CARD.replace("levels: [f, m]}", "levels: [f, m], model: true}")
+
+
+def other_hospital(folder, patients=4):
+    """Write another hospital's cohort: other ids, other images, no outcome that predicting could read."""
+    card = CLINICAL.replace("name: toy", "name: other")
+    write_cohort(folder, patients, card=card)
+    rng = np.random.default_rng(1)
+    for path in sorted((folder / "images").iterdir()):
+        image = nib.load(path)
+        if "_mask" not in path.name:
+            dtype = np.float32 if "_pet" in path.name else np.int16
+            write_image(path, (image.get_fdata() + rng.integers(0, 9, image.shape) / 8).astype(dtype))
+        path.rename(path.with_name(path.name.replace("P", "Q")))
+    head, *rows = lines(folder)
+    write_lines(folder, [head, *(row.replace("P", "Q", 1) for row in rows)])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory, odd_plugins_of_module):
+    """Return a folder with ``own`` and ``other``, the request of a study on them, and the study."""
+    home = tmp_path_factory.mktemp("predict")
+    request = Request(
+        profile=load_profile("smoke"),
+        methods=",".join(METHODS),
+        cohort=str(write_cohort(home / "own", 12, card=CLINICAL)),
+        external=str(other_hospital(home / "other")),
+        out=home / "out",
+    )
+    return home, request, run_study(request, Silent()).study
+
+
+@pytest.fixture
+def predict(bench, made, tmp_path):
+    """Return a function that predicts: method, arguments -> what ended, and what stands in the JSON file."""
+    home, _, _ = made
+
+    def call(*arguments, code=0):
+        ended = bench("predict", *arguments, "--out", home / "out", "--to", tmp_path / "to")
+        assert ended.returncode == code, ended.stdout + ended.stderr
+        written = tmp_path / "to" / "predictions.json"
+        return ended, json.loads(written.read_text(encoding="utf-8")) if written.exists() else None
+
+    return call
+
+
+def images(folder, name, *channels):
+    """Return the options that name a patient's images."""
+    return [
+        f for c in channels or ("pet", "ct") for f in ("--image", f"{c}={folder / 'images' / f'{name}_{c}.nii.gz'}")
+    ]
+
+
+def external(made, method):
+    """Return what ``bench run`` has predicted for the external cohort: tables of each fit, and the ensemble's risks."""
+    _, request, study = made
+    store = Store(request.out)
+    gathered = gather(study, store)
+    entry = gathered.methods[method].entry
+    tables = [store.read(key).predictions().set_index("id") for key in entry.predicts[0]]
+    return tables, dict(zip(gathered.external.ids, gathered.methods[method].external[0], strict=True))
+
+
+def files_below(folder):
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_prediction_is_the_external_prediction_of_a_run_bit_for_bit(made, predict, method):
+    """A matrix product of one row is rounded differently from one of many, so runs predict one by one, too."""
+    home, _, _ = made
+    tables, ensemble = external(made, method)
+    before = files_below(home / "out")
+    ended, written = predict(method, home / "other")
+    assert [p["id"] for p in written["patients"]] == sorted(ensemble)
+    for patient in written["patients"]:
+        assert patient["risk"] == ensemble[patient["id"]]
+        assert [m["risk"] for m in patient["by_model"]] == [table["risk"][patient["id"]] for table in tables]
+        for one, table in zip(patient["by_model"], tables, strict=True):
+            curve = table["survival"][patient["id"]]
+            assert one["survival"] == (None if curve is None else list(curve))
+        assert patient["in_training"] is None
+    assert files_below(home / "out") == before, "no study, no board and no run is made"
+    assert "Research use only" in ended.stdout
+    assert "Research use only" in written["research_use_only"]
+
+
+def test_the_percentile_is_the_share_of_out_of_fold_risks_below(made, predict):
+    home, request, study = made
+    _, written = predict("suvmax", home / "other")
+    (entry,) = (e for e in study.entries if e.name == "suvmax")
+    standardised = []
+    for key in entry.fits[0]:
+        risk = Store(request.out).read(key).predictions()["risk"]
+        standardised += [(r - risk.mean()) / risk.std(ddof=0) for r in risk]
+    assert len(standardised) == 12
+    for patient in written["patients"]:
+        below = sum(r < patient["risk"] for r in standardised)
+        equal = sum(r == patient["risk"] for r in standardised)
+        assert patient["percentile"] == pytest.approx(100 * (below + equal / 2) / 12)
+
+
+def test_one_patient_by_files_or_folder_is_the_patient_of_the_cohort(made, predict, tmp_path):
+    home, _, _ = made
+    _, cohort = predict("ranks-and-segments", home / "other")
+    wanted = cohort["patients"][1]
+    for order in (("pet", "ct"), ("ct", "pet")):
+        _, written = predict("ranks-and-segments", *images(home / "other", "Q01", *order), "--id", "New")
+        assert written["patients"][0]["id"] == "New"
+        assert written["patients"][0]["risk"] == wanted["risk"]
+    folder = tmp_path / "Somebody"
+    folder.mkdir()
+    for kind in ("pet", "ct"):
+        (folder / f"scan-{kind}.nii.gz").write_bytes((home / "other" / "images" / f"Q01_{kind}.nii.gz").read_bytes())
+    _, written = predict("ranks-and-segments", folder)
+    assert written["patients"][0]["id"] == "Somebody"
+    assert written["patients"][0]["risk"] == wanted["risk"]
+
+
+def test_the_mask_lies_on_the_patients_own_image(made, predict, tmp_path):
+    home, _, _ = made
+    _, written = predict("ranks-and-segments", *images(home / "other", "Q01"))
+    mask, image = nib.load(written["patients"][0]["mask"]), nib.load(home / "other" / "images" / "Q01_pet.nii.gz")
+    assert mask.shape == image.shape
+    assert np.allclose(mask.affine, image.affine)
+    hot, marked = image.get_fdata() > 4, mask.get_fdata() > 0
+    assert (hot & marked).sum() * 2 / (hot.sum() + marked.sum()) > 0.95
+    assert written["patients"][0]["tumour_ml"] == pytest.approx(marked.sum() * 0.064)
+
+
+@pytest.mark.parametrize("change", ["orientation", "spacing"])
+def test_another_orientation_or_spacing_of_the_same_scan_gives_the_same_risk(made, predict, tmp_path, change):
+    home, _, _ = made
+    _, before = predict("ranks-and-segments", *images(home / "other", "Q02"))
+    for kind in ("pet", "ct"):
+        image = nib.load(home / "other" / "images" / f"Q02_{kind}.nii.gz")
+        voxels, affine = image.get_fdata(), image.affine.copy()
+        if change == "orientation":  # axes as S, L, P
+            old = nib.orientations.axcodes2ornt(("R", "A", "S"))
+            turn = nib.orientations.ornt_transform(old, nib.orientations.axcodes2ornt(("S", "L", "P")))
+            affine = affine @ nib.orientations.inv_ornt_aff(turn, voxels.shape)
+            voxels = nib.orientations.apply_orientation(voxels, turn)
+        else:  # every voxel is cut into eight
+            voxels = voxels.repeat(2, 0).repeat(2, 1).repeat(2, 2)
+            affine = affine @ np.diag([0.5, 0.5, 0.5, 1])
+            affine[:3, 3] -= 1.0
+        dtype = np.float32 if kind == "pet" else np.int16
+        write_image(tmp_path / "images" / f"R_{kind}.nii.gz", np.ascontiguousarray(voxels).astype(dtype), affine)
+    _, after = predict("ranks-and-segments", *images(tmp_path, "R"))
+    tolerance = 1e-5 if change == "orientation" else 0.05
+    assert after["patients"][0]["risk"] == pytest.approx(before["patients"][0]["risk"], abs=tolerance)
+
+
+def corrupt(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 255
+    path.write_bytes(content)
+
+
+def truncate(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def empty_voxels(path):
+    image = nib.load(path)
+    write_image(path, np.full(image.shape, np.nan, np.float32), image.affine)
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda path: path.write_bytes(b"a letter"), "is text"),
+        (lambda path: path.write_bytes(gzip.compress(bytes(range(256)) * 9)), "not a NIfTI file"),
+        (corrupt, "damaged|CRC|cannot be used"),
+        (truncate, "ended before"),
+        (empty_voxels, "finite|NaN|known"),
+        (lambda path: path.unlink(), "Files are missing"),
+    ],
+)
+def test_an_image_that_cannot_be_used_is_named_and_the_others_are_predicted(made, predict, tmp_path, damage, said):
+    folder = other_hospital(tmp_path / "damaged", 3)
+    damage(folder / "images" / "Q01_pet.nii.gz")
+    ended, written = predict("suvmax", folder, code=1)
+    assert "Q01: not predicted" in ended.stderr
+    by_id = {p["id"]: p for p in written["patients"]}
+    assert pd.Series(by_id["Q01"]["problem"]).str.contains(said).any(), by_id["Q01"]["problem"]
+    assert np.isfinite([by_id["Q00"]["risk"], by_id["Q02"]["risk"]]).all()
+    table = pd.read_csv(tmp_path / "to" / "predictions.csv").set_index("id")
+    assert table["risk"].isna().to_dict() == {"Q00": False, "Q01": True, "Q02": False}
+    assert (table["research_use_only"] == "research use only").all()
+
+
+def test_images_of_the_wrong_channel_are_refused(made, predict):
+    home, _, _ = made
+    files = {c: home / "other" / "images" / f"Q01_{c}.nii.gz" for c in ("pet", "ct")}
+    swapped = ["--image", f"pet={files['ct']}", "--image", f"ct={files['pet']}"]
+    ended, written = predict("ranks-and-segments", *swapped, code=1)
+    assert "unlike SUV. Is it a CT?" in str(written["patients"][0]["problem"])
+    ended, _ = predict("ranks-and-segments", "--image", f"mr={files['pet']}", code=2)
+    assert "Unknown image 'mr'" in ended.stderr
+    ended, _ = predict("ranks-and-segments", *images(home / "other", "Q01", "pet"), code=1)
+    assert "no ct" in ended.stderr
+
+
+def test_clinical_values(made, predict, tmp_path):
+    _, known = predict("clinical-cox", "--clinical", "age=57", "--clinical", "sex=m")
+    assert known["patients"][0]["missing"] == []
+    ended, written = predict("clinical-cox", "--clinical", "age=57")
+    assert written["patients"][0]["missing"] == ["sex"]
+    assert "Not known: sex. The method fills" in ended.stdout
+    for wrong, said in (("sex=x", "one of its levels"), ("age=old", "must hold numbers")):
+        ended, written = predict("clinical-cox", "--clinical", wrong, code=1)
+        assert said in ended.stderr
+    ended, _ = predict("clinical-cox", "--clinical", "agee=5", code=2)
+    assert "Did you mean 'age'" in ended.stderr
+    ended, _ = predict("clinical-cox", code=2)
+    assert "clinical values: age, sex" in ended.stderr
+    table = tmp_path / "new.csv"
+    table.write_text("patient,age,sex\nA,57,m\nB,,f\n")
+    _, written = predict("clinical-cox", table)
+    assert written["patients"][0]["risk"] == known["patients"][0]["risk"]
+    assert [p["missing"] for p in written["patients"]] == [[], ["age"]]
+
+
+def test_a_patient_of_the_training_folds_is_named_with_the_honest_model(made, predict):
+    home, request, study = made
+    ended, written = predict("suvmax", *images(home / "own", "P03"), "--mask", home / "own/images/P03_mask.nii.gz")
+    (patient,) = written["patients"]
+    (tested,) = patient["in_training"]["folds_tested_in"]
+    assert "P03" in study.protocol.folds[tested]
+    assert [m["fold"] for m in patient["by_model"] if m["fitted_on_this_patient"]] == [1 - tested]
+    (entry,) = (e for e in study.entries if e.name == "suvmax")
+    own = Store(request.out).read(entry.fits[0][tested]).predictions().set_index("id")["risk"]
+    honest = (own["P03"] - own.mean()) / own.std(ddof=0)
+    assert patient["out_of_fold"]["risk"] == pytest.approx(honest)
+    assert "fitted on this patient: the images are those of a patient of the study" in ended.stdout
+    assert f"The honest prediction is that of fold {tested}" in ended.stdout
+    ended, written = predict("clinical-cox", "--clinical", "age=57", "--id", "P03")
+    assert written["patients"][0]["in_training"]["folds_tested_in"] == [tested]
+    assert "ignore this if it is another" in ended.stdout
+
+
+def test_refit_is_fitted_once_on_all_patients_and_used_again(made, predict):
+    home, _, _ = made
+    _, first = predict("clinical-cox", home / "other", "--refit")
+    runs = files_below(home / "out" / "runs")
+    _, second = predict("clinical-cox", home / "other", "--refit")
+    assert first == second
+    assert files_below(home / "out" / "runs") == runs
+    assert {p["models"] for p in first["patients"]} == {1}
+    assert len({p["risk"] for p in first["patients"]}) > 1
+    jobs = [json.loads(path.read_text()) for path in (home / "out" / "runs").glob("*/job.json")]
+    assert [j["method"] for j in jobs if len(j.get("train", ())) == 12] == ["clinical-cox"]
+    _, written = predict("clinical-cox", "--refit", "--clinical", "age=57", "--id", "P03")
+    assert written["patients"][0]["out_of_fold"] is None
+    assert "No model is left" in str(written["patients"][0]["warnings"])
+
+
+def test_the_report_is_one_file_that_says_what_it_is(predict, tmp_path):
+    predict("clinical-cox", "--clinical", "age=57", "--id", "A&B")
+    page = (tmp_path / "to" / "A&B.html").read_text(encoding="utf-8")
+    assert "A&amp;B" in page
+    assert "Research use only" in page
+    assert "not a confidence interval" in page
+    assert "<script" not in page
+    assert "http:" not in page.replace("http://www.w3.org/2000/svg", "")
+
+
+@pytest.mark.parametrize(
+    ("method", "said"), [("oracle", "Unknown method of this study"), ("nothing", "Unknown method of this study")]
+)
+def test_a_method_that_cannot_predict_is_refused(predict, method, said):
+    ended, _ = predict(method, "--clinical", "age=5", code=2)
+    assert said in ended.stderr
+
+
+def test_patients_of_a_table_of_features(bench, tmp_path):
+    rows = table_rows()
+    request = Request(
+        profile=load_profile("smoke"),
+        methods="radiomics-univariate-cox",
+        cohort=str(write_table_cohort(tmp_path / "own", rows)),
+        out=tmp_path / "out",
+    )
+    run_study(request, Silent())
+    new = tmp_path / "new.csv"
+    chosen = [rows[0], ["N00", *table_rows(1, seed=5)[1][1:]], rows[4]]
+    new.write_text("".join(",".join([row[0], *row[3:]]) + "\n" for row in chosen))
+    ended = bench("predict", "radiomics-univariate-cox", new, "--out", tmp_path / "out", "--to", tmp_path / "to")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    written = json.loads((tmp_path / "to" / "predictions.json").read_text())
+    training = {p["id"]: p["in_training"] for p in written["patients"]}
+    assert training["N00"] is None
+    assert "features are those of a patient of the study" in training["P03"]["why"]
