@@ -10,9 +10,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from cohort_folder import CARD, lines, write_cohort, write_image, write_lines
+from dicom_files import write_patient
+from survbench.actions.ingest import ingest
 from survbench.actions.request import Request
 from survbench.actions.run import run_study
 from survbench.actions.watcher import Silent
+from survbench.datasets.dicom.patient import Request as DicomRequest
+from survbench.datasets.dicom.regions import Wish
+from survbench.datasets.ingest.pseudonyms import by_key
 from survbench.evaluation.gather import gather
 from survbench.plan.profile import load_profile
 from survbench.runs.store import Store
@@ -314,3 +319,31 @@ def test_patients_of_a_table_of_features(bench, tmp_path):
     training = {p["id"]: p["in_training"] for p in written["patients"]}
     assert training["N00"] is None
     assert "features are those of a patient of the study" in training["P03"]["why"]
+
+
+def test_dicom_is_read_as_ingest_reads_it(made, predict, tmp_path):
+    """The DICOM of one patient is predicted as the NIfTI that ``bench cohort ingest`` makes of it; a method that needs
+    no mask predicts a patient in whom nobody has drawn a tumour.
+    """
+    where = write_patient(tmp_path / "dicom", "HN-7001")
+    naming = by_key(bytes(range(32)))
+    done = ingest(tmp_path / "dicom", tmp_path / "cohort", request=DicomRequest(Wish(("GTV",))), naming=naming)
+    files = {kind: tmp_path / "cohort/images" / f"{done.written[0]}_{kind}.nii.gz" for kind in ("PET", "CT", "mask")}
+    named = ["--image", f"pet={files['PET']}", "--image", f"ct={files['CT']}"]
+    _, from_nifti = predict("suvmax", *named, "--mask", files["mask"])
+    _, from_dicom = predict("suvmax", where, "--region", "GTV")
+    assert from_dicom["patients"][0]["risk"] == from_nifti["patients"][0]["risk"]
+    ended, _ = predict("suvmax", where, "--region", "Liver", code=2)
+    assert "No region is named 'Liver'" in ended.stderr
+
+    for path in (where / "rs").iterdir() if (where / "rs").is_dir() else [where / "rs"]:
+        path.unlink()
+    _, from_nifti = predict("ranks-and-segments", *named)
+    _, from_dicom = predict("ranks-and-segments", where, "--id", "A")
+    assert from_dicom["patients"][0]["risk"] == from_nifti["patients"][0]["risk"]
+    ended, _ = predict("suvmax", where, code=2)
+    assert "neither an RTSTRUCT nor a SEG" in ended.stderr
+    write_patient(tmp_path / "two", "HN-7001")
+    write_patient(tmp_path / "two", "HN-7002")
+    ended, _ = predict("suvmax", tmp_path / "two", code=2)
+    assert "DICOM of 2 patients" in ended.stderr
