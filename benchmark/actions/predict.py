@@ -22,6 +22,7 @@ from survbench.datasets.cohorts.opened import Cohorts, centre_of, volume_names
 from survbench.datasets.preprocessing.grid import Grid, plan_grid
 from survbench.datasets.readers.feature_table import table_rows
 from survbench.errors import BenchError, UnknownNameError, message_of
+from survbench.evaluation.learning import verdicts
 from survbench.evaluation.new_patient import ModelSaid, NewPatient, Placed, Predictor, Reference, Training
 from survbench.evaluation.standardised import standardised
 from survbench.features.extraction import Extraction, write_radiomics
@@ -79,9 +80,8 @@ def fold_models(study: Study, store: Store, name: str) -> Models:
         BenchError: it gives no risk, or is not complete; or the study does not say how images are read.
     """
     entry = _entry(study, name)
-    fits = [[_fit(store, entry, key) for key in seed] for seed in entry.fits]
-    reference = Reference.of(fits)
-    return _models(study, store, entry, [run for seed in fits for run in seed], reference, refit=False)
+    folds = _folds(store, entry)
+    return _models(study, store, entry, folds, [run for seed in folds for run in seed])
 
 
 def refitted(study: Study, store: Store, name: str, fits: Sequence[Run]) -> Models:
@@ -94,18 +94,32 @@ def refitted(study: Study, store: Store, name: str, fits: Sequence[Run]) -> Mode
         fits: see :func:`survbench.actions.refit.refit`.
     """
     entry = _entry(study, name)
-    reference = Reference.of([[_fit(store, entry, key) for key in seed] for seed in entry.fits])
-    return _models(study, store, entry, fits, reference, refit=True)
+    return _models(study, store, entry, _folds(store, entry), fits, refit=True)
 
 
 def _models(
-    study: Study, store: Store, entry: Entry, fits: Sequence[Run], reference: Reference, *, refit: bool
+    study: Study,
+    store: Store,
+    entry: Entry,
+    folds: Sequence[Sequence[Run]],
+    fits: Sequence[Run],
+    *,
+    refit: bool = False,
 ) -> Models:
+    """Return the models of ``fits``, placed among the out-of-fold risks of ``folds``."""
+    reference = Reference.of(folds)
     jobs = [run.job for run in fits if isinstance(run.job, FitJob)]
     above = {need for job in jobs if job.upstream for need in job.upstream.needs_predict}
     own = {run.key: run.predictions()["risk"].to_numpy(dtype=np.float64) for run in fits} if refit else {}
     return Models(
-        predictor=Predictor(study=study, entry=entry, reference=reference, refit=refit, models=len(jobs)),
+        predictor=Predictor(
+            study=study,
+            entry=entry,
+            reference=reference,
+            refit=refit,
+            models=len(jobs),
+            verdicts=verdicts(run for seed in folds for run in seed),
+        ),
         cohort=read_study_cohort(study, store.root),
         models=tuple(FoldModel(job, store) for job in jobs),
         scales={**reference.scales, **own},
@@ -126,6 +140,11 @@ def _entry(study: Study, name: str) -> Entry:
     if entry.skipped:
         raise BenchError(f"{name} was not fitted in study {study.name}: {entry.skipped}.")
     return entry
+
+
+def _folds(store: Store, entry: Entry) -> list[list[Run]]:
+    """Return the fits of a method by seed and fold."""
+    return [[_fit(store, entry, key) for key in seed] for seed in entry.fits]
 
 
 def _fit(store: Store, entry: Entry, key: str) -> Run:
@@ -212,9 +231,10 @@ def _predict_one(
             except (OSError, MemoryError):
                 raise  # the model is damaged, or memory is short: not the patient's fault
             except Exception as problem:  # a method is foreign code, and one patient must not end the others
-                reason = f"{models.predictor.entry.name} cannot predict this patient ({message_of(problem)})"
-                missing = _missing(source)
-                return Failed(subject.id, (f"{reason}{f'; not known: {_listed(missing)}' if missing else ''}.",))
+                missing = ", ".join(_missing(source))
+                unknown = f" Not known: {missing}." if missing else ""
+                reason = f"{models.predictor.entry.name} cannot predict this patient ({message_of(problem)}).{unknown}"
+                return Failed(subject.id, (reason,))
             said.append(_said(models, model, told, training))
             if told.probability is not None and masks is not None:
                 probabilities.append(told.probability)
@@ -291,7 +311,3 @@ def _placed(models: Models, name: str, said: Sequence[ModelSaid], training: Trai
 def _missing(source: SourceCohort) -> tuple[str, ...]:
     (subject,) = source.cohort.subjects
     return tuple(c.name for c in source.cohort.clinical_columns if subject.clinical.get(c.name) is None)
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names)

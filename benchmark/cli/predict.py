@@ -133,6 +133,8 @@ def _write(models: Models, card: CohortCard, patients: NewPatients, to: Path, *,
         say(RESEARCH_ONLY)
         say(f"{study_line(predictor.study)}, method {predictor.entry.name}")
         say(predictor.rule)
+        if predictor.caution:
+            say(f"Note: {predictor.caution}")
     segments = "segmentation" in predictor.entry.gives
     with PredictionFiles(to, predictor) as files:
         for patient in predict_patients(models, patients, card, masks=to if segments else None):

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from survbench.api import SURVIVAL_MONTHS
 from survbench.evaluation.ensemble import mean_of_models, percentile, standardised
+from survbench.evaluation.learning import Verdicts
 from survbench.io.layout import CurveSource
 from survbench.plan.study import Entry, Study
 from survbench.runs.store import Run
@@ -152,15 +153,15 @@ class Training:
 
     @property
     def folds(self) -> tuple[int, ...]:
-        """The folds whose test patients he may be among; the models of all other folds were fitted on him."""
+        """The folds that may have tested the patient; the models of all other folds were fitted on the patient."""
         return self.by_content or (() if self.by_id is None else (self.by_id,))
 
     @property
     def why(self) -> str:
         """How the patient was recognised, in words."""
         if self.by_content:
-            same = " of this id" if self.by_id is not None else ""
-            return f"the {self.of} are those of a patient of the study{same}"
+            whose = "a patient of the study" if self.by_id is None else "the study's patient of the same id"
+            return f"the {self.of} are those of {whose}"
         return "the study has a patient of this id, though with other images or none; ignore this if it is another"
 
 
@@ -172,10 +173,10 @@ class NewPatient:
         id: the patient's.
         said: what each model says.
         all_models: the mean of all models, as for an external cohort.
-        honest: the mean of the models that were not fitted on him; None where none was fitted on him, or all were.
-        training: whether he is among the study's patients.
+        honest: the mean of the models that were not fitted on the patient; None where none was, or all were.
+        training: whether the patient is among the study's patients.
         missing: clinical values that are not known and that the method fills by its own rule.
-        notes: findings that do not keep him from being predicted.
+        notes: findings that do not keep the patient from being predicted.
         mask: path of the predicted mask, or "".
         tumour_ml: its volume, or None.
     """
@@ -200,10 +201,10 @@ class NewPatient:
             verb = "were" if len(trained) > 1 else "was"
             found.append(f"{models} {verb} fitted on this patient: {self.training.why}.")
             found.append(
-                "No model is left that was not fitted on him, so the prediction is too sure of itself."
+                "No model is left that was not fitted on this patient, so the prediction is too sure of itself."
                 if self.honest is None
                 else f"The honest prediction is that of fold {', '.join(map(str, self.training.folds))}, which tested "
-                f"him: risk {self.honest.risk:+.3f}, percentile {self.honest.percentile:.1f}."
+                f"this patient: risk {self.honest.risk:+.3f}, percentile {self.honest.percentile:.1f}."
             )
         if self.missing:
             found.append(
@@ -250,6 +251,7 @@ class Predictor:
         reference: the out-of-fold risks.
         refit: whether one fit on all patients predicts in place of the fold models.
         models: how many models predict.
+        verdicts: how many of the fold models have learned; None where that is not known.
     """
 
     study: Study
@@ -257,6 +259,18 @@ class Predictor:
     reference: Reference
     refit: bool
     models: int
+    verdicts: Verdicts | None = None
+
+    @property
+    def caution(self) -> str:
+        """What is to be said against the models, in a sentence, or ""."""
+        counted = self.verdicts
+        if counted is None or counted.learned == counted.fits:
+            return ""
+        return (
+            f"Of {counted.fits} fold models, {counted.not_learned} have not learned and {counted.over_fitted} are "
+            f"over-fitted: their predictions say little. 'bench status {self.study.name}' shows which."
+        )
 
     @property
     def rule(self) -> str:
@@ -286,6 +300,7 @@ class Predictor:
             "c_index": self.reference.c_index,
             "refit": self.refit,
             "rule": self.rule,
+            "caution": self.caution,
             "range": f"lowest_model to highest_model is {RANGE}",
         }
 

@@ -32,7 +32,7 @@ def _place_chart(placed: Placed, predictor: Predictor) -> Markup:
     risks = np.sort(predictor.reference.risks)
     share = 100 * np.arange(1, len(risks) + 1) / len(risks)
     low, high = min(risks[0], placed.risk), max(risks[-1], placed.risk)
-    margin = 0.05 * (high - low)
+    margin = 0.05 * (high - low) or 1.0  # a method that gives everybody the same risk
     return svg(
         Chart(
             title="The patient's risk among the out-of-fold risks of the study",

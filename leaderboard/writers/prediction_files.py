@@ -53,8 +53,8 @@ class PredictionFiles:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close the files; what was written until an error is whole."""
-        self._json.write("\n ]\n}\n")
+        """Close the files. After an error they hold the patients until then, and ``complete`` is false."""
+        self._json.write(f'\n ],\n "complete": {json.dumps(error is None)}\n}}\n')
         self._json.close()
         self._csv.close()
 

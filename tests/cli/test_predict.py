@@ -19,6 +19,9 @@ from survbench.datasets.dicom.patient import Request as DicomRequest
 from survbench.datasets.dicom.regions import Wish
 from survbench.datasets.ingest.pseudonyms import by_key
 from survbench.evaluation.gather import gather
+from survbench.evaluation.new_patient import ModelSaid, NewPatient, Placed, Predictor, Reference, Training
+from survbench.io.layout import CurveSource
+from survbench.leaderboard.site.prediction_page import prediction_page
 from survbench.plan.profile import load_profile
 from survbench.runs.store import Store
 from table_cohort import table_rows, write_table_cohort
@@ -110,6 +113,7 @@ def test_the_prediction_is_the_external_prediction_of_a_run_bit_for_bit(made, pr
     assert files_below(home / "out") == before, "no study, no board and no run is made"
     assert "Research use only" in ended.stdout
     assert "Research use only" in written["research_use_only"]
+    assert written["complete"] is True
 
 
 def test_the_percentile_is_the_share_of_out_of_fold_risks_below(made, predict):
@@ -260,7 +264,7 @@ def test_a_patient_of_the_training_folds_is_named_with_the_honest_model(made, pr
     own = Store(request.out).read(entry.fits[0][tested]).predictions().set_index("id")["risk"]
     honest = (own["P03"] - own.mean()) / own.std(ddof=0)
     assert patient["out_of_fold"]["risk"] == pytest.approx(honest)
-    assert "fitted on this patient: the images are those of a patient of the study" in ended.stdout
+    assert "fitted on this patient: the images are those of a patient of the study." in ended.stdout
     assert f"The honest prediction is that of fold {tested}" in ended.stdout
     ended, written = predict("clinical-cox", "--clinical", "age=57", "--id", "P03")
     assert written["patients"][0]["in_training"]["folds_tested_in"] == [tested]
@@ -293,6 +297,18 @@ def test_the_report_is_one_file_that_says_what_it_is(predict, tmp_path):
     assert "http:" not in page.replace("http://www.w3.org/2000/svg", "")
 
 
+def test_a_method_that_gives_everybody_the_same_risk_has_a_report(made):
+    _, request, study = made
+    (entry,) = (e for e in study.entries if e.name == "volume")
+    reference = Reference(risks=np.zeros(12), scales={}, c_index=0.5)
+    said = ModelSaid(fold=0, seed=0, trained=False, risk=7.0, standardised=0.0, survival=None, source=CurveSource.NONE)
+    placed = Placed.of([said], reference)
+    assert placed.percentile == 50
+    patient = NewPatient(id="A", said=(said,), all_models=placed, honest=None, training=Training())
+    predictor = Predictor(study=study, entry=entry, reference=reference, refit=False, models=1)
+    assert "+0.000" in prediction_page(patient, predictor)
+
+
 @pytest.mark.parametrize(
     ("method", "said"), [("oracle", "Unknown method of this study"), ("nothing", "Unknown method of this study")]
 )
@@ -318,7 +334,7 @@ def test_patients_of_a_table_of_features(bench, tmp_path):
     written = json.loads((tmp_path / "to" / "predictions.json").read_text())
     training = {p["id"]: p["in_training"] for p in written["patients"]}
     assert training["N00"] is None
-    assert "features are those of a patient of the study" in training["P03"]["why"]
+    assert "features are those of the study's patient" in training["P03"]["why"]
 
 
 def test_dicom_is_read_as_ingest_reads_it(made, predict, tmp_path):
