@@ -298,7 +298,7 @@ def test_the_report_is_one_file_that_says_what_it_is(predict, tmp_path):
 
 
 def test_a_method_that_gives_everybody_the_same_risk_has_a_report(made):
-    _, request, study = made
+    _, _, study = made
     (entry,) = (e for e in study.entries if e.name == "volume")
     reference = Reference(risks=np.zeros(12), scales={}, c_index=0.5)
     said = ModelSaid(fold=0, seed=0, trained=False, risk=7.0, standardised=0.0, survival=None, source=CurveSource.NONE)
