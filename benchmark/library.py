@@ -113,19 +113,20 @@ def load_study(path: str | Path = DEFAULT_OUT) -> StudyResults:
     """Return a study with its board as they are stored.
 
     Args:
-        path: a study's folder, or an output folder, of which the latest study is meant.
+        path: a study's folder, an output folder, of which the latest study is meant, or a pack.
 
     Raises:
-        BenchError: there is no study, or its board has not been built by this version.
+        BenchError: there is no study, its board has not been built by this version, or the pack was changed.
     """
     from survbench.actions.arguments import absolute
     from survbench.actions.build import altered_files
+    from survbench.io.packs import opened
     from survbench.io.stored import UnreadableError
     from survbench.io.study_files import BOARD_JSON
     from survbench.leaderboard.writers.board_files import read_board
     from survbench.plan.study import STUDY, latest_study, read_study, study_folders
 
-    folder = absolute("path", path)
+    folder = opened(absolute("path", path))
     if not (folder / STUDY).is_file():
         if not study_folders(folder):
             raise BenchError(
@@ -151,7 +152,7 @@ def verify(path: str | Path = DEFAULT_OUT) -> Verified:
     ``bench study verify`` does. Nothing is changed.
 
     Args:
-        path: an output folder, of which all studies are meant, a study's folder, packed or not, or a file in one.
+        path: a pack, an output folder, of which all studies are meant, a study's folder, or a file in one.
 
     Raises:
         BenchError: there is no study, or another process writes to the output folder.
@@ -168,7 +169,8 @@ def compare(study: StudyResults, a: str, b: str) -> ComparedMethods:
 
     Args:
         study: where the methods are.
-        a: a method; ``METHOD@STUDY`` takes it from another study of the same output folder.
+        a: a method; ``METHOD@STUDY`` takes it from another study of the same output folder, or from the pack or output
+            folder of which STUDY is the path.
         b: the other one, alike.
 
     Raises:

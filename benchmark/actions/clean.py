@@ -11,6 +11,7 @@ from pathlib import Path
 
 from survbench.errors import BenchError
 from survbench.io.layout import CACHE, RUNS, SCRATCH
+from survbench.io.packs import read_manifest
 from survbench.io.study_files import STUDIES
 from survbench.plan.job import Job
 from survbench.plan.registry import registry
@@ -80,8 +81,11 @@ def clean(store: Store) -> tuple[Removed, ...]:
     A study refers to the jobs of its methods and to those that these need. Prepared cohorts and the cache stay.
 
     Raises:
-        BenchError: there is no study, a study does not say which runs it needs, or the output folder is in use.
+        BenchError: the folder is that of a pack, there is no study, a study does not say which runs it needs, or the
+            output folder is in use.
     """
+    if read_manifest(store.root) is not None:
+        raise BenchError(f"{store.root} is the content of a pack, from which nothing is removed.")
     if not _study_folders(store):
         raise BenchError(
             f"There is no study under {store.root}, so everything would be removed. Give the folder of "

@@ -8,7 +8,9 @@ from pathlib import Path
 from survbench.actions.find_study import find_study
 from survbench.errors import BenchError
 from survbench.evaluation.compare import MethodComparison, compare_methods
-from survbench.plan.study import Study, find_studies
+from survbench.io.packs import opened
+from survbench.io.study_files import STUDIES
+from survbench.plan.study import STUDY, Study, find_studies, latest_study, read_study
 from survbench.runs.store import Store
 
 
@@ -20,11 +22,21 @@ class StoredComparison:
     studies: tuple[Study, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A study, the output folder that it is in, and what the user called it."""
+
+    study: Study
+    out: Path
+    named: str | None
+
+
 def compare_stored(a: str, b: str, out: Path, study: str | None) -> StoredComparison:
-    """Compare two methods of studies under an output folder, with as many resamples as the profile of the first takes.
+    """Compare two methods of studies, with as many resamples as the profile of the first takes.
 
     Args:
-        a: a method, as ``METHOD`` or ``METHOD@STUDY``.
+        a: a method, as ``METHOD`` or ``METHOD@STUDY``: a study's name under ``out``, or the path of a pack, of another
+            output folder, of which the latest study is meant, or of a study's folder.
         b: the other one, alike.
         out: the output folder.
         study: the name of the study of a method that names none; None for the latest.
@@ -33,14 +45,24 @@ def compare_stored(a: str, b: str, out: Path, study: str | None) -> StoredCompar
         BenchError: a study or a method is not there, is not complete, or the two cannot be compared.
     """
     (name_a, of_a), (name_b, of_b) = (_named(text, study) for text in (a, b))
-    found = {of: find_study(out, of) for of in dict.fromkeys((of_a, of_b))}
-    study_a, study_b = found[of_a], found[of_b]
-    if (name_a, study_a.name) == (name_b, study_b.name):
+    found = {of: _place(of, out) for of in dict.fromkeys((of_a, of_b))}
+    in_a, in_b = found[of_a], found[of_b]
+    same_study = (in_a.study.name, in_a.out) == (in_b.study.name, in_b.out)
+    if name_a == name_b and same_study:
         raise BenchError(f"{name_a} would be compared with itself. Give two methods, or METHOD@STUDY of two studies.")
-    _refuse_missing(out, (name_a, study_a), (name_b, study_b))
-    resamples = study_a.profile.resamples
-    result = compare_methods(study_a, Store(out), name_a, name_b, resamples=resamples, study_b=study_b)
-    return StoredComparison(result, tuple({of.name: of for of in (study_a, study_b)}.values()))
+    _refuse_missing(out, (name_a, in_a), (name_b, in_b))
+    told_apart = same_study or in_a.study.name != in_b.study.name
+    result = compare_methods(
+        in_a.study,
+        Store(in_a.out),
+        name_a,
+        name_b,
+        resamples=in_a.study.profile.resamples,
+        study_b=in_b.study,
+        store_b=Store(in_b.out),
+        names=None if told_apart else (in_a.named or str(in_a.out), in_b.named or str(in_b.out)),
+    )
+    return StoredComparison(result, (in_a.study,) if same_study else (in_a.study, in_b.study))
 
 
 def _named(text: str, study: str | None) -> tuple[str, str | None]:
@@ -51,9 +73,19 @@ def _named(text: str, study: str | None) -> tuple[str, str | None]:
     return name, of or study
 
 
-def _refuse_missing(out: Path, *wanted: tuple[str, Study]) -> None:
+def _place(of: str | None, out: Path) -> _Place:
+    path = None if of is None else Path(of).expanduser().absolute()
+    if of is None or path is None or (out / STUDIES / of / STUDY).is_file() or not path.exists():
+        return _Place(find_study(out, of), out, of)
+    folder = opened(path)
+    if (folder / STUDY).is_file():
+        return _Place(read_study(folder), folder.parents[1], of)
+    return _Place(latest_study(folder), folder, of)
+
+
+def _refuse_missing(out: Path, *wanted: tuple[str, _Place]) -> None:
     """Refuse methods that are not in their studies but in others, and say in which."""
-    missing = [(name, study) for name, study in wanted if name not in _names(study)]
+    missing = [(name, place.study) for name, place in wanted if name not in _names(place.study)]
     if not missing:
         return
     studies = find_studies(out)

@@ -16,8 +16,10 @@ from survbench.datasets.preprocessing.cache import VOLUMES, volume_store
 from survbench.errors import BenchError
 from survbench.evaluation.bundle import RUNS_FILE, unpack
 from survbench.features.extraction import RADIOMICS, read_radiomics
+from survbench.io.checksums import altered
 from survbench.io.hashing import digest
 from survbench.io.layout import CACHE
+from survbench.io.packs import ALTERED, AlteredPackError, Manifest, is_pack, opened, read_manifest
 from survbench.io.stored import UnreadableError, read_stored
 from survbench.io.study_files import BOARD, SPLITS, STUDIES
 from survbench.jobs.prepared_files import OUTCOMES
@@ -26,7 +28,7 @@ from survbench.leaderboard.writers.board_files import board_texts
 from survbench.plan.job import ImportJob
 from survbench.plan.protocol import splits_json
 from survbench.plan.study import STUDY, Study, read_study, study_folders
-from survbench.runs.store import JOB, Store, read_job
+from survbench.runs.store import JOB, Store, is_of_model, read_job
 from survbench.tracking.mlflow_writer import LEDGER
 from survbench.work.prepared import INPUTS, TRUTH, PreparedCohort
 
@@ -50,19 +52,28 @@ class Verified:
         studies: folders of the studies.
         runs: how many complete runs they have.
         differences: in the order in which they were found.
+        manifest: of the pack that they are in; None for another output folder.
+        refused: whether they are in a pack that was not opened, because files in it differ.
     """
 
     studies: tuple[Path, ...]
     runs: int
     differences: tuple[Difference, ...]
+    manifest: Manifest | None = None
+    refused: bool = False
 
     @property
     def summary(self) -> str:
         """How much was compared, and how much of it differs, in a sentence."""
-        of = f"{len(self.studies)} {'study' if len(self.studies) == 1 else 'studies'} and {self.runs} runs"
         count = len(self.differences)
+        if self.refused:
+            return f"{self.studies[0]} was not opened, because {count} of its files differ."
+        of = f"{len(self.studies)} {'study' if len(self.studies) == 1 else 'studies'} and {self.runs} runs"
         what = "nothing differs" if not count else f"{count} {'difference' if count == 1 else 'differences'}"
-        return f"{of} compared with their checksums, and boards with the predictions: {what}."
+        summary = f"{of} compared with their checksums, and boards with the predictions: {what}."
+        if self.manifest is not None and not self.manifest.weights:
+            return f"{summary} Models were left out of this pack on purpose."
+        return summary
 
 
 def verify(out: Path, what: str | None = None) -> Verified:
@@ -70,32 +81,48 @@ def verify(out: Path, what: str | None = None) -> Verified:
     once more. Nothing is changed.
 
     Args:
-        out: the output folder.
-        what: the name of a study in it; or a path: a study's folder, another output folder, a folder in which a study
-            is packed, or a file in one of these; None for all studies of ``out``.
+        out: the output folder, or a pack.
+        what: the name of a study in it; or a path: a pack, a study's folder, another output folder, a folder in which a
+            study is packed, or a file in one of these; None for all studies of ``out``.
 
     Raises:
         BenchError: there is no such study, or another process writes to the output folder.
     """
-    out, folders = _chosen(out, what)
+    if what is not None and not (out / STUDIES / what / STUDY).exists() and is_pack(Path(what).expanduser()):
+        out, what = Path(what).expanduser().absolute(), None
+    try:
+        out, folders = _chosen(opened(out), what)
+    except AlteredPackError as error:
+        altered_in_pack = tuple(Difference(out / name, why) for name, why in error.files.items())
+        return Verified(studies=(out,), runs=0, differences=altered_in_pack, refused=True)
     if (folders[0] / RUNS_FILE).is_file():
         return Verified(studies=folders, runs=0, differences=tuple(_of_packed(folders[0])))
     store = Store(out)
     with store.lock() if os.access(out, os.W_OK) else nullcontext():
         keys: set[str] = set()
-        found: list[Difference] = []
+        manifest = read_manifest(out)
+        found = [] if manifest is None else [Difference(path, ALTERED) for path in altered(out, manifest.files)]
+        models = manifest is None or manifest.weights
         for folder in folders:
             study, unreadable = _read(folder)
             found += unreadable
             if study is not None:
-                needed = _needed(store, study)
-                found += [each for key in sorted(needed - keys) for each in _of_run(store, key)]
+                needed = needed_runs(store, study)
+                found += [each for key in sorted(needed - keys) for each in _of_run(store, key, models=models)]
                 found += _of_cohorts(store, needed)
                 keys |= needed
             found += _of_board(folder, study, store)
         found += [*_of_cache(out), *_of_ledger(out)]
         done = sum(map(store.is_sealed, keys))
-    return Verified(studies=folders, runs=done, differences=tuple(dict.fromkeys(found)))
+    return Verified(studies=folders, runs=done, differences=_one_a_file(found), manifest=manifest)
+
+
+def _one_a_file(found: Iterable[Difference]) -> tuple[Difference, ...]:
+    """Return differences without those of a file that an earlier one names."""
+    named: dict[Path, Difference] = {}
+    for each in found:
+        named.setdefault(each.path, each)
+    return tuple(named.values())
 
 
 def _chosen(out: Path, what: str | None) -> tuple[Path, tuple[Path, ...]]:
@@ -131,7 +158,7 @@ def _read(folder: Path) -> tuple[Study | None, list[Difference]]:
     return study, []
 
 
-def _needed(store: Store, study: Study) -> set[str]:
+def needed_runs(store: Store, study: Study) -> set[str]:
     """Return the keys of a study's jobs, and of those that these need."""
     needed, waiting = set[str](), study.run_keys()
     while waiting:
@@ -143,9 +170,11 @@ def _needed(store: Store, study: Study) -> set[str]:
     return needed
 
 
-def _of_run(store: Store, key: str) -> Iterator[Difference]:
-    """Yield what is wrong with a job's folder, its model too; one that has not run yet or has failed has no seal."""
-    damaged = list(store.damaged(key))
+def _of_run(store: Store, key: str, *, models: bool) -> Iterator[Difference]:
+    """Yield what is wrong with a job's folder, its model too unless models were left out; one that has not run yet or
+    has failed has no seal.
+    """
+    damaged = list(store.damaged(key, lambda name: models or not is_of_model(name)))
     yield from (Difference(path, CHANGED) for path in damaged)
     job = read_job(store.folder(key))
     run = store.read(key)

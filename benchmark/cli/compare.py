@@ -9,7 +9,7 @@ import typer
 from survbench.cli.options import (
     DEFAULT_OUT,
     AsJson,
-    Out,
+    OutOrPack,
     StudyName,
     examples,
     null,
@@ -70,7 +70,7 @@ def compare(
     ] = None,
     column_b: Annotated[str | None, typer.Option("--b", help="With --csv: the other column of risks.")] = None,
     fold: Annotated[str | None, typer.Option(help="With --csv: column of folds (default: fold, if there).")] = None,
-    out: Out = DEFAULT_OUT,
+    out: OutOrPack = DEFAULT_OUT,
     study: StudyName = None,
     *,
     as_json: AsJson = False,

@@ -18,7 +18,32 @@ COHORT_HELP = "A named cohort, a folder with cohort.yaml, or a card file."
 METHODS_HELP = "all, NAME,... or @GROUP; -NAME or -@GROUP leaves out. See 'bench list methods'."
 PROFILE_HELP = "smoke, quick, standard, lab, paper, or a YAML file."
 
-Out = Annotated[Path, typer.Option("--out", help="Output folder of 'bench run'.", file_okay=False)]
+
+def _refuse_pack(out: Path) -> Path:
+    """Refuse a file as an output folder that a command writes into."""
+    from survbench.errors import BenchError
+
+    if out.is_file():
+        raise BenchError(
+            f"{out} is a file, and this command writes into an output folder. To go on from a pack, unpack it with "
+            f"'unzip {out} -d FOLDER' and give that folder."
+        )
+    return out
+
+
+def _open_pack(out: Path) -> Path:
+    """Return the folder that a pack is unpacked to; another folder as it is."""
+    if not out.expanduser().is_file():
+        return out
+    from survbench.io.packs import open_pack
+
+    return open_pack(out.expanduser().absolute())
+
+
+Out = Annotated[Path, typer.Option("--out", help="Output folder of 'bench run'.", callback=_refuse_pack)]
+OutOrPack = Annotated[
+    Path, typer.Option("--out", help="Output folder of 'bench run', or a pack of a study.", callback=_open_pack)
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 Data = Annotated[Path | None, typer.Option(help="Folder of a named cohort's data.", file_okay=False)]
 Workers = Annotated[int | None, typer.Option(min=1, help="Processes at once (default: one per core).")]

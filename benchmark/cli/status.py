@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from survbench.cli.options import DEFAULT_OUT, AsJson, Out, aligned, disk_size, examples, say, say_json
+from survbench.cli.options import DEFAULT_OUT, AsJson, OutOrPack, aligned, disk_size, examples, say, say_json
 from survbench.io.layout import RUNS, SCRATCH, Status
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def status(
             show_default=False,
         ),
     ] = None,
-    out: Out = DEFAULT_OUT,
+    out: OutOrPack = DEFAULT_OUT,
     *,
     clean: Annotated[
         bool, typer.Option("--clean", help="Remove runs, scratch and partial files that no study refers to.")

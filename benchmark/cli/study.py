@@ -1,4 +1,4 @@
-"""``bench study``: boards from stored runs, risks of outside models, ensembles, and checks."""
+"""``bench study``: boards from stored runs, packs, ensembles, risks of outside models, and checks."""
 
 from __future__ import annotations
 
@@ -16,10 +16,12 @@ from survbench.cli.options import (
     Data,
     Ignore,
     Out,
+    OutOrPack,
     Pseudonyms,
     SkipBad,
     StudyName,
     Workers,
+    disk_size,
     examples,
     say,
     say_json,
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     group = typer.Typer(
-        help="Rebuild leaderboards, import outside risks, average rows, check for leaks.",
+        help="Rebuild leaderboards, pack and verify studies, average rows, import outside risks, check for leaks.",
         no_args_is_help=True,
     )
     group.command(
@@ -42,8 +44,17 @@ def register(app: typer.Typer) -> None:
             "bench study board",
             "bench study board phantom-quick-1a2b3c4d --out results",
             "bench study board --published --figures",
+            "bench study board --out study.zip",
         ),
     )(board)
+    group.command(
+        "pack",
+        epilog=examples(
+            "bench study pack",
+            "bench study pack phantom-quick-1a2b3c4d --to study.zip",
+            "bench study pack --weights --pseudonyms ~/keys/our-npc.key",
+        ),
+    )(pack)
     group.command(
         "import",
         epilog=examples(
@@ -71,6 +82,7 @@ def register(app: typer.Typer) -> None:
             "bench study verify",
             "bench study verify phantom-quick-1a2b3c4d --out results",
             "bench study verify results/studies/phantom-quick-1a2b3c4d/leaderboard.json --json",
+            "bench study verify study.zip",
         ),
     )(verify)
     app.add_typer(group, name="study")
@@ -81,7 +93,7 @@ def board(
         list[str] | None,
         typer.Argument(metavar="[STUDY]...", help="Studies under --out (default: all).", show_default=False),
     ] = None,
-    out: Out = DEFAULT_OUT,
+    out: OutOrPack = DEFAULT_OUT,
     pseudonyms: Pseudonyms = None,
     *,
     published: Annotated[bool, typer.Option("--published", help="Put published values into leaderboard.tex.")] = False,
@@ -106,16 +118,66 @@ def board(
         say(f"{study.folder(out) / 'leaderboard.html'} (also .md, .csv, .tex, .json), site/index.html")
 
 
+def pack(
+    study: Annotated[
+        str | None,
+        typer.Argument(metavar="[STUDY]", help="A study under --out (default: the latest).", show_default=False),
+    ] = None,
+    to: Annotated[
+        Path | None, typer.Option("--to", help="The archive (default: STUDY.zip in this folder).", metavar="FILE")
+    ] = None,
+    out: Out = DEFAULT_OUT,
+    pseudonyms: Annotated[
+        Path | None,
+        typer.Option(
+            "--pseudonyms",
+            help="Put pseudonyms in place of patients' ids in every file; FILE holds the key, and is made if it is not "
+            "there.",
+            metavar="FILE",
+            envvar="SURVBENCH_PSEUDONYMS",
+            dir_okay=False,
+        ),
+    ] = None,
+    *,
+    weights: Annotated[bool, typer.Option("--weights", help="Pack the models, too.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Pack a study into one archive that a reviewer can open.
+
+    Inside are predictions, curves, selected features, splits, the board with its tables and site, a card for each
+    method and cohort, versions, licence and citation, and a README that says what to type. Every command that reads an
+    output folder opens it: --out study.zip.
+
+    Left out are images, logs, messages of errors and, without --weights, models.
+    """
+    from survbench.actions.pack import pack_study
+    from survbench.runs.store import Store
+
+    out = out.expanduser().absolute()
+    chosen = find_study(out, study)
+    target = (to or Path(f"{chosen.name}.zip")).expanduser().absolute()
+    packed = pack_study(chosen, Store(out), target, weights=weights, pseudonyms=pseudonyms)
+    if as_json:
+        manifest = packed.manifest.model_dump(mode="json", exclude={"files"})
+        say_json({"path": str(target), "bytes": packed.bytes, "sha256": packed.sha256, "manifest": manifest})
+        return
+    say(f"{target}: {chosen.name}, {len(packed.manifest.files)} files, {disk_size(packed.bytes)}")
+    say(f"SHA-256 {packed.sha256}")
+    say(f"Patients have {'pseudonyms' if packed.manifest.pseudonyms else 'their ids'}. Not inside:")
+    for what in packed.manifest.left_out:
+        say(f"  {what}")
+
+
 def verify(
     what: Annotated[
         str | None,
         typer.Argument(
             metavar="[STUDY|FILE|FOLDER]",
-            help="A study under --out, or a path to one, packed or not, or to an output folder (default: all studies).",
+            help="A study under --out, or the path of a pack, a study or an output folder (default: all studies).",
             show_default=False,
         ),
     ] = None,
-    out: Out = DEFAULT_OUT,
+    out: Annotated[Path, typer.Option("--out", help="Output folder of 'bench run', or a pack.")] = DEFAULT_OUT,
     *,
     as_json: AsJson = False,
 ) -> None:
@@ -125,6 +187,8 @@ def verify(
     The numbers of the board are computed again from the stored predictions and have to be the same to the last digit.
     Nothing is changed.
 
+    A pack is compared with its manifest before it is opened. Models that were left out of it are no difference.
+
     Exit codes: 0 nothing differs, 1 something does.
     """
     from survbench.actions.verify import verify as verified
@@ -132,7 +196,9 @@ def verify(
     found = verified(out.expanduser().absolute(), what)
     if as_json:
         differences = [{"path": str(one.path), "what": one.what} for one in found.differences]
-        say_json({"studies": list(map(str, found.studies)), "runs": found.runs, "differences": differences})
+        pack = None if found.manifest is None else found.manifest.model_dump(mode="json", exclude={"files"})
+        studies = list(map(str, found.studies))
+        say_json({"studies": studies, "runs": found.runs, "pack": pack, "differences": differences})
     else:
         for one in found.differences:
             say(f"{one.path} {one.what}")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from survbench.cli.options import DEFAULT_OUT, Out, Pseudonyms, TrackingUri, examples, say
+from survbench.cli.options import DEFAULT_OUT, OutOrPack, Pseudonyms, TrackingUri, examples, say
 
 LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})
 
@@ -20,7 +20,7 @@ def register(app: typer.Typer) -> None:
 
 
 def ui(
-    out: Out = DEFAULT_OUT,
+    out: OutOrPack = DEFAULT_OUT,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 5000,
     tracking_uri: TrackingUri = None,

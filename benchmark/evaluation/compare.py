@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,37 +70,49 @@ class MethodComparison:
 
 
 def compare_methods(
-    study: Study, store: Store, a: str, b: str, *, resamples: int, study_b: Study | None = None
+    study: Study,
+    store: Store,
+    a: str,
+    b: str,
+    *,
+    resamples: int,
+    study_b: Study | None = None,
+    store_b: Store | None = None,
+    names: tuple[str, str] | None = None,
 ) -> MethodComparison:
     """Compare two methods on their cross-validated predictions.
 
     Args:
         study: of ``a``; its fingerprint seeds the resampling.
-        store: the runs of both.
+        store: the runs of both, or of ``a``.
         a: a method.
         b: another, or the same of another study.
         resamples: how often patients are drawn.
         study_b: of ``b``, if it is another one; it must have the same patients, outcomes and folds.
+        store_b: the runs of ``b``, if they are in another output folder.
+        names: what to call the studies; by default by their names.
 
     Raises:
         UnknownNameError: a method is not in its study.
         BenchError: a method is not complete, or gives no risk, or the studies differ in patients, outcomes or folds.
     """
     first = gather(study, store)
-    second = first if study_b is None or study_b.name == study.name else gather(study_b, store)
-    of_b = study if study_b is None else study_b
+    of_b, in_b = study_b or study, store_b or store
+    same = (of_b.name, in_b.root) == (study.name, store.root)
+    second = first if same else gather(of_b, in_b)
     risks = [_risk(first, a), _risk(second, b)]
     o = _known(first.outcomes)
+    names = names or (study.name, of_b.name)
     if second is not first:
-        _refuse_other_patients(store, study, o, of_b, _known(second.outcomes))
+        _refuse_other_patients(study.folder(store.root) / SPLITS, names, o, _known(second.outcomes))
     seed = study.protocol.seed
     tested = compare(o.time, o.event, risks[0], risks[1], o.fold, resamples=resamples, seed=seed)
     influences = [influence(o.time, o.event, o.fold, risk) for risk in risks]
     return MethodComparison(
         a=a,
         b=b,
-        study_a=study.name,
-        study_b=of_b.name,
+        study_a=names[0],
+        study_b=names[1],
         tested=tested,
         folds=tuple(zip(*(fold_concordance(o, risk).mean(axis=0).tolist() for risk in risks), strict=True)),
         patients=_drivers(o, risks, influences[0] - influences[1]),
@@ -122,16 +135,15 @@ def _known(outcomes: Outcomes | None) -> Outcomes:
     return outcomes
 
 
-def _refuse_other_patients(store: Store, study: Study, o: Outcomes, other: Study, o_other: Outcomes) -> None:
-    differences = list(_differences(study.name, o, other.name, o_other))
+def _refuse_other_patients(splits: Path, names: tuple[str, str], o: Outcomes, o_other: Outcomes) -> None:
+    differences = list(_differences(names[0], o, names[1], o_other))
     if differences:
-        splits = study.folder(store.root) / SPLITS
         remedy = (
             "Two studies need the same patients with the same outcomes in the same folds. Run the second again on the "
             f"cohort of the first, with --splits {splits}."
         )
         what = (f"  {difference}" for difference in differences)
-        raise BenchError("\n".join([f"{study.name} and {other.name} cannot be compared:", *what, remedy]))
+        raise BenchError("\n".join([f"{names[0]} and {names[1]} cannot be compared:", *what, remedy]))
 
 
 def _differences(name: str, o: Outcomes, other: str, o_other: Outcomes) -> Iterator[str]:

@@ -24,7 +24,7 @@ from survbench.runs.store import Store
 
 TEXTS = frozenset({".csv", ".html", ".md", ".svg", ".tex", ".txt"})
 """Kinds of files in which an id may stand anywhere."""
-_PLAIN = re.compile(r"\w{1,2}|[\d.,]+")
+PLAIN_ID = re.compile(r"\w{1,2}|[\d.,]+")
 """Ids that look like any other number or letter, of which a text has many."""
 _BEFORE = r"\b(?:patients?|subjects?|cases?|ids?|rows?)\b[\s:=#'\"(]*"
 """What must stand before such an id in a text."""
@@ -52,7 +52,7 @@ class Pseudonyms:
         for patient, name in sorted(self.of.items(), key=lambda item: -len(item[0])):
             for spelled in {patient, html.escape(patient)}:
                 if spelled in text:
-                    before = _BEFORE if _PLAIN.fullmatch(patient) else ""
+                    before = _BEFORE if PLAIN_ID.fullmatch(patient) else ""
                     found = rf"(?P<before>{before})(?<![^\W_]){re.escape(spelled)}(?![^\W_])"
                     text = re.sub(found, rf"\g<before>{name}", text, flags=re.IGNORECASE if before else 0)
         return text

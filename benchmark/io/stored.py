@@ -40,17 +40,34 @@ def read_stored(path: Path, parse: Callable[[dict[str, Any]], T]) -> T:
         UnreadableError: it cannot be opened, is not a mapping in JSON, or does not fit.
     """
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    return parsed(path, content, parse)
+
+
+def parsed(name: Path | str, content: bytes, parse: Callable[[dict[str, Any]], T]) -> T:
+    """Return what the content of a JSON file holds; ``name`` is that of the file, for the rest see
+    :func:`read_stored`.
+
+    Raises:
+        UnreadableError: it is not a mapping in JSON, or does not fit.
+    """
+    try:
+        raw = json.loads(content.decode("utf-8"))
         if not isinstance(raw, dict):
             raise TypeError(f"it holds {type(raw).__name__}, not a mapping")
         return parse(raw)
-    except FileNotFoundError:
-        raise
-    except (OSError, *_DAMAGE) as error:
-        raise UnreadableError(
-            f"{path} cannot be read ({in_a_line(error)}): it is damaged, or another version of survbench has written "
-            "it."
-        ) from error
+    except _DAMAGE as error:
+        raise _unreadable(name, error) from error
+
+
+def _unreadable(name: Path | str, error: Exception) -> UnreadableError:
+    return UnreadableError(
+        f"{name} cannot be read ({in_a_line(error)}): it is damaged, or another version of survbench has written it."
+    )
 
 
 def with_checksum(content: Mapping[str, Any]) -> dict[str, Any]:

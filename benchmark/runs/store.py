@@ -143,13 +143,13 @@ class Store:
         A damaged file is named in a warning, and the run counts as not done. The model is checked only on demand,
         because it can be large.
         """
-        return self._is_intact(key, lambda name: with_model or not _is_of_model(name))
+        return self._is_intact(key, lambda name: with_model or not is_of_model(name))
 
     def has_model(self, key: str) -> bool:
         """Say whether the model of a complete run, and what it was made with, are as they were written. No other file
         of the run is opened: one of them holds outcomes.
         """
-        return self._is_intact(key, lambda name: name in {JOB, RECORD} or _is_of_model(name))
+        return self._is_intact(key, lambda name: name in {JOB, RECORD} or is_of_model(name))
 
     def _is_intact(self, key: str, concerns: Callable[[str], bool]) -> bool:
         damaged = next(self.damaged(key, concerns), None)
@@ -160,6 +160,14 @@ class Store:
     def is_sealed(self, key: str) -> bool:
         """Say whether a run was completed, without a look at its files."""
         return (self.folder(key) / DONE).exists()
+
+    def sealed_files(self, key: str) -> dict[str, str]:
+        """Return the SHA-256 of the files of a complete run by their path in its folder.
+
+        Raises:
+            UnreadableError: the seal is damaged.
+        """
+        return read_stored(self.folder(key) / DONE, _sealed_files)
 
     def damaged(self, key: str, concerns: Callable[[str], bool] = lambda _: True) -> Iterator[Path]:
         """Yield those files of a complete run that are not as they were written; none of a run that is not complete.
@@ -172,16 +180,18 @@ class Store:
         if not self.is_sealed(key):
             return
         try:
-            files = read_stored(folder / DONE, _sealed_files)
+            files = self.sealed_files(key)
         except UnreadableError:
             yield folder / DONE
             return
         yield from altered(folder, {name: checksum for name, checksum in files.items() if concerns(name)})
 
     @contextmanager
-    def writing(self, key: str) -> Iterator[Path]:
-        """Give a temporary folder to fill; without an exception it becomes the run's folder, sealed, in one rename."""
-        with self.filling(key) as part, self.sealing(part, key):
+    def writing(self, key: str, elsewhere: Mapping[str, str] | None = None) -> Iterator[Path]:
+        """Give a temporary folder to fill; without an exception it becomes the run's folder, sealed, in one rename. The
+        seal also names files of the run that are kept ``elsewhere``, by path with their SHA-256.
+        """
+        with self.filling(key) as part, self.sealing(part, key, elsewhere):
             yield part
 
     @contextmanager
@@ -197,14 +207,14 @@ class Store:
             raise
 
     @contextmanager
-    def sealing(self, part: Path, key: str) -> Iterator[None]:
+    def sealing(self, part: Path, key: str, elsewhere: Mapping[str, str] | None = None) -> Iterator[None]:
         """Add to a filled folder. If the block ends without an exception, the folder is sealed and becomes the run's
         folder in one rename, and the job's scratch folder is removed. An exception removes only the filled folder.
         """
         try:
             with named_if_full(part):
                 yield
-                self._seal(part)
+                self._seal(part, elsewhere or {})
                 self._replace(part, key)
         finally:
             shutil.rmtree(part, ignore_errors=True)
@@ -246,9 +256,9 @@ class Store:
         with held(self.root):
             yield
 
-    def _seal(self, part: Path) -> None:
+    def _seal(self, part: Path, elsewhere: Mapping[str, str]) -> None:
         files = sorted(p for p in part.rglob("*") if p.is_file())
-        sums = checksums(part, files)
+        sums = {**checksums(part, files), **elsewhere}
         for path in files:
             flush(path)
         write_json(part / DONE, with_checksum({"schema": SCHEMA, "files": sums}))
@@ -280,8 +290,8 @@ def _sealed_files(raw: Mapping[str, Any]) -> dict[str, str]:
     return {**files, JOB: files[JOB], RECORD: files[RECORD]}
 
 
-def _is_of_model(name: str) -> bool:
-    """Return whether a file named in a seal belongs to the run's model."""
+def is_of_model(name: str) -> bool:
+    """Return whether a file of a run, by its path in the run's folder, belongs to the model."""
     return name.startswith(f"{MODEL}/")
 
 

@@ -59,14 +59,19 @@ class Examples:
 
     def write(self, folder: Path) -> None:
         """Write :data:`FILE` into a run's folder; nothing where nothing was kept."""
-        if not self._kept:
-            return
-        arrays = {
-            f"{name}_{row}": getattr(example, name)
-            for row, example in enumerate(self._kept)
-            for name in ("image", "manual", "probability")
-        }
-        np.savez_compressed(folder / FILE, ids=np.array([e.id for e in self._kept], dtype=np.str_), **arrays)
+        write_examples(folder, self._kept)
+
+
+def write_examples(folder: Path, examples: Sequence[Example]) -> None:
+    """Write :data:`FILE` into a run's folder; nothing where there are no examples."""
+    if not examples:
+        return
+    arrays = {
+        f"{name}_{row}": getattr(example, name)
+        for row, example in enumerate(examples)
+        for name in ("image", "manual", "probability")
+    }
+    np.savez_compressed(folder / FILE, ids=np.array([e.id for e in examples], dtype=np.str_), **arrays)
 
 
 def read_examples(folder: Path) -> tuple[Example, ...]:

@@ -11,7 +11,6 @@ import gzip
 import io
 import os
 import shutil
-import stat
 import tarfile
 import time
 import zipfile
@@ -19,10 +18,11 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import IO
 
 from survbench.errors import BenchError
+from survbench.io.zip_entries import EntryKind, kind_of, leads_outside
 
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
 MOST_ENTRIES = 50_000
@@ -66,7 +66,7 @@ class _Entry:
 
     name: str
     size: int
-    kind: str
+    kind: EntryKind
     modified: float
     target: str
     open: Callable[[], IO[bytes]]
@@ -156,24 +156,11 @@ def _refuse_large(size: int, room: int) -> None:
 
 
 def _refuse_unsafe(entry: _Entry) -> None:
-    if _outside(entry.name, "") or (entry.kind == "link" and _outside(entry.target, entry.name)):
+    if leads_outside(entry.name) or (entry.kind == "link" and leads_outside(entry.target, entry.name)):
         shown = ascii(entry.name[:_SHOWN])
         raise ArchiveError(f"Its entry {shown} leads outside the archive. Do not use it; ask for another copy.")
     if entry.kind == "other":
         raise ArchiveError(f"Its entry {entry.name[:_SHOWN]!a} is a device. Do not use it; ask for another copy.")
-
-
-def _outside(path: str, start: str) -> bool:
-    """Return whether a path inside an archive leads out of it; a link's target is relative to the entry ``start``."""
-    plain = path.replace("\\", "/")
-    if plain.startswith("/") or plain[1:2] == ":" or "\0" in plain:
-        return True
-    depth = len(PurePosixPath(start).parts[:-1])
-    for part in plain.split("/"):
-        depth += {"..": -1, ".": 0, "": 0}.get(part, 1)
-        if depth < 0 or (part == ".." and not start):
-            return True
-    return False
 
 
 def _in_zip(path: Path, room: int) -> Iterator[_Entry]:
@@ -184,7 +171,7 @@ def _in_zip(path: Path, room: int) -> Iterator[_Entry]:
         for info in infos:
             if info.flag_bits & 1:
                 raise ArchiveError(f"It is encrypted. {_YOURSELF}")
-            kind = _kind_of(info)
+            kind = kind_of(info)
             target = ""
             if kind == "link":
                 with archive.open(info) as stream:
@@ -193,24 +180,15 @@ def _in_zip(path: Path, room: int) -> Iterator[_Entry]:
             yield _Entry(info.filename, info.file_size, kind, modified, target, partial(archive.open, info))
 
 
-def _kind_of(info: zipfile.ZipInfo) -> str:
-    mode = info.external_attr >> 16
-    if info.is_dir() or stat.S_ISDIR(mode):
-        return "folder"
-    if stat.S_ISLNK(mode):
-        return "link"
-    return "file" if stat.S_IFMT(mode) in {0, stat.S_IFREG} else "other"
-
-
 def _in_tar(path: Path, room: int) -> Iterator[_Entry]:
     packed = path.suffix.lower() != ".tar"
     raw = gzip.open(path, "rb") if packed else path.open("rb")  # noqa: SIM115  # closed below, with what reads it
     with raw, _Guarded(raw, room) as stream, tarfile.open(fileobj=stream, mode="r:", errorlevel=2) as archive:
         for member in archive:
-            kind = _kinds().get(member.type, "other")
+            kind: EntryKind = _kinds().get(member.type, "other")
             target = member.linkname
             if member.islnk():  # the target of a hard link is a name in the archive
-                kind, target = "link", "/" if _outside(member.linkname, "") else ""
+                kind, target = "link", "/" if leads_outside(member.linkname) else ""
             modified = float(min(max(member.mtime, 0), 2**32))
             yield _Entry(member.name, member.size, kind, modified, target, partial(_content, archive, member))
         stream.seek(archive.offset)
@@ -220,8 +198,8 @@ def _in_tar(path: Path, room: int) -> Iterator[_Entry]:
             pass
 
 
-def _kinds() -> dict[bytes, str]:
-    files = dict.fromkeys((*tarfile.REGULAR_TYPES,), "file")
+def _kinds() -> dict[bytes, EntryKind]:
+    files: dict[bytes, EntryKind] = dict.fromkeys((*tarfile.REGULAR_TYPES,), "file")
     return {**files, tarfile.DIRTYPE: "folder", tarfile.SYMTYPE: "link", tarfile.LNKTYPE: "link"}
 
 
