@@ -48,6 +48,7 @@ def register(app: typer.Typer) -> None:
             "bench compare deepmts radiomics-lasso-cox",
             "bench compare tlg volume --json",
             "bench compare deepmts@phantom-quick-1a2b3c4d deepmts@phantom-quick-5e6f7a8b",
+            "bench compare deepmts@study.zip deepmts@bench-results",
             "bench compare --csv risks.csv",
             "bench compare --csv risks.csv --time months --event died --a ours --b theirs --json",
         ),
@@ -80,6 +81,7 @@ def compare(
     Shown are the difference of C with its interval, p by every test, and what it means.
 
     Methods of two studies can be compared if both have the same patients, outcomes and folds (--splits of 'bench run').
+    STUDY is a name under --out, or the path of a pack or of an output folder.
     """
     from survbench.errors import BenchError
 

@@ -17,7 +17,7 @@ from survbench.errors import BenchError
 from survbench.evaluation.pseudonyms import Pseudonyms
 from survbench.evaluation.redaction import without_paths
 from survbench.io.files import write_bytes
-from survbench.io.layout import LEARNING, SELECTED, TUNED
+from survbench.io.layout import LEARNING, SELECTED, TUNED, Status
 from survbench.plan.job import FitJob, ImportJob, Job, PredictJob, TuneJob, TuneSplit
 from survbench.plan.study import CohortDescription, Study
 from survbench.runs.predictions import PREDICTIONS
@@ -52,15 +52,23 @@ def write_shared_copy(
         BenchError: files of a run are not as they were written.
     """
     copying = _Copying(named)
-    runs = [run for key in sorted(keys) if (run := store.read(key)) is not None]
-    damaged = [run.key for run in runs if store.is_sealed(run.key) and not store.is_done(run.key, with_model=weights)]
+    runs = {key: store.read(key) for key in sorted(keys) if store.folder(key).is_dir()}
+    damaged = [key for key, run in runs.items() if not _is_intact(run, store, weights=weights)]
     if damaged:
         raise BenchError(f"Runs {', '.join(damaged)} are damaged. 'bench run' makes them again.")
-    for run in runs:
+    for run in filter(None, runs.values()):
         copying.run(run, store, target)
     shared = copying.study(study)
     shared.write(target.root)
     return shared
+
+
+def _is_intact(run: Run | None, store: Store, *, weights: bool) -> bool:
+    """Return whether a run can be read and, unless it has failed, is complete and as it was written."""
+    if run is None:
+        return False
+    finished = run.status == Status.OK or store.is_sealed(run.key)
+    return not finished or store.is_done(run.key, with_model=weights)
 
 
 @dataclass(frozen=True, slots=True)

@@ -176,15 +176,19 @@ def open_pack(path: Path) -> Path:
     folder = _cache() / file_digest(path)[:32]
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder.with_suffix(".lock")):
-            if not _is_whole(folder):
-                with named_if_full(folder.parent):
-                    _unpack(path, folder)
-    except PermissionError as error:
+        lock = FileLock(folder.with_suffix(".lock"))
+        lock.acquire()
+    except OSError as error:
         raise PackError(
-            f"{folder.parent}, to which packs are unpacked, cannot be written. Set {CACHE_VARIABLE} to a folder that "
-            "can."
+            f"{folder.parent}, to which packs are unpacked, cannot be made or written ({error.strerror}). Set "
+            f"{CACHE_VARIABLE} to a folder that can."
         ) from error
+    try:
+        with named_if_full(folder.parent):
+            if not _is_whole(folder):
+                _unpack(path, folder)
+    finally:
+        lock.release()
     return folder
 
 

@@ -18,13 +18,14 @@ from survbench.leaderboard.text.cells import NONE, facts
 from survbench.leaderboard.text.columns import Place, of
 from survbench.leaderboard.text.markdown_text import plain, table_lines
 from survbench.leaderboard.text.notes import notes
-from survbench.plan.job import TuneJob
 from survbench.plan.study import CohortDescription, Entry, Study
 from survbench.runs.store import Run, Store
 
 CARDS = "cards"
 """Folder of the cards."""
 USE = "Research use only. Nobody has tested this model for the care of patients; it is not a medical device."
+_NO_METRICS = {"Method", "Family", "Group"}
+"""Headings of a board's columns that are not numbers of a method."""
 LIMITS = (
     "The interval of the C-index resamples patients. It does not include the variance between training runs.",
     "There is a model per fold. Their mean cannot be tested on this cohort: all models but one have seen each patient.",
@@ -50,18 +51,17 @@ def write_cards(board: Board, study: Study, store: Store, folder: Path) -> None:
 
 
 def _of_method(board: Board, row: Row, entry: Entry, store: Store) -> list[str]:
-    runs = [run for key in entry.keys if (run := store.read(key)) is not None]
-    fits = [run for run in runs if run.status == Status.OK and not isinstance(run.job, TuneJob)]
-    planned = {key for keys in entry.fits for key in keys}
+    planned = [key for keys in entry.fits for key in keys]
+    fits = [run for key in planned if (run := store.read(key)) is not None and run.status == Status.OK]
     method = {
         "Name": entry.name,
         "Family": entry.family,
         "Group": f"{entry.group}: {GROUPS.get(entry.group, '')}".rstrip(": "),
         "Predicts": ", ".join(entry.gives),
         "Described in": entry.reference or NONE,
-        "Fits": f"{sum(run.key in planned for run in fits)} of {len(planned)} are done",
+        "Fits": f"{len(fits)} of {len(planned)} are done",
     }
-    metrics = [(c.head, c.text(row), c.meaning) for c in of(Place.METHOD, Place.MARKDOWN) if c.head != "Method"]
+    metrics = [(c.head, c.text(row), c.meaning) for c in of(Place.METHOD, Place.MARKDOWN) if c.head not in _NO_METRICS]
     limits = [*LIMITS, *notes(row), *(found.sentence for found in board.findings)]
     return [
         f"# {plain(row.title)}",

@@ -26,6 +26,7 @@ COMMANDS = [
     "method test",
     "method show",
     "study board",
+    "study pack",
     "study import",
     "study null-check",
     "study verify",

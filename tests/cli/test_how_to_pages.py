@@ -39,6 +39,7 @@ def shell(commands, folder):
     cheap = re.sub(r"^bench run(?!.*--methods)", "bench run --methods volume,suvmax", commands, flags=re.MULTILINE)
     cheap = re.sub(r"^bench run", "bench run --profile smoke", cheap, flags=re.MULTILINE)
     environment = os.environ | {
+        "XDG_CACHE_HOME": str(folder / "cache"),
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "COLUMNS": "160",
     }
@@ -156,23 +157,34 @@ def test_tune_and_compare_with_the_untuned_method(ours):
     assert "tuning nested" in printed
 
 
-def test_read_the_board_and_share_the_study(ours, tmp_path):
+@pytest.fixture(scope="module")
+def ran(ours):
+    """The folder with a study of three methods."""
     shell("bench run --cohort our-npc/ --methods radiomics-lasso-cox,volume,deepmts", ours)
-    (ask,) = blocks("read-the-board.md")
-    assert "deepmts" in shell(ask, ours)
+    return ours
 
-    with_pseudonyms, packing, elsewhere, same_folds = blocks("share-a-study.md")
+
+def test_read_the_board(ran):
+    (ask,) = blocks("read-the-board.md")
+    assert "deepmts" in shell(ask, ran)
+
+
+def test_share_a_study(ran, tmp_path):
+    packing, for_reviewers, elsewhere, across, with_pseudonyms, same_folds = blocks("share-a-study.md")
+    assert "SHA-256" in shell(packing, ran)
+    assert "pseudonyms" in shell(for_reviewers.replace("~/keys", str(tmp_path)), ran)
+    assert "volume@study.zip" in shell(across, ran)
     on_the_server = " --tracking-uri http://server:5077"
     assert on_the_server in with_pseudonyms
-    shell(with_pseudonyms.replace("~/keys", str(tmp_path)).replace(on_the_server, ""), ours)
-    shell(packing, ours)
-    (ours / "study.tar.gz").rename(tmp_path / "study.tar.gz")
-    printed = shell(elsewhere.replace("bench ui\n", "bench ui --only-track\n"), tmp_path)
+    shell(with_pseudonyms.replace("~/keys", str(tmp_path)).replace(on_the_server, ""), ran)
+    (ran / "study.zip").rename(tmp_path / "study.zip")
+    printed = shell(elsewhere.replace("bench ui ", "bench ui --only-track "), tmp_path)
+    assert "nothing differs" in printed
     assert "volume" in printed
 
-    study = studies(ours)[-1]
-    (tmp_path / "splits.json").write_bytes((ours / "bench-results" / "studies" / study / "splits.json").read_bytes())
-    (tmp_path / "our-npc").symlink_to(ours / "our-npc")
+    study = studies(ran)[-1]
+    (tmp_path / "splits.json").write_bytes((ran / "bench-results" / "studies" / study / "splits.json").read_bytes())
+    (tmp_path / "our-npc").symlink_to(ran / "our-npc")
     shell(same_folds, tmp_path)
     both = (
         read_json(tmp_path / "splits.json"),
