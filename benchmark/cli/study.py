@@ -187,7 +187,7 @@ def verify(
     The numbers of the board are computed again from the stored predictions and have to be the same to the last digit.
     Nothing is changed.
 
-    A pack is compared with its manifest before it is opened. Models that were left out of it do not count as a difference.
+    A pack is compared with its manifest before it is opened. Models that were left out of it do not count.
 
     Exit codes: 0 nothing differs, 1 something does.
     """
