@@ -23,7 +23,7 @@ from survbench.datasets.preprocessing.grid import Grid, plan_grid
 from survbench.datasets.readers.feature_table import table_rows
 from survbench.errors import BenchError, UnknownNameError, message_of
 from survbench.evaluation.learning import verdicts
-from survbench.evaluation.new_patient import ModelSaid, NewPatient, Placed, Predictor, Reference, Training
+from survbench.evaluation.new_patient import ModelPrediction, NewPatient, Placed, Predictor, Reference, Training
 from survbench.evaluation.standardised import standardised
 from survbench.features.extraction import Extraction, write_radiomics
 from survbench.findings import Finding
@@ -32,7 +32,7 @@ from survbench.jobs.prepared_files import subject_rows, write_unlabelled
 from survbench.plan.job import FitJob
 from survbench.plan.study import Entry, Study
 from survbench.runs.store import Run, Store
-from survbench.work.fold_models import FoldModel, Said
+from survbench.work.fold_models import Answer, FoldModel
 from survbench.work.prepare import prepare
 from survbench.work.prepared import PreparedCohort
 
@@ -223,11 +223,11 @@ def _predict_one(
             by_content=models.cohort.folds_with(contents_of(row)),
             of="images" if source.card.images else "features",
         )
-        said: list[ModelSaid] = []
+        by_model: list[ModelPrediction] = []
         probabilities: list[NDArray[np.float32]] = []
         for model in models.models:
             try:
-                told = model.predict(prepared, subject.id)
+                answer = model.predict(prepared, subject.id)
             except (OSError, MemoryError):
                 raise  # the model is damaged, or memory is short: not the patient's fault
             except Exception as problem:  # a method is foreign code, and one patient must not end the others
@@ -235,10 +235,10 @@ def _predict_one(
                 unknown = f" Not known: {missing}." if missing else ""
                 reason = f"{models.predictor.entry.name} cannot predict this patient ({message_of(problem)}).{unknown}"
                 return Failed(subject.id, (reason,))
-            said.append(_said(models, model, told, training))
-            if told.probability is not None and masks is not None:
-                probabilities.append(told.probability)
-        result = _placed(models, subject.id, said, training)
+            by_model.append(_prediction(models, model, answer, training))
+            if answer.probability is not None and masks is not None:
+                probabilities.append(answer.probability)
+        result = _placed(models, subject.id, by_model, training)
         notes = [f"{f.code} {f.what}" for f in (*findings, *found) if f.subject in {"", subject.id}]
         result = replace(result, missing=_missing(source), notes=tuple(notes))
         if not probabilities or masks is None or models.grid is None:
@@ -280,30 +280,30 @@ def _prepared(
     return write_unlabelled(out, source, rows), row, found
 
 
-def _said(models: Models, model: FoldModel, told: Said, training: Training) -> ModelSaid:
+def _prediction(models: Models, model: FoldModel, answer: Answer, training: Training) -> ModelPrediction:
     job = model.job
     # a model that ranks no patients says nothing of this one
-    risk = float(np.nan_to_num(standardised(np.array([told.risk]), models.scales[job.key]))[0])
+    risk = float(np.nan_to_num(standardised(np.array([answer.risk]), models.scales[job.key]))[0])
     trained = bool(training.folds) and (models.predictor.refit or job.fold not in training.folds)
-    return ModelSaid(
+    return ModelPrediction(
         fold=job.fold,
         seed=job.seed,
         trained=trained,
-        risk=told.risk,
+        risk=answer.risk,
         standardised=risk,
-        survival=told.survival,
-        source=told.source,
+        survival=answer.survival,
+        source=answer.source,
     )
 
 
-def _placed(models: Models, name: str, said: Sequence[ModelSaid], training: Training) -> NewPatient:
+def _placed(models: Models, name: str, by_model: Sequence[ModelPrediction], training: Training) -> NewPatient:
     reference = models.predictor.reference
-    unseen = [one for one in said if not one.trained]
+    unseen = [one for one in by_model if not one.trained]
     return NewPatient(
         id=name,
-        said=tuple(said),
-        all_models=Placed.of(said, reference),
-        honest=Placed.of(unseen, reference) if 0 < len(unseen) < len(said) else None,
+        by_model=tuple(by_model),
+        all_models=Placed.of(by_model, reference),
+        honest=Placed.of(unseen, reference) if 0 < len(unseen) < len(by_model) else None,
         training=training,
     )
 

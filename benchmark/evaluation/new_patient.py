@@ -62,7 +62,7 @@ class Reference:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ModelSaid:
+class ModelPrediction:
     """What one model says.
 
     Attributes:
@@ -102,19 +102,19 @@ class Placed:
     models: int
 
     @classmethod
-    def of(cls, said: Sequence[ModelSaid], reference: Reference) -> Self:
+    def of(cls, models: Sequence[ModelPrediction], reference: Reference) -> Self:
         """Return the mean of models, as the board takes it for an external cohort."""
-        by_seed = [[np.array([m.standardised]) for m in said if m.seed == seed] for seed in _seeds(said)]
+        by_seed = [[np.array([m.standardised]) for m in models if m.seed == seed] for seed in _seeds(models)]
         risk = float(mean_of_models([mean_of_models(of_seed) for of_seed in by_seed])[0])
-        curves = [m.survival for m in said if m.survival is not None]
-        whole = np.stack(curves) if len(curves) == len(said) else None
+        curves = [m.survival for m in models if m.survival is not None]
+        whole = np.stack(curves) if len(curves) == len(models) else None
         return cls(
             risk=risk,
             percentile=percentile(risk, reference.risks),
             survival=None if whole is None else whole.mean(axis=0),
             low=None if whole is None else whole.min(axis=0),
             high=None if whole is None else whole.max(axis=0),
-            models=len(said),
+            models=len(models),
         )
 
     def at(self, months: Sequence[int]) -> list[tuple[int, float, float, float]]:
@@ -171,7 +171,7 @@ class NewPatient:
 
     Attributes:
         id: the patient's.
-        said: what each model says.
+        by_model: what each model predicts.
         all_models: the mean of all models, as for an external cohort.
         honest: the mean of the models that were not fitted on the patient; None where none was, or all were.
         training: whether the patient is among the study's patients.
@@ -182,7 +182,7 @@ class NewPatient:
     """
 
     id: str
-    said: tuple[ModelSaid, ...]
+    by_model: tuple[ModelPrediction, ...]
     all_models: Placed
     honest: Placed | None
     training: Training
@@ -195,7 +195,7 @@ class NewPatient:
     def warnings(self) -> list[str]:
         """What a reader must know of this patient, in sentences."""
         found = []
-        trained = sorted({m.fold for m in self.said if m.trained})
+        trained = sorted({m.fold for m in self.by_model if m.trained})
         if trained:
             models = f"The {'models of folds' if len(trained) > 1 else 'model of fold'} {', '.join(map(str, trained))}"
             verb = "were" if len(trained) > 1 else "was"
@@ -236,7 +236,7 @@ class NewPatient:
                     "survival": None if m.survival is None else m.survival.tolist(),
                     "curve": str(m.source),
                 }
-                for m in self.said
+                for m in self.by_model
             ],
         }
 
@@ -263,7 +263,7 @@ class Predictor:
 
     @property
     def caution(self) -> str:
-        """What is to be said against the models, in a sentence, or ""."""
+        """What speaks against the models, in a sentence, or ""."""
         counted = self.verdicts
         if counted is None or counted.learned == counted.fits:
             return ""
@@ -305,5 +305,5 @@ class Predictor:
         }
 
 
-def _seeds(said: Sequence[ModelSaid]) -> list[int]:
-    return sorted({m.seed for m in said})
+def _seeds(models: Sequence[ModelPrediction]) -> list[int]:
+    return sorted({m.seed for m in models})

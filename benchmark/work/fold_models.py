@@ -24,7 +24,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
+class Answer:
     """What one model says of one patient.
 
     Attributes:
@@ -52,7 +52,7 @@ class FoldModel:
         self.job = job
         self._store = store
 
-    def predict(self, prepared: PreparedCohort, patient: str) -> Said:
+    def predict(self, prepared: PreparedCohort, patient: str) -> Answer:
         """Return what the model says of a patient of a prepared cohort, as the job that predicts an external cohort
         has it say.
 
@@ -68,7 +68,7 @@ class FoldModel:
         predicted, source = predict_one_by_one(self._method, [seen], job.gives, self._store.folder(job.key))
         if predicted.risk is None:
             raise BadPredictionError("it gives no risk")
-        return Said(
+        return Answer(
             risk=float(predicted.risk[0]),
             survival=None if predicted.survival is None else predicted.survival[0],
             source=source,

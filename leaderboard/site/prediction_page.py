@@ -21,7 +21,7 @@ def prediction_page(patient: NewPatient, predictor: Predictor) -> str:
         place=_place_chart(patient.all_models, predictor),
         curve=_survival_chart(patient.all_models),
         months=patient.all_models.at(SHOWN_MONTHS),
-        curve_source=patient.said[0].source,
+        curve_source=patient.by_model[0].source,
         style=Markup(static("board.css", "chart.css", "prediction.css")),  # noqa: S704  # ours
     )
     return page

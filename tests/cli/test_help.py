@@ -13,6 +13,7 @@ from survbench.cli.renamed import RENAMED
 COMMANDS = [
     "run",
     "compare",
+    "predict",
     "list",
     "status",
     "ui",

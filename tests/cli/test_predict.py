@@ -19,7 +19,7 @@ from survbench.datasets.dicom.patient import Request as DicomRequest
 from survbench.datasets.dicom.regions import Wish
 from survbench.datasets.ingest.pseudonyms import by_key
 from survbench.evaluation.gather import gather
-from survbench.evaluation.new_patient import ModelSaid, NewPatient, Placed, Predictor, Reference, Training
+from survbench.evaluation.new_patient import ModelPrediction, NewPatient, Placed, Predictor, Reference, Training
 from survbench.io.layout import CurveSource
 from survbench.leaderboard.site.prediction_page import prediction_page
 from survbench.plan.profile import load_profile
@@ -301,10 +301,12 @@ def test_a_method_that_gives_everybody_the_same_risk_has_a_report(made):
     _, _, study = made
     (entry,) = (e for e in study.entries if e.name == "volume")
     reference = Reference(risks=np.zeros(12), scales={}, c_index=0.5)
-    said = ModelSaid(fold=0, seed=0, trained=False, risk=7.0, standardised=0.0, survival=None, source=CurveSource.NONE)
-    placed = Placed.of([said], reference)
+    one = ModelPrediction(
+        fold=0, seed=0, trained=False, risk=7.0, standardised=0.0, survival=None, source=CurveSource.NONE
+    )
+    placed = Placed.of([one], reference)
     assert placed.percentile == 50
-    patient = NewPatient(id="A", said=(said,), all_models=placed, honest=None, training=Training())
+    patient = NewPatient(id="A", by_model=(one,), all_models=placed, honest=None, training=Training())
     predictor = Predictor(study=study, entry=entry, reference=reference, refit=False, models=1)
     assert "+0.000" in prediction_page(patient, predictor)
 
