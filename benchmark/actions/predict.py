@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from numpy.typing import NDArray
 from survbench.actions.masks import write_mask
+from survbench.actions.request import available_device
 from survbench.actions.study_cohort import StudyCohort, contents_of, read_study_cohort
 from survbench.cohort import Cohort, FeatureTable, Need
 from survbench.datasets.cards.card import CohortCard
@@ -121,11 +122,16 @@ def _models(
             verdicts=verdicts(run for seed in folds for run in seed),
         ),
         cohort=read_study_cohort(study, store.root),
-        models=tuple(FoldModel(job, store) for job in jobs),
+        models=tuple(FoldModel(job, store, device=_device(job)) for job in jobs),
         scales={**reference.scales, **own},
         needs=frozenset({need for job in jobs for need in job.needs_predict} | above) - {"upstream"},
         tested={i: n for n, fold in enumerate(study.protocol.folds) for i in fold},
     )
+
+
+def _device(job: FitJob) -> str:
+    """Return where a model predicts: where it was fitted, or on the CPU of a machine without that."""
+    return available_device("auto") if job.device == "cuda" else job.device
 
 
 def _entry(study: Study, name: str) -> Entry:

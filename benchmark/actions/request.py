@@ -87,7 +87,7 @@ def request_of(
         seeds=count("seeds", seeds),
         workers=available_workers() if workers is None else count("workers", workers),
         out=absolute("out", out),
-        device=_available(device),
+        device=available_device(device),
         fresh=fresh,
         skip_bad=skip_bad,
         pseudonyms=None if pseudonyms is None else path("pseudonyms", pseudonyms),
@@ -95,14 +95,14 @@ def request_of(
     )
 
 
-def _available(wanted: Device) -> str:
+def available_device(wanted: Device) -> str:
     """Return ``cpu`` or ``cuda``; torch is asked only where the driver's device file exists."""
     present = Path("/dev/nvidiactl").exists()
     if wanted == "cpu" or (wanted == "auto" and not present):
         return "cpu"
     import torch
 
-    if torch.cuda.is_available():
+    if torch.cuda.isavailable_device():
         return "cuda"
     if wanted == "cuda":
         raise BenchError("device cuda: torch sees no GPU here. See 'bench doctor', or use cpu.")

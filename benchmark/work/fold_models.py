@@ -46,11 +46,13 @@ class FoldModel:
     Args:
         job: the fit.
         store: where it lies, with the fit whose features it takes.
+        device: ``cpu`` or ``cuda``.
     """
 
-    def __init__(self, job: FitJob, store: Store) -> None:
+    def __init__(self, job: FitJob, store: Store, *, device: str) -> None:
         self.job = job
         self._store = store
+        self._device = device
 
     def predict(self, prepared: PreparedCohort, patient: str) -> Answer:
         """Return what the model says of a patient of a prepared cohort, as the job that predicts an external cohort
@@ -77,7 +79,7 @@ class FoldModel:
 
     @cached_property
     def _method(self) -> Any:
-        return fitted_method(self._store, self.job.key, device=self.job.device)
+        return fitted_method(self._store, self.job.key, device=self._device)
 
     @cached_property
     def _network(self) -> Any:
