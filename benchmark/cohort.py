@@ -84,6 +84,11 @@ class UnlabelledCohort:
         """The patients' ids."""
         return tuple(s.id for s in self.subjects)
 
+    @property
+    def centres(self) -> tuple[str, ...]:
+        """The patients' centres."""
+        return tuple(s.centre for s in self.subjects)
+
     def take(self, rows: Sequence[int] | NDArray[np.intp]) -> Self:
         """Return the cohort with these rows, in this order."""
         return replace(self, **self._rows(np.asarray(rows, dtype=np.intp)))

@@ -6,15 +6,14 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Self, TypeVar
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from survbench.cohort import FeatureTable, UnlabelledCohort
 
-AnyCohort = TypeVar("AnyCohort", bound=UnlabelledCohort)
 Floats = NDArray[np.float64]
 LEAST = 2
 """Patients of a centre, and values of a feature in a centre, from which a variance can be estimated."""
@@ -57,7 +56,7 @@ class Combat:
         """
         if train.features is None:
             raise ValueError("ComBat changes features, and the cohort has none")
-        reference, of = train.reference_centre, np.array([s.centre for s in train.subjects])
+        reference, of = train.reference_centre, np.array(train.centres)
         centres = _estimable(Counter(map(str, of)), reference)
         x = np.where(np.isfinite(train.features.values), train.features.values, np.nan)
         varies = np.all([_varies(x[of == centre]) for centre in centres], axis=0)
@@ -77,30 +76,28 @@ class Combat:
             reference=reference,
         )
 
-    def __call__(self, cohort: AnyCohort) -> AnyCohort:
-        """Return the patients with features on one scale; what is missing stays missing.
+    def applied(self, features: FeatureTable, centres: Sequence[str]) -> FeatureTable:
+        """Return the features of patients of these centres on one scale; what is missing stays missing.
 
         Raises:
-            ValueError: a patient's centre is not known and there is no reference centre, or there are no features.
+            ValueError: a patient's centre is not known and there is no reference centre.
         """
-        if cohort.features is None:
-            raise ValueError("ComBat was fitted on features, and the cohort has none")
-        of = np.array([s.centre for s in cohort.subjects])
-        unknown = sorted({*map(str, of)} - self.shift.keys())
+        unknown = sorted(set(centres) - self.shift.keys())
         if unknown and not self.reference:
             raise ValueError(
                 f"ComBat knows the centres {', '.join(self.shift)} and not {', '.join(unknown)}. Train on patients of "
                 "all centres, or name a 'reference_centre' in the cohort's card: patients of centres that are not "
                 "known then keep their values."
             )
-        position = {name: n for n, name in enumerate(cohort.features.names)}
+        of = np.array(centres)
+        position = {name: n for n, name in enumerate(features.names)}
         columns = [position[name] for name in self.names]
-        values = np.array(cohort.features.values, dtype=np.float64)
+        values = np.array(features.values, dtype=np.float64)
         for centre, shift in self.shift.items():
             rows = np.ix_(of == centre, columns)
             standard = (values[rows] - self.mean) / self.sd
             values[rows] = self.mean + self.sd * (standard - shift) / self.scale[centre]
-        return replace(cohort, features=FeatureTable(cohort.features.names, values))
+        return FeatureTable(features.names, values)
 
     def to_json(self) -> dict[str, Any]:
         """Return the state as JSON."""

@@ -9,8 +9,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 from survbench.api import SURVIVAL_MONTHS
-from survbench.evaluation.ensemble import mean_of_models, percentile, standardised
 from survbench.evaluation.learning import Verdicts
+from survbench.evaluation.standardised import mean_of_models, percentile, standardised
 from survbench.io.layout import CurveSource
 from survbench.plan.study import Entry, Study
 from survbench.runs.store import Run

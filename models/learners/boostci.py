@@ -98,4 +98,4 @@ def concordance_gradient(
     slope = weights[rows] * share * (1 - share) / sigma
     gradient = -slope.sum(axis=0)
     gradient[rows] += slope.sum(axis=1)
-    return gradient / max(float(weights.sum()), np.finfo(float).tiny)
+    return np.asarray(gradient / max(float(weights.sum()), np.finfo(float).tiny), dtype=np.float64)

@@ -85,8 +85,7 @@ class Design:
             return cls(source, (), encoder)
         learner = source_named(source).transform
         transform = None if learner is None else learner.fit(seen)
-        seen = seen if transform is None else transform(seen)
-        table = seen.features
+        table = seen.features if transform is None else transform.applied(seen.features, seen.centres)
         scaled = [Scaled.fit(name, table.values[:, i]) for i, name in enumerate(table.names)]
         values = np.column_stack([scale(table.values[:, i]) for i, scale in enumerate(scaled)])
         strength = univariate_cox(values, train.time, train.event)
@@ -110,11 +109,11 @@ class Design:
         seen = source_named(self.source).view(cohort)
         blocks = [self.encoder.transform(seen)]
         if self.features:
-            seen = seen if self.transform is None else self.transform(seen)
             if seen.features is None:
                 raise ValueError("this model was fitted on features, and the cohort has none")
-            position = {name: i for i, name in enumerate(seen.features.names)}
-            values = seen.features.values
+            table = seen.features if self.transform is None else self.transform.applied(seen.features, seen.centres)
+            position = {name: i for i, name in enumerate(table.names)}
+            values = table.values
             blocks = [np.column_stack([f(values[:, position[f.name]]) for f in self.features]), *blocks]
         return np.hstack(blocks)
 

@@ -175,8 +175,7 @@ class Votes:
         raw: dict[str, Any] = json.loads((folder / FILE).read_text(encoding="utf-8"))
         self._clinical = tuple(raw["clinical"])
         self._members = tuple(
-            Member(**{key: tuple(value) if isinstance(value, list) else value for key, value in member.items()})
-            for member in raw["members"]
+            Member(**{key: _hashable(value) for key, value in member.items()}) for member in raw["members"]
         )
         return self
 
@@ -331,6 +330,11 @@ def _drawn(
     return rng.permutation(columns)
 
 
+def _hashable(value: Any) -> Any:
+    """Return what JSON gives back for a tuple as a tuple."""
+    return tuple(value) if isinstance(value, list) else value
+
+
 def _uncorrelated(values: NDArray[np.float64], rho: float) -> NDArray[np.bool_]:
     """Return the columns that have no larger absolute correlation than ``rho`` with any earlier one, dropped ones
     included; Pearson's, over patients who have both.
@@ -338,8 +342,7 @@ def _uncorrelated(values: NDArray[np.float64], rho: float) -> NDArray[np.bool_]:
     import pandas as pd
 
     correlation = pd.DataFrame(values).corr().abs().to_numpy()
-    above: NDArray[np.bool_] = np.triu(correlation > rho, k=1).any(axis=0)
-    return ~above
+    return ~np.asarray(np.triu(correlation > rho, k=1).any(axis=0), dtype=np.bool_)
 
 
 def _columns(cohort: UnlabelledCohort, source: str) -> tuple[FeatureTable, tuple[str, ...]]:

@@ -118,7 +118,8 @@ class MTLSA(TableLearner):
 
     def predict_risk(self, cohort: UnlabelledCohort) -> NDArray[np.float64]:
         """Return minus the sum over the intervals of what is predicted, shape (n,)."""
-        return -self._at_edges(cohort).sum(axis=1)
+        risk: NDArray[np.float64] = -self._at_edges(cohort).sum(axis=1)
+        return risk
 
     def predict_survival(self, cohort: UnlabelledCohort, times: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return survival at ``times`` (months), shape (n, len(times)): linear between edges, level after the last."""

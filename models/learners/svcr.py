@@ -70,11 +70,11 @@ def censored_regression(
     predicted = np.column_stack([x, np.ones(n)])
     errors = sparse.identity(n, format="csc")
     above = np.flatnonzero(event)
-    constraints = sparse.bmat(
+    constraints = sparse.vstack(
         [
-            [sparse.csc_matrix(predicted), errors],
-            [sparse.csc_matrix(predicted[above]), -errors[above]],
-            [None, errors],
+            sparse.hstack([sparse.csc_matrix(predicted), errors]),
+            sparse.hstack([sparse.csc_matrix(predicted[above]), -errors[above]]),
+            sparse.hstack([sparse.csc_matrix((n, p + 1)), errors]),
         ],
         format="csc",
     )

@@ -117,7 +117,7 @@ class Likelihood:
     @property
     def columns(self) -> int:
         """Number of columns."""
-        return self._x.shape[1]
+        return int(self._x.shape[1])
 
     def loss(self, coefficients: NDArray[np.float64]) -> float:
         """Return the negative log partial likelihood per patient."""

@@ -24,8 +24,9 @@ def cohort(centres, values, *, reference=""):
     )
 
 
-def harmonised(made):
-    return Combat.fit(made)(made).features.values
+def harmonised(made, *, by=None):
+    """Return the features of patients as what was learned from others, by default from them, brings them together."""
+    return (by or Combat.fit(made)).applied(made.features, made.centres).values
 
 
 def test_one_feature_has_no_prior_and_equals_the_case_by_hand():
@@ -44,19 +45,19 @@ def test_what_was_learned_is_applied_to_each_new_patient_alone_also_after_json()
     train = cohort(values["centres"], values["features"])
     fitted = Combat.fit(train)
     restored = Combat.from_json(json.loads(json.dumps(fitted.to_json())))
-    everybody = fitted(train).features.values
+    everybody = harmonised(train, by=fitted)
     for n in (0, 8, 20):
-        assert restored(train.take([n])).features.values == pytest.approx(everybody[[n]], abs=1e-12)
+        assert harmonised(train.take([n]), by=restored) == pytest.approx(everybody[[n]], abs=1e-12)
 
 
 def test_a_centre_that_is_not_known_is_refused_or_keeps_its_values_beside_a_reference_centre():
     new = cohort("AC", [5.0, 7.0])
     with pytest.raises(ValueError, match="knows the centres A, B and not C.*reference_centre"):
-        Combat.fit(cohort("AAABBBB", COLUMN))(new)
-    by_reference = Combat.fit(cohort("AAABBBB", COLUMN, reference="B"))(new)
-    assert by_reference.features.values[1] == 7.0
+        harmonised(new, by=Combat.fit(cohort("AAABBBB", COLUMN)))
+    by_reference = harmonised(new, by=Combat.fit(cohort("AAABBBB", COLUMN, reference="B")))
+    assert by_reference[1] == 7.0
     # B's variance has the divisor n, A's n - 1
-    assert by_reference.features.values[0] == pytest.approx(13 + (5 - 2) * np.sqrt(20 / 4))
+    assert by_reference[0] == pytest.approx(13 + (5 - 2) * np.sqrt(20 / 4))
 
 
 def test_a_centre_of_one_patient_is_refused_or_keeps_its_value_beside_a_reference_centre():
