@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 
 from survbench.actions.build import build_and_write, read_built
 from survbench.actions.pack_texts import CITATION, LOCK, README, citation, lock, readme
+from survbench.actions.study_cohort import copy_study_cohort
 from survbench.actions.verify import needed_runs
 from survbench.errors import BenchError
 from survbench.evaluation.pseudonyms import PLAIN_ID, Pseudonyms, pseudonyms_of
@@ -72,6 +73,7 @@ def pack_study(
         keys = needed_runs(store, study)
         shared = write_shared_copy(study, keys, store, copy, named, weights=weights)
         folder = shared.folder(copy.root)
+        copy_study_cohort(study, store.root, copy.root, contents=named is None)
         write_splits(folder / SPLITS, shared.protocol.folds)
         board = build_and_write(
             shared,

@@ -141,6 +141,8 @@ def _entry(study: Study, name: str) -> Entry:
     entry = entries[name]
     if entry.imported:
         raise BenchError(f"{name} was imported, so there is no model that could predict a patient.")
+    if entry.members:
+        raise BenchError(f"{name} has no models of its own. Predict by its members: {', '.join(entry.members)}.")
     if "risk" not in entry.gives:
         raise BenchError(f"{name} gives no risk. 'bench list {name}' says what it gives.")
     if entry.skipped:

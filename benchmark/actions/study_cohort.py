@@ -67,6 +67,23 @@ def write_study_cohort(study: Study, out: Path, source: SourceCohort, rows: Mapp
     write_json(study.folder(out) / COHORT, with_checksum(content))
 
 
+def copy_study_cohort(study: Study, out: Path, target: Path, *, contents: bool) -> None:
+    """Write what a study keeps of its cohort into another output folder, unless an earlier version kept nothing.
+
+    Args:
+        study: the study, which both folders have.
+        out: its output folder.
+        target: the other output folder.
+        contents: whether a patient on whom models were fitted can be recognised there by the images.
+    """
+    path = study.folder(out) / COHORT
+    if path.exists():
+        raw = dict(read_stored(path, checked))
+        if not contents:
+            raw["contents"] = [[] for _ in study.protocol.folds]
+        write_json(study.folder(target) / COHORT, with_checksum(raw))
+
+
 def read_study_cohort(study: Study, out: Path) -> StudyCohort:
     """Return what a study keeps of its cohort.
 

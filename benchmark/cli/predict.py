@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from survbench.actions.find_study import find_study
-from survbench.cli.options import DEFAULT_OUT, AsJson, Out, StudyName, Workers, examples, say, study_line
+from survbench.cli.options import DEFAULT_OUT, AsJson, OutOrPack, StudyName, Workers, examples, say, study_line
 
 if TYPE_CHECKING:
     from survbench.actions.predict import Failed, Models
@@ -56,7 +56,7 @@ def predict(
     to: Annotated[
         Path, typer.Option("--to", help="Folder for the reports, the masks, and CSV and JSON.", file_okay=False)
     ] = Path("predictions"),
-    out: Out = DEFAULT_OUT,
+    out: OutOrPack = DEFAULT_OUT,
     study: StudyName = None,
     workers: Workers = None,
     *,

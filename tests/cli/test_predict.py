@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from cohort_folder import CARD, lines, write_cohort, write_image, write_lines
 from dicom_files import write_patient
+from survbench.actions.ensemble import add_ensemble
 from survbench.actions.ingest import ingest
 from survbench.actions.request import Request
 from survbench.actions.run import run_study
@@ -365,3 +366,22 @@ def test_dicom_is_read_as_ingest_reads_it(made, predict, tmp_path):
     write_patient(tmp_path / "two", "HN-7002")
     ended, _ = predict("suvmax", tmp_path / "two", code=2)
     assert "DICOM of 2 patients" in ended.stderr
+
+
+def test_a_pack_with_weights_predicts_as_the_study_does(made, predict, bench, tmp_path, monkeypatch):
+    home, _, study = made
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    _, expected = predict("clinical-cox", home / "other")
+    pack, to = tmp_path / "study.zip", tmp_path / "by-pack"
+    assert bench("study", "pack", study.name, "--weights", "--to", pack, "--out", home / "out").returncode == 0
+    ended = bench("predict", "clinical-cox", home / "other", "--out", pack, "--to", to)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    written = json.loads((to / "predictions.json").read_text(encoding="utf-8"))
+    assert written["patients"] == expected["patients"]
+
+
+def test_an_ensemble_names_the_rows_that_have_models(made, predict):
+    home, request, study = made
+    add_ensemble(study, Store(request.out), ["volume", "clinical-cox"], name="both")
+    ended, _ = predict("both", home / "other", code=2)
+    assert "both has no models of its own. Predict by its members: volume, clinical-cox." in ended.stderr
