@@ -102,7 +102,7 @@ def available_device(wanted: Device) -> str:
         return "cpu"
     import torch
 
-    if torch.cuda.isavailable_device():
+    if torch.cuda.is_available():
         return "cuda"
     if wanted == "cuda":
         raise BenchError("device cuda: torch sees no GPU here. See 'bench doctor', or use cpu.")

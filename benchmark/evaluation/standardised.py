@@ -22,7 +22,8 @@ def standardised(risk: Floats, scale: Floats) -> Floats:
         scale: the model's risks of the patients it is scaled by, shape (m,).
     """
     # equal numbers can have a standard deviation of 1e-17, so their range is asked
-    return (risk - scale.mean()) / (scale.std() if np.ptp(scale) > 0 else np.nan)
+    result: Floats = (risk - scale.mean()) / (scale.std() if np.ptp(scale) > 0 else np.nan)
+    return result
 
 
 def mean_of_models(risks: Sequence[Floats]) -> Floats:
