@@ -13,8 +13,7 @@ from survbench.volume import Volume
 Need = Literal["images", "mask", "clinical", "radiomics", "upstream", "centres", "truth"]
 """What a method may ask for: every image channel of the card, the manual tumour mask, the clinical columns that the
 card gives to methods, radiomics features of the masked tumour, the features that its upstream method makes of a
-patient, patients of several centres (and the card's reference centre), or (reference rows alone) the true log-hazard.
-"""
+patient, patients of two centres or more, or (reference rows alone) the true log-hazard."""
 
 
 @dataclass(frozen=True, slots=True)

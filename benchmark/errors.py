@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterable
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_LONGEST = 100_000
+"""Characters of a message that are looked at; some of foreign code hold whole arrays."""
 
 
 class BenchError(Exception):
@@ -32,7 +34,7 @@ def message_of(error: BaseException) -> str:
     ('a[31m\\udc80b', 'no message')
     """
     try:
-        text = str(error)
+        text = str(error)[:_LONGEST]
     except Exception:  # a __str__ of foreign code
         text = ""
     return plain_text(text).strip() or "no message"

@@ -29,12 +29,12 @@ class ShortBudget(Strict):
         survival_weight: factor of L_sur among the losses, whichever loss that is.
     """
 
-    peak_learning_rate: Annotated[float, Field(gt=0)]
+    peak_learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     warm_up: Annotated[float, Field(ge=0, lt=1)] = 0.1
     adam_beta2: Annotated[float, Field(gt=0, lt=1)] = 0.999
     zero_start: bool = False
     risk_set: Literal["batch", "fold"] = "batch"
-    survival_weight: Annotated[float, Field(gt=0)] = 1.0
+    survival_weight: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
 
     @model_validator(mode="after")
     def _remembers_from_zero(self) -> ShortBudget:
@@ -61,13 +61,13 @@ class Training(Strict):
     of images and kernels, by ``auto`` the one that measured fastest on the device.
     """
 
-    steps: Positive
-    batch_size: Annotated[int, Field(ge=2, multiple_of=2)]
-    learning_rate_scale: Annotated[float, Field(gt=0)] = 1.0
+    steps: Annotated[int, Field(gt=0, le=1_000_000_000)]
+    batch_size: Annotated[int, Field(ge=2, le=100_000, multiple_of=2)]
+    learning_rate_scale: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
     batch_norm_momentum: Annotated[float, Field(gt=0, le=1)] = 0.01
-    clip_norm: Annotated[float, Field(gt=0)] | None = None
+    clip_norm: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     short_budget: ShortBudget | None = None
-    evaluations: Annotated[int, Field(ge=0)] = 20
+    evaluations: Annotated[int, Field(ge=0, le=100_000)] = 20
     micro_batches: Positive = 1
     precision: Literal["float32", "bfloat16"] = "float32"
     memory_layout: Literal["auto", "contiguous", "channels_last"] = "auto"

@@ -10,6 +10,8 @@ from pathlib import Path
 from survbench.errors import BenchError
 
 PLACE = "a name or a path"
+MOST = 1000
+"""The largest number of seeds and of processes; a plan of more jobs would not end."""
 
 
 def text(argument: str, given: object, what: str) -> str:
@@ -36,12 +38,18 @@ def place(argument: str, given: object, what: str = "a path") -> str:
     """Return a value that has to be a path, or where ``what`` says so a name, as text."""
     if not isinstance(given, str | os.PathLike):
         raise _refusal(argument, given, what)
+    if not str(given):
+        raise BenchError(f"{argument} is an empty text; it must be {what}.")
     return str(given)
 
 
 def path(argument: str, given: object) -> Path:
     """Return a value that has to be a path; ``~`` is the home folder."""
-    return Path(place(argument, given)).expanduser()
+    given = place(argument, given)
+    try:
+        return Path(given).expanduser()
+    except RuntimeError as error:
+        raise BenchError(f"{argument} is {given!r}, and this user has no home folder. Write the path out.") from error
 
 
 def absolute(argument: str, given: object) -> Path:
@@ -50,11 +58,11 @@ def absolute(argument: str, given: object) -> Path:
 
 
 def count(argument: str, given: object) -> int:
-    """Return a value that has to be a whole number, at least 1."""
+    """Return a value that has to be a whole number, from 1 to :data:`MOST`."""
     if isinstance(given, bool) or not isinstance(given, Integral):
         raise _refusal(argument, given, "a whole number")
-    if given < 1:
-        raise BenchError(f"{argument} is {given}; it must be at least 1.")
+    if not 1 <= given <= MOST:
+        raise BenchError(f"{argument} is {given}; it must be at least 1 and at most {MOST:,}.")
     return int(given)
 
 

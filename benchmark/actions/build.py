@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 from survbench.io.checksums import altered, checksums
 from survbench.io.files import named_if_full, write_text
-from survbench.io.hashing import digest, file_digest
+from survbench.io.hashing import digest, file_digest, regular
 from survbench.io.stored import UnreadableError
 from survbench.io.study_files import BOARD, BOARD_JSON, BUILT, FIGURES, SELECTION, SITE, TABLES
 from survbench.plan.code_key import code_and_data_fingerprint
@@ -67,7 +67,7 @@ _PUBLISHED = {True: "published", False: "plain"}
 def read_built(folder: Path) -> Built | None:
     """Return what is known of the files of a study's board, or None where that is missing or cannot be read."""
     try:
-        return Built.read((folder / BUILT).read_text(encoding="utf-8"))
+        return Built.read(regular(folder / BUILT).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
 
@@ -111,8 +111,8 @@ def build_and_write(
     if published is None:
         published = before is not None and before.published
     with named_if_full(folder):
+        named = pseudonyms_of(study, store, pseudonyms)  # before anything is changed: the file may hold no key
         (folder / BUILT).unlink(missing_ok=True)  # until all files are of one board
-        named = pseudonyms_of(study, store, pseudonyms)
         board = _write(study, store, named, published=published, figures=figures or (folder / FIGURES).is_dir())
         write_text(folder / BUILT, Built(_origin(study, store, named), published, _built_files(folder)).text())
     return board

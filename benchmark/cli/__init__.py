@@ -59,6 +59,7 @@ def main() -> None:
     """Run the command line; errors of the user end with 2, a full disk and the like with 1, a stopped run with 130 or
     143.
     """
+    _open_what_is_closed()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     os.environ.update(environment.for_computing())
     for stream in (sys.stdout, sys.stderr):
@@ -81,6 +82,15 @@ def main() -> None:
             "command again.\n"
         )
         sys.exit(1)
+
+
+def _open_what_is_closed() -> None:
+    """Have something for standard streams that the caller has closed (``>&-``), before a file of ours gets their
+    number, into which libraries would print.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115  # lowest free number
 
 
 def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:

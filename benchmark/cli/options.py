@@ -21,8 +21,10 @@ PROFILE_HELP = "smoke, quick, standard, lab, paper, or a YAML file."
 
 def _refuse_pack(out: Path) -> Path:
     """Refuse a file as an output folder that a command writes into."""
+    from survbench.actions.arguments import path
     from survbench.errors import BenchError
 
+    out = path("--out", out)
     if out.is_file():
         raise BenchError(
             f"{out} is a file, and this command writes into an output folder. To go on from a pack, unpack it with "
@@ -33,11 +35,14 @@ def _refuse_pack(out: Path) -> Path:
 
 def _open_pack(out: Path) -> Path:
     """Return the folder that a pack is unpacked to; another folder as it is."""
-    if not out.expanduser().is_file():
+    from survbench.actions.arguments import path
+
+    out = path("--out", out)
+    if not out.is_file():
         return out
     from survbench.io.packs import open_pack
 
-    return open_pack(out.expanduser().absolute())
+    return open_pack(out.absolute())
 
 
 Out = Annotated[Path, typer.Option("--out", help="Output folder of 'bench run'.", callback=_refuse_pack)]

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import difflib
-from typing import Any, TypeVar, get_args
+from typing import Annotated, Any, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 from survbench.errors import BenchError
 from survbench.io.yaml_text import shortened
 
 Model = TypeVar("Model", bound=BaseModel)
 _SHOWN = 50
 """Problems that a message lists."""
+LONGEST_NAME = 60
+"""Characters of a name that stands in names of folders."""
+OneLine = Annotated[str, AfterValidator(lambda text: " ".join(text.split()))]
+"""Text that is printed in lines and cells of tables: each line break in it becomes a space."""
 
 
 class Strict(BaseModel):

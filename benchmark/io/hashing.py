@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,23 @@ def digest(value: Any) -> str:
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()
 
 
+def regular(path: Path) -> Path:
+    """Return the path of a file that has an end; a pipe or a device would be read for ever.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        OSError: it is a pipe, a device, a socket or a folder.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(errno.EINVAL, "It is not a file, but a pipe, a device or a folder", str(path))
+    return path
+
+
 def file_digest(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes."""
-    with path.open("rb") as stream:
+    """Return the SHA-256 of a file's bytes.
+
+    Raises:
+        OSError: see :func:`regular`.
+    """
+    with regular(path).open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
 from survbench.errors import BenchError
-from survbench.io.hashing import digest
+from survbench.io.hashing import digest, regular
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -40,7 +40,7 @@ def read_stored(path: Path, parse: Callable[[dict[str, Any]], T]) -> T:
         UnreadableError: it cannot be opened, is not a mapping in JSON, or does not fit.
     """
     try:
-        content = path.read_bytes()
+        content = regular(path).read_bytes()
     except FileNotFoundError:
         raise
     except OSError as error:

@@ -17,6 +17,8 @@ from survbench.io.text_records import MOST_CELLS, Note, Record, Records, read_re
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 MOST_PARQUET_BYTES = 2**28
+LARGEST = 1e30
+"""Numbers from this size on are not read: nobody measures them, and their squares come near the end of all numbers."""
 _SHOWN = 5
 """Columns that a message lists."""
 _TRUTH = {"true": "1", "yes": "1", "false": "0", "no": "0"}
@@ -91,7 +93,10 @@ def _parquet(path: Path) -> list[tuple[int, list[str]]]:
         table = parquet.read_table(path)
     except (pa.ArrowException, OSError) as error:
         raise BenchError(f"{path} is not a Parquet file: {error}. Save it again, or as CSV in UTF-8.") from error
-    columns = [[_cell(value) for value in column.to_pylist()] for column in table.columns]
+    try:
+        columns = [[_cell(value) for value in column.to_pylist()] for column in table.columns]
+    except UnicodeDecodeError as error:
+        raise BenchError(f"{path} holds text that is not UTF-8 ({error.reason}). Save it as CSV in UTF-8.") from error
     return [
         (1, list(table.column_names)),
         *((n + 2, list(cells)) for n, cells in enumerate(zip(*columns, strict=True))),
@@ -99,7 +104,8 @@ def _parquet(path: Path) -> list[tuple[int, list[str]]]:
 
 
 def _cell(value: Any) -> str:
-    return "" if value is None else str(value).strip()
+    """Return a value as the text of a cell; some programs write text as bytes without saying that it is text."""
+    return "" if value is None else (value.decode() if isinstance(value, bytes) else str(value)).strip()
 
 
 def table_of(path: Path, content: Records) -> Table:
@@ -183,13 +189,13 @@ def _with_numbers(path: Path, table: Table, separator: str) -> Table:
 
 
 def number(cell: str) -> float | None:
-    """Return the cell as a finite number, or None where it is none.
+    """Return the cell as a number, or None where it is none, or is too large to compute with.
 
-    >>> number("1.50"), number("1,5"), number("nan")
-    (1.5, None, None)
+    >>> number("1.50"), number("1,5"), number("nan"), number("1e308")
+    (1.5, None, None, None)
     """
     value = float(cell) if _NUMBER.fullmatch(cell) else None
-    return value if value is not None and abs(value) < float("inf") else None
+    return value if value is not None and abs(value) < LARGEST else None
 
 
 def canonical(value: str | float | bool) -> str:  # noqa: FBT001  # codes of a card, which may be booleans

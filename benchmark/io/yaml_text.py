@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import yaml
-from survbench.errors import BenchError
+from survbench.errors import BenchError, plain_text
 
 MOST_BYTES = 2**18
 MOST_VALUES = 10_000
 MOST_DEPTH = 50
 LONGEST_VALUE = 20_000
+_TURNED = re.compile("[\u202a-\u202e\u2066-\u2069]")
+"""Characters that turn the direction of the text after them."""
 _SHOWN = 200
 """Characters of a value that a message shows."""
 
@@ -39,12 +42,13 @@ def parse_yaml(text: str, *, source: str, see: str) -> dict[str, Any]:
         see: where the keys are explained.
 
     Raises:
-        BenchError: the text is not valid YAML or no mapping, has aliases (``*name``), or more, deeper or longer values
-            than a person writes.
+        BenchError: the text is not valid YAML or no mapping, has aliases (``*name``), a key twice in one mapping,
+            control characters, or more, deeper or longer values than a person writes.
     """
     try:
         _refuse_bombs(text, source)
-        raw: Any = yaml.safe_load(text)
+        loader = _Loader(text)
+        raw: Any = loader.get_single_data()
     except yaml.YAMLError as error:
         raise BenchError(f"{source} is not valid YAML{_place(error, text)}. See {see}.") from error
     except ValueError as error:  # of numbers and dates that are none, such as 2020-13-01
@@ -52,6 +56,19 @@ def parse_yaml(text: str, *, source: str, see: str) -> dict[str, Any]:
     if not isinstance(raw, dict):
         raise BenchError(f"{source} holds {type(raw).__name__}, not a mapping of keys to values. See {see}.")
     return raw
+
+
+class _Loader(yaml.SafeLoader):
+    """Plain data as ``yaml.safe_load`` reads it, but a key that stands twice is an error: the last would win."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002
+        seen: set[str] = set()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key.value in seen:
+                problem = f"the key {shortened(key.value)} stands there twice"
+                raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
 
 
 def _refuse_bombs(text: str, source: str) -> None:
@@ -67,8 +84,13 @@ def _refuse_bombs(text: str, source: str) -> None:
             depth -= 1
         if isinstance(event, yaml.NodeEvent):
             values += 1
-        length = len(event.value) if isinstance(event, yaml.ScalarEvent) else 0
-        if depth > MOST_DEPTH or values > MOST_VALUES or length > LONGEST_VALUE:
+        value = event.value if isinstance(event, yaml.ScalarEvent) else ""
+        if plain_text(value) != value or _TURNED.search(value):
+            raise BenchError(
+                f"{source} has a control character in line {line} ({shortened(value)}). It would act on terminals and "
+                "pages that print it; remove it."
+            )
+        if depth > MOST_DEPTH or values > MOST_VALUES or len(value) > LONGEST_VALUE:
             bounds = f"{MOST_VALUES:,} values, {MOST_DEPTH} inside each other, of {LONGEST_VALUE:,} characters"
             raise BenchError(f"{source} goes beyond what is read in line {line}: at most {bounds}. Shorten it.")
 

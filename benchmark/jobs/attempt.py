@@ -227,7 +227,7 @@ def _classify(problem: BaseException) -> Ending:
 
 def error_of(kind: str, message: str, trace: str = "") -> RunError:
     """Return an error as it is stored, cut to a bearable length."""
-    return RunError(type=kind, message=message[:4000], traceback=plain_text(trace)[-20000:])
+    return RunError(type=kind, message=message[:4000], traceback=plain_text(trace[-20000:]))
 
 
 def _kernel_kills() -> int:

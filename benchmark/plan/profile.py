@@ -10,17 +10,17 @@ from typing import Annotated
 import yaml
 from pydantic import Field, model_validator
 from survbench.errors import BenchError, UnknownNameError
-from survbench.io.config import Strict, parse_model
+from survbench.io.config import LONGEST_NAME, OneLine, Strict, parse_model
 from survbench.io.yaml_text import parse_yaml, read_text
-from survbench.training import Positive, Training
+from survbench.training import Training
 from survbench.volume import NETWORK_MULTIPLE
 
 
 class PhantomSize(Strict):
     """Patients and event rates of the phantom's two centres, and the seed of everything in it."""
 
-    train: Positive
-    external: Positive
+    train: Annotated[int, Field(gt=0, le=100_000)]
+    external: Annotated[int, Field(gt=0, le=100_000)]
     event_rate: Annotated[float, Field(gt=0, lt=1)]
     external_event_rate: Annotated[float, Field(gt=0, lt=1)]
     seed: Annotated[int, Field(ge=0)] = 0
@@ -29,22 +29,22 @@ class PhantomSize(Strict):
 class TuningBudget(Strict):
     """What tuning may spend: sets of hyper-parameters to try, and inner folds of a training fold (``nested``)."""
 
-    trials: Annotated[int, Field(ge=2)]
-    inner_folds: Annotated[int, Field(ge=2)]
+    trials: Annotated[int, Field(ge=2, le=100_000)]
+    inner_folds: Annotated[int, Field(ge=2, le=1000)]
 
 
 class Profile(Strict):
     """A named budget."""
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
-    description: str
-    voxels: Positive
-    folds: Annotated[int, Field(ge=2)]
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=LONGEST_NAME)]
+    description: OneLine
+    voxels: Annotated[int, Field(gt=0, le=1024)]
+    folds: Annotated[int, Field(ge=2, le=1000)]
     phantom: PhantomSize
     training: Training
     tuning: TuningBudget = TuningBudget(trials=20, inner_folds=3)
-    resamples: Positive
-    job_timeout_s: Annotated[float, Field(gt=0)]
+    resamples: Annotated[int, Field(gt=0, le=1_000_000)]
+    job_timeout_s: Annotated[float, Field(gt=0, le=100_000_000)]
 
     @model_validator(mode="after")
     def _grid_fits_the_networks(self) -> Profile:

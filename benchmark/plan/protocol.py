@@ -11,7 +11,7 @@ from typing import Any
 from survbench.api import Selection, Tuning
 from survbench.cohort import Cohort
 from survbench.errors import BenchError
-from survbench.findings import CohortError, Finding
+from survbench.findings import CohortError, Finding, things
 from survbench.io.config import Stored
 from survbench.io.files import write_json
 from survbench.io.hashing import digest
@@ -25,6 +25,8 @@ REFERENCE_METHOD = "radiomics-lasso-cox"
 """The paper's traditional benchmark, against which every method is tested (Table II)."""
 FINGERPRINT = "fingerprint"
 """Key of a file of splits under which the hash of its folds stands; a file without it is read as it is."""
+_BLANK = {"", "na", "nan"}
+"""Cells of a column of folds that name none, as R and pandas write them."""
 
 
 class Protocol(Stored):
@@ -174,6 +176,11 @@ def _csv_folds(path: Path) -> list[list[str]]:
     if not {"id", "fold"} <= set(table.columns):
         raise BenchError(f"{path} has columns {', '.join(table.columns)}; it needs 'id' and 'fold'.")
     by_fold: dict[str, list[str]] = defaultdict(list)
+    blank = [row.cells["id"] for row in table.rows if row.cells["fold"].casefold() in _BLANK]
+    if blank:
+        raise BenchError(
+            f"{path} has no fold for {things(len(blank), 'patient')}, the first of them {blank[0]!r}. Give each one."
+        )
     for row in table.rows:
         by_fold[row.cells["fold"]].append(row.cells["id"])
     return [by_fold[name] for name in sorted(by_fold)]

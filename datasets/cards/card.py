@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from survbench.cohort import ClinicalColumn
 from survbench.datasets.cards.file_pattern import PLACE
 from survbench.errors import BenchError
-from survbench.io.config import Strict, parse_model
+from survbench.io.config import LONGEST_NAME, OneLine, Strict, parse_model
 from survbench.io.yaml_text import parse_yaml, read_text
 
 TimeUnit = Literal["days", "weeks", "months", "years"]
@@ -104,8 +104,8 @@ class CohortCard(Strict):
     feature columns.
     """
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
-    title: str
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=LONGEST_NAME)]
+    title: OneLine
     table: str = "clinical.csv"
     id: str = "id"
     centre: str | None = None
@@ -121,8 +121,8 @@ class CohortCard(Strict):
     reference: Literal["image-centre"] | tuple[float, float, float] = "image-centre"
     clinical: tuple[Clinical, ...] = ()
     radiomics: str = "paper"
-    licence: str
-    citation: str
+    licence: OneLine
+    citation: OneLine
     notes: str = ""
 
     @model_validator(mode="after")

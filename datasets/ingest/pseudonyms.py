@@ -133,9 +133,11 @@ def read_or_make_key(path: Path, *, outside: Path) -> bytes:
         outside: a folder that is passed on and therefore must not contain the key.
 
     Raises:
-        BenchError: the key file is in that folder, or contains no key.
+        BenchError: the key file is in that folder, is not a file, or contains no key.
     """
     refuse_inside(path, outside)
+    if path.exists() and not path.is_file():
+        raise BenchError(f"{path} is not a file. Give the file of the key, or a name at which to make it.")
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch(mode=0o600, exist_ok=False)

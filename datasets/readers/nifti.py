@@ -138,6 +138,8 @@ def read_header(path: Path) -> Header:
     Raises:
         ImageError: not a single-file NIfTI image, not 3-D, too large, without usable geometry, or truncated.
     """
+    if not path.is_file():
+        raise ImageError(f"{path.name} is a folder, a pipe or a device, not a file.", "Put the image there.")
     try:
         block = _first_block(path)
     except DAMAGE as error:

@@ -145,10 +145,17 @@ LAUGHS = "a0: &a0 [ha, ha, ha, ha, ha, ha, ha, ha, ha]\n" + "".join(
         (CARD.replace("Toy cohort", "[" + "x" * 10_000 + "]"), "given ['xxx"),
         (CARD.replace("Toy cohort", "9" * 10_000), "is not valid YAML"),
         (CARD + "#" * 10**6, "bytes; at most"),
+        (CARD.replace("Toy cohort", '"\\e[2J"'), "has a control character in line 3 ('\\x1b[2J')"),
+        (CARD.replace("Toy cohort", '"\\ud800"'), "has a control character in line 3 ('\\ud800')"),
+        (CARD.replace("Toy cohort", '"\\u202etac"'), "has a control character in line 3 ('\\u202etac')"),
+        (CARD + "title: Another\n", "the key 'title' stands there twice"),
     ],
-    ids=["laughs", "lists", "mappings", "dashes", "values", "long", "shown", "digits", "comment"],
+    ids=[
+        *("laughs", "lists", "mappings", "dashes", "values", "long", "shown", "digits", "comment"),
+        *("escape", "surrogate", "turned", "twice"),
+    ],
 )
-def test_row_13_and_16_yaml_that_stands_for_more_than_a_person_writes_is_refused(tmp_path, text, said):
+def test_row_13_and_16_yaml_that_a_person_does_not_write_is_refused(tmp_path, text, said):
     (tmp_path / "cohort.yaml").write_text(text)
     assert said in refused(CARD_READER, tmp_path / "cohort.yaml").said
     (tmp_path / "ours.yaml").write_text(text)

@@ -70,6 +70,12 @@ def test_rows_26_and_27_locale_time_zone_home_path_hash_seed_workers_and_order_c
     assert list(home.iterdir()) == []
 
 
+def test_row_26_a_command_whose_streams_the_caller_has_closed_ends_as_usual(tmp_path):
+    command = f"{sys.executable} -m survbench.cli status --out {tmp_path} <&- >&-"
+    ended = subprocess.run(["sh", "-c", command], stderr=subprocess.PIPE, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
 def test_row_26_an_output_folder_whose_name_is_not_text_is_refused_before_anything_is_done(tmp_path):
     out = Path(os.fsdecode(os.fsencode(tmp_path) + b"/r\xe9sultats"))
     with pytest.raises(BenchError, match="is not UTF-8. Give another folder with --out"), held(out):

@@ -6,6 +6,7 @@ import ast
 import gzip
 import hashlib
 import io
+import os
 import pickle
 from pathlib import Path
 
@@ -65,6 +66,15 @@ def test_row_11_an_unpacked_volume_without_its_last_bytes_is_named_by_its_size(f
         content = gzip.decompress(path.read_bytes())
         path.with_suffix("").write_bytes(cut(content) if "P03" in path.name else content)
     assert codes(folder, "P03") == {"SB402"}
+    assert len(read(folder, skip_bad=True).cohort.subjects) == 11
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir])
+def test_row_11_a_pipe_or_a_folder_in_place_of_an_image_costs_its_patient_alone(folder, make):
+    path = folder / "images/P03_pet.nii.gz"
+    path.unlink()
+    make(path)
+    assert {f.subject for f in validate_named(str(folder)).findings if f.severity == "error"} == {"P03"}
     assert len(read(folder, skip_bad=True).cohort.subjects) == 11
 
 
@@ -352,6 +362,7 @@ def test_row_19_two_ids_that_are_the_same_are_refused(folder, one, other):
         (1, "nan", "SB201"),
         (1, "", "SB201"),
         (1, "inf", "SB201"),
+        (1, "1e308", "SB201"),
         (2, "2", "SB202"),
         (2, "", "SB210"),
         (2, "0.5", "SB202"),

@@ -207,6 +207,27 @@ def test_row_3_json_of_ours_with_other_content_ends_no_command_in_a_traceback_an
     assert left == []
 
 
+@pytest.mark.parametrize("name", ["study.json", "built.sha256", "run.json", "job.json", "DONE", "log.txt"])
+def test_row_3_a_pipe_in_place_of_a_file_of_ours_is_named_and_never_waited_for(copy, capsys, name):
+    path = next(copy.rglob(name))
+    path.unlink()
+    os.mkfifo(path)
+    for command in (("status",), ("status", "clinical-cox"), ("study", "verify")):
+        assert bench(capsys, *command, "--out", copy)[0] in {0, 1}
+    assert path.name in {one.path.name for one in verify(copy).differences}
+
+
+@pytest.mark.parametrize(
+    "make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero"), lambda path: path.write_text("no")]
+)
+def test_row_28_a_file_that_holds_no_key_is_refused_and_the_board_stays(copy, capsys, tmp_path, make):
+    key = tmp_path / "key"
+    make(key)
+    code, _, err = bench(capsys, "study", "board", "--out", copy, "--pseudonyms", key)
+    assert (code, str(key) in err) == (2, True)
+    assert not altered_files(study_folder(copy))
+
+
 def test_row_3_one_damaged_study_beside_a_good_one_is_named_and_left_out(copy, capsys):
     bad = study_folder(copy).with_name("bad")
     bad.mkdir()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 
+import pandas as pd
 import pytest
 from survbench.errors import BenchError
 from survbench.io.tables import canonical, number, read_table
@@ -49,7 +50,7 @@ def test_other_encodings_and_files_are_refused(tmp_path):
 
 def test_numbers_and_codes():
     assert [number(c) for c in ("1", "-2.5", "1e3", ".5")] == [1.0, -2.5, 1000.0, 0.5]
-    assert [number(c) for c in ("", "1,5", "nan", "inf", "1 000", "0x10", "1e999")] == [None] * 7
+    assert [number(c) for c in ("", "1,5", "nan", "inf", "1 000", "0x10", "1e999", "-1e308")] == [None] * 8
     assert len({canonical(v) for v in ("1", 1, 1.0, "TRUE", "yes", True)}) == 1
     assert canonical("Dead") == canonical("dead ")
 
@@ -60,6 +61,14 @@ def test_damaged_files_are_refused_with_what_to_do(tmp_path):
         read_table(tmp_path / "t.csv.gz")
     (tmp_path / "t.parquet").write_bytes(b"no parquet")
     with pytest.raises(BenchError, match="is not a Parquet file"):
+        read_table(tmp_path / "t.parquet")
+
+
+def test_text_that_a_parquet_file_holds_as_bytes_is_text(tmp_path):
+    pd.DataFrame({"id": ["Müller".encode()], "age": [60]}).to_parquet(tmp_path / "t.parquet")
+    assert read_table(tmp_path / "t.parquet").column("id") == ["Müller"]
+    pd.DataFrame({"id": [b"M\xfcller"], "age": [60]}).to_parquet(tmp_path / "t.parquet")
+    with pytest.raises(BenchError, match="holds text that is not UTF-8"):
         read_table(tmp_path / "t.parquet")
 
 

@@ -114,6 +114,15 @@ def test_unreadable_splits_say_which_form_is_expected(tmp_path):
         read_splits(tmp_path / "none.json", cohort_of())
 
 
+@pytest.mark.parametrize("blank", ["", "NA", "nan"])
+def test_a_patient_without_a_fold_is_named(tmp_path, blank):
+    first, *others = cohort_of().ids
+    rows = ["id,fold", f"{first},{blank}", *(f"{i},{n % 2}" for n, i in enumerate(others))]
+    (tmp_path / "splits.csv").write_text("\n".join(rows))
+    with pytest.raises(BenchError, match=f"no fold for 1 patient, the first of them '{first}'"):
+        read_splits(tmp_path / "splits.csv", cohort_of())
+
+
 def test_the_fingerprint_changes_with_the_folds_and_with_nothing_else():
     folds = stratified_folds(cohort_of(), 3)
     assert Protocol(folds=folds).to_json()["fingerprint"] == Protocol(folds=folds).to_json()["fingerprint"]
