@@ -61,9 +61,10 @@ def count(argument: str, given: object) -> int:
     """Return a value that has to be a whole number, from 1 to :data:`MOST`."""
     if isinstance(given, bool) or not isinstance(given, Integral):
         raise _refusal(argument, given, "a whole number")
-    if not 1 <= given <= MOST:
-        raise BenchError(f"{argument} is {given}; it must be at least 1 and at most {MOST:,}.")
-    return int(given)
+    number = int(given)
+    if not 1 <= number <= MOST:
+        raise BenchError(f"{argument} is {number}; it must be at least 1 and at most {MOST:,}.")
+    return number
 
 
 def _refusal(argument: str, given: object, what: str) -> BenchError:

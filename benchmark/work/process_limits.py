@@ -59,9 +59,9 @@ def logged(live: Path, kept: Path) -> Iterator[None]:
     sys.stdout.flush()
     sys.stderr.flush()
     saved = os.dup(1), os.dup(2)
-    with live.open("ab") as stream:
-        os.dup2(stream.fileno(), 1)
-        os.dup2(stream.fileno(), 2)
+    with live.open("ab") as log:
+        os.dup2(log.fileno(), 1)
+        os.dup2(log.fileno(), 2)
     done = threading.Event()
     cutter = threading.Thread(target=_keep_short, args=(live, done), daemon=True)
     cutter.start()

@@ -268,10 +268,11 @@ def _discrete(kind: str) -> Second:
         labels = np.where(event, started + 1, np.where(train.event, started, lived)), event.astype(np.float32)
         widths = [x.shape[1], *[learner.neurons] * learner.layers]
         hidden = [(nn.Linear(a, b), nn.ELU(), nn.Dropout(learner.dropout)) for a, b in pairwise(widths)]
-        last = nn.Linear(widths[-1], len(cuts))
+        last = nn.Linear(widths[-1], len(cuts) - 1)
         nn.init.xavier_normal_(last.weight)
         nn.init.zeros_(last.bias)
-        net = nn.Sequential(*[part for layer in hidden for part in layer], last)
+        never = nn.ConstantPad1d((1, 0), -50.0)  # the score of the first cut
+        net = nn.Sequential(*[part for layer in hidden for part in layer], last, never)
         decays = {"hidden": learner.weight_decay, "last": 0.01 if kind == "MTLR" else 0.0, "bias": 0.0}
         groups: dict[str, list[nn.Parameter]] = {name: [] for name in decays}
         for name, value in net.named_parameters():

@@ -376,14 +376,18 @@ def test_deepsurv_and_cox_reach_what_is_published_on_metabric():
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("cohort_name", "learners"),
-    [("metabric", "cox,en-cox,componentwise-boosting"), ("hn_petct", "survival-svm,survival-svm-rank")],
+    ("cohort_name", "learners", "how"),
+    [
+        ("metabric", "cox,en-cox,componentwise-boosting", ""),
+        ("hn_petct", "survival-svm,survival-svm-rank", ""),
+        ("hn_petct", "deepsurv,deephit,nnet-survival,mtlr", "exact"),
+    ],
 )
-def test_learners_reach_the_c_of_a_second_implementation(cohort_name, learners):
+def test_learners_reach_the_c_of_a_second_implementation(cohort_name, learners, how):
     script = Path(__file__).parents[2] / "docs" / "scripts" / "related_learners.py"
     outside("deepsurv" if cohort_name == "metabric" else cohort_name)
     ended = subprocess.run(
-        [sys.executable, str(script), str(FOLDER), cohort_name, learners],
+        [sys.executable, str(script), str(FOLDER), cohort_name, learners, how],
         capture_output=True,
         text=True,
         check=False,
