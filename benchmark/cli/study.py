@@ -66,7 +66,7 @@ def register(app: typer.Typer) -> None:
         "ensemble",
         epilog=examples(
             "bench study ensemble radiomics-lasso-cox radiomics-rsf deepmts",
-            "bench study ensemble clinical-cox tlg --name clinical-tlg --title 'Clinical and TLG'",
+            "bench study ensemble clinical-cox tlg --name clinical-tlg",
         ),
     )(ensemble)
     group.command(

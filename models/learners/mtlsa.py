@@ -34,11 +34,11 @@ class Tasks:
 
     Attributes:
         alive: 1 where the patient is free of the event, 0 elsewhere.
-        known: 1 where that is known, 0 after censoring.
+        observed: 1 where that is known, 0 after censoring.
     """
 
     alive: NDArray[np.float64]
-    known: NDArray[np.float64]
+    observed: NDArray[np.float64]
 
     @classmethod
     def of(cls, time: NDArray[np.float64], event: NDArray[np.bool_], edges: NDArray[np.float64]) -> Self:
@@ -49,7 +49,7 @@ class Tasks:
 
     def take(self, rows: NDArray[np.bool_]) -> Self:
         """Return the tasks of these patients."""
-        return type(self)(self.alive[rows], self.known[rows])
+        return type(self)(self.alive[rows], self.observed[rows])
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ class MTLSA(TableLearner):
             held = folds == fold
             left = tasks.take(held)
             for i, coefficients in enumerate(self._path(x[~held], tasks.take(~held), penalties, ctx)):
-                errors[i] += (left.known * (left.alive - monotone(x[held] @ coefficients)) ** 2).sum()
+                errors[i] += (left.observed * (left.alive - monotone(x[held] @ coefficients)) ** 2).sum()
         chosen = self._path(x, tasks, penalties[: int(np.argmin(errors)) + 1], ctx)[-1]
         slopes = chosen[1:] / spread[:, None]
         intercept = chosen[0] - matrix.mean(axis=0) @ slopes
@@ -186,7 +186,7 @@ class Solver:
             iterations: most iterations.
             tolerance: it ends where predictions and their projection differ by less, and change by less, on average.
         """
-        known, alive = self._tasks.known, self._tasks.alive
+        known, alive = self._tasks.observed, self._tasks.alive
         predicted = self._x @ self._coefficients
         for _ in range(iterations):
             weights = known + RHO
@@ -239,9 +239,9 @@ def monotone(values: NDArray[np.float64], weights: NDArray[np.float64] | None = 
 
 def largest_penalty(x: NDArray[np.float64], tasks: Tasks) -> float:
     """Return the penalty, per patient, from which on no column is kept."""
-    seen = tasks.known.sum(axis=0)
-    mean = np.divide((tasks.known * tasks.alive).sum(axis=0), seen, out=np.zeros(len(seen)), where=seen > 0)
-    gradient = x[:, 1:].T @ (tasks.known * (tasks.alive - monotone(mean[None], np.maximum(seen, 1e-9)[None])))
+    seen = tasks.observed.sum(axis=0)
+    mean = np.divide((tasks.observed * tasks.alive).sum(axis=0), seen, out=np.zeros(len(seen)), where=seen > 0)
+    gradient = x[:, 1:].T @ (tasks.observed * (tasks.alive - monotone(mean[None], np.maximum(seen, 1e-9)[None])))
     return float(np.linalg.norm(gradient, axis=1).max(initial=0.0)) / len(x)
 
 

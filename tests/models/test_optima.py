@@ -181,11 +181,11 @@ def test_without_penalty_mtlsa_fits_each_patient_of_a_saturated_model():
     """With a column for each patient, the optimum is what is known of each, projected on its own."""
     tasks = Tasks(
         alive=np.array([[1.0, 0, 0], [1, 1, 0], [1, 1, 1], [0, 0, 0]]),
-        known=np.array([[1.0, 1, 1], [1, 1, 0], [1, 1, 1], [1, 1, 1]]),
+        observed=np.array([[1.0, 1, 1], [1, 1, 0], [1, 1, 1], [1, 1, 1]]),
     )
     x = np.column_stack([np.ones(4), np.eye(4)[:, 1:]])
     predicted = x @ Solver(x, tasks, ridge=0.0).solve(0.0, iterations=3000, tolerance=1e-10)
-    assert (predicted * tasks.known) == pytest.approx(tasks.alive * tasks.known, abs=1e-4)
+    assert (predicted * tasks.observed) == pytest.approx(tasks.alive * tasks.observed, abs=1e-4)
     assert predicted[1, 2] <= 1 + 1e-4
 
 
@@ -195,7 +195,7 @@ def test_without_penalty_and_with_mild_effects_mtlsa_is_least_squares_of_each_in
     ones = np.column_stack([np.ones(200), x[:, 1:]])  # without the column that matters
     fitted = Solver(ones, tasks, ridge=0.0).solve(0.0, iterations=5000, tolerance=1e-9)
     for k in range(3):
-        known = tasks.known[:, k] > 0
+        known = tasks.observed[:, k] > 0
         theirs = np.linalg.lstsq(ones[known], tasks.alive[known, k], rcond=None)[0]
         assert fitted[:, k] == pytest.approx(theirs, abs=1e-4)
 
@@ -220,7 +220,7 @@ def test_what_is_known_of_a_patient_ends_with_the_censoring():
     edges = np.array([2.0, 4.0, 6.0])
     tasks = Tasks.of(np.array([4.0, 4.0, 5.0, 9.0]), np.array([True, False, False, True]), edges)
     assert tasks.alive.tolist() == [[1, 0, 0], [1, 1, 0], [1, 1, 0], [1, 1, 1]]
-    assert tasks.known.tolist() == [[1, 1, 1], [1, 1, 0], [1, 1, 0], [1, 1, 1]]
+    assert tasks.observed.tolist() == [[1, 1, 1], [1, 1, 0], [1, 1, 0], [1, 1, 1]]
 
 
 def test_mtlsa_predicts_curves_that_follow_the_risk(ctx):
