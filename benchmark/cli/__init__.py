@@ -6,6 +6,8 @@ inside the commands, so that ``bench --help`` answers at once.
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import io
 import logging
 import os
@@ -59,6 +61,25 @@ def main() -> None:
     """Run the command line; errors of the user end with 2, a full disk and the like with 1, a stopped run with 130 or
     143.
     """
+    try:
+        _main()
+    except SystemExit as ended:
+        _leave_threads_of_plugins(ended.code)
+        raise
+
+
+def _leave_threads_of_plugins(code: object) -> None:
+    """End the process, if plugins have started threads that go on: Python would wait for them for ever."""
+    importing = sys.modules.get("survbench.plan.plugin_import")  # imported only where a command has read the plugins
+    if importing is not None and any(thread.is_alive() for thread in importing.left_running):
+        atexit._run_exitfuncs()
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError):
+                stream.flush()
+        os._exit(code if isinstance(code, int) else int(code is not None))
+
+
+def _main() -> None:
     _open_what_is_closed()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     os.environ.update(environment.for_computing())

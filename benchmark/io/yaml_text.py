@@ -59,13 +59,13 @@ def parse_yaml(text: str, *, source: str, see: str) -> dict[str, Any]:
 
 
 class _Loader(yaml.SafeLoader):
-    """Plain data as ``yaml.safe_load`` reads it, but a key that stands twice is an error: the last would win."""
+    """Plain data as ``yaml.safe_load`` reads it, but a key that is given twice is an error: the last would win."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002
         seen: set[str] = set()
         for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
             if key.value in seen:
-                problem = f"the key {shortened(key.value)} stands there twice"
+                problem = f"the key {shortened(key.value)} is given twice"
                 raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
             seen.add(key.value)
         return super().construct_mapping(node, deep)

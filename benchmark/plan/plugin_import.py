@@ -1,12 +1,15 @@
 """Importing a plugin, which is foreign code, in a process that goes on to do other things.
 
 What it prints is shortened, what it sets is put back, and one that takes long is named. A plugin that crashes the
-interpreter or replaces the program (``os.abort``, a fault in a C library, ``os.execv``) takes the process with it.
+interpreter (``os.abort``, a fault in a C library) takes the process with it, but the lines at which it did are printed;
+one that replaces the program (``os.execv``) takes it without a word.
 """
 
 from __future__ import annotations
 
+import builtins
 import contextlib
+import faulthandler
 import locale
 import logging
 import os
@@ -28,6 +31,8 @@ NAMED_AFTER_S = 5.0
 """Seconds after which a user is told which plugin is still being imported."""
 SHOWN = 500
 """Characters of what a plugin prints at import that are shown."""
+left_running: list[threading.Thread] = []
+"""Threads that plugins have started at import, for which Python would wait at its end."""
 
 
 @contextlib.contextmanager
@@ -38,15 +43,20 @@ def contained(name: str) -> Iterator[None]:
     Args:
         name: the plugin's, for the user.
     """
-    owner, leave = os.getpid(), os._exit
-    with _quiet(name), _put_back():
-        os._exit = _refused
-        try:
-            yield
-        finally:
-            os._exit = leave
-            if os.getpid() != owner:  # a fork of this process, which would go on with the command, too
-                leave(0)
+    owner, leave, threads = os.getpid(), os._exit, set(threading.enumerate())
+    try:
+        with _quiet(name), _put_back():
+            os._exit = _refused
+            try:
+                yield
+            finally:
+                os._exit = leave
+                if os.getpid() != owner:  # a fork of this process, which would go on with the command, too
+                    leave(0)
+                left_running.extend(t for t in threading.enumerate() if t not in threads and not t.daemon)
+    except KeyboardInterrupt:
+        sys.stderr.write(f"Stopped while plugin {name} was imported.\n")
+        raise
 
 
 def _refused(status: int = 0) -> NoReturn:
@@ -70,10 +80,15 @@ def _quiet(name: str) -> Iterator[None]:
         for descriptor in (1, 2):
             os.dup2(printed.fileno(), descriptor)
         timer.start()
+        crashes_are_told = faulthandler.is_enabled()
+        if not crashes_are_told:
+            faulthandler.enable(saved[1])
         try:
             with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
                 yield
         finally:
+            if not crashes_are_told:
+                faulthandler.disable()
             timer.cancel()
             timer.join()
             printed.flush()
@@ -152,6 +167,7 @@ def _put_filters(before: list[Any]) -> None:
 
 
 _SHARED: tuple[tuple[Callable[[], Any], Callable[[Any], object]], ...] = (
+    (lambda: dict(vars(builtins)), vars(builtins).update),
     (lambda: dict(os.environ), _put_environment),
     (os.getcwd, os.chdir),
     (_umask, os.umask),

@@ -70,9 +70,9 @@ def logged(live: Path, kept: Path) -> Iterator[None]:
     finally:
         done.set()
         cutter.join()
-        for stream in (sys.stdout, sys.stderr):
+        for printer in (sys.stdout, sys.stderr):
             with contextlib.suppress(Exception):  # a method may have closed it
-                stream.flush()
+                printer.flush()
         for descriptor, target in zip(saved, (1, 2), strict=True):
             os.dup2(descriptor, target)
             os.close(descriptor)

@@ -148,7 +148,7 @@ LAUGHS = "a0: &a0 [ha, ha, ha, ha, ha, ha, ha, ha, ha]\n" + "".join(
         (CARD.replace("Toy cohort", '"\\e[2J"'), "has a control character in line 3 ('\\x1b[2J')"),
         (CARD.replace("Toy cohort", '"\\ud800"'), "has a control character in line 3 ('\\ud800')"),
         (CARD.replace("Toy cohort", '"\\u202etac"'), "has a control character in line 3 ('\\u202etac')"),
-        (CARD + "title: Another\n", "the key 'title' stands there twice"),
+        (CARD + "title: Another\n", "the key 'title' is given twice"),
     ],
     ids=[
         *("laughs", "lists", "mappings", "dashes", "values", "long", "shown", "digits", "comment"),

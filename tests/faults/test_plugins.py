@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 
@@ -19,6 +20,8 @@ IMPORT = {
     "ends the process": "import os; os._exit(0)",
     "raises what is no exception": "raise type('Odd', (BaseException,), {})",
     "forks": "import os; os.fork()\nINFO = None",
+    "starts a thread": "import threading, time; threading.Thread(target=time.sleep, args=(999,)).start()\nINFO = None",
+    "changes Python": "import builtins; builtins.sorted = lambda *_, **__: []\nINFO = None",
 }
 """What a plugin's module does when it is imported."""
 FIT = {
@@ -71,6 +74,18 @@ def test_row_29_a_plugin_that_cannot_be_imported_is_named_and_costs_nobody_else(
     assert rows["deepmts"]["available"]
     assert not rows["odd"]["available"]
     assert "\x1b" not in ended.stdout
+
+
+@pytest.mark.parametrize(
+    ("module", "code", "said"),
+    [
+        ("raise KeyboardInterrupt", 130, "Stopped while plugin odd was imported."),
+        ("import ctypes; ctypes.string_at(0)", -signal.SIGSEGV, "odd_plugin.py"),
+    ],
+)
+def test_row_29_a_plugin_that_ends_the_command_is_named(tmp_path, module, code, said):
+    ended = bench(tmp_path, module, "list", "--json")
+    assert (ended.returncode, said in ended.stderr) == (code, True)
 
 
 def test_row_29_what_a_plugin_prints_at_import_is_shortened(tmp_path):
