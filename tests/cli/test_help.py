@@ -29,6 +29,7 @@ COMMANDS = [
     "study board",
     "study pack",
     "study import",
+    "study ensemble",
     "study null-check",
     "study verify",
 ]
