@@ -14,7 +14,7 @@ def test_only_reference_rows_may_see_the_truth():
 @pytest.mark.parametrize(
     ("declared", "message"),
     [
-        ({"group": "papers"}, "group 'papers' is not one of paper, related, simple, successors, marker, outside, ref"),
+        ({"group": "papers"}, "group 'papers' is not one of paper, related, simple, successors, marker, ensemble, ou"),
         ({"group": "reference"}, "the family and the group of a reference row are both 'reference'"),
         ({"family": "reference", "group": "outside"}, "the family and the group of a reference row are both 'ref"),
         (

@@ -62,7 +62,7 @@ def test_methods_are_counted_and_the_last_line_tells_the_disk(bench, store, writ
     assert "that no study refers to: 'bench status --clean' removes them), cache 1.5 kB, scratch 0 B" in last
     told = json.loads(bench("status", "--out", store.root, "--json").stdout)
     row = {"study": written.name, "method": "good", "states": {"ok": 3}, "retried": 0, "skipped_external": ""}
-    assert told["studies"] == [row]
+    assert told["studies"] == [row | {"members": []}]
     stray = sum(p.stat().st_size for p in store.folder("stray").iterdir())
     assert (told["disk"]["unreferenced"], told["disk"]["cache"], told["disk"]["scratch"]) == (stray, 1500, 0)
     assert told["disk"]["runs"] > stray

@@ -54,7 +54,7 @@ def mixed(odd_plugins_of_module, tmp_path_factory):
     out, clock = tmp_path_factory.mktemp("mixed"), Clock()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(executor, "GRACE_S", GRACE_S)
-        patch.setattr("survbench.actions.run.available_memory", lambda: 3_000_000_000)
+        patch.setattr("survbench.actions.execution.available_memory", lambda: 3_000_000_000)
         patch.chdir(tmp_path_factory.mktemp("current"))
         result = run(out, f"{HARMLESS},{ODD}", clock)
         assert list(Path.cwd().iterdir()) == []

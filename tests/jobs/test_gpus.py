@@ -20,6 +20,13 @@ def _light_processes(monkeypatch):
     monkeypatch.setattr(process, "PRELOAD", [])
 
 
+@pytest.fixture
+def failures(tmp_path):
+    """Return the file in which a made-up GPU counts its failures."""
+    (tmp_path / "failures").touch()
+    return tmp_path / "failures"
+
+
 def run(tasks, gpus, workers=8):
     """Return how each task ended, and the most that ran at once."""
     running, most = set(), 0
@@ -61,8 +68,8 @@ def test_a_task_without_a_gpu_does_not_wait_for_one_and_sees_what_the_run_sees(m
     assert {key: end.value for key, end in ended.items()} == {"cpu": None, "a": "GPU-5ab", "b": "GPU-5ab"}
 
 
-def test_what_fails_on_a_broken_gpu_ends_well_on_another_and_the_broken_one_is_named_and_given_up(caplog):
-    ended, _ = run([Task(str(n), fails_on_gpu, ("2",), gpu_mb=math.inf) for n in range(12)], FOUR)
+def test_what_fails_on_a_broken_gpu_ends_well_on_another_and_the_broken_one_is_named_and_given_up(caplog, failures):
+    ended, _ = run([Task(str(n), fails_on_gpu, ("2", failures, 2), gpu_mb=math.inf) for n in range(12)], FOUR)
     assert {end.status for end in ended.values()} == {"ok"}
     assert {end.value for end in ended.values()} == {"0", "1", "3"}
     tried_again = [end for end in ended.values() if end.earlier]
@@ -71,8 +78,8 @@ def test_what_fails_on_a_broken_gpu_ends_well_on_another_and_the_broken_one_is_n
     assert "3 left" in caplog.text
 
 
-def test_without_a_gpu_that_works_tasks_fail_and_others_go_on():
-    tasks = [Task(str(n), fails_on_gpu, ("0",), gpu_mb=math.inf) for n in range(3)]
+def test_without_a_gpu_that_works_tasks_fail_and_others_go_on(failures):
+    tasks = [Task(str(n), fails_on_gpu, ("0", failures, 0), gpu_mb=math.inf) for n in range(3)]
     ended, _ = run([*tasks, Task("cpu", double, (2,))], {"0": 1000.0})
     assert ended.pop("cpu").value == 4
     assert {(end.status, end.error.type) for end in ended.values()} == {("failed", "NoGpu")}

@@ -95,11 +95,19 @@ def victims(run: psutil.Process, target: str) -> Iterator[psutil.Process]:
     if target == "run":
         yield run
     for server in run.children():
-        if "multiprocessing.forkserver" in " ".join(server.cmdline()):
+        if "multiprocessing.forkserver" in _command(server):
             if target == "server":
                 yield server
             elif target == "job":
                 yield from (job for job in server.children() if os.getsid(job.pid) == job.pid)
+
+
+def _command(process: psutil.Process) -> str:
+    """Return the command line of a process, or nothing where it has ended meanwhile."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.NoSuchProcess:  # also what psutil raises of a zombie
+        return ""
 
 
 def strike(process: subprocess.Popen[str], target: str, after_s: float) -> float | None:

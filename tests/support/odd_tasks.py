@@ -99,11 +99,18 @@ def gpu_seen(seconds):
     return os.environ.get("CUDA_VISIBLE_DEVICES")
 
 
-def fails_on_gpu(name):
-    """Raise what torch raises on a broken GPU if it is the one of that name."""
+def fails_on_gpu(name, failures, awaited):
+    """Raise what torch raises on a broken GPU if it is the one of that name; on another, wait until it has failed.
+
+    Failures are counted in a file, so that no other GPU can do all the work first.
+    """
     if os.environ["CUDA_VISIBLE_DEVICES"] == name:
-        time.sleep(0.3)
+        with Path(failures).open("a") as stream:
+            stream.write("failed\n")
         raise RuntimeError("CUDA error: uncorrectable ECC error encountered")
+    deadline = time.monotonic() + 60
+    while Path(failures).read_text().count("failed") < awaited and time.monotonic() < deadline:
+        time.sleep(0.05)
     return os.environ["CUDA_VISIBLE_DEVICES"]
 
 
