@@ -22,6 +22,7 @@ from survbench.datasets.cohorts.usable import log_findings
 from survbench.datasets.readers.feature_table import table_rows
 from survbench.features.report import report, summary
 from survbench.findings import About, CohortError, Finding, Stated, grouped
+from survbench.io.holding import refuse_unwritable
 from survbench.jobs.preparation import Preparation, prepare_source, stored_facts, unprepared, usable_of
 from survbench.jobs.prepared_files import subject_rows, write_prepared
 from survbench.plan.folds import stratified_folds
@@ -95,6 +96,7 @@ def dry_run(request: Request) -> Planned:
     Raises:
         BenchError: what would keep a run from starting, as far as that can be known.
     """
+    refuse_unwritable(request.out)
     cohorts, infos = open_request(request)
     facts: list[Mapping[str, PatientFacts]] = []
     for number, source in enumerate(cohorts.sources):

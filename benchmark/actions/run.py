@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,7 +24,6 @@ from survbench.actions.study_description import described_patients
 from survbench.actions.watcher import Watcher
 from survbench.api import MethodInfo
 from survbench.datasets.cohorts.opened import Cohorts
-from survbench.errors import BenchError
 from survbench.io.stored import UnreadableError
 from survbench.io.study_files import BOARD_JSON, SPLITS
 from survbench.plan.job import PlannedJob
@@ -54,8 +52,6 @@ def run_study(request: Request, watcher: Watcher) -> Result:
     Raises:
         BenchError: something that the user gave cannot be used; nothing has been lost.
     """
-    if request.out.is_dir() and not os.access(request.out, os.W_OK):
-        raise BenchError(f"{request.out} cannot be written. Give another folder with --out.")
     store = Store(request.out)
     with store.lock():
         store.clear_leftovers()

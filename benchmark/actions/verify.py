@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from survbench.actions.build import altered_files, read_built
+from survbench.actions.study_cohort import read_study_cohort
 from survbench.datasets.cohorts.facts_store import FACTS, read_facts
 from survbench.datasets.preprocessing.cache import VOLUMES, volume_store
 from survbench.errors import BenchError
@@ -21,7 +22,7 @@ from survbench.io.hashing import digest
 from survbench.io.layout import CACHE
 from survbench.io.packs import ALTERED, AlteredPackError, Manifest, is_pack, opened, read_manifest
 from survbench.io.stored import UnreadableError, read_stored
-from survbench.io.study_files import BOARD, SPLITS, STUDIES
+from survbench.io.study_files import BOARD, COHORT, SPLITS, STUDIES
 from survbench.jobs.prepared_files import OUTCOMES
 from survbench.leaderboard.board.build import build_board
 from survbench.leaderboard.writers.board_files import board_texts
@@ -109,7 +110,7 @@ def verify(out: Path, what: str | None = None) -> Verified:
             if study is not None:
                 needed = needed_runs(store, study)
                 found += [each for key in sorted(needed - keys) for each in _of_run(store, key, models=models)]
-                found += _of_cohorts(store, needed)
+                found += [*_of_cohorts(store, needed), *_of_study_cohort(study, out)]
                 keys |= needed
             found += _of_board(folder, study, store)
         found += [*_of_cache(out), *_of_ledger(out)]
@@ -203,6 +204,16 @@ def _of_cohorts(store: Store, keys: Iterable[str]) -> Iterator[Difference]:
                 yield Difference(prepared.folder, "holds other patients or outcomes than its name, their hash, says")
         except (FileNotFoundError, UnreadableError) as error:
             yield Difference(prepared.folder, f"is damaged: {error}")
+
+
+def _of_study_cohort(study: Study, out: Path) -> Iterator[Difference]:
+    """Yield what a study keeps of its cohort if it is damaged; a study of an earlier version kept nothing."""
+    path = study.folder(out) / COHORT
+    if path.exists():
+        try:
+            read_study_cohort(study, out)
+        except UnreadableError as error:
+            yield Difference(path, str(error).removeprefix(f"{path} "))
 
 
 def _of_cache(out: Path) -> Iterator[Difference]:
