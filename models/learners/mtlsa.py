@@ -171,10 +171,10 @@ class Solver:
     def __init__(self, x: NDArray[np.float64], tasks: Tasks, *, ridge: float) -> None:
         self._x = x
         self._tasks = tasks
-        self._gram = RHO * (x.T @ x)
+        self._gram = RHO * (x.T @ x) if x.shape[1] <= len(x) else None  # with few patients, two products are cheaper
         self._ridge = np.full((x.shape[1], 1), ridge)
         self._ridge[0] = 0.0
-        self._step = 1.0 / (np.linalg.eigvalsh(self._gram)[-1] + ridge)
+        self._step = 1.0 / (RHO * np.linalg.norm(x, 2) ** 2 + ridge)
         self._coefficients = np.zeros((x.shape[1], tasks.alive.shape[1]))
         self._dual = np.zeros_like(tasks.alive)
 
@@ -205,7 +205,8 @@ class Solver:
         point = coefficients = self._coefficients
         momentum = 1.0
         for _ in range(INNER_STEPS):
-            gradient = self._gram @ point - moment + self._ridge * point
+            curved = RHO * (self._x.T @ (self._x @ point)) if self._gram is None else self._gram @ point
+            gradient = curved - moment + self._ridge * point
             after = point - self._step * gradient
             after[1:] = shrink_rows(after[1:], self._step * penalty)
             following = (1 + np.sqrt(1 + 4 * momentum**2)) / 2
