@@ -198,7 +198,7 @@ def test_use_mlflow(ours):
     open_pages, serve, bring = blocks("use-mlflow.md")
     assert open_pages == "bench ui\n"
     (script,) = blocks("use-mlflow.md", "python")
-    shell("bench run --cohort our-npc/", ours)
+    shell("bench run --cohort our-npc/ --external hospital-b/", ours)  # the script shows external C, too
     assert "volume" in python(script, ours)
     server = subprocess.Popen(
         [f"{Path(sys.executable).parent}/{serve.split()[0]}", *serve.split()[1:]],
