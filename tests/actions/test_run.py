@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 
 import nibabel as nib
@@ -33,13 +31,6 @@ CHEAP = "oracle,random,padding,volume,tlg,suvmax,clinical-cox"
 
 def request_for(out, methods, **more):
     return Request(profile=load_profile("smoke"), methods=methods, out=out, **more)
-
-
-def rows_without_costs(path):
-    board = json.loads(path.read_text())
-    for row in board["rows"]:
-        del row["seconds"], row["memory_mb"]
-    return board
 
 
 @pytest.fixture(scope="module")
@@ -300,43 +291,6 @@ def bench(*arguments, out, **more):
         text=True,
         **more,
     )
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("wait_s", [2.0, 6.0, 8.0])
-def test_a_killed_run_goes_on_and_ends_as_an_uninterrupted_one(cheap, tmp_path, wait_s):
-    request, result = cheap
-    arguments = ["run", "--profile", "smoke", "--methods", CHEAP, "--workers", "1"]
-    process = bench(*arguments, out=tmp_path)
-    time.sleep(wait_s)
-    process.send_signal(signal.SIGKILL)
-    process.communicate(timeout=60)
-    again = bench(*arguments, out=tmp_path)
-    output, _ = again.communicate(timeout=300)
-    assert again.returncode == 0, output
-    assert not list((tmp_path / "runs").glob("*.part-*"))
-    (board,) = (tmp_path / "studies").glob("*/leaderboard.json")
-    first = rows_without_costs(result.study.folder(request.out) / "leaderboard.json")
-    assert rows_without_costs(board) == first
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_stopped_run_says_how_to_go_on_and_leaves_no_process(tmp_path, number, code):
-    # tests that run in the background ignore it, and so would their children
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    process = bench("run", "--profile", "smoke", "--methods", "deepmts", out=tmp_path, start_new_session=True)
-    deadline = time.monotonic() + 120
-    while not list((tmp_path / "scratch").glob("*")) and time.monotonic() < deadline:
-        time.sleep(0.2)
-    process.send_signal(number)
-    output, _ = process.communicate(timeout=60)
-    assert process.returncode == code, output
-    assert "run the same command again to go on" in output
-    with pytest.raises(ProcessLookupError):
-        for _ in range(100):
-            os.killpg(process.pid, 0)
-            time.sleep(0.1)
 
 
 @pytest.mark.faults  # row 8
