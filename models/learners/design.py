@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 from survbench.cohort import Cohort, UnlabelledCohort
+from survbench.features.scaling import sd_or_one
 
 if TYPE_CHECKING:
     from survbench.features.clinical import ClinicalEncoder
@@ -32,8 +33,7 @@ class Scaled:
             return cls(name, 0.0, 0.0, 1.0)
         fill = float(np.median(known))
         filled = np.where(np.isfinite(values), values, fill)
-        # equal numbers can have a standard deviation of 1e-17, so the range is checked
-        return cls(name, fill, float(filled.mean()), float(filled.std()) if np.ptp(filled) > 0 else 1.0)
+        return cls(name, fill, float(filled.mean()), float(sd_or_one(filled)))
 
     def __call__(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return values that have mean 0 and standard deviation 1 in the training fold, with none missing."""

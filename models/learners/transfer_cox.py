@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from survbench.api import Context
 from survbench.cohort import Cohort
 from survbench.errors import BenchError
+from survbench.features.scaling import sd_or_one
 from survbench.models.events import require_events
 from survbench.models.learners.linear import LinearHazardMethod, LinearModel
 from survbench.models.learners.selection_folds import selection_folds
@@ -66,7 +67,7 @@ class TransferCox(LinearHazardMethod):
         require_events(target, what="the Cox model of the target's patients")
         design = self._design(train)
         matrix = design.matrix(train)
-        spread = np.where(matrix.std(axis=0) > 0, matrix.std(axis=0), 1.0)
+        spread = sd_or_one(matrix)
         x = matrix / spread
         source = Likelihood(x[is_source], train.time[is_source], train.event[is_source])
         rows = x[~is_source]
