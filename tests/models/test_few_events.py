@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -77,8 +78,16 @@ def fitted(learner, train, tmp_path):
 @pytest.mark.parametrize("learner", MAKE)
 @pytest.mark.parametrize(("events", "said"), [(0, "No events"), (1, "1 event")])
 def test_fewer_than_two_events_are_refused_in_words(learner, events, said, tmp_path):
-    with pytest.raises(BenchError, match=rf"{said} in this training fold of 24 patients; .* needs at least 2\."):
+    with pytest.raises(BenchError, match=rf"{said} in this training fold of 24 patients; .* needs at least 2 pat"):
         fitted(learner, cohort(events, "first"), tmp_path)
+
+
+@pytest.mark.parametrize("learner", MAKE)
+def test_events_of_one_patient_are_refused_however_many_rows_have_them(learner, tmp_path):
+    train = cohort(4, "first")
+    lesions = replace(train, subjects=tuple(replace(s, group=f"G{n // 4}") for n, s in enumerate(train.subjects)))
+    with pytest.raises(BenchError, match=r"^4 events of a single patient in this training fold of 6 patients"):
+        fitted(learner, lesions, tmp_path)
 
 
 @pytest.mark.filterwarnings("ignore:Optimization terminated early")
