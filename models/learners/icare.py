@@ -361,12 +361,12 @@ def _auc_weights(time: NDArray[np.float64], event: NDArray[np.bool_], free: NDAr
 def _drawn(
     names: tuple[str, ...], share: float, mandatory: Collection[str], rng: np.random.Generator
 ) -> NDArray[np.intp]:
-    """Return a share of the columns and all mandatory ones, in random order."""
-    free = [i for i, name in enumerate(names) if name not in mandatory]
-    if share < 1 and free:
-        free = rng.choice(free, size=max(1, int(share * len(free))), replace=False).tolist()
-    columns = np.array(free + [i for i, name in enumerate(names) if name in mandatory], dtype=np.intp)
-    return rng.permutation(columns)
+    """Return a share of all columns and the mandatory ones that are not among them, in random order."""
+    drawn = np.arange(len(names), dtype=np.intp)
+    if share < 1 and names:
+        drawn = rng.choice(drawn, size=max(1, int(share * len(names))), replace=False)
+    missed = np.setdiff1d([i for i, name in enumerate(names) if name in mandatory], drawn).astype(np.intp)
+    return rng.permutation(np.concatenate([drawn, missed]))
 
 
 def _hashable(value: Any) -> Any:

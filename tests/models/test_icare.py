@@ -18,6 +18,7 @@ from survbench.models.learners.icare import (
     IcareBagged,
     Member,
     Rules,
+    _drawn,
     _uncorrelated,
     column_signs,
     pair_weights,
@@ -109,6 +110,15 @@ def test_scores_that_disagree_leave_a_column_out():
     agree = single["harrell"] == single["uno"]
     assert np.array_equal(both, np.where(agree, single["harrell"], 0))
     assert not agree.all()
+
+
+def test_a_share_is_drawn_of_all_columns_and_mandatory_ones_are_added_once():
+    names, rng = tuple("abcdefghij"), np.random.default_rng(0)
+    draws = [_drawn(names, 0.4, ("c", "d"), rng).tolist() for _ in range(200)]
+    assert all({2, 3} <= set(columns) for columns in draws)
+    assert all(len(set(columns)) == len(columns) for columns in draws)
+    assert {len(columns) for columns in draws} == {4, 5, 6}, "four, with both, one or none of the mandatory ones"
+    assert sorted(_drawn(names, 1.0, ("c",), rng)) == list(range(10))
 
 
 def test_columns_with_the_same_gaps_and_with_others_are_each_scored_on_the_patients_who_have_them():
