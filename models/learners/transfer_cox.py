@@ -94,9 +94,10 @@ def _source_rows(train: Cohort, named: str | None) -> NDArray[np.bool_]:
     source = centres[0] if named is None else named
     if source not in counted or len(centres) == 1:
         listed = ", ".join(f"{centre or 'no name'} ({counted[centre]})" for centre in centres)
+        advice = "Use" if named is None else "Name one of these, or use"
         raise BenchError(
             f"Transfer needs patients of a source centre ({source or 'no name'}) and of another one; this training "
-            f"fold of {len(train)} patients has: {listed}. Name one of these, or use a profile with other folds."
+            f"fold of {len(train)} patients has: {listed}. {advice} a profile with other folds."
         )
     return np.array([s.centre == source for s in train.subjects])
 
