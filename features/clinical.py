@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 from survbench.cohort import ClinicalColumn, FeatureTable, UnlabelledCohort
+from survbench.features.scaling import sd_or_one
 
 
 def coded_names(column: ClinicalColumn) -> tuple[str, ...]:
@@ -104,9 +105,8 @@ def _learn(column: ClinicalColumn, cohort: UnlabelledCohort) -> _Column:
         values = np.array(known, dtype=np.float64)
         if values.size == 0:
             return _Column(column.name, column.kind, (), 0.0)
-        # equal numbers can have a standard deviation of 1e-17, so the range is checked
-        sd = float(values.std()) if np.ptp(values) > 0 else 1.0
-        return _Column(column.name, column.kind, (), float(np.median(values)), float(values.mean()), sd)
+        centre, sd = float(values.mean()), float(sd_or_one(values))
+        return _Column(column.name, column.kind, (), float(np.median(values)), centre, sd)
     levels = column.levels
     # of equally frequent levels, the first on the card
     fill = max(levels, key=lambda level: (known.count(level), -levels.index(level)))

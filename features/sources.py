@@ -45,8 +45,26 @@ class Source:
     clinical: bool = True
     transform: type[Combat] | None = None
 
-    def view(self, cohort: AnyCohort) -> AnyCohort:
-        """Return the patients with the features and clinical columns that the source gives to a learner."""
+    def learned(self, train: UnlabelledCohort) -> Combat | None:
+        """Return how the source changes the features, as learned from a training fold; None if it does not."""
+        return None if self.transform is None else self.transform.fit(self._chosen(train))
+
+    def view(self, cohort: AnyCohort, *, transform: Combat | None) -> AnyCohort:
+        """Return the patients with the features and clinical columns that the source gives to a learner.
+
+        Args:
+            cohort: the patients.
+            transform: what :meth:`learned` returned for the training fold.
+
+        Raises:
+            ValueError: a patient's centre was not in the training fold, and there is no reference centre.
+        """
+        chosen = self._chosen(cohort)
+        if transform is None or chosen.features is None:
+            return chosen
+        return replace(chosen, features=transform.applied(chosen.features, chosen.centres))
+
+    def _chosen(self, cohort: AnyCohort) -> AnyCohort:
         if self.columns is None:
             return cohort
         clinical = cohort.clinical_columns if self.clinical else ()

@@ -33,17 +33,13 @@ def add_ensemble(study: Study, store: Store, members: Sequence[str], *, name: st
     """
     entries = {e.name: e for e in study.entries}
     _check(members, entries, name)
-    chosen = [entries[member] for member in members]
     entry = Entry(
         name=name,
-        title=title or f"Ensemble of {len(chosen)} rows",
+        title=title or f"Ensemble of {len(members)} rows",
         family=ENSEMBLE,
         group=ENSEMBLE,
         gives=("risk",),
-        needs_mask=any(e.needs_mask for e in chosen),
-        stochastic=any(e.stochastic for e in chosen),
         notes=f"mean of the standardised risks of {', '.join(members)}; nothing was fitted",
-        skipped_external=_not_outside(chosen) if study.external is not None else "",
         members=tuple(members),
     )
     changed = replace(study, entries=tuple((entries | {name: entry}).values()))
@@ -68,9 +64,3 @@ def _check(members: Sequence[str], entries: dict[str, Entry], name: str) -> None
             )
     if len(set(members)) < max(2, len(members)):
         raise BenchError(f"An ensemble needs at least two different rows, given: {', '.join(members) or 'none'}.")
-
-
-def _not_outside(members: Sequence[Entry]) -> str:
-    """Return why some members do not predict the external cohort, or ""."""
-    absent = [f"its member {e.name}: {e.skipped_external or 'no prediction'}" for e in members if not e.predicts]
-    return "; ".join(absent)

@@ -245,7 +245,8 @@ def ensemble(
     """Put the mean of rows' standardised risks on their board; nothing is fitted.
 
     The risks of each fold's model are standardised by the mean and standard deviation of its out-of-fold risks, those
-    of the external cohort too. The row stays for as long as its members do; the same name again replaces it.
+    of the external cohort too (also with --selection paper). The row stays for as long as its members do; the same name
+    again replaces it.
     """
     from survbench.actions.build import build_and_write
     from survbench.actions.ensemble import add_ensemble

@@ -2,7 +2,8 @@
 
 A risk is standardised by the mean and standard deviation (divisor n) of the out-of-fold risks of the model that gave
 it. The patients of an external cohort are therefore scaled by what the model said of its own test fold, and the risk
-of one of them does not depend on the others.
+of one of them does not depend on the others. That holds whatever standardises the external risks of the members' own
+rows.
 """
 
 from __future__ import annotations
@@ -43,8 +44,8 @@ class Ensemble:
     Attributes:
         risk: out-of-fold risks, shape (seeds, n).
         external: risks of the external cohort, shape (seeds, m); None unless all members predict it.
-        constant: by name, the number of fits in which a member was left out, because it gave its whole test fold the
-            same risk.
+        constant: by name, the number of a member's fits that were left out, because they gave their whole test fold
+            the same risk.
     """
 
     risk: Array
@@ -74,7 +75,8 @@ def combine(members: Mapping[str, Member], fold: NDArray[np.int64]) -> Ensemble:
             own = {name: _of(m.risk, seed)[tested] for name, m in members.items()}
             scaled = {name: standardised(values, values) for name, values in own.items()}
             risk[seed, tested] = mean_risk(list(scaled.values()))
-            constant.update(name for name, values in scaled.items() if np.isnan(values).any())
+            fitted = [name for name, m in members.items() if seed < len(m.risk)]
+            constant.update(name for name in fitted if np.isnan(scaled[name]).any())
     outside = [m.outside for m in members.values() if m.outside is not None]
     external = None
     if len(outside) == len(members):

@@ -118,8 +118,8 @@ def gather(study: Study, store: Store) -> Results:
             outside = [_by_id(seed) for seed in predicts]
             if outside:
                 external = external or _outcomes(outside[0][0].assign(fold=0))
-                models[entry.name] = [_scaled(own, seed, study) for own, seed in zip(fits, outside, strict=True)]
-            means = [_mean(seed, of) for seed, of in zip(outside, models.get(entry.name, ()), strict=True)]
+                models[entry.name] = [_scaled(own, seed) for own, seed in zip(fits, outside, strict=True)]
+            means = [_mean(seed, of, study) for seed, of in zip(outside, models.get(entry.name, ()), strict=True)]
             result = _with_values(result, inside, means)
         methods[entry.name] = result
     ensembles = {e.name: _ensemble(e, methods, models, outcomes) for e in study.entries if e.members}
@@ -179,26 +179,28 @@ def _by_id(runs: list[Run | None]) -> list[pd.DataFrame]:
     return [run.predictions().sort_values("id").set_index("id") for run in runs if run is not None]
 
 
-def _scaled(own: list[Run | None], outside: Sequence[pd.DataFrame], study: Study) -> list[Array]:
+def _scaled(own: list[Run | None], outside: Sequence[pd.DataFrame]) -> list[Array]:
     """Return the standardised risks that each fold model gives the external cohort, shape (m,); NaN from a model that
     ranks no patients.
 
-    They are scaled by the mean and standard deviation of the model's own out-of-fold risks, or, in the published way,
-    of the external cohort. Imported risks come as one column for all fold models, which all out-of-fold risks scale.
+    They are scaled by the mean and standard deviation of the model's own out-of-fold risks. Imported risks come as one
+    column for all fold models, which all out-of-fold risks scale.
     """
     risks = [_risk(table) for table in outside]
-    if study.protocol.standardisation != "out-of-fold":
-        return [standardised(risk, risk) for risk in risks]
     tests = [_joined([run]) for run in own] if len(risks) == len(own) else [_joined(own)]
     return [standardised(risk, _risk(test)) for risk, test in zip(risks, tests, strict=True)]
 
 
-def _mean(tables: Sequence[pd.DataFrame], models: Sequence[Array]) -> Array:
+def _mean(tables: Sequence[pd.DataFrame], models: Sequence[Array], study: Study) -> Array:
     """Return the mean over fold models of their standardised risks, shape (m,). A model that ranks no patients
     contributes 0; risks of one outside model stay as they are.
+
+    In the published way the external cohort itself is the scale, in the place of the out-of-fold risks of ``models``.
     """
     if len(tables) == 1:
         return _risk(tables[0])
+    if study.protocol.standardisation != "out-of-fold":
+        models = [standardised(risk, risk) for risk in map(_risk, tables)]
     return mean_of_models(models)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -126,7 +126,8 @@ class Study:
         protocol: folds, seeds, selection, tuning.
         profile: the budget.
         provenance: of the machine that planned it.
-        entries: the methods, in the registry's order.
+        entries: the methods, in the registry's order. What an ensemble inherits from its members is always taken from
+            them as they are now.
         patients: of ``cohort`` and, if there is one, ``external``, by these names.
         findings: what is wrong with the cohorts, or to be known of them.
     """
@@ -140,6 +141,23 @@ class Study:
     entries: tuple[Entry, ...]
     patients: Mapping[str, PatientsDescription] = field(default_factory=dict)
     findings: tuple[Stated, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Let ensembles follow their members, which other runs may have changed."""
+        object.__setattr__(self, "entries", tuple(map(self._following, self.entries)))
+
+    def _following(self, entry: Entry) -> Entry:
+        if not entry.members:
+            return entry
+        members = [e for e in self.entries if e.name in entry.members]
+        absent = [e for e in members if self.external is not None and not e.predicts]
+        reasons = [f"its member {e.name}: {e.skipped_external or 'no prediction'}" for e in absent]
+        return replace(
+            entry,
+            needs_mask=any(e.needs_mask for e in members),
+            stochastic=any(e.stochastic for e in members),
+            skipped_external="; ".join(reasons),
+        )
 
     def run_keys(self) -> list[str]:
         """Return the keys of all runs that its board is made of, those of searches among them."""

@@ -85,7 +85,7 @@ def _net_path(x: Matrix, train: Cohort, rows: NDArray[np.bool_], penalties: Matr
 
 def _elastic_net(learner: Any, x: Matrix, train: Cohort, z: Matrix, _seed: int) -> Matrix:
     """Proximal gradients; the penalty by the partial likelihood of ten inner folds."""
-    spread = np.where(x.std(axis=0) > 0, x.std(axis=0), 1.0)
+    spread = np.where(np.ptp(x, axis=0) > 0, x.std(axis=0), 1.0)
     x, z, everybody = x / spread, z / spread, np.ones(len(x), dtype=bool)
     whole = _Breslow(train.time, train.event)
     largest = np.abs(x.T @ whole.gradient(np.zeros(len(x)))).max() / len(x) / learner.l1_ratio

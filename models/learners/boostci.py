@@ -57,14 +57,14 @@ class BoostCI(LinearMethod):
     def _path(self, x: NDArray[np.float64], weights: NDArray[np.float64], ctx: Context) -> NDArray[np.float64]:
         """Return the coefficients after each step, the first before any, shape (steps + 1, p)."""
         centred = x - x.mean(axis=0)
-        squares = (centred**2).sum(axis=0)
+        squares, varying = (centred**2).sum(axis=0), np.ptp(x, axis=0) > 0
         coefficients, risk = np.zeros(x.shape[1]), np.zeros(len(x))
         path = [coefficients]
         for _ in range(self.steps):
             ctx.check_deadline()
             # per patient and in units of sigma, so that a step is as long whatever the number of patients
             ascent = len(x) * self.sigma * concordance_gradient(risk, weights, sigma=self.sigma)
-            slopes = np.divide(centred.T @ ascent, squares, out=np.zeros(len(squares)), where=squares > 0)
+            slopes = np.divide(centred.T @ ascent, squares, out=np.zeros(len(squares)), where=varying)
             best = int(np.argmax(slopes**2 * squares)) if len(squares) else 0
             coefficients = coefficients.copy()
             coefficients[best : best + 1] += self.learning_rate * slopes[best : best + 1]

@@ -11,12 +11,12 @@ def uncensored(time: NDArray[np.float64], event: NDArray[np.bool_]) -> NDArray[n
 
     Of an event and a censoring at the same time, the event comes first.
     """
-    times = np.unique(time)
-    censored = np.array([(~event[time == t]).sum() for t in times])
-    at_risk = np.array([(time > t).sum() for t in times]) + censored
+    times, at, patients = np.unique(time, return_inverse=True, return_counts=True)
+    censored = np.bincount(at, weights=~event)
+    at_risk = len(time) - np.cumsum(patients) + censored
     kept = 1.0 - np.divide(censored, at_risk, out=np.zeros(len(times)), where=at_risk > 0)
     before = np.concatenate([[1.0], np.cumprod(kept)[:-1]])
-    weight: NDArray[np.float64] = before[np.searchsorted(times, time)]
+    weight: NDArray[np.float64] = before[at]
     return weight
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 from survbench.cohort import Cohort, UnlabelledCohort
+from survbench.features.scaling import sd_or_one
 
 if TYPE_CHECKING:
     from survbench.features.clinical import ClinicalEncoder
@@ -32,8 +33,7 @@ class Scaled:
             return cls(name, 0.0, 0.0, 1.0)
         fill = float(np.median(known))
         filled = np.where(np.isfinite(values), values, fill)
-        # equal numbers can have a standard deviation of 1e-17, so the range is checked
-        return cls(name, fill, float(filled.mean()), float(filled.std()) if np.ptp(filled) > 0 else 1.0)
+        return cls(name, fill, float(filled.mean()), float(sd_or_one(filled)))
 
     def __call__(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return values that have mean 0 and standard deviation 1 in the training fold, with none missing."""
@@ -79,13 +79,12 @@ class Design:
         from survbench.features.screening import screened, spearman_redundancy, univariate_cox
         from survbench.features.sources import source_named
 
-        seen = source_named(source).view(train)
+        transform = source_named(source).learned(train)
+        seen = source_named(source).view(train, transform=transform)
         encoder = ClinicalEncoder.fit(seen)
-        if seen.features is None:
+        table = seen.features
+        if table is None:
             return cls(source, (), encoder)
-        learner = source_named(source).transform
-        transform = None if learner is None else learner.fit(seen)
-        table = seen.features if transform is None else transform.applied(seen.features, seen.centres)
         scaled = [Scaled.fit(name, table.values[:, i]) for i, name in enumerate(table.names)]
         values = np.column_stack([scale(table.values[:, i]) for i, scale in enumerate(scaled)])
         strength = univariate_cox(values, train.time, train.event)
@@ -106,14 +105,13 @@ class Design:
         """
         from survbench.features.sources import source_named
 
-        seen = source_named(self.source).view(cohort)
+        seen = source_named(self.source).view(cohort, transform=self.transform)
         blocks = [self.encoder.transform(seen)]
         if self.features:
             if seen.features is None:
                 raise ValueError("this model was fitted on features, and the cohort has none")
-            table = seen.features if self.transform is None else self.transform.applied(seen.features, seen.centres)
-            position = {name: i for i, name in enumerate(table.names)}
-            values = table.values
+            position = {name: i for i, name in enumerate(seen.features.names)}
+            values = seen.features.values
             blocks = [np.column_stack([f(values[:, position[f.name]]) for f in self.features]), *blocks]
         return np.hstack(blocks)
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,9 @@ from survbench.cohort import Cohort, FeatureTable, UnlabelledCohort
 from survbench.errors import BenchError
 from survbench.models.events import require_events
 from survbench.models.learners.censoring import uncensored
+
+if TYPE_CHECKING:
+    from survbench.features.combat import Combat
 
 FILE = "model.json"
 Sign = Literal["tAUC", "harrell", "uno"]
@@ -77,6 +80,7 @@ class Member:
         rules: Rules,
         mandatory: Collection[str],
         rng: np.random.Generator,
+        ctx: Context,
     ) -> Self:
         """Choose columns and their signs on training patients.
 
@@ -87,11 +91,12 @@ class Member:
             rules: see :class:`Rules`.
             mandatory: names that are never left out by ``rules.max_features``.
             rng: draws columns and their order.
+            ctx: its deadline is checked for each column.
         """
         columns = _drawn(table.names, rules.max_features, mandatory, rng)
         if rules.rho is not None and rules.rho < 1:
             columns = columns[_uncorrelated(table.values[:, columns], rules.rho)]
-        signs = column_signs(table.values[:, columns], time, event, rules=rules)
+        signs = column_signs(table.values[:, columns], time, event, rules=rules, ctx=ctx)
         columns, signs = columns[signs != 0], signs[signs != 0]
         values = table.values[:, columns]
         counts = np.isfinite(values).sum(axis=0)
@@ -131,13 +136,17 @@ class Votes:
 
     def __init__(self, *, source: str) -> None:
         self.source = source
+        self._transform: Combat | None = None
         self._clinical: tuple[str, ...] = ()
         self._members: tuple[Member, ...] = ()
 
     def fit(self, train: Cohort, *, validation: Cohort | None, ctx: Context) -> Self:  # noqa: ARG002
         """Choose columns and their signs, on the training fold alone."""
+        from survbench.features.sources import source_named
+
         require_events(train, what="the sign of a column")
-        table, self._clinical = _columns(train, self.source)
+        self._transform = source_named(self.source).learned(train)
+        table, self._clinical = self._columns(train)
         varying = [i for i, column in enumerate(table.values.T) if len(np.unique(column[np.isfinite(column)])) > 1]
         kept = FeatureTable(tuple(table.names[i] for i in varying), table.values[:, varying])
         self._members = tuple(self._fitted(kept, train, ctx))
@@ -149,7 +158,7 @@ class Votes:
         A patient who has none of a member's columns gets no vote of it; without any vote the risk is 0, the mean of
         the training patients.
         """
-        table, _ = _columns(cohort, self.source)
+        table, _ = self._columns(cohort)
         votes = np.stack([member.vote(table) for member in self._require()])
         risk = np.zeros(len(cohort))
         has_vote = np.isfinite(votes).any(axis=0)
@@ -166,18 +175,44 @@ class Votes:
         return total
 
     def save(self, folder: Path) -> None:
-        """Write ``model.json``: the names of the clinical columns, and the members."""
-        content = {"clinical": self._clinical, "members": [asdict(member) for member in self._require()]}
+        """Write ``model.json``: how the source changes the features, the clinical columns' names, and the members."""
+        content = {
+            "transform": self._transform and self._transform.to_json(),
+            "clinical": self._clinical,
+            "members": [asdict(member) for member in self._require()],
+        }
         (folder / FILE).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
     def load(self, folder: Path, *, device: str) -> Self:  # noqa: ARG002
         """Restore what :meth:`save` wrote."""
+        from survbench.features.combat import Combat
+
         raw: dict[str, Any] = json.loads((folder / FILE).read_text(encoding="utf-8"))
+        self._transform = raw["transform"] and Combat.from_json(raw["transform"])
         self._clinical = tuple(raw["clinical"])
         self._members = tuple(
             Member(**{key: _hashable(value) for key, value in member.items()}) for member in raw["members"]
         )
         return self
+
+    def _columns(self, cohort: UnlabelledCohort) -> tuple[FeatureTable, tuple[str, ...]]:
+        """Return the columns of the source, NaN where missing, and the names of those that are clinical.
+
+        Raises:
+            BenchError: a feature and a clinical column have the same name.
+        """
+        from survbench.features.clinical import coded_table
+        from survbench.features.sources import source_named
+
+        seen = source_named(self.source).view(cohort, transform=self._transform)
+        clinical = coded_table(seen)
+        features = seen.features or FeatureTable((), np.empty((len(cohort), 0)))
+        twice = sorted({*features.names} & {*clinical.names})
+        if twice:
+            raise BenchError(f"A feature and a clinical column are both called {twice[0]!r}. Rename one of them.")
+        values = np.hstack([features.values, clinical.values])
+        table = FeatureTable((*features.names, *clinical.names), np.where(np.isfinite(values), values, np.nan))
+        return table, clinical.names
 
     def _fitted(self, table: FeatureTable, train: Cohort, ctx: Context) -> Sequence[Member]:
         """Return the members, fitted on the columns of ``table``."""
@@ -220,8 +255,7 @@ class Icare(Votes):
     def _fitted(self, table: FeatureTable, train: Cohort, ctx: Context) -> Sequence[Member]:
         rules = Rules(rho=self.rho, cmin=self.cmin, max_features=self.max_features)
         rng = ctx.seeds.rng("icare")
-        ctx.check_deadline()
-        return [Member.fit(table, train.time, train.event, rules=rules, mandatory=self._clinical, rng=rng)]
+        return [Member.fit(table, train.time, train.event, rules=rules, mandatory=self._clinical, rng=rng, ctx=ctx)]
 
 
 class IcareBagged(Votes):
@@ -244,11 +278,10 @@ class IcareBagged(Votes):
         rng = ctx.seeds.rng("icare")
         members: list[Member] = []
         for _ in range(self.members):
-            ctx.check_deadline()
             rows = rng.integers(len(train), size=len(train))
             rules = Rules.drawn(rng) if self.settings == "challenge" else Rules()
             sample, outcome = FeatureTable(table.names, table.values[rows]), (train.time[rows], train.event[rows])
-            members.append(Member.fit(sample, *outcome, rules=rules, mandatory=self._clinical, rng=rng))
+            members.append(Member.fit(sample, *outcome, rules=rules, mandatory=self._clinical, rng=rng, ctx=ctx))
         return members
 
     def _combined(self, votes: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -256,7 +289,7 @@ class IcareBagged(Votes):
 
 
 def column_signs(
-    values: NDArray[np.float64], time: NDArray[np.float64], event: NDArray[np.bool_], *, rules: Rules
+    values: NDArray[np.float64], time: NDArray[np.float64], event: NDArray[np.bool_], *, rules: Rules, ctx: Context
 ) -> NDArray[np.int64]:
     """Return 1 for columns of which a higher value is a higher risk, -1 for the others, 0 for those that are left out.
 
@@ -268,18 +301,24 @@ def column_signs(
         time: months, shape (n,).
         event: shape (n,).
         rules: see :class:`Rules`.
+        ctx: its deadline is checked for each column.
     """
     signs = np.zeros(values.shape[1], dtype=np.int64)
-    complete = [pair_weights(kind, time, event) for kind in rules.signs]
-    for i, column in enumerate(values.T):
-        rows = np.isfinite(column)
-        known = column[rows]
-        weights = complete if rows.all() else [pair_weights(kind, time[rows], event[rows]) for kind in rules.signs]
-        higher = np.heaviside(known[:, None] - known[None, :], 0.5)
-        scores = np.array([(w * higher).sum() / w.sum() for w in weights if w.any()])
-        directed = np.where(scores >= 0.5, 1, -1)
-        if len(set(directed.tolist())) == 1 and np.maximum(scores, 1 - scores).mean() >= (rules.cmin or 0.0):
-            signs[i] = directed[0]
+    # weights depend on who has a value, so columns with the same gaps have the same ones
+    alike: dict[bytes, list[int]] = {}
+    for i, present in enumerate(np.isfinite(values).T):
+        alike.setdefault(present.tobytes(), []).append(i)
+    for columns in alike.values():
+        rows = np.isfinite(values[:, columns[0]])
+        weights = [w for kind in rules.signs if (w := pair_weights(kind, time[rows], event[rows])).any()]
+        for i in columns:
+            ctx.check_deadline()
+            known = values[rows, i]
+            higher = np.heaviside(known[:, None] - known[None, :], 0.5)
+            scores = np.array([(w * higher).sum() / w.sum() for w in weights])
+            directed = np.where(scores >= 0.5, 1, -1)
+            if len(set(directed.tolist())) == 1 and np.maximum(scores, 1 - scores).mean() >= (rules.cmin or 0.0):
+                signs[i] = directed[0]
     return signs
 
 
@@ -322,12 +361,12 @@ def _auc_weights(time: NDArray[np.float64], event: NDArray[np.bool_], free: NDAr
 def _drawn(
     names: tuple[str, ...], share: float, mandatory: Collection[str], rng: np.random.Generator
 ) -> NDArray[np.intp]:
-    """Return a share of the columns and all mandatory ones, in random order."""
-    free = [i for i, name in enumerate(names) if name not in mandatory]
-    if share < 1 and free:
-        free = rng.choice(free, size=max(1, int(share * len(free))), replace=False).tolist()
-    columns = np.array(free + [i for i, name in enumerate(names) if name in mandatory], dtype=np.intp)
-    return rng.permutation(columns)
+    """Return a share of all columns and the mandatory ones that are not among them, in random order."""
+    drawn = np.arange(len(names), dtype=np.intp)
+    if share < 1 and names:
+        drawn = rng.choice(drawn, size=max(1, int(share * len(names))), replace=False)
+    missed = np.setdiff1d([i for i, name in enumerate(names) if name in mandatory], drawn).astype(np.intp)
+    return rng.permutation(np.concatenate([drawn, missed]))
 
 
 def _hashable(value: Any) -> Any:
@@ -343,23 +382,3 @@ def _uncorrelated(values: NDArray[np.float64], rho: float) -> NDArray[np.bool_]:
 
     correlation = pd.DataFrame(values).corr().abs().to_numpy()
     return ~np.asarray(np.triu(correlation > rho, k=1).any(axis=0), dtype=np.bool_)
-
-
-def _columns(cohort: UnlabelledCohort, source: str) -> tuple[FeatureTable, tuple[str, ...]]:
-    """Return the columns of a source, NaN where missing, and the names of those that are clinical.
-
-    Raises:
-        BenchError: a feature and a clinical column have the same name.
-    """
-    from survbench.features.clinical import coded_table
-    from survbench.features.sources import SOURCES
-
-    seen = SOURCES[source].view(cohort)
-    clinical = coded_table(seen)
-    features = seen.features or FeatureTable((), np.empty((len(cohort), 0)))
-    twice = sorted({*features.names} & {*clinical.names})
-    if twice:
-        raise BenchError(f"A feature and a clinical column are both called {twice[0]!r}. Rename one of them.")
-    values = np.hstack([features.values, clinical.values])
-    table = FeatureTable((*features.names, *clinical.names), np.where(np.isfinite(values), values, np.nan))
-    return table, clinical.names

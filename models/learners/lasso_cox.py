@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from survbench.api import Context
 from survbench.cohort import Cohort
 from survbench.errors import UnknownNameError
+from survbench.features.scaling import sd_or_one
 from survbench.models.events import require_events
 from survbench.models.learners.linear import LinearHazardMethod, LinearModel
 from survbench.models.learners.selection_folds import selection_folds
@@ -64,7 +65,7 @@ class LassoCox(LinearHazardMethod):
         require_events(train, what="choosing the penalty by inner folds")
         design = self._design(train)
         matrix = design.matrix(train)
-        spread = np.where(matrix.std(axis=0) > 0, matrix.std(axis=0), 1.0)
+        spread = sd_or_one(matrix)
         groups = [s.patient for s in train.subjects]
         coefficients = (
             lasso(matrix / spread, train.time, train.event, rule=self.rule, l1_ratio=self.l1_ratio, groups=groups)

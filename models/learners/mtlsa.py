@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from survbench.api import Context, NotFittedError
 from survbench.cohort import Cohort, UnlabelledCohort
+from survbench.features.scaling import sd_or_one
 from survbench.models.events import require_events
 from survbench.models.learners.design import Design
 from survbench.models.learners.selection_folds import selection_folds
@@ -87,7 +88,7 @@ class MTLSA(TableLearner):
         require_events(train, what="choosing the penalty by inner folds")
         design = self._design(train)
         matrix = design.matrix(train)
-        spread = np.where(matrix.std(axis=0) > 0, matrix.std(axis=0), 1.0)
+        spread = sd_or_one(matrix)
         x = _with_intercept((matrix - matrix.mean(axis=0)) / spread)
         edges = time_edges(train.time, train.event)
         tasks = Tasks.of(train.time, train.event, edges)

@@ -36,7 +36,7 @@ def selection_folds(event: NDArray[np.bool_], groups: Sequence[Hashable], *, mos
     """Return the fold of each row as :func:`dealt` does, with fewer than ``most`` folds if fewer groups have an event.
 
     Args:
-        event: shape (n,), with at least one event.
+        event: shape (n,), with events of at least two groups, so that no part of the folds is without one.
         groups: of each row.
         most: number of folds.
     """

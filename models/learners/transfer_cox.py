@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from survbench.api import Context
 from survbench.cohort import Cohort
 from survbench.errors import BenchError
+from survbench.features.scaling import sd_or_one
 from survbench.models.events import require_events
 from survbench.models.learners.linear import LinearHazardMethod, LinearModel
 from survbench.models.learners.selection_folds import selection_folds
@@ -66,7 +67,7 @@ class TransferCox(LinearHazardMethod):
         require_events(target, what="the Cox model of the target's patients")
         design = self._design(train)
         matrix = design.matrix(train)
-        spread = np.where(matrix.std(axis=0) > 0, matrix.std(axis=0), 1.0)
+        spread = sd_or_one(matrix)
         x = matrix / spread
         source = Likelihood(x[is_source], train.time[is_source], train.event[is_source])
         rows = x[~is_source]
@@ -93,9 +94,10 @@ def _source_rows(train: Cohort, named: str | None) -> NDArray[np.bool_]:
     source = centres[0] if named is None else named
     if source not in counted or len(centres) == 1:
         listed = ", ".join(f"{centre or 'no name'} ({counted[centre]})" for centre in centres)
+        advice = "Use" if named is None else "Name one of these, or use"
         raise BenchError(
             f"Transfer needs patients of a source centre ({source or 'no name'}) and of another one; this training "
-            f"fold of {len(train)} patients has: {listed}. Name one of these, or use a profile with other folds."
+            f"fold of {len(train)} patients has: {listed}. {advice} a profile with other folds."
         )
     return np.array([s.centre == source for s in train.subjects])
 

@@ -14,7 +14,7 @@ from survbench.actions.watcher import Silent
 from survbench.errors import BenchError
 from survbench.findings import CohortError
 from survbench.plan.profile import load_profile
-from table_cohort import CARD, table_rows, write_table_cohort
+from table_cohort import CARD, changed, table_rows, write_table_cohort
 
 SMOKE = load_profile("smoke")
 
@@ -43,6 +43,18 @@ def test_feature_based_methods_run_and_the_others_say_why_not(tmp_path, rows):
     assert skipped["volume"] == "needs mask: the cohort has no tumour masks"
     assert skipped["deepmts"].startswith("needs images: the cohort has no images")
     assert skipped["deepfeat-rsf"].startswith("its upstream method deepmts needs images")
+
+
+def test_methods_that_need_two_centres_run_on_a_cohort_of_two(tmp_path, rows):
+    names = {"radiomics-transfer-cox", "combat-radiomics-cox", "combat-radiomics-icare"}
+    of_two = changed(rows, hospital=lambda n, _: "NS"[n // 2 % 2])
+    card = CARD + "centre: hospital\n"
+    folder = write_table_cohort(tmp_path / "toy", of_two, card=card)
+    result = run_study(request_for(folder, tmp_path / "out", ",".join(names)), Silent())
+    assert {row.method: row.status for row in result.board.rows} == dict.fromkeys(names, "ok")
+    alone = write_table_cohort(tmp_path / "alone", changed(rows, hospital=lambda *_: "N"), card=card)
+    entries = dry_run(request_for(alone, tmp_path / "other", ",".join(names))).study.entries
+    assert all("centre" in entry.skipped for entry in entries)
 
 
 def test_a_changed_value_changes_the_jobs_that_see_it_and_the_study(tmp_path, rows):

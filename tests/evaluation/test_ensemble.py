@@ -53,6 +53,8 @@ def test_each_fold_has_its_own_scale_and_a_constant_member_drops_out_there():
 def test_a_member_without_seeds_stands_beside_each_seed_of_the_others():
     seeds = np.stack([GOOD, FAIR])
     made = combine({"a": Member(risk=seeds), "b": Member(risk=-TIME[None])}, FOLD)
+    flat = combine({"a": Member(risk=seeds), "b": Member(risk=np.where(FOLD == 1, 7.0, GOOD)[None])}, FOLD)
+    assert flat.constant == {"b": 1}, "it has a single fit of that fold"
     for seed in range(2):
         alone = combine({"a": Member(risk=seeds[[seed]]), "b": Member(risk=-TIME[None])}, FOLD)
         assert made.risk[seed] == pytest.approx(alone.risk[0])
@@ -102,6 +104,29 @@ def test_a_member_that_does_not_predict_outside_keeps_the_ensemble_inside(store)
     assert row.c_index is not None
     assert row.external_c_index is None
     assert row.reasons["external_c_index"] == "its member b: needs mask"
+
+
+def test_an_ensemble_has_the_scale_of_the_folds_outside_where_other_rows_have_that_of_the_external_cohort(store):
+    outside = {name: RNG.normal(size=(1, 3, len(OUTSIDE))) for name in "ab"}
+    entries = [method(store, name, risk, outside=outside[name]) for name, risk in (("a", GOOD), ("b", 100 * FAIR))]
+    last, paper = (
+        gather(add_ensemble(study(entries, selection=selection), store, ["a", "b"]), store).methods
+        for selection in ("last", "paper")
+    )
+    assert not np.allclose(paper["a"].external, last["a"].external)
+    assert np.array_equal(paper["ensemble"].external, last["ensemble"].external)
+
+
+def test_what_is_said_of_the_members_follows_them(store):
+    outside = RNG.normal(size=(1, 3, len(OUTSIDE)))
+    entries = [method(store, name, risk, outside=outside) for name, risk in (("a", GOOD), ("b", FAIR))]
+    add_ensemble(study(entries), store, ["a", "b"]).write(store.root)
+    made = read_study(study(entries).folder(store.root))
+    later = replace(entries[1], needs_mask=True, stochastic=True, predicts=(), skipped_external="needs mask")
+    changed = replace(made, entries=(entries[0], later, made.entries[2]))
+    for of, expected in ((made, (False, False, "")), (changed, (True, True, "its member b: needs mask"))):
+        told = gather(of, store).methods["ensemble"].entry
+        assert (told.needs_mask, told.stochastic, told.skipped_external) == expected
 
 
 @pytest.mark.parametrize(

@@ -30,14 +30,14 @@ COHORT = UnlabelledCohort(
 
 
 def test_the_volume_is_in_millilitres_beside_the_clinical_columns():
-    seen = SOURCES["clinical-volume"].view(COHORT)
+    seen = SOURCES["clinical-volume"].view(COHORT, transform=None)
     assert seen.features.names == ("volume_ml",)
     assert seen.features.values == pytest.approx(np.array([[8 * 0.125], [3 * 1.0]]))
     assert seen.clinical_columns == COHORT.clinical_columns
 
 
 def test_clinical_columns_join_the_features_with_their_gaps():
-    seen = SOURCES["radiomics-clinical"].view(COHORT)
+    seen = SOURCES["radiomics-clinical"].view(COHORT, transform=None)
     assert seen.features.names == ("f", "g", "age", "stage", "site=b", "site=c")
     gaps = [np.nan] * 4
     assert seen.features.values == pytest.approx(
@@ -48,4 +48,4 @@ def test_clinical_columns_join_the_features_with_their_gaps():
 
 @pytest.mark.parametrize("name", ["clinical", "radiomics", "deepfeat"])
 def test_other_sources_give_what_the_harness_made(name):
-    assert SOURCES[name].view(COHORT) is COHORT
+    assert SOURCES[name].view(COHORT, transform=None) is COHORT

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+from time import monotonic
+
 import numpy as np
 import pytest
 from sksurv.metrics import concordance_index_censored, concordance_index_ipcw, cumulative_dynamic_auc
 from sksurv.util import Surv
-from survbench.api import Context, Seeds
+from survbench.api import Context, DeadlineError, Seeds
 from survbench.cohort import ClinicalColumn, Cohort, FeatureTable, Subject
 from survbench.models.learners.icare import (
     AUC_PERCENTILES,
@@ -14,6 +18,7 @@ from survbench.models.learners.icare import (
     IcareBagged,
     Member,
     Rules,
+    _drawn,
     _uncorrelated,
     column_signs,
     pair_weights,
@@ -37,14 +42,12 @@ TABLE = FeatureTable(
 )
 
 
-@pytest.fixture
-def ctx(tmp_path):
-    return Context(seeds=Seeds(0, 0, "test"), training=load_profile("smoke").training, scratch=tmp_path)
+CTX = Context(seeds=Seeds(0, 0, "test"), training=load_profile("smoke").training, scratch=Path())
 
 
 def member(cmin):
     rules = Rules(signs=("harrell",), cmin=cmin)
-    return Member.fit(TABLE, TIME, EVENT, rules=rules, mandatory=(), rng=np.random.default_rng(0))
+    return Member.fit(TABLE, TIME, EVENT, rules=rules, mandatory=(), rng=np.random.default_rng(0), ctx=CTX)
 
 
 def weights(fitted):
@@ -100,11 +103,42 @@ def test_scores_that_disagree_leave_a_column_out():
     rng = np.random.default_rng(0)
     time, event = rng.exponential(20, 50) + 0.1, rng.random(50) < 0.5
     values = rng.normal(size=(50, 200))
-    single = {kind: column_signs(values, time, event, rules=Rules(signs=(kind,))) for kind in ("harrell", "uno")}
-    both = column_signs(values, time, event, rules=Rules(signs=("harrell", "uno")))
+    single = {
+        kind: column_signs(values, time, event, rules=Rules(signs=(kind,)), ctx=CTX) for kind in ("harrell", "uno")
+    }
+    both = column_signs(values, time, event, rules=Rules(signs=("harrell", "uno")), ctx=CTX)
     agree = single["harrell"] == single["uno"]
     assert np.array_equal(both, np.where(agree, single["harrell"], 0))
     assert not agree.all()
+
+
+def test_a_share_is_drawn_of_all_columns_and_mandatory_ones_are_added_once():
+    names, rng = tuple("abcdefghij"), np.random.default_rng(0)
+    draws = [_drawn(names, 0.4, ("c", "d"), rng).tolist() for _ in range(200)]
+    assert all({2, 3} <= set(columns) for columns in draws)
+    assert all(len(set(columns)) == len(columns) for columns in draws)
+    assert {len(columns) for columns in draws} == {4, 5, 6}, "four, with both, one or none of the mandatory ones"
+    assert sorted(_drawn(names, 1.0, ("c",), rng)) == list(range(10))
+
+
+def test_columns_with_the_same_gaps_and_with_others_are_each_scored_on_the_patients_who_have_them():
+    rng = np.random.default_rng(1)
+    time, event = rng.exponential(20, 50) + 0.1, rng.random(50) < 0.5
+    values = rng.normal(size=(50, 30))
+    values[:9, ::3] = NAN
+    values[:, 1::3][rng.random((50, 10)) < 0.2] = NAN
+    alone = [
+        column_signs(column[known, None], time[known], event[known], rules=Rules(), ctx=CTX)[0]
+        for column, known in zip(values.T, np.isfinite(values).T, strict=True)
+    ]
+    assert column_signs(values, time, event, rules=Rules(), ctx=CTX).tolist() == alone
+    assert len(set(alone)) == 3
+
+
+def test_a_fit_ends_at_its_deadline_in_the_midst_of_its_columns():
+    late = replace(CTX, deadline=monotonic() - 1)
+    with pytest.raises(DeadlineError):
+        column_signs(TABLE.values, TIME, EVENT, rules=Rules(), ctx=late)
 
 
 def cohort(n=60, seed=0):
@@ -122,9 +156,9 @@ def cohort(n=60, seed=0):
 
 
 @pytest.mark.parametrize("kind", [Icare, IcareBagged])
-def test_missing_values_do_not_vote_and_a_patient_without_any_value_has_the_mean(kind, ctx):
+def test_missing_values_do_not_vote_and_a_patient_without_any_value_has_the_mean(kind):
     train = cohort()
-    model = kind().fit(train, validation=None, ctx=ctx)
+    model = kind().fit(train, validation=None, ctx=CTX)
     empty = Cohort(
         subjects=(Subject("N0", "", {"age": None}, {}), Subject("N1", "", {"age": None}, {})),
         clinical_columns=train.clinical_columns,
@@ -140,10 +174,10 @@ def test_missing_values_do_not_vote_and_a_patient_without_any_value_has_the_mean
     assert "age" in model.selected()
 
 
-def test_the_settings_decide_how_members_are_made_and_joined(ctx):
+def test_the_settings_decide_how_members_are_made_and_joined():
     train = cohort()
     package, challenge = (
-        IcareBagged(settings=s, members=10).fit(train, validation=None, ctx=ctx) for s in ("package", "challenge")
+        IcareBagged(settings=s, members=10).fit(train, validation=None, ctx=CTX) for s in ("package", "challenge")
     )
     sizes = {m: [len(one.names) for one in m._require()] for m in (package, challenge)}
     assert min(sizes[package]) > 20, "all columns vote whose sign is sure"

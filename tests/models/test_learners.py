@@ -19,6 +19,7 @@ from survbench.metrics import concordance_index
 from survbench.models.learners import deepsurv
 from survbench.models.learners.deepsurv import INNER_SHARE, Budget, DeepSurv
 from survbench.models.learners.forest import SurvivalForest
+from survbench.models.learners.icare import Icare
 from survbench.models.learners.lasso_cox import LassoCox, _coefficients, _path, lasso
 from survbench.models.learners.selection_folds import dealt
 from survbench.models.learners.svm import SurvivalSVM
@@ -328,6 +329,7 @@ def test_a_fit_records_what_deepsurv_resolved_and_not_the_arguments(ctx):
         (LassoCox, {"rule": "one-standard-eror"}, "one-standard-error"),
         (SurvivalSVM, {"objective": "rankin"}, "ranking"),
         (SurvivalForest, {"source": "radiomic"}, "radiomics"),
+        (Icare, {"source": "radiomic"}, "radiomics"),
     ],
 )
 def test_a_setting_that_is_not_there_is_named(kind, given, meant, ctx):
