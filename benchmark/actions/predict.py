@@ -221,6 +221,9 @@ def _predict_one(
     models: Models, source: SourceCohort, findings: Sequence[Finding], masks: Path | None
 ) -> NewPatient | Failed:
     (subject,) = source.cohort.subjects
+    of_centre = _of_centre(models, subject.centre)
+    if of_centre and not models.cohort.card.reference_centre:
+        return Failed(subject.id, (of_centre,))
     with TemporaryDirectory(prefix="survbench-predict-") as folder:
         made = _prepared(models, source, Path(folder))
         if isinstance(made, Failed):
@@ -248,6 +251,7 @@ def _predict_one(
                 probabilities.append(answer.probability)
         result = _placed(models, subject.id, by_model, training)
         notes = [f"{f.code} {f.what}" for f in (*findings, *found) if f.subject in {"", subject.id}]
+        notes += [of_centre] if of_centre else []
         result = replace(result, missing=_missing(source), notes=tuple(notes))
         if not probabilities or masks is None or models.grid is None:
             return result
@@ -256,6 +260,24 @@ def _predict_one(
         mean = np.mean([p.astype(np.float64) for p in probabilities], axis=0)
         inside = write_mask(path, mean, models.grid.affine(centre_of(source, subject)), native)
         return replace(result, mask=str(path), tumour_ml=float(inside.sum()) * native.voxel_volume_ml)
+
+
+def _of_centre(models: Models, centre: str) -> str:
+    """Return what speaks against the centre of a patient, for a method that looks at it, or ""."""
+    known, reference = models.cohort.centres, models.cohort.card.reference_centre
+    if "centres" not in models.needs or (known is not None and centre in known):
+        return ""
+    if known is None and not reference:
+        return ""  # the model refuses a centre that it does not know
+    if known is None:
+        return (
+            f"The study does not say whether it was fitted on patients of centre {centre}. If it was not, the values "
+            f"of this patient are not brought to the scale of {reference} and stay as they are."
+        )
+    new = f"{models.predictor.entry.name} was fitted on patients of centres {', '.join(sorted(known))}, not {centre}"
+    if not reference:
+        return f"{new}, and the cohort's card names no reference_centre."
+    return f"{new}: the values of this patient are not brought to the scale of {reference} and stay as they are."
 
 
 def _prepared(

@@ -26,11 +26,13 @@ class StudyCohort:
         card: without the patients' ids and notes.
         features: names of the features of a table; empty without one.
         contents: of each fold, what its patients' images and rows of features hash to.
+        centres: of its patients; None where an earlier version or a pack with pseudonyms does not keep them.
     """
 
     card: CohortCard
     features: tuple[str, ...]
     contents: tuple[frozenset[str], ...]
+    centres: frozenset[str] | None = None
 
     def folds_with(self, contents: Sequence[str]) -> tuple[int, ...]:
         """Return the folds in which a patient with one of these contents is."""
@@ -63,6 +65,7 @@ def write_study_cohort(study: Study, out: Path, source: SourceCohort, rows: Mapp
         "card": card.model_dump_json(),
         "features": [] if features is None else list(features.names),
         "contents": [sorted(key for i in fold for key in contents_of(rows[i])) for fold in study.protocol.folds],
+        "centres": sorted({s.centre for s in source.cohort.subjects}),
     }
     write_json(study.folder(out) / COHORT, with_checksum(content))
 
@@ -81,6 +84,7 @@ def copy_study_cohort(study: Study, out: Path, target: Path, *, contents: bool) 
         raw = dict(read_stored(path, checked))
         if not contents:
             raw["contents"] = [[] for _ in study.protocol.folds]
+            raw.pop("centres", None)
         write_json(study.folder(target) / COHORT, with_checksum(raw))
 
 
@@ -106,4 +110,5 @@ def _study_cohort(written: dict[str, Any]) -> StudyCohort:
         card=CohortCard.model_validate_json(raw["card"]),
         features=tuple(raw["features"]),
         contents=tuple(frozenset(fold) for fold in raw["contents"]),
+        centres=frozenset(raw["centres"]) if "centres" in raw else None,
     )

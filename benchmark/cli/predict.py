@@ -50,6 +50,9 @@ def predict(
         typer.Option("--clinical", help="Clinical value of one patient. May repeat.", metavar="NAME=VALUE"),
     ] = None,
     name: Annotated[str | None, typer.Option("--id", help="Name of one patient in the report.")] = None,
+    centre: Annotated[
+        str, typer.Option(help="Centre of one patient, for a method that needs it (ComBat).", metavar="NAME")
+    ] = "",
     region: Annotated[
         list[str] | None, typer.Option(help="Of DICOM: name of the tumour's region, as in 'bench cohort ingest'.")
     ] = None,
@@ -79,6 +82,7 @@ def predict(
         mask=mask,
         clinical=_pairs("--clinical", clinical),
         id=name,
+        centre=centre,
         regions=tuple(region or ()),
     )
     with read_given(given, models) as (card, found):

@@ -34,7 +34,7 @@ class Reference:
         risks: of the study's patients, standardised by the fold model that predicted each, the mean over seeds;
             shape (n,).
         scales: the out-of-fold risks of each fit, by its key: what its risks are standardised by.
-        c_index: of the method in the study, the mean over folds and seeds.
+        c_index: of the method in the study, the mean over folds and seeds; NaN if a fold has no comparable pair.
     """
 
     risks: Floats
@@ -262,6 +262,12 @@ class Predictor:
     verdicts: Verdicts | None = None
 
     @property
+    def c_index(self) -> float | None:
+        """The C-index of the method in the study, or None where it is not known."""
+        found = self.reference.c_index
+        return None if np.isnan(found) else found
+
+    @property
     def caution(self) -> str:
         """What speaks against the models, in a sentence, or ""."""
         counted = self.verdicts
@@ -297,7 +303,7 @@ class Predictor:
             "endpoint": study.cohort.endpoint,
             "patients": study.cohort.patients,
             "events": study.cohort.events,
-            "c_index": self.reference.c_index,
+            "c_index": self.c_index,
             "refit": self.refit,
             "rule": self.rule,
             "caution": self.caution,

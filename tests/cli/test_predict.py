@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from dataclasses import replace
 
 import nibabel as nib
 import numpy as np
@@ -25,7 +26,8 @@ from survbench.io.layout import CurveSource
 from survbench.leaderboard.site.prediction_page import prediction_page
 from survbench.plan.profile import load_profile
 from survbench.runs.store import Store
-from table_cohort import table_rows, write_table_cohort
+from table_cohort import CARD as TABLE_CARD
+from table_cohort import changed, table_rows, write_table_cohort
 
 METHODS = ("volume", "suvmax", "clinical-cox", "ranks-and-segments")
 CLINICAL = CARD.replace("levels: [f, m]}", "levels: [f, m], model: true}")
@@ -247,6 +249,10 @@ def test_clinical_values(made, predict, tmp_path):
     assert "Did you mean 'age'" in ended.stderr
     ended, _ = predict("clinical-cox", code=2)
     assert "clinical values: age, sex" in ended.stderr
+    folder = other_hospital(tmp_path / "without-table", 2)
+    (folder / "clinical.csv").unlink()
+    ended, _ = predict("clinical-cox", folder, code=2)
+    assert "nobody to predict. The method sees clinical values: age, sex." in ended.stderr
     table = tmp_path / "new.csv"
     table.write_text("patient,age,sex\nA,57,m\nB,,f\n")
     _, written = predict("clinical-cox", table)
@@ -310,6 +316,10 @@ def test_a_method_that_gives_everybody_the_same_risk_has_a_report(made):
     patient = NewPatient(id="A", by_model=(one,), all_models=placed, honest=None, training=Training())
     predictor = Predictor(study=study, entry=entry, reference=reference, refit=False, models=1)
     assert "+0.000" in prediction_page(patient, predictor)
+    assert "C-index 0.500" in prediction_page(patient, predictor)
+    unknown = replace(predictor, reference=replace(reference, c_index=float("nan")))
+    assert unknown.to_json()["c_index"] is None
+    assert "not known: a fold" in prediction_page(patient, unknown)
 
 
 @pytest.mark.parametrize(
@@ -385,3 +395,53 @@ def test_an_ensemble_names_the_rows_that_have_models(made, predict):
     add_ensemble(study, Store(request.out), ["volume", "clinical-cox"], name="both")
     ended, _ = predict("both", home / "other", code=2)
     assert "both has no models of its own. Predict by its members: volume, clinical-cox." in ended.stderr
+
+
+@pytest.fixture(scope="module", params=["", "A"], ids=["without reference", "reference A"])
+def combat(request, tmp_path_factory):
+    """Return a function that predicts by ComBat: centre A measures every feature 5 higher than B."""
+    reference, home = request.param, tmp_path_factory.mktemp("combat")
+    rows = table_rows()
+    shifted = {name: lambda n, cells, name=name: float(cells[name]) + 5 * (n % 2) for name in rows[0][4:]}
+    rows = changed(rows, **shifted, hospital=lambda n, _: "BA"[n % 2], dead=lambda n, _: n // 2 % 2)
+    named = f"\nreference_centre: {reference}" if reference else ""
+    card = TABLE_CARD.replace("endpoint:", f"centre: hospital{named}\nendpoint:")
+    own = write_table_cohort(home / "own", rows, card=card)
+    methods = "combat-radiomics-univariate-cox"
+    run_study(Request(profile=load_profile("smoke"), methods=methods, cohort=str(own), out=home / "out"), Silent())
+    return reference, rows, home
+
+
+def test_combat_sees_the_centre_of_a_new_patient(combat, bench, tmp_path):
+    """A patient who is measured 5 higher at the one centre gets about the same risk; of a centre that was not in the
+    fit nobody knows the scale.
+    """
+    reference, rows, home = combat
+
+    def predicted(code, columns, patients):
+        table, to = tmp_path / "new.csv", tmp_path / "to"
+        table.write_text("\n".join([",".join(columns), *(",".join(p[c] for c in columns) for p in patients)]))
+        method = "combat-radiomics-univariate-cox"
+        ended = bench("predict", method, table, "--out", home / "out", "--to", to)
+        assert ended.returncode == code, ended.stdout + ended.stderr
+        return ended, {
+            p["id"]: p for p in json.loads((to / "predictions.json").read_text())["patients"]
+        } if code < 2 else {}
+
+    names = [name for name in rows[0] if name not in {"days", "dead"}]
+    low = dict(zip(rows[0], ["low in B", "", "", "55", *table_rows(1, seed=5)[1][4:], "B"], strict=True))
+    high = {**low, **{name: str(float(low[name]) + 5) for name in rows[0][4:-1]}}
+    patients = [
+        low,
+        {**high, "patient": "high in A", "hospital": "A"},
+        {**high, "patient": "high in B"},
+        {**high, "patient": "high in C", "hospital": "C"},
+    ]
+    ended, found = predicted(0 if reference else 1, names, patients)
+    risk = {name: p["risk"] for name, p in found.items() if "risk" in p}
+    assert abs(risk["low in B"] - risk["high in A"]) < 0.2 * abs(risk["low in B"] - risk["high in B"])
+    assert found["high in A"]["warnings"] == []
+    said = found["high in C"]["warnings" if reference else "problem"]
+    assert ("stay as they are" if reference else "names no reference_centre") in str(said)
+    ended, _ = predicted(2, names[:-1], patients)
+    assert "no column 'hospital'" in ended.stderr
