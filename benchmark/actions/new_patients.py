@@ -24,6 +24,7 @@ from survbench.datasets.cohorts.new_patients import (
 )
 from survbench.datasets.dicom.patient import Request
 from survbench.datasets.dicom.regions import Wish
+from survbench.datasets.readers.paths import fitting_files
 from survbench.errors import BenchError
 
 NAMELESS = "patient"
@@ -50,6 +51,22 @@ class Given:
     def one(self, name: str, files: Mapping[str, Path]) -> OnePatient:
         """Return the one patient of these files."""
         return OnePatient(id=name, files=files, clinical=self.clinical, centre=self.centre)
+
+
+def places_of(given: Given, card: CohortCard) -> set[Path]:
+    """Return the table that is given and the folders in which the given images lie: nothing there may be replaced.
+
+    Args:
+        given: what the user gives.
+        card: by which a folder or table is read, whole.
+    """
+    places = {path.parent for path in given.files.values()}
+    if given.folder is not None:
+        folder = given.folder.expanduser()
+        where = folder if folder.is_dir() else folder.parent
+        places |= {folder}
+        places |= {(where / path).parent for pattern in card.patterns for _, path in fitting_files(where, pattern)}
+    return {path.resolve() for path in places}
 
 
 @contextmanager

@@ -24,7 +24,15 @@ from survbench.datasets.preprocessing.grid import Grid, plan_grid
 from survbench.datasets.readers.feature_table import table_rows
 from survbench.errors import BenchError, UnknownNameError, message_of
 from survbench.evaluation.learning import verdicts
-from survbench.evaluation.new_patient import ModelPrediction, NewPatient, Placed, Predictor, Reference, Training
+from survbench.evaluation.new_patient import (
+    PREDICTED_MASK,
+    ModelPrediction,
+    NewPatient,
+    Placed,
+    Predictor,
+    Reference,
+    Training,
+)
 from survbench.evaluation.standardised import standardised
 from survbench.features.extraction import Extraction, write_radiomics
 from survbench.findings import Finding
@@ -256,7 +264,7 @@ def _predict_one(
         if not probabilities or masks is None or models.grid is None:
             return result
         native = subject.volumes[source.cohort.channels[0]]
-        path = masks / f"{subject.id}_mask.nii.gz"
+        path = masks / f"{subject.id}{PREDICTED_MASK}"
         mean = np.mean([p.astype(np.float64) for p in probabilities], axis=0)
         inside = write_mask(path, mean, models.grid.affine(centre_of(source, subject)), native)
         return replace(result, mask=str(path), tumour_ml=float(inside.sum()) * native.voxel_volume_ml)

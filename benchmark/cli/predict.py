@@ -72,7 +72,8 @@ def predict(
 
     No outcome is asked for, and no study or board is made. Exit codes: 0 all predicted, 1 some were not, 2 wrong usage.
     """
-    from survbench.actions.new_patients import Given, read_given
+    from survbench.actions.new_patients import Given, places_of, read_given
+    from survbench.leaderboard.writers.prediction_files import refuse_to_replace
 
     out, to = out.expanduser().absolute(), to.expanduser()
     models = _models(method, out, study, refit=refit, workers=workers, to_stderr=as_json)
@@ -86,6 +87,7 @@ def predict(
         regions=tuple(region or ()),
     )
     with read_given(given, models) as (card, found):
+        refuse_to_replace(to, found.source.cohort.ids, given=places_of(given, card))
         failed = _write(models, card, found, to, as_json=as_json)
     if failed:
         raise typer.Exit(1)

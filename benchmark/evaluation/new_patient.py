@@ -21,6 +21,8 @@ RESEARCH_ONLY = (
     "has validated for clinical use."
 )
 RANGE = "the range of the models, which is not a confidence interval"
+PREDICTED_MASK = "_mask.nii.gz"
+"""What follows a patient's id in the name of the predicted mask."""
 SHOWN_MONTHS = (12, 24, 36, 60)
 """Months at which survival is printed and stands in CSV files."""
 Floats = NDArray[np.float64]

@@ -224,6 +224,30 @@ def test_an_image_that_cannot_be_used_is_named_and_the_others_are_predicted(made
     assert (table["research_use_only"] == "research use only").all()
 
 
+def test_files_of_somebody_else_are_not_replaced(made, bench, tmp_path):
+    home, _, _ = made
+    folder, mine = other_hospital(tmp_path / "other", 2), tmp_path / "mine"
+    mine.mkdir()
+    (mine / "predictions.csv").write_text("patient,age,sex\nA,57,m\n")
+    (mine / "predictions.json").write_text('{"risk": 1}')
+    (mine / "B.html").write_text("a letter")
+    before = files_below(folder) | files_below(mine)
+    table = tmp_path / "new.csv"
+    table.write_text("patient,age,sex\nB,57,m\n")
+    for what, to in (
+        (("clinical-cox", mine / "predictions.csv"), mine),
+        (("clinical-cox", table), mine),
+        (("ranks-and-segments", folder), folder / "images"),
+        (("ranks-and-segments", *images(folder, "Q01"), "--id", "Q01"), folder / "images"),
+    ):
+        ended = bench("predict", *what, "--out", home / "out", "--to", to)
+        assert ended.returncode == 2
+        assert "Name another folder with --to" in ended.stderr
+    assert files_below(folder) | files_below(mine) == before
+    for _ in range(2):
+        assert bench("predict", "clinical-cox", table, "--out", home / "out", "--to", tmp_path / "to").returncode == 0
+
+
 def test_images_of_the_wrong_channel_are_refused(made, predict):
     home, _, _ = made
     files = {c: home / "other" / "images" / f"Q01_{c}.nii.gz" for c in ("pet", "ct")}
