@@ -13,8 +13,10 @@ import pytest
 import survbench as sb
 from jobs import a_fit
 from survbench.actions.build import build_and_write
-from survbench.actions.pack import pack_study
+from survbench.actions.pack import _refuse_traces, pack_study
 from survbench.actions.verify import verify
+from survbench.evaluation.pseudonyms import Pseudonyms
+from survbench.evaluation.traces import files_that_hold
 from survbench.io.files import write_json
 from survbench.io.packs import open_pack
 from survbench.plan.protocol import write_splits
@@ -224,6 +226,19 @@ def test_a_model_that_holds_ids_is_not_packed_with_pseudonyms(tmp_path):
     with pytest.raises(sb.BenchError, match=r"knn-0-0/model/weights\.json would hold an id of a patient"):
         pack_study(of, store, tmp_path / "a.zip", weights=True, pseudonyms=tmp_path / "site.key")
     assert not (tmp_path / "a.zip").exists()
+
+
+def test_record_numbers_in_a_model_are_looked_for(tmp_path):
+    ids = {f"3001234{n}": f"P{n}" for n in range(3)}
+    files = {
+        "a.json": b'{"x": [0.30012340, 130012341]}',
+        "b.json": b'{"x": ["30012342"]}',
+        "c.csv": b"id\n30012341.0\n",
+    }
+    assert files_that_hold(ids, files) == ["b.json", "c.csv"]
+    _refuse_traces({"a.json": files["a.json"]}, Store(tmp_path), Pseudonyms(ids))
+    with pytest.raises(sb.BenchError, match="an id of a patient"):
+        _refuse_traces(files, Store(tmp_path), Pseudonyms(ids))
 
 
 def test_an_existing_file_is_kept_and_damaged_runs_are_not_packed(bench, whole, tmp_path):
