@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from survbench.actions.masks import write_mask
 from survbench.actions.request import available_device
-from survbench.actions.study_cohort import StudyCohort, contents_of, read_study_cohort
+from survbench.actions.study_cohort import StudyCohort, contents_of, images_of, read_study_cohort
 from survbench.cohort import Cohort, FeatureTable, Need
 from survbench.datasets.cards.card import CohortCard
 from survbench.datasets.cards.source import SourceCohort
@@ -120,6 +120,7 @@ def _models(
     jobs = [run.job for run in fits if isinstance(run.job, FitJob)]
     above = {need for job in jobs if job.upstream for need in job.upstream.needs_predict}
     own = {run.key: run.predictions()["risk"].to_numpy(dtype=np.float64) for run in fits} if refit else {}
+    cohort = read_study_cohort(study, store.root)
     return Models(
         predictor=Predictor(
             study=study,
@@ -128,8 +129,9 @@ def _models(
             refit=refit,
             models=len(jobs),
             verdicts=verdicts(run for seed in folds for run in seed),
+            recognises=cohort.recognises,
         ),
-        cohort=read_study_cohort(study, store.root),
+        cohort=cohort,
         models=tuple(FoldModel(job, store, device=_device(job)) for job in jobs),
         scales={**reference.scales, **own},
         needs=frozenset({need for job in jobs for need in job.needs_predict} | above) - {"upstream"},
@@ -240,7 +242,7 @@ def _predict_one(
         training = Training(
             by_id=models.tested.get(subject.id),
             by_content=models.cohort.folds_with(contents_of(row)),
-            of="images" if source.card.images else "features",
+            of="images" if models.cohort.folds_with(images_of(row)) else "features",
         )
         by_model: list[ModelPrediction] = []
         probabilities: list[NDArray[np.float32]] = []

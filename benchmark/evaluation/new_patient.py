@@ -254,6 +254,7 @@ class Predictor:
         refit: whether one fit on all patients predicts in place of the fold models.
         models: how many models predict.
         verdicts: how many of the fold models have learned; None where that is not known.
+        recognises: whether the study keeps by what a patient on whom models were fitted is recognised.
     """
 
     study: Study
@@ -262,6 +263,7 @@ class Predictor:
     refit: bool
     models: int
     verdicts: Verdicts | None = None
+    recognises: bool = True
 
     @property
     def c_index(self) -> float | None:
@@ -271,14 +273,20 @@ class Predictor:
 
     @property
     def caution(self) -> str:
-        """What speaks against the models, in a sentence, or ""."""
-        counted = self.verdicts
-        if counted is None or counted.learned == counted.fits:
-            return ""
-        return (
-            f"Of {counted.fits} fold models, {counted.not_learned} have not learned and {counted.over_fitted} are "
-            f"over-fitted: their predictions say little. 'bench status {self.study.name}' shows which."
-        )
+        """What speaks against the models and their predictions, in sentences, or ""."""
+        counted, found = self.verdicts, []
+        if counted is not None and counted.learned != counted.fits:
+            found.append(
+                f"Of {counted.fits} fold models, {counted.not_learned} have not learned and {counted.over_fitted} are "
+                f"over-fitted: their predictions say little. 'bench status {self.study.name}' shows which."
+            )
+        if not self.recognises:
+            found.append(
+                "Whether a patient is among those on whom the models were fitted cannot be checked: this study, such "
+                "as a pack with pseudonyms, keeps nothing to compare. Of such a patient the prediction is too sure of "
+                "itself."
+            )
+        return " ".join(found)
 
     @property
     def rule(self) -> str:

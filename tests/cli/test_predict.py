@@ -16,6 +16,7 @@ from survbench.actions.ensemble import add_ensemble
 from survbench.actions.ingest import ingest
 from survbench.actions.request import Request
 from survbench.actions.run import run_study
+from survbench.actions.study_cohort import StudyCohort, contents_of
 from survbench.actions.watcher import Silent
 from survbench.datasets.dicom.patient import Request as DicomRequest
 from survbench.datasets.dicom.regions import Wish
@@ -374,6 +375,15 @@ def test_patients_of_a_table_of_features(bench, tmp_path):
     assert "features are those of the study's patient" in training["P03"]["why"]
 
 
+def test_a_patient_is_recognised_by_the_features_beside_images():
+    """A method that sees the table of features alone compares it, though the cohort has images, too."""
+    both = {"volumes": {"ct": "c1", "mask": "m1"}, "radiomics": "f1"}
+    cohort = StudyCohort(card=None, features=(), contents=(frozenset(contents_of(both)), frozenset(["c2"])))
+    assert cohort.folds_with(contents_of({"volumes": {}, "radiomics": "f1"})) == (0,)
+    assert cohort.folds_with(contents_of({"volumes": {"ct": "c2"}, "radiomics": None})) == (1,)
+    assert cohort.folds_with(contents_of({"volumes": {"mask": "m1"}, "radiomics": None})) == ()
+
+
 def test_dicom_is_read_as_ingest_reads_it(made, predict, tmp_path):
     """The DICOM of one patient is predicted as the NIfTI that ``bench cohort ingest`` makes of it; a method that needs
     no mask predicts a patient in whom nobody has drawn a tumour.
@@ -412,6 +422,14 @@ def test_a_pack_with_weights_predicts_as_the_study_does(made, predict, bench, tm
     assert ended.returncode == 0, ended.stdout + ended.stderr
     written = json.loads((to / "predictions.json").read_text(encoding="utf-8"))
     assert written["patients"] == expected["patients"]
+    assert written["caution"] == expected["caution"]
+    named = tmp_path / "named.zip"
+    options = ("--weights", "--pseudonyms", tmp_path / "site.key", "--to", named, "--out", home / "out")
+    assert bench("study", "pack", study.name, *options).returncode == 0
+    own = images(home / "own", "P03")
+    ended = bench("predict", "ranks-and-segments", *own, "--out", named, "--to", tmp_path / "by-named")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "cannot be checked: this study, such as a pack with pseudonyms" in ended.stdout
 
 
 def test_an_ensemble_names_the_rows_that_have_models(made, predict):
