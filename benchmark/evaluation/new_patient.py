@@ -272,6 +272,19 @@ class Predictor:
         return None if np.isnan(found) else found
 
     @property
+    def months(self) -> tuple[int, ...]:
+        """The months at which survival is shown: up to the end of follow-up, beyond which nobody was observed."""
+        return tuple(month for month in SHOWN_MONTHS if month <= self.study.cohort.longest_months)
+
+    @property
+    def beyond(self) -> str:
+        """What is not shown because nobody was observed for so long, in a sentence, or ""."""
+        longest = self.study.cohort.longest_months
+        if longest >= SURVIVAL_MONTHS[-1]:
+            return ""
+        return f"The study's patients were followed for up to {longest:.0f} months: survival beyond is not shown."
+
+    @property
     def caution(self) -> str:
         """What speaks against the models and their predictions, in sentences, or ""."""
         counted, found = self.verdicts, []
@@ -292,9 +305,16 @@ class Predictor:
     def rule(self) -> str:
         """How the risk is made, in a sentence."""
         if self.refit:
+            many = self.models > 1
+            fits = f"Mean of {self.models} fits, of one seed each," if many else "One fit"
+            inner = self.study.protocol.selection == "inner"
+            chosen = (
+                " Some of them were set aside to choose a checkpoint and to calibrate survival curves." if inner else ""
+            )
             return (
-                "One fit on all patients of the study; its risk is standardised by its risks of the patients that it "
-                "was fitted on. No patient was held out from it, so nothing is known of how well it predicts."
+                f"{fits} on all patients of the study.{chosen} The risk of {'each' if many else 'the fit'} is "
+                "standardised by its risks of these patients. No patient was held out to test it, so nothing is known "
+                "of how well it predicts."
             )
         return (
             f"Mean of {self.models} fold models; the risk of each is standardised by the mean and standard deviation "
@@ -317,6 +337,7 @@ class Predictor:
             "refit": self.refit,
             "rule": self.rule,
             "caution": self.caution,
+            "follow_up_months": study.cohort.longest_months,
             "range": f"lowest_model to highest_model is {RANGE}",
         }
 

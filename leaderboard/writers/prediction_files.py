@@ -94,7 +94,7 @@ class PredictionFiles:
     def predicted(self, patient: NewPatient) -> Path:
         """Add a patient, and return the path of the report."""
         placed, honest = patient.all_models, patient.honest
-        curve = {month: mean for month, mean, _, _ in placed.at(SHOWN_MONTHS)}
+        curve = {month: mean for month, mean, _, _ in placed.at(self._predictor.months)}
         self._row(
             patient.id,
             placed.risk,

@@ -18,6 +18,7 @@ from survbench.actions.request import Request
 from survbench.actions.run import run_study
 from survbench.actions.study_cohort import StudyCohort, contents_of
 from survbench.actions.watcher import Silent
+from survbench.api import SURVIVAL_MONTHS
 from survbench.datasets.dicom.patient import Request as DicomRequest
 from survbench.datasets.dicom.regions import Wish
 from survbench.datasets.ingest.pseudonyms import by_key
@@ -25,6 +26,7 @@ from survbench.evaluation.gather import gather
 from survbench.evaluation.new_patient import ModelPrediction, NewPatient, Placed, Predictor, Reference, Training
 from survbench.io.layout import CurveSource
 from survbench.leaderboard.site.prediction_page import prediction_page
+from survbench.leaderboard.writers.prediction_files import PredictionFiles
 from survbench.plan.profile import load_profile
 from survbench.runs.store import Store
 from table_cohort import CARD as TABLE_CARD
@@ -327,6 +329,41 @@ def test_the_report_is_one_file_that_says_what_it_is(predict, tmp_path):
     assert "not a confidence interval" in page
     assert "<script" not in page
     assert "http:" not in page.replace("http://www.w3.org/2000/svg", "")
+
+
+def test_survival_is_shown_up_to_the_end_of_follow_up(made, tmp_path):
+    _, _, study = made
+    short = replace(study, cohort=study.cohort.model_copy(update={"longest_months": 40.0}))
+    (entry,) = (e for e in study.entries if e.name == "volume")
+    reference = Reference(risks=np.zeros(12), scales={}, c_index=0.5)
+    curve = np.linspace(0.99, 0.5, len(SURVIVAL_MONTHS))
+    one = ModelPrediction(
+        fold=0, seed=0, trained=False, risk=7.0, standardised=0.0, survival=curve, source=CurveSource.PREDICTED
+    )
+    placed = Placed.of([one], reference)
+    patient = NewPatient(id="A", by_model=(one,), all_models=placed, honest=None, training=Training())
+    with PredictionFiles(
+        tmp_path, Predictor(study=short, entry=entry, reference=reference, refit=False, models=1)
+    ) as to:
+        page = to.predicted(patient).read_text(encoding="utf-8")
+    assert "followed for up to 40 months: survival beyond is not shown" in page
+    row = pd.read_csv(tmp_path / "predictions.csv").iloc[0]
+    assert row[["survival_36_months", "survival_60_months"]].notna().tolist() == [True, False]
+    assert '<th scope="row">36</th>' in page
+    assert '<th scope="row">60</th>' not in page
+    assert json.loads((tmp_path / "predictions.json").read_text())["follow_up_months"] == 40
+
+
+def test_the_rule_says_how_many_fits_predict_and_that_some_patients_were_set_aside(made):
+    _, _, study = made
+    (entry,) = (e for e in study.entries if e.name == "volume")
+    reference = Reference(risks=np.zeros(12), scales={}, c_index=0.5)
+    one = Predictor(study=study, entry=entry, reference=reference, refit=True, models=1)
+    inner = replace(study, protocol=study.protocol.model_copy(update={"selection": "inner"}))
+    assert one.rule.startswith("One fit on all patients of the study. The risk of the fit")
+    assert replace(one, study=inner, models=3).rule.startswith(
+        "Mean of 3 fits, of one seed each, on all patients of the study. Some of them were set aside"
+    )
 
 
 def test_a_method_that_gives_everybody_the_same_risk_has_a_report(made):
