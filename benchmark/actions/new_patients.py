@@ -24,6 +24,7 @@ from survbench.datasets.cohorts.new_patients import (
 )
 from survbench.datasets.dicom.patient import Request
 from survbench.datasets.dicom.regions import Wish
+from survbench.datasets.readers.paths import fitting_files
 from survbench.errors import BenchError
 
 NAMELESS = "patient"
@@ -38,6 +39,7 @@ class Given:
     mask: Path | None = None
     clinical: Mapping[str, str] = field(default_factory=dict)
     id: str | None = None
+    centre: str = ""
     regions: tuple[str, ...] = ()
 
     @property
@@ -45,6 +47,26 @@ class Given:
         """The files that are named one by one, by channel and ``mask``."""
         images = {name: Path(path).expanduser() for name, path in self.images.items()}
         return images if self.mask is None else {**images, MASK: self.mask}
+
+    def one(self, name: str, files: Mapping[str, Path]) -> OnePatient:
+        """Return the one patient of these files."""
+        return OnePatient(id=name, files=files, clinical=self.clinical, centre=self.centre)
+
+
+def places_of(given: Given, card: CohortCard) -> set[Path]:
+    """Return the table that is given and the folders in which the given images lie: nothing there may be replaced.
+
+    Args:
+        given: what the user gives.
+        card: by which a folder or table is read, whole.
+    """
+    places = {path.parent for path in given.files.values()}
+    if given.folder is not None:
+        folder = given.folder.expanduser()
+        where = folder if folder.is_dir() else folder.parent
+        places |= {folder}
+        places |= {(where / path).parent for pattern in card.patterns for _, path in fitting_files(where, pattern)}
+    return {path.resolve() for path in places}
 
 
 @contextmanager
@@ -60,27 +82,34 @@ def read_given(given: Given, models: Models) -> Iterator[tuple[CohortCard, NewPa
     if given.folder is None:
         if not (given.files or given.clinical):
             raise BenchError(f"Give the patients: a folder or table, or one patient's values. {_wanted(needed)}")
-        yield card, read_one(needed, OnePatient(id=given.id or NAMELESS, files=given.files, clinical=given.clinical))
+        yield card, read_one(needed, given.one(given.id or NAMELESS, given.files))
         return
     folder = given.folder.expanduser().absolute()
     table = folder if folder.is_file() else None
     where = folder if table is None else folder.parent
     own = card_of(where, card)
     if table is not None or has_layout(own, where):
-        if given.files or given.clinical or given.id or given.regions:
+        if given.files or given.clinical or given.id or given.centre or given.regions:
             raise BenchError(
-                f"{folder} is read as a folder or table of patients, so --image, --mask, --clinical, --id and --region "
-                "have no place. Put clinical values into the table, or name one patient's files without the folder."
+                f"{folder} is read as a folder or table of patients, so --image, --mask, --clinical, --id, --centre "
+                "and --region have no place. Put clinical values and centres into the table, or name one patient's "
+                "files without the folder."
             )
-        yield own, read_many(needed_part(own, models.needs), where, table)
+        seen = needed_part(own, models.needs)
+        found = read_many(seen, where, table)
+        if not (found.source.cohort.subjects or found.errors):
+            has_table = table is not None or (where / own.table).is_file()
+            lacks = f"{folder} has no row of a patient" if has_table else f"{where} has no {own.table}"
+            raise BenchError(f"{lacks}, so there is nobody to predict. {_wanted(seen)} Give a folder or table with it.")
+        yield own, found
         return
     with TemporaryDirectory(prefix="survbench-dicom-") as scratch:
         request = Request(regions=Wish(given.regions, unite=len(given.regions) > 1))
-        found = files_in(needed, folder) or dicom_files(folder, needed, Path(scratch), request)
-        files = {**found, **given.files}
+        lying = files_in(needed, folder) or dicom_files(folder, needed, Path(scratch), request)
+        files = {**lying, **given.files}
         if not files:
             raise BenchError(f"{folder} holds neither DICOM nor NIfTI files of this patient. {_wanted(needed)}")
-        yield card, read_one(needed, OnePatient(id=given.id or folder.name, files=files, clinical=given.clinical))
+        yield card, read_one(needed, given.one(given.id or folder.name, files))
 
 
 def _wanted(card: CohortCard) -> str:
@@ -91,5 +120,6 @@ def _wanted(card: CohortCard) -> str:
         "a tumour mask" if card.mask is not None else "",
         ("clinical values: " + ", ".join(c.name for c in card.clinical)) if card.clinical else "",
         "a table of features" if card.features is not None else "",
+        f"the centre (column {card.centre!r})" if card.centre is not None else "",
     ]
     return f"The method sees {'; '.join(part for part in parts if part)}."

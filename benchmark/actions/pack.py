@@ -29,7 +29,8 @@ from survbench.runs.store import LOG, Store, is_of_model
 MODELS = "The models of the fits (packed with --weights)."
 NEVER = (
     "Logs, and messages and tracebacks of errors.",
-    "Images, prepared cohorts and their cache, and what is in MLflow.",
+    "Images (but for slices of a few patients: the examples of methods that segment are inside).",
+    "Prepared cohorts and their cache, and what is in MLflow.",
 )
 
 

@@ -15,6 +15,8 @@ CITATION = "CITATION.cff"
 LOCK = "requirements.lock"
 README = "README.md"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_SEPARATORS = re.compile(r"[-_.]+")
+"""What stands for one another in the name of a package (PEP 503)."""
 
 
 def citation() -> str:
@@ -29,9 +31,10 @@ def lock() -> str:
     while waiting:
         name = waiting.pop()
         version = installed_version(name)
-        if version is None or name.lower() in pinned:
+        plain = _SEPARATORS.sub("-", name).lower()
+        if version is None or plain in pinned:
             continue
-        pinned[name.lower()] = f"{name}=={version}"
+        pinned[plain] = f"{plain}=={version}"
         waiting += _required(name)
     return (
         "\n".join(["# Versions with which this study was packed.", *(pinned[name] for name in sorted(pinned))]) + "\n"
@@ -52,7 +55,7 @@ def readme(study: Study, board: Board, manifest: Manifest) -> str:
 
     Args:
         study: as it is packed.
-        board: of the study; two of its methods stand in the commands.
+        board: of the study; two of its methods stand in the commands, and the best one that can predict a patient.
         manifest: of the pack.
     """
     from jinja2 import Environment, StrictUndefined
@@ -63,7 +66,11 @@ def readme(study: Study, board: Board, manifest: Manifest) -> str:
     methods = [*others, *(name for name in complete if name == reference), "METHOD", "OTHER"]
     if reference in complete and others:
         methods = [others[0], reference]
+    with_models = {entry.name for entry in study.entries if entry.has_models}
+    predicting = next((name for name in complete if name in with_models), None)
     source = files("survbench.actions").joinpath("templates", "pack_readme.md.j2").read_text(encoding="utf-8")
     # Markdown is not HTML
     environment = Environment(autoescape=False, undefined=StrictUndefined, keep_trailing_newline=True)  # noqa: S701
-    return environment.from_string(source).render(study=study, manifest=manifest, methods=methods)
+    return environment.from_string(source).render(
+        study=study, manifest=manifest, methods=methods, predicting=predicting
+    )

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from survbench.actions.masks import write_mask
 from survbench.actions.request import available_device
-from survbench.actions.study_cohort import StudyCohort, contents_of, read_study_cohort
+from survbench.actions.study_cohort import StudyCohort, contents_of, images_of, read_study_cohort
 from survbench.cohort import Cohort, FeatureTable, Need
 from survbench.datasets.cards.card import CohortCard
 from survbench.datasets.cards.source import SourceCohort
@@ -24,7 +24,15 @@ from survbench.datasets.preprocessing.grid import Grid, plan_grid
 from survbench.datasets.readers.feature_table import table_rows
 from survbench.errors import BenchError, UnknownNameError, message_of
 from survbench.evaluation.learning import verdicts
-from survbench.evaluation.new_patient import ModelPrediction, NewPatient, Placed, Predictor, Reference, Training
+from survbench.evaluation.new_patient import (
+    PREDICTED_MASK,
+    ModelPrediction,
+    NewPatient,
+    Placed,
+    Predictor,
+    Reference,
+    Training,
+)
 from survbench.evaluation.standardised import standardised
 from survbench.features.extraction import Extraction, write_radiomics
 from survbench.findings import Finding
@@ -112,6 +120,7 @@ def _models(
     jobs = [run.job for run in fits if isinstance(run.job, FitJob)]
     above = {need for job in jobs if job.upstream for need in job.upstream.needs_predict}
     own = {run.key: run.predictions()["risk"].to_numpy(dtype=np.float64) for run in fits} if refit else {}
+    cohort = read_study_cohort(study, store.root)
     return Models(
         predictor=Predictor(
             study=study,
@@ -120,8 +129,9 @@ def _models(
             refit=refit,
             models=len(jobs),
             verdicts=verdicts(run for seed in folds for run in seed),
+            recognises=cohort.recognises,
         ),
-        cohort=read_study_cohort(study, store.root),
+        cohort=cohort,
         models=tuple(FoldModel(job, store, device=_device(job)) for job in jobs),
         scales={**reference.scales, **own},
         needs=frozenset({need for job in jobs for need in job.needs_predict} | above) - {"upstream"},
@@ -221,6 +231,9 @@ def _predict_one(
     models: Models, source: SourceCohort, findings: Sequence[Finding], masks: Path | None
 ) -> NewPatient | Failed:
     (subject,) = source.cohort.subjects
+    of_centre = _of_centre(models, subject.centre)
+    if of_centre and not models.cohort.card.reference_centre:
+        return Failed(subject.id, (of_centre,))
     with TemporaryDirectory(prefix="survbench-predict-") as folder:
         made = _prepared(models, source, Path(folder))
         if isinstance(made, Failed):
@@ -229,7 +242,7 @@ def _predict_one(
         training = Training(
             by_id=models.tested.get(subject.id),
             by_content=models.cohort.folds_with(contents_of(row)),
-            of="images" if source.card.images else "features",
+            of="images" if models.cohort.folds_with(images_of(row)) else "features",
         )
         by_model: list[ModelPrediction] = []
         probabilities: list[NDArray[np.float32]] = []
@@ -248,14 +261,33 @@ def _predict_one(
                 probabilities.append(answer.probability)
         result = _placed(models, subject.id, by_model, training)
         notes = [f"{f.code} {f.what}" for f in (*findings, *found) if f.subject in {"", subject.id}]
+        notes += [of_centre] if of_centre else []
         result = replace(result, missing=_missing(source), notes=tuple(notes))
         if not probabilities or masks is None or models.grid is None:
             return result
         native = subject.volumes[source.cohort.channels[0]]
-        path = masks / f"{subject.id}_mask.nii.gz"
+        path = masks / f"{subject.id}{PREDICTED_MASK}"
         mean = np.mean([p.astype(np.float64) for p in probabilities], axis=0)
         inside = write_mask(path, mean, models.grid.affine(centre_of(source, subject)), native)
         return replace(result, mask=str(path), tumour_ml=float(inside.sum()) * native.voxel_volume_ml)
+
+
+def _of_centre(models: Models, centre: str) -> str:
+    """Return what speaks against the centre of a patient, for a method that looks at it, or ""."""
+    known, reference = models.cohort.centres, models.cohort.card.reference_centre
+    if "centres" not in models.needs or (known is not None and centre in known):
+        return ""
+    if known is None and not reference:
+        return ""  # the model refuses a centre that it does not know
+    if known is None:
+        return (
+            f"The study does not say whether it was fitted on patients of centre {centre}. If it was not, the values "
+            f"of this patient are not brought to the scale of {reference} and stay as they are."
+        )
+    new = f"{models.predictor.entry.name} was fitted on patients of centres {', '.join(sorted(known))}, not {centre}"
+    if not reference:
+        return f"{new}, and the cohort's card names no reference_centre."
+    return f"{new}: the values of this patient are not brought to the scale of {reference} and stay as they are."
 
 
 def _prepared(

@@ -25,26 +25,43 @@ class StudyCohort:
     Attributes:
         card: without the patients' ids and notes.
         features: names of the features of a table; empty without one.
-        contents: of each fold, what its patients' images and rows of features hash to.
+        contents: of each fold, what its patients' images and rows of features hash to; empty
+            in a pack with pseudonyms.
+        centres: of its patients; None where an earlier version or a pack with pseudonyms does not keep them.
     """
 
     card: CohortCard
     features: tuple[str, ...]
     contents: tuple[frozenset[str], ...]
+    centres: frozenset[str] | None = None
+
+    @property
+    def recognises(self) -> bool:
+        """Whether a patient can be recognised: a pack with pseudonyms keeps nothing for it."""
+        return bool(self.contents)
 
     def folds_with(self, contents: Sequence[str]) -> tuple[int, ...]:
         """Return the folds in which a patient with one of these contents is."""
         return tuple(n for n, of_fold in enumerate(self.contents) if of_fold & set(contents))
 
 
-def contents_of(row: Mapping[str, Any]) -> list[str]:
-    """Return the hashes of a prepared patient's images, or of the row of features of one without images.
+def images_of(row: Mapping[str, Any]) -> list[str]:
+    """Return the hashes of a prepared patient's images.
 
     Args:
         row: of the patient, as in the inputs of a prepared cohort.
     """
-    images = [key for name, key in row["volumes"].items() if name != "mask"]
-    return images or ([row["radiomics"]] if row["radiomics"] else [])
+    return [key for name, key in row["volumes"].items() if name != "mask"]
+
+
+def contents_of(row: Mapping[str, Any]) -> list[str]:
+    """Return the hashes of a prepared patient's images and of the features: a method may see only the one or the other
+    of a new patient.
+
+    Args:
+        row: of the patient, as in the inputs of a prepared cohort.
+    """
+    return [*images_of(row), *filter(None, [row["radiomics"]])]
 
 
 def write_study_cohort(study: Study, out: Path, source: SourceCohort, rows: Mapping[str, Mapping[str, Any]]) -> None:
@@ -63,6 +80,7 @@ def write_study_cohort(study: Study, out: Path, source: SourceCohort, rows: Mapp
         "card": card.model_dump_json(),
         "features": [] if features is None else list(features.names),
         "contents": [sorted(key for i in fold for key in contents_of(rows[i])) for fold in study.protocol.folds],
+        "centres": sorted({s.centre for s in source.cohort.subjects}),
     }
     write_json(study.folder(out) / COHORT, with_checksum(content))
 
@@ -80,7 +98,8 @@ def copy_study_cohort(study: Study, out: Path, target: Path, *, contents: bool) 
     if path.exists():
         raw = dict(read_stored(path, checked))
         if not contents:
-            raw["contents"] = [[] for _ in study.protocol.folds]
+            raw["contents"] = []
+            raw.pop("centres", None)
         write_json(study.folder(target) / COHORT, with_checksum(raw))
 
 
@@ -106,4 +125,5 @@ def _study_cohort(written: dict[str, Any]) -> StudyCohort:
         card=CohortCard.model_validate_json(raw["card"]),
         features=tuple(raw["features"]),
         contents=tuple(frozenset(fold) for fold in raw["contents"]),
+        centres=frozenset(raw["centres"]) if "centres" in raw else None,
     )

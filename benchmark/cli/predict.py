@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
     from survbench.actions.predict import Failed, Models
     from survbench.datasets.cards.card import CohortCard
     from survbench.datasets.cohorts.new_patients import NewPatients
-    from survbench.evaluation.new_patient import NewPatient
+    from survbench.evaluation.new_patient import NewPatient, Predictor
 
 
 def register(app: typer.Typer) -> None:
@@ -50,6 +52,9 @@ def predict(
         typer.Option("--clinical", help="Clinical value of one patient. May repeat.", metavar="NAME=VALUE"),
     ] = None,
     name: Annotated[str | None, typer.Option("--id", help="Name of one patient in the report.")] = None,
+    centre: Annotated[
+        str, typer.Option(help="Centre of one patient, for a method that needs it (ComBat).", metavar="NAME")
+    ] = "",
     region: Annotated[
         list[str] | None, typer.Option(help="Of DICOM: name of the tumour's region, as in 'bench cohort ingest'.")
     ] = None,
@@ -69,7 +74,8 @@ def predict(
 
     No outcome is asked for, and no study or board is made. Exit codes: 0 all predicted, 1 some were not, 2 wrong usage.
     """
-    from survbench.actions.new_patients import Given, read_given
+    from survbench.actions.new_patients import Given, places_of, read_given
+    from survbench.leaderboard.writers.prediction_files import refuse_to_replace
 
     out, to = out.expanduser().absolute(), to.expanduser()
     models = _models(method, out, study, refit=refit, workers=workers, to_stderr=as_json)
@@ -79,9 +85,11 @@ def predict(
         mask=mask,
         clinical=_pairs("--clinical", clinical),
         id=name,
+        centre=centre,
         regions=tuple(region or ()),
     )
     with read_given(given, models) as (card, found):
+        refuse_to_replace(to, found.source.cohort.ids, given=places_of(given, card))
         failed = _write(models, card, found, to, as_json=as_json)
     if failed:
         raise typer.Exit(1)
@@ -146,10 +154,12 @@ def _write(models: Models, card: CohortCard, patients: NewPatients, to: Path, *,
                 continue
             report = files.predicted(patient)
             if not as_json:
-                for line in _lines(patient, report):
+                for line in _lines(patient, report, predictor):
                     say(line)
     if as_json:
-        say((to / JSON).read_text(encoding="utf-8").rstrip())
+        with (to / JSON).open(encoding="utf-8") as written:  # of many patients it is large
+            shutil.copyfileobj(written, sys.stdout)
+        sys.stdout.flush()
     else:
         say(f"Files: {to / CSV}, {JSON} and a report of each patient: {count - failed} predicted, {failed} not.")
     return failed
@@ -159,18 +169,20 @@ def _failed_line(patient: Failed) -> str:
     return f"{patient.id}: not predicted. {' '.join(patient.reasons)}"
 
 
-def _lines(patient: NewPatient, report: Path) -> list[str]:
+def _lines(patient: NewPatient, report: Path, predictor: Predictor) -> list[str]:
     """Return what the terminal says of a patient."""
-    from survbench.evaluation.new_patient import RANGE, SHOWN_MONTHS
+    from survbench.evaluation.new_patient import RANGE
 
     placed = patient.all_models
     head = f"{patient.id}: risk {placed.risk:+.3f}, percentile {placed.percentile:.1f} of the study's out-of-fold risks"
     lines = [head]
-    months = placed.at(SHOWN_MONTHS)
+    months = placed.at(predictor.months)
     if months:
         shown = ", ".join(f"{month}: {mean:.2f} ({low:.2f}–{high:.2f})" for month, mean, low, high in months)
         several = f" (in brackets {RANGE})" if placed.models > 1 else ""
         lines.append(f"  survival at months {shown}{several}")
+    if placed.survival is not None and predictor.beyond:
+        lines.append(f"  {predictor.beyond}")
     if patient.mask:
         lines.append(f"  mask {patient.mask}, {patient.tumour_ml:.1f} ml")
     lines += [f"  {warning}" for warning in patient.warnings]

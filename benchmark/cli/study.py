@@ -148,7 +148,8 @@ def pack(
     method and cohort, versions, licence and citation, and a README that says what to type. Every command that reads an
     output folder opens it: --out study.zip.
 
-    Left out are images, logs, messages of errors and, without --weights, models.
+    Left out are images, logs, messages of errors and, without --weights, models. Methods that segment show slices of
+    the images of a few patients as examples, which are inside.
     """
     from survbench.actions.pack import pack_study
     from survbench.runs.store import Store

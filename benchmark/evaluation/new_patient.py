@@ -21,6 +21,8 @@ RESEARCH_ONLY = (
     "has validated for clinical use."
 )
 RANGE = "the range of the models, which is not a confidence interval"
+PREDICTED_MASK = "_mask.nii.gz"
+"""What follows a patient's id in the name of the predicted mask."""
 SHOWN_MONTHS = (12, 24, 36, 60)
 """Months at which survival is printed and stands in CSV files."""
 Floats = NDArray[np.float64]
@@ -34,7 +36,7 @@ class Reference:
         risks: of the study's patients, standardised by the fold model that predicted each, the mean over seeds;
             shape (n,).
         scales: the out-of-fold risks of each fit, by its key: what its risks are standardised by.
-        c_index: of the method in the study, the mean over folds and seeds.
+        c_index: of the method in the study, the mean over folds and seeds; NaN if a fold has no comparable pair.
     """
 
     risks: Floats
@@ -252,6 +254,7 @@ class Predictor:
         refit: whether one fit on all patients predicts in place of the fold models.
         models: how many models predict.
         verdicts: how many of the fold models have learned; None where that is not known.
+        recognises: whether the study keeps by what a patient on whom models were fitted is recognised.
     """
 
     study: Study
@@ -260,25 +263,58 @@ class Predictor:
     refit: bool
     models: int
     verdicts: Verdicts | None = None
+    recognises: bool = True
+
+    @property
+    def c_index(self) -> float | None:
+        """The C-index of the method in the study, or None where it is not known."""
+        found = self.reference.c_index
+        return None if np.isnan(found) else found
+
+    @property
+    def months(self) -> tuple[int, ...]:
+        """The months at which survival is shown: up to the end of follow-up, beyond which nobody was observed."""
+        return tuple(month for month in SHOWN_MONTHS if month <= self.study.cohort.longest_months)
+
+    @property
+    def beyond(self) -> str:
+        """What is not shown because nobody was observed for so long, in a sentence, or ""."""
+        longest = self.study.cohort.longest_months
+        if longest >= SURVIVAL_MONTHS[-1]:
+            return ""
+        return f"The study's patients were followed for up to {longest:.0f} months: survival beyond is not shown."
 
     @property
     def caution(self) -> str:
-        """What speaks against the models, in a sentence, or ""."""
-        counted = self.verdicts
-        if counted is None or counted.learned == counted.fits:
-            return ""
-        return (
-            f"Of {counted.fits} fold models, {counted.not_learned} have not learned and {counted.over_fitted} are "
-            f"over-fitted: their predictions say little. 'bench status {self.study.name}' shows which."
-        )
+        """What speaks against the models and their predictions, in sentences, or ""."""
+        counted, found = self.verdicts, []
+        if counted is not None and counted.learned != counted.fits:
+            found.append(
+                f"Of {counted.fits} fold models, {counted.not_learned} have not learned and {counted.over_fitted} are "
+                f"over-fitted: their predictions say little. 'bench status {self.study.name}' shows which."
+            )
+        if not self.recognises:
+            found.append(
+                "Whether a patient is among those on whom the models were fitted cannot be checked: this study, such "
+                "as a pack with pseudonyms, keeps nothing to compare. Of such a patient the prediction is too sure of "
+                "itself."
+            )
+        return " ".join(found)
 
     @property
     def rule(self) -> str:
         """How the risk is made, in a sentence."""
         if self.refit:
+            many = self.models > 1
+            fits = f"Mean of {self.models} fits, of one seed each," if many else "One fit"
+            inner = self.study.protocol.selection == "inner"
+            chosen = (
+                " Some of them were set aside to choose a checkpoint and to calibrate survival curves." if inner else ""
+            )
             return (
-                "One fit on all patients of the study; its risk is standardised by its risks of the patients that it "
-                "was fitted on. No patient was held out from it, so nothing is known of how well it predicts."
+                f"{fits} on all patients of the study.{chosen} The risk of {'each' if many else 'the fit'} is "
+                "standardised by its risks of these patients. No patient was held out to test it, so nothing is known "
+                "of how well it predicts."
             )
         return (
             f"Mean of {self.models} fold models; the risk of each is standardised by the mean and standard deviation "
@@ -297,10 +333,11 @@ class Predictor:
             "endpoint": study.cohort.endpoint,
             "patients": study.cohort.patients,
             "events": study.cohort.events,
-            "c_index": self.reference.c_index,
+            "c_index": self.c_index,
             "refit": self.refit,
             "rule": self.rule,
             "caution": self.caution,
+            "follow_up_months": study.cohort.longest_months,
             "range": f"lowest_model to highest_model is {RANGE}",
         }
 

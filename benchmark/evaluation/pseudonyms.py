@@ -15,6 +15,7 @@ from typing import Any
 
 from survbench.datasets.ingest.pseudonyms import pseudonym, read_or_make_key
 from survbench.errors import BenchError
+from survbench.evaluation.traces import NUMBER_EDGES, is_number
 from survbench.io.hashing import digest
 from survbench.io.study_files import SPLITS
 from survbench.plan.job import TuneJob
@@ -24,8 +25,8 @@ from survbench.runs.store import Store
 
 TEXTS = frozenset({".csv", ".html", ".md", ".svg", ".tex", ".txt"})
 """Kinds of files in which an id may stand anywhere."""
-PLAIN_ID = re.compile(r"\w{1,2}|[\d.,]+")
-"""Ids that look like any other number or letter, of which a text has many."""
+PLAIN_ID = re.compile(r"\w{1,2}|[\d.,]{1,4}")
+"""Ids that look like any other short number or letter, of which a text has many."""
 _BEFORE = r"\b(?:patients?|subjects?|cases?|ids?|rows?)\b[\s:=#'\"(]*"
 """What must stand before such an id in a text."""
 
@@ -46,14 +47,16 @@ class Pseudonyms:
         return self.of.get(patient, "unknown")
 
     def text(self, text: str) -> str:
-        """Return text with pseudonyms for ids, but inside longer words. A number or one or two letters count as an id
-        only behind a word such as "patient": they may mean anything else.
+        """Return text with pseudonyms for ids, but inside longer words and numbers. A number of up to four characters,
+        or one or two letters, count as an id only behind a word such as "patient": they may mean anything else.
         """
         for patient, name in sorted(self.of.items(), key=lambda item: -len(item[0])):
             for spelled in {patient, html.escape(patient)}:
                 if spelled in text:
                     before = _BEFORE if PLAIN_ID.fullmatch(patient) else ""
-                    found = rf"(?P<before>{before})(?<![^\W_]){re.escape(spelled)}(?![^\W_])"
+                    behind, ahead = NUMBER_EDGES if is_number(patient) else ("", "")
+                    word = rf"(?<![^\W_]){behind}{re.escape(spelled)}(?![^\W_]){ahead}"
+                    found = rf"(?P<before>{before}){word}"
                     text = re.sub(found, rf"\g<before>{name}", text, flags=re.IGNORECASE if before else 0)
         return text
 

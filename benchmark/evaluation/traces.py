@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 import zipfile
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -14,6 +14,8 @@ LONG = 6
 """Characters from which a text is looked for in binary files, too; shorter ones occur there by chance."""
 _PICTURE = re.compile(rb"data:[\w/+.-]+;base64,[A-Za-z0-9+/=]*")
 _ENCODINGS = ("utf-8", "utf-16-le", "utf-32-le")
+NUMBER_EDGES = r"(?<![0-9]\.)", r"(?!\.[0-9]*[1-9])"
+"""What must not stand before and behind a number: it would be a part of a decimal number. "30012345.0" is the same."""
 _EDGE = rb"[0-9A-Za-z\x80-\xff]"
 
 
@@ -41,10 +43,22 @@ def files_that_hold(texts: Collection[str], files: Mapping[str, Path | bytes]) -
 
 def _pattern(texts: Collection[str]) -> re.Pattern[bytes]:
     """Return what finds texts in any of the encodings in which arrays and files hold them; without texts nothing."""
-    spelled = {text.encode(encoding) for text in texts for encoding in _ENCODINGS}
-    if not spelled:
+    before, behind = (edge.encode() for edge in NUMBER_EDGES)
+    numbers, words = (_spelled(text for text in texts if is_number(text) == wanted) for wanted in (True, False))
+    ways = [before + _any_of(numbers) + behind] if numbers else []
+    ways += [_any_of(words)] if words else []
+    if not ways:
         return re.compile(b"(?!)")
-    return re.compile(b"(?<!" + _EDGE + b")" + _any_of(sorted(spelled)) + b"(?!" + _EDGE + b")")
+    return re.compile(b"(?<!" + _EDGE + b")(?:" + b"|".join(ways) + b")(?!" + _EDGE + b")")
+
+
+def is_number(text: str) -> bool:
+    """Say whether a text, such as an id, may be a number of a table."""
+    return all(letter in "0123456789.," for letter in text)
+
+
+def _spelled(texts: Iterable[str]) -> list[bytes]:
+    return sorted({text.encode(encoding) for text in texts for encoding in _ENCODINGS})
 
 
 def _any_of(words: list[bytes]) -> bytes:

@@ -26,7 +26,7 @@ from survbench.io.checksums import altered
 from survbench.io.config import Stored
 from survbench.io.files import PART, json_text, named_if_full
 from survbench.io.hashing import file_digest
-from survbench.io.stored import checked, parsed, read_stored, with_checksum
+from survbench.io.stored import UnreadableError, checked, parsed, read_stored, with_checksum
 from survbench.io.study_files import STUDIES
 from survbench.io.zip_entries import kind_of, leads_outside
 
@@ -41,6 +41,8 @@ SMALL_BYTES = 2**26
 """Unpacked bytes that are allowed at any ratio."""
 _MOST_MANIFEST = 2**26
 _LONGEST_NAME = 1000
+_LONGEST_PART = 255
+"""Bytes of the name of one file or folder, as usual file systems allow them."""
 _PACKED = frozenset({".npz", ".parquet", ".pdf", ".png", ".safetensors"})
 """Files that do not get smaller."""
 _METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
@@ -264,6 +266,8 @@ def _refused(info: zipfile.ZipInfo) -> str:
         return "leads outside of the pack"
     if "\\" in name or not name.isprintable() or len(name) > _LONGEST_NAME or str(PurePosixPath(name)) != name:
         return "is not the name of a file in a pack"
+    if any(len(part.encode()) > _LONGEST_PART for part in PurePosixPath(name).parts):
+        return f"has a name of more than {_LONGEST_PART} bytes"
     if kind_of(info) != "file":
         return "is a link or a device"
     if info.flag_bits & 1 or info.compress_type not in _METHODS:
@@ -296,11 +300,18 @@ def _manifest_of(archive: zipfile.ZipFile, entries: Mapping[str, zipfile.ZipInfo
         return parsed(f"{path}/{MANIFEST}", archive.read(info), _manifest)
     except _DAMAGE as error:
         raise AlteredPackError(path, {MANIFEST: ALTERED}) from error
-    except BenchError as error:
+    except UnreadableError as error:
         raise PackError(f"{error} {_AGAIN}") from error
+    except PackError as error:
+        raise PackError(f"{path}: {error}") from error
 
 
 def _manifest(raw: dict[str, object]) -> Manifest:
+    layout = raw.get("pack_schema")
+    if isinstance(layout, int) and layout > PACK_SCHEMA:
+        raise PackError(
+            f"The pack has layout {layout}, and this survbench reads {PACK_SCHEMA}. Install a newer survbench."
+        )
     manifest = Manifest.model_validate(checked(raw))
     if manifest.pack_schema != PACK_SCHEMA:
         raise ValueError(f"layout {manifest.pack_schema} of packs, not {PACK_SCHEMA}")

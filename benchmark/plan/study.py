@@ -65,6 +65,11 @@ class Entry:
     members: tuple[str, ...] = ()
 
     @property
+    def has_models(self) -> bool:
+        """Whether it has models of its own that give a risk; an outside model and an ensemble have none."""
+        return "risk" in self.gives and not (self.imported or self.members or self.skipped)
+
+    @property
     def keys(self) -> tuple[str, ...]:
         """The keys of all its jobs."""
         return tuple(key for seeds in (self.tunes, self.fits, self.predicts) for keys in seeds for key in keys)

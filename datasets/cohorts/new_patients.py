@@ -17,7 +17,7 @@ from survbench.datasets.readers.errors import ImageError
 from survbench.datasets.readers.folder import inspect_cohort, place_mask, unreadable
 from survbench.datasets.readers.nifti import nifti_volume
 from survbench.datasets.readers.paths import fitting_files
-from survbench.datasets.readers.patients import parse_patients
+from survbench.datasets.readers.patients import numbered, parse_patients
 from survbench.errors import BenchError, UnknownNameError
 from survbench.findings import Finding
 from survbench.io.tables import Row, Table
@@ -35,11 +35,13 @@ class OnePatient:
         id: name in the report.
         files: of the channels by name, and of the tumour mask as ``mask``.
         clinical: values by the column's name on the card, as text; what is absent is missing.
+        centre: the value of the card's column of centres; "" where that is not given.
     """
 
     id: str
     files: Mapping[str, Path] = field(default_factory=dict)
     clinical: Mapping[str, str] = field(default_factory=dict)
+    centre: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +76,7 @@ def needed_part(card: CohortCard, needs: Collection[Need]) -> CohortCard:
             "mask": card.mask if masked else None,
             "features": card.features if from_table else None,
             "clinical": tuple(c for c in card.clinical if c.model) if "clinical" in needs else (),
+            "centre": card.centre if "centres" in needs else None,
             "group": None,
         }
     )
@@ -81,11 +84,11 @@ def needed_part(card: CohortCard, needs: Collection[Need]) -> CohortCard:
 
 def card_of(folder: Path, card: CohortCard) -> CohortCard:
     """Return the card by which a folder of new patients is read: its own, or else that of the cohort on which the
-    method was fitted, of which the choice of patients, centre and group do not concern it.
+    method was fitted, of which the choice of patients and the group do not concern it.
     """
     if (folder / CARD_FILE).is_file():
         return read_card(folder / CARD_FILE)
-    return card.model_copy(update={"patients": Patients(), "centre": None, "group": None})
+    return card.model_copy(update={"patients": Patients(), "group": None})
 
 
 def has_layout(card: CohortCard, folder: Path) -> bool:
@@ -110,7 +113,7 @@ def read_many(card: CohortCard, folder: Path, table: Path | None = None) -> NewP
         card = card.model_copy(update={"table": table.name})
     made = None
     if not (folder / card.table).is_file():
-        columns = (card.id, *dict.fromkeys(c.column for c in card.clinical))
+        columns = (card.id, *dict.fromkeys([*(c.column for c in card.clinical), *filter(None, [card.centre])]))
         cells = [dict.fromkeys(columns, "") | {card.id: name} for name in _ids(card, folder)]
         made = Table(columns, tuple(Row(n, row) for n, row in enumerate(cells, start=2)))
     inspection = inspect_cohort(card, folder, table=made, outcomes=False)
@@ -126,11 +129,12 @@ def read_one(card: CohortCard, patient: OnePatient) -> NewPatients:
 
     Raises:
         UnknownNameError: a channel or a clinical column that the card does not have.
+        BenchError: the method needs the patient's centre, which is not given; or it does not see the one that is.
     """
     _refuse_unknown(card, patient)
-    alone = card.model_copy(update={"patients": Patients(), "centre": None, "group": None, "features": None})
-    by_column = {c.column: patient.clinical.get(c.name, "") for c in alone.clinical}
-    table = Table((alone.id, *by_column), (Row(1, {alone.id: patient.id, **by_column}),))
+    alone = card.model_copy(update={"patients": Patients(), "group": None, "features": None})
+    by_column = {c.column: patient.clinical.get(c.name, "") for c in alone.clinical} | _centre(alone, patient)
+    table = numbered(alone, Table((alone.id, *by_column), (Row(1, {alone.id: patient.id, **by_column}),)))
     parsed = parse_patients(alone, table, outcomes=False)
     volumes, found = _volumes(alone, patient)
     findings = [*parsed.findings, *found]
@@ -191,6 +195,19 @@ def _refuse_unknown(card: CohortCard, patient: OnePatient) -> None:
     for name in patient.clinical:
         if name not in columns:
             raise UnknownNameError("clinical column", name, columns, see=see)
+
+
+def _centre(card: CohortCard, patient: OnePatient) -> dict[str, str]:
+    """Return the cell of the card's column of centres, where the method sees it."""
+    if card.centre is None:
+        if patient.centre:
+            raise BenchError("The method does not look at the patient's centre. Leave out --centre.")
+        return {}
+    if not patient.centre:
+        raise BenchError(
+            f"The method needs the patient's centre, as column {card.centre!r} of its cohort names it: --centre NAME."
+        )
+    return {card.centre: patient.centre}
 
 
 def _volumes(card: CohortCard, patient: OnePatient) -> tuple[dict[str, Volume], list[Finding]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from markupsafe import Markup
 from survbench.api import SURVIVAL_MONTHS
-from survbench.evaluation.new_patient import RANGE, RESEARCH_ONLY, SHOWN_MONTHS, NewPatient, Placed, Predictor
+from survbench.evaluation.new_patient import RANGE, RESEARCH_ONLY, NewPatient, Placed, Predictor
 from survbench.leaderboard.site.assets import static, template
 from survbench.leaderboard.site.charts import Chart, Line, svg
 
@@ -19,8 +19,8 @@ def prediction_page(patient: NewPatient, predictor: Predictor) -> str:
         research_only=RESEARCH_ONLY,
         range=RANGE,
         place=_place_chart(patient.all_models, predictor),
-        curve=_survival_chart(patient.all_models),
-        months=patient.all_models.at(SHOWN_MONTHS),
+        curve=_survival_chart(patient.all_models, predictor),
+        months=patient.all_models.at(predictor.months),
         curve_source=patient.by_model[0].source,
         style=Markup(static("board.css", "chart.css", "prediction.css")),  # noqa: S704  # ours
     )
@@ -48,11 +48,14 @@ def _place_chart(placed: Placed, predictor: Predictor) -> Markup:
     )
 
 
-def _survival_chart(placed: Placed) -> Markup | None:
+def _survival_chart(placed: Placed, predictor: Predictor) -> Markup | None:
     if placed.survival is None or placed.low is None or placed.high is None:
         return None
+    observed = predictor.study.cohort.longest_months >= SURVIVAL_MONTHS
+    if not observed.any():
+        return None
     x, mean, low, high = (
-        [start, *values.tolist()]
+        [start, *values[observed].tolist()]
         for start, values in ((0.0, SURVIVAL_MONTHS), (1.0, placed.survival), (1.0, placed.low), (1.0, placed.high))
     )
     several = placed.models > 1
@@ -70,7 +73,7 @@ def _survival_chart(placed: Placed) -> Markup | None:
             x_label="Months",
             y_label="Event-free share",
             lines=(line,),
-            x_range=(0, float(SURVIVAL_MONTHS[-1])),
+            x_range=(0, x[-1]),
             y_range=(0, 1),
         )
     )

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
-from survbench.evaluation.new_patient import SHOWN_MONTHS, NewPatient, Predictor
+from survbench.errors import BenchError
+from survbench.evaluation.new_patient import PREDICTED_MASK, SHOWN_MONTHS, NewPatient, Predictor
 from survbench.io.csv_text import csv_text
 from survbench.io.files import write_text
 from survbench.leaderboard.site.prediction_page import prediction_page
 
 CSV, JSON = "predictions.csv", "predictions.json"
+REPORT = ".html"
 HEADER = (
     "id",
     "risk",
@@ -27,11 +30,41 @@ HEADER = (
 )
 
 
+def refuse_to_replace(folder: Path, ids: Iterable[str], *, given: Collection[Path]) -> None:
+    """Refuse a folder in which files of somebody else would be replaced: it may hold files of an earlier call.
+
+    Args:
+        folder: of the predictions.
+        ids: of the patients.
+        given: files, and folders of files, from which the patients were read, resolved.
+
+    Raises:
+        BenchError: a file would be replaced that is given, lies among what is given, or lies in a folder without
+            predictions.
+    """
+    earlier = _is_ours(folder / JSON) and folder.resolve() not in given
+    names = (CSV, JSON, *(f"{name}{ending}" for name in ids for ending in (REPORT, PREDICTED_MASK)))
+    for path in (folder / name for name in names):
+        if path.exists() and not (earlier and path.resolve() not in given):
+            raise BenchError(
+                f"{path} exists and is not of an earlier 'bench predict', or lies among the files of the patients, so "
+                "it is not replaced. Name another folder with --to."
+            )
+
+
+def _is_ours(path: Path) -> bool:
+    """Say whether a file is the JSON of an earlier call."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return b'"research_use_only"' in file.read(100)
+
+
 class PredictionFiles:
     """Writes predictions into a folder as they come, and keeps none of them.
 
     Args:
-        folder: is made if it is not there; files of an earlier call are replaced.
+        folder: is made if it is not there; files of an earlier call are replaced, see :func:`refuse_to_replace`.
         predictor: what predicts.
     """
 
@@ -61,7 +94,7 @@ class PredictionFiles:
     def predicted(self, patient: NewPatient) -> Path:
         """Add a patient, and return the path of the report."""
         placed, honest = patient.all_models, patient.honest
-        curve = {month: mean for month, mean, _, _ in placed.at(SHOWN_MONTHS)}
+        curve = {month: mean for month, mean, _, _ in placed.at(self._predictor.months)}
         self._row(
             patient.id,
             placed.risk,
@@ -74,7 +107,7 @@ class PredictionFiles:
             " ".join(patient.warnings),
         )
         self._add(patient.to_json())
-        report = self.folder / f"{patient.id}.html"
+        report = self.folder / f"{patient.id}{REPORT}"
         write_text(report, prediction_page(patient, self._predictor))
         return report
 

@@ -6,6 +6,7 @@ import io
 import json
 import re
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -13,10 +14,13 @@ import pytest
 import survbench as sb
 from jobs import a_fit
 from survbench.actions.build import build_and_write
-from survbench.actions.pack import pack_study
+from survbench.actions.pack import _refuse_traces, pack_study
+from survbench.actions.pack_texts import readme
 from survbench.actions.verify import verify
+from survbench.evaluation.pseudonyms import Pseudonyms
+from survbench.evaluation.traces import files_that_hold
 from survbench.io.files import write_json
-from survbench.io.packs import open_pack
+from survbench.io.packs import Manifest, open_pack
 from survbench.plan.protocol import write_splits
 from survbench.plan.study import read_study
 from survbench.runs.record import RunRecord
@@ -226,6 +230,37 @@ def test_a_model_that_holds_ids_is_not_packed_with_pseudonyms(tmp_path):
     assert not (tmp_path / "a.zip").exists()
 
 
+def test_record_numbers_in_a_model_are_looked_for(tmp_path):
+    ids = {f"3001234{n}": f"P{n}" for n in range(3)}
+    files = {
+        "a.json": b'{"x": [0.30012340, 130012341]}',
+        "b.json": b'{"x": ["30012342"]}',
+        "c.csv": b"id\n30012341.0\n",
+    }
+    assert files_that_hold(ids, files) == ["b.json", "c.csv"]
+    _refuse_traces({"a.json": files["a.json"]}, Store(tmp_path), Pseudonyms(ids))
+    with pytest.raises(sb.BenchError, match="an id of a patient"):
+        _refuse_traces(files, Store(tmp_path), Pseudonyms(ids))
+
+
+def test_the_readme_predicts_by_the_best_row_that_has_models(whole):
+    of, board = read_study(whole / IN_STUDY), sb.load_study(whole).board
+    ranked = [row.method for row in sorted(board.rows, key=lambda row: row.rank)]
+    best = next(e for e in of.entries if e.name == ranked[0])
+    manifest = Manifest(
+        pack_schema=1, study=of.name, survbench="0", commit=None, weights=True, pseudonyms=False, left_out=(), files={}
+    )
+
+    def said(**changed):
+        entries = tuple(replace(e, **changed) if e == best else e for e in of.entries)
+        return re.findall("bench predict (.*) FOLDER", readme(replace(of, entries=entries), board, manifest))
+
+    assert said() == [ranked[0]]
+    assert said(imported=True) == said(members=("a", "b")) == [ranked[1]]
+    none = tuple(replace(e, imported=True) for e in of.entries)
+    assert "bench predict" not in readme(replace(of, entries=none), board, manifest)
+
+
 def test_an_existing_file_is_kept_and_damaged_runs_are_not_packed(bench, whole, tmp_path):
     (tmp_path / "mine.zip").write_bytes(b"mine")
     ended = bench("study", "pack", "--out", whole, "--to", "mine.zip")
@@ -244,4 +279,7 @@ def test_a_card_says_what_a_method_is_and_is_not_and_the_lock_what_is_installed(
     assert "Research use only" in card
     assert f"{row.c_index:.3f} ({row.c_index_low:.3f}–{row.c_index_high:.3f})" in card
     assert "3 of 3 are done" in card
+    pinned = texts["requirements.lock"].splitlines()[1:]
+    plain = [re.sub(r"[-_.]+", "-", line.partition("==")[0]).lower() for line in pinned]
+    assert sorted(set(plain)) == sorted(plain)
     assert {f"numpy=={np.__version__}", f"pandas=={pd.__version__}"} <= set(texts["requirements.lock"].splitlines())

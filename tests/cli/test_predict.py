@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from dataclasses import replace
 
 import nibabel as nib
 import numpy as np
@@ -15,7 +16,9 @@ from survbench.actions.ensemble import add_ensemble
 from survbench.actions.ingest import ingest
 from survbench.actions.request import Request
 from survbench.actions.run import run_study
+from survbench.actions.study_cohort import StudyCohort, contents_of
 from survbench.actions.watcher import Silent
+from survbench.api import SURVIVAL_MONTHS
 from survbench.datasets.dicom.patient import Request as DicomRequest
 from survbench.datasets.dicom.regions import Wish
 from survbench.datasets.ingest.pseudonyms import by_key
@@ -23,9 +26,11 @@ from survbench.evaluation.gather import gather
 from survbench.evaluation.new_patient import ModelPrediction, NewPatient, Placed, Predictor, Reference, Training
 from survbench.io.layout import CurveSource
 from survbench.leaderboard.site.prediction_page import prediction_page
+from survbench.leaderboard.writers.prediction_files import PredictionFiles
 from survbench.plan.profile import load_profile
 from survbench.runs.store import Store
-from table_cohort import table_rows, write_table_cohort
+from table_cohort import CARD as TABLE_CARD
+from table_cohort import changed, table_rows, write_table_cohort
 
 METHODS = ("volume", "suvmax", "clinical-cox", "ranks-and-segments")
 CLINICAL = CARD.replace("levels: [f, m]}", "levels: [f, m], model: true}")
@@ -222,6 +227,30 @@ def test_an_image_that_cannot_be_used_is_named_and_the_others_are_predicted(made
     assert (table["research_use_only"] == "research use only").all()
 
 
+def test_files_of_somebody_else_are_not_replaced(made, bench, tmp_path):
+    home, _, _ = made
+    folder, mine = other_hospital(tmp_path / "other", 2), tmp_path / "mine"
+    mine.mkdir()
+    (mine / "predictions.csv").write_text("patient,age,sex\nA,57,m\n")
+    (mine / "predictions.json").write_text('{"risk": 1}')
+    (mine / "B.html").write_text("a letter")
+    before = files_below(folder) | files_below(mine)
+    table = tmp_path / "new.csv"
+    table.write_text("patient,age,sex\nB,57,m\n")
+    for what, to in (
+        (("clinical-cox", mine / "predictions.csv"), mine),
+        (("clinical-cox", table), mine),
+        (("ranks-and-segments", folder), folder / "images"),
+        (("ranks-and-segments", *images(folder, "Q01"), "--id", "Q01"), folder / "images"),
+    ):
+        ended = bench("predict", *what, "--out", home / "out", "--to", to)
+        assert ended.returncode == 2
+        assert "Name another folder with --to" in ended.stderr
+    assert files_below(folder) | files_below(mine) == before
+    for _ in range(2):
+        assert bench("predict", "clinical-cox", table, "--out", home / "out", "--to", tmp_path / "to").returncode == 0
+
+
 def test_images_of_the_wrong_channel_are_refused(made, predict):
     home, _, _ = made
     files = {c: home / "other" / "images" / f"Q01_{c}.nii.gz" for c in ("pet", "ct")}
@@ -247,6 +276,10 @@ def test_clinical_values(made, predict, tmp_path):
     assert "Did you mean 'age'" in ended.stderr
     ended, _ = predict("clinical-cox", code=2)
     assert "clinical values: age, sex" in ended.stderr
+    folder = other_hospital(tmp_path / "without-table", 2)
+    (folder / "clinical.csv").unlink()
+    ended, _ = predict("clinical-cox", folder, code=2)
+    assert "nobody to predict. The method sees clinical values: age, sex." in ended.stderr
     table = tmp_path / "new.csv"
     table.write_text("patient,age,sex\nA,57,m\nB,,f\n")
     _, written = predict("clinical-cox", table)
@@ -298,6 +331,41 @@ def test_the_report_is_one_file_that_says_what_it_is(predict, tmp_path):
     assert "http:" not in page.replace("http://www.w3.org/2000/svg", "")
 
 
+def test_survival_is_shown_up_to_the_end_of_follow_up(made, tmp_path):
+    _, _, study = made
+    short = replace(study, cohort=study.cohort.model_copy(update={"longest_months": 40.0}))
+    (entry,) = (e for e in study.entries if e.name == "volume")
+    reference = Reference(risks=np.zeros(12), scales={}, c_index=0.5)
+    curve = np.linspace(0.99, 0.5, len(SURVIVAL_MONTHS))
+    one = ModelPrediction(
+        fold=0, seed=0, trained=False, risk=7.0, standardised=0.0, survival=curve, source=CurveSource.PREDICTED
+    )
+    placed = Placed.of([one], reference)
+    patient = NewPatient(id="A", by_model=(one,), all_models=placed, honest=None, training=Training())
+    with PredictionFiles(
+        tmp_path, Predictor(study=short, entry=entry, reference=reference, refit=False, models=1)
+    ) as to:
+        page = to.predicted(patient).read_text(encoding="utf-8")
+    assert "followed for up to 40 months: survival beyond is not shown" in page
+    row = pd.read_csv(tmp_path / "predictions.csv").iloc[0]
+    assert row[["survival_36_months", "survival_60_months"]].notna().tolist() == [True, False]
+    assert '<th scope="row">36</th>' in page
+    assert '<th scope="row">60</th>' not in page
+    assert json.loads((tmp_path / "predictions.json").read_text())["follow_up_months"] == 40
+
+
+def test_the_rule_says_how_many_fits_predict_and_that_some_patients_were_set_aside(made):
+    _, _, study = made
+    (entry,) = (e for e in study.entries if e.name == "volume")
+    reference = Reference(risks=np.zeros(12), scales={}, c_index=0.5)
+    one = Predictor(study=study, entry=entry, reference=reference, refit=True, models=1)
+    inner = replace(study, protocol=study.protocol.model_copy(update={"selection": "inner"}))
+    assert one.rule.startswith("One fit on all patients of the study. The risk of the fit")
+    assert replace(one, study=inner, models=3).rule.startswith(
+        "Mean of 3 fits, of one seed each, on all patients of the study. Some of them were set aside"
+    )
+
+
 def test_a_method_that_gives_everybody_the_same_risk_has_a_report(made):
     _, _, study = made
     (entry,) = (e for e in study.entries if e.name == "volume")
@@ -310,6 +378,10 @@ def test_a_method_that_gives_everybody_the_same_risk_has_a_report(made):
     patient = NewPatient(id="A", by_model=(one,), all_models=placed, honest=None, training=Training())
     predictor = Predictor(study=study, entry=entry, reference=reference, refit=False, models=1)
     assert "+0.000" in prediction_page(patient, predictor)
+    assert "C-index 0.500" in prediction_page(patient, predictor)
+    unknown = replace(predictor, reference=replace(reference, c_index=float("nan")))
+    assert unknown.to_json()["c_index"] is None
+    assert "not known: a fold" in prediction_page(patient, unknown)
 
 
 @pytest.mark.parametrize(
@@ -338,6 +410,15 @@ def test_patients_of_a_table_of_features(bench, tmp_path):
     training = {p["id"]: p["in_training"] for p in written["patients"]}
     assert training["N00"] is None
     assert "features are those of the study's patient" in training["P03"]["why"]
+
+
+def test_a_patient_is_recognised_by_the_features_beside_images():
+    """A method that sees the table of features alone compares it, though the cohort has images, too."""
+    both = {"volumes": {"ct": "c1", "mask": "m1"}, "radiomics": "f1"}
+    cohort = StudyCohort(card=None, features=(), contents=(frozenset(contents_of(both)), frozenset(["c2"])))
+    assert cohort.folds_with(contents_of({"volumes": {}, "radiomics": "f1"})) == (0,)
+    assert cohort.folds_with(contents_of({"volumes": {"ct": "c2"}, "radiomics": None})) == (1,)
+    assert cohort.folds_with(contents_of({"volumes": {"mask": "m1"}, "radiomics": None})) == ()
 
 
 def test_dicom_is_read_as_ingest_reads_it(made, predict, tmp_path):
@@ -378,6 +459,14 @@ def test_a_pack_with_weights_predicts_as_the_study_does(made, predict, bench, tm
     assert ended.returncode == 0, ended.stdout + ended.stderr
     written = json.loads((to / "predictions.json").read_text(encoding="utf-8"))
     assert written["patients"] == expected["patients"]
+    assert written["caution"] == expected["caution"]
+    named = tmp_path / "named.zip"
+    options = ("--weights", "--pseudonyms", tmp_path / "site.key", "--to", named, "--out", home / "out")
+    assert bench("study", "pack", study.name, *options).returncode == 0
+    own = images(home / "own", "P03")
+    ended = bench("predict", "ranks-and-segments", *own, "--out", named, "--to", tmp_path / "by-named")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "cannot be checked: this study, such as a pack with pseudonyms" in ended.stdout
 
 
 def test_an_ensemble_names_the_rows_that_have_models(made, predict):
@@ -385,3 +474,53 @@ def test_an_ensemble_names_the_rows_that_have_models(made, predict):
     add_ensemble(study, Store(request.out), ["volume", "clinical-cox"], name="both")
     ended, _ = predict("both", home / "other", code=2)
     assert "both has no models of its own. Predict by its members: volume, clinical-cox." in ended.stderr
+
+
+@pytest.fixture(scope="module", params=["", "A"], ids=["without reference", "reference A"])
+def combat(request, tmp_path_factory):
+    """Return a function that predicts by ComBat: centre A measures every feature 5 higher than B."""
+    reference, home = request.param, tmp_path_factory.mktemp("combat")
+    rows = table_rows()
+    shifted = {name: lambda n, cells, name=name: float(cells[name]) + 5 * (n % 2) for name in rows[0][4:]}
+    rows = changed(rows, **shifted, hospital=lambda n, _: "BA"[n % 2], dead=lambda n, _: n // 2 % 2)
+    named = f"\nreference_centre: {reference}" if reference else ""
+    card = TABLE_CARD.replace("endpoint:", f"centre: hospital{named}\nendpoint:")
+    own = write_table_cohort(home / "own", rows, card=card)
+    methods = "combat-radiomics-univariate-cox"
+    run_study(Request(profile=load_profile("smoke"), methods=methods, cohort=str(own), out=home / "out"), Silent())
+    return reference, rows, home
+
+
+def test_combat_sees_the_centre_of_a_new_patient(combat, bench, tmp_path):
+    """A patient who is measured 5 higher at the one centre gets about the same risk; of a centre that was not in the
+    fit nobody knows the scale.
+    """
+    reference, rows, home = combat
+
+    def predicted(code, columns, patients):
+        table, to = tmp_path / "new.csv", tmp_path / "to"
+        table.write_text("\n".join([",".join(columns), *(",".join(p[c] for c in columns) for p in patients)]))
+        method = "combat-radiomics-univariate-cox"
+        ended = bench("predict", method, table, "--out", home / "out", "--to", to)
+        assert ended.returncode == code, ended.stdout + ended.stderr
+        return ended, {
+            p["id"]: p for p in json.loads((to / "predictions.json").read_text())["patients"]
+        } if code < 2 else {}
+
+    names = [name for name in rows[0] if name not in {"days", "dead"}]
+    low = dict(zip(rows[0], ["low in B", "", "", "55", *table_rows(1, seed=5)[1][4:], "B"], strict=True))
+    high = {**low, **{name: str(float(low[name]) + 5) for name in rows[0][4:-1]}}
+    patients = [
+        low,
+        {**high, "patient": "high in A", "hospital": "A"},
+        {**high, "patient": "high in B"},
+        {**high, "patient": "high in C", "hospital": "C"},
+    ]
+    ended, found = predicted(0 if reference else 1, names, patients)
+    risk = {name: p["risk"] for name, p in found.items() if "risk" in p}
+    assert abs(risk["low in B"] - risk["high in A"]) < 0.2 * abs(risk["low in B"] - risk["high in B"])
+    assert found["high in A"]["warnings"] == []
+    said = found["high in C"]["warnings" if reference else "problem"]
+    assert ("stay as they are" if reference else "names no reference_centre") in str(said)
+    ended, _ = predicted(2, names[:-1], patients)
+    assert "no column 'hospital'" in ended.stderr

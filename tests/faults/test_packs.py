@@ -146,6 +146,19 @@ def test_a_name_that_is_none_of_a_pack_is_refused_and_nothing_is_written(pack, t
     assert nothing_is_left(cache)
 
 
+def test_a_name_that_is_too_long_for_a_file_system_is_refused_before_anything_is_unpacked(pack, tmp_path, cache):
+    with pytest.raises(PackError, match="has a name of more than 255 bytes"):
+        open_pack(written(tmp_path / "b.zip", files_of(pack), (f"runs/{'é' * 130}", b"x")))
+    assert nothing_is_left(cache)
+
+
+def test_a_pack_of_a_newer_layout_says_what_to_install(pack, tmp_path):
+    files = files_of(pack)
+    newer = json.loads(files["MANIFEST.json"]) | {"pack_schema": packs.PACK_SCHEMA + 1}
+    with pytest.raises(PackError, match=r"b\.zip: The pack has layout 2.*Install a newer survbench\.$"):
+        open_pack(written(tmp_path / "b.zip", files | {"MANIFEST.json": json.dumps(newer).encode()}))
+
+
 @pytest.mark.parametrize("mode", [LINK, DEVICE])
 def test_links_and_devices_are_refused(pack, tmp_path, cache, mode):
     with pytest.raises(PackError, match="is a link or a device"):

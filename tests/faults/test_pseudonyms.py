@@ -123,6 +123,13 @@ def test_ids_in_texts_are_replaced_and_other_words_are_not(text, expected):
     assert SHORT.text(text) == expected
 
 
+def test_record_numbers_are_replaced_anywhere_but_in_longer_numbers():
+    named = Pseudonyms({"30012345": "Paa", "30012346": "Pbb"})
+    text = "see 30012345, 30012346.0 and 30012345_ct.nii, not 130012345, 0.30012345 or 30012345.25; 30012346."
+    assert named.text(text) == "see Paa, Pbb.0 and Paa_ct.nii, not 130012345, 0.30012345 or 30012345.25; Pbb."
+    assert named.json({"note": "30012345,30012346", "n": 30012345}) == {"note": "Paa,Pbb", "n": 30012345}
+
+
 def test_ids_in_json_are_replaced_as_values_and_as_keys():
     raw = {"ids": ["7", "A", "P01"], "by": {"7": 7}, "text": "P01 is out", "n": 7, "other": ["7", "x"]}
     assert SHORT.json(raw) == {
