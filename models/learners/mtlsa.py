@@ -175,7 +175,7 @@ class Solver:
         self._gram = RHO * (x.T @ x) if x.shape[1] <= len(x) else None  # with few patients, two products are cheaper
         self._ridge = np.full((x.shape[1], 1), ridge)
         self._ridge[0] = 0.0
-        self._step = 1.0 / (RHO * np.linalg.norm(x, 2) ** 2 + ridge)
+        self._step = 1.0 / (RHO * float(np.linalg.norm(x, 2)) ** 2 + ridge)
         self._coefficients = np.zeros((x.shape[1], tasks.alive.shape[1]))
         self._dual = np.zeros_like(tasks.alive)
 
