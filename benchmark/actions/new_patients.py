@@ -103,6 +103,11 @@ def read_given(given: Given, models: Models) -> Iterator[tuple[CohortCard, NewPa
             raise BenchError(f"{lacks}, so there is nobody to predict. {_wanted(seen)} Give a folder or table with it.")
         yield own, found
         return
+    if not needed.patterns:
+        raise BenchError(
+            f"{folder} has no {own.table}, and no image is read from it. {_wanted(needed)} Give the folder with its "
+            "table, or one patient's values without a folder."
+        )
     with TemporaryDirectory(prefix="survbench-dicom-") as scratch:
         request = Request(regions=Wish(given.regions, unite=len(given.regions) > 1))
         lying = files_in(needed, folder) or dicom_files(folder, needed, Path(scratch), request)

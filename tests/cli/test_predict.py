@@ -280,6 +280,10 @@ def test_clinical_values(made, predict, tmp_path):
     (folder / "clinical.csv").unlink()
     ended, _ = predict("clinical-cox", folder, code=2)
     assert "nobody to predict. The method sees clinical values: age, sex." in ended.stderr
+    (tmp_path / "one").mkdir()
+    next((folder / "images").glob("*_pet.nii.gz")).rename(tmp_path / "one" / "pet.nii.gz")
+    ended, _ = predict("clinical-cox", tmp_path / "one", "--clinical", "age=57", code=2)
+    assert "no image is read from it. The method sees clinical values: age, sex." in ended.stderr
     table = tmp_path / "new.csv"
     table.write_text("patient,age,sex\nA,57,m\nB,,f\n")
     _, written = predict("clinical-cox", table)
