@@ -110,10 +110,11 @@ def verify(out: Path, what: str | None = None) -> Verified:
             if study is not None:
                 needed = needed_runs(store, study)
                 found += [each for key in sorted(needed - keys) for each in _of_run(store, key, models=models)]
-                found += [*_of_cohorts(store, needed), *_of_study_cohort(study, out)]
+                found += _of_cohorts(store, needed)
+                found += _unreadable(study.folder(out) / COHORT, partial(read_study_cohort, study, out))
                 keys |= needed
             found += _of_board(folder, study, store)
-        found += [*_of_cache(out), *_of_ledger(out)]
+        found += [*_of_cache(out), *_unreadable(out / LEDGER, partial(read_stored, out / LEDGER, dict))]
         done = sum(map(store.is_sealed, keys))
     return Verified(studies=folders, runs=done, differences=_one_a_file(found), manifest=manifest)
 
@@ -206,16 +207,6 @@ def _of_cohorts(store: Store, keys: Iterable[str]) -> Iterator[Difference]:
             yield Difference(prepared.folder, f"is damaged: {error}")
 
 
-def _of_study_cohort(study: Study, out: Path) -> Iterator[Difference]:
-    """Yield what a study keeps of its cohort if it is damaged; a study of an earlier version kept nothing."""
-    path = study.folder(out) / COHORT
-    if path.exists():
-        try:
-            read_study_cohort(study, out)
-        except UnreadableError as error:
-            yield Difference(path, str(error).removeprefix(f"{path} "))
-
-
 def _of_cache(out: Path) -> Iterator[Difference]:
     """Yield the entries of the cache that are not as they were written."""
     kinds: dict[str, Callable[[str], object]] = {
@@ -276,10 +267,10 @@ def _name(kind: str) -> str:
     return f"{BOARD}.{kind}"
 
 
-def _of_ledger(out: Path) -> Iterator[Difference]:
-    try:
-        read_stored(out / LEDGER, dict)
-    except FileNotFoundError:
-        return
-    except UnreadableError as error:
-        yield Difference(out / LEDGER, str(error).removeprefix(f"{out / LEDGER} "))
+def _unreadable(path: Path, read: Callable[[], object]) -> Iterator[Difference]:
+    """Yield a file that cannot be read; one that is absent was never written."""
+    if path.exists():
+        try:
+            read()
+        except UnreadableError as error:
+            yield Difference(path, str(error).removeprefix(f"{path} "))
