@@ -7,7 +7,8 @@ export OMP_NUM_THREADS ?= 1
 export OMP_WAIT_POLICY ?= PASSIVE
 export MLFLOW_DISABLE_TELEMETRY := true
 PIP := $(BIN)/pip install --disable-pip-version-check
-PYTEST := $(BIN)/pytest -n 2 --dist loadfile
+# in the order of the files: by default those with the fewest tests, some of which take minutes, come last on one core
+PYTEST := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: setup bench test test-all speed lint types structure pages site clean
 
