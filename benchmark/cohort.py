@@ -65,7 +65,7 @@ class UnlabelledCohort:
         clinical_columns: the declared columns behind ``Subject.clinical``.
         features: radiomics or upstream features, where they were asked for.
         truth: true log-hazard of simulated patients, shape (n,), where a reference row asked for it.
-        reference_centre: the centre whose scale the others are brought to, as the card names it; "" for none.
+        reference_centre: the centre that others are brought to or learn from, as the card names it; "" for none.
     """
 
     subjects: tuple[Subject, ...]

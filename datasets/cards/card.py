@@ -96,8 +96,9 @@ class CohortCard(Strict):
 
     ``id`` is a column, or ``row-number`` to number the patients from 0 in the order of the table.
     ``group`` is a column that names the patient if several rows, such as lesions, belong to one patient; these rows
-    stay in one fold. ``reference_centre`` is the value in the column ``centre`` to whose scale ComBat brings the
-    features of the others; patients of centres that a training fold does not have keep their values then.
+    stay in one fold. ``reference_centre`` is the value in the column ``centre`` that is the source of Transfer-Cox, and
+    to whose scale ComBat brings the features of the others; patients of centres that a training fold does not have
+    keep their values then.
     ``field_of_view_mm`` is one box for all patients (x, y, z in RAS directions), centred on ``reference``: the centre
     of each patient's image, or one point in world millimetres for registered cohorts. ``radiomics`` names the feature
     set for methods that use radiomics. ``missing`` lists further cells that mean "not known" in outcome, clinical and

@@ -261,6 +261,9 @@ class Icare(Votes):
 class IcareBagged(Votes):
     """Votes on bootstrap samples of the training patients.
 
+    The bootstrap is balanced: over all members each patient is drawn equally often (Davison, Hinkley and Schechtman,
+    Biometrika 73(3), 1986), so that the risk depends less on the seed.
+
     Args:
         source: see :class:`Icare`.
         settings: ``challenge`` draws for each member the rules of the winning submission to HECKTOR 2022 (signs by
@@ -277,8 +280,8 @@ class IcareBagged(Votes):
     def _fitted(self, table: FeatureTable, train: Cohort, ctx: Context) -> Sequence[Member]:
         rng = ctx.seeds.rng("icare")
         members: list[Member] = []
-        for _ in range(self.members):
-            rows = rng.integers(len(train), size=len(train))
+        samples = rng.permutation(np.repeat(np.arange(len(train)), self.members)).reshape(self.members, len(train))
+        for rows in samples:
             rules = Rules.drawn(rng) if self.settings == "challenge" else Rules()
             sample, outcome = FeatureTable(table.names, table.values[rows]), (train.time[rows], train.event[rows])
             members.append(Member.fit(sample, *outcome, rules=rules, mandatory=self._clinical, rng=rng, ctx=ctx))

@@ -27,11 +27,11 @@ class TransferCox(LinearHazardMethod):
     of a source centre, one for those of all other centres, the target. A column is kept in both or in neither (L2,1
     norm).
 
-    The model of the target is the one that predicts, whatever a patient's centre. Inner folds of the target's patients
-    choose the penalty by the target's partial likelihood.
+    The source is the cohort's ``reference_centre``, or the centre with the most training patients if the card names
+    none. The model of the target is the one that predicts, whatever a patient's centre. Inner folds of the target's
+    patients choose the penalty by the target's partial likelihood.
 
     Args:
-        source_centre: name of the source; the centre with the most training patients if None.
         weight: of the target's likelihood against the source's; both are means over patients.
         ridge: L2 penalty of the coefficients.
         penalties: number of penalties of the path.
@@ -41,14 +41,12 @@ class TransferCox(LinearHazardMethod):
     def __init__(
         self,
         *,
-        source_centre: str | None = None,
         weight: float = 1.0,
         ridge: float = 1e-3,
         penalties: int = 30,
         **columns: Unpack[Columns],
     ) -> None:
         super().__init__(**columns)
-        self.source_centre = source_centre
         self.weight = weight
         self.ridge = ridge
         self.penalties = penalties
@@ -61,7 +59,7 @@ class TransferCox(LinearHazardMethod):
                 events in one of the two.
         """
         require_events(train, what="Transfer-Cox")
-        is_source = _source_rows(train, self.source_centre)
+        is_source = _source_rows(train)
         target = train.take(np.flatnonzero(~is_source))
         require_events(train.take(np.flatnonzero(is_source)), what="the Cox model of the source centre")
         require_events(target, what="the Cox model of the target's patients")
@@ -87,14 +85,14 @@ class TransferCox(LinearHazardMethod):
         return self
 
 
-def _source_rows(train: Cohort, named: str | None) -> NDArray[np.bool_]:
+def _source_rows(train: Cohort) -> NDArray[np.bool_]:
     """Return which patients are of the source centre, shape (n,); of centres of equal size, the first by name."""
     counted = Counter(s.centre for s in train.subjects)
     centres = sorted(counted, key=lambda centre: (-counted[centre], centre))
-    source = centres[0] if named is None else named
+    source = train.reference_centre or centres[0]
     if source not in counted or len(centres) == 1:
         listed = ", ".join(f"{centre or 'no name'} ({counted[centre]})" for centre in centres)
-        advice = "Use" if named is None else "Name one of these, or use"
+        advice = "Correct 'reference_centre' in the cohort's card, or use" if train.reference_centre else "Use"
         raise BenchError(
             f"Transfer needs patients of a source centre ({source or 'no name'}) and of another one; this training "
             f"fold of {len(train)} patients has: {listed}. {advice} a profile with other folds."

@@ -274,20 +274,22 @@ def test_where_all_is_shared_transfer_cox_is_one_lasso_cox():
     assert 0 < (both[:, 0] != 0).sum() < 8
 
 
-def test_the_model_of_the_target_predicts_and_the_largest_centre_is_the_source(ctx):
+def test_the_model_of_the_target_predicts_and_the_largest_centre_is_the_source_unless_the_card_names_one(ctx):
     whole = cohort(150, centres="AAB")
     order = np.array([s.centre == "B" for s in whole.subjects])
     x = np.where(order[:, None], whole.features.values[:, [1, 0, 2, 3, 4, 5]], whole.features.values)
     swapped = replace(whole, features=FeatureTable(whole.features.names, x))  # in B another column matters
-    default, named = (TransferCox(source_centre=c).fit(swapped, validation=None, ctx=ctx) for c in (None, "B"))
+    cohorts = (replace(swapped, reference_centre=centre) for centre in ("", "B"))
+    default, named = (TransferCox().fit(train, validation=None, ctx=ctx) for train in cohorts)
     assert default.selected()["f1"] > abs(default.selected()["f0"])
     assert named.selected()["f0"] > abs(named.selected()["f1"])
 
 
-@pytest.mark.parametrize(("centres", "source"), [("A", None), ("AB", "C")])
+@pytest.mark.parametrize(("centres", "source"), [("A", ""), ("AB", "C")])
 def test_without_two_centres_transfer_is_refused_in_words(centres, source, ctx):
+    train = replace(cohort(30, centres=centres), reference_centre=source)
     with pytest.raises(BenchError, match=r"this training fold of 30 patients has: A \((30|15)\)"):
-        TransferCox(source_centre=source).fit(cohort(30, centres=centres), validation=None, ctx=ctx)
+        TransferCox().fit(train, validation=None, ctx=ctx)
 
 
 def test_one_event_of_the_target_is_refused_in_words(ctx):
