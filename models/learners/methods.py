@@ -208,8 +208,8 @@ LEARNERS = (
         needs=frozenset({"centres"}),
         space={**REDUNDANCY, "weight": Real(0.1, 10.0, log=True)},
         smoke_params={"penalties": 5},
-        notes="source: the card's reference_centre, or else the centre with the most training patients; the model of the "
-        "other centres' patients predicts",
+        notes="source: the card's reference_centre, or else the centre with the most training patients; the model of "
+        "the other centres' patients predicts",
     ),
     Learner(
         name="icare",

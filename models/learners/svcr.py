@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Self, Unpack
 
 import numpy as np
@@ -15,6 +16,8 @@ from survbench.models.learners.table_learner import Columns
 
 TOLERANCE = 1e-7
 STEPS = 200_000
+
+log = logging.getLogger(__name__)
 
 
 class SVCR(LinearMethod):
@@ -100,4 +103,6 @@ def censored_regression(
             f"The quadratic program of a support vector regression ended with {result.info.status!r} after "
             f"{result.info.iter} steps. Choose a smaller penalty than {penalty:g}."
         )
+    if result.info.status != "solved":
+        log.warning("the solver ended near the optimum, not at it: more than %d steps were needed", result.info.iter)
     return np.asarray(result.x[:p], dtype=np.float64), float(result.x[p])
