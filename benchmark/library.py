@@ -41,6 +41,7 @@ def run(
     workers: int | None = None,
     out: str | Path = DEFAULT_OUT,
     device: Device = "auto",
+    executor: str = "local",
     fresh: bool = False,
     skip_bad: bool = False,
     tracking_uri: str | None = None,
@@ -67,6 +68,8 @@ def run(
         workers: processes at once; one per core by default.
         out: output folder.
         device: where networks train.
+        executor: where jobs run: ``"local"``, ``"ray"`` for the cluster that this machine belongs to, or
+            ``"ray://HOST:PORT"``.
         fresh: run everything again, also what is done.
         skip_bad: go on without patients that have problems.
         tracking_uri: MLflow server; a file in ``out`` by default.
@@ -98,6 +101,7 @@ def run(
         workers=workers,
         out=out,
         device=device,
+        executor=executor,
         fresh=fresh,
         skip_bad=skip_bad,
         pseudonyms=pseudonyms,
@@ -201,5 +205,5 @@ def _watched(request: Request, *, progress: bool) -> Result:
         return run_study(request, Silent())
     from survbench.cli.progress import watching
 
-    with watching(request.workers, request.out, to_stderr=True) as watcher:
+    with watching(request.at_once, request.out, to_stderr=True) as watcher:
         return run_study(request, watcher)

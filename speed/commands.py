@@ -13,7 +13,7 @@ from survbench.actions.request import Request
 from survbench.actions.run import run_study
 from survbench.actions.watcher import Silent
 from survbench.evaluation.bundle import unpack
-from survbench.jobs.executor import Ended
+from survbench.jobs.task import Ended
 from survbench.plan.job import PlannedJob
 from survbench.plan.profile import load_profile
 from survbench.runs.store import Store

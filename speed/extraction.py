@@ -20,8 +20,10 @@ from survbench.actions.watcher import Silent
 from survbench.datasets.cards.source import SourceCohort
 from survbench.datasets.cohorts.opened import Cohorts, open_cohorts
 from survbench.features.feature_sets import DEFAULT_SET
-from survbench.jobs.executor import Task, execute
+from survbench.jobs.executor import execute
 from survbench.jobs.preparation import prepare_source
+from survbench.jobs.task import Task
+from survbench.jobs.this_machine import ThisMachine
 from survbench.plan.profile import load_profile
 
 NAMES = (("phantom", None), ("phantom-external", None))
@@ -77,7 +79,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder)
         # start the server that forks the workers: its imports count once, not per patient
-        list(execute([Task("start", os.getpid, ())], workers=1, on_start=lambda _: None, on_poll=lambda: None))
+        list(execute([Task("start", os.getpid, ())], place=ThisMachine(1)))
         images = measure(cohorts, out, arguments.workers)
         cohorts.ask_for_radiomics(arguments.set)
         features = measure(cohorts, out, arguments.workers)

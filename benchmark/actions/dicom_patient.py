@@ -12,7 +12,9 @@ from survbench.datasets.dicom.patient import Request
 from survbench.datasets.ingest.patient_files import PatientJob, write_patient_apart
 from survbench.errors import BenchError
 from survbench.io.layout import Status
-from survbench.jobs.executor import Task, execute
+from survbench.jobs.executor import execute
+from survbench.jobs.task import Task
+from survbench.jobs.this_machine import ThisMachine
 
 MASK = "mask"
 
@@ -45,7 +47,7 @@ def dicom_files(folder: Path, card: CohortCard, out: Path, request: Request) -> 
         job = PatientJob("patient", series, request, out)
         function = partial(write_patient_apart, masked=card.mask is not None)
         task = Task("patient", function, (job, FILE_S), timeout_s=PATIENT_S)
-        for ended in execute([task], workers=1, on_start=lambda _: None, on_poll=lambda: None):
+        for ended in execute([task], place=ThisMachine(1)):
             if ended.status != Status.OK:
                 raise BenchError(f"The DICOM in {folder} cannot be used. {why_unread(ended)}")
     by_modality = {"PET": job.image("PET"), "CT": job.image("CT")}

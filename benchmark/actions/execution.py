@@ -10,9 +10,11 @@ from survbench.actions.request import Request
 from survbench.actions.watcher import Watcher
 from survbench.io.layout import SCRATCH, Status
 from survbench.io.memory import available_memory
-from survbench.jobs.executor import Task, execute
+from survbench.jobs.executor import execute
 from survbench.jobs.find_gpus import find_gpus
 from survbench.jobs.prepared_files import read_follow_up
+from survbench.jobs.task import Task
+from survbench.jobs.this_machine import ThisMachine
 from survbench.plan.job import PlannedJob
 from survbench.runs.completion import complete
 from survbench.runs.follow_up import FollowUp
@@ -35,7 +37,8 @@ def execute_planned(planned: Planned, store: Store, request: Request, watcher: W
     to_do = {job.key: job for job in planned.to_do}
     cohorts = {job.cohort for job in to_do.values()}
     follow_up = {cohort: read_follow_up(PreparedCohort(store.root, cohort)) for cohort in cohorts}
-    share = available_memory() / 1e6 / request.workers
+    cluster = request.cluster
+    share = cluster.memory_share_mb() if cluster else available_memory() / 1e6 / request.workers
     tasks = [
         Task(
             key=job.key,
@@ -47,14 +50,15 @@ def execute_planned(planned: Planned, store: Store, request: Request, watcher: W
             gpu_mb=planned.gpu_mb(job),
             timeout_s=job.timeout_s,
             most_mb=planned.most_mb(job, share * job.threads),
+            modules=tuple(name.partition(":")[0] for name in (job.worker, planned.infos[job.method].target)),
         )
         for job in to_do.values()
     ]
+    gpus = find_gpus() if not cluster and any(task.gpu_mb is not None for task in tasks) else {}
     failed: list[PlannedJob] = []
     for ended in execute(
         tasks,
-        workers=request.workers,
-        gpus=find_gpus() if any(task.gpu_mb is not None for task in tasks) else {},
+        place=cluster or ThisMachine(request.workers, gpus),
         on_start=lambda t: watcher.started(to_do[t.key]),
         on_poll=watcher.poll,
         on_retry=lambda t, error: watcher.retried(to_do[t.key], error),

@@ -30,7 +30,9 @@ from survbench.io.layout import Status
 from survbench.io.tables import Table
 from survbench.jobs.apart import Lost
 from survbench.jobs.attempt import PIECE_TIMEOUT
-from survbench.jobs.executor import Ended, Task, execute
+from survbench.jobs.executor import execute
+from survbench.jobs.task import Ended, Task
+from survbench.jobs.this_machine import ThisMachine
 
 PATIENT_S = 600.0
 """The longest that one patient may take."""
@@ -179,7 +181,7 @@ def _read(
     tasks = [Task(patient, write_patient_apart, (job, FILE_S), timeout_s=PATIENT_S) for patient, job in jobs.items()]
     written: list[str] = []
     failed: dict[str, str] = {}
-    for ended in execute(tasks, workers=workers, on_start=lambda _: None, on_poll=lambda: None):
+    for ended in execute(tasks, place=ThisMachine(workers)):
         if ended.status == Status.OK:
             written.append(ended.task.key)
         else:

@@ -15,7 +15,9 @@ from survbench.datasets.readers.manifest import write_manifest
 from survbench.findings import Finding
 from survbench.io.files import write_text
 from survbench.io.layout import Status
-from survbench.jobs.executor import Task, execute
+from survbench.jobs.executor import execute
+from survbench.jobs.task import Task
+from survbench.jobs.this_machine import ThisMachine
 from survbench.leaderboard.site.cohort_page import by_cause, cohort_page
 
 REPORT = "report.html"
@@ -40,7 +42,7 @@ def write_report(
     facts: dict[str, PatientFacts] = {}
     findings: list[Finding] = []
     tasks = [Task(patient, inspect_patient, (out, patient), timeout_s=timeout_s) for patient in records]
-    for ended in execute(tasks, workers=workers, on_start=lambda _: None, on_poll=lambda: None):
+    for ended in execute(tasks, place=ThisMachine(workers)):
         if ended.status == Status.OK:
             of_patient, found = ended.value
             findings += found

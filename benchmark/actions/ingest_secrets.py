@@ -15,7 +15,9 @@ from survbench.datasets.ingest.patient_files import IMAGES, PICTURES, RECORDS
 from survbench.errors import BenchError
 from survbench.io.layout import Status
 from survbench.jobs.apart import Lost
-from survbench.jobs.executor import Task, execute
+from survbench.jobs.executor import execute
+from survbench.jobs.task import Task
+from survbench.jobs.this_machine import ThisMachine
 
 _WRITERS = ("datasets.dicom", "datasets.ingest", "datasets.drafting", "datasets.checks", "datasets.cards")
 _PAGE = ("templates/cohort.html.j2", "static/board.css", "static/cohort.css")
@@ -76,7 +78,7 @@ def leaks(cohort: Path, values: SecretValues, *, workers: int) -> tuple[Leak, ..
     batches = [batch for n in range(workers) if (batch := large_first[n::workers])]
     tasks = [Task(f"search-{n}", leaks_in, (cohort, b, values), timeout_s=_BATCH_S) for n, b in enumerate(batches)]
     found: set[Leak] = set()
-    for ended in execute(tasks, workers=workers, on_start=lambda _: None, on_poll=lambda: None):
+    for ended in execute(tasks, place=ThisMachine(workers)):
         if ended.status != Status.OK:
             raise BenchError(
                 f"Looking for identifying values in {cohort} ended as {ended.status}, so it is not known whether it "

@@ -14,8 +14,10 @@ from survbench.api import Context, MethodInfo, Seeds
 from survbench.cohort import FeatureTable
 from survbench.errors import BenchError
 from survbench.io.layout import Status
-from survbench.jobs.executor import Task, execute
+from survbench.jobs.executor import execute
 from survbench.jobs.prepared_files import read_follow_up
+from survbench.jobs.task import Task
+from survbench.jobs.this_machine import ThisMachine
 from survbench.plan.folds import deal
 from survbench.plan.profile import Profile
 from survbench.plan.registry import registry
@@ -87,7 +89,7 @@ def null_check(request: Request, *, permutations: int) -> list[NullResult]:
         for number in range(permutations)
     ]
     found: dict[str, list[float]] = {info.name: [] for info in infos}
-    for ended in execute(tasks, workers=request.workers, on_start=lambda _: None, on_poll=lambda: None):
+    for ended in execute(tasks, place=ThisMachine(request.workers)):
         if ended.status != Status.OK:
             why = "" if ended.error is None else f": {ended.error.type}: {ended.error.message}"
             raise BenchError(f"Permutation {ended.task.key} of the null check ended as {ended.status}{why}")

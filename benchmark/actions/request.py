@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from survbench.actions.arguments import PLACE, absolute, count, path, place, texts
 from survbench.actions.checks import ignored_codes
@@ -14,6 +14,10 @@ from survbench.errors import BenchError, UnknownNameError
 from survbench.plan.profile import Profile, load_profile
 from survbench.work.process_limits import available_workers
 
+if TYPE_CHECKING:
+    from survbench.jobs.ray_cluster import RayCluster
+
+LOCAL, RAY = "local", "ray"
 Device = Literal["auto", "cpu", "cuda"]
 HELP = "'bench run --help'"
 NAMES_OF_METHODS = "names of methods ('bench list methods'), as one text with commas or a list of texts"
@@ -36,11 +40,18 @@ class Request:
     workers: int = 2
     out: Path = Path("bench-results")
     device: str = "cpu"
+    cluster: RayCluster | None = None
+    """Where jobs run in the place of this machine, on which patients are prepared in any case."""
     fresh: bool = False
     skip_bad: bool = False
     pseudonyms: Path | None = None
     ignored: tuple[str, ...] = ()
     """Codes of findings in spite of which to go on."""
+
+    @property
+    def at_once(self) -> int:
+        """How many jobs run at once."""
+        return self.cluster.processors() if self.cluster else self.workers
 
 
 def request_of(
@@ -58,6 +69,7 @@ def request_of(
     workers: int | None,
     out: str | Path,
     device: Device,
+    executor: str,
     fresh: bool,
     skip_bad: bool,
     pseudonyms: str | Path | None,
@@ -75,6 +87,8 @@ def request_of(
     ):
         if given not in allowed:
             raise UnknownNameError(f"value of {option}", str(given), allowed, see=HELP)
+    folder = absolute("out", out)
+    cluster = _cluster(executor, folder)
     return Request(
         methods=",".join(texts("methods", methods, NAMES_OF_METHODS)),
         cohort=place("cohort", cohort, PLACE),
@@ -86,13 +100,29 @@ def request_of(
         tuning=tune,
         seeds=count("seeds", seeds),
         workers=available_workers() if workers is None else count("workers", workers),
-        out=absolute("out", out),
-        device=available_device(device),
+        out=folder,
+        device=available_device(device) if cluster is None else cluster.device(device),
+        cluster=cluster,
         fresh=fresh,
         skip_bad=skip_bad,
         pseudonyms=None if pseudonyms is None else path("pseudonyms", pseudonyms),
         ignored=ignored_codes(None if ignore is None else texts("ignore", ignore, CODES)),
     )
+
+
+def _cluster(executor: str, out: Path) -> RayCluster | None:
+    """Return the cluster that is meant, or None for this machine.
+
+    Raises:
+        BenchError: the executor is not known, Ray is not installed, or the cluster does not answer.
+    """
+    if executor == LOCAL:
+        return None
+    if executor != RAY and not executor.startswith(f"{RAY}://"):
+        raise UnknownNameError("value of executor", executor, (LOCAL, RAY, f"{RAY}://HOST:PORT"), see=HELP)
+    from survbench.jobs.ray_cluster import RayCluster
+
+    return RayCluster(executor, out)
 
 
 def available_device(wanted: Device) -> str:

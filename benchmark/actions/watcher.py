@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Protocol as Interface
 
 from survbench.actions.planned import Planned
-from survbench.jobs.executor import Ended
 from survbench.jobs.preparation import PreparationWatcher
+from survbench.jobs.task import Ended
 from survbench.plan.job import PlannedJob
 from survbench.runs.record import RunError
 

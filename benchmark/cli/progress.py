@@ -18,7 +18,7 @@ from survbench.io.units import duration
 if TYPE_CHECKING:
     from survbench.actions.planned import Planned
     from survbench.actions.watcher import Watcher
-    from survbench.jobs.executor import Ended
+    from survbench.jobs.task import Ended
     from survbench.plan.job import PlannedJob
     from survbench.runs.record import RunError
 

@@ -44,6 +44,7 @@ def register(app: typer.Typer) -> None:
             "bench run --cohort my-cohort/ --external other-hospital/ --splits folds.json",
             "bench run --methods @table-2 --tune nested",
             "bench run --methods all,-@reference,-dlpm",
+            "bench run --executor ray --out /shared/results",
             "bench run --dry-run",
         ),
     )(run)
@@ -71,6 +72,12 @@ def run(
     workers: Workers = None,
     out: Out = DEFAULT_OUT,
     device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where networks train.")] = "auto",
+    executor: Annotated[
+        str,
+        typer.Option(
+            help="Where jobs run: local, ray for the cluster that this machine belongs to, or ray://HOST:PORT."
+        ),
+    ] = "local",
     *,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the plan, and what each method costs, and stop.")
@@ -105,6 +112,7 @@ def run(
         workers=workers,
         out=out,
         device=device,
+        executor=executor,
         fresh=fresh,
         skip_bad=skip_bad,
         pseudonyms=pseudonyms,
@@ -113,7 +121,7 @@ def run(
         _show_dry_run(planning.dry_run(request), request, as_json=as_json)
         return
     try:
-        with watching(request.workers, request.out, to_stderr=as_json) as watcher:
+        with watching(request.at_once, request.out, to_stderr=as_json) as watcher:
             result = run_study(request, watcher)
     except (KeyboardInterrupt, SystemExit):
         typer.echo("Stopped. What is done is kept; run the same command again to go on.", err=True)
@@ -131,7 +139,7 @@ def _show_dry_run(planned: Planned, request: Request, *, as_json: bool) -> None:
     if as_json:
         from survbench.io.files import rounded
 
-        forecast = planned.forecast(request.workers)
+        forecast = planned.forecast(request.at_once)
         say_json(
             {
                 "study": planned.study.name,
@@ -147,10 +155,10 @@ def _show_dry_run(planned: Planned, request: Request, *, as_json: bool) -> None:
             }
         )
         return
-    for line in (*plan_lines(planned, request.workers), *cost_lines(planned, request.workers)):
+    for line in (*plan_lines(planned, request.at_once), *cost_lines(planned, request.at_once)):
         say(line)
     if planned.to_do:
-        say(memory_line(planned, request.workers))
+        say(memory_line(planned, request.at_once))
     if planned.to_prepare:
         say("Voxels were not read; 'bench cohort check' reads them.")
 

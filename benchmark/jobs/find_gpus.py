@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from survbench.jobs.executor import Task, execute
+from survbench.jobs.executor import execute
 from survbench.jobs.gpus import visible_names
+from survbench.jobs.task import Task
+from survbench.jobs.this_machine import ThisMachine
 
 
 def find_gpus() -> dict[str, float]:
     """Return the megabytes of every GPU that torch sees, by the name that ``CUDA_VISIBLE_DEVICES`` gives it."""
     task = Task("gpus", _memory_mb, ())
-    (ended,) = execute([task], workers=1, on_start=lambda _: None, on_poll=lambda: None)
+    (ended,) = execute([task], place=ThisMachine(1))
     sizes: list[float] = ended.value or []
     return dict(zip(visible_names(len(sizes)), sizes, strict=True))
 

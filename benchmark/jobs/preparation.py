@@ -21,7 +21,9 @@ from survbench.features.extraction import Extraction, radiomics_path, read_radio
 from survbench.findings import Finding
 from survbench.io.files import tells_of_full_disk
 from survbench.io.layout import Status
-from survbench.jobs.executor import Ended, Task, execute
+from survbench.jobs.executor import execute
+from survbench.jobs.task import Ended, Task
+from survbench.jobs.this_machine import ThisMachine
 from survbench.work.prepare import prepare
 
 MAX_CHUNK = 8
@@ -120,7 +122,7 @@ def prepare_source(
     problems: list[Finding] = []
     cached = done = len(source.cohort) - len(work)
     watcher.preparing(source.card.name, done, len(source.cohort))
-    for ended in execute(tasks, workers=workers, on_start=lambda _: None, on_poll=watcher.poll):
+    for ended in execute(tasks, place=ThisMachine(workers), on_poll=watcher.poll):
         problems += _problems(ended)
         done += len(ended.task.arguments[1])
         watcher.preparing(source.card.name, done, len(source.cohort))

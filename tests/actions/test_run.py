@@ -20,7 +20,7 @@ from survbench.actions.request import Request
 from survbench.actions.run import run_study
 from survbench.actions.watcher import Silent
 from survbench.findings import CohortError
-from survbench.jobs import executor
+from survbench.jobs import this_machine
 from survbench.jobs.prepared_files import read_follow_up
 from survbench.plan.profile import load_profile
 from survbench.plan.registry import registry
@@ -180,7 +180,7 @@ def test_a_damaged_prediction_is_named_and_made_again(cheap, caplog):
 
 
 def test_methods_that_misbehave_are_recorded_and_the_rest_finishes(odd_plugins, tmp_path, monkeypatch):
-    monkeypatch.setattr(executor, "GRACE_S", 2.0)
+    monkeypatch.setattr(this_machine, "GRACE_S", 2.0)
     profile = load_profile("smoke").model_copy(update={"job_timeout_s": 3.0})
     names = "well,raises,hangs,watched,dies,eats-memory,exits,not-finite,wrong-shape,bad-weight,chatty"
     result = run_study(replace(request_for(tmp_path, names), profile=profile), Silent())

@@ -11,7 +11,7 @@ import pytest
 from survbench.actions.request import Request
 from survbench.actions.run import run_study
 from survbench.actions.watcher import Silent
-from survbench.jobs import executor
+from survbench.jobs import this_machine
 from survbench.plan.profile import load_profile
 from survbench.runs.store import Store
 from survbench.statistics.metrics import cox_loss
@@ -53,7 +53,7 @@ def mixed(odd_plugins_of_module, tmp_path_factory):
     """Return a finished run of two harmless methods among those that are not: (folder, result, clock)."""
     out, clock = tmp_path_factory.mktemp("mixed"), Clock()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(executor, "GRACE_S", GRACE_S)
+        patch.setattr(this_machine, "GRACE_S", GRACE_S)
         patch.setattr("survbench.actions.execution.available_memory", lambda: 3_000_000_000)
         patch.chdir(tmp_path_factory.mktemp("current"))
         result = run(out, f"{HARMLESS},{ODD}", clock)

@@ -27,17 +27,19 @@ from odd_tasks import (
     too_late,
 )
 from survbench.errors import BenchError
-from survbench.jobs import executor, process
-from survbench.jobs.executor import Task, execute
+from survbench.jobs import process, this_machine
+from survbench.jobs.executor import execute
+from survbench.jobs.task import Task
+from survbench.jobs.this_machine import ThisMachine
 
 
 def run(tasks, workers=2):
-    return {e.task.key: e for e in execute(tasks, workers=workers, on_start=lambda _: None, on_poll=lambda: None)}
+    return {e.task.key: e for e in execute(tasks, place=ThisMachine(workers))}
 
 
 @pytest.fixture(autouse=True)
 def short_grace(monkeypatch):
-    monkeypatch.setattr(executor, "GRACE_S", 0.0)
+    monkeypatch.setattr(this_machine, "GRACE_S", 0.0)
     monkeypatch.setattr(process, "PRELOAD", [])
 
 
@@ -119,9 +121,7 @@ def test_what_was_stopped_from_outside_is_tried_again_and_nothing_else(tmp_path)
         e.task.key: e
         for e in execute(
             tasks,
-            workers=2,
-            on_start=lambda _: None,
-            on_poll=lambda: None,
+            place=ThisMachine(2),
             on_retry=lambda task, error: told.append((task.key, error.type)),
         )
     }

@@ -7,16 +7,18 @@ from collections import Counter
 
 import pytest
 from odd_tasks import breaks_its_kernel, double, fails_on_gpu, gpu_seen
-from survbench.jobs import executor, process
-from survbench.jobs.executor import Task, execute
+from survbench.jobs import process, this_machine
+from survbench.jobs.executor import execute
 from survbench.jobs.gpus import Gpus, visible_names
+from survbench.jobs.task import Task
+from survbench.jobs.this_machine import ThisMachine
 
 FOUR = {str(number): 1000.0 for number in range(4)}
 
 
 @pytest.fixture(autouse=True)
 def _light_processes(monkeypatch):
-    monkeypatch.setattr(executor, "GRACE_S", 0.0)
+    monkeypatch.setattr(this_machine, "GRACE_S", 0.0)
     monkeypatch.setattr(process, "PRELOAD", [])
 
 
@@ -37,7 +39,7 @@ def run(tasks, gpus, workers=8):
         most = max(most, len(running))
 
     ended = {}
-    for end in execute(tasks, workers=workers, gpus=gpus, on_start=start, on_poll=lambda: None):
+    for end in execute(tasks, place=ThisMachine(workers, gpus), on_start=start):
         running.discard(end.task.key)
         ended[end.task.key] = end
     return ended, most

@@ -99,6 +99,16 @@ def gpu_seen(seconds):
     return os.environ.get("CUDA_VISIBLE_DEVICES")
 
 
+def waits_for(path, began):
+    """Say by a file that it began, and wait for another file, at most a minute."""
+    Path(began).touch()
+    for _ in range(600):
+        if Path(path).exists():
+            return
+        time.sleep(0.1)
+    raise TimeoutError(path)
+
+
 def fails_on_gpu(name, failures, awaited):
     """Raise what torch raises on a broken GPU if it is the one of that name; on another, wait until it has failed.
 

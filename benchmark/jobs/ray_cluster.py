@@ -1,0 +1,241 @@
+"""Runs the processes of tasks on the nodes of a Ray cluster.
+
+Ray chooses the node, and counts processors, GPUs and memory. The node then runs the task as this machine would, in the
+same kind of process with the same limits, so that results are the same to the last bit.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import time
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+from uuid import uuid4
+
+from survbench.errors import BenchError, message_of
+from survbench.io.layout import SCRATCH, Status
+from survbench.io.versions import installed_version
+from survbench.jobs.attempt import MB, Outcome, error_of
+from survbench.jobs.gpus import VISIBLE
+from survbench.jobs.task import Task
+from survbench.jobs.this_machine import ThisMachine
+from survbench.plan.code_key import LIBRARIES, code_fingerprint
+
+POLL_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """What a node must have in common with the machine that sends it a task.
+
+    Attributes:
+        out: the output folder.
+        mark: name of a file that lies in its scratch folder.
+        modules: of the task.
+        code: their fingerprint.
+        libraries: versions by name, Python's and Ray's checked by Ray itself.
+    """
+
+    out: str
+    mark: str
+    modules: tuple[str, ...]
+    code: str
+    libraries: Mapping[str, str | None]
+
+    def refusal(self) -> str:
+        """Return why a task cannot run on this machine; "" if it can."""
+        here = f"node {os.uname().nodename}"
+        if not (Path(self.out) / SCRATCH / self.mark).is_file():
+            return f"{here} does not see {self.out}. Give an --out on a file system that all nodes share"
+        there = libraries()
+        other = [name for name, version in self.libraries.items() if there.get(name) != version]
+        if other:
+            listed = ", ".join(f"{name} {there.get(name)} in the place of {self.libraries[name]}" for name in other)
+            return f"{here} has {listed}. Install the same versions on all nodes"
+        if self.code != code_fingerprint(*self.modules):
+            return f"{here} has other code of {', '.join(self.modules)}. Install the same on all nodes"
+        return ""
+
+
+class RayCluster:
+    """The nodes of a cluster that runs.
+
+    Args:
+        address: ``ray`` for the cluster that this machine belongs to, or ``ray://HOST:PORT``.
+        out: the output folder, on a file system that all nodes share.
+
+    Raises:
+        BenchError: Ray is not installed, or the cluster does not answer.
+    """
+
+    def __init__(self, address: str, out: Path) -> None:
+        self._ray = _imported()
+        self._address = address
+        self._out = out
+        self._mark = out / SCRATCH / f"cluster-{uuid4().hex}"
+        self._running: dict[str, tuple[Task, Any]] = {}
+        self._cards = 0
+        with _signals_kept(), warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # says what the error says, which is told
+            try:
+                self._ray.init(
+                    address="auto" if address == "ray" else address,
+                    log_to_driver=False,
+                    logging_level="ERROR",
+                    ignore_reinit_error=True,
+                )
+            except (ConnectionError, RuntimeError, ValueError, TimeoutError, ImportError) as problem:
+                where, advice = (
+                    ("on this machine", "Start one with 'ray start --head'")
+                    if address == "ray"
+                    else (f"at {address}", "Check host and port, and the port of clients, 10001 by default")
+                )
+                raise BenchError(
+                    f"No Ray cluster answers {where} ({_first_line(problem).rstrip('.')}). {advice}, or use --executor "
+                    "local."
+                ) from problem
+
+    def processors(self) -> int:
+        """Return the number of processors of the nodes that are there now."""
+        return int(self._ray.cluster_resources().get("CPU", 0))
+
+    def device(self, wanted: str) -> str:
+        """Return ``cpu`` or ``cuda`` for ``auto``, ``cpu`` or ``cuda``.
+
+        Raises:
+            BenchError: a GPU is wanted, and no node has one.
+        """
+        if wanted == "cpu" or any(node.get("GPU", 0) >= 1 for node in self._nodes()):
+            return "cpu" if wanted == "cpu" else "cuda"
+        if wanted == "cuda":
+            raise BenchError(f"device cuda: no node of the cluster at {self._address} has a GPU. Use cpu.")
+        return "cpu"
+
+    def memory_share_mb(self) -> float:
+        """Return the megabytes for each processor on the node that has the least."""
+        return min((node.get("memory", 0) / MB / node["CPU"] for node in self._nodes() if node.get("CPU")), default=0.0)
+
+    def reserve(self, task: Task) -> bool:
+        """Keep GPUs for a task that takes one, so that no more tasks are sent than there is room for. Without a GPU in
+        the cluster there is nothing to wait for.
+        """
+        if task.gpu_mb is None:
+            return True
+        there = float(self._ray.cluster_resources().get("GPU", 0))
+        return there == 0 or self._cards + 1 <= there
+
+    def start(self, task: Task) -> Outcome | None:
+        """Send a task to the cluster; return an outcome where no node can ever take it."""
+        nodes = self._nodes()
+        if task.gpu_mb is not None and not any(node.get("GPU", 0) >= 1 for node in nodes):
+            return Outcome(Status.FAILED, error=error_of("NoGpu", "no node of the cluster has a GPU"))
+        self._mark.parent.mkdir(parents=True, exist_ok=True)
+        self._mark.touch()
+        sender = Sender(str(self._out), self._mark.name, task.modules, code_fingerprint(*task.modules), libraries())
+        remote = self._ray.remote(_there).options(
+            # what no node has would be waited for for ever; on this machine such a task runs alone
+            num_cpus=min(task.cpus, max((node.get("CPU", 0) for node in nodes), default=0)),
+            memory=min((task.most_mb or 0) * MB, max((node.get("memory", 0) for node in nodes), default=0)),
+            num_gpus=0 if task.gpu_mb is None else 1,
+            max_retries=0,  # whoever sends it tries again, and says so
+            name=task.key,
+        )
+        self._running[task.key] = task, remote.remote(sender, replace(task, requires=frozenset(), conclude=None))
+        self._cards += 0 if task.gpu_mb is None else 1
+        return None
+
+    def ended(self) -> list[tuple[Task, Outcome]]:
+        """Wait a moment, or until a task ends; return those that have ended."""
+        references = {reference: task for task, reference in self._running.values()}
+        if not references:
+            time.sleep(POLL_S)
+            return []
+        done, _ = self._ray.wait(list(references), num_returns=1, timeout=POLL_S)
+        return [(references[reference], self._outcome(references[reference], reference)) for reference in done]
+
+    def stop(self) -> None:
+        """End all tasks. Their processes end with those of Ray that have started them."""
+        for _, reference in self._running.values():
+            self._ray.cancel(reference, force=True)
+        self._running.clear()
+        self._cards = 0
+        self._mark.unlink(missing_ok=True)
+
+    def _nodes(self) -> list[dict[str, float]]:
+        """Return the resources of the nodes that are there now."""
+        return [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
+
+    def _outcome(self, task: Task, reference: object) -> Outcome:
+        """Return how a task ended. What the loss of a node or of its process has stopped may pass on another one."""
+        del self._running[task.key]
+        self._cards -= 0 if task.gpu_mb is None else 1
+        errors = self._ray.exceptions
+        try:
+            outcome: Outcome = self._ray.get(reference)
+        except errors.RayTaskError as problem:
+            return Outcome(Status.FAILED, error=error_of(type(problem.cause).__name__, message_of(problem.cause)))
+        except errors.OutOfMemoryError as problem:
+            return Outcome(Status.OOM, error=error_of("OutOfMemory", _first_line(problem)), passing=True)
+        except errors.RayError as problem:
+            return Outcome(Status.FAILED, error=error_of("NodeLost", _first_line(problem)), passing=True)
+        return outcome
+
+
+def _imported() -> ModuleType:
+    try:
+        import ray
+    except ImportError:
+        raise BenchError(
+            "--executor ray needs Ray, which is not installed. Install it with pip install 'survbench[ray]', or use "
+            "--executor local."
+        ) from None
+    return ray
+
+
+@contextmanager
+def _signals_kept() -> Iterator[None]:
+    """Keep what this process does at a stop: Ray puts an abrupt exit in its place."""
+    kept: dict[int, Any] = {}
+    try:
+        kept = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+        yield
+    finally:
+        for number, handler in kept.items():
+            try:
+                signal.signal(number, handler)
+            except ValueError:  # not the main thread, where Ray sets none either
+                break
+
+
+@cache
+def libraries() -> dict[str, str | None]:
+    """Return the versions of survbench and of the libraries that compute, by name."""
+    return {name: installed_version(name) for name in ("survbench", *LIBRARIES)}
+
+
+def _first_line(problem: BaseException) -> str:
+    return message_of(problem).strip().splitlines()[0]
+
+
+def _there(sender: Sender, task: Task) -> Outcome:
+    """Make an attempt at a task on the node where this runs, with the GPU that Ray has chosen."""
+    refusal = sender.refusal()
+    if refusal:
+        return Outcome(Status.FAILED, error=error_of("OtherMachine", refusal))
+    place = ThisMachine(1, {} if task.gpu_mb is None else {os.environ.get(VISIBLE, "0"): math.inf})
+    place.reserve(task)
+    try:
+        outcome = place.start(task)
+        while outcome is None:
+            outcome = next((ended for _, ended in place.ended()), None)
+    finally:
+        place.stop()
+    return outcome

@@ -1,0 +1,168 @@
+"""A Ray cluster of two nodes on this machine: results are those of this machine, and a lost node costs no job."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import odd_tasks
+import pytest
+from odd_tasks import content_of, double, gpu_seen, raises, waits_for
+from survbench.actions.request import request_of
+from survbench.actions.run import run_study
+from survbench.actions.watcher import Silent
+from survbench.errors import BenchError
+from survbench.io.layout import RUNS, SCRATCH
+from survbench.jobs import ray_cluster
+from survbench.jobs.executor import execute
+from survbench.jobs.ray_cluster import RayCluster
+from survbench.jobs.task import Task
+
+pytest.importorskip("ray", reason="Ray is not installed (pip install 'survbench[ray]')")
+METHODS = "clinical-cox,volume,radiomics-lasso-cox,cnn-survival"
+
+
+@pytest.fixture(scope="module")
+def nodes():
+    """Start a cluster of two nodes with one processor each; the second one has what looks like a GPU."""
+    import ray
+    from ray.cluster_utils import Cluster
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(Path(odd_tasks.__file__).parent), prepend=os.pathsep)  # nodes import tasks
+        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+        second = cluster.add_node(num_cpus=1, num_gpus=1)
+        patch.setenv("RAY_ADDRESS", cluster.address)
+        yield cluster, second
+        ray.shutdown()
+        cluster.shutdown()
+
+
+def ended(tasks, place):
+    return {end.task.key: end for end in execute(tasks, place=place)}
+
+
+@pytest.mark.slow
+def test_tasks_end_there_as_they_do_here(nodes, tmp_path):
+    place = RayCluster("ray", tmp_path)
+    assert place.processors() == 2
+    ends = ended(
+        [
+            Task("good", double, (21,), conclude=lambda value, _: (tmp_path / "concluded").write_text(str(value))),
+            Task("reader", content_of, (str(tmp_path / "concluded"),), requires=frozenset({"good"})),
+            Task("raises", raises, ()),
+            Task("skipped", double, (1,), requires=frozenset({"raises"})),
+            Task("on a card", gpu_seen, (0.0,), gpu_mb=100.0),
+            Task("wide", double, (2,), cpus=64),
+            Task("big", double, (3,), most_mb=10**9),
+        ],
+        place,
+    )
+    assert {key: end.status for key, end in ends.items()} == {
+        "good": "ok",
+        "reader": "ok",
+        "raises": "failed",
+        "skipped": "skipped",
+        "on a card": "ok",
+        "wide": "ok",
+        "big": "ok",
+    }
+    assert ends["reader"].value == "42"
+    assert ends["on a card"].value == "0"
+    assert "on purpose" in ends["raises"].error.traceback
+    assert not list((tmp_path / SCRATCH).iterdir())
+
+
+@pytest.mark.slow
+def test_a_run_of_which_a_node_is_lost_ends_as_it_does_on_this_machine(nodes, tmp_path):
+    cluster, second = nodes
+    here = request(tmp_path / "here", executor="local")
+    run_study(here, Silent())
+
+    shutil.copytree(tmp_path / "here" / "cache", tmp_path / "there" / "cache")
+
+    class LosesANode(Silent):
+        jobs = 0
+
+        def ended(self, job, end):
+            self.jobs += 1
+            if self.jobs == 4:
+                cluster.remove_node(second, allow_graceful=False)
+
+    there = request(tmp_path / "there", executor="ray")
+    assert there.at_once == 2
+    result = run_study(there, LosesANode())
+    assert not result.failed
+    assert there.at_once == 1
+    assert predictions(tmp_path / "there") == predictions(tmp_path / "here")
+    assert len(predictions(tmp_path / "here")) == 16
+
+
+@pytest.mark.slow
+def test_a_task_on_a_lost_node_is_tried_again_on_another(nodes, tmp_path):
+    cluster, _ = nodes
+    lost = cluster.add_node(num_cpus=1)
+    told = []
+    tasks = [Task(str(n), waits_for, (str(tmp_path / "go"), str(tmp_path / f"began-{n}"))) for n in range(2)]
+
+    def poll():
+        if len(list(tmp_path.glob("began-*"))) == 2 and not (tmp_path / "go").exists():
+            cluster.remove_node(lost, allow_graceful=False)
+            (tmp_path / "go").touch()
+
+    ends = list(
+        execute(tasks, place=RayCluster("ray", tmp_path), on_poll=poll, on_retry=lambda _, e: told.append(e.type))
+    )
+    assert [end.status for end in ends] == ["ok", "ok"]
+    assert told == ["NodeLost"]
+
+
+def test_a_node_that_differs_takes_no_task(tmp_path, monkeypatch):
+    (tmp_path / SCRATCH).mkdir()
+    mark = tmp_path / SCRATCH / "mark"
+    mark.touch()
+    modules = ("survbench.work.fit",)
+    code = ray_cluster.code_fingerprint(*modules)
+    same = ray_cluster.Sender(str(tmp_path), mark.name, modules, code, dict(ray_cluster.libraries()))
+    assert same.refusal() == ""
+    assert "does not see" in replace(same, out=str(tmp_path / "elsewhere")).refusal()
+    assert "has other code of survbench.work.fit" in replace(same, code="0").refusal()
+    assert "in the place of 1.0" in replace(same, libraries={**same.libraries, "scipy": "1.0"}).refusal()
+
+
+def test_without_ray_or_a_cluster_the_message_says_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    with pytest.raises(BenchError, match="value of executor.*slurm.*ray://HOST:PORT"):
+        request(tmp_path, executor="slurm")
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(BenchError, match=r"pip install 'survbench\[ray\]'"):
+        request(tmp_path, executor="ray")
+
+
+def request(out, *, executor):
+    return request_of(
+        methods=METHODS,
+        cohort="phantom",
+        data=None,
+        external=None,
+        profile="smoke",
+        ignore=None,
+        splits=None,
+        selection="last",
+        tune="none",
+        seeds=1,
+        workers=2,
+        out=out,
+        device="cpu",
+        executor=executor,
+        fresh=False,
+        skip_bad=False,
+        pseudonyms=None,
+    )
+
+
+def predictions(out: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(out)): p.read_bytes() for p in (out / RUNS).rglob("predictions.parquet")}
