@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from survbench.datasets.cards.card import StageChoice
@@ -75,13 +75,13 @@ def _findings(choice: StageChoice, rules: StageRules, staged: list[_Staged]) -> 
     for one in staged:
         unclear = not (one.recorded if choice.by == "recorded" else one.restaged)
         if unclear:
-            where = choice.recorded if choice.by == "recorded" else " and ".join(_tnm(choice))
+            where = choice.recorded if choice.by == "recorded" else _in_words(_tnm(choice))
             cause = f"Patients without a stage group by {where} are left out."
             yield StageUnknown.finding(cause, subject=one.name, detail=_cells(choice, one))
         if one.derived is None:
             continue
         if one.recorded and not agree(one.recorded, one.derived.seventh):
-            cause = f"The recorded stage group is not that of {' and '.join(_tnm(choice))} in the 7th edition."
+            cause = f"The recorded stage group is not that of {_in_words(_tnm(choice))} in the 7th edition."
             detail = f"{_cells(choice, one)}; the table says {one.derived.seventh}"
             yield StageDisagrees.finding(cause, subject=one.name, detail=detail)
         if one.derived.undecided:
@@ -99,5 +99,9 @@ def _tnm(choice: StageChoice) -> list[str]:
 
 
 def _cells(choice: StageChoice, one: _Staged) -> str:
-    cells = [f"{column} {one.row.cells[column] or '(blank)'}" for column in _tnm(choice)]
-    return f"{', '.join(cells)}, recorded {one.row.cells[choice.recorded] or '(blank)'}"
+    columns = (*_tnm(choice), choice.recorded)
+    return ", ".join(f"{column}: {one.row.cells[column] or 'blank'}" for column in columns)
+
+
+def _in_words(names: Sequence[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]])

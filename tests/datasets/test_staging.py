@@ -65,7 +65,7 @@ def test_the_external_patients_of_the_paper_in_two_hospitals_of_the_collection(h
     (counts,) = (f for f in read.findings if f.code == "SB114" and not f.subject)
     assert "As recorded: 4 II, 10 III, 6 IV; restaged to the 8th edition: 4 II, 11 III, 5 IVA." in counts.cause
     (differs,) = (f for f in read.findings if f.code == "SB115")
-    assert (differs.subject, differs.detail) == ("HN-CHUS-059", "T 3.0, N 2, recorded 4.0; the table says III")
+    assert (differs.subject, differs.detail) == ("HN-CHUS-059", "T: 3.0, N: 2, TNM: 4.0; the table says III")
     undecided = {f.subject for f in read.findings if f.code == "SB114" and f.subject}
     assert len(undecided) == 19  # all but the one with N3
     assert "HN-HGJ-023" not in undecided
