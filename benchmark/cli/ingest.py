@@ -44,7 +44,7 @@ def ingest(
     layout: Annotated[
         str | None,
         typer.Option(
-            help="Name or YAML file of a layout, for --id, --sheet, --header-row and --keep (docs/reference/layouts.md)."
+            help="Name or YAML file of a layout, for --id, --sheet, --header-row, --keep (docs/reference/layouts.md)."
         ),
     ] = None,
     region: Annotated[

@@ -12,6 +12,7 @@ from survbench.datasets.cards.card import Clinical, Patients, TimeUnit
 from survbench.datasets.ingest.clinical import ID
 from survbench.errors import BenchError, UnknownNameError
 from survbench.io.config import LONGEST_NAME, OneLine, Strict, parse_model
+from survbench.io.tables import canonical
 from survbench.io.yaml_text import parse_yaml, read_text
 
 SEE = "docs/reference/layouts.md"
@@ -120,6 +121,13 @@ class Event(Strict):
     time: str
     observed: tuple[Code, ...] = (1,)
     censored: tuple[Code, ...] = (0,)
+
+    @model_validator(mode="after")
+    def _codes_differ(self) -> Event:
+        both = sorted({canonical(code) for code in self.observed} & {canonical(code) for code in self.censored})
+        if both:
+            raise ValueError(f"code {', '.join(both)} means both observed and censored (yes and true are 1)")
+        return self
 
 
 class Outcome(Strict):

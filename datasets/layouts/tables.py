@@ -46,6 +46,11 @@ def same_patient(name: str) -> str:
     return name.strip().casefold().replace("_", "-")
 
 
+def files_below(source: Path) -> list[Path]:
+    """Return all files below a folder, sorted; none if it is not a folder. Links to folders are not followed."""
+    return sorted(Path(parent, name) for parent, _, names in os.walk(source) for name in names)
+
+
 def file_in(source: Path, names: Sequence[str], option: str = "--table") -> Path:
     """Return the file of a name below a folder; of several names the first that exists counts.
 
@@ -57,9 +62,9 @@ def file_in(source: Path, names: Sequence[str], option: str = "--table") -> Path
     Raises:
         BenchError: there is none, or there are several of one name.
     """
-    there = [Path(parent, name) for parent, _, found in os.walk(source) for name in found] if source.is_dir() else []
+    there = files_below(source)
     for name in names:
-        found = sorted(path for path in there if fnmatchcase(path.name.casefold(), name.casefold()))
+        found = [path for path in there if fnmatchcase(path.name.casefold(), name.casefold())]
         if len(found) > 1:
             raise BenchError(
                 f"{source} has several files {name}: {', '.join(map(str, found[:_SHOWN]))}. Name one by {option}, or "

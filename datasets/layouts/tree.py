@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from survbench.datasets.layouts.layout import Nifti
-from survbench.datasets.layouts.tables import same_patient
+from survbench.datasets.layouts.tables import files_below, same_patient
 
 KINDS = ("PET", "CT", "mask")
 
@@ -36,12 +35,7 @@ def tree_of(source: Path, nifti: Nifti) -> Tree:
         source: the folder.
         nifti: the patterns.
     """
-    there = [
-        Path(parent, name).relative_to(source)
-        for parent, folders, names in os.walk(source, followlinks=False)
-        for name in sorted(names)
-        if folders.sort() is None
-    ]
+    there = [path.relative_to(source) for path in files_below(source)]
     patterns = dict(zip(KINDS, (nifti.pet, nifti.ct, nifti.mask), strict=True))
     found = {kind: _by_patient(there, own, nifti.id) for kind, own in patterns.items()}
     files: dict[str, dict[str, Path]] = {}

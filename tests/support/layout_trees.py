@@ -1,4 +1,4 @@
-"""Writes small copies of public collections: their trees, names of files, columns, regions and codes; made-up patients."""
+"""Writes small copies of public collections: trees, names of files, columns and regions, codes; made-up patients."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def hecktor2021(folder: Path, patients: int = 8) -> Path:
         name = f"CHGJ{n + 1:03d}"
         nii = tree / "hecktor_nii"
         write_nifti(n, *(nii / f"{name}_{kind}.nii.gz" for kind in ("pt", "ct", "gtvt")))
-        info.append([name, 1 + n % 2, n % 2, 50 + n, "", "", "", 7, "IV", ["T1", "T4a", "Tx"][n % 3], "N2b", "M0", "", 1, 80])  # fmt: skip  # noqa: E501
+        info.append([name, 1 + n % 2, n % 2, 50 + 3 * n % 7, "", "", "", 7, "IV", ["T1", "T4a", "Tx"][n % 3], "N2b", "M0", "", 1, 80])  # fmt: skip  # noqa: E501
         endpoint.append([name, n % 2, 400 + 31 * n])
     write_csv(tree / "hecktor2021_patient_info_training.csv", info)
     write_csv(tree / "hecktor2021_patient_endpoint_training.csv", endpoint)
@@ -86,7 +86,7 @@ def hecktor2022(folder: Path, patients: int = 8) -> Path:
         name = f"CHUM-{n + 1:03d}" if n < patients // 2 else f"MDA-{n + 1:03d}"
         label = name.replace("-", "_") if n == 0 else name
         write_nifti(n, tree / f"imagesTr/{name}__PT.nii.gz", tree / f"imagesTr/{name}__CT.nii.gz", tree / f"labelsTr/{label}.nii.gz")  # fmt: skip  # noqa: E501
-        info.append([name, 1, int(n < patients - 1), 1 + 4 * (n >= patients // 2), "MF"[n % 2], 50 + n, "" if n % 3 else 70 + n, "", "", "", n % 2, "", 1])  # fmt: skip  # noqa: E501
+        info.append([name, 1, int(n < patients - 1), 1 + 4 * (n >= patients // 2), "MF"[n % 2], 50 + 3 * n % 7, "" if n % 3 else 70 + n, "", "", "", n % 2, "", 1])  # fmt: skip  # noqa: E501
         if n < patients - 1:
             endpoint.append([name, *(["", ""] if n == patients - 2 else [n % 2, 400 + 31 * n])])
     write_csv(tree / "hecktor2022_clinical_info_training.csv", info)
@@ -105,7 +105,7 @@ def hecktor2025(folder: Path, patients: int = 8) -> Path:
         own = tree / name
         write_nifti(n, own / f"{name}__PT.nii.gz", own / f"{name}__CT.nii.gz", own / f"{name}.nii.gz")
         save(own / f"{name}__CTPlanning.nii.gz", np.zeros((2, 2, 2), np.int16), AFFINE)
-        rows.append([name, 6, 50 + n, n % 2, "", "NaN", "null", n % 2, "M0", n % 2, 400 + 31 * n, ["0", "1", "N/A"][n % 3]])  # fmt: skip  # noqa: E501
+        rows.append([name, 6, 50 + 3 * n % 7, n % 2, "", "NaN", "null", n % 2, "M0", n % 2, 400 + 31 * n, ["0", "1", "N/A"][n % 3]])  # fmt: skip  # noqa: E501
     (tree / "USZ-001" / "USZ-001.nii.gz").unlink()
     write_csv(tree / "HECKTOR_2025_Training_Task_2.csv", rows, encoding="utf-8-sig")
     return tree
@@ -124,7 +124,7 @@ def sts51(folder: Path, patients: int = 8) -> Path:
         write_nifti(n, *(own / f"{kind}.nii.gz" for kind in ("PET_image", "CT_image", "CT_mask")))
         save(own / "MR_T1_image.nii.gz", np.zeros((2, 2, 2), np.float32), AFFINE)
         died, recurred = n % 4 == 1, n % 4 == 3
-        rows.append([name, 40 + n, ["Male", "Female"][n % 2], "liposarcoma", "Liposarcoma", "left thigh", "High", 10, "Radiotherapy + Surgery", "mets" if recurred else None, 200 + n if recurred else None, "D" if died else "AWD" if recurred else "NED", 500 + 31 * n])  # fmt: skip  # noqa: E501
+        rows.append([name, 40 + 3 * n % 7, ["Male", "Female"][n % 2], "liposarcoma", "Liposarcoma", "left thigh", "High", 10, "Radiotherapy + Surgery", "mets" if recurred else None, 200 + n if recurred else None, "D" if died else "AWD" if recurred else "NED", 500 + 31 * n])  # fmt: skip  # noqa: E501
     rows += [["NED: no evidence of disease"], ["AWD: alive with disease"]]
     write_book(folder / "ibsi_validation" / "INFOclinical_STS.xlsx", {"Sheet1": rows})
     return folder / "ibsi_validation"
@@ -135,8 +135,8 @@ HN_CENTRES = ("HGJ", "CHUS", "HMR", "CHUM")
 
 
 def head_neck(folder: Path, *, images: bool = True) -> Path:
-    """The manifest's tree, the table of contours with names per patient, and the clinical workbook, whose sheets spell a
-    column in two ways and have notes below and a sheet of who was excluded.
+    """The manifest's tree, the table of contours with names per patient, and the clinical workbook, whose sheets spell
+    a column in two ways and have notes below, and a sheet of who was excluded.
     """
     tree = folder / "manifest-1234" / "Head-Neck-PET-CT"
     clinical: dict[str, list[object]] = {}
