@@ -14,6 +14,11 @@ SHAPE, CT_SHAPE = (16, 16, 16), (20, 20, 20)
 AFFINE, CT_AFFINE = np.diag([5.0, 5.0, 5.0, 1.0]), np.diag([4.0, 4.0, 4.0, 1.0])
 
 
+def days(n):
+    """Return a time in no order of anything else."""
+    return 400 + 31 * (7 * n % 25)
+
+
 def phantom(n, shape, spacing):
     """Return PET, CT and mask (1 and, beside it, 2) of a patient, of whom no two are alike."""
     rng = np.random.default_rng(n)
@@ -22,7 +27,7 @@ def phantom(n, shape, spacing):
     ball, body = away <= 10 + n % 5, np.linalg.norm(grid - 38, axis=-1) < 34
     node = (np.linalg.norm(grid - (58, 38, 38), axis=-1) <= 7) & ~ball
     pet = (0.5 + 6.0 * (ball | node) + 0.2 * rng.random(shape)).astype(np.float32)
-    ct = (-1000.0 + 1040.0 * body + rng.normal(0, 10, shape)).astype(np.int16)
+    ct = (-1000.0 + 1140.0 * body + rng.normal(0, 10, shape)).astype(np.int16)
     return pet, ct, (ball + 2 * node).astype(np.uint8)
 
 
@@ -68,7 +73,7 @@ def hecktor2021(folder: Path, patients: int = 8) -> Path:
         nii = tree / "hecktor_nii"
         write_nifti(n, *(nii / f"{name}_{kind}.nii.gz" for kind in ("pt", "ct", "gtvt")))
         info.append([name, 1 + n % 2, n % 2, 50 + 3 * n % 7, "", "", "", 7, "IV", ["T1", "T4a", "Tx"][n % 3], "N2b", "M0", "", 1, 80])  # fmt: skip  # noqa: E501
-        endpoint.append([name, n % 2, 400 + 31 * n])
+        endpoint.append([name, n % 2, days(n)])
     write_csv(tree / "hecktor2021_patient_info_training.csv", info)
     write_csv(tree / "hecktor2021_patient_endpoint_training.csv", endpoint)
     write_csv(tree / "hecktor2021_bbox_training.csv", [["PatientID", "x1", "x2"], ["CHGJ001", 0, 1]])
@@ -86,9 +91,9 @@ def hecktor2022(folder: Path, patients: int = 8) -> Path:
         name = f"CHUM-{n + 1:03d}" if n < patients // 2 else f"MDA-{n + 1:03d}"
         label = name.replace("-", "_") if n == 0 else name
         write_nifti(n, tree / f"imagesTr/{name}__PT.nii.gz", tree / f"imagesTr/{name}__CT.nii.gz", tree / f"labelsTr/{label}.nii.gz")  # fmt: skip  # noqa: E501
-        info.append([name, 1, int(n < patients - 1), 1 + 4 * (n >= patients // 2), "MF"[n % 2], 50 + 3 * n % 7, "" if n % 3 else 70 + n, "", "", "", n % 2, "", 1])  # fmt: skip  # noqa: E501
+        info.append([name, 1, int(n < patients - 1), 1 + 4 * (n >= patients // 2), "MF"[n % 3 % 2], 50 + 3 * n % 7, "" if n % 3 else 70 + 3 * n % 11, "", "", "", n % 2, "", 1])  # fmt: skip  # noqa: E501
         if n < patients - 1:
-            endpoint.append([name, *(["", ""] if n == patients - 2 else [n % 2, 400 + 31 * n])])
+            endpoint.append([name, *(["", ""] if n == patients - 2 else [n % 2, days(n)])])
     write_csv(tree / "hecktor2022_clinical_info_training.csv", info)
     write_csv(tree / "hecktor2022_patient_endpoint_training.csv", endpoint)
     return tree
@@ -105,7 +110,7 @@ def hecktor2025(folder: Path, patients: int = 8) -> Path:
         own = tree / name
         write_nifti(n, own / f"{name}__PT.nii.gz", own / f"{name}__CT.nii.gz", own / f"{name}.nii.gz")
         save(own / f"{name}__CTPlanning.nii.gz", np.zeros((2, 2, 2), np.int16), AFFINE)
-        rows.append([name, 6, 50 + 3 * n % 7, n % 2, "", "NaN", "null", n % 2, "M0", n % 2, 400 + 31 * n, ["0", "1", "N/A"][n % 3]])  # fmt: skip  # noqa: E501
+        rows.append([name, 6, 50 + 3 * n % 7, n % 2, "", "NaN", "null", n % 2, "M0", n % 2, days(n), ["0", "1", "N/A"][n % 3]])  # fmt: skip  # noqa: E501
     (tree / "USZ-001" / "USZ-001.nii.gz").unlink()
     write_csv(tree / "HECKTOR_2025_Training_Task_2.csv", rows, encoding="utf-8-sig")
     return tree
@@ -124,7 +129,7 @@ def sts51(folder: Path, patients: int = 8) -> Path:
         write_nifti(n, *(own / f"{kind}.nii.gz" for kind in ("PET_image", "CT_image", "CT_mask")))
         save(own / "MR_T1_image.nii.gz", np.zeros((2, 2, 2), np.float32), AFFINE)
         died, recurred = n % 4 == 1, n % 4 == 3
-        rows.append([name, 40 + 3 * n % 7, ["Male", "Female"][n % 2], "liposarcoma", "Liposarcoma", "left thigh", "High", 10, "Radiotherapy + Surgery", "mets" if recurred else None, 200 + n if recurred else None, "D" if died else "AWD" if recurred else "NED", 500 + 31 * n])  # fmt: skip  # noqa: E501
+        rows.append([name, 40 + 3 * n % 7, ["Male", "Female"][n % 2], "liposarcoma", "Liposarcoma", "left thigh", "High", 10, "Radiotherapy + Surgery", "mets" if recurred else None, 200 + n if recurred else None, "D" if died else "AWD" if recurred else "NED", days(n)])  # fmt: skip  # noqa: E501
     rows += [["NED: no evidence of disease"], ["AWD: alive with disease"]]
     write_book(folder / "ibsi_validation" / "INFOclinical_STS.xlsx", {"Sheet1": rows})
     return folder / "ibsi_validation"
