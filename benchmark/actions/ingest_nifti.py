@@ -31,7 +31,7 @@ class Linked:
         without_outcome: ids of patients with images, for whom the source gives no outcome.
         without_row: ids of patients with images, and without a row in the tables.
         imageless: number of patients with an outcome and without images.
-        others: number of files that are no patient's.
+        others: number of files that belong to no patient.
     """
 
     patients: tuple[str, ...]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import yaml
 from survbench.datasets.cards.card import Channel, Clinical, CohortCard, Endpoint, Mask, Patients
@@ -47,24 +48,26 @@ def image_pattern(layout: Layout, kind: str) -> str:
 
 
 def _card(layout: Layout, name: str, title: str, patients: Patients, clinical: tuple[Clinical, ...]) -> CohortCard:
-    outcome, label = layout.outcome, None if layout.nifti is None else layout.nifti.label
-    optional = {"missing": layout.missing, "centre": layout.centre, "notes": layout.notes, "clinical": clinical}
-    chosen = {} if patients == Patients() else {"patients": patients}
-    mask = {"file": image_pattern(layout, "mask")}
-    return CohortCard(
-        name=name,
-        title=title,
-        table=CLINICAL,
-        id=ID,
-        endpoint=Endpoint(name=outcome.name, time=outcome.time, event=outcome.name, unit=outcome.unit),
-        images={
+    outcome = layout.outcome
+    label = {} if layout.nifti is None or layout.nifti.label is None else {"label": layout.nifti.label}
+    held: dict[str, Any] = {
+        "name": name,
+        "title": title,
+        "table": CLINICAL,
+        "id": ID,
+        "centre": layout.centre,
+        "patients": patients,
+        "endpoint": Endpoint(name=outcome.name, time=outcome.time, event=outcome.name, unit=outcome.unit),
+        "missing": layout.missing,
+        "images": {
             "pet": Channel(modality="PET", file=image_pattern(layout, "PET")),
             "ct": Channel(modality="CT", file=image_pattern(layout, "CT")),
         },
-        mask=Mask(**mask) if label is None else Mask(**mask, label=label),
-        field_of_view_mm=layout.field_of_view_mm,
-        licence=layout.licence,
-        citation=layout.citation,
-        **chosen,
-        **{key: value for key, value in optional.items() if value},
-    )
+        "mask": Mask(file=image_pattern(layout, "mask"), **label),
+        "field_of_view_mm": layout.field_of_view_mm,
+        "clinical": clinical,
+        "licence": layout.licence,
+        "citation": layout.citation,
+        "notes": layout.notes,
+    }
+    return CohortCard.model_validate({key: value for key, value in held.items() if value and value != Patients()})
