@@ -217,7 +217,9 @@ def load_layout(name_or_path: str) -> Layout:
         return _parsed(text, f"{name_or_path}.yaml")
     path = Path(name_or_path).expanduser()
     if path.suffix not in {".yaml", ".yml"}:
-        raise UnknownNameError("layout", name_or_path, layout_names(), see=f"{SEE}; a .yaml file works too")
+        raise UnknownNameError(
+            "layout", name_or_path, layout_names(), see="'bench list layouts'; a .yaml file works too"
+        )
     if not path.is_file():
         raise BenchError(f"There is no layout {path}. Correct the path, or name one of {', '.join(layout_names())}.")
     return _parsed(read_text(path), str(path))

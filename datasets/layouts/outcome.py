@@ -69,7 +69,8 @@ def _outcome(outcome: Outcome, cells: Mapping[str, str]) -> tuple[float, bool]:
     """Return a patient's time, and whether an event was observed.
 
     Raises:
-        ValueError: a cell is blank or cannot be read; the message says which.
+        ValueError: a cell is blank or cannot be read. The message names the column, not the cell: it is shown on the
+            page of a cohort, which may be passed on.
     """
     start = 0.0 if outcome.start is None else _time(outcome.start, cells)
     times = [_time(event.time, cells) for event in outcome.first_of if _observed(event, cells)]
@@ -85,11 +86,11 @@ def _observed(event: Event, cells: Mapping[str, str]) -> bool:
     if canonical(cell) in {canonical(code) for code in event.censored}:
         return False
     codes = ", ".join(map(str, (*event.observed, *event.censored)))
-    raise ValueError(f"{event.event} is {cell!r}, not one of {codes}." if cell else f"{event.event} is blank.")
+    raise ValueError(f"{event.event} is not one of {codes}." if cell else f"{event.event} is blank.")
 
 
 def _time(column: str, cells: Mapping[str, str]) -> float:
     found = number(cells[column])
     if found is None:
-        raise ValueError(f"{column} is {cells[column]!r}, not a number." if cells[column] else f"{column} is blank.")
+        raise ValueError(f"{column} is not a number." if cells[column] else f"{column} is blank.")
     return found
