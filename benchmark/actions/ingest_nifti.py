@@ -94,9 +94,11 @@ def _link(out: Path, layout: Layout, files: Mapping[str, Mapping[str, Path]]) ->
     """Write the links of all patients, and remove those of an earlier call."""
     folder = out / IMAGES
     folder.mkdir(parents=True, exist_ok=True)
-    for path in folder.iterdir():
-        if not path.is_symlink():
-            raise BenchError(f"{path} is not a link that an earlier call made. Give another folder by --out.")
+    there = sorted(folder.iterdir())
+    foreign = [path for path in there if not path.is_symlink()]
+    if foreign:
+        raise BenchError(f"{foreign[0]} is not a link that an earlier call made. Give another folder by --out.")
+    for path in there:
         path.unlink()
     for patient, of_patient in files.items():
         for kind, path in of_patient.items():

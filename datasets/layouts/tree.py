@@ -61,7 +61,8 @@ def _by_patient(paths: Sequence[Path], patterns: Sequence[str], name: str) -> di
         own: dict[str, list[Path]] = {}
         end = _expression(pattern, name)
         for path in paths:
-            if matched := end.search(path.as_posix()):
+            matched = end.search(path.as_posix())
+            if matched and "/" not in matched["id"]:
                 own.setdefault(same_patient(matched["id"]), []).append(path)
         found |= {patient: of_patient for patient, of_patient in own.items() if patient not in found}
     return found

@@ -83,6 +83,17 @@ def test_a_file_that_is_there_twice_fails_its_patient_and_a_table_stops(tmp_path
     assert len(laid_out("hecktor2025", tmp_path, first / "HECKTOR_2025_Training_Task_2.csv").table.rows) == 3
 
 
+def test_an_id_is_part_of_one_name(tmp_path):
+    for name in ("a/P1_pt.nii", "a/P1_ct.nii", "a/P1_m.nii", "deep/P1/P2_pt.nii"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    files = {"pet": ["{id}_pt.nii"], "ct": ["{id}_ct.nii"], "mask": ["{id}_m.nii"]}
+    assert sorted(tree_of(tmp_path, Nifti(id="P[0-9]+", **files)).files) == ["p1"]
+    assert not tree_of(tmp_path, Nifti(id="[a-z]+/P.+", **files)).files
+    twice = {**files, "pet": ["{id}/{id}_pt.nii"]}
+    assert tree_of(tmp_path, Nifti(id="P[0-9]+", **twice)).wrong == {"p1": "There is no PET."}
+
+
 def test_a_second_call_replaces_links_and_keeps_the_card(tmp_path):
     source, out = layout_trees.sts51(tmp_path, 3), tmp_path / "out"
     linked("sts51", source, out)
@@ -95,6 +106,7 @@ def test_a_second_call_replaces_links_and_keeps_the_card(tmp_path):
     (out / "images/STS_001_PET.nii.gz").write_text("a file")
     with pytest.raises(BenchError, match="is not a link that an earlier call made"):
         linked("sts51", source, out)
+    assert len([*(out / "images").iterdir()]) == 6  # nothing was removed before the refusal
 
 
 def test_the_workbook_of_head_neck_is_read_over_its_traps(tmp_path):
