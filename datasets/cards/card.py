@@ -21,6 +21,7 @@ TODO = "TODO"
 """Placeholder in a drafted card for a value that the user has to fill in."""
 ROW_NUMBER = "row-number"
 """Value of ``id`` for a table without an id column."""
+StageGroup = Literal["I", "II", "IIA", "IIB", "III", "IV", "IVA", "IVB", "IVC"]
 MONTHS_PER_UNIT: dict[TimeUnit, float] = {"days": 12 / 365.25, "weeks": 84 / 365.25, "months": 1.0, "years": 12.0}
 
 
@@ -82,12 +83,46 @@ class Features(Strict):
     exclude: tuple[str, ...] = ()
 
 
+class StageChoice(Strict):
+    """Patients chosen by their stage group, as ``recorded`` in the table, or ``restaged``: by T, N and M of the 7th
+    edition of the AJCC in groups of the 8th.
+
+    ``rules`` names the table of stage groups. ``keep`` gives each level of the new column ``column`` the groups that it
+    stands for; patients of other groups are left out. ``t``, ``n``, ``m`` and ``recorded`` are columns of the table;
+    without ``m`` all patients are M0.
+    """
+
+    rules: Literal["nasopharynx"]
+    by: Literal["recorded", "restaged"]
+    keep: Annotated[dict[str, Annotated[tuple[StageGroup, ...], Field(min_length=1)]], Field(min_length=1)]
+    t: str = "T"
+    n: str = "N"
+    m: str | None = None
+    recorded: str = "TNM"
+    column: str = "stage"
+
+    @model_validator(mode="after")
+    def _each_group_once(self) -> StageChoice:
+        groups = [group for of_level in self.keep.values() for group in of_level]
+        twice = sorted({g for g in groups if groups.count(g) > 1})
+        if twice:
+            raise ValueError(f"keep: a group belongs to one level; repeated: {', '.join(twice)}")
+        return self
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """The columns that are read, by their keys."""
+        read = {"t": self.t, "n": self.n, "recorded": self.recorded}
+        return read if self.m is None else {**read, "m": self.m}
+
+
 class Patients(Strict):
-    """The rows of the table that form the cohort: rows with one of the codes in each column of ``where``, except the
-    ids in ``without``.
+    """The rows of the table that form the cohort: rows with one of the codes in each column of ``where``, of these the
+    stages in ``stage``, except the ids in ``without``.
     """
 
     where: dict[str, Annotated[tuple[str | int | float | bool, ...], Field(min_length=1)]] = Field(default_factory=dict)
+    stage: StageChoice | None = None
     without: tuple[str, ...] = ()
 
 
@@ -167,6 +202,11 @@ class CohortCard(Strict):
         """The distinct patterns of the patients' files."""
         mask = () if self.mask is None else (self.mask.file,)
         return tuple(dict.fromkeys([*(channel.file for channel in self.images.values()), *mask]))
+
+    @property
+    def stage(self) -> StageChoice | None:
+        """How patients are chosen by their stage group."""
+        return self.patients.stage
 
     @property
     def other_roles(self) -> dict[str, str]:

@@ -25,6 +25,7 @@ from survbench.datasets.checks import (
     outcome,
     predictors,
     repeated_patients,
+    stages,
     table,
     time_units,
 )
@@ -56,6 +57,7 @@ def installed() -> Installed:
         found
         for module in (
             table,
+            stages,
             repeated_patients,
             outcome,
             time_units,
