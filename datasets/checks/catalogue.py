@@ -24,6 +24,7 @@ from survbench.datasets.checks import (
     missing_codes,
     outcome,
     predictors,
+    registration,
     repeated_patients,
     table,
     time_units,
@@ -67,6 +68,7 @@ def installed() -> Installed:
             geometry,
             intensities,
             masks,
+            registration,
             external,
             protocol,
         )

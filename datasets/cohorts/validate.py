@@ -11,7 +11,7 @@ from survbench.datasets.cards.source import SourceCohort
 from survbench.datasets.checks.catalogue import input_checks, of_cohort, of_voxels
 from survbench.datasets.checks.facts import PatientFacts
 from survbench.datasets.checks.kinds import InputCheck, Stage
-from survbench.datasets.cohorts.measure import measure, read_volumes
+from survbench.datasets.cohorts.measure import measure, open_registrar, read_volumes, registered
 from survbench.datasets.cohorts.named import PHANTOMS, load_source, locate
 from survbench.datasets.readers.folder import inspect_cohort
 from survbench.findings import Check, Finding
@@ -84,9 +84,11 @@ def facts_of(source: SourceCohort) -> tuple[dict[str, PatientFacts], list[Findin
     facts: dict[str, PatientFacts] = {}
     found: list[Finding] = []
     if source.card.images:
+        registrar, of_template = open_registrar(source.template)
+        found += of_template
         for subject in source.cohort.subjects:
             readings, unreadable = read_volumes(subject)
             found += unreadable
             if not unreadable:
-                facts[subject.id] = measure(source.card, subject, readings)
+                facts[subject.id] = measure(source.card, subject, readings, registered(registrar, subject, readings))
     return facts, found
