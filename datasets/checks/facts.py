@@ -112,7 +112,7 @@ class RegistrationFacts:
         to_patient: rows of the rigid transform from the template's world to the patient's, 4 x 4.
         rotation_deg: angle of its rotation.
         shift_mm: distance between the centre of the crop in the template's world and in the patient's.
-        similarity: correlation of the two images where the template's body is.
+        similarity: correlation of the two images, smoothed, where the template's body is.
         overlap: share of the template's body in the crop that the patient's image shows.
         apart_mm: largest distance in the crop between this result and one that was sought from another start.
         converged: whether the optimiser came to rest.

@@ -11,14 +11,14 @@ from survbench.datasets.checks.kinds import InputCheck, PatientCheck, VoxelCheck
 from survbench.findings import Finding
 from survbench.statistics.outliers import FAR, modified_z
 
-UNLIKE = 0.3
-"""Correlation inside the body below which two images do not show the same part of it. Phantom patients in random poses
-have 0.84 or more with another patient, in CT and in PET; noise has 0.02 or less, and a phantom that lies upside down
-0.21 or less.
+UNLIKE = 0.5
+"""Correlation of the smoothed images inside the body below which they do not show the same part of it. Phantom patients
+have 0.9 or more with another patient, in CT and in PET. CTs of noise, of a phantom that lies upside down or is turned
+by 90 or 180 degrees have 0.4 or less, and so have CTs of the limbs of different sarcoma patients.
 """
 ELSEWHERE_MM = 5.0
 """Distance between the results of two starts from which a registration has no clear result. Between phantom patients it
-is at most 0.8 mm; with noise, and with a CT that is turned by 90 degrees, it is 9 mm or more.
+is at most 3 mm; with noise and between the limbs of different patients it is 8 mm or more.
 """
 HALF = 0.5
 """Share of the template's body that a patient's image must show."""
@@ -48,9 +48,9 @@ class NoTemplate(InputCheck):
 
 
 class NotRegistered(PatientCheck):
-    """A patient's image does not register to the template: their correlation inside the body is below 0.3, more than
-    half of the template's body is outside the patient's image, a second start ends more than 5 mm elsewhere, or the
-    image would be turned by more than 45 degrees.
+    """A patient's image does not register to the template: the two, smoothed, have a correlation below 0.5 inside the
+    body, less than half of the template's body is in the patient's image, a second start ends more than 5 mm elsewhere,
+    or the image would be turned by more than 45 degrees.
 
     The image may show another part of the body, have its axes in another order, or be damaged. The patient is not used,
     because the crop would show something else than in other patients.

@@ -8,6 +8,7 @@ World coordinates are RAS as everywhere; ITK is told of them as they are.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,17 +25,19 @@ if TYPE_CHECKING:
 
 FINEST_MM, MOST_VOXELS = 2.0, 96
 """Spacing of the grid on which images are compared, and the largest number of its voxels along a side of the crop."""
-BINS, SHARE, SEED = 32, 0.25, 20220801
-"""Grey levels of the metric (Mattes et al., IEEE TMI 22:120, 2003), share of the voxels that it samples, and the seed
-by which they are chosen.
+BINS, SAMPLES, SEED = 32, 10_000, 20220801
+"""Grey levels of the metric (Mattes et al., IEEE TMI 22:120, 2003), the largest number of voxels that it samples, and
+the seed by which they are chosen.
 """
-ITERATIONS = 200
+ITERATIONS = 100
 STEP_MM = 25.0
 """Distance of the coarse shifts along the body."""
 FOLLOWED = 3
 """Number of coarse shifts that are followed."""
 NUDGE_RAD, NUDGE_MM = 0.06, 5.0
 """Turn about each axis and shift along each axis from which a result is sought a second time."""
+SMOOTHED_MM = 6.0
+"""Standard deviation of the smoothing before images are correlated: different people agree in what is large."""
 CT_WINDOW = (-1000.0, 1000.0)
 BODY_HU = -300.0
 """HU above which a voxel belongs to the body."""
@@ -67,6 +70,10 @@ class Registrar:
         """
         if image.fingerprint() == self.template.volume.fingerprint():
             return RegistrationFacts.of_the_template()
+        with _one_thread():
+            return self._register(image, voxels)
+
+    def _register(self, image: Volume, voxels: NDArray[Any]) -> RegistrationFacts:
         fixed = self.fixed
         moving = _moving(image, voxels, fixed.spacing_mm)
         centre = np.asarray(self.template.centre)
@@ -99,6 +106,19 @@ class _Prepared:
     spacing_mm: float
 
 
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Let ITK compute in one thread meanwhile: sums of several threads are rounded differently each time."""
+    from SimpleITK import ProcessObject
+
+    before = ProcessObject.GetGlobalDefaultNumberOfThreads()
+    ProcessObject.SetGlobalDefaultNumberOfThreads(1)
+    try:
+        yield
+    finally:
+        ProcessObject.SetGlobalDefaultNumberOfThreads(before)
+
+
 def _fixed(template: Template) -> _Prepared:
     """Return the template's crop on an isotropic grid."""
     longest = max(template.field_of_view_mm)
@@ -126,18 +146,23 @@ def _prepared(voxels: Floats, affine: Floats, modality: Modality, spacing: float
     """Return voxels in the window of their modality as ITK's image."""
     from SimpleITK import GetImageFromArray
 
-    if modality == "CT":
-        body, window = voxels > BODY_HU, CT_WINDOW
-    else:
-        positive = voxels[voxels > 0]
-        body = voxels > (positive.mean() / 2 if len(positive) else np.inf)
-        window = (0.0, float(np.percentile(positive, 99)) if len(positive) else 1.0)
+    positive = voxels[voxels > 0]
+    highest = float(np.percentile(positive, 99)) if len(positive) else 1.0
+    window = CT_WINDOW if modality == "CT" else (0.0, highest)
     image = GetImageFromArray(np.clip(voxels, *window).astype(np.float32).transpose(2, 1, 0))
     steps = np.linalg.norm(affine[:3, :3], axis=0)
     image.SetSpacing(steps.tolist())
     image.SetOrigin(affine[:3, 3].tolist())
     image.SetDirection((affine[:3, :3] / steps).ravel().tolist())
-    return _Prepared(image, body, spacing)
+    return _Prepared(image, in_body(voxels, modality), spacing)
+
+
+def in_body(voxels: Floats, modality: Modality) -> NDArray[np.bool_]:
+    """Return where an image shows the body rather than air: CT by its HU, others above half of the mean."""
+    if modality == "CT":
+        return np.asarray(voxels > BODY_HU)
+    positive = voxels[voxels > 0]
+    return np.asarray(voxels > (positive.mean() / 2 if len(positive) else np.inf))
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,10 +212,10 @@ class _Method:
         from SimpleITK import ImageRegistrationMethod, sitkLinear
 
         method = ImageRegistrationMethod()
-        method.SetNumberOfThreads(1)
         method.SetMetricAsMattesMutualInformation(BINS)
         method.SetMetricSamplingStrategy(method.RANDOM)
-        method.SetMetricSamplingPercentage(SHARE, SEED)
+        voxels = self.fixed.body.size
+        method.SetMetricSamplingPercentagePerLevel([min(1.0, SAMPLES * of**3 / voxels) for of in shrink], SEED)
         method.SetInterpolator(sitkLinear)
         method.SetShrinkFactorsPerLevel([*shrink])
         method.SetSmoothingSigmasPerLevel(
@@ -221,21 +246,26 @@ def _shifts(centre: Floats, template: Template, image: Volume) -> Iterator[Float
 
 
 def _agreement(fixed: _Prepared, moving: _Prepared, method: _Method, place: Floats) -> tuple[float, float]:
-    """Return the correlation of two registered images within their bodies, and the share of the template's body that
-    the patient's image shows.
+    """Return the correlation of two registered images, smoothed, within the template's body, and the share of this body
+    that the patient's image shows.
     """
+    from scipy.ndimage import gaussian_filter
     from SimpleITK import GetArrayFromImage, Resample, sitkLinear
 
-    nothing = np.finfo(np.float32).min
-    registered = Resample(moving.image, fixed.image, method.transform(place), sitkLinear, float(nothing))
-    there = GetArrayFromImage(registered).transpose(2, 1, 0)
-    template = GetArrayFromImage(fixed.image).transpose(2, 1, 0)
-    seen = there > nothing
-    body = fixed.body & seen
+    nothing = float(np.finfo(np.float32).min)
+    registered = Resample(moving.image, fixed.image, method.transform(place), sitkLinear, nothing)
+    values = GetArrayFromImage(registered).transpose(2, 1, 0).astype(np.float64)
+    body = fixed.body & (values > nothing)
     overlap = float(body.sum() / max(fixed.body.sum(), 1))
-    if body.sum() < 2 or there[body].std() == 0:
+    if not body.any():
         return 0.0, overlap
-    return float(np.corrcoef(template[body], there[body])[0, 1]), overlap
+    sigma = SMOOTHED_MM / fixed.spacing_mm
+    weight = gaussian_filter(body.astype(np.float64), sigma)[body]
+    template = GetArrayFromImage(fixed.image).transpose(2, 1, 0)
+    both = [gaussian_filter(np.where(body, image, 0.0), sigma)[body] / weight for image in (template, values)]
+    if min(np.std(image) for image in both) == 0:
+        return 0.0, overlap
+    return float(np.corrcoef(*both)[0, 1]), overlap
 
 
 def _corners(template: Template) -> Floats:
