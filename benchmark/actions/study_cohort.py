@@ -79,7 +79,7 @@ def write_study_cohort(study: Study, out: Path, source: SourceCohort, rows: Mapp
     # the registration may name a patient
     card = source.card.model_copy(update={"patients": Patients(), "notes": "", "registration": None})
     features = source.cohort.features
-    content = {
+    content: dict[str, Any] = {
         # as text: keys in this file are sorted, and the order of the channels is that of a network's inputs
         "card": card.model_dump_json(),
         "features": [] if features is None else list(features.names),

@@ -13,12 +13,12 @@ from survbench.statistics.outliers import FAR, modified_z
 
 UNLIKE = 0.5
 """Correlation of the smoothed images inside the body below which they do not show the same part of it. Phantom patients
-have 0.9 or more with another patient, in CT and in PET. CTs of noise, of a phantom that lies upside down or is turned
-by 90 or 180 degrees have 0.4 or less, and so have CTs of the limbs of different sarcoma patients.
+have 0.9 or more with another patient, in CT and in PET. CTs of noise and of a phantom that lies upside down or is turned
+by 90 or 180 degrees have 0.4 or less, and CTs of the limbs of different sarcoma patients 0.46 or less.
 """
 ELSEWHERE_MM = 5.0
 """Distance between the results of two starts from which a registration has no clear result. Between phantom patients it
-is at most 3 mm; with noise and between the limbs of different patients it is 8 mm or more.
+is at most 1.5 mm; with noise and between the limbs of different patients it is 8 mm or more.
 """
 HALF = 0.5
 """Share of the template's body that a patient's image must show."""

@@ -262,10 +262,10 @@ def _agreement(fixed: _Prepared, moving: _Prepared, method: _Method, place: Floa
     sigma = SMOOTHED_MM / fixed.spacing_mm
     weight = gaussian_filter(body.astype(np.float64), sigma)[body]
     template = GetArrayFromImage(fixed.image).transpose(2, 1, 0)
-    both = [gaussian_filter(np.where(body, image, 0.0), sigma)[body] / weight for image in (template, values)]
-    if min(np.std(image) for image in both) == 0:
+    both = np.array([gaussian_filter(np.where(body, one, 0.0), sigma)[body] / weight for one in (template, values)])
+    if both.std(axis=1).min() == 0:
         return 0.0, overlap
-    return float(np.corrcoef(*both)[0, 1]), overlap
+    return float(np.corrcoef(both)[0, 1]), overlap
 
 
 def _corners(template: Template) -> Floats:

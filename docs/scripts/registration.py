@@ -1,8 +1,8 @@
-"""Run the phantom cohort in random poses, with and without registration: ``registration.py FOLDER [STEPS]``.
+"""Run the phantom cohort in random poses, with and without registration: ``registration.py FOLDER``.
 
 Patients of both centres lie in the scanner turned by up to 15 degrees about any axis and shifted by 6 mm (standard
 deviation) along each. Prints how far registration misses their true poses, and C and Dice of DeepMTS by the smoke
-profile, whose networks train for STEPS steps (default: the profile's 6). FOLDER keeps the cohorts and the runs.
+profile. FOLDER keeps the cohorts and the runs.
 """
 
 from __future__ import annotations
@@ -12,14 +12,13 @@ from pathlib import Path
 
 import numpy as np
 import survbench as sb
-import yaml
 from numpy.typing import NDArray
 from survbench.datasets.cards.source import SourceCohort
 from survbench.datasets.cohorts.validate import validate_named
 from survbench.datasets.phantom.cohort import phantom_cohorts
 from survbench.datasets.phantom.folder import write_folder
 from survbench.datasets.phantom.poses import posed_cohort, random_pose
-from survbench.plan.profile import builtin_profiles, load_profile
+from survbench.plan.profile import load_profile
 
 METHOD = "deepmts"
 SEEDS = 3
@@ -83,11 +82,6 @@ def main() -> None:
     home = Path(sys.argv[1])
     home.mkdir(parents=True, exist_ok=True)
     profile = load_profile("smoke")
-    steps = int(sys.argv[2]) if len(sys.argv) > 2 else profile.training.steps
-    content = builtin_profiles()["smoke"].model_dump(mode="json", exclude_defaults=True)
-    content["name"] = f"smoke-{steps}"
-    content["training"]["steps"] = steps
-    (home / "profile.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
     train, external = phantom_cohorts(profile.phantom, profile.voxels)
     rng = np.random.default_rng(0)
     own, other = home / "own", home / "other"
@@ -102,9 +96,7 @@ def main() -> None:
         write_card(own, "own", registration)
         if registration:
             print_errors(own, poses, template)
-        study = sb.run(
-            METHOD, own, external=other, profile=home / "profile.yaml", seeds=SEEDS, out=home / "out", workers=2
-        )
+        study = sb.run(METHOD, own, external=other, profile="smoke", seeds=SEEDS, out=home / "out", workers=2)
         (row,) = study.board.rows
         low, high = row.c_index_low, row.c_index_high
         print(f"{words}: C {row.c_index:.3f} ({low:.3f} to {high:.3f}), external C {row.external_c_index:.3f}", end="")
