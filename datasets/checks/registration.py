@@ -13,7 +13,7 @@ from survbench.statistics.outliers import FAR, modified_z
 
 UNLIKE = 0.5
 """Correlation of the smoothed images inside the body below which they do not show the same part of it. Phantom patients
-have 0.9 or more with another patient, in CT and in PET. CTs of noise and of a phantom that lies upside down or is turned
+have 0.9 or more with another patient, in CT and in PET. CTs of noise and of a phantom that is upside down or turned
 by 90 or 180 degrees have 0.4 or less, and CTs of the limbs of different sarcoma patients 0.46 or less.
 """
 ELSEWHERE_MM = 5.0
