@@ -113,6 +113,7 @@ def prepare_source(
                 {s.id: features[s.id] for s in chunk if s.id in features},
                 tuple(ignored),
                 str(out),
+                source.template,
             ),
             timeout_s=timeout_s,
         )
@@ -135,7 +136,7 @@ def prepare_source(
 
 def stored_facts(source: SourceCohort, out: Path) -> dict[str, PatientFacts]:
     """Return the facts of the patients whose voxels were measured before, by id."""
-    stored = {s.id: read_facts(out, facts_key(source.card, s)) for s in source.cohort.subjects}
+    stored = {s.id: read_facts(out, facts_key(source.card, s, source.template)) for s in source.cohort.subjects}
     return {i: facts for i, facts in stored.items() if facts is not None}
 
 
@@ -147,7 +148,8 @@ def unprepared(cohorts: Cohorts, source: SourceCohort, out: Path) -> list[Subjec
     for subject in source.cohort.subjects:
         volumes = cohorts.volume_keys(source, subject)
         features = cohorts.radiomics_key(source, volumes)
-        whole = all(map(store.has, volumes.values())) and read_facts(out, facts_key(source.card, subject)) is not None
+        facts = read_facts(out, facts_key(source.card, subject, source.template))
+        whole = all(map(store.has, volumes.values())) and facts is not None
         if not whole or (features is not None and not radiomics_path(out, features).is_file()):
             absent.append(subject)
     return absent

@@ -19,6 +19,7 @@ MAX_SIDE_MM = 3000.0
 _SEE = "docs/reference/cohort-card.md"
 TODO = "TODO"
 """Placeholder in a drafted card for a value that the user has to fill in."""
+NIFTI = (".nii", ".nii.gz")
 ROW_NUMBER = "row-number"
 """Value of ``id`` for a table without an id column."""
 StageGroup = Literal["I", "II", "IIA", "IIB", "III", "IV", "IVA", "IVB", "IVC"]
@@ -126,6 +127,25 @@ class Patients(Strict):
     without: tuple[str, ...] = ()
 
 
+class Registration(Strict):
+    """Rigid registration of all patients to a template before the crop.
+
+    ``template`` is the id of a patient or a NIfTI file in the cohort's folder. ``channel`` is the image channel that is
+    registered; the others and the mask follow it. ``interpolation`` is ``once``, or ``twice`` to resample all images to
+    1 mm first, as in the DeepMTS paper.
+    """
+
+    template: str | int
+    channel: str
+    interpolation: Literal["once", "twice"] = "once"
+
+    @property
+    def file(self) -> str | None:
+        """The template's file; None if the template is a patient."""
+        name = str(self.template)
+        return name if name.lower().endswith(NIFTI) else None
+
+
 class CohortCard(Strict):
     """A cohort's card as read from YAML; unknown keys are refused.
 
@@ -135,9 +155,9 @@ class CohortCard(Strict):
     to whose scale ComBat brings the features of the others; patients of centres that a training fold does not have
     keep their values then.
     ``field_of_view_mm`` is one box for all patients (x, y, z in RAS directions), centred on ``reference``: the centre
-    of each patient's image, or one point in world millimetres for registered cohorts. ``radiomics`` names the feature
-    set for methods that use radiomics. ``missing`` lists further cells that mean "not known" in outcome, clinical and
-    feature columns.
+    of each patient's image, or one point in world millimetres for registered cohorts. With ``registration`` both are
+    in the template's world. ``radiomics`` names the feature set for methods that use radiomics. ``missing`` lists
+    further cells that mean "not known" in outcome, clinical and feature columns.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=LONGEST_NAME)]
@@ -155,6 +175,7 @@ class CohortCard(Strict):
     features: Features | None = None
     field_of_view_mm: tuple[float, float, float] | None = None
     reference: Literal["image-centre"] | tuple[float, float, float] = "image-centre"
+    registration: Registration | None = None
     clinical: tuple[Clinical, ...] = ()
     radiomics: str = "paper"
     licence: OneLine
@@ -169,6 +190,15 @@ class CohortCard(Strict):
             raise ValueError(f"field_of_view_mm needs three sides between 0 and {MAX_SIDE_MM:g} mm")
         if "mask" in self.images:
             raise ValueError("'mask' is not a channel name; declare the tumour mask under the key 'mask'")
+        return self
+
+    @model_validator(mode="after")
+    def _registered_channel_exists(self) -> CohortCard:
+        if self.registration is not None and self.registration.channel not in self.images:
+            channels = ", ".join(self.images) or "none"
+            raise ValueError(
+                f"registration.channel {self.registration.channel!r} is not a channel of images ({channels})"
+            )
         return self
 
     @model_validator(mode="after")

@@ -24,6 +24,7 @@ from survbench.datasets.checks import (
     missing_codes,
     outcome,
     predictors,
+    registration,
     repeated_patients,
     stages,
     table,
@@ -69,6 +70,7 @@ def installed() -> Installed:
             geometry,
             intensities,
             masks,
+            registration,
             external,
             protocol,
         )

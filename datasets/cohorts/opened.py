@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from survbench.cohort import Subject
@@ -59,8 +59,10 @@ class Cohorts:
         """Return the cache keys of a patient's volumes."""
         if self.grid is None:
             return {}
-        centre = centre_of(source, subject)
-        return {name: volume_key(subject.volumes[name], self.grid, centre) for name in volume_names(source)}
+        centre, pose_key = centre_of(source, subject), ""
+        if source.template is not None:
+            pose_key = source.template.placement_key(subject.volumes[source.template.channel])
+        return {name: volume_key(subject.volumes[name], self.grid, centre, pose_key) for name in volume_names(source)}
 
     def radiomics_key(self, source: SourceCohort, keys: Mapping[str, str]) -> str | None:
         """Return the cache key of a patient's extracted features; None if no method asks for them or the cohort has a
@@ -97,6 +99,7 @@ def open_cohorts(
         source = load_source(name, profile=profile, data=data, in_folds=dealt, skip_bad=skip_bad, ignored=ignored)
         if sources:
             refuse_different(sources[0], source)
+            source = replace(source, template=sources[0].template)
         sources.append(source)
     card = sources[0].card
     grid = None
@@ -111,5 +114,7 @@ def volume_names(source: SourceCohort) -> list[str]:
 
 
 def centre_of(source: SourceCohort, subject: Subject) -> Point:
-    """Return the point on which a patient's grid is centred."""
+    """Return the point on which a patient's grid is centred, in the template's world in a registered cohort."""
+    if source.template is not None:
+        return source.template.centre
     return reference_point(subject, source.cohort.channels, source.card.reference)

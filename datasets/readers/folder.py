@@ -23,6 +23,7 @@ from survbench.datasets.readers.manifest import Manifest, read_manifest
 from survbench.datasets.readers.nifti import in_order, nifti_volume
 from survbench.datasets.readers.paths import PatientFiles, patient_files
 from survbench.datasets.readers.patients import Patient, numbered, parse_patients
+from survbench.datasets.readers.template import read_template
 from survbench.errors import BenchError
 from survbench.findings import Finding
 from survbench.io.tables import Table, read_table
@@ -84,16 +85,18 @@ def inspect_cohort(card: CohortCard, folder: Path, *, table: Table | None = None
     manifest, of_manifest = read_manifest(folder)
     findings += of_manifest
     names_in = cache(_names_in)
-    opened = False
+    opened: dict[str, dict[str, Volume]] = {}
     for name in parsed.ids:
         volumes, of_volumes = open_volumes(card, folder, name, files, names_in, manifest)
         findings += of_volumes
-        opened = opened or bool(volumes)
+        opened[name] = volumes
         patient = patients.get(name)
         wrong = any(f.severity == "error" for f in of_volumes)
         if patient is not None and not wrong and not lost and (features is None or name in features.values):
             kept.append(patient)
             subjects.append(Subject(name, patient.centre, patient.clinical, volumes, patient.group))
+    template, of_template = read_template(card, folder, opened)
+    findings += of_template
     cohort = Cohort(
         subjects=tuple(subjects),
         channels=tuple(card.images),
@@ -109,11 +112,12 @@ def inspect_cohort(card: CohortCard, folder: Path, *, table: Table | None = None
         "rows": bool(all_ids),
         "columns": bool(all_ids) and whole,
         "features": features is not None and features.joined is not None,
-        "files": opened,
+        "files": any(opened.values()),
         "patients": bool(kept),
     }
     reached = frozenset(stage for stage, there in stages.items() if there)
-    return Inspection(SourceCohort(card, cohort, table=parsed.table, folder=folder), tuple(findings), reached)
+    source = SourceCohort(card, cohort, table=parsed.table, folder=folder, template=template)
+    return Inspection(source, tuple(findings), reached)
 
 
 def open_volumes(
