@@ -61,8 +61,8 @@ class NotRegistered(PatientCheck):
     part = "images"
     title = "A patient does not register to the template"
     remedy = (
-        "Look at the patient on the page of 'bench cohort check --page'. Correct the image, register it yourself, "
-        "choose another template, or leave the patient out."
+        "Look at the patient on the page of 'bench cohort check FOLDER --page FILE'. Correct the image, register it "
+        "yourself, choose another template, or leave the patient out."
     )
     sections = ("registration",)
     ignorable = True
@@ -83,7 +83,7 @@ class RegistrationFar(VoxelCheck):
     severity = "warning"
     part = "images"
     title = "A registration is unlike those of the other patients"
-    remedy = "Look at the patient on the page of 'bench cohort check --page'."
+    remedy = "Look at the patient on the page of 'bench cohort check FOLDER --page FILE'."
     sections = ("registration",)
 
     def find(self, _source: SourceCohort, facts: Mapping[str, PatientFacts]) -> Iterator[Finding]:

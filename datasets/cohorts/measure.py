@@ -91,7 +91,7 @@ def open_registrar(template: Template | None) -> tuple[Registrar | None, list[Fi
 
 
 def registered(
-    registrar: Registrar | None, subject: Subject, readings: Readings, known: RegistrationFacts | None = None
+    registrar: Registrar | None, subject: Subject, readings: Readings, stored: RegistrationFacts | None = None
 ) -> Registered | None:
     """Return a patient as registered; None in a cohort that is not registered.
 
@@ -99,12 +99,12 @@ def registered(
         registrar: registers to the cohort's template, if it has one.
         subject: the patient.
         readings: what was read, by name.
-        known: how the patient lies to the template, if that is known.
+        stored: how the patient lies to the template, if that was measured before.
     """
     if registrar is None:
         return None
     channel = registrar.template.channel
-    facts = known or registrar.register(subject.volumes[channel], readings[channel].voxels)
+    facts = stored or registrar.register(subject.volumes[channel], readings[channel].voxels)
     return Registered(registrar.template, facts)
 
 

@@ -43,7 +43,15 @@ def test_what_a_draft_leaves_open_or_out_is_printed_and_refused_until_it_is_fill
 
 
 def test_a_cohort_without_problems_says_so(bench, monkeypatch):
-    report = Report(findings=(), ignored=(), passed=(MissingColumn,), not_applicable=(EmptyMask,), judged=12)
+    report = Report(
+        findings=(),
+        ignored=(),
+        passed=(MissingColumn,),
+        not_applicable=(EmptyMask,),
+        judged=12,
+        source=None,
+        registrations={},
+    )
     monkeypatch.setattr("survbench.datasets.cohorts.validate.validate_named", lambda *_, **__: report)
     ended = bench("cohort", "check", "phantom")
     assert (ended.returncode, ended.stdout) == (0, "phantom: no problems; 1 checks passed, 1 do not apply.\n")
