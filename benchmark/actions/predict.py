@@ -298,14 +298,13 @@ def _prepared(
     grid = models.grid if source.card.images else None
     cohorts = Cohorts([source], grid)
     if "radiomics" in models.needs and source.card.features is None:
-        cohorts.ask_for_radiomics()
-    volumes = cohorts.volume_keys(source, subject)
-    key = cohorts.radiomics_key(source, volumes)
-    radiomics = {} if key is None else {subject.id: key}
+        cohorts.ask_for_radiomics(per_structure="structures" in models.needs)
+    keys = cohorts.keys(source, subject)
     found: list[Finding] = []
     if grid is not None:
         work = [(subject, centre_of(source, subject))]
         names = volume_names(source)
+        radiomics = {subject.id: keys.radiomics}
         wrong = prepare(source.card, work, names, grid, cohorts.features, radiomics, (), str(out))
         if wrong:
             return Failed(subject.id, tuple(f"{f.code} {f.what} {f.remedy}".rstrip() for f in wrong))
@@ -313,10 +312,10 @@ def _prepared(
         if facts is not None:
             checked = of_voxels(source, {subject.id: facts})
             found = [f for f in checked if f.subject == subject.id and f.severity == "warning"]
-    for name, held in table_rows(source).items():
-        radiomics[name] = held.key
+    tables = table_rows(source)
+    for held in tables.values():
         write_radiomics(out, held.key, Extraction(held.values, {}, (), 0))
-    (row,) = rows = subject_rows(source, {subject.id: volumes}, radiomics)
+    (row,) = rows = subject_rows(source, {subject.id: keys}, {name: held.key for name, held in tables.items()})
     return write_unlabelled(out, source, rows), row, found
 
 

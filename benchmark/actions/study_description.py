@@ -60,7 +60,7 @@ def described_patients(cohorts: Cohorts, earlier: Study | None) -> dict[str, Pat
 def _describe(source: SourceCohort, planned: PlannedCohort) -> CohortDescription:
     card, cohort = source.card, source.cohort
     # without extracted radiomics: a study is the same whichever methods were asked for first
-    extracted = {"radiomics"} if cohort.features is None else set()
+    extracted = {"radiomics", "structure_radiomics"} if cohort.features is None else set()
     return CohortDescription(
         name=card.name,
         title=card.title,

@@ -31,7 +31,7 @@ def prepare(
     names: Sequence[str],
     grid: Grid,
     feature_set: FeatureSet | None,
-    radiomics: Mapping[str, str],
+    radiomics: Mapping[str, Mapping[str, str]],
     ignored: Collection[str],
     out: str,
 ) -> list[Finding]:
@@ -43,7 +43,8 @@ def prepare(
         names: volumes to prepare: channels, and ``mask`` where there is one.
         grid: the common grid.
         feature_set: which radiomics to extract.
-        radiomics: key under which to store a patient's features, by id; patients without one get none.
+        radiomics: by id, the keys under which to store a patient's features: of the tumour mask as ``mask``, and of
+            structures by name; patients without any get none.
         ignored: codes of findings in spite of which to go on.
         out: the output folder.
 
@@ -67,8 +68,8 @@ def prepare(
             wrong = patient_errors(card, subject.id, facts, ignored)  # a check that fails is not the patient's fault
         found += wrong
         if not wrong:
-            key = radiomics.get(subject.id)
-            failed = _tried(subject.id, partial(_write, whole, names, grid, centre, feature_set, key, root))
+            wanted = radiomics.get(subject.id, {})
+            failed = _tried(subject.id, partial(_write, whole, names, grid, centre, feature_set, wanted, root))
             found += [failed] if failed else []
     return found
 
@@ -104,16 +105,22 @@ def _write(
     grid: Grid,
     centre: Point,
     feature_set: FeatureSet | None,
-    key: str | None,
+    wanted: Mapping[str, str],
     out: Path,
 ) -> None:
-    """Store a patient's volumes on the grid, and its radiomics where there is a key for them."""
-    from survbench.datasets.preprocessing.resample import prepare_subject
+    """Store a patient's volumes on the grid, and its radiomics where there are keys for them."""
+    from survbench.datasets.preprocessing.resample import prepare_structures, prepare_subject
 
     store = volume_store(out)
     keys = prepare_subject(subject, names, grid, centre, store)
-    if feature_set is not None and key is not None:
-        from survbench.features.radiomics import extract
+    structures = prepare_structures(subject, grid, centre, store)
+    if feature_set is not None and wanted:
+        from survbench.features.radiomics import extract, extract_structure
 
-        volumes = {name: store.open(volume) for name, volume in keys.items()}
-        write_radiomics(out, key, extract(Subject(subject.id, "", {}, volumes), feature_set))
+        patient = Subject(subject.id, "", {}, {name: store.open(volume) for name, volume in keys.items()})
+        for name, key in wanted.items():
+            if name == "mask":
+                write_radiomics(out, key, extract(patient, feature_set))
+            else:
+                mask = store.open(structures[name])
+                write_radiomics(out, key, extract_structure(patient, mask, feature_set))

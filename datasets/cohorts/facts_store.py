@@ -14,15 +14,16 @@ from survbench.io.stored import UnreadableError, matching, read_stored
 
 FACTS = "facts"
 """Folder of the cache."""
-FACTS_VERSION = 5
+FACTS_VERSION = 6
 """Part of the key: raise it when the measurements change."""
 
 
 def facts_key(card: CohortCard, subject: Subject) -> str:
     """Return the content key of a patient's facts, from the files and the card's settings for measuring them."""
     volumes = {name: volume.fingerprint() for name, volume in subject.volumes.items()}
+    labels = sorted(card.structures.values())
     modalities = {name: channel.modality for name, channel in card.images.items()}
-    return digest([FACTS_VERSION, volumes, modalities, card.field_of_view_mm, card.reference])
+    return digest([FACTS_VERSION, volumes, labels, modalities, card.field_of_view_mm, card.reference])
 
 
 def read_facts(out: Path, key: str) -> PatientFacts | None:

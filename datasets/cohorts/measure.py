@@ -53,7 +53,14 @@ def in_memory(subject: Subject, readings: Readings) -> Subject:
         name: replace(volume, loader=partial(np.asarray, readings[name].voxels))
         for name, volume in subject.volumes.items()
     }
-    return replace(subject, volumes=volumes)
+    mask = readings.get("mask")
+    structures = {
+        name: replace(volume, loader=partial(mask.marked, volume.loader.labels))
+        if isinstance(mask, MaskReading) and isinstance(volume.loader, NiftiFile)
+        else volume
+        for name, volume in subject.structures.items()
+    }
+    return replace(subject, volumes=volumes, structures=structures)
 
 
 def measure(card: CohortCard, subject: Subject, readings: Readings) -> PatientFacts:
@@ -168,6 +175,11 @@ def _mask_facts(
         of_body=float(np.mean(_sample(volume, mask.voxels, body) > 0)) if len(body) else None,
         ml=0.0 if world is None else len(world) * float(np.prod(volume.spacing)) / 1000,
         outside=_outside(card, subject, world),
+        outside_by_label=tuple(
+            (label, _outside(card, subject, _world_points(volume, marked)))
+            for label in sorted(card.structures.values())
+            if (marked := mask.marked((label,))).any()
+        ),
         absent=0.0 if mask.absent is None else float(mask.absent.mean()),
         content=content(volume, mask.voxels),
         equals=next((name for name, image in images.items() if _same_values(mask, image)), ""),

@@ -26,13 +26,19 @@ def volume_key(volume: Volume, grid: Grid, centre: Point) -> str:
     return digest([PREPROCESS_VERSION, volume.modality, volume.fingerprint(), place])
 
 
-def preprocess(volume: Volume, grid: Grid, centre: Point) -> NDArray[Any]:
+def preprocess(volume: Volume, grid: Grid, centre: Point, *, may_be_absent: bool = False) -> NDArray[Any]:
     """Resample a volume to the grid centred on a world point.
 
     Each target voxel is the mean of linear interpolations at as many points per axis as source voxels fit into it: a
     box filter against aliasing when the grid is coarser, plain linear interpolation otherwise. Voxels outside the
     scanned extent become air. A mask keeps voxels that are at least half covered; if none is, it keeps its most covered
     voxels.
+
+    Args:
+        volume: an image or a mask on its own grid.
+        grid: the common grid.
+        centre: the world point.
+        may_be_absent: whether a mask may have no voxel on the grid, as that of a structure that a patient lacks.
 
     Returns:
         float32 of the grid's shape, or bool for a mask.
@@ -45,6 +51,8 @@ def preprocess(volume: Volume, grid: Grid, centre: Point) -> NDArray[Any]:
         raise BenchError(f"{volume.modality} has voxels that are not finite")
     is_mask = volume.modality == "MASK"
     if is_mask and not source.any():
+        if may_be_absent:
+            return np.zeros(grid.shape, dtype=bool)
         raise BenchError("the mask is empty")
     values = _sample(source.astype(np.float64), volume, grid, centre)
     if not is_mask:
@@ -52,6 +60,8 @@ def preprocess(volume: Volume, grid: Grid, centre: Point) -> NDArray[Any]:
             raise BenchError(f"{volume.modality} is constant ({values.min():g}) over the field of view")
         return values.astype(np.float32)
     if values.max() <= 0:
+        if may_be_absent:
+            return np.zeros(grid.shape, dtype=bool)
         raise BenchError("the mask lies outside the field of view")
     return np.asarray(values >= min(0.5, values.max()), dtype=bool)
 
@@ -60,12 +70,22 @@ def prepare_subject(
     subject: Subject, names: Sequence[str], grid: Grid, centre: Point, store: VolumeStore
 ) -> dict[str, str]:
     """Preprocess a patient's volumes that are not yet in the store, and return all their keys by name."""
-    keys = {name: volume_key(subject.volumes[name], grid, centre) for name in names}
-    for name, key in keys.items():
-        if not store.has(key):
-            volume = subject.volumes[name]
-            store.put(key, preprocess(volume, grid, centre), modality=volume.modality, affine=grid.affine(centre))
-    return keys
+    return {name: _put(subject.volumes[name], grid, centre, store, may_be_absent=False) for name in names}
+
+
+def prepare_structures(subject: Subject, grid: Grid, centre: Point, store: VolumeStore) -> dict[str, str]:
+    """Preprocess the masks of a patient's structures that are not yet in the store, and return all their keys by
+    name; a structure may be absent.
+    """
+    return {name: _put(volume, grid, centre, store, may_be_absent=True) for name, volume in subject.structures.items()}
+
+
+def _put(volume: Volume, grid: Grid, centre: Point, store: VolumeStore, *, may_be_absent: bool) -> str:
+    key = volume_key(volume, grid, centre)
+    if not store.has(key):
+        voxels = preprocess(volume, grid, centre, may_be_absent=may_be_absent)
+        store.put(key, voxels, modality=volume.modality, affine=grid.affine(centre))
+    return key
 
 
 def _sample(source: NDArray[np.float64], volume: Volume, grid: Grid, centre: Point) -> NDArray[np.float64]:

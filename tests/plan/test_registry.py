@@ -95,7 +95,7 @@ def names(wanted):
 def test_every_method_of_ours_is_in_all_and_in_the_group_it_belongs_to():
     assert names("all") == LISTED
     of = {
-        "marker": {"volume", "tlg", "suvmax"},
+        "marker": {"volume", "tlg", "suvmax", "lesions", "dmax"},
         "reference": {"oracle", "random", "padding"},
         "simple": {"clinical-cox", "clinical-volume-cox", "clinical-volume-mtlr"},
         "successors": {"radiomics-icare", "radiomics-icare-bagged"},
