@@ -194,7 +194,7 @@ def predict_patients(
     whole = [f for f in patients.errors if not f.subject]
     if whole:
         raise BenchError(" ".join(f"{f.what} {f.remedy}" for f in whole))
-    _refuse_other_inputs(models.cohort, card, patients.source)
+    _refuse_other_inputs(models, card, patients.source)
     wrong: dict[str, list[Finding]] = {}
     for finding in patients.errors:
         wrong.setdefault(finding.subject, []).append(finding)
@@ -205,14 +205,24 @@ def predict_patients(
             yield _predict_one(models, _only(patients.source, name), patients.findings, masks)
 
 
-def _refuse_other_inputs(cohort: StudyCohort, card: CohortCard, source: SourceCohort) -> None:
-    """Refuse patients whose images, clinical columns or features are declared otherwise than those of the study."""
+def _refuse_other_inputs(models: Models, card: CohortCard, source: SourceCohort) -> None:
+    """Refuse patients whose images, structures, clinical columns or features are declared otherwise than those of the
+    study.
+    """
+    cohort = models.cohort
+    # a mask that the method does not look at may be anything
+    card = card.model_copy(update={"mask": source.card.mask})
 
     def declared(of: CohortCard, features: FeatureTable | None) -> SourceCohort:
         return SourceCohort(
             of, Cohort(subjects=(), channels=tuple(of.images), clinical_columns=of.model_columns, features=features)
         )
 
+    if "structures" in models.needs and not card.structures:
+        raise BenchError(
+            f"The study's masks have structures {', '.join(cohort.card.structures)}, the patients' card names none. "
+            "Give the same names under mask.labels."
+        )
     features = source.cohort.features
     mine = FeatureTable(cohort.features, np.empty((0, len(cohort.features)))) if features is not None else None
     refuse_different(declared(cohort.card, mine), declared(card, features))

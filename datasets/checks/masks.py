@@ -337,9 +337,9 @@ class FurtherLabels(VoxelCheck):
 
 
 class LabelMissing(PatientCheck):
-    """The mask has no voxel with a label that the card selects, though it has other labels. That a patient lacks one of
-    several structures, such as nodes, is no finding: without all of them, or without the one that ``mask.use`` names,
-    there is no tumour.
+    """The mask has no voxel with a label that the card selects, though it has other labels. A patient may lack one of
+    several structures, such as nodes; without all of them, or without the one that ``mask.use`` names, there is no
+    tumour.
     """
 
     code = "SB508"

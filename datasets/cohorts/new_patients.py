@@ -185,8 +185,8 @@ def _ids(card: CohortCard, folder: Path) -> list[str]:
 
 def _wanted(card: CohortCard) -> dict[str, tuple[Modality, tuple[int, ...] | None]]:
     """Return modality and labels of each file that a card asks for."""
-    images = {name: (c.modality, None) for name, c in card.images.items()}
-    return images if card.mask is None else {**images, MASK: ("MASK", card.mask.used)}
+    wanted: dict[str, tuple[Modality, tuple[int, ...] | None]] = {n: (c.modality, None) for n, c in card.images.items()}
+    return wanted if card.mask is None else wanted | {MASK: ("MASK", card.mask.used)}
 
 
 def _refuse_unknown(card: CohortCard, patient: OnePatient) -> None:

@@ -47,7 +47,7 @@ class MaskReading:
             return np.zeros(self.stored.shape, dtype=bool)
         if labels is None:
             return self._marked(None)
-        return np.logical_or.reduce([self._marked(label) for label in labels])
+        return np.asarray(np.logical_or.reduce([self._marked(label) for label in labels]))
 
     def _marked(self, label: int | None) -> NDArray[np.bool_]:
         high = float(self.levels[-1])

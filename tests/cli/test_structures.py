@@ -286,3 +286,19 @@ def test_a_study_keeps_the_structures_of_its_card(studies):
     result, out, _ = studies["both"]
     stored = json.loads((result.study.folder(out) / "cohort.json").read_text())
     assert '"labels":{"gtvp":1,"gtvn":2},"use":"union"' in json.dumps(stored).replace('\\"', '"')
+
+
+def test_new_patients_are_predicted_by_their_structures_or_refused_where_their_card_names_none(
+    studies, bench, tmp_path
+):
+    out, new = studies["both"][1], write_labelled(tmp_path / "new", 4)
+    ended = bench("predict", "structures-cox", new, "--out", out, "--to", tmp_path / "to")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    predicted = json.loads((tmp_path / "to" / "predictions.json").read_text())["patients"]
+    assert [p["id"] for p in predicted] == ["P00", "P01", "P02", "P03"], "the first one has no nodes"
+    assert np.isfinite([p["risk"] for p in predicted]).all()
+    card = (new / "cohort.yaml").read_text()
+    (new / "cohort.yaml").write_text(card.replace(MASK, PLAIN))
+    refused = bench("predict", "structures-cox", new, "--out", out, "--to", tmp_path / "again")
+    assert refused.returncode != 0
+    assert "structures gtvp, gtvn, the patients' card names none" in " ".join(refused.stderr.split())
