@@ -95,7 +95,7 @@ def ingest(
     *,
     request: Request,
     naming: Naming,
-    regions: Mapping[str, tuple[str, ...]] | None = None,
+    regions: Mapping[str, Wish] | None = None,
     overrides: Mapping[str, Request] | None = None,
     clinical: Clinical | None = None,
     workers: int = 1,
@@ -108,7 +108,7 @@ def ingest(
         out: folder of the cohort.
         request: what is wanted of each patient.
         naming: gives the pseudonyms.
-        regions: names of the regions by id in lower case, in place of those of the request.
+        regions: the regions by id in lower case, in place of those of the request.
         overrides: what is wanted of single patients, by id in lower case.
         clinical: the table; patients without a row in it are not written.
         workers: patients at once.
@@ -151,7 +151,8 @@ def ingest(
             written, unread = _read(to_read, workers, lambda done: progress(before + done, len(patients)))
             failed |= unread
             there = {patient: pseudonyms.of[patient] for patient in (*kept, *written)}
-            todo = _write_table(out, joined, there) if joined is not None and there else None
+            labels = next((dict(job.request.regions.structures) for job in jobs.values()), {})
+            todo = _write_table(out, joined, there, labels) if joined is not None and there else None
             secret = secrets() if joined is None else secrets(cells=joined.secret, allowed=joined.cells)
             causes = [
                 (pseudonyms.of.get(p, "a patient without a pseudonym"), secret.without(why))
@@ -197,7 +198,7 @@ def _joined(clinical: Clinical, identities: Mapping[str, Identity], secrets: Sec
 
 
 def _request_of(
-    patient: str, request: Request, regions: Mapping[str, tuple[str, ...]] | None, joined: JoinedTable | None
+    patient: str, request: Request, regions: Mapping[str, Wish] | None, joined: JoinedTable | None
 ) -> Request:
     if not patient:
         raise ImageError("Files have no PatientID.", "Add it, so that it is known whose they are.")
@@ -209,10 +210,10 @@ def _request_of(
         )
     if regions is None:
         return request
-    names = regions.get(plain(patient), ())
-    if not names:
+    wish = regions.get(plain(patient), Wish())
+    if not wish.patterns:
         raise ImageError("The table of regions names none for the patient.", "Add the names, or correct the id.")
-    return replace(request, regions=Wish(names, unite=request.regions.unite))
+    return replace(request, regions=replace(wish, unite=request.regions.unite))
 
 
 def why_unread(ended: Ended) -> str:
@@ -237,11 +238,13 @@ def _lost(why: Lost) -> str:
     return "Reading the headers failed. Copy or export the files again."
 
 
-def _write_table(out: Path, joined: JoinedTable, pseudonyms: Mapping[str, str]) -> tuple[str, ...]:
+def _write_table(
+    out: Path, joined: JoinedTable, pseudonyms: Mapping[str, str], labels: Mapping[str, int]
+) -> tuple[str, ...]:
     """Write the clinical table, and the draft of a card unless there is a card."""
     write_clinical(out, joined, pseudonyms)
     if (out / CARD_FILE).exists():
         return ()
-    draft = draft_card(out, out / CLINICAL)
+    draft = draft_card(out, out / CLINICAL, labels=labels)
     write_text(out / CARD_FILE, draft.text)
     return draft.todo

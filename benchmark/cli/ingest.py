@@ -37,6 +37,7 @@ def register(group: typer.Typer) -> None:
         epilog=examples(
             "bench cohort ingest dicom/ --out our-cohort/ --region GTV --table clinical.xlsx --id Patient",
             "bench cohort ingest dicom/ --out our-cohort/ --region GTVp --region GTVn --unite",
+            "bench cohort ingest dicom/ --out our-cohort/ --region gtvp=GTVp --region 'gtvn=GTVn*' --unite",
             "bench cohort ingest dicom/ --out our-cohort/ --regions contours.xlsx --region-column GTV",
         ),
     )(ingest)
@@ -49,7 +50,10 @@ def ingest(
     out: Annotated[Path, typer.Option("--out", help="Folder of the cohort.", file_okay=False)],
     region: Annotated[
         list[str] | None,
-        typer.Option(help="Name of the tumour's region, with * and ?; A|B takes the first that is there. May repeat."),
+        typer.Option(
+            help="Name of the tumour's region, with * and ?; A|B takes the first that is there. May repeat. "
+            "gtvn=NAME makes it a structure of its own, called gtvn, which a patient may lack."
+        ),
     ] = None,
     table: Annotated[Path | None, typer.Option(help="Clinical table: CSV, TSV, Parquet or .xlsx.")] = None,
     id_column: Annotated[str, typer.Option("--id", help="Column of --table with the ids of the images.")] = "Patient",
@@ -59,7 +63,8 @@ def ingest(
     regions: Annotated[Path | None, typer.Option(help="Table of each patient's regions, in place of --region.")] = None,
     region_id: Annotated[str, typer.Option(help="Column of --regions with the ids.")] = "Patient",
     region_column: Annotated[
-        list[str] | None, typer.Option(help="Column of --regions with names, separated by commas. May repeat.")
+        list[str] | None,
+        typer.Option(help="Column of --regions with names, separated by commas, or gtvn=COLUMN. May repeat."),
     ] = None,
     overrides: Annotated[
         Path | None,
@@ -86,7 +91,7 @@ def ingest(
     """
     from survbench.actions.ingest import ingest as read_folder
     from survbench.datasets.dicom.patient import Request
-    from survbench.datasets.dicom.regions import Wish
+    from survbench.datasets.dicom.regions import Wish, by_structure, numbered
     from survbench.datasets.ingest.overrides import requests_by_patient
     from survbench.datasets.ingest.pseudonyms import refuse_inside
     from survbench.datasets.ingest.region_table import regions_by_patient
@@ -103,8 +108,10 @@ def ingest(
             refuse_inside(given, out)
     by_patient = None
     if regions is not None:
-        by_patient = regions_by_patient(read_any_table(regions), region_id, region_column or [])
-    wish = Wish(tuple(region or ()), unite=unite)
+        columns, of_columns = by_structure(region_column or [], "--region-column")
+        by_patient = regions_by_patient(read_any_table(regions), region_id, columns, of_columns)
+    patterns, of = by_structure(region or [], "--region")
+    wish = Wish(patterns, unite=unite, of=of, structures=numbered(of), may_lack=bool(of))
     request = Request(wish, mask_on.value, pet, ct, structures)
     single = None if overrides is None else requests_by_patient(read_any_table(overrides), IDS, request)
     process_context(PRELOAD)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,13 +29,14 @@ class ImageLines:
     open: tuple[str, ...] = ()
 
 
-def image_lines(where: Places | None, folder: Path, patients: int) -> ImageLines:
+def image_lines(where: Places | None, folder: Path, patients: int, labels: Mapping[str, int]) -> ImageLines:
     """Return the card's lines for the images in a folder, and the problems met on the way.
 
     Args:
         where: the files found, or None for a folder without images.
         folder: the cohort's folder.
         patients: number of rows in the table.
+        labels: voxel values in the masks of structures whose names are known.
     """
     if where is None or not where.channels:
         lines = ["# No images were recognised; methods that need images are skipped. Declare images as", "# images:",
@@ -45,7 +46,7 @@ def image_lines(where: Places | None, folder: Path, patients: int) -> ImageLines
     for name, modality, pattern in where.channels:
         lines.append(f'  {name}: {{modality: {modality}, file: "{pattern.text}"}}{_count(pattern, patients)}')
     if where.mask is not None:
-        lines += _mask_lines(where.mask, folder, patients)
+        lines += _mask_lines(where.mask, folder, patients, labels)
     else:
         lines.append("# mask: no file looks like a tumour mask")
     lines += _other_lines(where.others, patients)
@@ -89,11 +90,13 @@ def _other_lines(others: Sequence[Pattern], patients: int) -> list[str]:
     return ["# Files whose content is not clear from their names:", *lines] if lines else []
 
 
-def _mask_lines(mask: Pattern, folder: Path, patients: int) -> list[str]:
+def _mask_lines(mask: Pattern, folder: Path, patients: int, known: Mapping[str, int]) -> list[str]:
     """Return the mask's line, and a comment on the numbers in the first masks. Several labels become structures, whose
     names are not guessed.
     """
     line, count = f'mask: {{file: "{mask.text}"', _count(mask, patients)
+    if known:
+        return [f"{line}, labels: {{{', '.join(f'{name}: {label}' for name, label in known.items())}}}}}{count}"]
     seen: Counter[float] = Counter()
     looked = 0
     for path in list(mask.files.values())[:LOOKED_AT]:

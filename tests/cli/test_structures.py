@@ -8,6 +8,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 from cohort_folder import read
+from dicom_files import write_patient
 from labelled_cohort import MASK, SPACING, labels_of, nodes_of, pet_of, primary_of, write_labelled
 from survbench.actions.extract import extract_cohort, write_table
 from survbench.actions.planning import dry_run
@@ -302,3 +303,14 @@ def test_new_patients_are_predicted_by_their_structures_or_refused_where_their_c
     refused = bench("predict", "structures-cox", new, "--out", out, "--to", tmp_path / "again")
     assert refused.returncode != 0
     assert "structures gtvp, gtvn, the patients' card names none" in " ".join(refused.stderr.split())
+
+
+def test_dicom_of_a_new_patient_needs_to_say_which_region_is_which_structure(studies, bench, tmp_path):
+    source = tmp_path / "dicom"
+    write_patient(source)
+    out = studies["both"][1]
+    bare = bench("predict", "lesions", source, "--region", "GTV", "--out", out, "--to", tmp_path / "to")
+    assert "Say which regions they are: --region gtvp=NAME, --region gtvn=NAME" in " ".join(bare.stderr.split())
+    other = bench("predict", "lesions", source, "--region", "gtvx=GTV", "--out", out, "--to", tmp_path / "to")
+    assert "Did you mean 'gtvn'" in " ".join(other.stderr.split()) or "Did you mean 'gtvp'" in other.stderr
+    assert {bare.returncode, other.returncode}.isdisjoint({0})
