@@ -237,15 +237,19 @@ def test_other_methods_see_the_union_and_their_jobs_do_not_change(studies):
 
 
 def test_an_old_card_has_the_jobs_of_the_new_form(tmp_path):
-    folder, plans = tmp_path / "toy", []
+    folder, plans, studies = tmp_path / "toy", [], []
     for mask in ("label: 1", "labels: {tumour: 1}", "labels: {gtvp: 1}", "labels: {gtvp: 1, gtvn: 2}, use: gtvp"):
         write_labelled(folder, 8, mask=MASK.replace("labels: {gtvp: 1, gtvn: 2}", mask))
         request = Request(
             profile=SMOKE, cohort=str(folder), methods="volume,radiomics-cox,deepmts", out=tmp_path / "out"
         )
-        plans.append({entry.name: entry.fits for entry in dry_run(request).study.entries})
+        study = dry_run(request).study
+        plans.append({entry.name: entry.fits for entry in study.entries})
+        studies.append(study.name)
     assert len(plans[0]["deepmts"][0]) > 1
     assert plans[1:] == [plans[0]] * 3
+    assert studies[1:3] == [studies[0]] * 2
+    assert studies[3] != studies[0], "methods can see nodes, too"
 
 
 def test_a_network_has_the_same_parameters_and_risks_with_structures_as_without(studies, tmp_path):
