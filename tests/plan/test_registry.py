@@ -145,7 +145,7 @@ def test_a_learner_chooses_its_published_pairs_and_a_name_any_pair():
 
 
 def test_methods_are_selected_by_name_family_and_tag():
-    assert names("@marker") == {"volume", "tlg", "suvmax"}
+    assert names("@marker") == {"volume", "tlg", "suvmax", "lesions", "dmax"}
     assert names("deepmts, volume") == {"deepmts", "volume"}
     assert "deepmts" in names("@table-2")
     with pytest.raises(BenchError, match="names no method"):
