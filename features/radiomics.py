@@ -179,7 +179,7 @@ def _image(voxels: NDArray[Any], volume: Volume) -> Image:
     from SimpleITK import GetImageFromArray
 
     image = GetImageFromArray(np.ascontiguousarray(voxels.transpose(2, 1, 0)))
-    image.SetSpacing(volume.spacing)  # type: ignore[no-untyped-call]
+    image.SetSpacing(volume.spacing)
     return image
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 from survbench.actions.foreign import series_in, unpacked_archives
 from survbench.actions.ingest_report import write_report
 from survbench.actions.ingest_secrets import leaks, read_identities, secret_values
+from survbench.datasets.cards.card import CohortCard
 from survbench.datasets.cohorts.named import CARD_FILE
 from survbench.datasets.dicom.identifying import Identity
 from survbench.datasets.dicom.patient import Request
@@ -21,6 +22,7 @@ from survbench.datasets.ingest.hospital_table import plain
 from survbench.datasets.ingest.leaks import Leak, SecretValues
 from survbench.datasets.ingest.patient_files import PatientJob, read_records, write_patient_apart
 from survbench.datasets.ingest.pseudonyms import Naming, pseudonyms_of
+from survbench.datasets.layouts.cards import write_cards
 from survbench.datasets.readers.errors import ImageError
 from survbench.errors import BenchError
 from survbench.findings import Finding
@@ -48,11 +50,13 @@ class Clinical:
         table: as the hospital has it.
         id_column: its column of the ids that the images have.
         keep: columns to keep though they look as if they identified patients.
+        rowless: why patients have no row, by id in lower case.
     """
 
     table: Table
     id_column: str
     keep: tuple[str, ...] = ()
+    rowless: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +102,7 @@ def ingest(
     regions: Mapping[str, Wish] | None = None,
     overrides: Mapping[str, Request] | None = None,
     clinical: Clinical | None = None,
+    cards: Mapping[str, CohortCard] | None = None,
     workers: int = 1,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Ingested:
@@ -111,6 +116,7 @@ def ingest(
         regions: the regions by id in lower case, in place of those of the request.
         overrides: what is wanted of single patients, by id in lower case.
         clinical: the table; patients without a row in it are not written.
+        cards: of the cohort, by name of their files, in place of a draft.
         workers: patients at once.
         progress: called with how many patients are done, and how many there are.
 
@@ -140,7 +146,7 @@ def ingest(
             for patient in [one for one in patients if one not in failed]:
                 try:
                     wanted = (overrides or {}).get(plain(patient), request)
-                    wanted = _request_of(patient, wanted, regions, joined)
+                    wanted = _request_of(patient, wanted, regions, joined, {} if clinical is None else clinical.rowless)
                 except ImageError as error:
                     failed[patient] = str(error)
                 else:
@@ -152,7 +158,7 @@ def ingest(
             failed |= unread
             there = {patient: pseudonyms.of[patient] for patient in (*kept, *written)}
             labels = next((dict(job.request.regions.structures) for job in jobs.values()), {})
-            todo = _write_table(out, joined, there, labels) if joined is not None and there else None
+            todo = _write_table(out, joined, there, cards, labels) if joined is not None and there else None
             secret = secrets() if joined is None else secrets(cells=joined.secret, allowed=joined.cells)
             causes = [
                 (pseudonyms.of.get(p, "a patient without a pseudonym"), secret.without(why))
@@ -198,10 +204,16 @@ def _joined(clinical: Clinical, identities: Mapping[str, Identity], secrets: Sec
 
 
 def _request_of(
-    patient: str, request: Request, regions: Mapping[str, Wish] | None, joined: JoinedTable | None
+    patient: str,
+    request: Request,
+    regions: Mapping[str, Wish] | None,
+    joined: JoinedTable | None,
+    rowless: Mapping[str, str],
 ) -> Request:
     if not patient:
         raise ImageError("Files have no PatientID.", "Add it, so that it is known whose they are.")
+    if plain(patient) in rowless:
+        raise ImageError(rowless[plain(patient)], "Correct the clinical table, or go on without the patient.")
     if joined is not None and patient not in joined.rows:
         alike = joined.alike(patient)
         but = f", but one of {alike!r}, which differs in leading zeros" if alike else ""
@@ -239,10 +251,17 @@ def _lost(why: Lost) -> str:
 
 
 def _write_table(
-    out: Path, joined: JoinedTable, pseudonyms: Mapping[str, str], labels: Mapping[str, int]
+    out: Path,
+    joined: JoinedTable,
+    pseudonyms: Mapping[str, str],
+    cards: Mapping[str, CohortCard] | None,
+    labels: Mapping[str, int],
 ) -> tuple[str, ...]:
-    """Write the clinical table, and the draft of a card unless there is a card."""
+    """Write the clinical table, and the cards or a draft of one unless there is a card; return what is to do on it."""
     write_clinical(out, joined, pseudonyms)
+    if cards is not None:
+        write_cards(out, cards)
+        return ()
     if (out / CARD_FILE).exists():
         return ()
     draft = draft_card(out, out / CLINICAL, labels=labels)

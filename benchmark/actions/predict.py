@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +16,13 @@ from survbench.actions.study_cohort import StudyCohort, contents_of, images_of, 
 from survbench.cohort import Cohort, FeatureTable, Need
 from survbench.datasets.cards.card import CohortCard
 from survbench.datasets.cards.source import SourceCohort
+from survbench.datasets.cards.template import Template
 from survbench.datasets.checks.catalogue import of_voxels
 from survbench.datasets.cohorts.compatible import refuse_different
 from survbench.datasets.cohorts.facts_store import facts_key, read_facts
-from survbench.datasets.cohorts.new_patients import NewPatients
+from survbench.datasets.cohorts.new_patients import NewPatients, needed_part
 from survbench.datasets.cohorts.opened import Cohorts, centre_of, volume_names
+from survbench.datasets.preprocessing.cache import volume_store
 from survbench.datasets.preprocessing.grid import Grid, plan_grid
 from survbench.datasets.readers.feature_table import table_rows
 from survbench.errors import BenchError, UnknownNameError, message_of
@@ -65,6 +68,7 @@ class Models:
         scales: the risks by which each model is standardised, by the key of its fit.
         needs: what the method, and the one whose features it takes, see of a patient.
         tested: the fold that tested each patient, by id.
+        template: to which patients are registered; None where they are not, or no image is seen.
     """
 
     predictor: Predictor
@@ -73,6 +77,7 @@ class Models:
     scales: dict[str, NDArray[np.float64]]
     needs: frozenset[Need]
     tested: dict[str, int]
+    template: Template | None = None
 
     @property
     def grid(self) -> Grid | None:
@@ -81,8 +86,14 @@ class Models:
         return None if view is None else plan_grid(view, self.predictor.study.profile.voxels)
 
 
-def fold_models(study: Study, store: Store, name: str) -> Models:
+def fold_models(study: Study, store: Store, name: str, *, template: Path | None = None) -> Models:
     """Return the models of all folds and seeds of a method.
+
+    Args:
+        study: the study.
+        store: its runs.
+        name: of the method.
+        template: file of the template to which patients are registered, where the output folder does not have it.
 
     Raises:
         UnknownNameError: the study has no such method.
@@ -90,10 +101,10 @@ def fold_models(study: Study, store: Store, name: str) -> Models:
     """
     entry = _entry(study, name)
     folds = _folds(store, entry)
-    return _models(study, store, entry, folds, [run for seed in folds for run in seed])
+    return _models(study, store, entry, folds, [run for seed in folds for run in seed], template)
 
 
-def refitted(study: Study, store: Store, name: str, fits: Sequence[Run]) -> Models:
+def refitted(study: Study, store: Store, name: str, fits: Sequence[Run], *, template: Path | None = None) -> Models:
     """Return the models of a method that were fitted on all patients, one for each seed.
 
     Args:
@@ -101,9 +112,10 @@ def refitted(study: Study, store: Store, name: str, fits: Sequence[Run]) -> Mode
         store: its runs.
         name: of the method.
         fits: see :func:`survbench.actions.refit.refit`.
+        template: see :func:`fold_models`.
     """
     entry = _entry(study, name)
-    return _models(study, store, entry, _folds(store, entry), fits, refit=True)
+    return _models(study, store, entry, _folds(store, entry), fits, template, refit=True)
 
 
 def _models(
@@ -112,6 +124,7 @@ def _models(
     entry: Entry,
     folds: Sequence[Sequence[Run]],
     fits: Sequence[Run],
+    template: Path | None,
     *,
     refit: bool = False,
 ) -> Models:
@@ -121,6 +134,10 @@ def _models(
     above = {need for job in jobs if job.upstream for need in job.upstream.needs_predict}
     own = {run.key: run.predictions()["risk"].to_numpy(dtype=np.float64) for run in fits} if refit else {}
     cohort = read_study_cohort(study, store.root)
+    needs = frozenset({need for job in jobs for need in job.needs_predict} | above) - {"upstream"}
+    registered = cohort.template is not None and bool(needed_part(cohort.card, needs).images)
+    if template is not None and not registered:
+        raise BenchError(f"{entry.name} sees no registered image. Leave out --template.")
     return Models(
         predictor=Predictor(
             study=study,
@@ -134,8 +151,9 @@ def _models(
         cohort=cohort,
         models=tuple(FoldModel(job, store, device=_device(job)) for job in jobs),
         scales={**reference.scales, **own},
-        needs=frozenset({need for job in jobs for need in job.needs_predict} | above) - {"upstream"},
+        needs=needs,
         tested={i: n for n, fold in enumerate(study.protocol.folds) for i in fold},
+        template=cohort.template.open(store.root, cohort.card, template) if cohort.template and registered else None,
     )
 
 
@@ -202,7 +220,8 @@ def predict_patients(
         yield Failed(name, tuple(f"{f.code} {f.what} {f.remedy}".rstrip() for f in findings))
     for name in patients.source.cohort.ids:
         if name not in wrong:
-            yield _predict_one(models, _only(patients.source, name), patients.findings, masks)
+            source = replace(patients.source, template=models.template)
+            yield _predict_one(models, _only(source, name), patients.findings, masks)
 
 
 def _refuse_other_inputs(models: Models, card: CohortCard, source: SourceCohort) -> None:
@@ -275,10 +294,11 @@ def _predict_one(
         result = replace(result, missing=_missing(source), notes=tuple(notes))
         if not probabilities or masks is None or models.grid is None:
             return result
-        native = subject.volumes[source.cohort.channels[0]]
+        channel = source.cohort.channels[0]
+        native, on_grid = subject.volumes[channel], volume_store(Path(folder)).open(row["volumes"][channel])
         path = masks / f"{subject.id}{PREDICTED_MASK}"
         mean = np.mean([p.astype(np.float64) for p in probabilities], axis=0)
-        inside = write_mask(path, mean, models.grid.affine(centre_of(source, subject)), native)
+        inside = write_mask(path, mean, on_grid.affine, native)
         return replace(result, mask=str(path), tumour_ml=float(inside.sum()) * native.voxel_volume_ml)
 
 
@@ -302,7 +322,7 @@ def _of_centre(models: Models, centre: str) -> str:
 
 def _prepared(
     models: Models, source: SourceCohort, out: Path
-) -> tuple[PreparedCohort, dict[str, object], list[Finding]] | Failed:
+) -> tuple[PreparedCohort, dict[str, Any], list[Finding]] | Failed:
     """Preprocess a patient as a run does; return the prepared patient, its row, and what the checks find in it."""
     (subject,) = source.cohort.subjects
     grid = models.grid if source.card.images else None
@@ -315,10 +335,10 @@ def _prepared(
         work = [(subject, centre_of(source, subject))]
         names = volume_names(source)
         radiomics = {subject.id: keys.radiomics}
-        wrong = prepare(source.card, work, names, grid, cohorts.features, radiomics, (), str(out))
+        wrong = prepare(source.card, work, names, grid, cohorts.features, radiomics, (), str(out), source.template)
         if wrong:
             return Failed(subject.id, tuple(f"{f.code} {f.what} {f.remedy}".rstrip() for f in wrong))
-        facts = read_facts(out, facts_key(source.card, subject))
+        facts = read_facts(out, facts_key(source.card, subject, source.template))
         if facts is not None:
             checked = of_voxels(source, {subject.id: facts})
             found = [f for f in checked if f.subject == subject.id and f.severity == "warning"]

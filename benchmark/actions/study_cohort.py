@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from survbench.actions.study_template import StudyTemplate
 from survbench.datasets.cards.card import CohortCard, Patients
 from survbench.datasets.cards.source import SourceCohort
 from survbench.errors import BenchError
@@ -27,6 +28,7 @@ class StudyCohort:
         features: names of the features of a table; empty without one.
         contents: of each fold, what its patients' images and rows of features hash to; empty
             in a pack with pseudonyms.
+        template: to which the patients were registered; None where they were not.
         centres: of its patients; None where an earlier version or a pack with pseudonyms does not keep them.
     """
 
@@ -34,6 +36,7 @@ class StudyCohort:
     features: tuple[str, ...]
     contents: tuple[frozenset[str], ...]
     centres: frozenset[str] | None = None
+    template: StudyTemplate | None = None
 
     @property
     def recognises(self) -> bool:
@@ -73,15 +76,18 @@ def write_study_cohort(study: Study, out: Path, source: SourceCohort, rows: Mapp
         source: its cohort.
         rows: the prepared row of each patient, by id.
     """
-    card = source.card.model_copy(update={"patients": Patients(), "notes": ""})
+    # the registration may name a patient
+    card = source.card.model_copy(update={"patients": Patients(), "notes": "", "registration": None})
     features = source.cohort.features
-    content = {
+    content: dict[str, Any] = {
         # as text: keys in this file are sorted, and the order of the channels is that of a network's inputs
         "card": card.model_dump_json(),
         "features": [] if features is None else list(features.names),
         "contents": [sorted(key for i in fold for key in contents_of(rows[i])) for fold in study.protocol.folds],
         "centres": sorted({s.centre for s in source.cohort.subjects}),
     }
+    if source.template is not None:
+        content["template"] = StudyTemplate.keep(source.template, out).to_json()
     write_json(study.folder(out) / COHORT, with_checksum(content))
 
 
@@ -126,4 +132,5 @@ def _study_cohort(written: dict[str, Any]) -> StudyCohort:
         features=tuple(raw["features"]),
         contents=tuple(frozenset(fold) for fold in raw["contents"]),
         centres=frozenset(raw["centres"]) if "centres" in raw else None,
+        template=StudyTemplate.from_json(raw["template"]) if "template" in raw else None,
     )

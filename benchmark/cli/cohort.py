@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -115,6 +116,10 @@ def check(
     cohort: CohortName,
     data: Data = None,
     ignore: Ignore = None,
+    page: Annotated[
+        Path | None,
+        typer.Option(help="HTML file that shows each patient before and after registration.", dir_okay=False),
+    ] = None,
     *,
     verbose: Annotated[
         bool, typer.Option("--verbose", help="Name every patient, and the checks that found nothing.")
@@ -129,6 +134,10 @@ def check(
     from survbench.datasets.cohorts.validate import validate_named
 
     report = validate_named(cohort, data=data, ignored=ignored_codes(ignore))
+    if page is not None:
+        from survbench.actions.registration_page import write_registration_page
+
+        write_registration_page(report.source, report.registrations, page)
     if as_json:
         say_json(
             {
@@ -138,6 +147,7 @@ def check(
                 "passed": [c.code for c in report.passed],
                 "not_applicable": [c.code for c in report.not_applicable],
                 "not_run": [c.code for c in report.not_run],
+                "registrations": {name: asdict(facts) for name, facts in report.registrations.items()},
             }
         )
     else:
@@ -158,6 +168,8 @@ def _show_report(cohort: str, report: Report, *, verbose: bool) -> None:
     named = [f"{n} {name}{'s' if n > 1 else ''}" for name in SEVERITIES if (n := counts[name])]
     passed = f"{len(report.passed)} checks passed, {len(report.not_applicable)} do not apply"
     say(f"{cohort}: {', '.join(named) or 'no problems'}; {passed}.")
+    if report.registrations:
+        say(_registered(report))
     if report.errors and report.judged:
         say(f"Columns and outcomes were judged in the {things(report.judged, 'patient')} without an error.")
     if report.not_run:
@@ -170,6 +182,20 @@ def _show_report(cohort: str, report: Report, *, verbose: bool) -> None:
         ):
             for one in checks:
                 say(f"{title:<15} {one.code}  {one.title}")
+
+
+def _registered(report: Report) -> str:
+    """Return in a line how the patients of a cohort register to its template."""
+    from statistics import median
+
+    facts = [*report.registrations.values()]
+    numbers = {
+        "rotation {:.1f} degrees ({:.1f} to {:.1f})": [of.rotation_deg for of in facts],
+        "shift {:.0f} mm ({:.0f} to {:.0f})": [of.shift_mm for of in facts],
+        "correlation {:.2f} ({:.2f} to {:.2f})": [of.similarity for of in facts],
+    }
+    told = [text.format(median(values), min(values), max(values)) for text, values in numbers.items()]
+    return f"Registered {len(facts)} patients to the template; median and range: {', '.join(told)}."
 
 
 def features(

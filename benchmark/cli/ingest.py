@@ -5,15 +5,16 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Iterable, Mapping
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from survbench.cli.ingest_layout import MaskOn, Wanted
 from survbench.cli.options import Workers, examples, say
 
 if TYPE_CHECKING:
     from survbench.actions.ingest import Clinical, Ingested
+    from survbench.datasets.dicom.regions import Wish
     from survbench.datasets.ingest.pseudonyms import Naming
 
 
@@ -21,13 +22,6 @@ IDS = "Patient"
 """Column of --overrides and --pseudonyms with the ids of the images."""
 PRELOAD = ["survbench.jobs.reading_preload"]
 _SHOWN = 3
-
-
-class MaskOn(StrEnum):
-    """The image whose grid the mask prefers."""
-
-    PET = "pet"
-    CT = "ct"
 
 
 def register(group: typer.Typer) -> None:
@@ -39,6 +33,7 @@ def register(group: typer.Typer) -> None:
             "bench cohort ingest dicom/ --out our-cohort/ --region GTVp --region GTVn --unite",
             "bench cohort ingest dicom/ --out our-cohort/ --region gtvp=GTVp --region 'gtvn=GTVn*' --unite",
             "bench cohort ingest dicom/ --out our-cohort/ --regions contours.xlsx --region-column GTV",
+            "bench cohort ingest Head-Neck-PET-CT/ --out hn/ --layout head-neck-pet-ct",
         ),
     )(ingest)
 
@@ -48,6 +43,12 @@ def ingest(
         Path, typer.Argument(help="Folder with DICOM files, or an archive (.zip, .tar, .tar.gz).", exists=True)
     ],
     out: Annotated[Path, typer.Option("--out", help="Folder of the cohort.", file_okay=False)],
+    layout: Annotated[
+        str | None,
+        typer.Option(
+            help="Name or YAML file of a layout, for --id, --sheet, --header-row, --keep (docs/reference/layouts.md)."
+        ),
+    ] = None,
     region: Annotated[
         list[str] | None,
         typer.Option(
@@ -56,12 +57,16 @@ def ingest(
         ),
     ] = None,
     table: Annotated[Path | None, typer.Option(help="Clinical table: CSV, TSV, Parquet or .xlsx.")] = None,
-    id_column: Annotated[str, typer.Option("--id", help="Column of --table with the ids of the images.")] = "Patient",
+    id_column: Annotated[
+        str | None, typer.Option("--id", help="Column of --table with the ids of the images (default: Patient).")
+    ] = None,
     sheet: Annotated[str | None, typer.Option(help="Sheet of --table (default: all).")] = None,
-    header_row: Annotated[int, typer.Option(min=1, help="Row of the columns' names in a sheet.")] = 1,
+    header_row: Annotated[
+        int | None, typer.Option(min=1, help="Row of the columns' names in a sheet (default: 1).")
+    ] = None,
     keep: Annotated[list[str] | None, typer.Option(help="Column to keep though it may identify. May repeat.")] = None,
     regions: Annotated[Path | None, typer.Option(help="Table of each patient's regions, in place of --region.")] = None,
-    region_id: Annotated[str, typer.Option(help="Column of --regions with the ids.")] = "Patient",
+    region_id: Annotated[str | None, typer.Option(help="Column of --regions with the ids (default: Patient).")] = None,
     region_column: Annotated[
         list[str] | None,
         typer.Option(help="Column of --regions with names, separated by commas, or gtvn=COLUMN. May repeat."),
@@ -70,7 +75,9 @@ def ingest(
         Path | None,
         typer.Option(help="Table of series to take and values of the SUV, by patient (docs/reference/dicom.md)."),
     ] = None,
-    mask_on: Annotated[MaskOn, typer.Option(help="Image whose contours to prefer where both have some.")] = MaskOn.PET,
+    mask_on: Annotated[
+        MaskOn | None, typer.Option(help="Image whose contours to prefer where both have some (default: pet).")
+    ] = None,
     pet: Annotated[str | None, typer.Option(help="PET series: number, description or UID.")] = None,
     ct: Annotated[str | None, typer.Option(help="CT series: number, description or UID.")] = None,
     structures: Annotated[str | None, typer.Option(help="RTSTRUCT or SEG: number, description or UID.")] = None,
@@ -90,30 +97,41 @@ def ingest(
     ends with 1. What is there from an earlier call is not read again.
     """
     from survbench.actions.ingest import ingest as read_folder
+    from survbench.cli.ingest_layout import cards_and_clinical, filled_in, ingest_nifti
     from survbench.datasets.dicom.patient import Request
     from survbench.datasets.dicom.regions import Wish, by_structure, numbered
     from survbench.datasets.ingest.overrides import requests_by_patient
     from survbench.datasets.ingest.pseudonyms import refuse_inside
-    from survbench.datasets.ingest.region_table import regions_by_patient
+    from survbench.datasets.layouts.layout import load_layout
     from survbench.io.workbooks import read_any_table
     from survbench.jobs.process import process_context
     from survbench.work.process_limits import available_workers
 
+    given = Wanted(tuple(region or ()), regions, region_id, tuple(region_column or ()), mask_on, structures, unite)
     if key is not None and pseudonyms is not None:
         raise typer.BadParameter("--pseudonyms takes the place of --key")
-    if regions is not None and (region or not region_column):
+    if layout is not None and any((id_column, sheet, header_row, keep)):
+        raise typer.BadParameter("--layout takes the place of --id, --sheet, --header-row and --keep")
+    for path in (table, regions, overrides, pseudonyms):
+        if path is not None:
+            refuse_inside(path, out)
+    chosen = None if layout is None else load_layout(layout)
+    if chosen is not None and chosen.nifti is not None:
+        if given != Wanted() or any((pet, ct, overrides, key, pseudonyms)):
+            raise typer.BadParameter(f"{chosen.name} is a layout of NIfTI files, with which only --table is used")
+        ingest_nifti(source, out, chosen, chosen.nifti, table)
+        return
+    wanted = given if chosen is None else filled_in(given, chosen, source)
+    if wanted.regions is not None and (wanted.region or not wanted.columns):
         raise typer.BadParameter("--regions needs --region-column, and takes the place of --region")
-    for given in (table, regions, overrides, pseudonyms):
-        if given is not None:
-            refuse_inside(given, out)
-    by_patient = None
-    if regions is not None:
-        columns, of_columns = by_structure(region_column or [], "--region-column")
-        by_patient = regions_by_patient(read_any_table(regions), region_id, columns, of_columns)
-    patterns, of = by_structure(region or [], "--region")
-    wish = Wish(patterns, unite=unite, of=of, structures=numbered(of), may_lack=bool(of))
-    request = Request(wish, mask_on.value, pet, ct, structures)
+    patterns, of = by_structure(wanted.region, "--region")
+    wish = Wish(patterns, unite=wanted.unite, of=of, structures=numbered(of), may_lack=bool(of))
+    request = Request(wish, (wanted.mask_on or MaskOn.PET).value, pet, ct, wanted.structures)
     single = None if overrides is None else requests_by_patient(read_any_table(overrides), IDS, request)
+    if chosen is None:
+        cards, clinical = None, _clinical(table, id_column or IDS, sheet, header_row, keep)
+    else:
+        cards, clinical = cards_and_clinical(chosen, source, table)
     process_context(PRELOAD)
     sys.stderr.write(f"Reading the headers in {source}\n")
     done = read_folder(
@@ -121,9 +139,10 @@ def ingest(
         out,
         request=request,
         naming=_naming(out, key, pseudonyms),
-        regions=by_patient,
+        regions=_regions(wanted),
         overrides=single,
-        clinical=_clinical(table, id_column, sheet, header_row, keep),
+        clinical=clinical,
+        cards=cards,
         workers=workers or available_workers(),
         progress=_progress,
     )
@@ -132,6 +151,17 @@ def ingest(
     errors = any(finding.severity == "error" for finding in done.findings)
     if done.failed or done.contents.unreadable or done.refused or done.leaks or errors:
         raise typer.Exit(1)
+
+
+def _regions(wanted: Wanted) -> Mapping[str, Wish] | None:
+    from survbench.datasets.dicom.regions import by_structure
+    from survbench.datasets.ingest.region_table import regions_by_patient
+    from survbench.io.workbooks import read_any_table
+
+    if wanted.regions is None:
+        return None
+    columns, of_columns = by_structure(wanted.columns, "--region-column")
+    return regions_by_patient(read_any_table(wanted.regions), wanted.id_column or IDS, columns, of_columns)
 
 
 def _naming(out: Path, key: Path | None, table: Path | None) -> Naming:
@@ -144,14 +174,14 @@ def _naming(out: Path, key: Path | None, table: Path | None) -> Naming:
 
 
 def _clinical(
-    table: Path | None, id_column: str, sheet: str | None, header_row: int, keep: list[str] | None
+    table: Path | None, id_column: str, sheet: str | None, header_row: int | None, keep: list[str] | None
 ) -> Clinical | None:
     from survbench.actions.ingest import Clinical
     from survbench.io.workbooks import read_any_table
 
     if table is None:
         return None
-    return Clinical(read_any_table(table, sheet=sheet, header_row=header_row), id_column, tuple(keep or ()))
+    return Clinical(read_any_table(table, sheet=sheet, header_row=header_row or 1), id_column, tuple(keep or ()))
 
 
 def _progress(done: int, total: int) -> None:

@@ -53,7 +53,7 @@ def listing(
         str,
         typer.Argument(
             metavar="WHAT",
-            help="methods, groups, cohorts, profiles, metrics, checks, feature-sets, or the name of one to describe.",
+            help="methods, groups, cohorts, layouts, profiles, metrics, checks, feature-sets, or a name to describe.",
         ),
     ] = "methods",
     *,
@@ -202,6 +202,22 @@ def _feature_sets() -> list[Row]:
     ]
 
 
+def _layouts() -> list[Row]:
+    from survbench.datasets.layouts.layout import layout_names, load_layout
+
+    return [
+        {
+            "name": layout.name,
+            "title": layout.title,
+            "images": "DICOM" if layout.nifti is None else "NIfTI",
+            "endpoint": layout.outcome.name,
+            "cards": ["cohort", *layout.selections],
+            "licence": layout.licence,
+        }
+        for layout in map(load_layout, layout_names())
+    ]
+
+
 def _method(name: str) -> tuple[Row, list[str]]:
     from survbench.plan.registry import describe, registry
     from survbench.work.construct import construct
@@ -306,5 +322,6 @@ KINDS = {
         lambda row: (row["name"], f"{row['features']} features", row["bins"], row["title"]),
         _feature_set,
     ),
+    "layouts": Kind("layout", _layouts, _columns("name", "images", "title")),
 }
 """By the word that lists them."""

@@ -58,6 +58,10 @@ def predict(
     region: Annotated[
         list[str] | None, typer.Option(help="Of DICOM: name of the tumour's region, as in 'bench cohort ingest'.")
     ] = None,
+    template: Annotated[
+        Path | None,
+        typer.Option(help="Of a registered cohort: the template's image, where a pack is used.", dir_okay=False),
+    ] = None,
     to: Annotated[
         Path, typer.Option("--to", help="Folder for the reports, the masks, and CSV and JSON.", file_okay=False)
     ] = Path("predictions"),
@@ -78,7 +82,7 @@ def predict(
     from survbench.leaderboard.writers.prediction_files import refuse_to_replace
 
     out, to = out.expanduser().absolute(), to.expanduser()
-    models = _models(method, out, study, refit=refit, workers=workers, to_stderr=as_json)
+    models = _models(method, out, study, refit=refit, workers=workers, template=template, to_stderr=as_json)
     given = Given(
         folder=patients,
         images=_pairs("--image", image),
@@ -95,7 +99,16 @@ def predict(
         raise typer.Exit(1)
 
 
-def _models(method: str, out: Path, study: str | None, *, refit: bool, workers: int | None, to_stderr: bool) -> Models:
+def _models(
+    method: str,
+    out: Path,
+    study: str | None,
+    *,
+    refit: bool,
+    workers: int | None,
+    template: Path | None,
+    to_stderr: bool,
+) -> Models:
     from survbench.actions.predict import fold_models, refitted
     from survbench.actions.refit import refit as fit_again
     from survbench.cli.progress import watching
@@ -104,13 +117,13 @@ def _models(method: str, out: Path, study: str | None, *, refit: bool, workers: 
 
     found = find_study(out, study)
     store = Store(out)
-    models = fold_models(found, store, method)
+    models = fold_models(found, store, method, template=template)
     if not refit:
         return models
     workers = workers or available_workers()
     with watching(workers, out, to_stderr=to_stderr) as watcher:
         fits = fit_again(found, out, method, workers=workers, watcher=watcher)
-    return refitted(found, store, method, fits)
+    return refitted(found, store, method, fits, template=template)
 
 
 def _pairs(option: str, given: Sequence[str] | None) -> dict[str, str]:

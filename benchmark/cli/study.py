@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     group = typer.Typer(
-        help="Rebuild leaderboards, pack and verify studies, average rows, import outside risks, check for leaks.",
+        help="Rebuild leaderboards, pack and verify studies, average rows, import and export risks, check for leaks.",
         no_args_is_help=True,
     )
     group.command(
@@ -69,6 +69,10 @@ def register(app: typer.Typer) -> None:
             "bench study ensemble clinical-cox tlg --name clinical-tlg",
         ),
     )(ensemble)
+    group.command(
+        "export",
+        epilog=examples("bench study export radiomics-lasso-cox --to predictions.csv"),
+    )(export)
     group.command(
         "null-check",
         epilog=examples(
@@ -259,6 +263,28 @@ def ensemble(
         chosen = add_ensemble(chosen, store, members, name=name, title=title)
         built = build_and_write(chosen, store, pseudonyms=pseudonyms)
     _say_row(name, built, chosen, out)
+
+
+def export(
+    name: Annotated[str, typer.Argument(metavar="ROW", help="A row of the study's board.")],
+    to: Annotated[Path, typer.Option("--to", help="The CSV file, PatientID and Prediction.", dir_okay=False)],
+    out: OutOrPack = DEFAULT_OUT,
+    study: StudyName = None,
+) -> None:
+    """Write a row's risks in the format of the HECKTOR challenge, and show its score beside the board's.
+
+    The risks are those of the external cohort, or out-of-fold if there is none.
+    """
+    from survbench.actions.export_risks import export_risks
+    from survbench.runs.store import Store
+
+    out = out.expanduser().absolute()
+    done = export_risks(find_study(out, study), Store(out), name, to)
+    where = "the external cohort" if done.external else "the cohort, out of fold"
+    say(f"Wrote {to}: {done.patients} patients of {where}.")
+    say(f"C over all patients, as the challenge scores: {done.score:.4f}; on the board: {done.board:.4f}.")
+    if not done.external:
+        say("The challenge's score compares patients of different folds, whose risks come from different models.")
 
 
 def _say_row(name: str, built: Board, study: Study, out: Path) -> None:

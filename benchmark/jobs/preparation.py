@@ -114,6 +114,7 @@ def prepare_source(
                 {s.id: features[s.id] for s in chunk},
                 tuple(ignored),
                 str(out),
+                source.template,
             ),
             timeout_s=timeout_s,
         )
@@ -140,7 +141,7 @@ def prepare_source(
 
 def stored_facts(source: SourceCohort, out: Path) -> dict[str, PatientFacts]:
     """Return the facts of the patients whose voxels were measured before, by id."""
-    stored = {s.id: read_facts(out, facts_key(source.card, s)) for s in source.cohort.subjects}
+    stored = {s.id: read_facts(out, facts_key(source.card, s, source.template)) for s in source.cohort.subjects}
     return {i: facts for i, facts in stored.items() if facts is not None}
 
 
@@ -152,7 +153,8 @@ def unprepared(cohorts: Cohorts, source: SourceCohort, out: Path) -> list[Subjec
     for subject in source.cohort.subjects:
         keys = cohorts.keys(source, subject)
         volumes = [*keys.volumes.values(), *keys.structures.values()]
-        whole = all(map(store.has, volumes)) and read_facts(out, facts_key(source.card, subject)) is not None
+        facts = read_facts(out, facts_key(source.card, subject, source.template))
+        whole = all(map(store.has, volumes)) and facts is not None
         if not whole or not all(radiomics_path(out, key).is_file() for key in keys.radiomics.values()):
             absent.append(subject)
     return absent

@@ -7,19 +7,23 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+import numpy as np
 from survbench.cohort import Subject
 from survbench.datasets.checks.catalogue import patient_errors
 from survbench.datasets.checks.images import NotPrepared
-from survbench.datasets.cohorts.facts_store import facts_key, write_facts
+from survbench.datasets.cohorts.facts_store import facts_key, read_facts, write_facts
 from survbench.datasets.preprocessing.cache import volume_store
+from survbench.datasets.preprocessing.resample import Pose
 from survbench.features.extraction import write_radiomics
 from survbench.findings import Finding
 from survbench.work.process_limits import limit_threads
 
 if TYPE_CHECKING:
     from survbench.datasets.cards.card import CohortCard
+    from survbench.datasets.cards.template import Template
     from survbench.datasets.checks.facts import PatientFacts
     from survbench.datasets.preprocessing.grid import Grid, Point
+    from survbench.datasets.preprocessing.registration import Registrar
     from survbench.features.feature_sets import FeatureSet
 
 T = TypeVar("T")
@@ -34,6 +38,7 @@ def prepare(
     radiomics: Mapping[str, Mapping[str, str]],
     ignored: Collection[str],
     out: str,
+    template: Template | None = None,
 ) -> list[Finding]:
     """Measure and preprocess some patients' volumes and extract radiomics where asked for.
 
@@ -47,6 +52,7 @@ def prepare(
             structures by name; patients without any get none.
         ignored: codes of findings in spite of which to go on.
         out: the output folder.
+        template: to which patients are registered; None in a cohort that is not registered.
 
     Returns:
         What is wrong with patients that cannot be used or could not be prepared.
@@ -55,11 +61,15 @@ def prepare(
         OSError, MemoryError: the machine's fault; what is done is kept.
         BenchError: a check of a plugin fails.
     """
+    from survbench.datasets.cohorts.measure import open_registrar
+
     limit_threads(1)
     root = Path(out)
-    found: list[Finding] = []
+    registrar, found = open_registrar(template)
+    if found:
+        return found
     for subject, centre in subjects:
-        measured = _tried(subject.id, partial(_measured, card, subject, root))
+        measured = _tried(subject.id, partial(_measured, card, subject, root, registrar))
         if isinstance(measured, Finding):
             found.append(measured)
             continue
@@ -69,7 +79,8 @@ def prepare(
         found += wrong
         if not wrong:
             wanted = radiomics.get(subject.id, {})
-            failed = _tried(subject.id, partial(_write, whole, names, grid, centre, feature_set, wanted, root))
+            pose = None if template is None or facts is None else _pose(template, subject, facts)
+            failed = _tried(subject.id, partial(_write, whole, names, grid, centre, feature_set, wanted, root, pose))
             found += [failed] if failed else []
     return found
 
@@ -85,18 +96,30 @@ def _tried(name: str, act: Callable[[], T]) -> T | Finding:
         return NotPrepared.finding("Patients cannot be prepared.", subject=name, detail=detail)
 
 
-def _measured(card: CohortCard, subject: Subject, out: Path) -> tuple[Subject, PatientFacts | None, list[Finding]]:
+def _measured(
+    card: CohortCard, subject: Subject, out: Path, registrar: Registrar | None
+) -> tuple[Subject, PatientFacts | None, list[Finding]]:
     """Read a patient's volumes and store their facts; return the patient with the voxels in memory, and the facts, or
     what is wrong with the files.
     """
-    from survbench.datasets.cohorts.measure import in_memory, measure, read_volumes
+    from survbench.datasets.cohorts.measure import in_memory, measure, read_volumes, registered
 
     readings, unreadable = read_volumes(subject)
     if unreadable:
         return subject, None, unreadable
-    facts = measure(card, subject, readings)
-    write_facts(out, facts_key(card, subject), facts)
+    key = facts_key(card, subject, None if registrar is None else registrar.template)
+    earlier = None if registrar is None else read_facts(out, key)  # a registration takes longer than all other facts
+    known = None if earlier is None else earlier.registration
+    facts = measure(card, subject, readings, registered(registrar, subject, readings, known))
+    write_facts(out, key, facts)
     return in_memory(subject, readings), facts, []
+
+
+def _pose(template: Template, subject: Subject, facts: PatientFacts) -> Pose | None:
+    if facts.registration is None:
+        return None
+    key = template.placement_key(subject.volumes[template.channel])
+    return Pose(key, np.array(facts.registration.to_patient), template.twice)
 
 
 def _write(
@@ -107,13 +130,14 @@ def _write(
     feature_set: FeatureSet | None,
     wanted: Mapping[str, str],
     out: Path,
+    pose: Pose | None,
 ) -> None:
     """Store a patient's volumes on the grid, and its radiomics where there are keys for them."""
     from survbench.datasets.preprocessing.resample import prepare_structures, prepare_subject
 
     store = volume_store(out)
-    keys = prepare_subject(subject, names, grid, centre, store)
-    structures = prepare_structures(subject, grid, centre, store)
+    keys = prepare_subject(subject, names, grid, centre, store, pose)
+    structures = prepare_structures(subject, grid, centre, store, pose)
     if feature_set is not None and wanted:
         from survbench.features.radiomics import extract, extract_structure
 

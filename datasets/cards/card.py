@@ -29,8 +29,10 @@ _TAKEN = frozenset({"mask", "shape", UNION})
 _SEE = "docs/reference/cohort-card.md"
 TODO = "TODO"
 """Placeholder in a drafted card for a value that the user has to fill in."""
+NIFTI = (".nii", ".nii.gz")
 ROW_NUMBER = "row-number"
 """Value of ``id`` for a table without an id column."""
+StageGroup = Literal["I", "II", "IIA", "IIB", "III", "IV", "IVA", "IVB", "IVC"]
 MONTHS_PER_UNIT: dict[TimeUnit, float] = {"days": 12 / 365.25, "weeks": 84 / 365.25, "months": 1.0, "years": 12.0}
 
 
@@ -135,13 +137,66 @@ class Features(Strict):
     exclude: tuple[str, ...] = ()
 
 
+class StageChoice(Strict):
+    """Patients chosen by their stage group, as ``recorded`` in the table, or ``restaged``: by T, N and M of the 7th
+    edition of the AJCC in groups of the 8th.
+
+    ``rules`` names the table of stage groups. ``keep`` gives each level of the new column ``column`` the groups that it
+    stands for; patients of other groups are left out. ``t``, ``n``, ``m`` and ``recorded`` are columns of the table;
+    without ``m`` all patients are M0.
+    """
+
+    rules: Literal["nasopharynx"]
+    by: Literal["recorded", "restaged"]
+    keep: Annotated[dict[str, Annotated[tuple[StageGroup, ...], Field(min_length=1)]], Field(min_length=1)]
+    t: str = "T"
+    n: str = "N"
+    m: str | None = None
+    recorded: str = "TNM"
+    column: str = "stage"
+
+    @model_validator(mode="after")
+    def _each_group_once(self) -> StageChoice:
+        groups = [group for of_level in self.keep.values() for group in of_level]
+        twice = sorted({g for g in groups if groups.count(g) > 1})
+        if twice:
+            raise ValueError(f"keep: a group belongs to one level; repeated: {', '.join(twice)}")
+        return self
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """The columns that are read, by their keys."""
+        read = {"t": self.t, "n": self.n, "recorded": self.recorded}
+        return read if self.m is None else {**read, "m": self.m}
+
+
 class Patients(Strict):
-    """The rows of the table that form the cohort: rows with one of the codes in each column of ``where``, except the
-    ids in ``without``.
+    """The rows of the table that form the cohort: rows with one of the codes in each column of ``where``, of these the
+    stages in ``stage``, except the ids in ``without``.
     """
 
     where: dict[str, Annotated[tuple[str | int | float | bool, ...], Field(min_length=1)]] = Field(default_factory=dict)
+    stage: StageChoice | None = None
     without: tuple[str, ...] = ()
+
+
+class Registration(Strict):
+    """Rigid registration of all patients to a template before the crop.
+
+    ``template`` is the id of a patient or a NIfTI file in the cohort's folder. ``channel`` is the image channel that is
+    registered; the others and the mask follow it. ``interpolation`` is ``once``, or ``twice`` to resample all images to
+    1 mm first, as in the DeepMTS paper.
+    """
+
+    template: str | int
+    channel: str
+    interpolation: Literal["once", "twice"] = "once"
+
+    @property
+    def file(self) -> str | None:
+        """The template's file; None if the template is a patient."""
+        name = str(self.template)
+        return name if name.lower().endswith(NIFTI) else None
 
 
 class CohortCard(Strict):
@@ -153,9 +208,9 @@ class CohortCard(Strict):
     to whose scale ComBat brings the features of the others; patients of centres that a training fold does not have
     keep their values then.
     ``field_of_view_mm`` is one box for all patients (x, y, z in RAS directions), centred on ``reference``: the centre
-    of each patient's image, or one point in world millimetres for registered cohorts. ``radiomics`` names the feature
-    set for methods that use radiomics. ``missing`` lists further cells that mean "not known" in outcome, clinical and
-    feature columns.
+    of each patient's image, or one point in world millimetres for registered cohorts. With ``registration`` both are
+    in the template's world. ``radiomics`` names the feature set for methods that use radiomics. ``missing`` lists
+    further cells that mean "not known" in outcome, clinical and feature columns.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=LONGEST_NAME)]
@@ -173,6 +228,7 @@ class CohortCard(Strict):
     features: Features | None = None
     field_of_view_mm: tuple[float, float, float] | None = None
     reference: Literal["image-centre"] | tuple[float, float, float] = "image-centre"
+    registration: Registration | None = None
     clinical: tuple[Clinical, ...] = ()
     radiomics: str = "paper"
     licence: OneLine
@@ -189,6 +245,15 @@ class CohortCard(Strict):
             raise ValueError("'mask' is not a channel name; declare the tumour mask under the key 'mask'")
         for name in sorted(self.images.keys() & self.structures.keys()):
             raise ValueError(f"{name!r} is both an image channel and a structure of mask.labels; rename one of them")
+        return self
+
+    @model_validator(mode="after")
+    def _registered_channel_exists(self) -> CohortCard:
+        if self.registration is not None and self.registration.channel not in self.images:
+            channels = ", ".join(self.images) or "none"
+            raise ValueError(
+                f"registration.channel {self.registration.channel!r} is not a channel of images ({channels})"
+            )
         return self
 
     @model_validator(mode="after")
@@ -227,6 +292,11 @@ class CohortCard(Strict):
     def structures(self) -> dict[str, int]:
         """The voxel value of each structure that the mask's labels name."""
         return {} if self.mask is None else self.mask.labels
+
+    @property
+    def stage(self) -> StageChoice | None:
+        """How patients are chosen by their stage group."""
+        return self.patients.stage
 
     @property
     def other_roles(self) -> dict[str, str]:

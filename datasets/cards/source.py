@@ -7,6 +7,7 @@ from pathlib import Path
 
 from survbench.cohort import Cohort, Need
 from survbench.datasets.cards.card import CohortCard
+from survbench.datasets.cards.template import Template
 from survbench.findings import Finding
 from survbench.io.tables import Table
 
@@ -21,7 +22,8 @@ class SourceCohort:
     of problems. ``table`` has the rows selected by ``patients`` of the card, with row numbers if the card asks for
     them, and ``folder`` is the cohort's folder; simulated cohorts have neither. ``findings`` are ignored findings and
     those that do not prevent use; findings about voxels are added during preparation. ``in_folds`` is False for a
-    cohort that is not split into folds, such as an external one.
+    cohort that is not split into folds, such as an external one. ``template`` is set where patients are registered: by
+    the cohort's own card, or for an external cohort by that of the cohort that trains.
     """
 
     card: CohortCard
@@ -31,6 +33,7 @@ class SourceCohort:
     folder: Path | None = None
     findings: tuple[Finding, ...] = ()
     in_folds: bool = True
+    template: Template | None = None
 
 
 def offers(source: SourceCohort) -> frozenset[Need]:

@@ -24,7 +24,9 @@ from survbench.datasets.checks import (
     missing_codes,
     outcome,
     predictors,
+    registration,
     repeated_patients,
+    stages,
     table,
     time_units,
 )
@@ -56,6 +58,7 @@ def installed() -> Installed:
         found
         for module in (
             table,
+            stages,
             repeated_patients,
             outcome,
             time_units,
@@ -67,6 +70,7 @@ def installed() -> Installed:
             geometry,
             intensities,
             masks,
+            registration,
             external,
             protocol,
         )

@@ -108,6 +108,35 @@ class MaskFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class RegistrationFacts:
+    """How a patient lies to the template, and how well the registered images agree.
+
+    Attributes:
+        to_patient: rows of the rigid transform from the template's world to the patient's, 4 x 4.
+        rotation_deg: angle of its rotation.
+        shift_mm: distance between the centre of the crop in the template's world and in the patient's.
+        similarity: correlation of the two images, smoothed, where the template's body is.
+        overlap: share of the template's body in the crop that the patient's image shows.
+        apart_mm: largest distance in the crop between this result and one that was sought from another start.
+        converged: whether the optimiser came to rest.
+    """
+
+    to_patient: tuple[tuple[float, ...], ...]
+    rotation_deg: float
+    shift_mm: float
+    similarity: float
+    overlap: float
+    apart_mm: float
+    converged: bool
+
+    @classmethod
+    def of_the_template(cls) -> RegistrationFacts:
+        """Return the facts of the template itself, which stays where it is."""
+        identity = tuple(tuple(float(row == column) for column in range(4)) for row in range(4))
+        return cls(identity, 0.0, 0.0, 1.0, 1.0, 0.0, True)  # noqa: FBT003
+
+
+@dataclass(frozen=True, slots=True)
 class PatientFacts:
     """Facts about a patient's files.
 
@@ -116,12 +145,14 @@ class PatientFacts:
         images: image facts by channel.
         mask: mask facts; None if the cohort has no masks.
         scanned: share of the field of view that was scanned.
+        registration: None in a cohort that is not registered.
     """
 
     files: Mapping[str, FileFacts]
     images: Mapping[str, ImageFacts]
     mask: MaskFacts | None
     scanned: float
+    registration: RegistrationFacts | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the facts as JSON."""
@@ -140,7 +171,14 @@ class PatientFacts:
             images={name: _image(facts) for name, facts in raw["images"].items()},
             mask=mask,
             scanned=raw["scanned"],
+            registration=_registration(raw.get("registration")),
         )
+
+
+def _registration(raw: Mapping[str, Any] | None) -> RegistrationFacts | None:
+    if raw is None:
+        return None
+    return RegistrationFacts(**{**raw, "to_patient": tuple(map(tuple, raw["to_patient"]))})
 
 
 def _image(raw: Mapping[str, Any]) -> ImageFacts:

@@ -50,6 +50,11 @@ def refuse_different(first: SourceCohort, other: SourceCohort) -> None:
             f"{len(only)} in only one of them ({', '.join(only[:5])}{', ...' if len(only) > 5 else ''}). "
             "Declare the same columns under 'features' on both cards, or on neither."
         )
+    if first.template is None and other.template is not None:
+        raise BenchError(
+            f"External cohort {other.card.name!r} is registered to a template, cohort {first.card.name!r} is not. "
+            "Declare 'registration' on the card of the cohort, whose template serves both, or on neither."
+        )
     mine, theirs = ({_column(c) for c in source.cohort.clinical_columns} for source in (first, other))
     if mine != theirs:
         sides = [

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from survbench.cohort import Subject
 from survbench.datasets.cards.card import CohortCard
+from survbench.datasets.cards.template import Template
 from survbench.datasets.checks.facts import PatientFacts
 from survbench.io.files import write_json
 from survbench.io.hashing import digest
@@ -18,12 +19,20 @@ FACTS_VERSION = 6
 """Part of the key: raise it when the measurements change."""
 
 
-def facts_key(card: CohortCard, subject: Subject) -> str:
-    """Return the content key of a patient's facts, from the files and the card's settings for measuring them."""
+def facts_key(card: CohortCard, subject: Subject, template: Template | None = None) -> str:
+    """Return the content key of a patient's facts, from the files and the settings for measuring them.
+
+    Args:
+        card: the card of the patient's cohort.
+        subject: the patient.
+        template: to which the patient is registered; None in a cohort that is not registered.
+    """
     volumes = {name: volume.fingerprint() for name, volume in subject.volumes.items()}
     labels = sorted(card.structures.values())
     modalities = {name: channel.modality for name, channel in card.images.items()}
-    return digest([FACTS_VERSION, volumes, labels, modalities, card.field_of_view_mm, card.reference])
+    # only where there is one: the keys of other cohorts stay
+    registered = [] if template is None else [template.registration_key(subject.volumes[template.channel])]
+    return digest([FACTS_VERSION, volumes, labels, modalities, card.field_of_view_mm, card.reference, *registered])
 
 
 def read_facts(out: Path, key: str) -> PatientFacts | None:

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 from survbench.cohort import Subject
 from survbench.datasets.cards.card import CohortCard
-from survbench.datasets.checks.facts import KEPT_LEVELS, FileFacts, ImageFacts, MaskFacts, PatientFacts
+from survbench.datasets.cards.template import Template
+from survbench.datasets.checks.facts import (
+    KEPT_LEVELS,
+    FileFacts,
+    ImageFacts,
+    MaskFacts,
+    PatientFacts,
+    RegistrationFacts,
+)
 from survbench.datasets.checks.intensities import AIR, may_be_hounsfield
 from survbench.datasets.checks.masks import BARELY_HIGHER
+from survbench.datasets.checks.registration import NoTemplate
 from survbench.datasets.cohorts.coarse import coarse_ranks, content
-from survbench.datasets.preprocessing.grid import plan_grid, reference_point
+from survbench.datasets.preprocessing.grid import Point, plan_grid, reference_point
+from survbench.datasets.preprocessing.registration import Registrar
 from survbench.datasets.readers.axis_order import ORDERS
 from survbench.datasets.readers.errors import ImageError
 from survbench.datasets.readers.folder import unreadable
@@ -63,12 +73,64 @@ def in_memory(subject: Subject, readings: Readings) -> Subject:
     return replace(subject, volumes=volumes, structures=structures)
 
 
-def measure(card: CohortCard, subject: Subject, readings: Readings) -> PatientFacts:
-    """Return the facts of a patient, all of whose volumes were read; the card must declare images."""
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """A patient's template, and how the patient lies to it."""
+
+    template: Template
+    facts: RegistrationFacts
+
+    @property
+    def to_patient(self) -> NDArray[np.float64]:
+        """The rigid transform from the template's world to the patient's, shape (4, 4)."""
+        return np.array(self.facts.to_patient)
+
+
+def open_registrar(template: Template | None) -> tuple[Registrar | None, list[Finding]]:
+    """Return what registers a cohort's patients, if they are registered, and what is wrong with the template."""
+    if template is None:
+        return None, []
+    try:
+        return Registrar.of(template), []
+    except ImageError as error:
+        cause = "The template's file cannot be used."
+        return None, [NoTemplate.finding(cause, detail=error.what.rstrip("."), remedy=error.remedy)]
+
+
+def registered(
+    registrar: Registrar | None, subject: Subject, readings: Readings, known: RegistrationFacts | None = None
+) -> Registered | None:
+    """Return a patient as registered; None in a cohort that is not registered.
+
+    Args:
+        registrar: registers to the cohort's template, if it has one.
+        subject: the patient.
+        readings: what was read, by name.
+        known: how the patient lies to the template, if that is known.
+    """
+    if registrar is None:
+        return None
+    channel = registrar.template.channel
+    facts = known or registrar.register(subject.volumes[channel], readings[channel].voxels)
+    return Registered(registrar.template, facts)
+
+
+def measure(
+    card: CohortCard, subject: Subject, readings: Readings, registered: Registered | None = None
+) -> PatientFacts:
+    """Return the facts of a patient, all of whose volumes were read; the card must declare images.
+
+    Args:
+        card: the card of the patient's cohort.
+        subject: the patient.
+        readings: what was read, by name.
+        registered: None in a cohort that is not registered.
+    """
+    box = _Box.of(card, subject, registered)
     images = {name: reading for name in card.images if isinstance(reading := readings[name], ImageReading)}
     mask = readings.get("mask")
     world = _world_points(subject.volumes["mask"], mask.voxels) if isinstance(mask, MaskReading) else None
-    points = _coarse_points(card, subject)
+    points = box.points()
     values = {name: _sample(subject.volumes[name], reading.voxels, points) for name, reading in images.items()}
     scanned = [np.isfinite(v) & (v != FILL[card.images[name].modality]) for name, v in values.items()]
     bodies = _bodies(card, values)
@@ -84,9 +146,54 @@ def measure(card: CohortCard, subject: Subject, readings: Readings) -> PatientFa
     return PatientFacts(
         files={name: _file_facts(volume) for name, volume in subject.volumes.items()},
         images=facts,
-        mask=_mask_facts(card, subject, mask, images, world, body) if isinstance(mask, MaskReading) else None,
+        mask=_mask_facts(card, box, subject, mask, images, world, body) if isinstance(mask, MaskReading) else None,
         scanned=float(np.any(scanned, axis=0).mean()),
+        registration=None if registered is None else registered.facts,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Box:
+    """A patient's field of view.
+
+    Attributes:
+        sides: in mm.
+        centre: in the patient's world, or in the template's.
+        to_patient: from the template's world to the patient's; None in a cohort that is not registered.
+    """
+
+    sides: Sequence[float]
+    centre: Point
+    to_patient: NDArray[np.float64] | None
+
+    @classmethod
+    def of(cls, card: CohortCard, subject: Subject, registered: Registered | None) -> _Box:
+        if registered is not None:
+            template = registered.template
+            return cls(template.field_of_view_mm, template.centre, registered.to_patient)
+        if card.field_of_view_mm is None:
+            message = "a card with images has a field of view"
+            raise ValueError(message)
+        return cls(card.field_of_view_mm, reference_point(subject, tuple(card.images), card.reference), None)
+
+    def points(self) -> NDArray[np.float64]:
+        """Return points of the patient's world, shape (n, 3), spread evenly over the field of view."""
+        grid = plan_grid(self.sides, COARSE_GRID)
+        affine = grid.affine(self.centre)
+        if self.to_patient is not None:
+            affine = self.to_patient @ affine
+        points = np.stack(np.meshgrid(*[np.arange(n) for n in grid.shape], indexing="ij"), axis=-1).reshape(-1, 3)
+        return np.asarray(points @ affine[:3, :3].T + affine[:3, 3], dtype=np.float64)
+
+    def outside(self, world: NDArray[np.float64] | None) -> float:
+        """Return the share of points of the patient's world that are outside the field of view."""
+        if world is None or not len(world):
+            return 0.0
+        if self.to_patient is not None:
+            inverse = np.linalg.inv(self.to_patient)
+            world = world @ inverse[:3, :3].T + inverse[:3, 3]
+        inside = (np.abs(world - np.asarray(self.centre)) <= np.asarray(self.sides) / 2).all(axis=1)
+        return 1 - float(inside.mean())
 
 
 def _read(volume: Volume) -> ImageReading | MaskReading:
@@ -156,6 +263,7 @@ def _turned_medians(
 
 def _mask_facts(
     card: CohortCard,
+    box: _Box,
     subject: Subject,
     mask: MaskReading,
     images: Mapping[str, ImageReading],
@@ -174,9 +282,9 @@ def _mask_facts(
         share=0.0 if world is None else len(world) / mask.voxels.size,
         of_body=float(np.mean(_sample(volume, mask.voxels, body) > 0)) if len(body) else None,
         ml=0.0 if world is None else len(world) * float(np.prod(volume.spacing)) / 1000,
-        outside=_outside(card, subject, world),
+        outside=box.outside(world),
         outside_by_label=tuple(
-            (label, _outside(card, subject, _world_points(volume, marked)))
+            (label, box.outside(_world_points(volume, marked)))
             for label in sorted(card.structures.values())
             if (marked := mask.marked((label,))).any()
         ),
@@ -192,15 +300,6 @@ def _same_values(mask: MaskReading, image: ImageReading) -> bool:
         return False
     marked = mask.stored != 0
     return bool((mask.stored[marked] == image.voxels[marked]).mean() >= SAME_VALUES)
-
-
-def _outside(card: CohortCard, subject: Subject, world: NDArray[np.float64] | None) -> float:
-    """Return the share of the tumour outside the field of view."""
-    if card.field_of_view_mm is None or world is None or not len(world):
-        return 0.0
-    centre = np.asarray(reference_point(subject, tuple(card.images), card.reference))
-    inside = (np.abs(world - centre) <= np.asarray(card.field_of_view_mm) / 2).all(axis=1)
-    return 1 - float(inside.mean())
 
 
 def _bodies(card: CohortCard, values: Mapping[str, NDArray[np.float64]]) -> dict[str, NDArray[np.bool_]]:
@@ -228,17 +327,6 @@ def _dense(values: NDArray[np.float64]) -> NDArray[np.bool_]:
     scanned = values[np.isfinite(values) & (values != FILL["CT"])]
     middle = float(np.mean(np.percentile(scanned, [5, 95]))) if len(scanned) else AIR
     return np.asarray(values > (middle if middle > NO_HU else AIR))
-
-
-def _coarse_points(card: CohortCard, subject: Subject) -> NDArray[np.float64]:
-    """Return world points, shape (n, 3), spread evenly over the field of view."""
-    if card.field_of_view_mm is None:
-        message = "a card with images has a field of view"
-        raise ValueError(message)
-    grid = plan_grid(card.field_of_view_mm, COARSE_GRID)
-    affine = grid.affine(reference_point(subject, tuple(card.images), card.reference))
-    points = np.stack(np.meshgrid(*[np.arange(n) for n in grid.shape], indexing="ij"), axis=-1).reshape(-1, 3)
-    return np.asarray(points @ affine[:3, :3].T + affine[:3, 3], dtype=np.float64)
 
 
 def _world_points(volume: Volume, marked: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from survbench.cohort import Cohort, Need, Subject
-from survbench.datasets.cards.card import CohortCard, Patients, read_card
+from survbench.datasets.cards.card import NIFTI, CohortCard, Patients, read_card
 from survbench.datasets.cards.source import SourceCohort
 from survbench.datasets.checks.images import MissingFile
 from survbench.datasets.cohorts.named import CARD_FILE
@@ -24,7 +24,6 @@ from survbench.io.tables import Row, Table
 from survbench.volume import Modality, Volume
 
 MASK = "mask"
-NIFTI = (".nii", ".nii.gz")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +63,7 @@ def needed_part(card: CohortCard, needs: Collection[Need]) -> CohortCard:
     that it does not look at may be absent.
 
     Radiomics are taken from the card's table of features, or else from images and mask. A mask lies on a grid whose
-    place an image gives.
+    place an image gives. The template belongs to the study, not to the new patients.
     """
     from_table = "radiomics" in needs and card.features is not None
     extracted = "radiomics" in needs and card.features is None
@@ -78,6 +77,7 @@ def needed_part(card: CohortCard, needs: Collection[Need]) -> CohortCard:
             "clinical": tuple(c for c in card.clinical if c.model) if "clinical" in needs else (),
             "centre": card.centre if "centres" in needs else None,
             "group": None,
+            "registration": None,
         }
     )
 

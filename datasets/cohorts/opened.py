@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from survbench.cohort import Subject
@@ -17,6 +17,7 @@ from survbench.features.feature_sets import FeatureSet, feature_set, settings_fi
 from survbench.findings import Finding
 from survbench.io.hashing import digest
 from survbench.plan.profile import Profile
+from survbench.volume import Volume
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,16 +81,13 @@ class Cohorts:
 
     def volume_keys(self, source: SourceCohort, subject: Subject) -> dict[str, str]:
         """Return the cache keys of a patient's volumes."""
-        if self.grid is None:
-            return {}
-        centre = centre_of(source, subject)
-        return {name: volume_key(subject.volumes[name], self.grid, centre) for name in volume_names(source)}
+        return self._placed(source, subject, {name: subject.volumes[name] for name in volume_names(source)})
 
     def keys(self, source: SourceCohort, subject: Subject) -> PatientKeys:
         """Return the cache keys of what is prepared of a patient. There are none of features if no method asks for them
         or the cohort has a feature table of its own.
         """
-        volumes, structures = self.volume_keys(source, subject), self._structure_keys(source, subject)
+        volumes, structures = self.volume_keys(source, subject), self._placed(source, subject, subject.structures)
         if self.features is None or source.cohort.features is not None or "radiomics" not in offers(source):
             return PatientKeys(volumes=volumes, structures=structures, radiomics={})
         settings = settings_fingerprint(self.features)
@@ -97,11 +95,14 @@ class Cohorts:
         radiomics = {name: digest(["radiomics", settings, {**volumes, "mask": key}]) for name, key in masks.items()}
         return PatientKeys(volumes=volumes, structures=structures, radiomics=radiomics)
 
-    def _structure_keys(self, source: SourceCohort, subject: Subject) -> dict[str, str]:
+    def _placed(self, source: SourceCohort, subject: Subject, volumes: Mapping[str, Volume]) -> dict[str, str]:
+        """Return the cache keys of some of a patient's volumes on the grid, by name."""
         if self.grid is None:
             return {}
-        centre = centre_of(source, subject)
-        return {name: volume_key(volume, self.grid, centre) for name, volume in subject.structures.items()}
+        centre, pose_key = centre_of(source, subject), ""
+        if source.template is not None:
+            pose_key = source.template.placement_key(subject.volumes[source.template.channel])
+        return {name: volume_key(volume, self.grid, centre, pose_key) for name, volume in volumes.items()}
 
 
 def open_cohorts(
@@ -130,6 +131,7 @@ def open_cohorts(
         source = load_source(name, profile=profile, data=data, in_folds=dealt, skip_bad=skip_bad, ignored=ignored)
         if sources:
             refuse_different(sources[0], source)
+            source = replace(source, template=sources[0].template)
         sources.append(source)
     card = sources[0].card
     grid = None
@@ -144,5 +146,7 @@ def volume_names(source: SourceCohort) -> list[str]:
 
 
 def centre_of(source: SourceCohort, subject: Subject) -> Point:
-    """Return the point on which a patient's grid is centred."""
+    """Return the point on which a patient's grid is centred, in the template's world in a registered cohort."""
+    if source.template is not None:
+        return source.template.centre
     return reference_point(subject, source.cohort.channels, source.card.reference)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
 from survbench.datasets.cards.source import SourceCohort
 from survbench.datasets.checks.catalogue import input_checks, of_cohort, of_voxels
-from survbench.datasets.checks.facts import PatientFacts
+from survbench.datasets.checks.facts import PatientFacts, RegistrationFacts
 from survbench.datasets.checks.kinds import InputCheck, Stage
-from survbench.datasets.cohorts.measure import measure, read_volumes
+from survbench.datasets.cohorts.measure import measure, open_registrar, read_volumes, registered
 from survbench.datasets.cohorts.named import PHANTOMS, load_source, locate
 from survbench.datasets.readers.folder import inspect_cohort
 from survbench.findings import Check, Finding
@@ -28,6 +28,8 @@ class Report:
         passed: checks that found nothing.
         not_run: checks whose input could not be read: voxels if all files are damaged, patients if all have errors.
         judged: number of patients without an error in table, files or headers.
+        source: the patients without an error in table, files or headers.
+        registrations: how these patients register to the template, by id; empty if the cohort is not registered.
         not_applicable: checks of something the cohort does not have, such as masks, and checks made only by a run.
     """
 
@@ -36,6 +38,8 @@ class Report:
     passed: tuple[type[Check], ...]
     not_applicable: tuple[type[Check], ...]
     judged: int
+    source: SourceCohort
+    registrations: Mapping[str, RegistrationFacts]
     not_run: tuple[type[Check], ...] = ()
 
     @property
@@ -75,6 +79,8 @@ def validate_named(cohort: str, *, data: Path | None = None, ignored: Sequence[s
         passed=tuple(check for check in applies if check.needs in reached),
         not_applicable=tuple(check for check in silent if check not in applies),
         judged=len(source.cohort),
+        source=source,
+        registrations={i: of.registration for i, of in facts.items() if of.registration is not None},
         not_run=tuple(check for check in applies if check.needs not in reached),
     )
 
@@ -84,9 +90,11 @@ def facts_of(source: SourceCohort) -> tuple[dict[str, PatientFacts], list[Findin
     facts: dict[str, PatientFacts] = {}
     found: list[Finding] = []
     if source.card.images:
+        registrar, of_template = open_registrar(source.template)
+        found += of_template
         for subject in source.cohort.subjects:
             readings, unreadable = read_volumes(subject)
             found += unreadable
             if not unreadable:
-                facts[subject.id] = measure(source.card, subject, readings)
+                facts[subject.id] = measure(source.card, subject, readings, registered(registrar, subject, readings))
     return facts, found

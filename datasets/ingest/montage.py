@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from typing import Literal
 
@@ -10,21 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from survbench.datasets.dicom.geometry import Grid
 from survbench.datasets.dicom.patient import PatientImages
+from survbench.datasets.preprocessing.pictures import HU, ON_CT, ON_PET, SUV, outline, strip, view
 
 SIDE, FIELD_MM = 176, 320.0
 """Side of a view in pixels, and the length in mm that it shows."""
-SUV = (0.0, 7.0)
-"""Window of the PET in SUV, from white to black."""
-HU = (-160.0, 240.0)
-"""Window of the CT in HU, from black to white."""
-_BESIDE = (176, 196, 212)
-"""Colour of regions that were not scanned."""
-_ON_PET, _ON_CT = (208, 2, 27), (255, 210, 77)
-_GAP = 4
-_QUALITY = 80
 
 Floats = NDArray[np.float64]
-Picture = NDArray[np.uint8]
 
 
 def montage(images: PatientImages, mask_grid: Grid) -> bytes:
@@ -37,24 +27,17 @@ def montage(images: PatientImages, mask_grid: Grid) -> bytes:
         images: the patient's images.
         mask_grid: the grid of the mask.
     """
-    from PIL import Image
-
     places = np.argwhere(images.mask.voxels)
     middle = mask_grid.affine[:3, :3] @ places.mean(axis=0) + mask_grid.affine[:3, 3]
     views = []
     for points in _planes(middle):
         marked = np.nan_to_num(_sampled(images.mask.voxels, mask_grid, points, order=0)) > 0
         pet = _sampled(images.pet.voxels, images.pet.grid, points)
-        views.append(_view(pet, SUV[::-1], _outline(marked), _ON_PET))
+        views.append(view(pet, SUV[::-1], outline(marked), ON_PET))
         if images.ct is not None:
             ct = _sampled(images.ct.voxels, images.ct.grid, points)
-            views.append(_view(ct, HU, _outline(marked), _ON_CT))
-    gap = np.full((SIDE, _GAP, 3), 255, dtype=np.uint8)
-    in_order = views[::2] + views[1::2] if images.ct is not None else views
-    strip = [part for view in in_order for part in (view, gap)][:-1]
-    stream = io.BytesIO()
-    Image.fromarray(np.hstack(strip)).save(stream, format="JPEG", quality=_QUALITY, optimize=True)
-    return stream.getvalue()
+            views.append(view(ct, HU, outline(marked), ON_CT))
+    return strip(views[::2] + views[1::2] if images.ct is not None else views)
 
 
 def _planes(middle: Floats) -> Iterator[Floats]:
@@ -80,20 +63,3 @@ def _sampled(voxels: NDArray[np.generic], grid: Grid, points: Floats, *, order: 
     values: Floats = map_coordinates(part, index - low.reshape(3, 1, 1), order=order, mode="nearest").astype(np.float64)
     values[outside] = np.nan
     return values
-
-
-def _view(values: Floats, window: tuple[float, float], outline: NDArray[np.bool_], colour: tuple[int, ...]) -> Picture:
-    """Return grey values with an outline; a window given from high to low shows high values dark."""
-    grey = 255 * np.clip((np.nan_to_num(values) - window[0]) / (window[1] - window[0]), 0, 1)
-    picture = np.repeat(grey.astype(np.uint8)[..., None], 3, axis=-1)
-    picture[np.isnan(values)] = _BESIDE
-    picture[outline] = colour
-    return picture
-
-
-def _outline(marked: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return the pixels that surround the marked ones."""
-    from scipy.ndimage import binary_dilation
-
-    around: NDArray[np.bool_] = binary_dilation(marked) & ~marked
-    return around

@@ -87,15 +87,21 @@ def grid_affine(voxels: int) -> NDArray[np.float64]:
     return affine
 
 
-def render_mask(tumour: Tumour, voxels: int) -> NDArray[np.bool_]:
-    """Return the primary tumour's mask, shape :func:`grid_shape`."""
-    return np.asarray(_tumour_depth(tumour, _axes(voxels)) >= 0)
+def render_mask(tumour: Tumour, voxels: int, pose: Image | None = None) -> NDArray[np.bool_]:
+    """Return the primary tumour's mask, shape :func:`grid_shape`; see :func:`render_ct` for ``pose``."""
+    return np.asarray(_tumour_depth(tumour, _axes(voxels, pose)) >= 0)
 
 
-def render_ct(anatomy: Anatomy, voxels: int) -> NDArray[np.float32]:
-    """Return the CT in HU, float32."""
+def render_ct(anatomy: Anatomy, voxels: int, pose: Image | None = None) -> NDArray[np.float32]:
+    """Return the CT in HU, float32.
+
+    Args:
+        anatomy: what to draw.
+        voxels: see :func:`grid_shape`.
+        pose: 4 x 4, rigid, from the anatomy to the scanner in millimetres; by default the patient lies straight.
+    """
     image = np.full(grid_shape(voxels), -1000.0)
-    canvas = _Canvas(image, _axes(voxels), max(FIELD_MM) / voxels)
+    canvas = _Canvas(image, _axes(voxels, pose), max(FIELD_MM) / voxels)
     k = anatomy.size
     canvas.ellipsoid((0, -6, 6), (64 * k, 84 * k, 130 * k), -95)  # skin and subcutaneous fat
     canvas.ellipsoid((0, -6, 6), (58 * k, 78 * k, 124 * k), 50)  # muscle
@@ -125,10 +131,10 @@ def render_ct(anatomy: Anatomy, voxels: int) -> NDArray[np.float32]:
     return np.clip(seen, -1024, 3000).astype(np.float32)
 
 
-def render_pet(anatomy: Anatomy, voxels: int) -> NDArray[np.float32]:
-    """Return the PET in SUV, float32, never negative."""
+def render_pet(anatomy: Anatomy, voxels: int, pose: Image | None = None) -> NDArray[np.float32]:
+    """Return the PET in SUV, float32, never negative; see :func:`render_ct` for ``pose``."""
     image = np.zeros(grid_shape(voxels))
-    canvas = _Canvas(image, _axes(voxels), max(FIELD_MM) / voxels)
+    canvas = _Canvas(image, _axes(voxels, pose), max(FIELD_MM) / voxels)
     k = anatomy.size
     canvas.ellipsoid((0, -6, 6), (64 * k, 84 * k, 130 * k), 0.35)
     canvas.ellipsoid((0, -6, 6), (58 * k, 78 * k, 124 * k), 0.8)
@@ -201,10 +207,16 @@ class _Canvas:
         self.blend(np.minimum(wall, within), value)
 
 
-def _axes(voxels: int) -> tuple[Image, Image, Image]:
+def _axes(voxels: int, pose: Image | None) -> tuple[Image, Image, Image]:
+    """Return the anatomy's coordinates x, y and z of the scanner's voxels, as arrays that broadcast to the grid."""
     spacing = max(FIELD_MM) / voxels
     x, y, z = (np.asarray(spacing * (np.arange(n) - (n - 1) / 2), dtype=np.float64) for n in grid_shape(voxels))
-    return x[:, None, None], y[None, :, None], z[None, None, :]
+    across, along, up = x[:, None, None], y[None, :, None], z[None, None, :]
+    if pose is None:
+        return across, along, up
+    to_anatomy = np.linalg.inv(pose)[:3]
+    a, b, c = (row[0] * across + row[1] * along + row[2] * up + row[3] for row in to_anatomy)
+    return a, b, c
 
 
 def _tumour_depth(tumour: Tumour, axes: tuple[Image, Image, Image]) -> Image:

@@ -9,6 +9,7 @@ from math import ceil
 import numpy as np
 from numpy.typing import NDArray
 from survbench.cohort import Subject
+from survbench.datasets.cards.template import image_centre
 from survbench.errors import BenchError
 from survbench.volume import NETWORK_MULTIPLE
 
@@ -59,6 +60,4 @@ def reference_point(subject: Subject, channels: Sequence[str], reference: str | 
     """
     if not isinstance(reference, str):
         return reference
-    image = subject.volumes[channels[0]]
-    x, y, z = (image.affine @ np.array([*(np.array(image.shape) - 1) / 2, 1.0]))[:3]
-    return round(float(x), 4), round(float(y), 4), round(float(z), 4)
+    return image_centre(subject.volumes[channels[0]])

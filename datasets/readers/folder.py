@@ -23,6 +23,7 @@ from survbench.datasets.readers.manifest import Manifest, read_manifest
 from survbench.datasets.readers.nifti import in_order, nifti_volume, structures_of
 from survbench.datasets.readers.paths import PatientFiles, patient_files
 from survbench.datasets.readers.patients import Patient, numbered, parse_patients
+from survbench.datasets.readers.template import read_template
 from survbench.errors import BenchError
 from survbench.findings import Finding
 from survbench.io.tables import Table, read_table
@@ -84,17 +85,19 @@ def inspect_cohort(card: CohortCard, folder: Path, *, table: Table | None = None
     manifest, of_manifest = read_manifest(folder)
     findings += of_manifest
     names_in = cache(_names_in)
-    opened = False
+    opened: dict[str, dict[str, Volume]] = {}
     for name in parsed.ids:
         volumes, of_volumes = open_volumes(card, folder, name, files, names_in, manifest)
         findings += of_volumes
-        opened = opened or bool(volumes)
+        opened[name] = volumes
         patient = patients.get(name)
         wrong = any(f.severity == "error" for f in of_volumes)
         if patient is not None and not wrong and not lost and (features is None or name in features.values):
             kept.append(patient)
             structures = structures_of(volumes["mask"], card.structures) if card.structures else {}
             subjects.append(Subject(name, patient.centre, patient.clinical, volumes, patient.group, structures))
+    template, of_template = read_template(card, folder, opened)
+    findings += of_template
     cohort = Cohort(
         subjects=tuple(subjects),
         channels=tuple(card.images),
@@ -110,11 +113,12 @@ def inspect_cohort(card: CohortCard, folder: Path, *, table: Table | None = None
         "rows": bool(all_ids),
         "columns": bool(all_ids) and whole,
         "features": features is not None and features.joined is not None,
-        "files": opened,
+        "files": any(opened.values()),
         "patients": bool(kept),
     }
     reached = frozenset(stage for stage, there in stages.items() if there)
-    return Inspection(SourceCohort(card, cohort, table=parsed.table, folder=folder), tuple(findings), reached)
+    source = SourceCohort(card, cohort, table=parsed.table, folder=folder, template=template)
+    return Inspection(source, tuple(findings), reached)
 
 
 def open_volumes(

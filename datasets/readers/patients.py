@@ -27,6 +27,7 @@ from survbench.datasets.checks.table import (
     UnusableId,
 )
 from survbench.datasets.readers.missing_cells import blank_missing
+from survbench.datasets.readers.stages import select_by_stage, with_stage_column
 from survbench.datasets.vocabulary.words import BLANK, is_date
 from survbench.findings import Finding, things
 from survbench.io.tables import Row, Table, canonical, nearest, number
@@ -79,6 +80,8 @@ def parse_patients(card: CohortCard, table: Table, *, outcomes: bool = True) -> 
     """
     if not outcomes:
         table = _without_outcomes(card, table)
+    if card.stage is not None:
+        table = with_stage_column(card.stage, table)
     findings = [*_column_findings(card, table, outcomes=outcomes), *_code_findings(card.endpoint)]
     if card.id not in table.columns:
         return Parsed((), (), tuple(findings), table)
@@ -87,7 +90,7 @@ def parse_patients(card: CohortCard, table: Table, *, outcomes: bool = True) -> 
     findings += _unknown_codes(card.endpoint, table, card.id)
     no_times = _missing_times(card.endpoint, table)
     findings += no_times.findings
-    usable = not findings
+    usable = all(f.severity != "error" for f in findings)
     ids: list[str] = []
     patients: list[Patient] = []
     similar = _similar_ids(table.column(card.id))
@@ -129,6 +132,10 @@ def _select_rows(card: CohortCard, table: Table) -> tuple[Table, list[Finding]]:
             for a in sorted(absent)
         ]
         rows = [row for row in rows if canonical(row.cells[column]) in wanted]
+    stage = card.stage
+    if stage is not None and {*stage.columns.values()} <= {*table.columns}:
+        rows, of_stage = select_by_stage(stage, rows, card.id)
+        findings += of_stage
     without = set(card.patients.without)
     absent = without - {row.cells[card.id] for row in table.rows}
     findings += [
@@ -152,6 +159,8 @@ def _column_findings(card: CohortCard, table: Table, *, outcomes: bool) -> list[
     if card.group is not None:
         wanted["group"] = card.group
     wanted |= {f"patients.where.{column}": column for column in card.patients.where}
+    if card.stage is not None:
+        wanted |= {f"patients.stage.{key}": column for key, column in card.stage.columns.items()}
     wanted |= {f"clinical.{c.name}": c.column for c in card.clinical}
     return [
         MissingColumn.finding(

@@ -12,13 +12,8 @@ import numpy as np
 from markupsafe import Markup
 from survbench.findings import Finding, Group, grouped
 from survbench.leaderboard.site.assets import static, template
+from survbench.statistics.outliers import FAR, FEWEST, modified_z
 
-FEWEST = 8
-"""Number of patients below which nobody counts as an outlier."""
-FAR = 3.5
-"""Modified z-score from which a number is an outlier: Iglewicz and Hoaglin, How to detect and handle outliers, 1993."""
-_MAD, _MEAN_DEVIATION = 1.4826, 1.2533
-"""Factors that turn the median and the mean absolute deviation of normal numbers into a standard deviation."""
 _LOWEST_LOG = 1e-6
 
 Record = Mapping[str, Any]
@@ -120,21 +115,16 @@ def cohort_page(
 def far_numbers(records: Mapping[str, Record]) -> dict[str, list[tuple[str, float]]]:
     """Return each patient's outlying measures: pairs of the measure's name and its modified z-score.
 
-    The score is the distance from the median in units of the median absolute deviation, or of the mean absolute
-    deviation if the former is 0 because most patients have the same number. With fewer than eight patients there are no
-    outliers.
+    With fewer than eight patients there are no outliers; see :func:`~survbench.statistics.outliers.modified_z`.
     """
     found: dict[str, list[tuple[str, float]]] = {}
     for measure in MEASURES:
         known = {patient: value for patient, record in records.items() if (value := measure.of(record)) is not None}
-        if len(known) < FEWEST:
-            continue
         values = np.array([*known.values()], dtype=np.float64)
-        apart = np.log(np.maximum(values, _LOWEST_LOG)) if measure.log else values
-        apart = apart - np.median(apart)
-        unit = _MAD * np.median(np.abs(apart)) or _MEAN_DEVIATION * np.mean(np.abs(apart))
-        for patient, z in zip(known, apart / unit if unit > 0 else apart, strict=True):
-            if abs(z) >= FAR and unit > 0:
+        for patient, z in zip(
+            known, modified_z(np.log(np.maximum(values, _LOWEST_LOG)) if measure.log else values), strict=True
+        ):
+            if abs(z) >= FAR:
                 found.setdefault(patient, []).append((measure.name, float(z)))
     return {patient: sorted(of, key=lambda one: -abs(one[1])) for patient, of in found.items()}
 

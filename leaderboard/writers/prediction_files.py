@@ -81,6 +81,7 @@ class PredictionFiles:
         self._csv.write(csv_text(HEADER, []))
         head = json.dumps(self._predictor.to_json(), indent=1, ensure_ascii=False, allow_nan=False)
         self._json.write(head.removesuffix("\n}") + ',\n "patients": [')
+        self._json.flush()  # the next call recognises the file of a call that was killed
         return self
 
     def __exit__(
@@ -124,4 +125,5 @@ class PredictionFiles:
     def _add(self, patient: dict[str, Any]) -> None:
         text = json.dumps(patient, ensure_ascii=False, allow_nan=False)
         self._json.write(f"{',' if self._count else ''}\n  {text}")
+        self._json.flush()
         self._count += 1

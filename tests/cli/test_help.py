@@ -30,6 +30,7 @@ COMMANDS = [
     "study pack",
     "study import",
     "study ensemble",
+    "study export",
     "study null-check",
     "study verify",
 ]

@@ -26,7 +26,7 @@ from survbench.evaluation.gather import gather
 from survbench.evaluation.new_patient import ModelPrediction, NewPatient, Placed, Predictor, Reference, Training
 from survbench.io.layout import CurveSource
 from survbench.leaderboard.site.prediction_page import prediction_page
-from survbench.leaderboard.writers.prediction_files import PredictionFiles
+from survbench.leaderboard.writers.prediction_files import PredictionFiles, refuse_to_replace
 from survbench.plan.profile import load_profile
 from survbench.runs.store import Store
 from table_cohort import CARD as TABLE_CARD
@@ -350,6 +350,8 @@ def test_survival_is_shown_up_to_the_end_of_follow_up(made, tmp_path):
         tmp_path, Predictor(study=short, entry=entry, reference=reference, refit=False, models=1)
     ) as to:
         page = to.predicted(patient).read_text(encoding="utf-8")
+        refuse_to_replace(tmp_path, ["A"], given=())  # what a killed call has left
+        assert '"id": "A"' in (tmp_path / "predictions.json").read_text()
     assert "followed for up to 40 months: survival beyond is not shown" in page
     row = pd.read_csv(tmp_path / "predictions.csv").iloc[0]
     assert row[["survival_36_months", "survival_60_months"]].notna().tolist() == [True, False]

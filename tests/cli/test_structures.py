@@ -120,9 +120,9 @@ def test_a_structure_that_a_patient_lacks_or_that_is_out_of_view_is_empty_on_the
     grid = open_cohorts([(str(tmp_path / "toy"), None)], profile=SMOKE).grid
     absent, far = subject[0].structures["gtvn"], subject[1].structures["gtvn"]
     for volume, centre in ((absent, (31.0, 31.0, 31.0)), (far, (500.0, 31.0, 31.0))):
-        assert not preprocess(volume, grid, centre, may_be_absent=True).any()
+        assert not preprocess(volume, grid.shape, grid.affine(centre), may_be_absent=True).any()
         with pytest.raises(BenchError, match="the mask"):
-            preprocess(volume, grid, centre)
+            preprocess(volume, grid.shape, grid.affine(centre))
 
 
 def test_the_key_of_one_label_is_what_it_was(tmp_path):

@@ -14,6 +14,10 @@ from survbench.errors import BenchError
 from survbench.volume import Volume
 
 
+def on_grid(image, grid, centre):
+    return preprocess(image, grid.shape, grid.affine(centre))
+
+
 def volume(voxels, affine, modality="PET", fingerprint="f"):
     return Volume(modality, voxels.shape, np.asarray(affine, dtype=float), lambda: voxels, lambda: fingerprint)
 
@@ -54,7 +58,7 @@ def test_refining_an_oblique_image_equals_simpleitk():
     image = volume(smooth((40, 36, 30)), rotation)
     centre = reference_point(Subject("a", "A", {}, {"pet": image}), ["pet"], "image-centre")
     grid = Grid((32, 32, 32), 1.5)
-    found = preprocess(image, grid, centre)
+    found = on_grid(image, grid, centre)
     expected = by_simpleitk(image, grid, centre)
     inside = expected != 0
     assert inside.mean() > 0.9
@@ -64,7 +68,7 @@ def test_refining_an_oblique_image_equals_simpleitk():
 def test_a_source_on_the_grid_is_copied_bit_for_bit():
     grid = Grid((32, 32, 32), 4.0)
     voxels = smooth(grid.shape)
-    assert np.array_equal(preprocess(volume(voxels, grid.affine((3.0, -2.0, 7.0))), grid, (3.0, -2.0, 7.0)), voxels)
+    assert np.array_equal(on_grid(volume(voxels, grid.affine((3.0, -2.0, 7.0))), grid, (3.0, -2.0, 7.0)), voxels)
 
 
 def test_coarsening_averages_instead_of_picking():
@@ -72,7 +76,7 @@ def test_coarsening_averages_instead_of_picking():
     fine = Grid((64, 64, 64), 1.0)
     voxels = (np.indices(fine.shape).sum(axis=0) % 2).astype(np.float32)
     voxels[:32] += 1.0  # an image must not be constant
-    coarse = preprocess(volume(voxels, fine.affine((0, 0, 0))), Grid((32, 32, 32), 2.0), (0.0, 0.0, 0.0))
+    coarse = on_grid(volume(voxels, fine.affine((0, 0, 0))), Grid((32, 32, 32), 2.0), (0.0, 0.0, 0.0))
     assert np.allclose(coarse[:16], 1.5, atol=1e-6)
     assert np.allclose(coarse[16:], 0.5, atol=1e-6)
 
@@ -81,18 +85,18 @@ def test_a_mask_goes_by_majority_and_a_small_one_does_not_vanish():
     fine = Grid((64, 64, 64), 1.0)
     voxels = np.zeros(fine.shape, bool)
     voxels[20:40, 20:40, 20:40] = True
-    coarse = preprocess(volume(voxels, fine.affine((0, 0, 0)), "MASK"), Grid((32, 32, 32), 2.0), (0.0, 0.0, 0.0))
+    coarse = on_grid(volume(voxels, fine.affine((0, 0, 0)), "MASK"), Grid((32, 32, 32), 2.0), (0.0, 0.0, 0.0))
     assert coarse.dtype == bool
     assert coarse.sum() == 10**3
     tiny = np.zeros(fine.shape, bool)
     tiny[30, 30, 30] = True
-    assert preprocess(volume(tiny, fine.affine((0, 0, 0)), "MASK"), Grid((32, 32, 32), 2.0), (0.0, 0.0, 0.0)).any()
+    assert on_grid(volume(tiny, fine.affine((0, 0, 0)), "MASK"), Grid((32, 32, 32), 2.0), (0.0, 0.0, 0.0)).any()
 
 
 def test_outside_the_scan_is_air():
     grid = Grid((32, 32, 32), 4.0)
     small = volume(np.full((8, 8, 8), 5, np.int16), Grid((8, 8, 8), 4.0).affine((0, 0, 0)), "CT")
-    found = preprocess(small, grid, (0.0, 0.0, 0.0))
+    found = on_grid(small, grid, (0.0, 0.0, 0.0))
     assert (found == -1000).sum() == 32**3 - 8**3
     assert set(np.unique(found)) == {-1000, 5}
 
@@ -103,11 +107,11 @@ def test_bad_voxels_and_masks_are_refused():
     nan = np.zeros(grid.shape, np.float32)
     nan[0, 0, 0] = np.nan
     with pytest.raises(BenchError, match="not finite"):
-        preprocess(volume(nan, affine), grid, (0.0, 0.0, 0.0))
+        on_grid(volume(nan, affine), grid, (0.0, 0.0, 0.0))
     with pytest.raises(BenchError, match="mask is empty"):
-        preprocess(volume(np.zeros(grid.shape, bool), affine, "MASK"), grid, (0.0, 0.0, 0.0))
+        on_grid(volume(np.zeros(grid.shape, bool), affine, "MASK"), grid, (0.0, 0.0, 0.0))
     with pytest.raises(BenchError, match="outside the field of view"):
-        preprocess(volume(np.ones(grid.shape, bool), affine, "MASK"), grid, (9999.0, 0.0, 0.0))
+        on_grid(volume(np.ones(grid.shape, bool), affine, "MASK"), grid, (9999.0, 0.0, 0.0))
 
 
 @pytest.mark.parametrize("voxels", [16, 40, 33, 0])

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -17,9 +19,19 @@ pytestmark = pytest.mark.faults
 METHODS = ["volume", "tlg", "clinical-cox"]
 
 
-def bench(out, methods, *more, environment):
+def bench(out, methods, *more, environment, apart=()):
     """Run ``bench`` in a process of its own."""
-    command = [sys.executable, "-m", "survbench.cli", "run", "--profile", "smoke", "--methods", ",".join(methods)]
+    command = [
+        *apart,
+        sys.executable,
+        "-m",
+        "survbench.cli",
+        "run",
+        "--profile",
+        "smoke",
+        "--methods",
+        ",".join(methods),
+    ]
     ended = subprocess.run(
         [*command, "--out", out, *more],
         env={**os.environ, **environment},
@@ -68,6 +80,24 @@ def test_rows_26_and_27_locale_time_zone_home_path_hash_seed_workers_and_order_c
     assert predictions.keys() == expected.keys()
     assert (board, splits) == (usual_board, usual_splits)
     assert list(home.iterdir()) == []
+
+
+def test_row_26_a_user_without_a_name_a_home_or_shared_memory_gets_the_same_results(usual):
+    """As rootless containers run it: an uid that is in no file, a package that it cannot write, 8 MB of /dev/shm."""
+    inside = "mount -t tmpfs -o size=8m tmpfs /dev/shm && exec setpriv --reuid=4242 --regid=4242 --clear-groups "
+    inside += '--inh-caps=+dac_read_search --ambient-caps=+dac_read_search "$@"'  # to read it wherever it lies
+    apart = ["unshare", "--mount", "sh", "-c", inside, "sh"]
+    if os.getuid() != 0 or not shutil.which("unshare") or not shutil.which("setpriv"):
+        pytest.skip("needs root, unshare and setpriv")
+    if subprocess.run([*apart, "true"], capture_output=True, check=False).returncode != 0:
+        pytest.skip("this machine allows no namespaces of mounts")
+    with tempfile.TemporaryDirectory() as folder:  # pytest's own is root's alone
+        out = Path(folder)
+        os.chown(out, 4242, 4242)
+        bench(out, METHODS, environment={"HOME": "/nonexistent", "USER": "", "LOGNAME": ""}, apart=apart)
+        predictions, board, splits = results(out)
+        assert (predictions, board["rows"], splits) == (usual[0], usual[1]["rows"], usual[2])
+        assert {path.stat().st_uid for path in out.rglob("*")} == {4242}
 
 
 def test_row_26_a_command_whose_streams_the_caller_has_closed_ends_as_usual(tmp_path):

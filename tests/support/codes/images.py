@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import nibabel as nib
 import numpy as np
 from codes.pair import Pairs
 from cohort_folder import AFFINE, CARD, SHAPE, change, path_of, put, scale_pet, write_cohort, write_image
+from registered_folder import registered_card, write_registered
 from survbench.actions.planning import open_request, prepare_cohort, prepare_cohorts
 from survbench.actions.request import Request
 from survbench.actions.watcher import Silent
+from survbench.datasets.checks.facts import PatientFacts, RegistrationFacts
+from survbench.datasets.checks.registration import RegistrationFar
 from survbench.datasets.readers.manifest import FileState, write_manifest
 from survbench.findings import CohortError
 from survbench.plan.profile import load_profile
@@ -222,3 +227,26 @@ def copied_across(folder, wrong):
     cohorts, _ = open_request(request)
     prepare_cohorts(cohorts, request, Silent())
     return cohorts.sources[1].findings
+
+
+@PAIRS.of_cohort("SB440")
+def no_template(folder, wrong):
+    write_registered(folder, 4, card=registered_card(f"{{template: {'P0' if wrong else 'P00'}, channel: ct}}"))
+
+
+@PAIRS.of_cohort("SB441")
+def not_registered(folder, wrong):
+    write_registered(folder, 4)
+    if wrong:
+        path = path_of(folder, "P01_ct")
+        noise = np.random.default_rng(0).permutation(nib.load(path).get_fdata().ravel())
+        write_image(path, noise.reshape(nib.load(path).shape).astype(np.int16), nib.load(path).affine)
+
+
+@PAIRS.of("SB442")
+def far_registration(_folder, wrong):
+    template = RegistrationFacts.of_the_template()
+    angles = [*np.linspace(2, 6, 9), 30 if wrong else 6]
+    registered = {f"P{n:02d}": replace(template, rotation_deg=float(angle)) for n, angle in enumerate(angles)}
+    facts = {name: PatientFacts({}, {}, None, 1.0, of) for name, of in registered.items()}
+    return list(RegistrationFar().find(None, facts))

@@ -95,3 +95,34 @@ def read_otherwise(folder, wrong):
 def unknown_centre(folder, wrong):
     rows = changed(table_rows(60), site=lambda n, _: ("unbekannt" if wrong else "Unna") if n == 0 else "Bonn")
     write_table_cohort(folder, rows, card=CARD.replace("endpoint:", "centre: site\nendpoint:"))
+
+
+def staged(folder, cells, *, kept=None):
+    """Write a cohort of patients of stage III, of whom the fourth has these cells."""
+    rows = changed(
+        ROWS,
+        **{
+            name: lambda n, _, at=at, usual=usual: cells[at] if n == 3 else usual
+            for at, (name, usual) in enumerate(STAGE_III)
+        },
+    )
+    chosen = "patients: {stage: {rules: nasopharynx, by: restaged, keep: {III: [III], IVa: [IVA]}}}\n"
+    write_table_cohort(folder, rows, card=CARD + (chosen if kept is None else kept))
+
+
+STAGE_III = (("T", "T3"), ("N", "N1"), ("TNM", "Stage III"))
+
+
+@PAIRS.of_cohort("SB114")
+def chosen_by_stage(folder, wrong):
+    staged(folder, ["T1", "N2b", "III"], kept=None if wrong else "")
+
+
+@PAIRS.of_cohort("SB115")
+def stage_that_disagrees(folder, wrong):
+    staged(folder, ["T3", "N2", "IV" if wrong else "III"])
+
+
+@PAIRS.of_cohort("SB116")
+def no_stage(folder, wrong):
+    staged(folder, ["Tx" if wrong else "T4a", "N2", "IVA"])

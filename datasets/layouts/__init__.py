@@ -1,0 +1,1 @@
+"""Layouts: how a collection, or a hospital, names its files, tables, columns and codes, as data."""
