@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from survbench.volume import Volume
 
-Need = Literal["images", "mask", "clinical", "radiomics", "upstream", "centres", "truth"]
-"""What a method may ask for: every image channel of the card, the manual tumour mask, the clinical columns that the
-card gives to methods, radiomics features of the masked tumour, the features that its upstream method makes of a
-patient, patients of two centres or more, or (reference rows alone) the true log-hazard."""
+Need = Literal["images", "mask", "structures", "clinical", "radiomics", "upstream", "centres", "truth"]
+"""What a method may ask for: every image channel of the card, the manual tumour mask, the structures of the mask each
+for itself, the clinical columns that the card gives to methods, radiomics features of the masked tumour (with
+``structures``, also of each structure), the features that its upstream method makes of a patient, patients of two
+centres or more, or (reference rows alone) the true log-hazard."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,9 @@ class FeatureTable:
 class Subject:
     """One patient without outcome. ``volumes`` maps the card's channel names, and ``mask``, to volumes;
     ``clinical`` maps column names to a number, a level, or None where the value is missing. Rows of one ``group``, such
-    as the lesions of one patient, stay in one fold; "" is a group of its own.
+    as the lesions of one patient, stay in one fold; "" is a group of its own. ``structures`` maps the names under the
+    card's ``mask.labels`` to masks, in the order of the card; the mask of a structure that the patient does not have,
+    such as nodes, has no voxel.
     """
 
     id: str
@@ -48,6 +51,7 @@ class Subject:
     clinical: Mapping[str, float | str | None]
     volumes: Mapping[str, Volume]
     group: str = ""
+    structures: Mapping[str, Volume] = field(default_factory=dict)
 
     @property
     def patient(self) -> tuple[bool, str]:
@@ -116,6 +120,7 @@ class UnlabelledCohort:
                 s,
                 volumes={k: v for k, v in s.volumes.items() if k in kept},
                 clinical={k: v for k, v in s.clinical.items() if k in names},
+                structures=s.structures if "structures" in allowed else {},
             )
             for s in self.subjects
         )

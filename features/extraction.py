@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,36 @@ class Extraction:
     grey_levels: Mapping[str, int]
     constant: tuple[str, ...]
     margin: int
+
+    @property
+    def absent(self) -> bool:
+        """Whether no feature exists, because the patient does not have the structure."""
+        return not np.isfinite(list(self.values.values())).any()
+
+
+def structure_column(structure: str, feature: str) -> str:
+    """Return the name of a structure's feature in a table that holds those of several.
+
+    >>> structure_column("gtvn", "shape_Sphericity")
+    'gtvn_shape_Sphericity'
+    """
+    return f"{structure}_{feature}"
+
+
+def with_structures(of_mask: Extraction, structures: Mapping[str, Extraction]) -> Extraction:
+    """Return the features of the tumour mask and, behind them, those of each structure, named after it."""
+    values, levels, constant = dict(of_mask.values), dict(of_mask.grey_levels), [*of_mask.constant]
+    for name, own in structures.items():
+        values |= {structure_column(name, feature): value for feature, value in own.values.items()}
+        levels |= {structure_column(name, image): count for image, count in own.grey_levels.items()}
+        constant += [structure_column(name, image) for image in own.constant]
+    margin = min(one.margin for one in (of_mask, *structures.values()))
+    return Extraction(values, levels, tuple(constant), margin)
+
+
+def absent_structure(names: Sequence[str]) -> Extraction:
+    """Return the features of a structure that a patient does not have: none of them exists."""
+    return Extraction(dict.fromkeys(names, np.nan), {}, (), WAVELET_REACH)
 
 
 def radiomics_path(out: Path, key: str) -> Path:

@@ -8,13 +8,13 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from survbench.cohort import Subject
-from survbench.features.extraction import Extraction
+from survbench.features.extraction import Extraction, absent_structure
 from survbench.features.feature_sets import FeatureSet
 from survbench.volume import Volume
 
@@ -108,6 +108,21 @@ def extract(subject: Subject, feature_set: FeatureSet, *, pad: int | None = PAD)
         found.values.update({f"shape_{name}": _number(value) for name, value in shape_features.featureValues.items()})
     values = {name: found.values.get(name, np.nan) for name in feature_set.names(channels)}
     return Extraction(values, found.grey_levels, tuple(found.constant), region.margin)
+
+
+def extract_structure(subject: Subject, mask: Volume, feature_set: FeatureSet) -> Extraction:
+    """Return the features of a structure, as :func:`extract` does of the tumour mask. Fewer than two voxels have no
+    features: all are NaN, as for a structure that the patient does not have.
+
+    Args:
+        subject: image channels on one grid.
+        mask: the structure on that grid.
+        feature_set: the features.
+    """
+    channels = {name: volume for name, volume in subject.volumes.items() if name != "mask"}
+    if np.count_nonzero(mask.voxels()) < 2:
+        return absent_structure(feature_set.names([*channels]))
+    return extract(replace(subject, volumes={**channels, "mask": mask}), feature_set)
 
 
 def _quiet() -> None:

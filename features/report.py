@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-from survbench.features.extraction import WAVELET_REACH, Extraction
+from survbench.features.extraction import WAVELET_REACH, Extraction, structure_column
 
 FEW_GREY_LEVELS = 8
 """With fewer levels in a mask, a texture matrix contains hardly more information than the histogram."""
 
-Kind = Literal["few-grey-levels", "constant", "non-finite", "border"]
+Kind = Literal["few-grey-levels", "constant", "non-finite", "border", "absent"]
 KINDS: Mapping[Kind, str] = {
     "few-grey-levels": f"textures of images with fewer than {FEW_GREY_LEVELS} grey levels",
     "constant": "features constant over the cohort",
     "non-finite": "values that do not exist",
+    "absent": "structures that patients do not have",
     "border": f"masks less than {WAVELET_REACH} voxels from the border of the grid",
 }
 
@@ -28,7 +29,7 @@ class Doubt:
 
     kind: one of :data:`KINDS`.
     subject: a patient's id; "" for the whole cohort.
-    feature: a feature's name; an image (``pet_wavelet-HHH``) for all its textures; "" for the mask.
+    feature: a feature's name; an image (``pet_wavelet-HHH``) for all its textures; a structure; "" for the mask.
     detail: the doubt in words.
     """
 
@@ -38,12 +39,25 @@ class Doubt:
     detail: str
 
 
-def report(extractions: Mapping[str, Extraction]) -> list[Doubt]:
-    """Return all doubts about a cohort's features, by kind.
+def report(
+    extractions: Mapping[str, Extraction], structures: Mapping[str, Mapping[str, Extraction]] | None = None
+) -> list[Doubt]:
+    """Return all doubts about a cohort's features, by kind, those about the tumour mask first.
 
     Args:
         extractions: extractions with one feature set, by patient id.
+        structures: those of each structure, by its name.
     """
+    doubts = _report(extractions)
+    for name, of_structure in (structures or {}).items():
+        own = _report({subject: e for subject, e in of_structure.items() if not e.absent})
+        doubts += [replace(one, feature=structure_column(name, one.feature) if one.feature else name) for one in own]
+        lacking = [subject for subject, e in of_structure.items() if e.absent]
+        doubts += [Doubt("absent", subject, name, "no features; learners impute them") for subject in lacking]
+    return doubts
+
+
+def _report(extractions: Mapping[str, Extraction]) -> list[Doubt]:
     return [
         *(finding for subject, e in extractions.items() for finding in _few_grey_levels(subject, e)),
         *_value_doubts(extractions),

@@ -12,6 +12,8 @@ from survbench.cohort import FeatureTable, Need, Subject, UnlabelledCohort
 from survbench.errors import UnknownNameError
 from survbench.features.clinical import coded_table
 from survbench.features.combat import Combat
+from survbench.features.extraction import structure_column
+from survbench.features.lesions import centroids_mm, largest_distance_mm, volume_ml
 
 AnyCohort = TypeVar("AnyCohort", bound=UnlabelledCohort)
 
@@ -71,14 +73,8 @@ class Source:
         return replace(cohort, features=self.columns(cohort), clinical_columns=clinical)
 
 
-def tumour_volume_ml(subject: Subject) -> float:
-    """Return the volume of a patient's tumour mask in millilitres."""
-    mask = subject.volumes["mask"]
-    return float(np.asarray(mask.voxels(), dtype=bool).sum()) * mask.voxel_volume_ml
-
-
 def _volume(cohort: UnlabelledCohort) -> FeatureTable:
-    volumes = np.array([[tumour_volume_ml(s)] for s in cohort.subjects], dtype=np.float64)
+    volumes = np.array([[volume_ml(s.volumes["mask"])] for s in cohort.subjects], dtype=np.float64)
     return FeatureTable(("volume_ml",), volumes.reshape(len(cohort), 1))
 
 
@@ -89,6 +85,27 @@ def _radiomics_and_clinical(cohort: UnlabelledCohort) -> FeatureTable:
     clinical = coded_table(cohort)
     values = np.hstack([cohort.features.values, clinical.values])
     return FeatureTable((*cohort.features.names, *clinical.names), values)
+
+
+def _radiomics_and_structures(cohort: UnlabelledCohort) -> FeatureTable:
+    """Return radiomics of the mask and of each structure, and behind them what exists of absent structures, too: number
+    of lesions and volume, by structure, and Dmax over all lesions. A table of features may have these columns already.
+    """
+    if cohort.features is None:
+        raise ValueError("radiomics features were asked for, and the cohort has none")
+    measured = [_lesions(s) for s in cohort.subjects]
+    names = [name for name in (measured[0] if measured else {}) if name not in cohort.features.names]
+    values = np.array([[one[name] for name in names] for one in measured], dtype=np.float64)
+    table = np.hstack([cohort.features.values, values.reshape(len(cohort), len(names))])
+    return FeatureTable((*cohort.features.names, *names), table)
+
+
+def _lesions(subject: Subject) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for name, mask in subject.structures.items():
+        found[structure_column(name, "lesions")] = float(len(centroids_mm(mask)))
+        found[structure_column(name, "volume_ml")] = volume_ml(mask)
+    return {**found, "dmax_mm": largest_distance_mm(subject.structures.values())}
 
 
 _COMBAT = (
@@ -122,6 +139,17 @@ SOURCES: Mapping[str, Source] = MappingProxyType(
                 about="Radiomics features of the masked tumour, or the card's table of features. Features are "
                 "selected; the clinical columns, where the card has some, are all kept.",
                 needs=frozenset({"radiomics", "clinical"}),
+            ),
+            Source(
+                name="structures",
+                title="Radiomics by structure",
+                family="radiomics",
+                about="Radiomics features of the masked tumour and of [each structure](../explanation/structures.md) "
+                "that the card names, number of lesions and volume of each structure, and the largest distance between "
+                "lesions. Features are selected; the clinical columns, where the card has some, are all kept.",
+                needs=frozenset({"radiomics", "structures", "clinical"}),
+                quick_seconds=0.2,
+                columns=_radiomics_and_structures,
             ),
             Source(
                 name="radiomics-clinical",

@@ -13,7 +13,7 @@ from survbench.datasets.checks.catalogue import of_voxels
 from survbench.datasets.cohorts.opened import open_cohorts
 from survbench.datasets.cohorts.usable import log_findings, sifted
 from survbench.errors import BenchError
-from survbench.features.extraction import Extraction
+from survbench.features.extraction import Extraction, structure_column, with_structures
 from survbench.features.feature_sets import FeatureSet
 from survbench.features.report import Doubt, report
 from survbench.findings import CohortError, Finding
@@ -33,7 +33,7 @@ class Extracted:
     Attributes:
         cohort: its name.
         feature_set: the set that they belong to.
-        names: the features, in the order of the table's columns.
+        names: the features, in the order of the table's columns: of the tumour mask, and then of each structure.
         extractions: by patient's id.
         failed: what is wrong, by id, of patients without features.
         findings: what not to trust.
@@ -92,7 +92,7 @@ def extract_cohort(
                 f"Cohort {source.card.name!r} brings its features in a table; there is nothing to extract. Remove "
                 "'features' from the card to have radiomics of its images."
             )
-        feature_set = cohorts.ask_for_radiomics(set_name)
+        feature_set = cohorts.ask_for_radiomics(set_name, per_structure=True)
         started = time.perf_counter()
         made = prepare_source(
             cohorts,
@@ -113,17 +113,20 @@ def extract_cohort(
     failed: dict[str, list[Finding]] = {}
     for found in errors:
         failed.setdefault(found.subject, []).append(found)
-    extractions = {i: made.extractions[i] for i in left.cohort.ids if i in made.extractions}
+    of_mask = {i: made.extractions[i] for i in left.cohort.ids if i in made.extractions}
+    structures = {name: {i: found[i] for i in of_mask} for name, found in made.structures.items()}
+    extractions = {i: with_structures(e, {n: of[i] for n, of in structures.items()}) for i, e in of_mask.items()}
     if not extractions or "" in failed:
         raise CohortError(f"No patient of {source.card.name} could be extracted:", errors)
     log_findings(left, left.findings, ignored)
+    names = feature_set.names(source.cohort.channels)
     return Extracted(
         cohort=source.card.name,
         feature_set=feature_set,
-        names=feature_set.names(source.cohort.channels),
+        names=(*names, *(structure_column(structure, name) for structure in structures for name in names)),
         extractions=extractions,
         failed={i: " ".join(f.what for f in found) for i, found in sorted(failed.items())},
-        findings=report(extractions),
+        findings=report(of_mask, structures),
         cached=made.cached,
         seconds=seconds,
     )

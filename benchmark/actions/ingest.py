@@ -99,7 +99,7 @@ def ingest(
     *,
     request: Request,
     naming: Naming,
-    regions: Mapping[str, tuple[str, ...]] | None = None,
+    regions: Mapping[str, Wish] | None = None,
     overrides: Mapping[str, Request] | None = None,
     clinical: Clinical | None = None,
     cards: Mapping[str, CohortCard] | None = None,
@@ -113,7 +113,7 @@ def ingest(
         out: folder of the cohort.
         request: what is wanted of each patient.
         naming: gives the pseudonyms.
-        regions: names of the regions by id in lower case, in place of those of the request.
+        regions: the regions by id in lower case, in place of those of the request.
         overrides: what is wanted of single patients, by id in lower case.
         clinical: the table; patients without a row in it are not written.
         cards: of the cohort, by name of their files, in place of a draft.
@@ -157,7 +157,8 @@ def ingest(
             written, unread = _read(to_read, workers, lambda done: progress(before + done, len(patients)))
             failed |= unread
             there = {patient: pseudonyms.of[patient] for patient in (*kept, *written)}
-            todo = _write_table(out, joined, there, cards) if joined is not None and there else None
+            labels = next((dict(job.request.regions.structures) for job in jobs.values()), {})
+            todo = _write_table(out, joined, there, cards, labels) if joined is not None and there else None
             secret = secrets() if joined is None else secrets(cells=joined.secret, allowed=joined.cells)
             causes = [
                 (pseudonyms.of.get(p, "a patient without a pseudonym"), secret.without(why))
@@ -205,7 +206,7 @@ def _joined(clinical: Clinical, identities: Mapping[str, Identity], secrets: Sec
 def _request_of(
     patient: str,
     request: Request,
-    regions: Mapping[str, tuple[str, ...]] | None,
+    regions: Mapping[str, Wish] | None,
     joined: JoinedTable | None,
     rowless: Mapping[str, str],
 ) -> Request:
@@ -221,10 +222,10 @@ def _request_of(
         )
     if regions is None:
         return request
-    names = regions.get(plain(patient), ())
-    if not names:
+    wish = regions.get(plain(patient), Wish())
+    if not wish.patterns:
         raise ImageError("The table of regions names none for the patient.", "Add the names, or correct the id.")
-    return replace(request, regions=Wish(names, unite=request.regions.unite))
+    return replace(request, regions=replace(wish, unite=request.regions.unite))
 
 
 def why_unread(ended: Ended) -> str:
@@ -250,7 +251,11 @@ def _lost(why: Lost) -> str:
 
 
 def _write_table(
-    out: Path, joined: JoinedTable, pseudonyms: Mapping[str, str], cards: Mapping[str, CohortCard] | None
+    out: Path,
+    joined: JoinedTable,
+    pseudonyms: Mapping[str, str],
+    cards: Mapping[str, CohortCard] | None,
+    labels: Mapping[str, int],
 ) -> tuple[str, ...]:
     """Write the clinical table, and the cards or a draft of one unless there is a card; return what is to do on it."""
     write_clinical(out, joined, pseudonyms)
@@ -259,6 +264,6 @@ def _write_table(
         return ()
     if (out / CARD_FILE).exists():
         return ()
-    draft = draft_card(out, out / CLINICAL)
+    draft = draft_card(out, out / CLINICAL, labels=labels)
     write_text(out / CARD_FILE, draft.text)
     return draft.todo

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,9 +23,9 @@ from survbench.datasets.cohorts.new_patients import (
     read_one,
 )
 from survbench.datasets.dicom.patient import Request
-from survbench.datasets.dicom.regions import Wish
+from survbench.datasets.dicom.regions import Wish, by_structure
 from survbench.datasets.readers.paths import fitting_files
-from survbench.errors import BenchError
+from survbench.errors import BenchError, UnknownNameError
 
 NAMELESS = "patient"
 
@@ -109,12 +109,31 @@ def read_given(given: Given, models: Models) -> Iterator[tuple[CohortCard, NewPa
             "table, or one patient's values without a folder."
         )
     with TemporaryDirectory(prefix="survbench-dicom-") as scratch:
-        request = Request(regions=Wish(given.regions, unite=len(given.regions) > 1))
-        lying = files_in(needed, folder) or dicom_files(folder, needed, Path(scratch), request)
+        lying = files_in(needed, folder)
+        if not lying:
+            request = Request(regions=_regions(given.regions, needed))
+            lying = dicom_files(folder, needed, Path(scratch), request)
         files = {**lying, **given.files}
         if not files:
             raise BenchError(f"{folder} holds neither DICOM nor NIfTI files of this patient. {_wanted(needed)}")
         yield card, read_one(needed, given.one(given.id or folder.name, files))
+
+
+def _regions(given: Sequence[str], card: CohortCard) -> Wish:
+    """Return which regions of one patient's DICOM are the mask, with the structures and numbers of the card.
+
+    Raises:
+        BenchError: the card has several structures, and it is not said which regions they are.
+    """
+    patterns, of = by_structure(given, "--region")
+    if len(card.structures) > 1 and not of:
+        named = ", ".join(f"--region {name}=NAME" for name in card.structures)
+        raise BenchError(f"The mask has structures {', '.join(card.structures)}. Say which regions they are: {named}.")
+    unknown = [name for name in of if name not in card.structures]
+    if unknown:
+        raise UnknownNameError("structure", unknown[0], card.structures, see="mask.labels of the study's card")
+    structures = tuple(card.structures.items()) if of else ()
+    return Wish(patterns, unite=len(given) > 1, of=of, structures=structures, may_lack=bool(of))
 
 
 def _wanted(card: CohortCard) -> str:

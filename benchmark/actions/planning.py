@@ -145,8 +145,9 @@ def _refuse_errors(differences: Sequence[Finding], request: Request) -> None:
 
 
 def _ask_for_radiomics(cohorts: Cohorts, infos: Sequence[MethodInfo]) -> None:
-    if any("radiomics" in i.needs_fit | i.needs_predict for i in infos):
-        cohorts.ask_for_radiomics()
+    needs = [i.needs_fit | i.needs_predict for i in infos]
+    if any("radiomics" in need for need in needs):
+        cohorts.ask_for_radiomics(per_structure=any({"radiomics", "structures"} <= need for need in needs))
 
 
 def prepare_cohorts(cohorts: Cohorts, request: Request, watcher: Watcher) -> tuple[Stated, ...]:
@@ -171,7 +172,9 @@ def prepare_cohorts(cohorts: Cohorts, request: Request, watcher: Watcher) -> tup
         left = _judge(cohorts, number, made, request)
         facts.append(made.facts)
         if cohorts.features is not None:
-            doubts = summary(report({i: made.extractions[i] for i in left.cohort.ids if i in made.extractions}))
+            of_mask = {i: made.extractions[i] for i in left.cohort.ids if i in made.extractions}
+            structures = {name: {i: found[i] for i in of_mask} for name, found in made.structures.items()}
+            doubts = summary(report(of_mask, structures))
             if doubts:
                 name, chosen = source.card.name, cohorts.features.name
                 log.warning("radiomics %r of %s: %s; 'bench cohort features' lists them", chosen, name, doubts)
@@ -265,10 +268,8 @@ def _cached(made: Plan, store: Store) -> frozenset[str]:
 
 
 def _prepared(cohorts: Cohorts, source: SourceCohort, request: Request, *, write: bool = True) -> PlannedCohort:
-    volumes = {s.id: cohorts.volume_keys(source, s) for s in source.cohort.subjects}
-    features = {i: cohorts.radiomics_key(source, keys) for i, keys in volumes.items()}
-    known = {i: key for i, key in features.items() if key is not None}
-    rows = subject_rows(source, volumes, known | {i: row.key for i, row in table_rows(source).items()})
+    keys = {s.id: cohorts.keys(source, s) for s in source.cohort.subjects}
+    rows = subject_rows(source, keys, {i: row.key for i, row in table_rows(source).items()})
     prepared = write_prepared(request.out, source, rows, write=write)
     truth = source.cohort.truth
     by_id: dict[str, Mapping[str, Any]] = {

@@ -212,7 +212,7 @@ def predict_patients(
     whole = [f for f in patients.errors if not f.subject]
     if whole:
         raise BenchError(" ".join(f"{f.what} {f.remedy}" for f in whole))
-    _refuse_other_inputs(models.cohort, card, patients.source)
+    _refuse_other_inputs(models, card, patients.source)
     wrong: dict[str, list[Finding]] = {}
     for finding in patients.errors:
         wrong.setdefault(finding.subject, []).append(finding)
@@ -224,14 +224,24 @@ def predict_patients(
             yield _predict_one(models, _only(source, name), patients.findings, masks)
 
 
-def _refuse_other_inputs(cohort: StudyCohort, card: CohortCard, source: SourceCohort) -> None:
-    """Refuse patients whose images, clinical columns or features are declared otherwise than those of the study."""
+def _refuse_other_inputs(models: Models, card: CohortCard, source: SourceCohort) -> None:
+    """Refuse patients whose images, structures, clinical columns or features are declared otherwise than those of the
+    study.
+    """
+    cohort = models.cohort
+    # a mask that the method does not look at may be anything
+    card = card.model_copy(update={"mask": source.card.mask})
 
     def declared(of: CohortCard, features: FeatureTable | None) -> SourceCohort:
         return SourceCohort(
             of, Cohort(subjects=(), channels=tuple(of.images), clinical_columns=of.model_columns, features=features)
         )
 
+    if "structures" in models.needs and not card.structures:
+        raise BenchError(
+            f"The study's masks have structures {', '.join(cohort.card.structures)}, the patients' card names none. "
+            "Give the same names under mask.labels."
+        )
     features = source.cohort.features
     mine = FeatureTable(cohort.features, np.empty((0, len(cohort.features)))) if features is not None else None
     refuse_different(declared(cohort.card, mine), declared(card, features))
@@ -318,14 +328,13 @@ def _prepared(
     grid = models.grid if source.card.images else None
     cohorts = Cohorts([source], grid)
     if "radiomics" in models.needs and source.card.features is None:
-        cohorts.ask_for_radiomics()
-    volumes = cohorts.volume_keys(source, subject)
-    key = cohorts.radiomics_key(source, volumes)
-    radiomics = {} if key is None else {subject.id: key}
+        cohorts.ask_for_radiomics(per_structure="structures" in models.needs)
+    keys = cohorts.keys(source, subject)
     found: list[Finding] = []
     if grid is not None:
         work = [(subject, centre_of(source, subject))]
         names = volume_names(source)
+        radiomics = {subject.id: keys.radiomics}
         wrong = prepare(source.card, work, names, grid, cohorts.features, radiomics, (), str(out), source.template)
         if wrong:
             return Failed(subject.id, tuple(f"{f.code} {f.what} {f.remedy}".rstrip() for f in wrong))
@@ -333,10 +342,10 @@ def _prepared(
         if facts is not None:
             checked = of_voxels(source, {subject.id: facts})
             found = [f for f in checked if f.subject == subject.id and f.severity == "warning"]
-    for name, held in table_rows(source).items():
-        radiomics[name] = held.key
+    tables = table_rows(source)
+    for held in tables.values():
         write_radiomics(out, held.key, Extraction(held.values, {}, (), 0))
-    (row,) = rows = subject_rows(source, {subject.id: volumes}, radiomics)
+    (row,) = rows = subject_rows(source, {subject.id: keys}, {name: held.key for name, held in tables.items()})
     return write_unlabelled(out, source, rows), row, found
 
 

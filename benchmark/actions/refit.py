@@ -115,6 +115,7 @@ def _offers(
     have: dict[Need, bool] = {
         "images": bool(raw["channels"]),
         "mask": all("mask" in row["volumes"] for row in rows.values()),
+        "structures": all("structures" in row for row in rows.values()),
         "clinical": bool(raw["clinical_columns"]),
         "radiomics": all(row["radiomics"] for row in rows.values()),
         "truth": bool(truth),

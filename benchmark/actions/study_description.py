@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 from survbench.cohort import Cohort
 from survbench.datasets.cards.source import SourceCohort
@@ -60,7 +61,7 @@ def described_patients(cohorts: Cohorts, earlier: Study | None) -> dict[str, Pat
 def _describe(source: SourceCohort, planned: PlannedCohort) -> CohortDescription:
     card, cohort = source.card, source.cohort
     # without extracted radiomics: a study is the same whichever methods were asked for first
-    extracted = {"radiomics"} if cohort.features is None else set()
+    extracted = {"radiomics", "structure_radiomics"} if cohort.features is None else {"structure_radiomics"}
     return CohortDescription(
         name=card.name,
         title=card.title,
@@ -76,12 +77,20 @@ def _describe(source: SourceCohort, planned: PlannedCohort) -> CohortDescription
         citation=card.citation,
         fingerprint=digest(
             [
-                {i: {k: v for k, v in row.items() if k not in extracted} for i, row in planned.rows.items()},
+                {i: _seen(row, extracted) for i, row in planned.rows.items()},
                 planned.declared,
                 sorted(map(list, _sorted_outcomes(cohort))),
             ]
         ),
     )
+
+
+def _seen(row: Mapping[str, Any], extracted: Collection[str]) -> dict[str, Any]:
+    """Return what a method could see in a patient's row. A structure that is the whole mask adds nothing: a card with
+    one label has the study that it had before structures had names.
+    """
+    whole = [row["volumes"].get("mask")] == [key for _, key in row.get("structures", [])]
+    return {k: v for k, v in row.items() if k not in extracted and not (k == "structures" and whole)}
 
 
 def _sorted_outcomes(cohort: Cohort) -> list[tuple[str, float, bool]]:

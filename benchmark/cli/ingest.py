@@ -14,6 +14,7 @@ from survbench.cli.options import Workers, examples, say
 
 if TYPE_CHECKING:
     from survbench.actions.ingest import Clinical, Ingested
+    from survbench.datasets.dicom.regions import Wish
     from survbench.datasets.ingest.pseudonyms import Naming
 
 
@@ -30,6 +31,7 @@ def register(group: typer.Typer) -> None:
         epilog=examples(
             "bench cohort ingest dicom/ --out our-cohort/ --region GTV --table clinical.xlsx --id Patient",
             "bench cohort ingest dicom/ --out our-cohort/ --region GTVp --region GTVn --unite",
+            "bench cohort ingest dicom/ --out our-cohort/ --region gtvp=GTVp --region 'gtvn=GTVn*' --unite",
             "bench cohort ingest dicom/ --out our-cohort/ --regions contours.xlsx --region-column GTV",
             "bench cohort ingest Head-Neck-PET-CT/ --out hn/ --layout head-neck-pet-ct",
         ),
@@ -49,7 +51,10 @@ def ingest(
     ] = None,
     region: Annotated[
         list[str] | None,
-        typer.Option(help="Name of the tumour's region, with * and ?; A|B takes the first that is there. May repeat."),
+        typer.Option(
+            help="Name of the tumour's region, with * and ?; A|B takes the first that is there. May repeat. "
+            "gtvn=NAME makes it a structure of its own, called gtvn, which a patient may lack."
+        ),
     ] = None,
     table: Annotated[Path | None, typer.Option(help="Clinical table: CSV, TSV, Parquet or .xlsx.")] = None,
     id_column: Annotated[
@@ -63,7 +68,8 @@ def ingest(
     regions: Annotated[Path | None, typer.Option(help="Table of each patient's regions, in place of --region.")] = None,
     region_id: Annotated[str | None, typer.Option(help="Column of --regions with the ids (default: Patient).")] = None,
     region_column: Annotated[
-        list[str] | None, typer.Option(help="Column of --regions with names, separated by commas. May repeat.")
+        list[str] | None,
+        typer.Option(help="Column of --regions with names, separated by commas, or gtvn=COLUMN. May repeat."),
     ] = None,
     overrides: Annotated[
         Path | None,
@@ -93,7 +99,7 @@ def ingest(
     from survbench.actions.ingest import ingest as read_folder
     from survbench.cli.ingest_layout import cards_and_clinical, filled_in, ingest_nifti
     from survbench.datasets.dicom.patient import Request
-    from survbench.datasets.dicom.regions import Wish
+    from survbench.datasets.dicom.regions import Wish, by_structure, numbered
     from survbench.datasets.ingest.overrides import requests_by_patient
     from survbench.datasets.ingest.pseudonyms import refuse_inside
     from survbench.datasets.layouts.layout import load_layout
@@ -118,7 +124,8 @@ def ingest(
     wanted = given if chosen is None else filled_in(given, chosen, source)
     if wanted.regions is not None and (wanted.region or not wanted.columns):
         raise typer.BadParameter("--regions needs --region-column, and takes the place of --region")
-    wish = Wish(wanted.region, unite=wanted.unite)
+    patterns, of = by_structure(wanted.region, "--region")
+    wish = Wish(patterns, unite=wanted.unite, of=of, structures=numbered(of), may_lack=bool(of))
     request = Request(wish, (wanted.mask_on or MaskOn.PET).value, pet, ct, wanted.structures)
     single = None if overrides is None else requests_by_patient(read_any_table(overrides), IDS, request)
     if chosen is None:
@@ -146,13 +153,15 @@ def ingest(
         raise typer.Exit(1)
 
 
-def _regions(wanted: Wanted) -> Mapping[str, tuple[str, ...]] | None:
+def _regions(wanted: Wanted) -> Mapping[str, Wish] | None:
+    from survbench.datasets.dicom.regions import by_structure
     from survbench.datasets.ingest.region_table import regions_by_patient
     from survbench.io.workbooks import read_any_table
 
     if wanted.regions is None:
         return None
-    return regions_by_patient(read_any_table(wanted.regions), wanted.id_column or IDS, wanted.columns)
+    columns, of_columns = by_structure(wanted.columns, "--region-column")
+    return regions_by_patient(read_any_table(wanted.regions), wanted.id_column or IDS, columns, of_columns)
 
 
 def _naming(out: Path, key: Path | None, table: Path | None) -> Naming:

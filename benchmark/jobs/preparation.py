@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol as Interface
 
@@ -47,6 +47,7 @@ class Preparation:
 
     Attributes:
         extractions: features, by patient.
+        structures: features of each structure by patient, by the structure's name; empty unless they were asked for.
         problems: what is wrong with patients that could not be prepared.
         facts: what the voxels say, by patient; see ``datasets.checks.catalogue.of_voxels``.
         cached: how many patients were there before.
@@ -56,6 +57,7 @@ class Preparation:
     problems: tuple[Finding, ...]
     facts: Mapping[str, PatientFacts]
     cached: int
+    structures: Mapping[str, Mapping[str, Extraction]] = field(default_factory=dict)
 
     def facts_of(self, source: SourceCohort) -> dict[str, PatientFacts]:
         """Return the facts of the patients of a cohort."""
@@ -94,10 +96,9 @@ def prepare_source(
     grid = cohorts.grid
     if grid is None:
         return Preparation({}, (), {}, len(source.cohort))
-    keys = {s.id: cohorts.radiomics_key(source, cohorts.volume_keys(source, s)) for s in source.cohort.subjects}
-    features = {i: key for i, key in keys.items() if key is not None}
-    known = {i: found for i, key in features.items() if (found := read_radiomics(out, key)) is not None}
-    absent = {s.id for s in unprepared(cohorts, source, out)} | (features.keys() - known.keys())
+    features = {s.id: cohorts.keys(source, s).radiomics for s in source.cohort.subjects}
+    damaged = {i for i, keys in features.items() if any(read_radiomics(out, key) is None for key in keys.values())}
+    absent = {s.id for s in unprepared(cohorts, source, out)} | damaged
     work = [s for s in source.cohort.subjects if s.id in absent]
     size = max(1, min(MAX_CHUNK, len(work) // (TASKS_PER_WORKER * workers)))
     tasks = [
@@ -110,7 +111,7 @@ def prepare_source(
                 volume_names(source),
                 grid,
                 cohorts.features,
-                {s.id: features[s.id] for s in chunk if s.id in features},
+                {s.id: features[s.id] for s in chunk},
                 tuple(ignored),
                 str(out),
                 source.template,
@@ -127,11 +128,15 @@ def prepare_source(
         problems += _problems(ended)
         done += len(ended.task.arguments[1])
         watcher.preparing(source.card.name, done, len(source.cohort))
-    made = {s.id: read_radiomics(out, features[s.id]) for s in work if s.id in features}
-    known |= {i: found for i, found in made.items() if found is not None}
     failed = {f.subject for f in problems}
-    in_order = {i: known[i] for i in source.cohort.ids if i in known and i not in failed}
-    return Preparation(in_order, tuple(problems), stored_facts(source, out), cached)
+    of_regions: dict[str, dict[str, Extraction]] = {}
+    for patient, keys in features.items():
+        for region, key in keys.items():
+            found = read_radiomics(out, key)
+            if found is not None and patient not in failed:
+                of_regions.setdefault(region, {})[patient] = found
+    of_mask = of_regions.pop("mask", {})
+    return Preparation(of_mask, tuple(problems), stored_facts(source, out), cached, of_regions)
 
 
 def stored_facts(source: SourceCohort, out: Path) -> dict[str, PatientFacts]:
@@ -146,11 +151,11 @@ def unprepared(cohorts: Cohorts, source: SourceCohort, out: Path) -> list[Subjec
         return []
     store, absent = volume_store(out), []
     for subject in source.cohort.subjects:
-        volumes = cohorts.volume_keys(source, subject)
-        features = cohorts.radiomics_key(source, volumes)
+        keys = cohorts.keys(source, subject)
+        volumes = [*keys.volumes.values(), *keys.structures.values()]
         facts = read_facts(out, facts_key(source.card, subject, source.template))
-        whole = all(map(store.has, volumes.values())) and facts is not None
-        if not whole or (features is not None and not radiomics_path(out, features).is_file()):
+        whole = all(map(store.has, volumes)) and facts is not None
+        if not whole or not all(radiomics_path(out, key).is_file() for key in keys.radiomics.values()):
             absent.append(subject)
     return absent
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from survbench.datasets.cards.source import SourceCohort
+from survbench.datasets.cohorts.opened import PatientKeys
 from survbench.io.files import write_json
 from survbench.io.hashing import digest
 from survbench.io.stored import read_stored
@@ -20,22 +21,40 @@ OUTCOMES = "outcomes.json"
 
 
 def subject_rows(
-    source: SourceCohort, volumes: Mapping[str, Mapping[str, str]], radiomics: Mapping[str, str]
+    source: SourceCohort, keys: Mapping[str, PatientKeys], tables: Mapping[str, str]
 ) -> list[dict[str, Any]]:
-    """Return the JSON rows of a cohort's patients: id, centre, the clinical columns that methods get, content keys."""
+    """Return the JSON rows of a cohort's patients: id, centre, the clinical columns that methods get, content keys.
+
+    Args:
+        source: the cohort.
+        keys: of what is prepared of each patient, by id.
+        tables: keys of the rows of the card's table of features, by id; empty without one.
+    """
     allowed = {c.name for c in source.card.model_columns}
     return [
         {
             "id": s.id,
             "centre": s.centre,
             "clinical": {k: v for k, v in s.clinical.items() if k in allowed},
-            "volumes": dict(volumes[s.id]),
-            "radiomics": radiomics.get(s.id),
+            "volumes": dict(keys[s.id].volumes),
+            "radiomics": tables.get(s.id, keys[s.id].radiomics.get("mask")),
             # only where there is one: the fingerprints of other cohorts stay
             **({"group": s.group} if s.group else {}),
+            **_structures(keys[s.id]),
         }
         for s in source.cohort.subjects
     ]
+
+
+def _structures(keys: PatientKeys) -> dict[str, Any]:
+    """Return what a row says of a patient's structures: pairs of name and key of the mask, which keep their order in
+    JSON, and the keys of the features that were extracted.
+    """
+    if not keys.structures:
+        return {}
+    radiomics = {name: keys.radiomics[name] for name in keys.structures if name in keys.radiomics}
+    masks = [[name, key] for name, key in keys.structures.items()]
+    return {"structures": masks, "structure_radiomics": radiomics}
 
 
 def write_prepared(

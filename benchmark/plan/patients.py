@@ -52,5 +52,8 @@ class Patients:
             radiomics = row["radiomics"] if "radiomics" in allowed else None
             truth = row.get("truth") if "truth" in allowed else None
             seen = [subject, row["centre"], list(self.outcomes[subject]), volumes, clinical, radiomics, truth]
+            if "structures" in allowed:
+                of_structures = row.get("structure_radiomics") if "radiomics" in allowed else None
+                seen += [row.get("structures"), of_structures]
             content.append([*seen, row["group"]] if row.get("group") else seen)
         return content

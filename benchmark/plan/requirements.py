@@ -43,6 +43,7 @@ class PlannedCohort:
 REMEDY: Mapping[str, str] = {
     "images": "the cohort has no images",
     "mask": "the cohort has no tumour masks",
+    "structures": "the card names no structures of the mask (mask.labels)",
     "clinical": "the card gives no clinical column to methods (model: true)",
     "radiomics": "the card gives no table of features, and radiomics of images needs masks too",
     "centres": "all patients are of one centre, or the card names no column of centres",

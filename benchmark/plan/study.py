@@ -37,7 +37,7 @@ class Entry:
             (``paper``); empty for a method that is not tuned.
         skipped: why the method was not planned, or "".
         skipped_external: why it does not predict the external cohort, or "".
-        needs_mask: whether predicting takes the manual mask (directly or through radiomics).
+        needs_mask: whether predicting takes the manual mask (directly, a structure of it, or through radiomics).
         group: of the declaration: with which rows its p is adjusted.
         tags: of the declaration; ``table-2`` to ``table-5`` are the paper's tables.
         imported: the risks of an outside model, which nothing here has fitted; it stays until it is imported anew.
@@ -83,7 +83,7 @@ class Entry:
             family=info.family,
             group=info.group,
             gives=tuple(sorted(info.gives)),
-            needs_mask=bool({"mask", "radiomics"} & info.needs_predict),
+            needs_mask=bool({"mask", "structures", "radiomics"} & info.needs_predict),
             stochastic=info.stochastic,
             notes=info.notes,
             reference=info.reference,

@@ -56,7 +56,32 @@ def _subject(name: str, hospital: str, hazard: float, channels: tuple[str, ...],
         voxels.flags.writeable = False
         volumes[key] = Volume(modality, shape, affine, _constant(voxels), _constant(f"{name}-{key}"))
     stage = ("I", "II", "III", "IV")[min(3, int(2 * (hazard + 1)))]
-    return Subject(name, hospital, {"stage": stage, "age": 60.0 + 10 * hazard}, volumes)
+    structures = {
+        key: Volume("MASK", shape, affine, _constant(voxels), _constant(f"{name}-{key}"))
+        for key, voxels in _structures(ball, grid - centre, hazard)
+    }
+    return Subject(name, hospital, {"stage": stage, "age": 60.0 + 10 * hazard}, volumes, structures=structures)
+
+
+def _structures(
+    ball: NDArray[np.bool_], offset: NDArray[np.float64], hazard: float
+) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+    """Yield name and voxels of the structures that the ball consists of: caps, of which patients at higher risk have
+    more, and the rest; those at the lowest risk have none.
+
+    Args:
+        ball: the mask.
+        offset: voxels from its centre, shape (..., 3).
+        hazard: from -1 to 1.
+    """
+    caps = np.zeros_like(ball)
+    reach = 0.9 * np.linalg.norm(offset[ball], axis=-1).max()
+    for n in range(round(2 * (hazard + 1))):
+        axis, sign = divmod(n, 2)
+        caps |= ball & ((1 - 2 * sign) * offset[..., axis] > reach)
+    for key, voxels in (("primary", ball & ~caps), ("nodes", caps)):
+        voxels.flags.writeable = False
+        yield key, voxels
 
 
 def _images(

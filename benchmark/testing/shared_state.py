@@ -17,7 +17,9 @@ from survbench.testing.demand import demand
 
 def fingerprint(cohort: UnlabelledCohort) -> str:
     """Return a hash of everything that a method could change in a cohort."""
-    arrays: list[NDArray[Any]] = [v.voxels() for s in cohort.subjects for v in s.volumes.values()]
+    arrays: list[NDArray[Any]] = [
+        v.voxels() for s in cohort.subjects for v in (*s.volumes.values(), *s.structures.values())
+    ]
     if cohort.features is not None:
         arrays.append(cohort.features.values)
     if isinstance(cohort, Cohort):

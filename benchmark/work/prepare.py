@@ -35,7 +35,7 @@ def prepare(
     names: Sequence[str],
     grid: Grid,
     feature_set: FeatureSet | None,
-    radiomics: Mapping[str, str],
+    radiomics: Mapping[str, Mapping[str, str]],
     ignored: Collection[str],
     out: str,
     template: Template | None = None,
@@ -48,7 +48,8 @@ def prepare(
         names: volumes to prepare: channels, and ``mask`` where there is one.
         grid: the common grid.
         feature_set: which radiomics to extract.
-        radiomics: key under which to store a patient's features, by id; patients without one get none.
+        radiomics: by id, the keys under which to store a patient's features: of the tumour mask as ``mask``, and of
+            structures by name; patients without any get none.
         ignored: codes of findings in spite of which to go on.
         out: the output folder.
         template: to which patients are registered; None in a cohort that is not registered.
@@ -77,9 +78,9 @@ def prepare(
             wrong = patient_errors(card, subject.id, facts, ignored)  # a check that fails is not the patient's fault
         found += wrong
         if not wrong:
-            key = radiomics.get(subject.id)
+            wanted = radiomics.get(subject.id, {})
             pose = None if template is None or facts is None else _pose(template, subject, facts)
-            failed = _tried(subject.id, partial(_write, whole, names, grid, centre, feature_set, key, root, pose))
+            failed = _tried(subject.id, partial(_write, whole, names, grid, centre, feature_set, wanted, root, pose))
             found += [failed] if failed else []
     return found
 
@@ -127,17 +128,23 @@ def _write(
     grid: Grid,
     centre: Point,
     feature_set: FeatureSet | None,
-    key: str | None,
+    wanted: Mapping[str, str],
     out: Path,
     pose: Pose | None,
 ) -> None:
-    """Store a patient's volumes on the grid, and its radiomics where there is a key for them."""
-    from survbench.datasets.preprocessing.resample import prepare_subject
+    """Store a patient's volumes on the grid, and its radiomics where there are keys for them."""
+    from survbench.datasets.preprocessing.resample import prepare_structures, prepare_subject
 
     store = volume_store(out)
     keys = prepare_subject(subject, names, grid, centre, store, pose)
-    if feature_set is not None and key is not None:
-        from survbench.features.radiomics import extract
+    structures = prepare_structures(subject, grid, centre, store, pose)
+    if feature_set is not None and wanted:
+        from survbench.features.radiomics import extract, extract_structure
 
-        volumes = {name: store.open(volume) for name, volume in keys.items()}
-        write_radiomics(out, key, extract(Subject(subject.id, "", {}, volumes), feature_set))
+        patient = Subject(subject.id, "", {}, {name: store.open(volume) for name, volume in keys.items()})
+        for name, key in wanted.items():
+            if name == "mask":
+                write_radiomics(out, key, extract(patient, feature_set))
+            else:
+                mask = store.open(structures[name])
+                write_radiomics(out, key, extract_structure(patient, mask, feature_set))

@@ -4,7 +4,7 @@ own. Outcomes are not part of it: a process is handed those that it may know.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from survbench.cohort import ClinicalColumn, FeatureTable, Need, Subject, UnlabelledCohort
 from survbench.datasets.preprocessing.cache import volume_store
-from survbench.features.extraction import radiomics_path, read_radiomics
+from survbench.features.extraction import radiomics_path, read_radiomics, structure_column
 from survbench.io.layout import COHORTS
 from survbench.io.stored import read_stored
 
@@ -51,6 +51,9 @@ class PreparedCohort:
                 clinical=s["clinical"],
                 volumes={name: store.open(s["volumes"][name]) for name in names if name in s["volumes"]},
                 group=s.get("group", ""),
+                structures={name: store.open(key) for name, key in s.get("structures", [])}
+                if "structures" in allowed
+                else {},
             )
             for s in chosen
         )
@@ -61,11 +64,24 @@ class PreparedCohort:
             subjects=subjects,
             channels=channels,
             clinical_columns=columns,
-            features=self._radiomics.table([s["radiomics"] for s in chosen]) if "radiomics" in allowed else None,
+            features=self._features(chosen, per_structure="structures" in allowed) if "radiomics" in allowed else None,
             truth=np.array([self._truth[s.id] for s in subjects], dtype=np.float64) if "truth" in allowed else None,
             reference_centre=self._inputs.get("reference_centre", ""),
         )
         return cohort.restrict(allowed)
+
+    def _features(self, rows: Sequence[Mapping[str, Any]], *, per_structure: bool) -> FeatureTable:
+        """Return the features of the tumour mask, and those of each structure behind them, named after it."""
+        table = self._radiomics.table([row["radiomics"] for row in rows])
+        if not rows or not per_structure:
+            return table
+        names, values = [*table.names], [table.values]
+        for structure, _ in rows[0].get("structures", []):
+            if structure in rows[0]["structure_radiomics"]:
+                of_structure = self._radiomics.table([row["structure_radiomics"][structure] for row in rows])
+                names += [structure_column(structure, name) for name in of_structure.names]
+                values.append(of_structure.values)
+        return FeatureTable(tuple(names), np.hstack(values))
 
     def centres(self, ids: Iterable[str]) -> list[str]:
         """Return the centres of patients."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import Field, model_validator
@@ -16,6 +16,16 @@ from survbench.io.yaml_text import parse_yaml, read_text
 
 TimeUnit = Literal["days", "weeks", "months", "years"]
 MAX_SIDE_MM = 3000.0
+MAX_LABEL = 65535
+"""Largest voxel value of a structure: masks are stored as whole numbers of 16 bits at most."""
+NAME = r"^[a-z][a-z0-9_]*$"
+"""What a channel or a structure may be called: features have it in their names."""
+UNION = "union"
+"""Value of ``mask.use``: all structures together."""
+ONLY_STRUCTURE = "tumour"
+"""Name of the structure whose voxel value an earlier card calls ``mask.label``."""
+_TAKEN = frozenset({"mask", "shape", UNION})
+"""Names that a structure cannot have: features of the mask begin with ``shape`` or the name of a channel."""
 _SEE = "docs/reference/cohort-card.md"
 TODO = "TODO"
 """Placeholder in a drafted card for a value that the user has to fill in."""
@@ -47,10 +57,53 @@ class Channel(Strict):
 
 
 class Mask(Strict):
-    """The manual tumour mask; ``label`` is the voxel value that means tumour (None: any value above 0)."""
+    """The manual tumour mask.
+
+    ``labels`` are the structures that were drawn, each with the voxel value that means it; without any, every value
+    above 0 is tumour. ``use`` is what methods see as the tumour mask: the union of the structures, or one of them.
+    A card of earlier versions says ``label: 1`` in place of ``labels: {tumour: 1}``.
+    """
 
     file: Annotated[str, Field(pattern=PLACE)]
-    label: int | None = None
+    labels: dict[Annotated[str, Field(pattern=NAME)], Annotated[int, Field(ge=1, le=MAX_LABEL)]] = Field(
+        default_factory=dict
+    )
+    use: str = UNION
+
+    @model_validator(mode="before")
+    @classmethod
+    def _label_is_one_structure(cls, raw: Any) -> Any:
+        if not isinstance(raw, dict) or "label" not in raw:
+            return raw
+        rest = {key: value for key, value in raw.items() if key != "label"}
+        if raw["label"] is None:
+            return rest
+        if "labels" in raw:
+            raise ValueError("mask has both 'label' and 'labels'; name each structure under 'labels' alone")
+        return rest | {"labels": {ONLY_STRUCTURE: raw["label"]}}
+
+    @model_validator(mode="after")
+    def _structures_are_apart(self) -> Mask:
+        names: dict[int, str] = {}
+        for name, label in self.labels.items():
+            if label in names:
+                raise ValueError(
+                    f"mask.labels: {names[label]!r} and {name!r} both have label {label}; give each its own"
+                )
+            if name in _TAKEN:
+                raise ValueError(f"mask.labels: {name!r} cannot name a structure; it already has a meaning. Rename it")
+            names[label] = name
+        if self.use != UNION and self.use not in self.labels:
+            allowed = ", ".join([UNION, *self.labels])
+            raise ValueError(f"mask.use is {self.use!r}; allowed: {allowed} ({UNION} and the names under mask.labels)")
+        return self
+
+    @property
+    def used(self) -> tuple[int, ...] | None:
+        """The voxel values that are the tumour for methods; None: any value above 0."""
+        if not self.labels:
+            return None
+        return tuple(sorted(self.labels.values())) if self.use == UNION else (self.labels[self.use],)
 
 
 class Clinical(Strict):
@@ -170,7 +223,7 @@ class CohortCard(Strict):
     patients: Patients = Patients()
     endpoint: Endpoint
     missing: tuple[str | int | float, ...] = ()
-    images: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], Channel] = Field(default_factory=dict)
+    images: dict[Annotated[str, Field(pattern=NAME)], Channel] = Field(default_factory=dict)
     mask: Mask | None = None
     features: Features | None = None
     field_of_view_mm: tuple[float, float, float] | None = None
@@ -190,6 +243,8 @@ class CohortCard(Strict):
             raise ValueError(f"field_of_view_mm needs three sides between 0 and {MAX_SIDE_MM:g} mm")
         if "mask" in self.images:
             raise ValueError("'mask' is not a channel name; declare the tumour mask under the key 'mask'")
+        for name in sorted(self.images.keys() & self.structures.keys()):
+            raise ValueError(f"{name!r} is both an image channel and a structure of mask.labels; rename one of them")
         return self
 
     @model_validator(mode="after")
@@ -232,6 +287,11 @@ class CohortCard(Strict):
         """The distinct patterns of the patients' files."""
         mask = () if self.mask is None else (self.mask.file,)
         return tuple(dict.fromkeys([*(channel.file for channel in self.images.values()), *mask]))
+
+    @property
+    def structures(self) -> dict[str, int]:
+        """The voxel value of each structure that the mask's labels name."""
+        return {} if self.mask is None else self.mask.labels
 
     @property
     def stage(self) -> StageChoice | None:

@@ -43,6 +43,8 @@ def offers(source: SourceCohort) -> frozenset[Need]:
         has.add("images")
     if source.card.mask is not None:
         has.add("mask")
+    if source.card.structures and source.cohort.channels:
+        has.add("structures")
     if source.card.model_columns:
         has.add("clinical")
     if {"images", "mask"} <= has or source.cohort.features is not None:

@@ -84,6 +84,8 @@ class MaskFacts:
         of_body: share of the body within the field of view that is tumour; None if the body cannot be located.
         ml: tumour volume in ml.
         outside: share of the tumour outside the field of view.
+        outside_by_label: pairs of a structure's number and the share of its voxels outside the field of view, of those
+            structures of the card that the mask has.
         absent: share of voxels that are NaN and were read as 0.
         equals: name of the image channel whose values the mask has, or "".
         content: hash of the marked voxels, or "" if there are few.
@@ -99,6 +101,7 @@ class MaskFacts:
     of_body: float | None
     ml: float
     outside: float
+    outside_by_label: tuple[tuple[int, float], ...]
     absent: float
     equals: str
     content: str
@@ -161,7 +164,8 @@ class PatientFacts:
         mask = raw["mask"]
         if mask is not None:
             levels = tuple((float(value), int(count)) for value, count in mask["levels"])
-            mask = MaskFacts(**{**mask, "levels": levels})
+            outside = tuple((int(label), float(share)) for label, share in mask["outside_by_label"])
+            mask = MaskFacts(**{**mask, "levels": levels, "outside_by_label": outside})
         return cls(
             files={name: FileFacts(**{**of, "axes": tuple(of["axes"])}) for name, of in raw["files"].items()},
             images={name: _image(facts) for name, facts in raw["images"].items()},

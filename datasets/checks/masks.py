@@ -10,7 +10,7 @@ from survbench.datasets.cards.card import CohortCard
 from survbench.datasets.cards.source import SourceCohort
 from survbench.datasets.checks.facts import FULL_SCALES, ImageFacts, MaskFacts, PatientFacts
 from survbench.datasets.checks.kinds import PatientCheck, VoxelCheck
-from survbench.findings import Finding
+from survbench.findings import Finding, things
 
 FEW_VOXELS = 10
 OUTSIDE_SHARE = 0.02
@@ -150,7 +150,7 @@ class MaskOfBody(PatientCheck):
     severity = "warning"
     part = "mask"
     title = "A mask marks a large part of the body"
-    remedy = "Is it the body's outline? Export the segmentation of the tumour, or correct mask.label."
+    remedy = "Is it the body's outline? Export the segmentation of the tumour, or correct mask.labels."
 
     def of_patient(self, _card: CohortCard, facts: PatientFacts) -> Iterator[Finding]:
         """See :class:`PatientCheck`."""
@@ -277,21 +277,23 @@ def _turns(images: Mapping[str, ImageFacts]) -> list[str]:
 class SeveralLabels(VoxelCheck):
     """The masks have several labels, and the card does not say which of them is the tumour.
 
-    Without ``mask.label`` the tumour is the union of all labels.
+    Without ``mask.labels`` the tumour is the union of all labels.
     """
 
     code = "SB507"
     severity = "warning"
     part = "mask"
     title = "Masks have several labels"
-    remedy = "Without mask.label on the card, all of them together are the tumour; mask.label selects one."
+    remedy = (
+        "Without mask.labels on the card, all of them together are the tumour; name those that are, each by itself."
+    )
 
     def find(self, source: SourceCohort, facts: Mapping[str, PatientFacts]) -> Iterator[Finding]:
         """See :class:`VoxelCheck`."""
-        if source.card.mask is None or source.card.mask.label is not None:
+        if source.card.mask is None or source.card.mask.labels:
             return
-        masks = [f.mask for f in facts.values() if f.mask is not None and _is_mask(f.mask)]
-        patients = Counter(value for mask in masks if mask.meaning == "labels" for value in _labels(mask))
+        labelled = {i: f for i, f in facts.items() if f.mask is not None and f.mask.meaning == "labels"}
+        patients = _holders(labelled)
         if len(patients) > 1:
             shown = [f"{value:g} in {n} patient{'s' if n > 1 else ''}" for value, n in sorted(patients.items())]
             more = f" and {len(shown) - SHOWN} more" if len(shown) > SHOWN else ""
@@ -299,7 +301,8 @@ class SeveralLabels(VoxelCheck):
 
 
 class FurtherLabels(VoxelCheck):
-    """The masks of some patients, or of one centre, have a label besides the card's that the masks of the others lack.
+    """The masks of some patients, or of one centre, have a label besides the card's only one that the masks of the
+    others lack.
 
     Only the card's label is read. In some masks, part of the tumour may have a label of its own.
     """
@@ -312,8 +315,9 @@ class FurtherLabels(VoxelCheck):
 
     def find(self, source: SourceCohort, facts: Mapping[str, PatientFacts]) -> Iterator[Finding]:
         """See :class:`VoxelCheck`."""
-        if source.card.mask is None or (label := source.card.mask.label) is None:
+        if source.card.mask is None or len(source.card.mask.labels) != 1:
             return
+        (label,) = source.card.mask.labels.values()
         centres = {s.id: s.centre for s in source.cohort.subjects}
         holders: dict[float, list[str]] = {}
         read = {i: f.mask for i, f in facts.items() if f.mask and f.mask.meaning == "labels" and f.mask.voxels}
@@ -333,13 +337,16 @@ class FurtherLabels(VoxelCheck):
 
 
 class LabelMissing(PatientCheck):
-    """The mask has no voxel with the label that the card selects, though it has other labels."""
+    """The mask has no voxel with a label that the card selects, though it has other labels. A patient may lack one of
+    several structures, such as nodes; without all of them, or without the one that ``mask.use`` names, there is no
+    tumour.
+    """
 
     code = "SB508"
     severity = "error"
     part = "mask"
     title = "A mask does not have the card's label"
-    remedy = "Correct mask.label or the mask, or leave the patient out."
+    remedy = "Correct mask.labels, mask.use or the mask, or leave the patient out."
 
     def of_patient(self, card: CohortCard, facts: PatientFacts) -> Iterator[Finding]:
         """See :class:`PatientCheck`."""
@@ -348,8 +355,74 @@ class LabelMissing(PatientCheck):
             return
         shown = [f"{value:g} ({count:,} voxels)" for value, count in mask.levels[:SHOWN]]
         more = f" and {mask.different - SHOWN} more" if mask.different > SHOWN else ""
-        cause = f"No voxel of the mask has label {card.mask.label}."
+        used = [str(label) for label in card.mask.used or ()]
+        cause = f"No voxel of the mask has label {' or '.join(used)}."
         yield self.finding(cause, detail=f"it has {', '.join(shown)}{more}")
+
+
+class UndeclaredLabel(VoxelCheck):
+    """The card names several structures, and masks have a further label. Its voxels belong to no structure and are not
+    tumour.
+    """
+
+    code = "SB515"
+    severity = "warning"
+    part = "mask"
+    title = "Masks have a label that the card does not name"
+    remedy = "Name it under mask.labels if it is tumour; otherwise its voxels are rightly left out."
+
+    def find(self, source: SourceCohort, facts: Mapping[str, PatientFacts]) -> Iterator[Finding]:
+        """See :class:`VoxelCheck`."""
+        structures = source.card.structures
+        if len(structures) < 2:
+            return
+        patients = _holders(facts)
+        unknown = {value: n for value, n in patients.items() if value not in structures.values()}
+        if unknown:
+            shown = [f"{value:g} in {things(n, 'patient')}" for value, n in sorted(unknown.items())]
+            more = f" and {len(shown) - SHOWN} more" if len(shown) > SHOWN else ""
+            named = ", ".join(f"{name} {label}" for name, label in structures.items())
+            yield self.finding(f"Masks have labels besides {named}: {', '.join(shown[:SHOWN])}{more}.")
+
+
+class StructureOfNobody(VoxelCheck):
+    """The card names several structures, and no patient's mask has one of their labels; the number may be wrong."""
+
+    code = "SB516"
+    severity = "error"
+    ignorable = True
+    part = "mask"
+    title = "No mask has the label of a structure"
+    remedy = "Correct the number under mask.labels, or remove the structure."
+
+    def find(self, source: SourceCohort, facts: Mapping[str, PatientFacts]) -> Iterator[Finding]:
+        """See :class:`VoxelCheck`."""
+        structures = source.card.structures
+        patients = _holders(facts)
+        if len(structures) < 2 or not patients:
+            return
+        for name, label in structures.items():
+            if label not in patients:
+                has = ", ".join(f"{value:g}" for value in sorted(patients)[:SHOWN])
+                yield self.finding(f"No mask has label {label}, the structure {name!r}.", detail=f"they have {has}")
+
+
+class StructureOutside(PatientCheck):
+    """A structure is drawn, and all of it is outside the field of view, so that the patient seems not to have it."""
+
+    code = "SB517"
+    severity = "warning"
+    part = "mask"
+    title = "A structure is outside the field of view"
+    remedy = "A larger field_of_view_mm would include it; without it, its volume is 0 and its features are missing."
+
+    def of_patient(self, card: CohortCard, facts: PatientFacts) -> Iterator[Finding]:
+        """See :class:`PatientCheck`."""
+        if facts.mask is None or not _is_mask(facts.mask) or len(card.structures) < 2:
+            return
+        for name, label in card.structures.items():
+            if dict(facts.mask.outside_by_label).get(label) == 1:
+                yield self.finding(f"{name} is outside the field of view.")
 
 
 class SoftMask(PatientCheck):
@@ -374,6 +447,12 @@ class SoftMask(PatientCheck):
 
 def _is_mask(mask: MaskFacts) -> bool:
     return mask.meaning != "image" and not mask.equals
+
+
+def _holders(facts: Mapping[str, PatientFacts]) -> Counter[float]:
+    """Return in how many patients' masks each label is."""
+    masks = [f.mask for f in facts.values() if f.mask is not None and _is_mask(f.mask)]
+    return Counter(value for mask in masks for value in ([1.0] if mask.meaning == "soft" else _labels(mask)))
 
 
 def _labels(mask: MaskFacts) -> list[float]:

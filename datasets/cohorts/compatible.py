@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from survbench.cohort import ClinicalColumn
+from survbench.datasets.cards.card import CohortCard
 from survbench.datasets.cards.source import SourceCohort, offers
 from survbench.datasets.checks.external import OtherEndpoint, of_patients, of_predictors
 from survbench.datasets.checks.images import same_data
@@ -23,7 +24,7 @@ def refuse_duplicates(first: SourceCohort, other: SourceCohort) -> None:
 
 
 def refuse_different(first: SourceCohort, other: SourceCohort) -> None:
-    """Refuse an external cohort whose channels, features or clinical columns differ from the cohort's.
+    """Refuse an external cohort whose channels, structures, features or clinical columns differ from the cohort's.
 
     Raises:
         BenchError: the first difference.
@@ -39,6 +40,8 @@ def refuse_different(first: SourceCohort, other: SourceCohort) -> None:
             f"Cohort {first.card.name!r} has modalities {kinds[0]}, external cohort {other.card.name!r} has "
             f"{kinds[1]}. Both need the same modalities."
         )
+    if first.card.structures and other.card.structures:
+        _refuse_different_structures(first.card, other.card)
     names = [set(s.cohort.features.names) if s.cohort.features else set() for s in (first, other)]
     if names[0] != names[1] and all("radiomics" in offers(s) for s in (first, other)):
         only = sorted(names[0] ^ names[1])
@@ -62,6 +65,16 @@ def refuse_different(first: SourceCohort, other: SourceCohort) -> None:
             "The cohort and the external cohort give methods different clinical columns; only "
             f"{' and only '.join(sides)}. Declare the same columns with model: true, of the same kind and levels, on "
             "both cards."
+        )
+
+
+def _refuse_different_structures(first: CohortCard, other: CohortCard) -> None:
+    """Refuse masks of other structures, or of which methods see another one; the voxel values may differ."""
+    shown = [f"{', '.join(sorted(card.structures))} (use: {card.mask.use})" for card in (first, other) if card.mask]
+    if shown[0] != shown[1]:
+        raise BenchError(
+            f"The mask of cohort {first.name!r} has structures {shown[0]}, that of external cohort {other.name!r} "
+            f"{shown[1]}. Give the same names under mask.labels, and the same mask.use, on both cards."
         )
 
 

@@ -15,7 +15,7 @@ from survbench.io.stored import UnreadableError, matching, read_stored
 
 FACTS = "facts"
 """Folder of the cache."""
-FACTS_VERSION = 5
+FACTS_VERSION = 6
 """Part of the key: raise it when the measurements change."""
 
 
@@ -28,10 +28,11 @@ def facts_key(card: CohortCard, subject: Subject, template: Template | None = No
         template: to which the patient is registered; None in a cohort that is not registered.
     """
     volumes = {name: volume.fingerprint() for name, volume in subject.volumes.items()}
+    labels = sorted(card.structures.values())
     modalities = {name: channel.modality for name, channel in card.images.items()}
     # only where there is one: the keys of other cohorts stay
     registered = [] if template is None else [template.registration_key(subject.volumes[template.channel])]
-    return digest([FACTS_VERSION, volumes, modalities, card.field_of_view_mm, card.reference, *registered])
+    return digest([FACTS_VERSION, volumes, labels, modalities, card.field_of_view_mm, card.reference, *registered])
 
 
 def read_facts(out: Path, key: str) -> PatientFacts | None:

@@ -63,7 +63,14 @@ def in_memory(subject: Subject, readings: Readings) -> Subject:
         name: replace(volume, loader=partial(np.asarray, readings[name].voxels))
         for name, volume in subject.volumes.items()
     }
-    return replace(subject, volumes=volumes)
+    mask = readings.get("mask")
+    structures = {
+        name: replace(volume, loader=partial(mask.marked, volume.loader.labels))
+        if isinstance(mask, MaskReading) and isinstance(volume.loader, NiftiFile)
+        else volume
+        for name, volume in subject.structures.items()
+    }
+    return replace(subject, volumes=volumes, structures=structures)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +146,7 @@ def measure(
     return PatientFacts(
         files={name: _file_facts(volume) for name, volume in subject.volumes.items()},
         images=facts,
-        mask=_mask_facts(box, subject, mask, images, world, body) if isinstance(mask, MaskReading) else None,
+        mask=_mask_facts(card, box, subject, mask, images, world, body) if isinstance(mask, MaskReading) else None,
         scanned=float(np.any(scanned, axis=0).mean()),
         registration=None if registered is None else registered.facts,
     )
@@ -255,6 +262,7 @@ def _turned_medians(
 
 
 def _mask_facts(
+    card: CohortCard,
     box: _Box,
     subject: Subject,
     mask: MaskReading,
@@ -275,6 +283,11 @@ def _mask_facts(
         of_body=float(np.mean(_sample(volume, mask.voxels, body) > 0)) if len(body) else None,
         ml=0.0 if world is None else len(world) * float(np.prod(volume.spacing)) / 1000,
         outside=box.outside(world),
+        outside_by_label=tuple(
+            (label, box.outside(_world_points(volume, marked)))
+            for label in sorted(card.structures.values())
+            if (marked := mask.marked((label,))).any()
+        ),
         absent=0.0 if mask.absent is None else float(mask.absent.mean()),
         content=content(volume, mask.voxels),
         equals=next((name for name, image in images.items() if _same_values(mask, image)), ""),

@@ -15,7 +15,7 @@ from survbench.datasets.checks.images import MissingFile
 from survbench.datasets.cohorts.named import CARD_FILE
 from survbench.datasets.readers.errors import ImageError
 from survbench.datasets.readers.folder import inspect_cohort, place_mask, unreadable
-from survbench.datasets.readers.nifti import nifti_volume
+from survbench.datasets.readers.nifti import nifti_volume, structures_of
 from survbench.datasets.readers.paths import fitting_files
 from survbench.datasets.readers.patients import numbered, parse_patients
 from survbench.errors import BenchError, UnknownNameError
@@ -67,7 +67,7 @@ def needed_part(card: CohortCard, needs: Collection[Need]) -> CohortCard:
     """
     from_table = "radiomics" in needs and card.features is not None
     extracted = "radiomics" in needs and card.features is None
-    masked = MASK in needs or extracted
+    masked = bool({MASK, "structures"} & set(needs)) or extracted
     pictured = "images" in needs or masked
     return card.model_copy(
         update={
@@ -139,7 +139,10 @@ def read_one(card: CohortCard, patient: OnePatient) -> NewPatients:
     volumes, found = _volumes(alone, patient)
     findings = [*parsed.findings, *found]
     usable = parsed.patients and not any(f.severity == "error" for f in findings)
-    subjects = [Subject(p.id, p.centre, p.clinical, volumes) for p in parsed.patients] if usable else []
+    structures = structures_of(volumes[MASK], alone.structures) if usable and alone.structures else {}
+    subjects = (
+        [Subject(p.id, p.centre, p.clinical, volumes, structures=structures) for p in parsed.patients] if usable else []
+    )
     cohort = Cohort(
         subjects=tuple(subjects),
         channels=tuple(alone.images),
@@ -180,10 +183,10 @@ def _ids(card: CohortCard, folder: Path) -> list[str]:
     return sorted(name for name, _ in fitting_files(folder, card.patterns[0])) if card.patterns else []
 
 
-def _wanted(card: CohortCard) -> dict[str, tuple[Modality, int | None]]:
-    """Return modality and label of each file that a card asks for."""
-    images: dict[str, tuple[Modality, int | None]] = {name: (c.modality, None) for name, c in card.images.items()}
-    return images if card.mask is None else images | {MASK: ("MASK", card.mask.label)}
+def _wanted(card: CohortCard) -> dict[str, tuple[Modality, tuple[int, ...] | None]]:
+    """Return modality and labels of each file that a card asks for."""
+    wanted: dict[str, tuple[Modality, tuple[int, ...] | None]] = {n: (c.modality, None) for n, c in card.images.items()}
+    return wanted if card.mask is None else wanted | {MASK: ("MASK", card.mask.used)}
 
 
 def _refuse_unknown(card: CohortCard, patient: OnePatient) -> None:
@@ -213,7 +216,7 @@ def _centre(card: CohortCard, patient: OnePatient) -> dict[str, str]:
 def _volumes(card: CohortCard, patient: OnePatient) -> tuple[dict[str, Volume], list[Finding]]:
     volumes: dict[str, Volume] = {}
     findings: list[Finding] = []
-    for name, (modality, label) in _wanted(card).items():
+    for name, (modality, labels) in _wanted(card).items():
         path = patient.files.get(name)
         if path is None or not path.is_file():
             remedy = "Give it with --mask FILE." if name == MASK else f"Give it with --image {name}=FILE."
@@ -221,7 +224,7 @@ def _volumes(card: CohortCard, patient: OnePatient) -> tuple[dict[str, Volume], 
             findings.append(MissingFile.finding("Files are missing.", subject=patient.id, detail=detail, remedy=remedy))
             continue
         try:
-            volumes[name] = nifti_volume(path, modality, label=label)
+            volumes[name] = nifti_volume(path, modality, labels=labels)
         except ImageError as error:
             findings.append(unreadable(patient.id, error))
     if findings:

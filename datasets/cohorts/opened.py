@@ -17,6 +17,23 @@ from survbench.features.feature_sets import FeatureSet, feature_set, settings_fi
 from survbench.findings import Finding
 from survbench.io.hashing import digest
 from survbench.plan.profile import Profile
+from survbench.volume import Volume
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PatientKeys:
+    """Where what is prepared of a patient lies in the cache.
+
+    Attributes:
+        volumes: key of each channel and of the mask, by name.
+        structures: key of the mask of each structure, by name, in the order of the card.
+        radiomics: key of the features of the tumour mask, as ``mask``, and of each structure; empty where none are
+            extracted.
+    """
+
+    volumes: Mapping[str, str]
+    structures: Mapping[str, str]
+    radiomics: Mapping[str, str]
 
 
 @dataclass(slots=True)
@@ -27,14 +44,20 @@ class Cohorts:
         sources: the cohorts as read from their owners' files.
         grid: the grid; None for cohorts without images.
         features: the radiomics to extract; None if no method asks for them.
+        per_structure: whether they are extracted of each structure, too.
     """
 
     sources: list[SourceCohort]
     grid: Grid | None
     features: FeatureSet | None = None
+    per_structure: bool = False
 
-    def ask_for_radiomics(self, name: str | None = None) -> FeatureSet:
+    def ask_for_radiomics(self, name: str | None = None, *, per_structure: bool = False) -> FeatureSet:
         """Request extraction of radiomics with the named set or else the cards' set, and return the set.
+
+        Args:
+            name: of the set; None for that of the cards.
+            per_structure: request those of each structure, too.
 
         Raises:
             BenchError: there is no such set, the cards name different ones, or it has no grey levels for a modality.
@@ -48,6 +71,7 @@ class Cohorts:
                 )
         modalities = [channel.modality for channel in first.card.images.values()]
         self.features = feature_set(name or first.card.radiomics, modalities)
+        self.per_structure = per_structure
         return self.features
 
     def differences(self) -> list[Finding]:
@@ -57,20 +81,28 @@ class Cohorts:
 
     def volume_keys(self, source: SourceCohort, subject: Subject) -> dict[str, str]:
         """Return the cache keys of a patient's volumes."""
+        return self._placed(source, subject, {name: subject.volumes[name] for name in volume_names(source)})
+
+    def keys(self, source: SourceCohort, subject: Subject) -> PatientKeys:
+        """Return the cache keys of what is prepared of a patient. There are none of features if no method asks for them
+        or the cohort has a feature table of its own.
+        """
+        volumes, structures = self.volume_keys(source, subject), self._placed(source, subject, subject.structures)
+        if self.features is None or source.cohort.features is not None or "radiomics" not in offers(source):
+            return PatientKeys(volumes=volumes, structures=structures, radiomics={})
+        settings = settings_fingerprint(self.features)
+        masks = {"mask": volumes["mask"], **(structures if self.per_structure else {})}
+        radiomics = {name: digest(["radiomics", settings, {**volumes, "mask": key}]) for name, key in masks.items()}
+        return PatientKeys(volumes=volumes, structures=structures, radiomics=radiomics)
+
+    def _placed(self, source: SourceCohort, subject: Subject, volumes: Mapping[str, Volume]) -> dict[str, str]:
+        """Return the cache keys of some of a patient's volumes on the grid, by name."""
         if self.grid is None:
             return {}
         centre, pose_key = centre_of(source, subject), ""
         if source.template is not None:
             pose_key = source.template.placement_key(subject.volumes[source.template.channel])
-        return {name: volume_key(subject.volumes[name], self.grid, centre, pose_key) for name in volume_names(source)}
-
-    def radiomics_key(self, source: SourceCohort, keys: Mapping[str, str]) -> str | None:
-        """Return the cache key of a patient's extracted features; None if no method asks for them or the cohort has a
-        feature table of its own.
-        """
-        if self.features is None or source.cohort.features is not None or "radiomics" not in offers(source):
-            return None
-        return digest(["radiomics", settings_fingerprint(self.features), dict(keys)])
+        return {name: volume_key(volume, self.grid, centre, pose_key) for name, volume in volumes.items()}
 
 
 def open_cohorts(

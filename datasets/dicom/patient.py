@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from survbench.datasets.dicom.choice import Choice, choose, rules_for_ct, rules_for_pet, rules_for_structures
@@ -13,7 +14,7 @@ from survbench.datasets.dicom.geometry import Grid, stack_of
 from survbench.datasets.dicom.headers import number, read_header
 from survbench.datasets.dicom.pixels import read_hu, read_suv, refuse_large
 from survbench.datasets.dicom.planes import Mask
-from survbench.datasets.dicom.regions import Region, Wish, chosen_names, mask_of, read_regions
+from survbench.datasets.dicom.regions import Region, Wish, chosen_names, found_in, labelled_mask, read_regions
 from survbench.datasets.dicom.series import Series, volumes_of
 from survbench.datasets.dicom.suv import Corrections, SuvConversion, suv_conversion
 from survbench.datasets.readers.errors import ImageError
@@ -67,6 +68,7 @@ class PatientImages:
         suv: how it was converted to SUV.
         ct: in HU; None if the patient has no CT.
         mask: the tumour, on the grid of the image ``mask_on``.
+        labels: number of the structure of each of its voxels, on the same grid; 1 for a mask of one structure.
         mask_on: the image whose grid the mask is on.
         structures: the structure set, and why it was chosen.
         regions: the regions that the mask unites.
@@ -77,6 +79,7 @@ class PatientImages:
     suv: SuvConversion
     ct: Image | None
     mask: Mask
+    labels: NDArray[np.unsignedinteger]
     mask_on: ImageName
     structures: Choice
     regions: tuple[str, ...]
@@ -109,7 +112,7 @@ def read_patient(series: Sequence[Series], request: Request) -> PatientImages:
         refuse_large(stack)
     regions = next(found for one, found in wanted if one is structures.series)
     names = chosen_names([region.name for region in regions if not region.empty], request.regions)
-    mask = mask_of(regions, names, stacks[mask_on].grid)
+    labels, mask = labelled_mask(regions, request.regions, stacks[mask_on].grid)
     headers = [read_header(one.path) for one in stacks["pet"].slices]
     suv = suv_conversion(headers, request.corrections)
     return PatientImages(
@@ -117,6 +120,7 @@ def read_patient(series: Sequence[Series], request: Request) -> PatientImages:
         suv=suv,
         ct=None if ct is None else Image(ct, stacks["ct"].grid, read_hu(stacks["ct"])),
         mask=mask,
+        labels=labels,
         mask_on=mask_on,
         structures=structures,
         regions=names,
@@ -158,7 +162,8 @@ def _volumes(series: Sequence[Series], modality: str) -> list[Series]:
 def _wanted_sets(
     sets: Sequence[tuple[Series, tuple[Region, ...]]], wish: Wish
 ) -> list[tuple[Series, tuple[Region, ...]]]:
-    """Return the structure sets with the wanted regions. Without a pattern, all sets together must have one name.
+    """Return the structure sets with the wanted regions, or with most of them if a patient may lack some. Without a
+    pattern, all sets together must have one name.
 
     Raises:
         ImageError: there is none; the message gives the reason for the only set, or the reasons for all sets.
@@ -180,7 +185,8 @@ def _wanted_sets(
             raise reasons[0][1]
         message = " ".join(f"{one.label}: {error.what}" for one, error in reasons)
         raise ImageError(message, reasons[0][1].remedy)
-    return fitting
+    found = [found_in([region.name for region in regions if not region.empty], wish) for _, regions in fitting]
+    return [one for one, count in zip(fitting, found, strict=True) if count == max(found)]
 
 
 def _drawn_on(structures: Series, images: dict[ImageName, Series]) -> ImageName:

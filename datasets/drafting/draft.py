@@ -42,12 +42,13 @@ class Draft:
     notes: tuple[str, ...]
 
 
-def draft_card(folder: Path, table: Path) -> Draft:
+def draft_card(folder: Path, table: Path, *, labels: Mapping[str, int] | None = None) -> Draft:
     """Draft a card for a folder of NIfTI files and a table.
 
     Args:
         folder: folder of the images; ``cohort.yaml`` will be written to it.
         table: table inside ``folder`` with one row per patient. Without images, many numeric columns become features.
+        labels: voxel values in the masks of structures whose names are known.
 
     Raises:
         BenchError: the table lies outside ``folder`` or cannot be read, or no column's values occur in the file names.
@@ -74,7 +75,7 @@ def draft_card(folder: Path, table: Path) -> Draft:
     taken = {c.name for c in (*of_ends, centre, apart) if c} | {key}
     where = places(patterns(columns[key].cells, paths)) if paths else None
     found = roles(list(columns.values()), outcome.revealing, taken, images=bool(where and where.channels))
-    images = image_lines(where, folder, len(content.rows))
+    images = image_lines(where, folder, len(content.rows), labels or {})
     features = own_features(content, found, key)
     if not features and not (where and where.channels) and key in columns:
         features = other_features(folder, table, columns[key].cells)

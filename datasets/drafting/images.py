@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,13 +29,14 @@ class ImageLines:
     open: tuple[str, ...] = ()
 
 
-def image_lines(where: Places | None, folder: Path, patients: int) -> ImageLines:
+def image_lines(where: Places | None, folder: Path, patients: int, labels: Mapping[str, int]) -> ImageLines:
     """Return the card's lines for the images in a folder, and the problems met on the way.
 
     Args:
         where: the files found, or None for a folder without images.
         folder: the cohort's folder.
         patients: number of rows in the table.
+        labels: voxel values in the masks of structures whose names are known.
     """
     if where is None or not where.channels:
         lines = ["# No images were recognised; methods that need images are skipped. Declare images as", "# images:",
@@ -45,10 +46,7 @@ def image_lines(where: Places | None, folder: Path, patients: int) -> ImageLines
     for name, modality, pattern in where.channels:
         lines.append(f'  {name}: {{modality: {modality}, file: "{pattern.text}"}}{_count(pattern, patients)}')
     if where.mask is not None:
-        lines += [
-            f'mask: {{file: "{where.mask.text}"}}{_count(where.mask, patients)}',
-            *_label_lines(where.mask, folder),
-        ]
+        lines += _mask_lines(where.mask, folder, patients, labels)
     else:
         lines.append("# mask: no file looks like a tumour mask")
     lines += _other_lines(where.others, patients)
@@ -92,8 +90,13 @@ def _other_lines(others: Sequence[Pattern], patients: int) -> list[str]:
     return ["# Files whose content is not clear from their names:", *lines] if lines else []
 
 
-def _label_lines(mask: Pattern, folder: Path) -> list[str]:
-    """Name the labels in the first masks if there are several; which one is the tumour is not guessed."""
+def _mask_lines(mask: Pattern, folder: Path, patients: int, known: Mapping[str, int]) -> list[str]:
+    """Return the mask's line, and a comment on the numbers in the first masks. Several labels become structures, whose
+    names are not guessed.
+    """
+    line, count = f'mask: {{file: "{mask.text}"', _count(mask, patients)
+    if known:
+        return [f"{line}, labels: {{{', '.join(f'{name}: {label}' for name, label in known.items())}}}}}{count}"]
     seen: Counter[float] = Counter()
     looked = 0
     for path in list(mask.files.values())[:LOOKED_AT]:
@@ -103,9 +106,12 @@ def _label_lines(mask: Pattern, folder: Path) -> list[str]:
             continue  # 'bench cohort check' names damaged files
         looked += 1
         if len(voxels) > MAX_LABELS or (voxels < 0).any():
-            return [f"# {path} has {len(voxels)} distinct values: it looks like an image, not a mask"]
+            odd = f"# {path} has {len(voxels)} distinct values: it looks like an image, not a mask"
+            return [f"{line}}}{count}", odd]
         seen.update(float(v) for v in voxels if v)
-    if len(seen) < 2:
-        return []
-    labels = ", ".join(f"{label:g} (in {count})" for label, count in sorted(seen.items()))
-    return [f"# Labels in {looked} masks: {labels}. Without 'label' all of them are tumour; 'label: 1' selects one."]
+    if len(seen) < 2 or not all(label >= 1 and label.is_integer() for label in seen):
+        return [f"{line}}}{count}"]
+    labels = ", ".join(f"label_{label:g}: {label:g}" for label in sorted(seen))
+    counts = ", ".join(f"{label:g} (in {holders})" for label, holders in sorted(seen.items()))
+    advice = "Name each structure, such as gtvp and gtvn, and remove what is not tumour"
+    return [f"{line}, labels: {{{labels}}}}}{count}", f"# Labels in {looked} masks: {counts}. {advice}."]

@@ -115,7 +115,8 @@ def write_patient_apart(job: PatientJob, seconds: float, *, masked: bool = True)
 
 
 def write_patient(job: PatientJob) -> None:
-    """Read a patient and write PET (float32, SUV), CT (int16, HU), mask (0 and 1), a montage and the record.
+    """Read a patient and write PET (float32, SUV), CT (int16, HU), mask (0 and the number of each structure), a montage
+    and the record.
 
     Raises:
         ImageError: the patient cannot be read; no files of the patient remain.
@@ -132,7 +133,7 @@ def write_patient(job: PatientJob) -> None:
     if found.ct is not None:
         written.append(_write(job, "CT", found.ct.voxels, found.ct.grid))
         mask_on = found.ct if found.mask_on == "ct" else found.pet
-    written.append(_write(job, "mask", found.mask.voxels.astype(np.uint8), mask_on.grid))
+    written.append(_write(job, "mask", found.labels, mask_on.grid))
     write_bytes(picture_of(job.cohort, job.pseudonym), montage(found, mask_on.grid))
     files = {name: asdict(state) for name, state in written}
     write_json(
@@ -211,6 +212,11 @@ def _record(found: PatientImages, request: Request) -> dict[str, Any]:
     suv |= {"delay_s": sorted({*suv["delay_s"]})}
     grid = images[found.mask_on].grid
     voxels = int(np.count_nonzero(found.mask.voxels))
+    ml = abs(float(np.linalg.det(grid.affine[:3, :3]))) / 1000
+    structures = {
+        name: {"label": number, "ml": int(np.count_nonzero(found.labels == number)) * ml}
+        for name, number in request.regions.structures
+    }
     return {
         **{
             name: {
@@ -227,7 +233,8 @@ def _record(found: PatientImages, request: Request) -> dict[str, Any]:
             "on": found.mask_on,
             "regions": list(asked_for(found.regions, request.regions)),
             "voxels": voxels,
-            "ml": voxels * abs(float(np.linalg.det(grid.affine[:3, :3]))) / 1000,
+            "ml": voxels * ml,
+            **({"structures": structures} if structures else {}),
         },
         "notes": list(found.notes),
     }

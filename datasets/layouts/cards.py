@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from survbench.datasets.cards.card import Channel, Clinical, CohortCard, Endpoint, Mask, Patients
+from survbench.datasets.cards.card import ONLY_STRUCTURE, Channel, Clinical, CohortCard, Endpoint, Mask, Patients
 from survbench.datasets.ingest.clinical import CLINICAL, ID
 from survbench.datasets.layouts.layout import Layout
 from survbench.datasets.layouts.tree import KINDS
@@ -49,7 +49,7 @@ def image_pattern(layout: Layout, kind: str) -> str:
 
 def _card(layout: Layout, name: str, title: str, patients: Patients, clinical: tuple[Clinical, ...]) -> CohortCard:
     outcome = layout.outcome
-    label = {} if layout.nifti is None or layout.nifti.label is None else {"label": layout.nifti.label}
+    labels = {} if layout.nifti is None or layout.nifti.label is None else {ONLY_STRUCTURE: layout.nifti.label}
     held: dict[str, Any] = {
         "name": name,
         "title": title,
@@ -63,7 +63,7 @@ def _card(layout: Layout, name: str, title: str, patients: Patients, clinical: t
             "pet": Channel(modality="PET", file=image_pattern(layout, "PET")),
             "ct": Channel(modality="CT", file=image_pattern(layout, "CT")),
         },
-        "mask": Mask(file=image_pattern(layout, "mask"), **label),
+        "mask": Mask(file=image_pattern(layout, "mask"), labels=labels),
         "field_of_view_mm": layout.field_of_view_mm,
         "clinical": clinical,
         "licence": layout.licence,

@@ -54,7 +54,9 @@ def volume_key(volume: Volume, grid: Grid, centre: Point, pose_key: str = "") ->
     return digest([PREPROCESS_VERSION, volume.modality, volume.fingerprint(), place])
 
 
-def preprocess(volume: Volume, shape: tuple[int, int, int], affine: NDArray[np.float64]) -> NDArray[Any]:
+def preprocess(
+    volume: Volume, shape: tuple[int, int, int], affine: NDArray[np.float64], *, may_be_absent: bool = False
+) -> NDArray[Any]:
     """Resample a volume to a grid, which may lie obliquely.
 
     Each target voxel is the mean of linear interpolations at as many points per axis as source voxels fit into it: a
@@ -66,6 +68,7 @@ def preprocess(volume: Volume, shape: tuple[int, int, int], affine: NDArray[np.f
         volume: the volume.
         shape: of the grid.
         affine: of the grid, in the volume's world.
+        may_be_absent: whether a mask may have no voxel on the grid, as that of a structure that a patient lacks.
 
     Returns:
         float32 of the grid's shape, or bool for a mask.
@@ -78,6 +81,8 @@ def preprocess(volume: Volume, shape: tuple[int, int, int], affine: NDArray[np.f
         raise BenchError(f"{volume.modality} has voxels that are not finite")
     is_mask = volume.modality == "MASK"
     if is_mask and not source.any():
+        if may_be_absent:
+            return np.zeros(shape, dtype=bool)
         raise BenchError("the mask is empty")
     values = sampled(source.astype(np.float64), volume, shape, affine)
     if not is_mask:
@@ -85,6 +90,8 @@ def preprocess(volume: Volume, shape: tuple[int, int, int], affine: NDArray[np.f
             raise BenchError(f"{volume.modality} is constant ({values.min():g}) over the field of view")
         return values.astype(np.float32)
     if values.max() <= 0:
+        if may_be_absent:
+            return np.zeros(shape, dtype=bool)
         raise BenchError("the mask lies outside the field of view")
     return np.asarray(values >= min(0.5, values.max()), dtype=bool)
 
@@ -102,16 +109,31 @@ def prepare_subject(
         store: gets the volumes on the grid, which lies in the patient's world.
         pose: None in a cohort that is not registered.
     """
-    pose_key = "" if pose is None else pose.key
-    keys = {name: volume_key(subject.volumes[name], grid, centre, pose_key) for name in names}
-    affine = grid.affine(centre) if pose is None else pose.to_patient @ grid.affine(centre)
-    for name, key in keys.items():
-        if not store.has(key):
-            volume = subject.volumes[name]
-            if pose is not None and pose.twice:
-                volume = isotropic(volume)
-            store.put(key, preprocess(volume, grid.shape, affine), modality=volume.modality, affine=affine)
-    return keys
+    return {name: _put(subject.volumes[name], grid, centre, store, pose) for name in names}
+
+
+def prepare_structures(
+    subject: Subject, grid: Grid, centre: Point, store: VolumeStore, pose: Pose | None = None
+) -> dict[str, str]:
+    """Preprocess the masks of a patient's structures that are not yet in the store, and return all their keys by
+    name; a structure may be absent. The rest is as in :func:`prepare_subject`.
+    """
+    return {
+        name: _put(volume, grid, centre, store, pose, may_be_absent=True) for name, volume in subject.structures.items()
+    }
+
+
+def _put(
+    volume: Volume, grid: Grid, centre: Point, store: VolumeStore, pose: Pose | None, *, may_be_absent: bool = False
+) -> str:
+    key = volume_key(volume, grid, centre, "" if pose is None else pose.key)
+    if not store.has(key):
+        affine = grid.affine(centre) if pose is None else pose.to_patient @ grid.affine(centre)
+        if pose is not None and pose.twice and not (may_be_absent and not volume.voxels().any()):
+            volume = isotropic(volume)
+        voxels = preprocess(volume, grid.shape, affine, may_be_absent=may_be_absent)
+        store.put(key, voxels, modality=volume.modality, affine=affine)
+    return key
 
 
 def isotropic(volume: Volume) -> Volume:

@@ -20,7 +20,7 @@ from survbench.datasets.readers.errors import ImageError
 from survbench.datasets.readers.feature_table import feature_file, parse_features
 from survbench.datasets.readers.leftovers import of_files, of_reading, of_rows
 from survbench.datasets.readers.manifest import Manifest, read_manifest
-from survbench.datasets.readers.nifti import in_order, nifti_volume
+from survbench.datasets.readers.nifti import in_order, nifti_volume, structures_of
 from survbench.datasets.readers.paths import PatientFiles, patient_files
 from survbench.datasets.readers.patients import Patient, numbered, parse_patients
 from survbench.datasets.readers.template import read_template
@@ -94,7 +94,8 @@ def inspect_cohort(card: CohortCard, folder: Path, *, table: Table | None = None
         wrong = any(f.severity == "error" for f in of_volumes)
         if patient is not None and not wrong and not lost and (features is None or name in features.values):
             kept.append(patient)
-            subjects.append(Subject(name, patient.centre, patient.clinical, volumes, patient.group))
+            structures = structures_of(volumes["mask"], card.structures) if card.structures else {}
+            subjects.append(Subject(name, patient.centre, patient.clinical, volumes, patient.group, structures))
     template, of_template = read_template(card, folder, opened)
     findings += of_template
     cohort = Cohort(
@@ -138,14 +139,14 @@ def open_volumes(
         names_in: returns the names of the files in a folder.
         manifest: the cohort's manifest, if it has one.
     """
-    wanted: list[tuple[str, Modality, str, int | None]] = [
+    wanted: list[tuple[str, Modality, str, tuple[int, ...] | None]] = [
         (channel, c.modality, c.file, None) for channel, c in card.images.items()
     ]
     if card.mask is not None:
-        wanted.append(("mask", "MASK", card.mask.file, card.mask.label))
+        wanted.append(("mask", "MASK", card.mask.file, card.mask.used))
     volumes: dict[str, Volume] = {}
     findings: list[Finding] = []
-    for channel, modality, pattern, label in wanted:
+    for channel, modality, pattern, labels in wanted:
         if files[pattern].findings:
             continue
         relative = files[pattern].paths[name]
@@ -159,7 +160,7 @@ def open_volumes(
         if any(f.severity == "error" for f in altered):
             continue
         try:
-            volumes[channel] = nifti_volume(path, modality, label=label)
+            volumes[channel] = nifti_volume(path, modality, labels=labels)
         except ImageError as error:
             findings.append(unreadable(name, error))
     if len(volumes) < len(wanted):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,29 +41,41 @@ class MaskReading:
     stored: NDArray[np.float32]
     absent: NDArray[np.bool_] | None = None
 
+    def marked(self, labels: tuple[int, ...] | None) -> NDArray[np.bool_]:
+        """Return the voxels that have one of some labels, or any number above 0; see :func:`read_labels`."""
+        if not len(self.levels):
+            return np.zeros(self.stored.shape, dtype=bool)
+        if labels is None:
+            return self._marked(None)
+        return np.asarray(np.logical_or.reduce([self._marked(label) for label in labels]))
 
-def read_labels(stored: NDArray[np.float32], label: int | None, absent: NDArray[np.bool_] | None = None) -> MaskReading:
+    def _marked(self, label: int | None) -> NDArray[np.bool_]:
+        high = float(self.levels[-1])
+        if self.meaning == "soft" and label in {None, 1, round(high)}:
+            return np.asarray(self.stored >= high / 2)
+        if label is None or (label == 1 and len(self.levels) == 1 and high in FULL_SCALES):
+            return np.asarray(self.stored > 0)
+        if self.meaning == "soft":
+            return np.zeros(self.stored.shape, dtype=bool)
+        return np.asarray(np.abs(self.stored - label) < 0.5)
+
+
+def read_labels(
+    stored: NDArray[np.float32], labels: tuple[int, ...] | None, absent: NDArray[np.bool_] | None = None
+) -> MaskReading:
     """Return the voxels that a file's numbers mark as tumour.
 
-    Without a label, these are all numbers above 0. Soft masks, whose numbers are fractions of a voxel, are cut at half
+    Without labels, these are all numbers above 0. Soft masks, whose numbers are fractions of a voxel, are cut at half
     of the highest number, which then counts as label 1. So does a number from :data:`FULL_SCALES` if it is alone.
 
     Args:
         stored: the file's numbers, finite.
-        label: the number that means tumour, or None for any number above 0.
+        labels: the numbers that mean tumour, or None for any number above 0.
         absent: True where the file had NaN.
     """
     levels, counts = np.unique(stored[stored != 0], return_counts=True)
-    meaning = _meaning(stored, levels, counts)
-    if not len(levels):
-        voxels = np.zeros(stored.shape, dtype=bool)
-    elif meaning == "soft" and label in {None, 1, round(float(levels[-1]))}:
-        voxels = stored >= levels[-1] / 2
-    elif label is None or (label == 1 and len(levels) == 1 and levels[0] in FULL_SCALES):
-        voxels = stored > 0
-    else:
-        voxels = np.abs(stored - label) < 0.5 if meaning != "soft" else np.zeros(stored.shape, dtype=bool)
-    return MaskReading(voxels, meaning, levels, counts, stored, absent)
+    read = MaskReading(np.empty(0, dtype=bool), _meaning(stored, levels, counts), levels, counts, stored, absent)
+    return replace(read, voxels=read.marked(labels))
 
 
 def _meaning(stored: NDArray[np.float32], levels: NDArray[np.float32], counts: NDArray[np.intp]) -> Meaning:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import math
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -70,13 +71,13 @@ class NiftiFile:
     Attributes:
         path: the file.
         modality: determines how the numbers are read.
-        label: the number that means tumour in a mask; None for any number above 0.
+        labels: the numbers that mean tumour in a mask; None for any number above 0.
         order: how the array's axes are reordered; None to keep them as stored.
     """
 
     path: Path
     modality: Modality
-    label: int | None = None
+    labels: tuple[int, ...] | None = None
     order: AxisOrder | None = None
 
     def __call__(self) -> NDArray[Any]:
@@ -93,21 +94,23 @@ class NiftiFile:
         image = read_intensities(
             values if self.order is None else self.order.turn(values), self.modality, self.path.name
         )
-        return read_labels(image.voxels, self.label, image.absent) if self.modality == "MASK" else image
+        return read_labels(image.voxels, self.labels, image.absent) if self.modality == "MASK" else image
 
     def fingerprint(self) -> str:
         """Return a hash of the file's bytes and of everything that determines how they are read."""
         content = content_digest(self.path)
-        return digest([content, READING_VERSION, self.modality, self.label, self.order and self.order.axes])
+        # one label as a number: so it was before there could be several, and keys stay
+        labels = self.labels[0] if self.labels is not None and len(self.labels) == 1 else self.labels
+        return digest([content, READING_VERSION, self.modality, labels, self.order and self.order.axes])
 
 
-def nifti_volume(path: Path, modality: Modality, *, label: int | None = None) -> Volume:
-    """Return a file as a lazy volume; ``label`` is the number that means tumour in a mask (None: any above 0).
+def nifti_volume(path: Path, modality: Modality, *, labels: tuple[int, ...] | None = None) -> Volume:
+    """Return a file as a lazy volume; ``labels`` are the numbers that mean tumour in a mask (None: any above 0).
 
     Raises:
         ImageError: the header or the file size is wrong. Damage to the voxels is detected when they are read.
     """
-    header, file = read_header(path), NiftiFile(path, modality, label)
+    header, file = read_header(path), NiftiFile(path, modality, labels)
     return Volume(modality, header.shape, header.affine, loader=file, fingerprint=file.fingerprint)
 
 
@@ -119,6 +122,17 @@ def in_order(volume: Volume, order: AxisOrder, affine: NDArray[np.float64]) -> V
     file = replace(volume.loader, order=order)
     shape = order.shape(volume.shape)
     return replace(volume, shape=shape, affine=affine, loader=file, fingerprint=file.fingerprint)
+
+
+def structures_of(mask: Volume, labels: Mapping[str, int]) -> dict[str, Volume]:
+    """Return the structures of a mask's file by name, each where the file has its number; a structure may be absent."""
+    if not labels:
+        return {}
+    if not isinstance(mask.loader, NiftiFile):
+        message = f"only the mask of a file has labels, not {mask!r}"
+        raise TypeError(message)
+    files = {name: replace(mask.loader, labels=(label,)) for name, label in labels.items()}
+    return {name: replace(mask, loader=file, fingerprint=file.fingerprint) for name, file in files.items()}
 
 
 def content_digest(path: Path) -> str:

@@ -17,7 +17,7 @@ from openpyxl import Workbook
 from survbench.actions.ingest import Clinical, ingest
 from survbench.datasets.cards.card import read_card
 from survbench.datasets.dicom.patient import Request
-from survbench.datasets.dicom.regions import Wish
+from survbench.datasets.dicom.regions import Wish, by_structure, numbered
 from survbench.datasets.ingest.pseudonyms import by_key, pseudonym
 from survbench.datasets.readers.errors import ImageError
 from survbench.datasets.readers.folder import inspect_cohort
@@ -148,7 +148,7 @@ def test_a_table_of_regions_says_what_is_the_tumour_of_whom(tmp_path):
     source = tmp_path / "dicom"
     write_patient(source, "HN-7001", region="GTV BOT")
     write_patient(source, "HN-7002", region="IG2")
-    regions = {"hn-7001": ("GTV BOT",), "hn-7002": ()}
+    regions = {"hn-7001": Wish(("GTV BOT",)), "hn-7002": Wish()}
     done = ingest(source, tmp_path / "cohort", request=Request(), naming=NAMING, regions=regions)
     assert done.written == (pseudonym("HN-7001", KEY),)
     assert "names none for the patient" in done.failed["HN-7002"]
@@ -267,3 +267,27 @@ def test_an_id_that_lost_its_zeros_in_the_table_is_pointed_out_and_not_joined(tm
     table = Clinical(read_table(tmp_path / "t.csv"), "Patient")
     done = ingest(tmp_path / "dicom", tmp_path / "cohort", request=Request(), naming=NAMING, clinical=table)
     assert "no row of the patient, but one of '7001', which differs in leading zeros" in done.failed["007001"]
+
+
+def test_regions_by_structure_make_a_labelled_mask_and_a_card_that_names_them(tmp_path):
+    source, out = tmp_path / "dicom", tmp_path / "cohort"
+    for n in (1, 2, 3):
+        write_patient(source, f"HN-700{n}", region="GTV nodes" if n == 2 else "GTV")
+    patterns, of = by_structure(["gtvp=GTV", "gtvn=GTV nodes"], "--region")
+    wish = Wish(patterns, of=of, structures=numbered(of), may_lack=True)
+    done = ingest(source, out, request=Request(wish), naming=NAMING, clinical=clinical(tmp_path / "c.xlsx", 3))
+    labels = {}
+    for n in (1, 2, 3):
+        name = pseudonym(f"HN-700{n}", KEY)
+        labels[n] = {*np.unique(np.asarray(nib.load(out / "images" / f"{name}_mask.nii.gz").dataobj)).tolist()}
+        record = json.loads((out / "records" / f"{name}.json").read_text())["mask"]
+        assert [record["structures"][s]["ml"] > 0 for s in ("gtvp", "gtvn")] == [n != 2, n == 2]
+    assert labels == {1: {0, 1}, 2: {0, 2}, 3: {0, 1}}
+    assert done.notes["HN-7002"] == ("No region of gtvp: taken as absent.",)
+    assert '_mask.nii.gz", labels: {gtvp: 1, gtvn: 2}}' in (out / "cohort.yaml").read_text()
+
+
+def test_structures_are_named_for_every_region_or_for_none():
+    assert by_structure(["GTV", "GTV A=B"], "--region") == (("GTV", "GTV A=B"), ())
+    with pytest.raises(BenchError, match="--region GTVn has no structure. Give each one, as in gtvn=GTVn, or none"):
+        by_structure(["gtvp=GTV", "GTVn"], "--region")

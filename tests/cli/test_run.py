@@ -23,8 +23,8 @@ def selected(wanted):
 
 def test_a_part_with_a_minus_leaves_methods_out():
     assert selected("all,-dlpm") == selected("-dlpm") == OURS - {"dlpm"}
-    assert selected("-@marker, -dlpm") == OURS - {"dlpm", "volume", "tlg", "suvmax"}
-    assert selected("-tlg,@marker,deepmts") == {"volume", "suvmax", "deepmts"}
+    assert selected("-@marker, -dlpm") == OURS - {"dlpm", "volume", "tlg", "suvmax", "lesions", "dmax"}
+    assert selected("-tlg,@marker,deepmts") == {"volume", "suvmax", "lesions", "dmax", "deepmts"}
     assert selected("volume,-dlpm") == {"volume"}
 
 

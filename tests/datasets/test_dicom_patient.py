@@ -1,6 +1,7 @@
 """A patient's series to PET in SUV, CT in HU and a mask: what is chosen among several, and a real PET."""
 
 import json
+from dataclasses import replace
 
 import nibabel as nib
 import numpy as np
@@ -236,3 +237,45 @@ def test_of_its_two_regions_none_is_taken_unasked_and_the_other_one_is_another_m
     mass = read_patient(found.series, Request(Wish(("gtv_mass",))))
     assert both.regions == ("GTV_Mass", "GTV_Edema")
     assert both.mask.voxels.sum() > mass.mask.voxels.sum() > 0
+
+
+# ---- several structures
+
+NODES = Wish(("GTVp", "GTVn*"), of=("gtvp", "gtvn"), structures=(("gtvp", 1), ("gtvn", 2)), may_lack=True)
+
+
+def numbers(found):
+    """Return the number of voxels with each number."""
+    return {int(label): int(count) for label, count in zip(*np.unique(found.labels, return_counts=True), strict=True)}
+
+
+def test_regions_become_the_structures_that_they_are_named_for_and_nodes_win_over_the_primary(tmp_path):
+    write_pet(tmp_path)
+    write_set(tmp_path, region("GTVp", 16.0), region("GTVn L", 8.0), region("heart", 30.0))
+    wish = Request(replace(NODES, unite=True))
+    found = read_patient(find_series(tmp_path).series, wish)
+    # squares of 4 x 4 and 2 x 2 voxels from one corner, on three slices
+    assert numbers(found) == {0: 8 * 8 * 6 - 48, 1: 48 - 12, 2: 12}
+    assert np.array_equal(found.mask.voxels, found.labels > 0)
+    assert found.regions == ("GTVp", "GTVn L")
+    assert "12 voxels of gtvn also in another structure." in found.notes
+
+
+def test_a_patient_may_lack_nodes_but_not_all_structures_and_the_fuller_set_is_taken(tmp_path):
+    write_pet(tmp_path)
+    write_set(tmp_path, region("GTVp", 16.0))
+    found = read_patient(find_series(tmp_path).series, Request(NODES))
+    assert numbers(found).keys() == {0, 1}
+    assert "No region of gtvn: taken as absent." in found.notes
+    with pytest.raises(ImageError, match="No region is named 'CTVp'"):
+        read_patient(find_series(tmp_path).series, Request(replace(NODES, patterns=("CTVp", "CTVn"))))
+    write_set(tmp_path, region("GTVp", 16.0), region("GTVn", 8.0), uid="1.8.2", drawn_on="1.9.9")
+    fuller = read_patient(find_series(tmp_path).series, Request(NODES))
+    assert numbers(fuller).keys() == {0, 1, 2}
+
+
+def test_a_structure_named_in_a_table_must_be_there(tmp_path):
+    write_pet(tmp_path)
+    write_set(tmp_path, region("GTVp", 16.0))
+    with pytest.raises(ImageError, match="No region is named 'GTVn"):
+        read_patient(find_series(tmp_path).series, Request(replace(NODES, may_lack=False)))

@@ -323,7 +323,7 @@ def test_plus_and_minus_are_levels(tmp_path):
 # ---- ids and masks
 
 
-def test_several_labels_in_masks_are_named_and_none_is_set(folder):
+def test_several_labels_in_masks_become_structures_that_wait_for_names(folder):
     labels = np.zeros(SHAPE, np.uint8)
     labels[4:8, 4:8, 4:8] = 1
     labels[8:10, 8:10, 8:10] = 2
@@ -331,7 +331,9 @@ def test_several_labels_in_masks_are_named_and_none_is_set(folder):
     text = draft_card(folder, folder / "clinical.csv").text
     assert "# Labels in 5 masks: 1 (in 5), 2 (in 1)." in text
     (folder / "cohort.yaml").unlink()
-    assert parse_card(text, source="draft").mask.label is None
+    card = parse_card(text, source="draft")
+    assert card.structures == {"label_1": 1, "label_2": 2}
+    assert card.mask.use == "union"
 
 
 def test_ids_of_which_files_have_leading_zeros_are_found(folder):

@@ -128,7 +128,7 @@ def _same_preparation(one, other, tmp_path):
     made = []
     for number, folder in enumerate((one, other)):
         out = tmp_path / f"out{number}"
-        assert prepare_here(folder, out, {"P00": "features"}, slice(0, 1)) == []
+        assert prepare_here(folder, out, {"P00": {"mask": "features"}}, slice(0, 1)) == []
         cohorts, source = opened(folder)
         keys = cohorts.volume_keys(source, source.cohort.subjects[0])
         volumes = {name: volume_store(out).open(key).voxels() for name, key in keys.items()}

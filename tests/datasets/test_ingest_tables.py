@@ -185,10 +185,15 @@ def test_a_table_of_regions_gives_the_names_of_each_patient_with_their_own_space
     rows = ["Patient;Primary;Nodes", "HN-CHUS-012;GTV,GTV1,GTV2;", "HN-CHUS-059;GTV  66 Gy;GTVgg RP", "HN-CHUS-060;;"]
     (tmp_path / "t.csv").write_text("\n".join(rows))
     table = read_table(tmp_path / "t.csv")
-    assert regions_by_patient(table, "Patient", ["Primary"])["hn-chus-012"] == ("GTV", "GTV1", "GTV2")
+    assert regions_by_patient(table, "Patient", ["Primary"])["hn-chus-012"].patterns == ("GTV", "GTV1", "GTV2")
     both = regions_by_patient(table, "Patient", ["Primary", "Nodes"])
-    assert both["hn-chus-059"] == ("GTV  66 Gy", "GTVgg RP")
-    assert both["hn-chus-060"] == ()
+    assert both["hn-chus-059"] == Wish(("GTV  66 Gy", "GTVgg RP"))
+    assert both["hn-chus-060"].patterns == ()
+    structures = regions_by_patient(table, "Patient", ["Primary", "Nodes"], ["gtvp", "gtvn"])
+    assert structures["hn-chus-012"] == Wish(
+        ("GTV", "GTV1", "GTV2"), of=("gtvp",) * 3, structures=(("gtvp", 1), ("gtvn", 2))
+    )
+    assert structures["hn-chus-059"].of == ("gtvp", "gtvn")
     with pytest.raises(BenchError, match="no column 'Node'. Did you mean 'Nodes'"):
         regions_by_patient(table, "Patient", ["Node"])
 

@@ -65,7 +65,7 @@ def test_a_label_picks_its_voxels(tmp_path):
     values = np.zeros((4, 4, 4), dtype=np.uint8)
     values[0], values[1] = 1, 2
     write_image(tmp_path / "m.nii.gz", values)
-    either, *one = (nifti_volume(tmp_path / "m.nii.gz", "MASK", label=label) for label in (None, 1, 2))
+    either, *one = (nifti_volume(tmp_path / "m.nii.gz", "MASK", labels=labels) for labels in (None, (1,), (2,)))
     assert either.voxels().sum() == 32
     assert np.array_equal(one[1].voxels(), values == 2)
     assert one[0].fingerprint() != one[1].fingerprint()

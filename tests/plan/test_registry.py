@@ -95,7 +95,7 @@ def names(wanted):
 def test_every_method_of_ours_is_in_all_and_in_the_group_it_belongs_to():
     assert names("all") == LISTED
     of = {
-        "marker": {"volume", "tlg", "suvmax"},
+        "marker": {"volume", "tlg", "suvmax", "lesions", "dmax"},
         "reference": {"oracle", "random", "padding"},
         "simple": {"clinical-cox", "clinical-volume-cox", "clinical-volume-mtlr"},
         "successors": {"radiomics-icare", "radiomics-icare-bagged"},
@@ -145,7 +145,7 @@ def test_a_learner_chooses_its_published_pairs_and_a_name_any_pair():
 
 
 def test_methods_are_selected_by_name_family_and_tag():
-    assert names("@marker") == {"volume", "tlg", "suvmax"}
+    assert names("@marker") == {"volume", "tlg", "suvmax", "lesions", "dmax"}
     assert names("deepmts, volume") == {"deepmts", "volume"}
     assert "deepmts" in names("@table-2")
     with pytest.raises(BenchError, match="names no method"):

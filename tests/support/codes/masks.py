@@ -12,6 +12,7 @@ PATIENTS = 6
 DISTANCE = np.linalg.norm(np.stack(np.indices(SHAPE), axis=-1) - 7.5, axis=-1)
 HALVES = np.where(np.indices(SHAPE)[0] < 8, 1, 2)
 CHOSEN = CARD.replace('_mask.nii.gz"}', '_mask.nii.gz", label: 1}')
+LABELLED = CARD.replace('_mask.nii.gz"}', '_mask.nii.gz", labels: {gtvp: 1, gtvn: 2}}')
 NARROW = CARD.replace("[64, 64, 64]", "[32, 32, 32]")
 """The field of view holds voxels 4 to 11 of each axis."""
 
@@ -118,3 +119,31 @@ def beyond(folder, wrong):
     path = path_of(folder, "P01_ct")
     ct = np.kron(nib.load(path).get_fdata(), np.ones((2, 2, 2)))[: 16 if wrong else 30].astype(np.int16)
     write_image(path, ct, AFFINE @ np.diag([0.5, 0.5, 0.5, 1.0]))
+
+
+def with_nodes(folder, node, card=LABELLED):
+    """Write the cohort with a second structure in every mask."""
+    write_cohort(folder, PATIENTS, card=card)
+    for n in range(PATIENTS):
+        change(folder, f"P{n:02d}_mask", lambda ball: np.where(node, 2, ball))
+
+
+@PAIRS.of_cohort("SB515")
+def undeclared(folder, wrong):
+    with_nodes(folder, box((1, 3), (1, 3), (1, 3)))
+    change(folder, "P01_mask", lambda mask: np.where(box((12, 14), (1, 3), (1, 3)), 3 if wrong else 2, mask))
+
+
+@PAIRS.of_cohort("SB516")
+def of_nobody(folder, wrong):
+    write_cohort(folder, PATIENTS, card=LABELLED)
+    node = box((1, 3), (1, 3), (1, 3))
+    change(folder, "P01_mask", lambda ball: ball if wrong else np.where(node, 2, ball))
+
+
+@PAIRS.of_cohort("SB517")
+def structure_outside(folder, wrong):
+    """The field of view holds voxels 4 to 11 of each axis: a node outside of it, or one that reaches into it."""
+    with_nodes(folder, box((4, 5), (4, 5), (4, 5)), LABELLED.replace("[64, 64, 64]", "[32, 32, 32]"))
+    far = box((2 if wrong else 3, 4 if wrong else 5), (5, 6), (5, 6))
+    change(folder, "P01_mask", lambda mask: np.where(mask == 2, 0, np.where(far, 2, mask)))
