@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 from survbench.cohort import ClinicalColumn
 from survbench.datasets.cards.file_pattern import PLACE
 from survbench.errors import BenchError
@@ -56,6 +56,23 @@ class Channel(Strict):
     file: Annotated[str, Field(pattern=PLACE)]
 
 
+def _apart(labels: dict[str, int]) -> dict[str, int]:
+    names: dict[int, str] = {}
+    for name, label in labels.items():
+        if label in names:
+            raise ValueError(f"mask.labels: {names[label]!r} and {name!r} both have label {label}; give each its own")
+        if name in _TAKEN:
+            raise ValueError(f"mask.labels: {name!r} cannot name a structure; it already has a meaning. Rename it")
+        names[label] = name
+    return labels
+
+
+Labels = Annotated[
+    dict[Annotated[str, Field(pattern=NAME)], Annotated[int, Field(ge=1, le=MAX_LABEL)]], AfterValidator(_apart)
+]
+"""Voxel values of a mask by name of the structure."""
+
+
 class Mask(Strict):
     """The manual tumour mask.
 
@@ -65,9 +82,7 @@ class Mask(Strict):
     """
 
     file: Annotated[str, Field(pattern=PLACE)]
-    labels: dict[Annotated[str, Field(pattern=NAME)], Annotated[int, Field(ge=1, le=MAX_LABEL)]] = Field(
-        default_factory=dict
-    )
+    labels: Labels = Field(default_factory=dict)
     use: str = UNION
 
     @model_validator(mode="before")
@@ -83,16 +98,7 @@ class Mask(Strict):
         return rest | {"labels": {ONLY_STRUCTURE: raw["label"]}}
 
     @model_validator(mode="after")
-    def _structures_are_apart(self) -> Mask:
-        names: dict[int, str] = {}
-        for name, label in self.labels.items():
-            if label in names:
-                raise ValueError(
-                    f"mask.labels: {names[label]!r} and {name!r} both have label {label}; give each its own"
-                )
-            if name in _TAKEN:
-                raise ValueError(f"mask.labels: {name!r} cannot name a structure; it already has a meaning. Rename it")
-            names[label] = name
+    def _used_structure_is_declared(self) -> Mask:
         if self.use != UNION and self.use not in self.labels:
             allowed = ", ".join([UNION, *self.labels])
             raise ValueError(f"mask.use is {self.use!r}; allowed: {allowed} ({UNION} and the names under mask.labels)")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from survbench.datasets.cards.card import ONLY_STRUCTURE, Channel, Clinical, CohortCard, Endpoint, Mask, Patients
+from survbench.datasets.cards.card import Channel, Clinical, CohortCard, Endpoint, Mask, Patients
 from survbench.datasets.ingest.clinical import CLINICAL, ID
 from survbench.datasets.layouts.layout import Layout
 from survbench.datasets.layouts.tree import KINDS
@@ -49,7 +49,7 @@ def image_pattern(layout: Layout, kind: str) -> str:
 
 def _card(layout: Layout, name: str, title: str, patients: Patients, clinical: tuple[Clinical, ...]) -> CohortCard:
     outcome = layout.outcome
-    labels = {} if layout.nifti is None or layout.nifti.label is None else {ONLY_STRUCTURE: layout.nifti.label}
+    labels = {} if layout.nifti is None else layout.nifti.labels
     held: dict[str, Any] = {
         "name": name,
         "title": title,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
-from survbench.datasets.cards.card import Clinical, Patients, TimeUnit
+from survbench.datasets.cards.card import Clinical, Labels, Patients, TimeUnit
 from survbench.datasets.ingest.clinical import ID
 from survbench.errors import BenchError, UnknownNameError
 from survbench.io.config import LONGEST_NAME, OneLine, Strict, parse_model
@@ -52,15 +52,15 @@ class Dicom(Strict):
 
 class Nifti(Strict):
     """A tree of NIfTI files: the ends of their paths, with ``{id}`` for the patient (a regular expression, ``id``) and
-    ``*`` for any part of a name. Of several patterns the first that has a file counts. ``label`` is the mask's value
-    that means tumour (none: any above 0).
+    ``*`` for any part of a name. Of several patterns the first that has a file counts. ``labels`` are the
+    mask's values by structure, as on the card (none: any above 0 is tumour).
     """
 
     id: str
     pet: Patterns
     ct: Patterns
     mask: Patterns
-    label: int | None = None
+    labels: Labels = Field(default_factory=dict)
 
     @field_validator("id")
     @classmethod

@@ -115,11 +115,21 @@ def test_a_collection_is_read_checked_and_run(process, tmp_path):
     for command in (
         ("cohort", "ingest", "hecktor2022_training_corrected_v3", "--layout", "hecktor2022", "--out", "hecktor"),
         ("cohort", "check", "hecktor"),
-        ("run", "--cohort", "hecktor", "--profile", "smoke", "--methods", "volume,clinical-cox", "--out", "results"),
+        (
+            "run",
+            "--cohort",
+            "hecktor",
+            "--profile",
+            "smoke",
+            "--methods",
+            "volume,clinical-cox,dmax",
+            "--out",
+            "results",
+        ),
     ):
         ended = process(*command, cwd=tmp_path)
         assert ended.returncode == 0, ended.stdout + ended.stderr
     (board,) = (tmp_path / "results/studies").glob("*/leaderboard.json")
     found = json.loads(board.read_text())
     assert found["cohort"]["patients"] == 22
-    assert {row["method"] for row in found["rows"]} == {"volume", "clinical-cox"}
+    assert {row["method"] for row in found["rows"]} == {"volume", "clinical-cox", "dmax"}

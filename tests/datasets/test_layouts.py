@@ -235,6 +235,8 @@ def test_columns_codes_and_expressions_are_checked():
     files = {"pet": ["{id}_pt.nii"], "ct": ["{id}_ct.nii"], "mask": ["{id}_m.nii"]}
     with pytest.raises(ValueError, match="must match at least one character, and have no groups"):
         Nifti(id="(P)[0-9]+", **files)
+    with pytest.raises(ValueError, match="'a' and 'b' both have label 1"):
+        Nifti(id="P[0-9]+", labels={"a": 1, "b": 1}, **files)
     with pytest.raises(ValueError, match="all must end in .nii, or all in .nii.gz"):
         Nifti(id="P[0-9]+", **{**files, "ct": ["{id}_ct.nii", "{id}_CT.nii.gz"]})
 
