@@ -8,6 +8,7 @@ from pkgutil import resolve_name
 from survbench.actions.planned import Planned
 from survbench.actions.request import Request
 from survbench.actions.watcher import Watcher
+from survbench.api import MethodInfo
 from survbench.io.layout import SCRATCH, Status
 from survbench.io.memory import available_memory
 from survbench.jobs.executor import execute
@@ -16,6 +17,7 @@ from survbench.jobs.prepared_files import read_follow_up
 from survbench.jobs.task import Task
 from survbench.jobs.this_machine import ThisMachine
 from survbench.plan.job import PlannedJob
+from survbench.plan.registry import registry
 from survbench.runs.completion import complete
 from survbench.runs.follow_up import FollowUp
 from survbench.runs.provenance import provenance
@@ -50,7 +52,7 @@ def execute_planned(planned: Planned, store: Store, request: Request, watcher: W
             gpu_mb=planned.gpu_mb(job),
             timeout_s=job.timeout_s,
             most_mb=planned.most_mb(job, share * job.threads),
-            modules=tuple(name.partition(":")[0] for name in (job.worker, planned.infos[job.method].target)),
+            modules=_modules(job, planned.infos[job.method]),
         )
         for job in to_do.values()
     ]
@@ -70,6 +72,12 @@ def execute_planned(planned: Planned, store: Store, request: Request, watcher: W
             store.record_failure(job, record, log_tail(store.root / SCRATCH / job.key / LOG))
         watcher.ended(job, ended)
     return failed
+
+
+def _modules(job: PlannedJob, info: MethodInfo) -> tuple[str, ...]:
+    """Return the modules whose code decides the result of a job: of what runs, the method and its upstream network."""
+    upstream = [registry().get(info.upstream).target] if info.upstream else []
+    return tuple(name.partition(":")[0] for name in (job.worker, info.target, *upstream))
 
 
 def _outcomes(job: PlannedJob, everybody: FollowUp) -> tuple[FollowUp, ...]:

@@ -260,7 +260,7 @@ def _write_table(
     """Write the clinical table, and the cards or a draft of one unless there is a card; return what is to do on it."""
     write_clinical(out, joined, pseudonyms)
     if cards is not None:
-        write_cards(out, cards)
+        write_cards(out, cards, labels)
         return ()
     if (out / CARD_FILE).exists():
         return ()

@@ -132,8 +132,11 @@ def _regions(given: Sequence[str], card: CohortCard) -> Wish:
     unknown = [name for name in of if name not in card.structures]
     if unknown:
         raise UnknownNameError("structure", unknown[0], card.structures, see="mask.labels of the study's card")
+    if len(card.structures) == 1:
+        of = (*card.structures,) * len(patterns)
+    # a structure that is not named is absent; one that is named and not there is a slip
     structures = tuple(card.structures.items()) if of else ()
-    return Wish(patterns, unite=len(given) > 1, of=of, structures=structures, may_lack=bool(of))
+    return Wish(patterns, unite=len(given) > 1, of=of, structures=structures)
 
 
 def _wanted(card: CohortCard) -> str:

@@ -28,10 +28,10 @@ def write_registration_page(source: SourceCohort, registrations: Mapping[str, Re
     """
     template = source.template
     if template is None or not registrations:
-        raise BenchError(
-            f"No patient of cohort {source.card.name!r} is registered, so there is no page to write. Declare "
-            "'registration' on its card (docs/reference/cohort-card.md), or leave out --page."
-        )
+        advice = "Declare 'registration' on its card (docs/reference/cohort-card.md), or leave out --page."
+        if source.card.registration is not None:
+            advice = "'bench cohort check' without --page says why."
+        raise BenchError(f"No patient of cohort {source.card.name!r} is registered: no page is written. {advice}")
     views = TemplateViews.of(template)
     far = far_registrations(registrations)
     patients = []

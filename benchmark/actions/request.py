@@ -51,7 +51,7 @@ class Request:
     @property
     def at_once(self) -> int:
         """How many jobs run at once."""
-        return self.cluster.processors() if self.cluster else self.workers
+        return max(1, self.cluster.processors()) if self.cluster else self.workers
 
 
 def request_of(
@@ -114,7 +114,7 @@ def _cluster(executor: str, out: Path) -> RayCluster | None:
     """Return the cluster that is meant, or None for this machine.
 
     Raises:
-        BenchError: the executor is not known, Ray is not installed, or the cluster does not answer.
+        BenchError: the executor is not known, Ray is not installed, or the cluster does not answer or has no processor.
     """
     if executor == LOCAL:
         return None
@@ -122,7 +122,13 @@ def _cluster(executor: str, out: Path) -> RayCluster | None:
         raise UnknownNameError("value of executor", executor, (LOCAL, RAY, f"{RAY}://HOST:PORT"), see=HELP)
     from survbench.jobs.ray_cluster import RayCluster
 
-    return RayCluster(executor, out)
+    cluster = RayCluster(executor, out)
+    if not cluster.processors():
+        raise BenchError(
+            "The Ray cluster has no node with processors yet. Join one with 'ray start --address=HOST:PORT', then run "
+            "the same command again."
+        )
+    return cluster
 
 
 def available_device(wanted: Device) -> str:

@@ -106,6 +106,8 @@ def copy_study_cohort(study: Study, out: Path, target: Path, *, contents: bool) 
         if not contents:
             raw["contents"] = []
             raw.pop("centres", None)
+            if "template" in raw:
+                raw["template"] = {**raw["template"], "fingerprint": ""}
         write_json(study.folder(target) / COHORT, with_checksum(raw))
 
 

@@ -24,7 +24,7 @@ class StudyTemplate:
     """A template without its image; see :class:`~survbench.datasets.cards.template.Template`.
 
     Attributes:
-        fingerprint: of the image.
+        fingerprint: of the image; "" in a pack with pseudonyms, by which no patient can be recognised.
     """
 
     channel: str
@@ -66,6 +66,11 @@ class StudyTemplate:
         if card.field_of_view_mm is None:
             message = f"the card of {card.name} has no field of view"
             raise ValueError(message)
+        if not self.fingerprint:
+            raise BenchError(
+                "A pack with pseudonyms keeps nothing by which the template of the registration is recognised, so new "
+                "patients cannot be registered to it. Predict from the output folder of the run."
+            )
         if file is None:
             try:
                 volume = volume_store(out).open(self._key)

@@ -134,10 +134,6 @@ def check(
     from survbench.datasets.cohorts.validate import validate_named
 
     report = validate_named(cohort, data=data, ignored=ignored_codes(ignore))
-    if page is not None:
-        from survbench.actions.registration_page import write_registration_page
-
-        write_registration_page(report.source, report.registrations, page)
     if as_json:
         say_json(
             {
@@ -152,6 +148,10 @@ def check(
         )
     else:
         _show_report(cohort, report, verbose=verbose)
+    if page is not None:
+        from survbench.actions.registration_page import write_registration_page
+
+        write_registration_page(report.source, report.registrations, page)
     if report.errors:
         raise typer.Exit(1)
 

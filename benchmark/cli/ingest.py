@@ -31,7 +31,7 @@ def register(group: typer.Typer) -> None:
         epilog=examples(
             "bench cohort ingest dicom/ --out our-cohort/ --region GTV --table clinical.xlsx --id Patient",
             "bench cohort ingest dicom/ --out our-cohort/ --region GTVp --region GTVn --unite",
-            "bench cohort ingest dicom/ --out our-cohort/ --region gtvp=GTVp --region 'gtvn=GTVn*' --unite",
+            "bench cohort ingest dicom/ --out our-cohort/ --region gtvp=GTVp --region gtvn=GTVn --unite",
             "bench cohort ingest dicom/ --out our-cohort/ --regions contours.xlsx --region-column GTV",
             "bench cohort ingest Head-Neck-PET-CT/ --out hn/ --layout head-neck-pet-ct",
         ),

@@ -157,7 +157,7 @@ def _show_dry_run(planned: Planned, request: Request, *, as_json: bool) -> None:
         return
     for line in (*plan_lines(planned, request.at_once), *cost_lines(planned, request.at_once)):
         say(line)
-    if planned.to_do:
+    if planned.to_do and request.cluster is None:
         say(memory_line(planned, request.at_once))
     if planned.to_prepare:
         say("Voxels were not read; 'bench cohort check' reads them.")

@@ -6,6 +6,7 @@ same kind of process with the same limits, so that results are the same to the l
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import signal
@@ -30,6 +31,12 @@ from survbench.jobs.this_machine import ThisMachine
 from survbench.plan.code_key import LIBRARIES, code_fingerprint
 
 POLL_S = 0.5
+OTHER_MACHINE = "OtherMachine"
+"""Type of the error of a task that a node did not take."""
+
+log = logging.getLogger(__name__)
+_connected: list[tuple[str, str]] = []
+"""The clusters of this process so far: how they were named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +59,7 @@ class Sender:
 
     def refusal(self) -> str:
         """Return why a task cannot run on this machine; "" if it can."""
-        here = f"node {os.uname().nodename}"
+        here = f"The node {os.uname().nodename}"
         if not (Path(self.out) / SCRATCH / self.mark).is_file():
             return f"{here} does not see {self.out}. Give an --out on a file system that all nodes share"
         there = libraries()
@@ -63,6 +70,15 @@ class Sender:
         if self.code != code_fingerprint(*self.modules):
             return f"{here} has other code of {', '.join(self.modules)}. Install the same on all nodes"
         return ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """A task that the cluster has, and what a node must have to take it."""
+
+    task: Task
+    reference: Any
+    needs: Mapping[str, float]
 
 
 class RayCluster:
@@ -81,27 +97,10 @@ class RayCluster:
         self._address = address
         self._out = out
         self._mark = out / SCRATCH / f"cluster-{uuid4().hex}"
-        self._running: dict[str, tuple[Task, Any]] = {}
-        self._cards = 0
-        with _signals_kept(), warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # says what the error says, which is told
-            try:
-                self._ray.init(
-                    address="auto" if address == "ray" else address,
-                    log_to_driver=False,
-                    logging_level="ERROR",
-                    ignore_reinit_error=True,
-                )
-            except (ConnectionError, RuntimeError, ValueError, TimeoutError, ImportError) as problem:
-                where, advice = (
-                    ("on this machine", "Start one with 'ray start --head'")
-                    if address == "ray"
-                    else (f"at {address}", "Check host and port, and the port of clients, 10001 by default")
-                )
-                raise BenchError(
-                    f"No Ray cluster answers {where} ({_first_line(problem).rstrip('.')}). {advice}, or use --executor "
-                    "local."
-                ) from problem
+        self._sent: dict[str, _Sent] = {}
+        self._with_card: set[str] = set()
+        self._alone = False
+        _connect(self._ray, address)
 
     def processors(self) -> int:
         """Return the number of processors of the nodes that are there now."""
@@ -124,68 +123,110 @@ class RayCluster:
         return min((node.get("memory", 0) / MB / node["CPU"] for node in self._nodes() if node.get("CPU")), default=0.0)
 
     def reserve(self, task: Task) -> bool:
-        """Keep GPUs for a task that takes one, so that no more tasks are sent than there is room for. Without a GPU in
+        """Keep a GPU for a task that takes one, so that no more tasks are sent than there is room for. Without a GPU in
         the cluster there is nothing to wait for.
         """
         if task.gpu_mb is None:
             return True
-        there = float(self._ray.cluster_resources().get("GPU", 0))
-        return there == 0 or self._cards + 1 <= there
+        there = int(self._ray.cluster_resources().get("GPU", 0))
+        if 0 < there <= len(self._with_card):
+            return False
+        self._with_card.add(task.key)
+        return True
 
     def start(self, task: Task) -> Outcome | None:
         """Send a task to the cluster; return an outcome where no node can ever take it."""
-        nodes = self._nodes()
-        if task.gpu_mb is not None and not any(node.get("GPU", 0) >= 1 for node in nodes):
+        able = [node for node in self._nodes() if task.gpu_mb is None or node.get("GPU", 0) >= 1]
+        if not able:
+            self._with_card.discard(task.key)
             return Outcome(Status.FAILED, error=error_of("NoGpu", "no node of the cluster has a GPU"))
+        # what no node has would be waited for for ever; on this machine such a task would run alone
+        most = max(able, key=lambda node: node.get("CPU", 0))
+        needs = {
+            "CPU": min(task.cpus, most.get("CPU", 0)),
+            "memory": min((task.most_mb or 0) * MB, most.get("memory", 0)),
+            "GPU": 0 if task.gpu_mb is None else 1,
+        }
         self._mark.parent.mkdir(parents=True, exist_ok=True)
         self._mark.touch()
         sender = Sender(str(self._out), self._mark.name, task.modules, code_fingerprint(*task.modules), libraries())
         remote = self._ray.remote(_there).options(
-            # what no node has would be waited for for ever; on this machine such a task runs alone
-            num_cpus=min(task.cpus, max((node.get("CPU", 0) for node in nodes), default=0)),
-            memory=min((task.most_mb or 0) * MB, max((node.get("memory", 0) for node in nodes), default=0)),
-            num_gpus=0 if task.gpu_mb is None else 1,
+            num_cpus=needs["CPU"],
+            memory=needs["memory"],
+            num_gpus=needs["GPU"],
             max_retries=0,  # whoever sends it tries again, and says so
             name=task.key,
         )
-        self._running[task.key] = task, remote.remote(sender, replace(task, requires=frozenset(), conclude=None))
-        self._cards += 0 if task.gpu_mb is None else 1
+        reference = remote.remote(sender, replace(task, requires=frozenset(), conclude=None))
+        self._sent[task.key] = _Sent(task, reference, needs)
         return None
 
     def ended(self) -> list[tuple[Task, Outcome]]:
-        """Wait a moment, or until a task ends; return those that have ended."""
-        references = {reference: task for task, reference in self._running.values()}
-        if not references:
+        """Wait a moment, or until a task ends; return those that have ended.
+
+        Raises:
+            BenchError: a node is not as this machine; it would fail one job after the other.
+        """
+        if not self._sent:
+            self._say_if_alone()
             time.sleep(POLL_S)
             return []
-        done, _ = self._ray.wait(list(references), num_returns=1, timeout=POLL_S)
-        return [(references[reference], self._outcome(references[reference], reference)) for reference in done]
+        of = {sent.reference: sent for sent in self._sent.values()}
+        done, _ = self._ray.wait(list(of), num_returns=1, timeout=POLL_S)
+        ended = [(of[reference].task, self._outcome(of[reference])) for reference in done]
+        return ended or self._stranded()
 
     def stop(self) -> None:
         """End all tasks. Their processes end with those of Ray that have started them."""
-        for _, reference in self._running.values():
-            self._ray.cancel(reference, force=True)
-        self._running.clear()
-        self._cards = 0
+        for sent in self._sent.values():
+            self._ray.cancel(sent.reference, force=True)
+        self._sent.clear()
+        self._with_card.clear()
         self._mark.unlink(missing_ok=True)
 
     def _nodes(self) -> list[dict[str, float]]:
         """Return the resources of the nodes that are there now."""
         return [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
 
-    def _outcome(self, task: Task, reference: object) -> Outcome:
+    def _stranded(self) -> list[tuple[Task, Outcome]]:
+        """Give up tasks that wait for a node that is gone, and that no other can take."""
+        nodes = self._nodes()
+        left = [
+            sent
+            for sent in self._sent.values()
+            if not any(all(node.get(name, 0) >= amount for name, amount in sent.needs.items()) for node in nodes)
+        ]
+        for sent in left:
+            self._ray.cancel(sent.reference, force=True)
+            self._forget(sent.task)
+        error = error_of("NodeLost", "the only node that could take the job is gone")
+        return [(sent.task, Outcome(Status.FAILED, error=error, passing=True)) for sent in left]
+
+    def _say_if_alone(self) -> None:
+        """Log once that there is no node to wait for."""
+        alone = not self.processors()
+        if alone and not self._alone:
+            log.warning("The cluster has no node with processors. Jobs wait until one joins; Ctrl-C ends the run.")
+        self._alone = alone
+
+    def _forget(self, task: Task) -> None:
+        del self._sent[task.key]
+        self._with_card.discard(task.key)
+
+    def _outcome(self, sent: _Sent) -> Outcome:
         """Return how a task ended. What the loss of a node or of its process has stopped may pass on another one."""
-        del self._running[task.key]
-        self._cards -= 0 if task.gpu_mb is None else 1
+        self._forget(sent.task)
         errors = self._ray.exceptions
         try:
-            outcome: Outcome = self._ray.get(reference)
+            outcome: Outcome = self._ray.get(sent.reference)
         except errors.RayTaskError as problem:
             return Outcome(Status.FAILED, error=error_of(type(problem.cause).__name__, message_of(problem.cause)))
         except errors.OutOfMemoryError as problem:
             return Outcome(Status.OOM, error=error_of("OutOfMemory", _first_line(problem)), passing=True)
         except errors.RayError as problem:
             return Outcome(Status.FAILED, error=error_of("NodeLost", _first_line(problem)), passing=True)
+        if outcome.error is not None and outcome.error.type == OTHER_MACHINE:
+            raise BenchError(f"{outcome.error.message}, then run the same command again. What is done is kept.")
         return outcome
 
 
@@ -198,6 +239,35 @@ def _imported() -> ModuleType:
             "--executor local."
         ) from None
     return ray
+
+
+def _connect(ray: ModuleType, address: str) -> None:
+    """Join the cluster, unless this process belongs to it since an earlier run.
+
+    Raises:
+        BenchError: the cluster does not answer.
+    """
+    wanted = address, os.environ.get("RAY_ADDRESS", "")
+    if _connected and _connected[-1] != wanted:
+        ray.shutdown()  # it would silently go on with the cluster of the earlier run
+    try:
+        with _signals_kept(), warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # says what the error says, which is told
+            ray.init(
+                address="auto" if address == "ray" else address,
+                log_to_driver=False,
+                logging_level="ERROR",
+                ignore_reinit_error=True,
+            )
+    except (ConnectionError, RuntimeError, ValueError, TimeoutError, ImportError) as problem:
+        where, advice = f"at {address}", "Check host and port, and the port of clients, 10001 by default"
+        if address == "ray":
+            where, advice = "on this machine", "Start one with 'ray start --head'"
+        reason = _first_line(problem).rstrip(".")
+        raise BenchError(f"No Ray cluster answers {where} ({reason}). {advice}, or use --executor local.") from problem
+    # lost nodes are printed in front of the run's JSON, whatever log_to_driver says; the run tells them itself
+    ray._private.worker._worker_logs_enabled = False
+    _connected.append(wanted)
 
 
 @contextmanager
@@ -229,7 +299,7 @@ def _there(sender: Sender, task: Task) -> Outcome:
     """Make an attempt at a task on the node where this runs, with the GPU that Ray has chosen."""
     refusal = sender.refusal()
     if refusal:
-        return Outcome(Status.FAILED, error=error_of("OtherMachine", refusal))
+        return Outcome(Status.FAILED, error=error_of(OTHER_MACHINE, refusal))
     place = ThisMachine(1, {} if task.gpu_mb is None else {os.environ.get(VISIBLE, "0"): math.inf})
     place.reserve(task)
     try:

@@ -91,8 +91,11 @@ class Cohorts:
         if self.features is None or source.cohort.features is not None or "radiomics" not in offers(source):
             return PatientKeys(volumes=volumes, structures=structures, radiomics={})
         settings = settings_fingerprint(self.features)
-        masks = {"mask": volumes["mask"], **(structures if self.per_structure else {})}
-        radiomics = {name: digest(["radiomics", settings, {**volumes, "mask": key}]) for name, key in masks.items()}
+        radiomics = {"mask": digest(["radiomics", settings, volumes])}
+        if self.per_structure and len(structures) > 1:
+            # not the key of a mask with these voxels, which must have features where a structure may have none
+            for name, key in structures.items():
+                radiomics[name] = digest(["radiomics of a structure", settings, {**volumes, "mask": key}])
         return PatientKeys(volumes=volumes, structures=structures, radiomics=radiomics)
 
     def _placed(self, source: SourceCohort, subject: Subject, volumes: Mapping[str, Volume]) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import yaml
@@ -25,12 +26,21 @@ def cards_of(layout: Layout) -> dict[str, CohortCard]:
     return cards
 
 
-def write_cards(out: Path, cards: Mapping[str, CohortCard]) -> None:
-    """Write the cards of a cohort that are not there yet."""
+def write_cards(out: Path, cards: Mapping[str, CohortCard], labels: Mapping[str, int] = MappingProxyType({})) -> None:
+    """Write the cards of a cohort that are not there yet.
+
+    Args:
+        out: the cohort's folder.
+        cards: by name of the file.
+        labels: structures of the masks that were written, in the place of those on the cards.
+    """
     for name, card in cards.items():
         path = out / f"{name}.yaml"
+        mask = card.mask
+        if mask is not None and labels:
+            mask = mask.model_copy(update={"labels": dict(labels)})
         if not path.exists():
-            write_text(path, card_text(card))
+            write_text(path, card_text(card.model_copy(update={"mask": mask})))
 
 
 def card_text(card: CohortCard) -> str:

@@ -22,6 +22,14 @@ Patterns = Annotated[tuple[Pattern, ...], Field(min_length=1)]
 Code = str | int | float
 
 
+def _groups(expression: str) -> int:
+    """Return the number of groups of a regular expression that will stand within another one."""
+    try:
+        return re.compile(f"^(?:{expression})$").groups
+    except re.error as error:
+        raise ValueError(f"{expression!r} is not a regular expression without flags ({error})") from error
+
+
 class RegionTable(Strict):
     """The table that names each patient's regions: the names of its file, its column of ids, and its columns of names
     separated by commas.
@@ -65,11 +73,7 @@ class Nifti(Strict):
     @field_validator("id")
     @classmethod
     def _is_an_expression(cls, value: str) -> str:
-        try:
-            groups = re.compile(value).groups
-        except re.error as error:
-            raise ValueError(f"is not a regular expression ({error})") from error
-        if groups or re.fullmatch(value, ""):
+        if _groups(value) or re.fullmatch(value, ""):
             raise ValueError("must match at least one character, and have no groups; write (?:...) for (...)")
         return value
 
@@ -107,7 +111,7 @@ class Column(Strict):
     def _has_one_origin(self) -> Column:
         if bool(self.names) == (self.of_id is not None):
             raise ValueError("give 'names' or 'of_id'")
-        if self.of_id is not None and re.compile(self.of_id).groups != 1:
+        if self.of_id is not None and _groups(self.of_id) != 1:
             raise ValueError("of_id needs one group, such as HN-([A-Z]+)-.*")
         return self
 

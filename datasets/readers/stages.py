@@ -65,7 +65,10 @@ def select_by_stage(choice: StageChoice, rows: Iterable[Row], id_column: str) ->
 def _staged(choice: StageChoice, rules: StageRules, row: Row, id_column: str) -> _Staged:
     m = "" if choice.m is None else row.cells[choice.m]
     derived = stage_of(rules, row.cells[choice.t], row.cells[choice.n], m)
-    return _Staged(row, row.cells[id_column] or f"line {row.line}", group_of(row.cells[choice.recorded]), derived)
+    recorded = group_of(row.cells[choice.recorded])
+    if recorded == "IV" and derived is not None and derived.seventh == "IVC":
+        recorded = "IVC"  # M1 alone; IV without a letter is kept with IVA and IVB
+    return _Staged(row, row.cells[id_column] or f"line {row.line}", recorded, derived)
 
 
 def _findings(choice: StageChoice, rules: StageRules, staged: list[_Staged]) -> Iterator[Finding]:

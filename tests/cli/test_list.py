@@ -34,10 +34,10 @@ def test_every_list_is_text_and_json_with_names(bench, word):
 def test_the_groups_that_run_takes_are_listed_with_their_methods(bench):
     text = bench("list").stdout
     assert [line.split()[:3] for line in text.splitlines() if line.startswith("tlg")] == [["tlg", "marker", "marker"]]
-    assert "Groups for --methods: @paper (26), @related (17), @simple (3), @successors (2), @marker (3), " in text
+    assert "Groups for --methods: @paper (26), @related (17), @simple (3), @successors (2), @marker (5), " in text
     rows = {row["name"]: row for row in json.loads(bench("list", "groups", "--json").stdout)}
     assert {"paper", "related", "simple", "successors", "marker", "outside", "reference"} <= set(rows)
-    assert rows["marker"]["methods"] == ["suvmax", "tlg", "volume"]
+    assert rows["marker"]["methods"] == ["dmax", "lesions", "suvmax", "tlg", "volume"]
     assert (rows["deep-features"]["by"], len(rows["table-2"]["methods"])) == ("family", 10)
     described = bench("list", "simple").stdout
     assert described.splitlines()[0] == "simple: plain models that a reader asks for first"

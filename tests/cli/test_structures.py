@@ -236,6 +236,18 @@ def test_other_methods_see_the_union_and_their_jobs_do_not_change(studies):
     assert all(rows[0][name] == rows[1][name] for name in ("volume", "radiomics-cox"))
 
 
+def test_features_of_a_structure_have_a_key_of_their_own_and_a_single_structure_has_none(tmp_path):
+    def keys(mask):
+        cohorts = open_cohorts([(str(write_labelled(tmp_path / "toy", 4, mask=mask)), None)], profile=SMOKE)
+        cohorts.ask_for_radiomics(per_structure=True)
+        return cohorts.keys(cohorts.sources[0], cohorts.sources[0].cohort.subjects[0])
+
+    both, primary = keys(MASK), keys(PRIMARY)
+    assert both.structures["gtvp"] == primary.volumes["mask"], "the same voxels"
+    assert both.radiomics["gtvp"] != primary.radiomics["mask"], "which may be too few for features in one of them"
+    assert {*keys(MASK.replace("labels: {gtvp: 1, gtvn: 2}", "label: 1")).radiomics} == {"mask"}
+
+
 def test_an_old_card_has_the_jobs_of_the_new_form(tmp_path):
     folder, plans, studies = tmp_path / "toy", [], []
     for mask in ("label: 1", "labels: {tumour: 1}", "labels: {gtvp: 1}", "labels: {gtvp: 1, gtvn: 2}, use: gtvp"):
@@ -317,4 +329,6 @@ def test_dicom_of_a_new_patient_needs_to_say_which_region_is_which_structure(stu
     assert "Say which regions they are: --region gtvp=NAME, --region gtvn=NAME" in " ".join(bare.stderr.split())
     other = bench("predict", "lesions", source, "--region", "gtvx=GTV", "--out", out, "--to", tmp_path / "to")
     assert "Did you mean 'gtvn'" in " ".join(other.stderr.split()) or "Did you mean 'gtvp'" in other.stderr
-    assert {bare.returncode, other.returncode}.isdisjoint({0})
+    slip = bench("predict", "lesions", source, "--region", "gtvp=GTV", "--region", "gtvn=GTVnn", "--out", out, "--to", tmp_path / "to")  # fmt: skip  # noqa: E501
+    assert "GTVnn" in slip.stderr
+    assert {bare.returncode, other.returncode, slip.returncode}.isdisjoint({0})

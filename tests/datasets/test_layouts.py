@@ -8,7 +8,7 @@ from outside_data import outside
 from survbench.actions.ingest_nifti import link_cohort
 from survbench.datasets.cards.card import parse_card
 from survbench.datasets.cohorts.validate import validate_named
-from survbench.datasets.layouts.cards import card_text, cards_of
+from survbench.datasets.layouts.cards import card_text, cards_of, write_cards
 from survbench.datasets.layouts.layout import Column, Event, Nifti, SourceTable, layout_names, load_layout
 from survbench.datasets.layouts.outcome import with_outcome
 from survbench.datasets.layouts.tables import file_in, read_rows
@@ -212,6 +212,13 @@ def test_tables_that_do_not_fit_the_layout_are_refused(tmp_path):
         read_rows(load_layout("hecktor2022"), tmp_path, tmp_path / "t.csv")
 
 
+def test_a_card_names_the_structures_of_the_masks_that_were_written(tmp_path):
+    write_cards(tmp_path, cards_of(load_layout("head-neck-pet-ct")), {"gtvp": 1, "gtvn": 2})
+    for name in ("cohort", "npc-recorded", "npc-restaged"):
+        card = parse_card((tmp_path / f"{name}.yaml").read_text(), source=name)
+        assert card.structures == {"gtvp": 1, "gtvn": 2}
+
+
 @pytest.mark.parametrize(
     ("more", "message"),
     [
@@ -233,6 +240,11 @@ def test_columns_codes_and_expressions_are_checked():
     with pytest.raises(ValueError, match="code 1 means both observed and censored"):
         Event(event="relapse", time="days", observed=(True,), censored=(0, 1))
     files = {"pet": ["{id}_pt.nii"], "ct": ["{id}_ct.nii"], "mask": ["{id}_m.nii"]}
+    for expression in ("P([0-9]+", "(?i)p[0-9]+"):
+        with pytest.raises(ValueError, match="is not a regular expression without flags"):
+            Nifti(id=expression, **files)
+        with pytest.raises(ValueError, match="is not a regular expression without flags"):
+            Column(of_id=f"{expression}-(.*)")
     with pytest.raises(ValueError, match="must match at least one character, and have no groups"):
         Nifti(id="(P)[0-9]+", **files)
     with pytest.raises(ValueError, match="'a' and 'b' both have label 1"):

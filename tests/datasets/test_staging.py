@@ -103,6 +103,15 @@ def test_stages_are_read_as_tables_write_them_and_who_has_none_is_named(how, cho
     assert {f.subject for f in read.findings if f.code == "SB115"} == {"B"}
 
 
+def test_metastases_make_a_recorded_stage_iv_one_that_is_not_kept(tmp_path):
+    how = {**RECORDED, "by": "recorded, m: M"}
+    (tmp_path / "t.csv").write_text(
+        HEAD.replace("N,", "N,M,") + "A,Nasopharynx,T2,N1,M1,IV,1,10\nB,Nasopharynx,T4,N1,M0,IV,0,20\n"
+    )
+    read = inspect_cohort(parse_card(NPC.format(table="t.csv", id="patient", **how), source="npc"), tmp_path)
+    assert [s.id for s in read.source.cohort.subjects] == ["B"]
+
+
 def test_a_column_of_a_stage_that_is_absent_is_an_error_and_one_that_is_taken_is_refused(tmp_path):
     rows = changed(table_rows(), T=lambda *_: "1", TNM=lambda *_: "III")
     choice = "patients: {stage: {rules: nasopharynx, by: recorded, keep: {III: [III]}%s}}\n"
