@@ -52,6 +52,13 @@ def plan_lines(planned: Planned, workers: int) -> list[str]:
     return lines
 
 
+_LONG_S = 24 * 3600.0
+"""From this time on a GPU is advised."""
+_GPU_ADVICE = (
+    "Advice    Networks take {} of that on the CPU. Use a GPU (its time was not measured), or a smaller --profile."
+)
+
+
 def cost_lines(planned: Planned, workers: int) -> list[str]:
     """Return what each method adds to the time of a run, the dearest first; nothing where nothing is to do.
 
@@ -71,9 +78,12 @@ def cost_lines(planned: Planned, workers: int) -> list[str]:
         for cost in costs
     ]
     whole = duration(sum(cost.seconds for cost in costs))
+    slow = sum(c.seconds for c in costs if c.method and planned.infos[c.method].resources.gpu)
+    on_cpu = all(job.device == "cpu" for job in planned.to_do)
     return [
         f"Cost      {whole} of one worker's time, by method:",
         *(f"          {row}" for row in aligned(cells, right=(1, 2))),
+        *([_GPU_ADVICE.format(duration(slow))] if on_cpu and slow > _LONG_S else []),
     ]
 
 

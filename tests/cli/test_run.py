@@ -124,6 +124,9 @@ def test_dry_run_says_what_each_method_costs_and_who_uses_a_fit(bench, tmp_path)
     share = f"{100 * costs['deepmts']['share']:.0f} %"
     assert f"{share}  with the features of deepfeat-deepsurv, deepfeat-lasso-cox, deepfeat-rsf\n" in text
     assert "160 patients to prepare" in text
+    assert "Advice" not in text
+    text = bench("run", "--methods", "deepmts,volume", "--profile", "paper", "--out", tmp_path, "--dry-run").stdout
+    assert re.search(r"Advice    Networks take \d{3} h of that on the CPU. Use a GPU", text)
     assert not (tmp_path / "runs").exists()
 
 
