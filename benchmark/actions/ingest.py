@@ -10,7 +10,7 @@ from pathlib import Path
 from survbench.actions.foreign import series_in, unpacked_archives
 from survbench.actions.ingest_report import write_report
 from survbench.actions.ingest_secrets import leaks, read_identities, secret_values
-from survbench.datasets.cards.card import CohortCard
+from survbench.datasets.cards.card import CohortCard, read_card
 from survbench.datasets.cohorts.named import CARD_FILE
 from survbench.datasets.dicom.identifying import Identity
 from survbench.datasets.dicom.patient import Request
@@ -261,9 +261,19 @@ def _write_table(
     write_clinical(out, joined, pseudonyms)
     if cards is not None:
         write_cards(out, cards, labels)
-        return ()
     if (out / CARD_FILE).exists():
-        return ()
+        return _labels_to_name(out / CARD_FILE, labels)
     draft = draft_card(out, out / CLINICAL, labels=labels)
     write_text(out / CARD_FILE, draft.text)
     return draft.todo
+
+
+def _labels_to_name(path: Path, labels: Mapping[str, int]) -> tuple[str, ...]:
+    """Return what to change on a card that was there and does not name the structures that the masks have now."""
+    try:
+        mask = read_card(path).mask
+    except BenchError:  # 'bench cohort check' says what is wrong with it
+        return ()
+    if not labels or (mask is not None and mask.labels == labels):
+        return ()
+    return (f"mask.labels in {path.name}: {{{', '.join(f'{name}: {label}' for name, label in labels.items())}}}",)
