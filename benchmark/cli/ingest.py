@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from survbench.cli.ingest_layout import MaskOn, Wanted
-from survbench.cli.options import Workers, examples, say
+from survbench.cli.options import Workers, examples, first_of, say
 
 if TYPE_CHECKING:
     from survbench.actions.ingest import Clinical, Ingested
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 IDS = "Patient"
 """Column of --overrides and --pseudonyms with the ids of the images."""
 PRELOAD = ["survbench.jobs.reading_preload"]
-_SHOWN = 3
 
 
 def register(group: typer.Typer) -> None:
@@ -200,7 +199,7 @@ def _show_read(done: Ingested) -> None:
         say(f"Refused   {archive}: {why}")
     if contents.unreadable:
         count = things(len(contents.unreadable), "file")
-        say(f"Left out  {count} that cannot be read: {_first(map(str, contents.unreadable))}")
+        say(f"Left out  {count} that cannot be read: {first_of(map(str, contents.unreadable))}")
     for patient, what in done.failed.items():
         say(f"Failed    {patient or '(no id)'}: {what}")
     for note, patients in _by_note(done.notes).items():
@@ -212,7 +211,7 @@ def _show_read(done: Ingested) -> None:
         if joined.imageless:
             say(f"Left out  {things(joined.imageless, 'row')} of the table without images")
     if done.unused:
-        say(f"Left out  {things(len(done.unused), 'override')} of ids that no patient has: {_first(done.unused)}")
+        say(f"Left out  {things(len(done.unused), 'override')} of ids that no patient has: {first_of(done.unused)}")
 
 
 def _show_written(done: Ingested, out: Path) -> None:
@@ -222,7 +221,7 @@ def _show_written(done: Ingested, out: Path) -> None:
     kept = f", {len(done.kept)} were there" if done.kept else ""
     say(f"Wrote     {things(len(done.written), 'patient')} to {out}{kept}")
     if done.leftover:
-        who = f"{things(len(done.leftover), 'patient')} that this call did not write: {_first(done.leftover)}"
+        who = f"{things(len(done.leftover), 'patient')} that this call did not write: {first_of(done.leftover)}"
         say(f"Leftover  {out} also holds {who}. To be rid of them, remove the folder and call again.")
     show_findings(grouped(done.findings))
     for leak in done.leaks:
@@ -233,12 +232,6 @@ def _show_written(done: Ingested, out: Path) -> None:
     then = "cohort init {} --table TABLE" if done.joined is None else "cohort check {}"
     if done.written or done.kept:
         say(f"Next      bench {then.format(quoted)}")
-
-
-def _first(names: Iterable[str]) -> str:
-    """Return the first names in words; bytes of paths that are not text are shown as such."""
-    shown = [name.encode("utf-8", "backslashreplace").decode() for name in names]
-    return ", ".join(shown[:_SHOWN]) + (", ..." if len(shown) > _SHOWN else "")
 
 
 def _by_note(notes: Mapping[str, tuple[str, ...]]) -> dict[str, list[str]]:

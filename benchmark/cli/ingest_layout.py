@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
-from survbench.cli.options import say
+from survbench.cli.options import first_of, say
 
 if TYPE_CHECKING:
     from survbench.actions.ingest import Clinical
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
     from survbench.datasets.cards.card import CohortCard
     from survbench.datasets.layouts.layout import Layout, Nifti
     from survbench.datasets.layouts.outcome import LaidOut
-
-_SHOWN = 3
 
 
 class MaskOn(StrEnum):
@@ -125,15 +122,10 @@ def _show(done: Linked, layout: Layout, out: Path) -> None:
         say(f"Failed    {patient}: {why}")
     for what, names in (("an outcome", done.without_outcome), ("a row in the tables", done.without_row)):
         if names:
-            say(f"Left out  {things(len(names), 'patient')} without {what}: {_first(names)}")
+            say(f"Left out  {things(len(names), 'patient')} without {what}: {first_of(names)}")
     if done.imageless:
         say(f"Left out  {things(done.imageless, 'row')} of the tables without images")
     if done.others:
         say(f"Left out  {things(done.others, 'other file')}")
     say(f"Wrote     {things(len(done.patients), 'patient')} to {out}, as links to the files of {layout.name}")
     say(f"Next      bench cohort check {shlex.quote(str(out))}")
-
-
-def _first(names: Iterable[str]) -> str:
-    shown = list(names)
-    return ", ".join(shown[:_SHOWN]) + (", ..." if len(shown) > _SHOWN else "")

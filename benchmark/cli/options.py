@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -131,6 +131,16 @@ def aligned(rows: Sequence[Sequence[str]], *, right: Collection[int] = ()) -> li
         return cell.rjust(widths[column]) if column in right else cell.ljust(widths[column])
 
     return ["  ".join(padded(column, cell) for column, cell in enumerate(row)).rstrip() for row in rows]
+
+
+def first_of(names: Iterable[str]) -> str:
+    """Return the first three names in words; bytes of paths that are not text are shown as such.
+
+    >>> first_of(["a", "b"]), first_of("abcd")
+    ('a, b', 'a, b, c, ...')
+    """
+    shown = [name.encode("utf-8", "backslashreplace").decode() for name in names]
+    return ", ".join(shown[:3]) + (", ..." if len(shown) > 3 else "")
 
 
 def study_line(study: Study) -> str:

@@ -105,3 +105,8 @@ def rounded(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [rounded(v) for v in value]
     return value
+
+
+def files_below(folder: Path) -> list[Path]:
+    """Return all files below a folder, sorted; none if it is not a folder. Links to folders are not followed."""
+    return sorted(Path(parent, name) for parent, _, names in os.walk(folder) for name in names)

@@ -97,7 +97,8 @@ def prepare_source(
     if grid is None:
         return Preparation({}, (), {}, len(source.cohort))
     features = {s.id: cohorts.keys(source, s).radiomics for s in source.cohort.subjects}
-    damaged = {i for i, keys in features.items() if any(read_radiomics(out, key) is None for key in keys.values())}
+    known = {i: _stored(out, keys) for i, keys in features.items()}
+    damaged = {i for i, found in known.items() if found.keys() != features[i].keys()}
     absent = {s.id for s in unprepared(cohorts, source, out)} | damaged
     work = [s for s in source.cohort.subjects if s.id in absent]
     size = max(1, min(MAX_CHUNK, len(work) // (TASKS_PER_WORKER * workers)))
@@ -128,15 +129,20 @@ def prepare_source(
         problems += _problems(ended)
         done += len(ended.task.arguments[1])
         watcher.preparing(source.card.name, done, len(source.cohort))
+    known |= {s.id: _stored(out, features[s.id]) for s in work}
     failed = {f.subject for f in problems}
     of_regions: dict[str, dict[str, Extraction]] = {}
-    for patient, keys in features.items():
-        for region, key in keys.items():
-            found = read_radiomics(out, key)
-            if found is not None and patient not in failed:
-                of_regions.setdefault(region, {})[patient] = found
+    for patient, found in known.items():
+        for region, extraction in found.items():
+            if patient not in failed:
+                of_regions.setdefault(region, {})[patient] = extraction
     of_mask = of_regions.pop("mask", {})
     return Preparation(of_mask, tuple(problems), stored_facts(source, out), cached, of_regions)
+
+
+def _stored(out: Path, keys: Mapping[str, str]) -> dict[str, Extraction]:
+    """Return the stored features of a patient by region; what is absent or damaged is left out."""
+    return {region: found for region, key in keys.items() if (found := read_radiomics(out, key)) is not None}
 
 
 def stored_facts(source: SourceCohort, out: Path) -> dict[str, PatientFacts]:

@@ -15,7 +15,6 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -23,14 +22,12 @@ from uuid import uuid4
 
 from survbench.errors import BenchError, message_of
 from survbench.io.layout import SCRATCH, Status
-from survbench.io.versions import installed_version
 from survbench.jobs.attempt import MB, Outcome, error_of
 from survbench.jobs.gpus import VISIBLE
 from survbench.jobs.task import Task
-from survbench.jobs.this_machine import ThisMachine
-from survbench.plan.code_key import LIBRARIES, code_fingerprint
+from survbench.jobs.this_machine import POLL_S, ThisMachine
+from survbench.plan.code_key import code_fingerprint, library_versions
 
-POLL_S = 0.5
 OTHER_MACHINE = "OtherMachine"
 """Type of the error of a task that a node did not take."""
 
@@ -62,7 +59,7 @@ class Sender:
         here = f"The node {os.uname().nodename}"
         if not (Path(self.out) / SCRATCH / self.mark).is_file():
             return f"{here} does not see {self.out}. Give an --out on a file system that all nodes share"
-        there = libraries()
+        there = library_versions()
         other = [name for name, version in self.libraries.items() if there.get(name) != version]
         if other:
             listed = ", ".join(f"{name} {there.get(name)} in the place of {self.libraries[name]}" for name in other)
@@ -112,11 +109,10 @@ class RayCluster:
         Raises:
             BenchError: a GPU is wanted, and no node has one.
         """
-        if wanted == "cpu" or any(node.get("GPU", 0) >= 1 for node in self._nodes()):
-            return "cpu" if wanted == "cpu" else "cuda"
-        if wanted == "cuda":
+        has_gpu = any(node.get("GPU", 0) >= 1 for node in self._nodes())
+        if wanted == "cuda" and not has_gpu:
             raise BenchError(f"device cuda: no node of the cluster at {self._address} has a GPU. Use cpu.")
-        return "cpu"
+        return "cuda" if wanted != "cpu" and has_gpu else "cpu"
 
     def memory_share_mb(self) -> float:
         """Return the megabytes for each processor on the node that has the least."""
@@ -149,7 +145,8 @@ class RayCluster:
         }
         self._mark.parent.mkdir(parents=True, exist_ok=True)
         self._mark.touch()
-        sender = Sender(str(self._out), self._mark.name, task.modules, code_fingerprint(*task.modules), libraries())
+        code = code_fingerprint(*task.modules)
+        sender = Sender(str(self._out), self._mark.name, task.modules, code, library_versions())
         remote = self._ray.remote(_there).options(
             num_cpus=needs["CPU"],
             memory=needs["memory"],
@@ -283,12 +280,6 @@ def _signals_kept() -> Iterator[None]:
                 signal.signal(number, handler)
             except ValueError:  # not the main thread, where Ray sets none either
                 break
-
-
-@cache
-def libraries() -> dict[str, str | None]:
-    """Return the versions of survbench and of the libraries that compute, by name."""
-    return {name: installed_version(name) for name in ("survbench", *LIBRARIES)}
 
 
 def _first_line(problem: BaseException) -> str:

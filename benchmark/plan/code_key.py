@@ -15,6 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from survbench.io.hashing import digest, file_digest
+from survbench.io.versions import installed_version
 from survbench.plan.plugin_import import contained
 
 LIBRARIES = ("numpy", "scipy", "scikit-learn", "scikit-survival", "lifelines", "pycox", "torch", "torchtuples")
@@ -67,6 +68,11 @@ def closure(*roots: str) -> tuple[str, ...]:
             seen.add(name)
             waiting += [name.rpartition(".")[0], *_imports(name)]
     return tuple(sorted(seen))
+
+
+def library_versions() -> dict[str, str | None]:
+    """Return the versions of :data:`LIBRARIES` that are installed here, by name."""
+    return {name: installed_version(name) for name in LIBRARIES}
 
 
 def clear() -> None:

@@ -15,7 +15,7 @@ from survbench.cohort import Need
 from survbench.io.hashing import digest
 from survbench.io.layout import SCHEMA
 from survbench.io.versions import installed_version
-from survbench.plan.code_key import LIBRARIES, code_fingerprint
+from survbench.plan.code_key import code_fingerprint, library_versions
 from survbench.plan.job import FitJob, JobKind, PredictJob, TuneJob, TuneSplit, Upstream
 from survbench.plan.patients import Patients
 from survbench.space import space_to_json
@@ -59,7 +59,7 @@ class Fitting:
             "target": self.info.target,
             "version": self.info.version,
             "code": _code(worker, self.info.target),
-            "libraries": {name: installed_version(name) for name in LIBRARIES},
+            "libraries": library_versions(),
             "params": dict(self.info.params),
             # a setting at its default is not in the key: one that is added later changes no result
             "training": self.training.model_dump(mode="json", exclude_defaults=True) if self.info.trains else None,

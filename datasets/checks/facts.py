@@ -133,7 +133,7 @@ class RegistrationFacts:
     def of_the_template(cls) -> RegistrationFacts:
         """Return the facts of the template itself, which stays where it is."""
         identity = tuple(tuple(float(row == column) for column in range(4)) for row in range(4))
-        return cls(identity, 0.0, 0.0, 1.0, 1.0, 0.0, True)  # noqa: FBT003
+        return cls(identity, 0.0, 0.0, similarity=1.0, overlap=1.0, apart_mm=0.0, converged=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,16 +21,16 @@ from survbench.datasets.checks.facts import (
 )
 from survbench.datasets.checks.intensities import AIR, may_be_hounsfield
 from survbench.datasets.checks.masks import BARELY_HIGHER
-from survbench.datasets.checks.registration import NoTemplate
 from survbench.datasets.cohorts.coarse import coarse_ranks, content
 from survbench.datasets.preprocessing.grid import Point, plan_grid, reference_point
-from survbench.datasets.preprocessing.registration import Registrar
+from survbench.datasets.preprocessing.registration import Registrar, in_body
 from survbench.datasets.readers.axis_order import ORDERS
 from survbench.datasets.readers.errors import ImageError
 from survbench.datasets.readers.folder import unreadable
 from survbench.datasets.readers.intensities import ImageReading
 from survbench.datasets.readers.labels import MaskReading
 from survbench.datasets.readers.nifti import NiftiFile, read_header
+from survbench.datasets.readers.template import unusable
 from survbench.findings import Finding
 from survbench.volume import FILL, Volume
 
@@ -93,8 +93,7 @@ def open_registrar(template: Template | None) -> tuple[Registrar | None, list[Fi
     try:
         return Registrar.of(template), []
     except ImageError as error:
-        cause = "The template's file cannot be used."
-        return None, [NoTemplate.finding(cause, detail=error.what.rstrip("."), remedy=error.remedy)]
+        return None, [unusable(error)]
 
 
 def registered(
@@ -317,8 +316,7 @@ def _bodies(card: CohortCard, values: Mapping[str, NDArray[np.float64]]) -> dict
         if dense is not None:
             bodies[name] = dense & np.isfinite(value) & (known or name == ct)
         else:
-            positive = value[value > 0]
-            bodies[name] = value > (positive.mean() / 2 if len(positive) else np.inf)
+            bodies[name] = in_body(value, card.images[name].modality)
     return bodies
 
 

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import IO
 
 from survbench.errors import BenchError
+from survbench.io.files import files_below
 from survbench.io.zip_entries import EntryKind, kind_of, leads_outside
 
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
@@ -84,8 +85,7 @@ def archives_in(source: Path) -> list[Path]:
         BenchError: the source is another kind of file.
     """
     if source.is_dir():
-        found = [Path(parent, name) for parent, _, names in os.walk(source) for name in names]
-        return sorted(path for path in found if is_archive(path) and path.is_file())
+        return [path for path in files_below(source) if is_archive(path) and path.is_file()]
     if is_archive(source):
         return [source]
     raise BenchError(f"{source} is neither a folder nor an archive. Give a folder, or a {', '.join(SUFFIXES)} file.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -11,8 +10,10 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from survbench.datasets.ingest.clinical import ID
+from survbench.datasets.ingest.hospital_table import plain
 from survbench.datasets.layouts.layout import Column, Layout, SourceTable
 from survbench.errors import BenchError
+from survbench.io.files import files_below
 from survbench.io.tables import Row, canonical, nearest
 from survbench.io.workbooks import SUFFIXES, read_any_table
 
@@ -43,12 +44,7 @@ def same_patient(name: str) -> str:
     >>> same_patient("CHUM_001") == same_patient("chum-001 ")
     True
     """
-    return name.strip().casefold().replace("_", "-")
-
-
-def files_below(source: Path) -> list[Path]:
-    """Return all files below a folder, sorted; none if it is not a folder. Links to folders are not followed."""
-    return sorted(Path(parent, name) for parent, _, names in os.walk(source) for name in names)
+    return plain(name).replace("_", "-")
 
 
 def file_in(source: Path, names: Sequence[str], option: str = "--table") -> Path:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from survbench.datasets.layouts.layout import Nifti
-from survbench.datasets.layouts.tables import files_below, same_patient
+from survbench.datasets.layouts.tables import same_patient
+from survbench.io.files import files_below
 
 KINDS = ("PET", "CT", "mask")
 

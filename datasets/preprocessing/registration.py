@@ -236,7 +236,7 @@ def _shifts(centre: Floats, template: Template, image: Volume) -> Iterator[Float
     yield np.zeros(6)
     shape = np.asarray(image.shape)
     ends = np.stack(np.meshgrid(*[(0, n - 1) for n in shape], indexing="ij"), axis=-1).reshape(-1, 3)
-    world = ends @ image.affine[:3, :3].T + image.affine[:3, 3]
+    world = _moved(image.affine, ends)
     low, high = world.min(axis=0), world.max(axis=0)
     middle = (low + high) / 2
     reach = max(0.0, (high[2] - low[2] - template.field_of_view_mm[2]) / 2)

@@ -51,6 +51,11 @@ def _of_file(
     try:
         volume = nifti_volume(folder / file, card.images[registration.channel].modality)
     except ImageError as error:
-        cause = "The template's file cannot be used."
-        return None, [NoTemplate.finding(cause, detail=error.what.rstrip("."), remedy=error.remedy)]
+        return None, [unusable(error)]
     return Template.of(card, volume), []
+
+
+def unusable(error: ImageError) -> Finding:
+    """Return the finding about a template whose file cannot be read."""
+    cause = "The template's file cannot be used."
+    return NoTemplate.finding(cause, detail=error.what.rstrip("."), remedy=error.remedy)

@@ -143,7 +143,7 @@ def test_tasks_for_a_gpu_follow_one_another_and_fail_when_the_only_one_is_gone(n
 
 @pytest.mark.slow
 def test_a_run_ends_at_the_first_job_on_a_node_that_differs(nodes, tmp_path, monkeypatch):
-    monkeypatch.setattr(ray_cluster, "libraries", lambda: {"scipy": "1.0"})
+    monkeypatch.setattr(ray_cluster, "library_versions", lambda: {"scipy": "1.0"})
     with pytest.raises(BenchError, match=r"The node .* in the place of 1\.0\. Install the same versions on all nodes"):
         ended([Task(str(n), double, (n,)) for n in range(4)], RayCluster("ray", tmp_path))
 
@@ -154,7 +154,7 @@ def test_a_node_that_differs_takes_no_task(tmp_path, monkeypatch):
     mark.touch()
     modules = ("survbench.work.fit",)
     code = ray_cluster.code_fingerprint(*modules)
-    same = ray_cluster.Sender(str(tmp_path), mark.name, modules, code, dict(ray_cluster.libraries()))
+    same = ray_cluster.Sender(str(tmp_path), mark.name, modules, code, ray_cluster.library_versions())
     assert same.refusal() == ""
     assert "does not see" in replace(same, out=str(tmp_path / "elsewhere")).refusal()
     assert "has other code of survbench.work.fit" in replace(same, code="0").refusal()
