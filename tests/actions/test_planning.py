@@ -39,7 +39,7 @@ def test_a_key_covers_all_code_that_runs_and_the_libraries(fresh_code, monkeypat
         assert keys().isdisjoint(before), name
     monkeypatch.setattr(code_key, "_content", source)
     assert keys() == before
-    monkeypatch.setattr(job_keys, "installed_version", lambda _: "99")
+    monkeypatch.setattr(code_key, "installed_version", lambda _: "99")
     assert keys().isdisjoint(before)
 
 
