@@ -8,6 +8,7 @@ from pathlib import Path
 from survbench.actions.foreign import series_in, unpacked_archives
 from survbench.actions.ingest import FILE_S, PATIENT_S, why_unread
 from survbench.datasets.cards.card import CohortCard
+from survbench.datasets.cohorts.new_patients import MASK
 from survbench.datasets.dicom.patient import Request
 from survbench.datasets.ingest.patient_files import PatientJob, write_patient_apart
 from survbench.errors import BenchError
@@ -15,8 +16,6 @@ from survbench.io.layout import Status
 from survbench.jobs.executor import execute
 from survbench.jobs.task import Task
 from survbench.jobs.this_machine import ThisMachine
-
-MASK = "mask"
 
 
 def dicom_files(folder: Path, card: CohortCard, out: Path, request: Request) -> dict[str, Path]:

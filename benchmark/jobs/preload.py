@@ -1,15 +1,25 @@
-"""What the fork server imports once, so that a job's process starts in a tenth of a second."""
+"""What the fork server imports once, so that a job's process starts in a tenth of a second.
 
-import numba
-import numpy as np
-import pandas as pd
-import pyarrow.parquet
-import radiomics
-import scipy.ndimage
-import scipy.stats
-import sklearn.preprocessing
-import sksurv.linear_model
-import survbench.work.fit
-import torch
+A library that cannot be imported is left to the jobs that need it, which fail and say why: without its server a run can
+do nothing at all.
+"""
 
-__all__ = ["np", "numba", "pd", "pyarrow", "radiomics", "scipy", "sklearn", "sksurv", "survbench", "torch"]
+from contextlib import suppress
+from importlib import import_module
+
+LIBRARIES = (
+    "numba",
+    "numpy",
+    "pandas",
+    "pyarrow.parquet",
+    "radiomics",
+    "scipy.ndimage",
+    "scipy.stats",
+    "sklearn.preprocessing",
+    "sksurv.linear_model",
+    "torch",
+    "survbench.work.fit",
+)
+for library in LIBRARIES:
+    with suppress(Exception):
+        import_module(library)

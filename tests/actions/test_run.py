@@ -139,7 +139,7 @@ def test_imported_risks_stay_on_the_board_when_other_methods_run(tmp_path):
 
 @pytest.mark.faults  # row 27
 def test_job_order_and_workers_change_no_byte_of_board_tables_and_site(tmp_path):
-    methods = ["oracle", "tlg", "clinical-cox", "radiomics-lasso-cox", "deepmts"]
+    methods = ["oracle", "tlg", "clinical-cox", "radiomics-lasso-cox", "cnn-survival"]
     made = []
     for workers, order in ((2, methods), (1, methods[::-1])):
         request = request_for(tmp_path / str(workers), ",".join(order), workers=workers)

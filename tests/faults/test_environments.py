@@ -100,6 +100,22 @@ def test_row_26_a_user_without_a_name_a_home_or_shared_memory_gets_the_same_resu
         assert {path.stat().st_uid for path in out.rglob("*")} == {4242}
 
 
+def test_row_26_a_library_that_is_broken_costs_the_jobs_that_need_it_alone(tmp_path):
+    (tmp_path / "numba.py").write_text("raise RuntimeError('built for another NumPy')")
+    script = (
+        "from survbench.jobs.executor import execute; from survbench.jobs.task import Task\n"
+        "from survbench.jobs.this_machine import ThisMachine\n"
+        "tasks = [Task('a', len, ('four',)), Task('b', __import__, ('numba',))]\n"
+        "print([(e.status, e.value or e.error.message) for e in execute(tasks, place=ThisMachine(1))])"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    ended = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert "ok" in ended.stdout
+    assert "4" in ended.stdout
+    assert "built for another NumPy" in ended.stdout
+
+
 def test_row_26_a_command_whose_streams_the_caller_has_closed_ends_as_usual(tmp_path):
     command = f"{sys.executable} -m survbench.cli status --out {tmp_path} <&- >&-"
     ended = subprocess.run(["sh", "-c", command], stderr=subprocess.PIPE, text=True, check=False)

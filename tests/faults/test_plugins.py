@@ -33,27 +33,29 @@ FIT = {
     "silent exit": ("import os; os._exit(0)", "exit code 0"),
 }
 """What its fit does, and what the error then says."""
-MODULE = """
+METHOD = """
 from survbench.api import MethodInfo
 
-class Odd:
+class {target}:
     def fit(self, train, *, validation, ctx):
         {fit}
     def predict_risk(self, cohort): ...
     def save(self, folder): ...
     def load(self, folder, *, device): ...
 
-INFO = MethodInfo(name="odd-plugin", title="Odd", family="outside", target="odd_plugin:Odd", reference="none")
+{target}.INFO = MethodInfo(name="{name}", title="Odd", family="outside", target="odd_plugin:{target}", reference="none")
 """
 
 
-def bench(folder, module, *arguments):
-    """Run ``bench`` where a plugin of this module is installed."""
+def bench(folder, module, *arguments, points=("INFO",)):
+    """Run ``bench`` where a plugin of this module is installed, whose entry points are these."""
     site = folder / "site"
     information = site / "odd_plugin-1.0.dist-info"
     information.mkdir(parents=True)
     (information / "METADATA").write_text("Metadata-Version: 2.1\nName: odd-plugin\nVersion: 1.0\n")
-    (information / "entry_points.txt").write_text("[survbench.methods]\nodd = odd_plugin:INFO\n")
+    (information / "entry_points.txt").write_text(
+        "[survbench.methods]\n" + "".join(f"odd{n or ''} = odd_plugin:{point}\n" for n, point in enumerate(points))
+    )
     (site / "odd_plugin.py").write_text(module)
     return subprocess.run(
         [sys.executable, "-m", "survbench.cli", *arguments],
@@ -107,23 +109,38 @@ def test_row_29_a_run_of_all_methods_says_which_plugin_is_left_out(tmp_path):
     assert "Plugin odd is left out" in ended.stderr
 
 
+@pytest.fixture(scope="module")
+def odd_fits(tmp_path_factory):
+    """Return how a run with a method for each of FIT ended, and the rows of its board by method."""
+    folder = tmp_path_factory.mktemp("odd")
+    names = {kind: kind.replace(" ", "-") for kind in FIT}
+    methods = {kind: METHOD.format(target=f"Odd{n}", name=names[kind], fit=FIT[kind][0]) for n, kind in enumerate(FIT)}
+    points = [f"Odd{n}.INFO" for n in range(len(FIT))]
+    wanted = ",".join(["volume", *names.values()])
+    arguments = ("run", "--methods", wanted, "--profile", "smoke", "--out", str(folder / "out"))
+    ended = bench(folder, "".join(methods.values()), *arguments, points=points)
+    (board,) = (folder / "out").glob("studies/*/leaderboard.json")
+    return ended, {row["method"]: row for row in json.loads(board.read_text(encoding="utf-8"))["rows"]}
+
+
 @pytest.mark.parametrize("kind", FIT)
-def test_row_29_whatever_a_fit_ends_with_is_stored_and_the_others_finish(tmp_path, kind):
-    fit, said = FIT[kind]
-    arguments = ("run", "--methods", "volume,odd-plugin", "--profile", "smoke", "--out", str(tmp_path / "out"))
-    ended = bench(tmp_path, MODULE.format(fit=fit), *arguments)
+def test_row_29_whatever_a_fit_ends_with_is_stored(odd_fits, kind):
+    row = odd_fits[1][kind.replace(" ", "-")]
+    assert row["status"] == "failed"
+    assert FIT[kind][1] in row["reason"]
+
+
+def test_row_29_whatever_fits_end_with_the_others_finish(odd_fits):
+    ended, rows = odd_fits
     assert ended.returncode == 1, ended.stdout + ended.stderr
+    assert rows["volume"]["status"] == "ok"
     assert "Traceback" not in ended.stderr
     assert "\x1b" not in ended.stdout + ended.stderr
-    (board,) = (tmp_path / "out").glob("studies/*/leaderboard.json")
-    rows = {row["method"]: row for row in json.loads(board.read_text(encoding="utf-8"))["rows"]}
-    assert (rows["volume"]["status"], rows["odd-plugin"]["status"]) == ("ok", "failed")
-    assert said in rows["odd-plugin"]["reason"]
 
 
 @pytest.mark.parametrize("name", ["../../x", "all", "@x", "a,b", "", "x" * 300, "Volume", "a--b"])
 def test_row_29_names_that_no_option_can_take_are_refused(tmp_path, name):
-    module = MODULE.format(fit="pass").replace("odd-plugin", name)
-    rows = json.loads(bench(tmp_path, module, "list", "--json").stdout)
+    module = METHOD.format(target="Odd", name=name, fit="pass")
+    rows = json.loads(bench(tmp_path, module, "list", "--json", points=["Odd.INFO"]).stdout)
     (odd,) = [row for row in rows if not row["available"]]
     assert "kebab case" in odd["reason"]

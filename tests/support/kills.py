@@ -23,7 +23,7 @@ import psutil
 import yaml
 from survbench.plan.profile import Profile, load_profile
 
-METHODS = "volume,clinical-cox,deepmts"
+METHODS = "volume,clinical-cox,cnn-survival"
 TARGETS = ("run", "job", "server")
 LONGEST_S = 600.0
 ASIDE = frozenset({"seconds", "memory_mb", "commit"})
