@@ -9,7 +9,7 @@ import pytest
 from cohort_folder import CARD, write_cohort
 from survbench.actions.planning import dry_run
 from survbench.actions.request import Request
-from survbench.plan import code_key, job_keys
+from survbench.plan import code_key
 from survbench.plan.profile import load_profile
 
 
