@@ -67,6 +67,7 @@ class Attempt:
         timeout_s: seconds until it is killed.
         most_mb: megabytes that it and what it starts may hold, or None.
         environment: variables that are set before the call.
+        remedy: what gives a process more memory, for the message of one that took too much.
 
     Raises:
         OSError, EOFError: the server is gone; the next one may be started.
@@ -81,8 +82,10 @@ class Attempt:
         timeout_s: float,
         most_mb: float | None,
         environment: Mapping[str, str],
+        remedy: str,
     ) -> None:
         self.most_mb = most_mb
+        self._remedy = remedy
         self.timeout_s = timeout_s
         self._box = Connection(os.memfd_create("outcome"))
         self._kernel_kills = _kernel_kills()
@@ -122,7 +125,7 @@ class Attempt:
         if held > self.most_mb:
             message = (
                 f"killed: the job held {held:,.0f} MB, and {self.most_mb:,.0f} MB are its share of the memory that was "
-                "free. Give fewer --workers, or let the method declare what it needs (Resources.quick_mb)"
+                f"free. {self._remedy}, or let the method declare what it needs (Resources.quick_mb)"
             )
             self._stop(Status.OOM, "OutOfMemory", message)
 

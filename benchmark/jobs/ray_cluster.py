@@ -12,7 +12,7 @@ import os
 import signal
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,6 +30,10 @@ from survbench.plan.code_key import code_fingerprint, library_versions
 
 OTHER_MACHINE = "OtherMachine"
 """Type of the error of a task that a node did not take."""
+CARD_MB = "gpu_memory_mb"
+"""Resource by which a node says how many megabytes each of its GPUs has: Ray itself only counts them."""
+SHARE_STEP = 1e-4
+"""Ray counts shares of a GPU in such steps."""
 
 log = logging.getLogger(__name__)
 _connected: list[tuple[str, str]] = []
@@ -95,7 +99,7 @@ class RayCluster:
         self._out = out
         self._mark = out / SCRATCH / f"cluster-{uuid4().hex}"
         self._sent: dict[str, _Sent] = {}
-        self._with_card: set[str] = set()
+        self._shares: dict[str, float] = {}
         self._alone = False
         _connect(self._ray, address)
 
@@ -109,7 +113,7 @@ class RayCluster:
         Raises:
             BenchError: a GPU is wanted, and no node has one.
         """
-        has_gpu = any(node.get("GPU", 0) >= 1 for node in self._nodes())
+        has_gpu = bool(self._cards())
         if wanted == "cuda" and not has_gpu:
             raise BenchError(f"device cuda: no node of the cluster at {self._address} has a GPU. Use cpu.")
         return "cuda" if wanted != "cpu" and has_gpu else "cpu"
@@ -119,29 +123,31 @@ class RayCluster:
         return min((node.get("memory", 0) / MB / node["CPU"] for node in self._nodes() if node.get("CPU")), default=0.0)
 
     def reserve(self, task: Task) -> bool:
-        """Keep a GPU for a task that takes one, so that no more tasks are sent than there is room for. Without a GPU in
-        the cluster there is nothing to wait for.
+        """Keep a GPU, or a share of one, for a task that takes one, so that no more tasks are sent than there is room
+        for. Without a GPU in the cluster there is nothing to wait for.
         """
         if task.gpu_mb is None:
             return True
-        there = int(self._ray.cluster_resources().get("GPU", 0))
-        if 0 < there <= len(self._with_card):
+        cards = self._cards()
+        share = share_of_card(task.gpu_mb, cards)
+        held = sum(self._shares.values())
+        if cards and held + share > sum(node["GPU"] for node in cards) + SHARE_STEP / 2:
             return False
-        self._with_card.add(task.key)
+        self._shares[task.key] = share
         return True
 
     def start(self, task: Task) -> Outcome | None:
         """Send a task to the cluster; return an outcome where no node can ever take it."""
-        able = [node for node in self._nodes() if task.gpu_mb is None or node.get("GPU", 0) >= 1]
+        able = self._nodes() if task.gpu_mb is None else self._cards()
         if not able:
-            self._with_card.discard(task.key)
+            self._shares.pop(task.key, None)
             return Outcome(Status.FAILED, error=error_of("NoGpu", "no node of the cluster has a GPU"))
         # what no node has would be waited for for ever; on this machine such a task would run alone
         most = max(able, key=lambda node: node.get("CPU", 0))
         needs = {
             "CPU": min(task.cpus, most.get("CPU", 0)),
             "memory": min((task.most_mb or 0) * MB, most.get("memory", 0)),
-            "GPU": 0 if task.gpu_mb is None else 1,
+            "GPU": self._shares.get(task.key, 0),
         }
         self._mark.parent.mkdir(parents=True, exist_ok=True)
         self._mark.touch()
@@ -178,12 +184,16 @@ class RayCluster:
         for sent in self._sent.values():
             self._ray.cancel(sent.reference, force=True)
         self._sent.clear()
-        self._with_card.clear()
+        self._shares.clear()
         self._mark.unlink(missing_ok=True)
 
     def _nodes(self) -> list[dict[str, float]]:
         """Return the resources of the nodes that are there now."""
         return [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
+
+    def _cards(self) -> list[dict[str, float]]:
+        """Return the resources of the nodes with a GPU."""
+        return [node for node in self._nodes() if node.get("GPU", 0) >= 1]
 
     def _stranded(self) -> list[tuple[Task, Outcome]]:
         """Give up tasks that wait for a node that is gone, and that no other can take."""
@@ -208,7 +218,7 @@ class RayCluster:
 
     def _forget(self, task: Task) -> None:
         del self._sent[task.key]
-        self._with_card.discard(task.key)
+        self._shares.pop(task.key, None)
 
     def _outcome(self, sent: _Sent) -> Outcome:
         """Return how a task ended. What the loss of a node or of its process has stopped may pass on another one."""
@@ -225,6 +235,25 @@ class RayCluster:
         if outcome.error is not None and outcome.error.type == OTHER_MACHINE:
             raise BenchError(f"{outcome.error.message}, then run the same command again. What is done is kept.")
         return outcome
+
+
+def share_of_card(mb: float, nodes: Sequence[Mapping[str, float]]) -> float:
+    """Return which share of a GPU a task takes, from 0 to 1: a whole one where it does not say how much it needs, or a
+    node does not say what its GPUs hold. Ray chooses the node, so that the smallest GPU counts.
+
+    Args:
+        mb: megabytes that the task takes at most.
+        nodes: resources of the nodes with a GPU.
+
+    >>> share_of_card(6000, [{"GPU": 4, CARD_MB: 24000}, {"GPU": 1, CARD_MB: 80000}])
+    0.25
+    >>> share_of_card(6000, [{"GPU": 4, CARD_MB: 24000}, {"GPU": 1}]), share_of_card(math.inf, [{CARD_MB: 24000}])
+    (1.0, 1.0)
+    """
+    smallest = min((node.get(CARD_MB, 0.0) for node in nodes), default=0.0)
+    if mb >= smallest:
+        return 1.0
+    return round(max(math.ceil(mb / smallest / SHARE_STEP), 1) * SHARE_STEP, 4)
 
 
 def _imported() -> ModuleType:
@@ -291,7 +320,8 @@ def _there(sender: Sender, task: Task) -> Outcome:
     refusal = sender.refusal()
     if refusal:
         return Outcome(Status.FAILED, error=error_of(OTHER_MACHINE, refusal))
-    place = ThisMachine(1, {} if task.gpu_mb is None else {os.environ.get(VISIBLE, "0"): math.inf})
+    gpus = {} if task.gpu_mb is None else {os.environ.get(VISIBLE, "0"): math.inf}
+    place = ThisMachine(1, gpus, remedy="Start the nodes of the cluster with fewer --num-cpus")
     place.reserve(task)
     try:
         outcome = place.start(task)

@@ -28,10 +28,18 @@ class ThisMachine:
     Args:
         workers: processors to share out among the processes.
         gpus: megabytes of memory by name of GPU; a task that takes one finds it in ``CUDA_VISIBLE_DEVICES``.
+        remedy: what the user does to give each task more memory.
     """
 
-    def __init__(self, workers: int, gpus: Mapping[str, float] = MappingProxyType({})) -> None:
+    def __init__(
+        self,
+        workers: int,
+        gpus: Mapping[str, float] = MappingProxyType({}),
+        *,
+        remedy: str = "Give fewer --workers",
+    ) -> None:
         self._workers = workers
+        self._remedy = remedy
         self._gpus = Gpus(gpus)
         self._running: dict[str, tuple[Task, Attempt]] = {}
         self._context: ForkServerContext | None = None
@@ -63,6 +71,7 @@ class ThisMachine:
                 timeout_s=task.timeout_s + GRACE_S,
                 most_mb=task.most_mb,
                 environment={VISIBLE: card} if card is not None else {},
+                remedy=self._remedy,
             )
         except (OSError, EOFError) as problem:
             self._gpus.leave(task.key, card_failed=False)

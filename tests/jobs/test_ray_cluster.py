@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import sys
 import time
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 import odd_tasks
 import pytest
-from odd_tasks import content_of, double, gpu_seen, raises, waits_for
+from odd_tasks import content_of, double, gpu_seen, holds, meets, raises, waits_for
 from survbench.actions.request import request_of
 from survbench.actions.run import run_study
 from survbench.actions.watcher import Silent
@@ -59,6 +61,7 @@ def test_tasks_end_there_as_they_do_here(nodes, tmp_path):
             Task("on a card", gpu_seen, (0.0,), gpu_mb=100.0),
             Task("wide", double, (2,), cpus=64),
             Task("big", double, (3,), most_mb=10**9),
+            Task("holds", holds, (300,), most_mb=100.0),
         ],
         place,
     )
@@ -70,7 +73,9 @@ def test_tasks_end_there_as_they_do_here(nodes, tmp_path):
         "on a card": "failed",
         "wide": "ok",
         "big": "ok",
+        "holds": "oom",
     }
+    assert "Start the nodes of the cluster with fewer --num-cpus, or let" in ends["holds"].error.message
     assert ends["reader"].value == "42"
     assert ends["on a card"].error.type == "NoGpu"
     assert "on purpose" in ends["raises"].error.traceback
@@ -141,6 +146,19 @@ def test_tasks_for_a_gpu_follow_one_another_and_fail_when_the_only_one_is_gone(n
     ends = list(execute(tasks, place=RayCluster("ray", tmp_path), on_poll=poll))
     assert len(begun) == 1
     assert [(end.status, end.error.type) for end in ends] == [("failed", "NoGpu")] * 2
+
+
+@pytest.mark.slow
+def test_tasks_share_the_gpus_of_a_node_that_says_what_they_hold(nodes, tmp_path):
+    cluster, _ = nodes
+    node = cluster.add_node(num_cpus=6, num_gpus=2, resources={ray_cluster.CARD_MB: 24_000})  # what looks like them
+    tasks = [Task(str(n), meets, (str(tmp_path / "small"), 4), gpu_mb=12_000.0, timeout_s=60) for n in range(4)]
+    tasks += [Task("whole", gpu_seen, (0.0,), gpu_mb=math.inf), Task("large", gpu_seen, (0.0,), gpu_mb=30_000.0)]
+    ends = ended(tasks, RayCluster("ray", tmp_path))
+    assert {end.status for end in ends.values()} == {"ok"}
+    assert Counter(ends[str(n)].value for n in range(4)) == {"0": 2, "1": 2}  # all four ran at once, two on each card
+    assert {ends["whole"].value, ends["large"].value} <= {"0", "1"}
+    cluster.remove_node(node)
 
 
 @pytest.mark.slow

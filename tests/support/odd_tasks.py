@@ -109,6 +109,18 @@ def waits_for(path, began):
     raise TimeoutError(path)
 
 
+def meets(path, count):
+    """Wait until so many tasks run at once, at most half a minute, and return the GPU that the process was given."""
+    with Path(path).open("a") as stream:
+        stream.write("x")
+    deadline = time.monotonic() + 30
+    while Path(path).stat().st_size < count:
+        if time.monotonic() > deadline:
+            raise TimeoutError(path)
+        time.sleep(0.1)
+    return os.environ.get("CUDA_VISIBLE_DEVICES")
+
+
 def fails_on_gpu(name, failures, awaited):
     """Raise what torch raises on a broken GPU if it is the one of that name; on another, wait until it has failed.
 
