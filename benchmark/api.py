@@ -83,6 +83,9 @@ class Resources:
     starts from it."""
     quick_mb: int = 520
     """Most memory, in megabytes, of the process of one fit in the quick profile on a CPU, its libraries included."""
+    model_mb: float | None = None
+    """Megabytes of the disk that the model of one fit takes, with the features that it names; None where that was not
+    measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -70,7 +70,7 @@ def _info(quantity: Quantity, title: str, reference: str) -> MethodInfo:
         params={"quantity": quantity},
         needs_predict=frozenset(needs),
         trains=False,
-        resources=Resources(quick_seconds=0.05),
+        resources=Resources(quick_seconds=0.05, model_mb=0.0),
         reference=reference,
         **details,
     )

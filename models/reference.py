@@ -97,7 +97,7 @@ METHODS = (
         target="survbench.models.reference:Oracle",
         needs_predict=frozenset({"truth"}),
         trains=False,
-        resources=Resources(quick_seconds=0.05),
+        resources=Resources(quick_seconds=0.05, model_mb=0.0),
         reference="The simulation's own log hazard; docs/explanation/phantom.md",
     ),
     MethodInfo(
@@ -108,7 +108,7 @@ METHODS = (
         target="survbench.models.reference:Chance",
         stochastic=True,
         trains=False,
-        resources=Resources(quick_seconds=0.05),
+        resources=Resources(quick_seconds=0.05, model_mb=0.0),
         reference="Chance",
     ),
     MethodInfo(
@@ -119,7 +119,7 @@ METHODS = (
         target="survbench.models.reference:Padding",
         needs_predict=frozenset({"images"}),
         trains=False,
-        resources=Resources(quick_seconds=0.05),
+        resources=Resources(quick_seconds=0.05, model_mb=0.0),
         reference="docs/explanation/traps.md",
     ),
 )

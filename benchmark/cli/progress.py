@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from collections import Counter
@@ -10,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from survbench.cli.options import aligned
+from survbench.cli.options import aligned, disk_size
 from survbench.findings import things
 from survbench.io.layout import PROGRESS, SCRATCH, Status
 from survbench.io.units import duration
@@ -73,6 +74,7 @@ def cost_lines(planned: Planned, workers: int) -> list[str]:
             cost.method or f"{things(cost.jobs, 'patient')} to prepare",
             duration(cost.seconds) if cost.seconds >= 1 else "<1 s",
             f"{100 * cost.share:.0f} %" if cost.share >= 0.01 else "<1 %",
+            "disk not measured" if cost.disk_mb is None else disk_size(round(cost.disk_mb * 1e6)),
             f"with the features of {', '.join(cost.used_by)}" if cost.used_by else "",
         )
         for cost in costs
@@ -81,8 +83,8 @@ def cost_lines(planned: Planned, workers: int) -> list[str]:
     slow = sum(c.seconds for c in costs if c.method and planned.infos[c.method].resources.gpu)
     on_cpu = all(job.device == "cpu" for job in planned.to_do)
     return [
-        f"Cost      {whole} of one worker's time, by method:",
-        *(f"          {row}" for row in aligned(cells, right=(1, 2))),
+        f"Cost      {whole} of one worker's time, by method, and the disk it takes:",
+        *(f"          {row}" for row in aligned(cells, right=(1, 2, 3))),
         *([_GPU_ADVICE.format(duration(slow))] if on_cpu and slow > _LONG_S else []),
     ]
 
@@ -94,6 +96,19 @@ def memory_line(planned: Planned, workers: int) -> str:
     needed, free = planned.forecast(workers).most_mb() / 1000, available_memory() / 1e9
     short = " Give fewer --workers, or close other programs." if needed > free else ""
     return f"Memory    at most {needed:.1f} GB for {things(workers, 'job')} at once; {free:.1f} GB are free.{short}"
+
+
+def disk_line(planned: Planned, out: Path) -> str:
+    """Return how much disk a run takes, how much is free where its output folder will be, and what to do if that is
+    less.
+    """
+    costs = planned.forecast(1).costs(0.0)
+    needed = sum(cost.disk_mb or 0.0 for cost in costs) * 1e6
+    free = shutil.disk_usage(next(path for path in (out, *out.absolute().parents) if path.exists())).free
+    unmeasured = sum(cost.disk_mb is None for cost in costs)
+    more = f" without {things(unmeasured, 'method')} not measured" if unmeasured else ""
+    short = " Give an --out on a larger disk, or free space." if needed > free else ""
+    return f"Disk      roughly {disk_size(round(needed))} in {out}{more}; {disk_size(free)} are free.{short}"
 
 
 def _plan_line(planned: Planned, workers: int) -> str:

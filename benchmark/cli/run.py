@@ -25,7 +25,7 @@ from survbench.cli.options import (
     say,
     say_json,
 )
-from survbench.cli.progress import cost_lines, memory_line, plan_lines, watching
+from survbench.cli.progress import cost_lines, disk_line, memory_line, plan_lines, watching
 
 if TYPE_CHECKING:
     from survbench.actions.planned import Planned
@@ -159,6 +159,8 @@ def _show_dry_run(planned: Planned, request: Request, *, as_json: bool) -> None:
         say(line)
     if planned.to_do and request.cluster is None:
         say(memory_line(planned, request.at_once))
+    if planned.to_do or planned.to_prepare:
+        say(disk_line(planned, request.out))
     if planned.to_prepare:
         say("Voxels were not read; 'bench cohort check' reads them.")
 

@@ -1,4 +1,6 @@
-"""What a run will take: time, from what its stages and methods declare, corrected by what this machine took; memory."""
+"""What a run will take: time, from what its stages and methods declare, corrected by what this machine took; memory;
+disk.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from survbench.api import MethodInfo
-from survbench.plan.job import PlannedJob
+from survbench.plan.job import JobKind, PlannedJob
 from survbench.plan.profile import Profile
 
 QUICK_STEPS, QUICK_VOXELS, QUICK_TESTED = 200 * 4, 32**3, 40
@@ -21,6 +23,10 @@ GPU_CONTEXT_MB = 600
 """Of a process on a GPU before it computes; not measured."""
 BYTES_PER_VOXEL = 9
 """Of a patient in the memory of a fit on images: two channels in single precision, and a mask."""
+PREPARED_MB = 0.12
+"""Of a prepared patient on the disk besides its voxels: radiomics where asked for, and the facts that checks judge."""
+TABLES_MB = 0.02
+"""Of a run on the disk besides its model: predictions, curves, its record."""
 PREPARING_S = 0.25
 """Of a patient: resampling to a grid of :data:`QUICK_VOXELS`, and radiomics."""
 PROCESS_S = 0.1
@@ -79,6 +85,15 @@ def declared_gpu_mb(
     return GPU_CONTEXT_MB + _images_mb(job, info, grid) + _network_mb(job, info, profile, grid)
 
 
+def declared_disk_mb(job: PlannedJob, info: MethodInfo) -> float | None:
+    """Return the megabytes that a job leaves in the output folder, or None where that was not measured."""
+    if job.kind == JobKind.PREDICT:
+        return TABLES_MB
+    if job.kind == JobKind.TUNE or info.resources.model_mb is None:
+        return None
+    return TABLES_MB + info.resources.model_mb
+
+
 def _network_mb(job: PlannedJob, info: MethodInfo, profile: Profile, grid: tuple[int, int, int] | None) -> float:
     """Return the megabytes that a network, or another method, takes on top of its libraries."""
     own = max(info.resources.quick_mb - PROCESS_MB, 0) * _voxels(grid)
@@ -102,6 +117,7 @@ class Cost:
         jobs: how many; patients, where they are to be prepared.
         seconds: of one worker; several workers share them.
         share: of all that is still to do, from 0 to 1.
+        disk_mb: megabytes that they leave in the output folder; None where that was not measured.
         used_by: other methods with jobs that wait for these, which take features of its fits; they cost nothing there.
     """
 
@@ -109,13 +125,15 @@ class Cost:
     jobs: int
     seconds: float
     share: float
+    disk_mb: float | None
     used_by: tuple[str, ...]
 
 
 @dataclass(slots=True)
 class _Work:
     """Something to do: whose it is, what it should take, the group whose measurements correct that, how many workers it
-    takes, whether it takes the GPU, whose jobs it waits for, the megabytes of its process, and when it was started.
+    takes, whether it takes the GPU, whose jobs it waits for, the megabytes of its process and of what it leaves on the
+    disk, and when it was started.
     """
 
     method: str
@@ -125,6 +143,7 @@ class _Work:
     gpu: bool = False
     waits_for: frozenset[str] = frozenset()
     mb: float = PROCESS_MB
+    disk_mb: float | None = None
     started: float | None = None
 
 
@@ -175,6 +194,7 @@ class Forecast:
                 gpu=job.device == "cuda",
                 waits_for=job.required_keys,
                 mb=declared_mb(job, infos[job.method], profile, grid),
+                disk_mb=declared_disk_mb(job, infos[job.method]),
             )
             for job in jobs
         }
@@ -182,7 +202,8 @@ class Forecast:
     def preparing(self, patients: int, grid: tuple[int, int, int] | None) -> None:
         """Expect so many patients that are to be prepared."""
         for number in range(patients):
-            self._work[_patient(number)] = _Work("", PREPARING_S * _voxels(grid), ("prepare", ""))
+            disk_mb = PREPARED_MB + (BYTES_PER_VOXEL * QUICK_VOXELS * _voxels(grid) / 1e6 if grid else 0.0)
+            self._work[_patient(number)] = _Work("", PREPARING_S * _voxels(grid), ("prepare", ""), disk_mb=disk_mb)
 
     def prepared(self, patients: int, took: float) -> None:
         """Account for patients that were prepared in so many seconds of wall time, all workers preparing."""
@@ -221,10 +242,12 @@ class Forecast:
         """
         jobs: Counter[str] = Counter()
         seconds: dict[str, float] = {}
+        disk: dict[str, list[float | None]] = {}
         used_by: dict[str, set[str]] = {}
         for work in self._work.values():
             jobs[work.method] += 1
             seconds[work.method] = seconds.get(work.method, 0.0) + work.cpus * self._rest(work, at)
+            disk.setdefault(work.method, []).append(work.disk_mb)
             for key in work.waits_for & self._work.keys():
                 if self._work[key].method != work.method:
                     used_by.setdefault(self._work[key].method, set()).add(work.method)
@@ -235,6 +258,7 @@ class Forecast:
                 jobs=jobs[method],
                 seconds=seconds[method],
                 share=seconds[method] / whole if whole else 0.0,
+                disk_mb=_sum(disk[method]),
                 used_by=tuple(sorted(used_by.get(method, ()))),
             )
             for method in sorted(seconds, key=lambda name: (-seconds[name], name))
@@ -259,6 +283,12 @@ class Forecast:
         if self._all.declared < LEAST_S:
             return 1.0
         return min(max(self._all.factor, 1 / MOST), MOST)
+
+
+def _sum(values: Iterable[float | None]) -> float | None:
+    """Return a sum, or None if any of the values is not known."""
+    known = list(values)
+    return None if None in known else sum(value for value in known if value is not None)
 
 
 def _voxels(grid: tuple[int, int, int] | None) -> float:

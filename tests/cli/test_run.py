@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from survbench.cli.compare import IN_JSON
@@ -104,10 +105,30 @@ def test_dry_run_says_what_is_cached_to_do_and_skipped(bench, finished):
     told = json.loads(bench(*arguments, "--json").stdout)
     assert (len(told["cached"]), len(told["to_do"]), told["skipped"]) == (4, 4, {})
     assert [(cost["method"], cost["jobs"], cost["share"]) for cost in told["costs"]] == [("suvmax", 4, 1.0)]
-    *costs, memory = ended.stdout.partition("Cost ")[2].splitlines()
-    assert [line.split() for line in costs[1:]] == [["suvmax", "<1", "s", "100", "%"]], "what is cached costs nothing"
+    *costs, memory, disk = ended.stdout.partition("Cost ")[2].splitlines()
+    shown = [line.split() for line in costs[1:]]
+    assert shown == [["suvmax", "<1", "s", "100", "%", "80.0", "kB"]], "what is cached costs nothing"
     assert re.fullmatch(r"Memory    at most \d+\.\d GB for \d+ jobs? at once; \d+\.\d GB are free\.(.*)", memory)
     assert told["forecast_mb"] > 400
+    assert re.fullmatch(rf"Disk      roughly 80\.0 kB in {finished}; \d+\.\d GB are free\.", disk)
+
+
+def test_dry_run_says_how_much_disk_a_run_then_takes(bench, finished, tmp_path, monkeypatch):
+    methods = ",".join({json.loads(path.read_text())["method"] for path in finished.glob("runs/*/job.json")})
+    arguments = ("run", "--profile", "smoke", "--methods", methods, "--out", tmp_path / "not" / "there", "--dry-run")
+    forecast = sum(cost["disk_mb"] for cost in json.loads(bench(*arguments, "--json").stdout)["costs"])
+    files = [path for room in ("runs", "cache", "cohorts") for path in (finished / room).rglob("*")]
+    assert forecast == pytest.approx(sum(path.stat().st_size for path in files if path.is_file()) / 1e6, rel=0.5)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=1000))
+    text = bench(*arguments).stdout
+    assert "; 1.0 kB are free. Give an --out on a larger disk, or free space.\n" in text
+
+
+def test_dry_run_says_where_the_disk_was_not_measured(bench, tmp_path):
+    arguments = ("run", "--profile", "smoke", "--methods", "clinical-cox,volume", "--tune", "nested", "--dry-run")
+    text = bench(*arguments, "--out", tmp_path).stdout
+    assert re.search(r"clinical-cox .* disk not measured\n", text)
+    assert re.search(r"Disk      roughly \d+\.\d MB in .* without 1 method not measured; ", text)
 
 
 def test_dry_run_says_what_each_method_costs_and_who_uses_a_fit(bench, tmp_path):
@@ -122,7 +143,7 @@ def test_dry_run_says_what_each_method_costs_and_who_uses_a_fit(bench, tmp_path)
     assert costs[None]["jobs"] == told["to_prepare"] == 160
     text = bench(*arguments).stdout
     share = f"{100 * costs['deepmts']['share']:.0f} %"
-    assert f"{share}  with the features of deepfeat-deepsurv, deepfeat-lasso-cox, deepfeat-rsf\n" in text
+    assert re.search(rf"{share} .* with the features of deepfeat-deepsurv, deepfeat-lasso-cox, deepfeat-rsf\n", text)
     assert "160 patients to prepare" in text
     assert "Advice" not in text
     text = bench("run", "--methods", "deepmts,volume", "--profile", "paper", "--out", tmp_path, "--dry-run").stdout

@@ -5,7 +5,16 @@ from dataclasses import replace
 import pytest
 from jobs import a_fit, a_prediction, a_search
 from survbench.api import MethodInfo, Resources
-from survbench.plan.estimate import PREPARING_S, PROCESS_MB, PROCESS_S, Forecast, declared_mb, declared_s
+from survbench.plan.estimate import (
+    PREPARED_MB,
+    PREPARING_S,
+    PROCESS_MB,
+    PROCESS_S,
+    TABLES_MB,
+    Forecast,
+    declared_mb,
+    declared_s,
+)
 from survbench.plan.profile import load_profile
 
 QUICK, GRID = load_profile("quick"), (32, 32, 32)
@@ -131,6 +140,17 @@ def test_a_fit_whose_features_others_take_counts_once_and_names_them():
     assert (costs["other"].jobs, costs["other"].used_by) == (2, ())
     done = forecast(*users).costs(0.0)
     assert {c.method for c in done} == {"learner", "other"}, "fits that are done cost nothing"
+
+
+def test_disk_is_that_of_models_and_predictions_and_not_measured_where_one_of_them_was_not():
+    infos = INFOS | {"net": replace(NETWORK, resources=Resources(model_mb=10.0))}
+    made = Forecast(1)
+    made.expect([fit("net"), fit("net", 1), a_prediction("p", method="net"), fit("other")], infos, QUICK, GRID)
+    made.preparing(2, (64, 64, 64))
+    disk = {cost.method: cost.disk_mb for cost in made.costs(0.0)}
+    assert disk["net"] == pytest.approx(20 + 3 * TABLES_MB)
+    assert disk["other"] is None
+    assert disk[""] == pytest.approx(2 * (9 * 64**3 / 1e6 + PREPARED_MB))  # two channels of 4 bytes, a mask of 1
 
 
 def test_a_job_of_two_threads_costs_twice_its_time():
