@@ -13,6 +13,7 @@ from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
+import mlflow_login
 import numpy as np
 import pytest
 from survbench.actions.track import track_if_possible
@@ -239,6 +240,27 @@ def test_secrets_of_an_address_are_neither_written_nor_reported(out, monkeypatch
     assert list(json.loads((out / LEDGER).read_text())) == [report.uri]
     assert secrets_in(out) == []
     assert track(made, Store(out), out, tracking_uri=uri).new == 0
+
+
+@pytest.mark.slow
+def test_a_server_takes_the_login_of_the_environment_which_is_written_nowhere(out, tmp_path, monkeypatch):
+    there = tmp_path / "there"
+    there.mkdir()
+    command = [sys.executable, "-W", "ignore", mlflow_login.__file__, there, "alice:s3cret"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
+        try:
+            uri = f"http://127.0.0.1:{int(server.stdout.readline())}"
+            monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "alice")
+            monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "wrong")
+            with pytest.raises(TrackingError, match="refuses the login"):
+                track(toy(out), Store(out), out, tracking_uri=uri)
+            monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "s3cret")
+            assert track(toy(out), Store(out), out, tracking_uri=uri).new == RUNS
+        finally:
+            server.terminate()
+    counts, _ = runs_in(there / "mlflow.db")
+    assert len(counts) == RUNS
+    assert secrets_in(out) == secrets_in(there) == []
 
 
 def test_a_ledger_that_an_earlier_version_wrote_with_a_password_loses_it(tracked, tmp_path):
