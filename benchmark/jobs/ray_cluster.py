@@ -290,6 +290,8 @@ def _connect(ray: ModuleType, address: str) -> None:
         if address == "ray":
             where, advice = "on this machine", "Start one with 'ray start --head'"
         reason = _first_line(problem).rstrip(".")
+        if reason.endswith(":"):  # a server for clients sends a traceback of its own
+            reason = f"{reason} {message_of(problem).strip().splitlines()[-1].strip()}"
         raise BenchError(f"No Ray cluster answers {where} ({reason}). {advice}, or use --executor local.") from problem
     # lost nodes are printed in front of the run's JSON, whatever log_to_driver says; the run tells them itself
     ray._private.worker._worker_logs_enabled = False

@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import odd_tasks
 import pytest
@@ -188,6 +189,15 @@ def test_without_ray_or_a_cluster_the_message_says_what_to_do(tmp_path, monkeypa
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(BenchError, match=r"pip install 'survbench\[ray\]'"):
         request(tmp_path, executor="ray")
+
+
+def test_what_a_server_for_clients_says_is_in_the_message(monkeypatch):
+    def refuses(**_):
+        raise ConnectionAbortedError("Initialization failure from server:\nTraceback\nRuntimeError: Version mismatch")
+
+    monkeypatch.setattr(ray_cluster, "_connected", [])
+    with pytest.raises(BenchError, match=r"at ray://host:1 \(Initialization failure from server: .*Version mismatch\)"):
+        ray_cluster._connect(SimpleNamespace(init=refuses), "ray://host:1")
 
 
 def wait_until(holds):
