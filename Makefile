@@ -16,8 +16,8 @@ setup: .venv/complete
 
 # torch first: in the other order some indexes give a build for GPUs that are not there
 .venv/complete: pyproject.toml requirements.lock
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11, 5) <= sys.version_info[:3] < (3, 13))' || \
-	  { echo "Python 3.12, or 3.11.5 and later, is needed; name it with: make PYTHON=python3.12"; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' || \
+	  { echo "Python 3.11 or 3.12 is needed; name it with: make PYTHON=python3.12"; exit 2; }
 	@echo "Setting up .venv: three to five minutes, longer where the network is slow; 5 GB of disk"
 	@echo "1 of 3: torch, the largest download"
 	$(PYTHON) -m venv .venv
