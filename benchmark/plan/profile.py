@@ -27,10 +27,19 @@ class PhantomSize(Strict):
 
 
 class TuningBudget(Strict):
-    """What tuning may spend: sets of hyper-parameters to try, and inner folds of a training fold (``nested``)."""
+    """What tuning may spend: sets of hyper-parameters to try, and inner folds of a training fold (``nested``); and how
+    many sets are proposed together, which can be tried side by side.
+    """
 
     trials: Annotated[int, Field(ge=2, le=100_000)]
     inner_folds: Annotated[int, Field(ge=2, le=1000)]
+    batch: Annotated[int, Field(ge=1, le=1000)] = 1
+
+    @model_validator(mode="after")
+    def _a_batch_is_part_of_the_trials(self) -> TuningBudget:
+        if self.batch > self.trials:
+            raise ValueError(f"batch is {self.batch}, and there are only {self.trials} trials; give at most that")
+        return self
 
 
 class Profile(Strict):
