@@ -103,7 +103,7 @@ class _Jobs:
         return tasks
 
     def stopped_trials(self, job: PlannedJob) -> tuple[RunError, ...]:
-        """Return what stopped attempts at trials of a job; none for one that is no search."""
+        """Return what stopped attempts at the trials of a job, which is nothing unless it is a search."""
         return tuple(self._stopped.get(job.key, ()))
 
     def started(self, task: Task) -> None:
