@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -138,13 +139,22 @@ class Recording(Silent):
         self.told.append(("ended", job.key))
 
 
+def run_without_a_board(request, watcher, cache):
+    """Run a request on patients that another run has prepared."""
+    shutil.copytree(cache, request.out / "cache", dirs_exist_ok=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("survbench.actions.run.build_and_write", lambda *_, **__: None)
+        return run_study(request, watcher)
+
+
 @pytest.fixture(scope="module")
-def in_batches(odd_plugins_of_module, tmp_path_factory):
+def in_batches(nested, tmp_path_factory):
     """Return runs in batches of three with 1 and 2 workers: (request, result, trial files, watcher)."""
     runs = []
     for workers in (1, 2):
         out = tmp_path_factory.mktemp(f"workers-{workers}")
-        request, watcher, files = request_for(out, "nested", batch=3, workers=workers), Recording(), {}
+        request = replace(request_for(out, "nested", batch=3, workers=workers), methods="tunable")
+        watcher, files = Recording(), {}
 
         def completed(store, job, *rest, out=out, files=files):
             if job.kind == "tune":
@@ -154,7 +164,8 @@ def in_batches(odd_plugins_of_module, tmp_path_factory):
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(execution, "complete", completed)
-            runs.append((request, run_study(request, watcher), files, watcher))
+            result = run_without_a_board(request, watcher, nested[0].out / "cache")
+            runs.append((request, result, files, watcher))
     return runs
 
 
@@ -191,8 +202,8 @@ def test_a_batch_is_in_the_key_of_a_search_and_a_batch_of_one_is_not(in_batches,
 
 
 def test_a_run_that_is_stopped_in_a_batch_goes_on_where_it_was(in_batches, tmp_path):
-    _, uninterrupted, _, _ = in_batches[1]
-    request = request_for(tmp_path, "nested", batch=3, workers=2)
+    whole, uninterrupted, _, _ = in_batches[1]
+    request = replace(whole, out=tmp_path)
 
     class Stops(Silent):
         def poll(self):
@@ -200,16 +211,16 @@ def test_a_run_that_is_stopped_in_a_batch_goes_on_where_it_was(in_batches, tmp_p
                 raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run_study(request, Stops())
+        run_without_a_board(request, Stops(), whole.out / "cache")
     left = {path: path.read_bytes() for path in tmp_path.glob("scratch/*/trials/trial-*.json")}
     assert len(left) >= 4
     keys = entry_of(uninterrupted).tunes[0]
     assert not all(Store(tmp_path).is_done(key) for key in keys)
-    resumed = run_study(request, Silent())
+    resumed = run_without_a_board(request, Silent(), whole.out / "cache")
     assert not resumed.failed
     assert entry_of(resumed).tunes[0] == keys
     for key in keys:
-        assert read_tuned(Store(tmp_path).folder(key)) == read_tuned(Store(in_batches[0][0].out).folder(key))
+        assert read_tuned(Store(tmp_path).folder(key)) == read_tuned(Store(whole.out).folder(key))
 
 
 def bench_run(request, folder, **environment):
@@ -219,30 +230,27 @@ def bench_run(request, folder, **environment):
     command = ["run", "--methods", request.methods, "--tune", "nested", "--profile", str(profile), "--workers", "1"]
     command = [sys.executable, "-m", "survbench.cli", *command, "--out", str(folder / "out")]
     environment = {**os.environ, **environment}
-    run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
-    assert run.returncode == 0, run.stdout + run.stderr
-    return run.stdout
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    return ended.stdout
 
 
+@pytest.mark.slow
 def test_a_trial_whose_process_dies_again_and_again_has_failed_and_the_search_goes_on(in_batches, tmp_path):
     request, result, _, _ = in_batches[0]
-    request = replace(request, methods="tunable")
     printed = bench_run(request, tmp_path, ODD_LETHAL_WEIGHT="0.5")
     assert "again     tunable seed 0 fold 0 tuning: ProcessDied" in printed
     for key in entry_of(result).tunes[0]:
-        run, tuned = Store(tmp_path / "out").read(key), read_tuned(Store(tmp_path / "out").folder(key))
+        search, tuned = Store(tmp_path / "out").read(key), read_tuned(Store(tmp_path / "out").folder(key))
         lethal = [t for t in tuned.trials if t.params.get("weight", 0.0) > 0.5]
         assert len(tuned.trials) == 6
         assert {t.error for t in lethal} == {"cut off 3 times: its process died each time"}
         assert [t for t in tuned.trials if t.error] == lethal
-        assert len(run.record.retried) == 3 * len(lethal)
+        assert len(search.record.retried) == 3 * len(lethal)
 
 
-@pytest.mark.parametrize("batch", [1, 3])
-def test_a_search_whose_process_is_killed_goes_on_without_losing_or_repeating_trials(
-    nested, in_batches, tmp_path, batch
-):
-    request, result, *_ = nested if batch == 1 else in_batches[0]
+def test_a_search_whose_process_is_killed_goes_on_without_losing_or_repeating_trials(nested, tmp_path):
+    request, result = nested
     # two fits a trial: the third trial of the first search is cut off after its first fit
     printed = bench_run(request, tmp_path, ODD_FITS=str(tmp_path / "fits"), ODD_LETHAL_FIT="6")
     assert "again     tunable seed 0 fold 0 tuning: ProcessDied" in printed
