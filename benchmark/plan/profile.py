@@ -38,7 +38,7 @@ class TuningBudget(Strict):
     @model_validator(mode="after")
     def _a_batch_is_part_of_the_trials(self) -> TuningBudget:
         if self.batch > self.trials:
-            raise ValueError(f"a batch of {self.batch} is more than all {self.trials} trials; it may be 1 to {self.trials}")
+            raise ValueError(f"a batch of {self.batch} is more than all {self.trials} trials; give 1 to {self.trials}")
         return self
 
 

@@ -179,9 +179,16 @@ def test_the_number_of_workers_changes_no_trial_no_choice_and_no_prediction(in_b
     for key in keys:
         chosen = [Store(out).folder(key) / "tuned.json" for out in (one.out, two.out)]
         assert chosen[0].read_bytes() == chosen[1].read_bytes()
+        fitted = [[line for line in printed(out, key) if "a fit with weight" in line] for out in (one.out, two.out)]
+        assert fitted[0] == fitted[1]
+        assert len({*fitted[0]}) == 6, "what a trial prints is in the log of its search"
     for key in entry_of(of_one).fits[0]:
         predicted = [Store(out).read(key).predictions() for out in (one.out, two.out)]
         pd.testing.assert_frame_equal(*predicted, check_exact=True)
+
+
+def printed(out, key):
+    return (Store(out).folder(key) / "log.txt").read_text().splitlines()
 
 
 def test_trials_are_no_jobs(in_batches):

@@ -37,5 +37,5 @@ def test_a_batch_of_more_trials_than_there_are_is_refused(tmp_path):
         profile["tuning"]["batch"] = batch
         (tmp_path / f"{batch}.yaml").write_text(yaml.safe_dump(profile))
     assert load_profile(str(tmp_path / "3.yaml")).tuning.batch == 3
-    with pytest.raises(BenchError, match=r"tuning: a batch of 4 is more than all 3 trials; it may be 1 to 3, given "):
+    with pytest.raises(BenchError, match=r"tuning: a batch of 4 is more than all 3 trials; give 1 to 3, given "):
         load_profile(str(tmp_path / "4.yaml"))

@@ -62,6 +62,7 @@ class Tunable(Well):
                 stream.write("x")
             if Path(os.environ["ODD_FITS"]).stat().st_size == int(os.environ.get("ODD_LETHAL_FIT", "0")):
                 os.kill(os.getpid(), signal.SIGKILL)
+        sys.stdout.write(f"a fit with weight {self.weight}\n")
         if self.weight > float(os.environ.get("ODD_LETHAL_WEIGHT", "inf")):
             os.kill(os.getpid(), signal.SIGKILL)
         if self.weight > 1.5:
