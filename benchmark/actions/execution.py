@@ -7,6 +7,7 @@ from pkgutil import resolve_name
 
 from survbench.actions.planned import Planned
 from survbench.actions.request import Request
+from survbench.actions.trial_tasks import with_trials
 from survbench.actions.watcher import Watcher
 from survbench.api import MethodInfo
 from survbench.io.layout import SCRATCH, Status
@@ -14,15 +15,15 @@ from survbench.io.memory import available_memory
 from survbench.jobs.executor import execute
 from survbench.jobs.find_gpus import find_gpus
 from survbench.jobs.prepared_files import read_follow_up
-from survbench.jobs.task import Task
+from survbench.jobs.task import Ended, Task
 from survbench.jobs.this_machine import ThisMachine
-from survbench.plan.job import PlannedJob
+from survbench.plan.job import PlannedJob, TuneJob
 from survbench.plan.registry import registry
 from survbench.runs.completion import complete
 from survbench.runs.follow_up import FollowUp
 from survbench.runs.provenance import provenance
-from survbench.runs.record import RunRecord
-from survbench.runs.store import LOG, Store
+from survbench.runs.record import RunError, RunRecord
+from survbench.runs.store import LOG, Store, Unsealed
 from survbench.work.prepared import PreparedCohort
 from survbench.work.process_limits import log_tail
 
@@ -41,12 +42,18 @@ def execute_planned(planned: Planned, store: Store, request: Request, watcher: W
     follow_up = {cohort: read_follow_up(PreparedCohort(store.root, cohort)) for cohort in cohorts}
     cluster = request.cluster
     share = cluster.memory_share_mb() if cluster else available_memory() / 1e6 / request.workers
-    tasks = [
-        Task(
+    jobs = _Jobs(watcher)
+
+    def concluded(job: PlannedJob, left: Unsealed, earlier: tuple[RunError, ...]) -> RunRecord:
+        return complete(store, job, follow_up[job.cohort], left, (*jobs.stopped_trials(job), *earlier))
+
+    tasks: list[Task] = []
+    for job in to_do.values():
+        own = Task(
             key=job.key,
             function=resolve_name(job.worker),
             arguments=(job, str(request.out), *_outcomes(job, follow_up[job.cohort])),
-            conclude=partial(complete, store, job, follow_up[job.cohort]),
+            conclude=partial(concluded, job),
             requires=job.required_keys & to_do.keys(),
             cpus=job.threads,
             gpu_mb=planned.gpu_mb(job),
@@ -54,24 +61,70 @@ def execute_planned(planned: Planned, store: Store, request: Request, watcher: W
             most_mb=planned.most_mb(job, share * job.threads),
             modules=_modules(job, planned.infos[job.method]),
         )
-        for job in to_do.values()
-    ]
+        tasks += jobs.with_tasks(job, with_trials(job, own, store) if isinstance(job, TuneJob) else [own])
     gpus = find_gpus() if not cluster and any(task.gpu_mb is not None for task in tasks) else {}
     failed: list[PlannedJob] = []
     for ended in execute(
         tasks,
         place=cluster or ThisMachine(request.workers, gpus),
-        on_start=lambda t: watcher.started(to_do[t.key]),
+        on_start=jobs.started,
         on_poll=watcher.poll,
-        on_retry=lambda t, error: watcher.retried(to_do[t.key], error),
+        on_retry=jobs.tried_again,
     ):
-        job = to_do[ended.task.key]
+        job = jobs.of[ended.task.key]
+        if ended.task.key != job.key:
+            jobs.trial_ended(ended)
+            continue
         if ended.status != Status.OK:
             failed.append(job)
-            record = RunRecord(status=ended.status, error=ended.error, retried=ended.earlier, provenance=provenance())
+            retried = (*jobs.stopped_trials(job), *ended.earlier)
+            record = RunRecord(status=ended.status, error=ended.error, retried=retried, provenance=provenance())
             store.record_failure(job, record, log_tail(store.root / SCRATCH / job.key / LOG))
         watcher.ended(job, ended)
     return failed
+
+
+class _Jobs:
+    """The jobs whose tasks run. A search has tasks for its trials beside its own, and a watcher is told of the search.
+
+    Attributes:
+        of: the job of a task, by the task's key.
+    """
+
+    def __init__(self, watcher: Watcher) -> None:
+        self.of: dict[str, PlannedJob] = {}
+        self._watcher = watcher
+        self._under_way: set[str] = set()
+        self._stopped: dict[str, list[RunError]] = {}
+
+    def with_tasks(self, job: PlannedJob, tasks: list[Task]) -> list[Task]:
+        """Note whose tasks these are, and return them."""
+        self.of.update(dict.fromkeys((task.key for task in tasks), job))
+        return tasks
+
+    def stopped_trials(self, job: PlannedJob) -> tuple[RunError, ...]:
+        """Return what stopped attempts at the trials of a job, which is nothing unless it is a search."""
+        return tuple(self._stopped.get(job.key, ()))
+
+    def started(self, task: Task) -> None:
+        """Tell of a job when the first of its tasks starts."""
+        job = self.of[task.key]
+        if job.key not in self._under_way:
+            self._under_way.add(job.key)
+            self._watcher.started(job)
+
+    def tried_again(self, task: Task, error: RunError) -> None:
+        """Tell what stopped a task, or a trial, that will be tried again."""
+        job = self.of[task.key]
+        if task.key != job.key:
+            self._stopped.setdefault(job.key, []).append(error)
+        self._under_way.discard(job.key)
+        self._watcher.retried(job, error)
+
+    def trial_ended(self, ended: Ended) -> None:
+        """Tell what stopped a trial: the search does what its tasks have not done."""
+        if ended.error is not None and ended.status != Status.SKIPPED:
+            self.tried_again(ended.task, ended.error)
 
 
 def _modules(job: PlannedJob, info: MethodInfo) -> tuple[str, ...]:

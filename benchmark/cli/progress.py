@@ -247,6 +247,12 @@ def _live(workers: int, out: Path, *, to_stderr: bool) -> Iterator[PlainWatcher]
 
 
 def _step(out: Path, job: PlannedJob) -> str:
+    """Return how many steps the network of a fit has trained, or how many trials of a search have ended."""
+    from survbench.plan.job import TuneJob
+    from survbench.work.trials import Trials
+
+    if isinstance(job, TuneJob):
+        return f" {Trials(out, job.key).count()} of {job.trials} trials"
     try:
         text: str = (out / SCRATCH / job.key / PROGRESS).read_text(encoding="utf-8")
     except OSError:

@@ -134,7 +134,7 @@ def _startable(queue: _Queue, place: Place) -> list[Task]:
     for task in queue.waiting.values():
         if free <= 0:
             break
-        if task.requires & queue.unfinished:
+        if (task.requires | task.after) & queue.unfinished:
             continue
         if task.requires & queue.failed:
             chosen.append(task)  # to be skipped, which takes nothing

@@ -15,8 +15,10 @@ class Task:
     """A call to make in a process of its own.
 
     Attributes:
-        key: unique name; ``requires`` of others refer to it.
+        key: unique name; ``requires`` and ``after`` of others refer to it.
         function: a module-level function; it and its arguments are pickled to a process of ours, never stored.
+        requires: tasks that must have ended well before it starts; it is skipped if one has failed.
+        after: tasks that must have ended before it starts, however they ended.
         cpus: how many of the workers' processors it takes; one that needs more than there are runs alone.
         gpu_mb: megabytes of a GPU that it takes, infinity for a whole one; None of a task that takes none.
         most_mb: megabytes that its process and what that starts may hold, or None.
@@ -30,6 +32,7 @@ class Task:
     function: Callable[..., Any]
     arguments: tuple[Any, ...]
     requires: frozenset[str] = frozenset()
+    after: frozenset[str] = frozenset()
     cpus: int = 1
     gpu_mb: float | None = None
     timeout_s: float = 3600.0

@@ -182,6 +182,7 @@ class TuneJob(FittingJob):
     Attributes:
         space: of the search, as JSON.
         trials: how many sets of hyper-parameters are tried.
+        batch: how many are proposed together, from those that were tried before.
         splits: inner folds of one training fold (``nested``), or the folds themselves (``paper``).
         fit_timeout_s: how long one fit may take.
     """
@@ -191,6 +192,7 @@ class TuneJob(FittingJob):
     kind: Literal[JobKind.TUNE] = JobKind.TUNE
     space: Mapping[str, Any]
     trials: int
+    batch: int = 1
     splits: tuple[TuneSplit, ...]
     fit_timeout_s: float
 

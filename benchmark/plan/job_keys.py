@@ -18,6 +18,7 @@ from survbench.io.versions import installed_version
 from survbench.plan.code_key import code_fingerprint, library_versions
 from survbench.plan.job import FitJob, JobKind, PredictJob, TuneJob, TuneSplit, Upstream
 from survbench.plan.patients import Patients
+from survbench.plan.profile import TuningBudget
 from survbench.space import space_to_json
 from survbench.training import Training
 
@@ -149,14 +150,14 @@ class Split:
     upstream: FitJob | None = None
 
 
-def tune_job(of: Fitting, *, splits: Sequence[Split], fold: int | None, trials: int) -> TuneJob:
+def tune_job(of: Fitting, *, splits: Sequence[Split], fold: int | None, budget: TuningBudget) -> TuneJob:
     """Return the job that chooses hyper-parameters by the mean score over ``splits``.
 
     Args:
         of: the method, which has a search space, the cohort, the seed and the budget.
         splits: inner folds of one training fold (``nested``), or the folds themselves (``paper``).
         fold: number of the fold that is tuned for; None for all at once.
-        trials: how many sets of hyper-parameters are tried.
+        budget: how many sets of hyper-parameters are tried, and proposed together.
     """
     space = space_to_json(of.info.space)
     spec = {
@@ -164,7 +165,9 @@ def tune_job(of: Fitting, *, splits: Sequence[Split], fold: int | None, trials: 
         **of.in_key(TuneJob.worker),
         "optuna": installed_version("optuna"),
         "space": space,
-        "trials": trials,
+        "trials": budget.trials,
+        # at its default it is not in the key, as for training
+        **({} if budget.batch == 1 else {"batch": budget.batch}),
         "fold": fold,
         "splits": [
             {
@@ -181,13 +184,14 @@ def tune_job(of: Fitting, *, splits: Sequence[Split], fold: int | None, trials: 
         **of.fields(),
         fold=fold,
         space=space,
-        trials=trials,
+        trials=budget.trials,
+        batch=budget.batch,
         splits=tuple(
             TuneSplit(train=tuple(s.train), validation=tuple(s.validation), upstream=_reference(s.upstream))
             for s in splits
         ),
         fit_timeout_s=of.timeout_s,
-        timeout_s=of.timeout_s * trials * len(splits),
+        timeout_s=of.timeout_s * budget.trials * len(splits),
     )
 
 

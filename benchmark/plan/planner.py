@@ -186,7 +186,7 @@ class _Fits:
 
     def _tunes(self, info: MethodInfo, seed: int, upstream: Sequence[FitJob | None]) -> list[TuneJob | None]:
         """Return the job that tunes for each fold: one of its own (``nested``), one for all (``paper``), or none."""
-        mode, trials = self.protocol.tuning, self.profile.tuning.trials
+        mode, budget = self.protocol.tuning, self.profile.tuning
         if mode == "none" or not info.space:
             return [None] * len(self._folds)
         fitting = self._fitting(info, seed)
@@ -195,9 +195,9 @@ class _Fits:
                 Split(train=train, validation=test, upstream=above)
                 for (train, test), above in zip(self._folds, upstream, strict=True)
             ]
-            return [tune_job(fitting, splits=splits, fold=None, trials=trials)] * len(self._folds)
+            return [tune_job(fitting, splits=splits, fold=None, budget=budget)] * len(self._folds)
         return [
-            tune_job(fitting, splits=self._inner(info, train, seed, fold, upstream[fold]), fold=fold, trials=trials)
+            tune_job(fitting, splits=self._inner(info, train, seed, fold, upstream[fold]), fold=fold, budget=budget)
             for fold, (train, _) in enumerate(self._folds)
         ]
 

@@ -27,10 +27,19 @@ class PhantomSize(Strict):
 
 
 class TuningBudget(Strict):
-    """What tuning may spend: sets of hyper-parameters to try, and inner folds of a training fold (``nested``)."""
+    """What tuning may spend: sets of hyper-parameters to try, and inner folds of a training fold (``nested``); and how
+    many sets are proposed together, which can be tried side by side.
+    """
 
     trials: Annotated[int, Field(ge=2, le=100_000)]
     inner_folds: Annotated[int, Field(ge=2, le=1000)]
+    batch: Annotated[int, Field(ge=1, le=1000)] = 1
+
+    @model_validator(mode="after")
+    def _a_batch_is_part_of_the_trials(self) -> TuningBudget:
+        if self.batch > self.trials:
+            raise ValueError(f"a batch of {self.batch} is more than all {self.trials} trials; give 1 to {self.trials}")
+        return self
 
 
 class Profile(Strict):

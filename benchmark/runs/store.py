@@ -4,7 +4,7 @@ Layout of an output folder::
 
     runs/<key>/       job.json run.json predictions.parquet curves.parquet selected.json learning.json examples.npz
                       model/ log.txt DONE
-    scratch/<key>/    what an unfinished job needs to continue: checkpoints of a fit, the journal of a search
+    scratch/<key>/    what an unfinished job needs to continue: checkpoints of a fit, the trials of a search
     cohorts/<key>/    inputs.json outcomes.json truth.json of a prepared cohort
     cache/            preprocessed volumes and radiomics by content
     studies/<name>/   study.json (which runs make a board), the board's files, and site/
@@ -242,7 +242,7 @@ class Store:
         return [path for folder in folders for path in sorted(folder.rglob(f"*{FILE_PART}"))]
 
     def clear_scratch(self, keys: Iterable[str]) -> None:
-        """Remove what unfinished jobs have kept to go on from: checkpoints and journals of searches."""
+        """Remove what unfinished jobs have kept to go on from: checkpoints of fits and trials of searches."""
         for key in keys:
             shutil.rmtree(self.root / SCRATCH / key, ignore_errors=True)
 

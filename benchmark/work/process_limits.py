@@ -54,8 +54,8 @@ def foreign_code() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def logged(live: Path, kept: Path) -> Iterator[None]:
-    """Send everything that this process prints to ``live``; at the end a bounded copy goes to ``kept``."""
+def logged(live: Path, kept: Path | None = None) -> Iterator[None]:
+    """Send everything that this process prints to ``live``; at the end a bounded copy goes to ``kept``, if any."""
     sys.stdout.flush()
     sys.stderr.flush()
     saved = os.dup(1), os.dup(2)
@@ -76,6 +76,8 @@ def logged(live: Path, kept: Path) -> Iterator[None]:
         for descriptor, target in zip(saved, (1, 2), strict=True):
             os.dup2(descriptor, target)
             os.close(descriptor)
+    if kept is None:
+        return
     if live.stat().st_size <= LOG_LIMIT_BYTES:
         shutil.copyfile(live, kept)
     else:

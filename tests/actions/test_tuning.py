@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -12,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from survbench.actions import execution
 from survbench.actions.build import build_and_write
 from survbench.actions.planning import dry_run
 from survbench.actions.request import Request
@@ -19,9 +21,11 @@ from survbench.actions.run import run_study
 from survbench.actions.watcher import Silent
 from survbench.errors import BenchError
 from survbench.plan.profile import load_profile
+from survbench.runs.completion import complete
 from survbench.runs.store import Store
 from survbench.space import Choice, Real, Whole
-from survbench.work.tuned import read_tuned
+from survbench.work.trials import Trials
+from survbench.work.tuned import Trial, read_tuned
 
 SPACE = {"x": Real(-4.0, 4.0), "n": Whole(1, 100, log=True), "kind": Choice(("a", "b"))}
 
@@ -29,9 +33,10 @@ SPACE = {"x": Real(-4.0, 4.0), "n": Whole(1, 100, log=True), "kind": Choice(("a"
 # --- under the harness
 
 
-def request_for(out, mode, **more):
+def request_for(out, mode, *, batch=1, **more):
     profile = load_profile("smoke")
-    profile = profile.model_copy(update={"tuning": profile.tuning.model_copy(update={"trials": 6})})
+    budget = profile.tuning.model_copy(update={"trials": 6, "batch": batch})
+    profile = profile.model_copy(update={"tuning": budget})
     return Request(profile=profile, methods="tunable,well", out=out, tuning=mode, **more)
 
 
@@ -108,10 +113,11 @@ def test_inner_folds_that_cannot_be_scored_are_refused_before_anything_is_fitted
 def test_fresh_forgets_a_search_that_is_under_way(odd_plugins, tmp_path):
     request = request_for(tmp_path, "nested")
     (job,) = [j for j in dry_run(request).to_do if j.kind == "tune" and j.fold == 0]
-    journal = Store(tmp_path).scratch(job.key) / "journal.log"
-    journal.write_text("what an earlier attempt has left\n")
-    assert not run_study(replace(request, fresh=True), Silent()).failed
-    assert not journal.exists()
+    earlier = Trial(number=0, params={}, state="complete", value=1.0, steps={})
+    Trials(tmp_path, job.key).write(earlier)
+    result = run_study(replace(request, fresh=True), Silent())
+    assert not result.failed
+    assert read_tuned(Store(tmp_path).folder(job.key)).trials[0] != earlier
 
 
 def test_untuned_methods_are_not_fitted_again(nested):
@@ -120,17 +126,141 @@ def test_untuned_methods_are_not_fitted_again(nested):
     assert not plain.to_do
 
 
-def test_a_search_whose_process_is_killed_goes_on_without_losing_or_repeating_trials(nested, tmp_path):
-    request, result = nested
-    profile = tmp_path / "profile.yaml"
+class Recording(Silent):
+    """Keeps whom it was told of: (what happened, key of the job)."""
+
+    def __init__(self):
+        self.told = []
+
+    def started(self, job):
+        self.told.append(("started", job.key))
+
+    def ended(self, job, ended):
+        self.told.append(("ended", job.key))
+
+
+def run_without_a_board(request, watcher, cache):
+    """Run a request on patients that another run has prepared."""
+    shutil.copytree(cache, request.out / "cache", dirs_exist_ok=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("survbench.actions.run.build_and_write", lambda *_, **__: None)
+        return run_study(request, watcher)
+
+
+@pytest.fixture(scope="module")
+def in_batches(nested, tmp_path_factory):
+    """Return runs in batches of three with 1 and 2 workers: (request, result, trial files, watcher)."""
+    runs = []
+    for workers in (1, 2):
+        out = tmp_path_factory.mktemp(f"workers-{workers}")
+        request = replace(request_for(out, "nested", batch=3, workers=workers), methods="tunable")
+        watcher, files = Recording(), {}
+
+        def completed(store, job, *rest, out=out, files=files):
+            if job.kind == "tune":
+                kept = out / "scratch" / job.key / "trials"
+                files.update({(job.key, path.name): path.read_bytes() for path in kept.iterdir()})
+            return complete(store, job, *rest)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(execution, "complete", completed)
+            result = run_without_a_board(request, watcher, nested[0].out / "cache")
+            runs.append((request, result, files, watcher))
+    return runs
+
+
+def test_the_number_of_workers_changes_no_trial_no_choice_and_no_prediction(in_batches):
+    (one, of_one, files_of_one, _), (two, of_two, files_of_two, _) = in_batches
+    assert not of_one.failed + of_two.failed
+    keys = entry_of(of_one).tunes[0]
+    assert entry_of(of_two).keys == entry_of(of_one).keys
+    assert files_of_one == files_of_two
+    assert sorted(files_of_one) == sorted((key, f"trial-{number}.json") for key in keys for number in range(6))
+    for key in keys:
+        chosen = [Store(out).folder(key) / "tuned.json" for out in (one.out, two.out)]
+        assert chosen[0].read_bytes() == chosen[1].read_bytes()
+        fitted = [[line for line in printed(out, key) if "a fit with weight" in line] for out in (one.out, two.out)]
+        assert fitted[0] == fitted[1]
+        assert len({*fitted[0]}) == 6, "what a trial prints is in the log of its search"
+    for key in entry_of(of_one).fits[0]:
+        predicted = [Store(out).read(key).predictions() for out in (one.out, two.out)]
+        pd.testing.assert_frame_equal(*predicted, check_exact=True)
+
+
+def printed(out, key):
+    return (Store(out).folder(key) / "log.txt").read_text().splitlines()
+
+
+def test_trials_are_no_jobs(in_batches):
+    for request, result, _, watcher in in_batches:
+        jobs = {key for entry in result.study.entries for key in entry.keys}
+        assert sorted(watcher.told) == sorted((what, key) for key in jobs for what in ("started", "ended"))
+        assert {path.name for path in (request.out / "runs").iterdir()} == jobs
+        assert not list((request.out / "scratch").iterdir())
+
+
+def test_a_batch_is_in_the_key_of_a_search_and_a_batch_of_one_is_not(in_batches, nested):
+    searches = [
+        Store(request.out).read(entry_of(result).tunes[0][0]).job for request, result, *_ in (*in_batches, nested)
+    ]
+    assert [job.batch for job in searches] == [3, 3, 1]
+    assert searches[0].key == searches[1].key != searches[2].key
+    assert "batch" not in searches[2].spec
+
+
+def test_a_run_that_is_stopped_in_a_batch_goes_on_where_it_was(in_batches, tmp_path):
+    whole, uninterrupted, _, _ = in_batches[1]
+    request = replace(whole, out=tmp_path)
+
+    class Stops(Silent):
+        def poll(self):
+            if len(list(tmp_path.glob("scratch/*/trials/trial-*.json"))) >= 4:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_without_a_board(request, Stops(), whole.out / "cache")
+    left = {path: path.read_bytes() for path in tmp_path.glob("scratch/*/trials/trial-*.json")}
+    assert len(left) >= 4
+    keys = entry_of(uninterrupted).tunes[0]
+    assert not all(Store(tmp_path).is_done(key) for key in keys)
+    resumed = run_without_a_board(request, Silent(), whole.out / "cache")
+    assert not resumed.failed
+    assert entry_of(resumed).tunes[0] == keys
+    for key in keys:
+        assert read_tuned(Store(tmp_path).folder(key)) == read_tuned(Store(whole.out).folder(key))
+
+
+def bench_run(request, folder, **environment):
+    """Run a request by the command line, with one worker; return what it printed."""
+    profile = folder / "profile.yaml"
     profile.write_text(yaml.safe_dump(request.profile.model_dump(mode="json")))
     command = ["run", "--methods", request.methods, "--tune", "nested", "--profile", str(profile), "--workers", "1"]
-    command = [sys.executable, "-m", "survbench.cli", *command, "--out", str(tmp_path / "out")]
+    command = [sys.executable, "-m", "survbench.cli", *command, "--out", str(folder / "out")]
+    environment = {**os.environ, **environment}
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    return ended.stdout
+
+
+@pytest.mark.slow
+def test_a_trial_whose_process_dies_again_and_again_has_failed_and_the_search_goes_on(in_batches, tmp_path):
+    request, result, _, _ = in_batches[0]
+    printed = bench_run(request, tmp_path, ODD_LETHAL_WEIGHT="0.5")
+    assert "again     tunable seed 0 fold 0 tuning: ProcessDied" in printed
+    for key in entry_of(result).tunes[0]:
+        search, tuned = Store(tmp_path / "out").read(key), read_tuned(Store(tmp_path / "out").folder(key))
+        lethal = [t for t in tuned.trials if t.params.get("weight", 0.0) > 0.5]
+        assert len(tuned.trials) == 6
+        assert {t.error for t in lethal} == {"cut off 3 times: its process died each time"}
+        assert [t for t in tuned.trials if t.error] == lethal
+        assert len(search.record.retried) == 3 * len(lethal)
+
+
+def test_a_search_whose_process_is_killed_goes_on_without_losing_or_repeating_trials(nested, tmp_path):
+    request, result = nested
     # two fits a trial: the third trial of the first search is cut off after its first fit
-    lethal = {**os.environ, "ODD_FITS": str(tmp_path / "fits"), "ODD_LETHAL_FIT": "6"}
-    run = subprocess.run(command, env=lethal, capture_output=True, text=True, timeout=300, check=False)
-    assert run.returncode == 0, run.stdout + run.stderr
-    assert "again     tunable seed 0 fold 0 tuning: ProcessDied" in run.stdout
+    printed = bench_run(request, tmp_path, ODD_FITS=str(tmp_path / "fits"), ODD_LETHAL_FIT="6")
+    assert "again     tunable seed 0 fold 0 tuning: ProcessDied" in printed
     keys = entry_of(result).tunes[0]
     retried = [len(Store(tmp_path / "out").read(key).record.retried) for key in keys]
     assert retried == [1, 0]

@@ -4,11 +4,13 @@ import io
 from types import SimpleNamespace
 
 import pytest
-from jobs import a_fit
+from jobs import a_fit, a_search
 from survbench.cli import progress
 from survbench.cli.progress import PlainWatcher
 from survbench.plan.estimate import Forecast
 from survbench.runs.record import RunError
+from survbench.work.trials import Trials
+from survbench.work.tuned import Trial
 
 
 @pytest.fixture
@@ -56,6 +58,18 @@ def test_one_line_a_minute_says_what_is_done_and_what_runs(watcher, clock, tmp_p
     assert [line.split(":")[0] for line in told] == ["Progress  after 60 s", "Progress  after 2 min"]
     assert "0 of 2 jobs done" in told[0]
     assert told[0].endswith("(net seed 0 fold 0 step 40/100)")
+
+
+def test_a_search_says_how_many_of_its_trials_have_ended(watcher, tmp_path):
+    search = a_search("s", method="net", trials=20)
+    watcher.planned(planned("s"))
+    watcher.started(search)
+    assert watcher.progress().endswith("(net seed 0 all folds tuning 0 of 20 trials)")
+    for number in (0, 1, 4):
+        Trials(tmp_path, "s").begin(number)
+        Trials(tmp_path, "s").write(Trial(number=number, params={}, state="fail", value=None, steps={}))
+    Trials(tmp_path, "s").begin(2)
+    assert watcher.progress().endswith("(net seed 0 all folds tuning 3 of 20 trials)")
 
 
 def test_a_job_that_fails_is_named_at_once_and_one_that_goes_well_is_not(watcher):

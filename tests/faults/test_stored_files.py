@@ -360,19 +360,23 @@ def test_row_8_a_second_process_is_told_who_holds_the_folder_and_takes_over_from
     assert bench(capsys, "study", "board", "--out", copy)[0] == 0
 
 
-def test_row_7_a_journal_that_is_torn_or_damaged_anywhere_changes_no_search(tmp_path, caplog):
+def test_row_7_a_trial_that_is_torn_or_damaged_anywhere_changes_no_search(tmp_path, caplog):
     from survbench.space import Real
-    from survbench.work.search import tune
+    from survbench.work.search import Search
+    from survbench.work.trials import Trials
 
     def score(params, report):
         report(0, 0.0)
         return -((params.get("x", 0.5) - 0.3) ** 2)
 
-    path = tmp_path / "journal"
-    whole = tune(score, {"x": Real(0.0, 1.0)}, trials=6, seed=1, journal=path)
+    kept = Trials(tmp_path, "search")
+    search = Search(objective=score, space={"x": Real(0.0, 1.0)}, trials=6, batch=2, seed=1, kept=kept)
+    whole = search.run()
+    (path,) = tmp_path.rglob("trial-3.json")
     content = path.read_bytes()
     for number in range(25):
         path.write_bytes(flipped(content, number / 24) if number % 2 else content[: len(content) * number // 25])
         caplog.clear()
-        assert tune(score, {"x": Real(0.0, 1.0)}, trials=6, seed=1, journal=path) == whole
-        assert number == 0 or "torn or damaged line" in caplog.text or path.read_bytes()[: len(content)] == content
+        assert search.run() == whole
+        assert f"{path} cannot be read" in caplog.text
+        assert path.read_bytes() == content

@@ -170,6 +170,23 @@ def test_a_task_that_takes_two_processors_runs_without_another(tmp_path):
         assert all(span[1] <= spans[wide][0] or span[0] >= spans[wide][1] for span in others)
 
 
+def test_a_task_starts_after_others_however_they_ended(tmp_path):
+    path = str(tmp_path / "count")
+    ended = run(
+        [
+            Task("reader", content_of, (path,), after=frozenset({"killed", "raises", "skipped"})),
+            Task("killed", dies_until, (path, 2)),  # two of its attempts
+            Task("raises", raises, ()),
+            Task("skipped", double, (1,), requires=frozenset({"raises"})),
+            Task("needs both", double, (2,), requires=frozenset({"raises"}), after=frozenset({"reader"})),
+        ]
+    )
+    assert ended["reader"].status == "ok"
+    assert ended["reader"].value == "xxx"
+    assert list(ended)[-2:] == ["reader", "needs both"]
+    assert ended["needs both"].status == "skipped"
+
+
 def test_ctrl_c_reaches_the_process_that_runs_tasks_and_not_those_that_do_them():
     assert signal.SIGINT in run([Task("one", held_back, ())])["one"].value
     assert signal.SIGINT not in held_back()

@@ -29,3 +29,13 @@ def test_a_budget_that_no_machine_has_is_refused(tmp_path, key, value):
     (tmp_path / "p.yaml").write_text(yaml.safe_dump(profile))
     with pytest.raises(BenchError, match=rf"{key}: .*, given "):
         load_profile(str(tmp_path / "p.yaml"))
+
+
+def test_a_batch_of_more_trials_than_there_are_is_refused(tmp_path):
+    profile = builtin_profiles()["smoke"].model_dump(mode="json")
+    for batch in (profile["tuning"]["trials"], profile["tuning"]["trials"] + 1):
+        profile["tuning"]["batch"] = batch
+        (tmp_path / f"{batch}.yaml").write_text(yaml.safe_dump(profile))
+    assert load_profile(str(tmp_path / "3.yaml")).tuning.batch == 3
+    with pytest.raises(BenchError, match=r"tuning: a batch of 4 is more than all 3 trials; give 1 to 3, given "):
+        load_profile(str(tmp_path / "4.yaml"))

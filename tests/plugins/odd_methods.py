@@ -50,7 +50,7 @@ class Thresholds(Well):
 
 class Tunable(Well):
     """Ranks patients by a weighted mean; dies in the fit in which ``ODD_FITS`` (a file that grows) reaches
-    ``ODD_LETHAL_FIT`` bytes.
+    ``ODD_LETHAL_FIT`` bytes, and with a weight above ``ODD_LETHAL_WEIGHT``.
     """
 
     def __init__(self, *, weight=-1.0):
@@ -62,6 +62,9 @@ class Tunable(Well):
                 stream.write("x")
             if Path(os.environ["ODD_FITS"]).stat().st_size == int(os.environ.get("ODD_LETHAL_FIT", "0")):
                 os.kill(os.getpid(), signal.SIGKILL)
+        sys.stdout.write(f"a fit with weight {self.weight}\n")
+        if self.weight > float(os.environ.get("ODD_LETHAL_WEIGHT", "inf")):
+            os.kill(os.getpid(), signal.SIGKILL)
         if self.weight > 1.5:
             raise ValueError("a weight that does not work")
         return self
