@@ -19,7 +19,7 @@ from survbench.datasets.cohorts.compatible import refuse_duplicates
 from survbench.datasets.cohorts.named import default_external
 from survbench.datasets.cohorts.opened import Cohorts, open_cohorts
 from survbench.datasets.cohorts.usable import log_findings
-from survbench.datasets.readers.feature_table import table_rows
+from survbench.datasets.readers.feature_table import table_keys
 from survbench.features.report import report, summary
 from survbench.findings import About, CohortError, Finding, Stated, grouped
 from survbench.io.holding import refuse_unwritable
@@ -269,7 +269,7 @@ def _cached(made: Plan, store: Store) -> frozenset[str]:
 
 def _prepared(cohorts: Cohorts, source: SourceCohort, request: Request, *, write: bool = True) -> PlannedCohort:
     keys = {s.id: cohorts.keys(source, s) for s in source.cohort.subjects}
-    rows = subject_rows(source, keys, {i: row.key for i, row in table_rows(source).items()})
+    rows = subject_rows(source, keys, table_keys(source))
     prepared = write_prepared(request.out, source, rows, write=write)
     truth = source.cohort.truth
     by_id: dict[str, Mapping[str, Any]] = {

@@ -24,7 +24,7 @@ from survbench.datasets.cohorts.new_patients import NewPatients, needed_part
 from survbench.datasets.cohorts.opened import Cohorts, centre_of, volume_names
 from survbench.datasets.preprocessing.cache import volume_store
 from survbench.datasets.preprocessing.grid import Grid, plan_grid
-from survbench.datasets.readers.feature_table import table_rows
+from survbench.datasets.readers.feature_table import table_keys
 from survbench.errors import BenchError, UnknownNameError, message_of
 from survbench.evaluation.learning import verdicts
 from survbench.evaluation.new_patient import (
@@ -37,7 +37,6 @@ from survbench.evaluation.new_patient import (
     Training,
 )
 from survbench.evaluation.standardised import standardised
-from survbench.features.extraction import Extraction, write_radiomics
 from survbench.findings import Finding
 from survbench.io.layout import Status
 from survbench.jobs.prepared_files import subject_rows, write_unlabelled
@@ -342,10 +341,7 @@ def _prepared(
         if facts is not None:
             checked = of_voxels(source, {subject.id: facts})
             found = [f for f in checked if f.subject == subject.id and f.severity == "warning"]
-    tables = table_rows(source)
-    for held in tables.values():
-        write_radiomics(out, held.key, Extraction(held.values, {}, (), 0))
-    (row,) = rows = subject_rows(source, {subject.id: keys}, {name: held.key for name, held in tables.items()})
+    (row,) = rows = subject_rows(source, {subject.id: keys}, table_keys(source))
     return write_unlabelled(out, source, rows), row, found
 
 

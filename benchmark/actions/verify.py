@@ -17,6 +17,7 @@ from survbench.datasets.preprocessing.cache import VOLUMES, volume_store
 from survbench.errors import BenchError
 from survbench.evaluation.bundle import RUNS_FILE, unpack
 from survbench.features.extraction import RADIOMICS, read_radiomics
+from survbench.features.stored_table import read_table
 from survbench.io.checksums import altered
 from survbench.io.hashing import digest
 from survbench.io.layout import CACHE
@@ -31,7 +32,7 @@ from survbench.plan.protocol import splits_json
 from survbench.plan.study import STUDY, Study, read_study, study_folders
 from survbench.runs.store import JOB, Store, is_of_model, read_job
 from survbench.tracking.mlflow_writer import LEDGER
-from survbench.work.prepared import INPUTS, TRUTH, PreparedCohort
+from survbench.work.prepared import FEATURES, INPUTS, TRUTH, PreparedCohort
 
 CHANGED = "is missing or was changed after it was written"
 UNLIKE_RUNS = "is not what the stored predictions give"
@@ -203,7 +204,11 @@ def _of_cohorts(store: Store, keys: Iterable[str]) -> Iterator[Difference]:
             truth = read_stored(prepared.folder / TRUTH, dict) if (prepared.folder / TRUTH).exists() else None
             if digest([inputs, outcomes, truth]) != fingerprint:
                 yield Difference(prepared.folder, "holds other patients or outcomes than its name, their hash, says")
-        except (FileNotFoundError, UnreadableError) as error:
+            table = prepared.folder / FEATURES
+            wanted = {row["id"]: row["radiomics"] for row in inputs["subjects"]}
+            if table.exists() and read_table(table).keys != wanted:
+                yield Difference(table, CHANGED)
+        except (OSError, UnreadableError) as error:
             yield Difference(prepared.folder, f"is damaged: {error}")
 
 

@@ -5,23 +5,43 @@ from __future__ import annotations
 import difflib
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from survbench.errors import BenchError
 from survbench.io.numerals import ambiguous, decimal_mark, may_be_unsettled, mostly_numerals, with_decimal_points
 from survbench.io.table_edges import groups_above, label_row, without_footnotes
-from survbench.io.text_records import MOST_CELLS, Note, Record, Records, read_records
+from survbench.io.text_records import Note, Record, Records, Room, read_records
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
-MOST_PARQUET_BYTES = 2**28
 LARGEST = 1e30
 """Numbers from this size on are not read: nobody measures them, and their squares come near the end of all numbers."""
 _SHOWN = 5
 """Columns that a message lists."""
 _TRUTH = {"true": "1", "yes": "1", "false": "0", "no": "0"}
+
+
+class Cells(Mapping[str, str]):
+    """The cells of a record by column. All records of a table share the places of the columns, so a record takes the
+    memory of a list instead of that of a dictionary, which is six times as large.
+    """
+
+    __slots__ = ("_places", "_record")
+
+    def __init__(self, places: Mapping[str, int], record: Sequence[str]) -> None:
+        self._places = places
+        self._record = record
+
+    def __getitem__(self, name: str) -> str:
+        return self._record[self._places[name]]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +71,13 @@ class Table:
     def column(self, name: str) -> list[str]:
         """Return the cells of a column."""
         return [row.cells[name] for row in self.rows]
+
+    def with_columns(self, columns: Mapping[str, Sequence[str]]) -> Table:
+        """Return the same rows with these columns, each a cell per row, in place of their own."""
+        places = {name: n for n, name in enumerate(columns)}
+        records = zip(*columns.values(), strict=True)
+        rows = (Row(row.line, Cells(places, cells)) for row, cells in zip(self.rows, records, strict=True))
+        return Table(tuple(columns), tuple(rows), self.labels, self.notes)
 
 
 def read_table(path: Path) -> Table:
@@ -85,10 +112,12 @@ def _parquet(path: Path) -> list[tuple[int, list[str]]]:
     try:
         held = parquet.read_metadata(path)
         unpacked = sum(held.row_group(n).total_byte_size for n in range(held.num_row_groups))
-        if held.num_rows * held.num_columns > MOST_CELLS or unpacked > MOST_PARQUET_BYTES:
+        room = Room.of(path)
+        if held.num_rows * held.num_columns > room.cells or unpacked > room.bytes:
             raise BenchError(
                 f"{path} holds {held.num_rows:,} rows of {held.num_columns:,} columns in {unpacked:,} bytes. At most "
-                f"{MOST_CELLS:,} cells in {MOST_PARQUET_BYTES:,} bytes are read. Remove what is not needed."
+                f"{room.cells:,} cells in {room.bytes:,} bytes are read of a file of {path.stat().st_size:,} bytes. "
+                "Remove what is not needed."
             )
         table = parquet.read_table(path)
     except (pa.ArrowException, OSError) as error:
@@ -125,7 +154,9 @@ def table_of(path: Path, content: Records) -> Table:
         raise BenchError(f"{path} has more than one column {', '.join(map(repr, twice))}. Give each a name of its own.")
     body, notes = without_footnotes(records[1:], len(header))
     _refuse_ragged(path, header, body)
-    body = [(line, cells + [""] * (len(header) - len(cells))) for line, cells in body]
+    body = [
+        (line, cells + [""] * (len(header) - len(cells)) if len(cells) < len(header) else cells) for line, cells in body
+    ]
     labels = label_row(header, body)
     if labels:
         line = body.pop(0)[0]
@@ -133,8 +164,9 @@ def table_of(path: Path, content: Records) -> Table:
     nameless = [n for n, name in enumerate(header) if not name and any(cells[n] for _, cells in body)]
     if nameless:
         notes.append(Note("A column without a name was left out.", ", ".join(f"column {n + 1}" for n in nameless)))
-    rows = [Row(line, {name: cell for name, cell in zip(header, cells, strict=False) if name}) for line, cells in body]
-    return Table(tuple(names), tuple(rows), labels, (*content.notes, *notes))
+    places = {name: n for n, name in enumerate(header) if name}
+    rows = tuple(Row(line, Cells(places, cells)) for line, cells in body)
+    return Table(tuple(names), rows, labels, (*content.notes, *notes))
 
 
 def _refuse_two_lines_of_names(path: Path, records: list[Record]) -> None:
@@ -177,15 +209,11 @@ def _with_numbers(path: Path, table: Table, separator: str) -> Table:
     changed = {n: cells for n, cells in settled.items() if cells != numeric[n]}
     if not changed:
         return table
-    rows = [
-        Row(row.line, {**row.cells, **{name: cells[n] for name, cells in changed.items()}})
-        for n, row in enumerate(table.rows)
-    ]
     pairs = {n: next((o, c) for o, c in zip(numeric[n], cells, strict=True) if o != c) for n, cells in changed.items()}
     shown = ", ".join(f"{name} ({old!r} is {new})" for name, (old, new) in list(pairs.items())[:_SHOWN])
     more = f" and {len(pairs) - _SHOWN} more columns" if len(pairs) > _SHOWN else ""
     note = Note("Decimal commas or separators of thousands were read as numbers.", shown + more)
-    return Table(table.columns, tuple(rows), table.labels, (*table.notes, note))
+    return replace(table.with_columns(columns | changed), notes=(*table.notes, note))
 
 
 def number(cell: str) -> float | None:

@@ -8,7 +8,9 @@ import gzip
 import re
 import zlib
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from survbench.errors import BenchError
@@ -30,15 +32,40 @@ _NO_TEXT = (
 """How files begin that are not text, what they are, and what to do."""
 _HTML = re.compile(rb"\s*<(!doctype html|html|table|meta|\?xml)\b", re.IGNORECASE)
 _SPACES = str.maketrans(dict.fromkeys("\xa0\u202f\u2007\u2009", " ") | dict.fromkeys("\ufeff\u200b"))
-MOST_BYTES = 2**26
 MOST_LINES = 250_000
-MOST_CELLS = 10_000_000
 LONGEST_LINE = 2**22
 """What is read of a table at most, unpacked: some megabytes may unpack to gigabytes of blank lines, or to one line."""
 _PIECE = 2**20
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 _LOOKED_AT = 6
 """Lines at the start of a file that a title and the names of columns take at most."""
+_BYTES_OF_ANY, _CELLS_OF_ANY = 2**26, 10_000_000
+_BYTES_OF_LARGE, _CELLS_OF_LARGE = 2**29, 2**25
+_MOST_RATIO, _BYTES_PER_CELL = 10, 2
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How much is read of a table, unpacked, in proportion to its file, since a cell in memory takes some 70 bytes.
+
+    A table of 64 MiB and 10,000,000 cells is read from any file. A larger one is read if its file is large, too: at
+    most ten times the file's size, and a cell for each two bytes of the file, the least that a cell takes in plain
+    text. So a file takes at most some 40 times its own size, where that is more than what any file may take.
+    """
+
+    bytes: int
+    cells: int
+
+    @classmethod
+    def of(cls, path: Path) -> Room:
+        """Return the room of a table in a file."""
+        size = path.stat().st_size
+        return cls(
+            bytes=min(max(_BYTES_OF_ANY, _MOST_RATIO * size), _BYTES_OF_LARGE),
+            cells=min(max(_CELLS_OF_ANY, size // _BYTES_PER_CELL), _CELLS_OF_LARGE),
+        )
+
+
 Record = tuple[int, list[str]]
 """The line on which a record ends, and its cells without outer white space."""
 
@@ -73,12 +100,11 @@ def read_records(path: Path) -> Records:
             patients, or a line of one cell above the names that may be no title.
     """
     text, notes = _text(path)
-    lines = _LINE.findall(text)
-    named = _SEPARATOR_LINE.fullmatch(lines[0]) if lines else None
-    skipped = 1 if named else _comment_lines(lines)
-    lines = lines[skipped:]
-    separator = named[1] if named else _separator([line for line in lines if line.strip()][:_LOOKED_AT])
-    reader = csv.reader(lines, delimiter=separator, strict=True)
+    named = _SEPARATOR_LINE.fullmatch(next(_lines(text), ""))
+    skipped = 1 if named else _comment_lines(text)
+    filled = (line for line in islice(_lines(text), skipped, None) if line.strip())
+    separator = named[1] if named else _separator([*islice(filled, _LOOKED_AT)])
+    reader = csv.reader(islice(_lines(text), skipped, None), delimiter=separator, strict=True)
     try:
         found = ((skipped + reader.line_num, record) for record in reader if any(record))
         records = [(line, [cell and cell.translate(_SPACES).strip() for cell in record]) for line, record in found]
@@ -92,6 +118,11 @@ def read_records(path: Path) -> Records:
     return Records(records[titles:], separator, notes)
 
 
+def _lines(text: str) -> Iterator[str]:
+    """Yield the lines of a text, one at a time: all of them at once would take its memory again."""
+    return (match[0] for match in _LINE.finditer(text))
+
+
 def _text(path: Path) -> tuple[str, tuple[Note, ...]]:
     content = _content(path)
     _refuse_no_text(path, content)
@@ -100,6 +131,7 @@ def _text(path: Path) -> tuple[str, tuple[Note, ...]]:
 
 def _content(path: Path) -> bytes:
     packed = path.suffix.lower() == ".gz"
+    room = Room.of(path)
     content = bytearray()
     marks: Counter[bytes] = Counter()
     line = 0
@@ -109,26 +141,28 @@ def _content(path: Path) -> bytes:
                 content += piece
                 marks.update({mark: piece.count(mark) for mark in (b"\n", b"\r", b",", b";", b"\t")})
                 line = 0 if b"\n" in piece or b"\r" in piece else line + len(piece)
-                _refuse_large(path, len(content), marks, line)
+                _refuse_large(path, room, len(content), marks, line)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise BenchError(f"{path} is damaged: {error}. Copy it again.") from error
     return bytes(content)
 
 
-def _refuse_large(path: Path, size: int, marks: Counter[bytes], line: int) -> None:
+def _refuse_large(path: Path, room: Room, size: int, marks: Counter[bytes], line: int) -> None:
     """Refuse what is larger than a table of patients.
 
     Args:
         path: of the table.
+        room: how much is read of it.
         size: bytes read so far.
         marks: how often line ends and separators occurred in them.
         line: bytes since the last end of a line.
     """
-    many = max(marks[b"\n"], marks[b"\r"]) > MOST_LINES or max(marks[b","], marks[b";"], marks[b"\t"]) > MOST_CELLS
-    if many or size > MOST_BYTES or line > LONGEST_LINE:
+    many = max(marks[b"\n"], marks[b"\r"]) > MOST_LINES or max(marks[b","], marks[b";"], marks[b"\t"]) > room.cells
+    if many or size > room.bytes or line > LONGEST_LINE:
         raise BenchError(
-            f"{path} is larger than what is read: {MOST_BYTES // 2**20} MB unpacked, {MOST_LINES:,} lines, "
-            f"{MOST_CELLS:,} cells, {LONGEST_LINE // 2**20} MB in a line. Remove rows and columns that are not needed."
+            f"{path} is larger than what is read: for a file of {path.stat().st_size:,} bytes "
+            f"{room.bytes // 2**20} MB unpacked, {MOST_LINES:,} lines, {room.cells:,} cells, "
+            f"{LONGEST_LINE // 2**20} MB in a line. Remove rows and columns that are not needed."
         )
 
 
@@ -179,12 +213,12 @@ def _separator(lines: list[str]) -> str:
     return other if below[other] else best
 
 
-def _comment_lines(lines: list[str]) -> int:
+def _comment_lines(text: str) -> int:
     """Return how many lines of comments stand above the names of columns; a first name may start with ``#`` itself."""
-    count = next((n for n, line in enumerate(lines) if not line.startswith("#")), 0)
+    count, line = next(((n, line) for n, line in enumerate(_lines(text)) if not line.startswith("#")), (0, ""))
     if not count:
         return 0
-    names = lines[count].split(_separator(lines[count : count + 1]))
+    names = line.split(_separator([line]))
     return 0 if any(re.fullmatch(r'[\s"\d.,+-]*\d[\s"]*', name) for name in names) else count
 
 

@@ -15,9 +15,8 @@ from survbench.datasets.cohorts.facts_store import facts_key, read_facts
 from survbench.datasets.cohorts.opened import Cohorts, centre_of, volume_names
 from survbench.datasets.cohorts.usable import usable
 from survbench.datasets.preprocessing.cache import volume_store
-from survbench.datasets.readers.feature_table import table_rows
 from survbench.errors import BenchError
-from survbench.features.extraction import Extraction, radiomics_path, read_radiomics, write_radiomics
+from survbench.features.extraction import Extraction, radiomics_path, read_radiomics
 from survbench.findings import Finding
 from survbench.io.files import tells_of_full_disk
 from survbench.io.layout import Status
@@ -90,9 +89,6 @@ def prepare_source(
     Raises:
         BenchError: a process died or took too long; what is done is kept.
     """
-    for row in table_rows(source).values():
-        if read_radiomics(out, row.key) is None:
-            write_radiomics(out, row.key, Extraction(row.values, {}, (), 0))
     grid = cohorts.grid
     if grid is None:
         return Preparation({}, (), {}, len(source.cohort))

@@ -10,11 +10,12 @@ from typing import Any
 
 from survbench.datasets.cards.source import SourceCohort
 from survbench.datasets.cohorts.opened import PatientKeys
+from survbench.features.stored_table import write_table
 from survbench.io.files import write_json
 from survbench.io.hashing import digest
 from survbench.io.stored import read_stored
 from survbench.runs.follow_up import FollowUp
-from survbench.work.prepared import INPUTS, TRUTH, PreparedCohort
+from survbench.work.prepared import FEATURES, INPUTS, TRUTH, PreparedCohort
 
 OUTCOMES = "outcomes.json"
 """The outcomes of all patients; jobs do not know the name."""
@@ -76,6 +77,7 @@ def write_prepared(
     write_json(prepared.folder / OUTCOMES, outcomes)
     if truth is not None:
         write_json(prepared.folder / TRUTH, truth)
+    _write_features(prepared, source)
     return prepared
 
 
@@ -85,7 +87,14 @@ def write_unlabelled(out: Path, source: SourceCohort, rows: list[dict[str, Any]]
     prepared = PreparedCohort(out, digest(inputs))
     prepared.folder.mkdir(parents=True, exist_ok=True)
     write_json(prepared.folder / INPUTS, inputs)
+    _write_features(prepared, source)
     return prepared
+
+
+def _write_features(prepared: PreparedCohort, source: SourceCohort) -> None:
+    """Write the cohort's own table of features, if it has one."""
+    if source.cohort.features is not None:
+        write_table(prepared.folder / FEATURES, source.cohort.ids, source.cohort.features)
 
 
 def _inputs(source: SourceCohort, rows: list[dict[str, Any]]) -> dict[str, Any]:

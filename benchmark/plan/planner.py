@@ -132,8 +132,10 @@ class _Fits:
         self._planned: dict[str, PlannedJob] = {}
         self._made: dict[tuple[str, int], list[FitJob]] = {}
         ids = sorted(train.rows)
-        of_protocol = [([i for i in ids if i not in set(test)], sorted(test)) for test in protocol.folds]
-        self._folds = of_protocol if folds is None else folds
+        if folds is None:
+            tests = [frozenset(test) for test in protocol.folds]
+            folds = [([i for i in ids if i not in test], sorted(test)) for test in tests]
+        self._folds = folds
         self._patients = train.patients()
 
     @property

@@ -5,7 +5,7 @@ Layout of an output folder::
     runs/<key>/       job.json run.json predictions.parquet curves.parquet selected.json learning.json examples.npz
                       model/ log.txt DONE
     scratch/<key>/    what an unfinished job needs to continue: checkpoints of a fit, the trials of a search
-    cohorts/<key>/    inputs.json outcomes.json truth.json of a prepared cohort
+    cohorts/<key>/    inputs.json features.npz outcomes.json truth.json of a prepared cohort
     cache/            preprocessed volumes and radiomics by content
     studies/<name>/   study.json (which runs make a board), the board's files, and site/
 """

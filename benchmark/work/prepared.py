@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from survbench.cohort import ClinicalColumn, FeatureTable, Need, Subject, UnlabelledCohort
 from survbench.datasets.preprocessing.cache import volume_store
 from survbench.features.extraction import radiomics_path, read_radiomics, structure_column
+from survbench.features.stored_table import StoredTable, read_table
 from survbench.io.layout import COHORTS
 from survbench.io.stored import read_stored
 
-INPUTS, TRUTH = "inputs.json", "truth.json"
-"""What methods may see of patients, and the true hazard of simulated ones."""
+INPUTS, FEATURES, TRUTH = "inputs.json", "features.npz", "truth.json"
+"""What methods may see of patients, their features where a table gives them, and the true hazard of simulated ones."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class PreparedCohort:
 
     def _features(self, rows: Sequence[Mapping[str, Any]], *, per_structure: bool) -> FeatureTable:
         """Return the features of the tumour mask, and those of each structure behind them, named after it."""
-        table = self._radiomics.table([row["radiomics"] for row in rows])
+        table = self._table.of([row["id"] for row in rows]) if self._table else self._of_mask(rows)
         if not rows or not per_structure:
             return table
         names, values = [*table.names], [table.values]
@@ -82,6 +83,9 @@ class PreparedCohort:
                 names += [structure_column(structure, name) for name in of_structure.names]
                 values.append(of_structure.values)
         return FeatureTable(tuple(names), np.hstack(values))
+
+    def _of_mask(self, rows: Sequence[Mapping[str, Any]]) -> FeatureTable:
+        return self._radiomics.table([row["radiomics"] for row in rows])
 
     def centres(self, ids: Iterable[str]) -> list[str]:
         """Return the centres of patients."""
@@ -98,6 +102,11 @@ class PreparedCohort:
     @cached_property
     def _truth(self) -> dict[str, float]:
         return read_stored(self.folder / TRUTH, dict)
+
+    @cached_property
+    def _table(self) -> StoredTable | None:
+        path = self.folder / FEATURES
+        return read_table(path) if path.exists() else None
 
     @cached_property
     def _radiomics(self) -> _Radiomics:

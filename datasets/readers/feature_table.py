@@ -27,9 +27,8 @@ from survbench.datasets.readers.joining import Joined, alike, join, shown
 from survbench.datasets.readers.missing_cells import blank_missing
 from survbench.datasets.vocabulary.words import BLANK
 from survbench.errors import BenchError
-from survbench.features.extraction import json_values
+from survbench.features.stored_table import row_keys
 from survbench.findings import Finding, things
-from survbench.io.hashing import digest
 from survbench.io.tables import Row, Table, nearest, number, read_table
 
 DIAGNOSTICS = "diagnostics"
@@ -238,21 +237,7 @@ def _row_findings(row: Row, count: int, names: Sequence[str], file: str, subject
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class FeatureRow:
-    """A patient's row in the cohort's own feature table, and the content key by which it is stored, like radiomics."""
-
-    key: str
-    values: Mapping[str, float]
-
-
-def feature_rows(features: FeatureTable, ids: Iterable[str]) -> dict[str, FeatureRow]:
-    """Return each patient's row of a table by id; equal values have equal keys."""
-    named = (dict(zip(features.names, row, strict=True)) for row in features.values.tolist())
-    return {i: FeatureRow(digest(["table", json_values(row)]), row) for i, row in zip(ids, named, strict=True)}
-
-
-def table_rows(source: SourceCohort) -> Mapping[str, FeatureRow]:
-    """Return each patient's features by id if the cohort has a feature table of its own, otherwise nothing."""
+def table_keys(source: SourceCohort) -> dict[str, str]:
+    """Return the key of each patient's features if the cohort has a feature table of its own, otherwise nothing."""
     features = source.cohort.features
-    return {} if features is None else feature_rows(features, source.cohort.ids)
+    return {} if features is None else dict(zip(source.cohort.ids, row_keys(features), strict=True))

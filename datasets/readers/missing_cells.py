@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from survbench.datasets.cards.card import CohortCard
-from survbench.io.tables import Row, Table, canonical
+from survbench.io.tables import Table, canonical
 
 
 def blank_missing(card: CohortCard, table: Table, key: str) -> Table:
@@ -28,8 +28,7 @@ def blank_missing(card: CohortCard, table: Table, key: str) -> Table:
     for column in card.clinical:
         if column.column in blank:
             blank[column.column] = blank[column.column] - {canonical(level) for level in column.levels}
-    rows = tuple(
-        Row(row.line, {n: "" if n in blank and canonical(cell) in blank[n] else cell for n, cell in row.cells.items()})
-        for row in table.rows
+    columns = {name: table.column(name) for name in table.columns}
+    return table.with_columns(
+        columns | {n: ["" if canonical(cell) in codes else cell for cell in columns[n]] for n, codes in blank.items()}
     )
-    return Table(table.columns, rows, table.labels, table.notes)

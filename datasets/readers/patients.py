@@ -114,8 +114,8 @@ def numbered(card: CohortCard, table: Table) -> Table:
     table = blank_missing(card, table, card.id)
     if card.id != ROW_NUMBER or ROW_NUMBER in table.columns:
         return table
-    rows = tuple(Row(row.line, {ROW_NUMBER: str(n), **row.cells}) for n, row in enumerate(table.rows))
-    return Table((ROW_NUMBER, *table.columns), rows, table.labels, table.notes)
+    numbers = [str(n) for n in range(len(table.rows))]
+    return table.with_columns({ROW_NUMBER: numbers} | {name: table.column(name) for name in table.columns})
 
 
 def _select_rows(card: CohortCard, table: Table) -> tuple[Table, list[Finding]]:
@@ -146,8 +146,7 @@ def _select_rows(card: CohortCard, table: Table) -> tuple[Table, list[Finding]]:
 
 def _without_outcomes(card: CohortCard, table: Table) -> Table:
     end = {card.endpoint.time, card.endpoint.event}
-    rows = tuple(Row(row.line, {k: v for k, v in row.cells.items() if k not in end}) for row in table.rows)
-    return Table(tuple(c for c in table.columns if c not in end), rows, table.labels, table.notes)
+    return table.with_columns({name: table.column(name) for name in table.columns if name not in end})
 
 
 def _column_findings(card: CohortCard, table: Table, *, outcomes: bool) -> list[Finding]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 from cohort_folder import CARD as IMAGES
 from cohort_folder import write_cohort
@@ -12,6 +10,7 @@ from survbench.actions.request import Request
 from survbench.actions.run import run_study
 from survbench.actions.watcher import Silent
 from survbench.errors import BenchError
+from survbench.features.stored_table import read_table
 from survbench.findings import CohortError
 from survbench.plan.profile import load_profile
 from table_cohort import CARD, changed, table_rows, write_table_cohort
@@ -91,8 +90,6 @@ def test_where_there_are_images_too_the_table_goes_before_radiomics_of_them(tmp_
     (folder / "features.csv").write_text("\n".join(",".join(row) for row in rows))
     result = run_study(request_for(folder, tmp_path / "out", "radiomics-lasso-cox,tlg"), Silent())
     assert {row.status for row in result.board.rows} == {"ok"}
-    stored = [
-        json.loads(p.read_text())["content"]["values"]
-        for p in (tmp_path / "out" / "cache" / "radiomics").rglob("*.json")
-    ]
-    assert {frozenset(values) for values in stored} == {frozenset({"texture", "size"})}
+    (stored,) = (tmp_path / "out/cohorts").glob("*/features.npz")
+    assert read_table(stored).features.names == ("texture", "size")
+    assert not (tmp_path / "out/cache/radiomics").exists()
