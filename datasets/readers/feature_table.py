@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -103,13 +103,15 @@ def parse_features(card: CohortCard, features: Features, held: FeatureFile, ids:
         remedy = f"Columns are: {', '.join(table.columns[:30])}."
         return ParsedFeatures((), {}, (MissingColumn.finding(cause, remedy=remedy),))
     names, findings = _columns(card, features, table.columns, file, key)
-    text, text_findings = _text_columns(table, names, file, features.exclude)
+    parsed = _parsed(table, names)
+    text, text_findings = _text_columns(table, parsed, file, features.exclude)
     findings += text_findings
-    names = tuple(n for n in names if n not in text)
+    parsed = parsed.without(text)
+    names = parsed.names
     if not names:
         return ParsedFeatures(names, {}, tuple(findings))
-    rows = {row.cells[key]: row for row in table.rows}
-    count = Counter(row.cells[key] for row in table.rows)
+    rows = {name: n for n, name in enumerate(table.column(key))}
+    count = Counter(table.column(key))
     joined = join(ids, list(rows))
     unjoined = _unjoined(card, file, ids, list(rows), joined)
     if unjoined:
@@ -118,11 +120,13 @@ def parse_features(card: CohortCard, features: Features, held: FeatureFile, ids:
     for name in ids:
         theirs = joined.of.get(name, name)
         row = rows.get(theirs)
-        found = [_no_row(file, name, rows)] if row is None else _row_findings(row, count[theirs], names, file, name)
+        if row is None:
+            findings.append(_no_row(file, name, rows))
+            continue
+        found = _row_findings(table.rows[row], parsed.at(row), count[theirs], file, name)
         findings += found
         if not found:
-            cells = rows[theirs].cells
-            values[name] = np.array([np.nan if (v := number(cells[n])) is None else v for n in names])
+            values[name] = parsed.values[row]
     return ParsedFeatures(names, values, tuple(findings), joined)
 
 
@@ -181,14 +185,52 @@ def _columns(
     return tuple(name for name in names if name not in {*declared, *twice, *clinical}), findings
 
 
-def _text_columns(
-    table: Table, names: Sequence[str], file: str, exclude: Sequence[str]
-) -> tuple[list[str], list[Finding]]:
+@dataclass(frozen=True, slots=True)
+class _Numbers:
+    """Columns of a table as numbers.
+
+    Attributes:
+        names: names of the columns.
+        values: their numbers, NaN where a cell has none, shape (rows, columns) or, of one row, (columns,).
+        wrong: which cells hold something else than a number or a missing value, of the same shape.
+    """
+
+    names: tuple[str, ...]
+    values: NDArray[np.float64]
+    wrong: NDArray[np.bool_]
+
+    def without(self, names: Collection[str]) -> _Numbers:
+        """Return the other columns."""
+        if not names:
+            return self
+        kept = [n for n, name in enumerate(self.names) if name not in names]
+        return _Numbers(tuple(self.names[n] for n in kept), self.values[:, kept], self.wrong[:, kept])
+
+    def at(self, row: int) -> _Numbers:
+        """Return one row."""
+        return _Numbers(self.names, self.values[row], self.wrong[row])
+
+
+def _parsed(table: Table, names: tuple[str, ...]) -> _Numbers:
+    """Return columns of a table as numbers, one after the other: a cell is parsed once."""
+    values = np.full((len(table.rows), len(names)), np.nan)
+    wrong = np.zeros(values.shape, dtype=bool)
+    for n, name in enumerate(names):
+        cells = table.column(name)
+        values[:, n] = [np.nan if (value := number(cell)) is None else value for cell in cells]
+        for row in np.flatnonzero(np.isnan(values[:, n])):
+            wrong[row, n] = cells[row].casefold() not in BLANK
+    return _Numbers(names, values, wrong)
+
+
+def _text_columns(table: Table, parsed: _Numbers, file: str, exclude: Sequence[str]) -> tuple[list[str], list[Finding]]:
     """Return the columns that hold text instead of numbers, and one finding for all of them."""
-    cells = {n: [c for c in table.column(n) if c.casefold() not in BLANK] for n in names}
-    text = [n for n, known in cells.items() if sum(number(c) is None for c in known) > len(known) / 2]
+    names = parsed.names
+    more = parsed.wrong.sum(axis=0) > np.isfinite(parsed.values).sum(axis=0)
+    text = [name for name, is_text in zip(names, more, strict=True) if is_text]
     if not text:
         return [], []
+    cells = {n: [c for c in table.column(n) if c.casefold() not in BLANK] for n in text}
     shown = few([f"{n} ({cells[n][0]!r})" for n in text])
     cause = f"{len(text)} column{'s' if len(text) > 1 else ''} of {file} hold{'' if len(text) > 1 else 's'} no numbers"
     if all(_COMMA.fullmatch(c) for n in text for c in cells[n]):
@@ -220,19 +262,19 @@ def _no_row(file: str, subject: str, rows: Iterable[str]) -> Finding:
     return NoFeatureRow.finding(f"{file} has no row for a patient.", subject=subject, detail=detail, remedy=remedy)
 
 
-def _row_findings(row: Row, count: int, names: Sequence[str], file: str, subject: str) -> list[Finding]:
+def _row_findings(row: Row, numbers: _Numbers, count: int, file: str, subject: str) -> list[Finding]:
     found: list[Finding] = []
     if count > 1:
         cause, remedy = f"An id occurs in more than one row of {file}.", "Keep one row per patient."
         found.append(NoFeatureRow.finding(cause, subject=subject, remedy=remedy))
-    known = [n for n in names if row.cells[n].casefold() not in BLANK]
-    if not known:
-        cause, remedy = f"None of the {len(names)} features has a value.", "Fill in the row, or leave the patient out."
+    if not (np.isfinite(numbers.values) | numbers.wrong).any():
+        cause = f"None of the {len(numbers.names)} features has a value."
+        remedy = "Fill in the row, or leave the patient out."
         found.append(NoFeatureRow.finding(cause, subject=subject, remedy=remedy))
     found += [
         FeatureNotNumber.finding(f"Feature {n!r} must hold numbers.", subject=subject, detail=repr(row.cells[n]))
-        for n in known
-        if number(row.cells[n]) is None
+        for n, wrong in zip(numbers.names, numbers.wrong.tolist(), strict=True)
+        if wrong
     ]
     return found
 
