@@ -59,7 +59,7 @@ def read_table(path: Path) -> StoredTable:
         OSError: the file is missing or damaged.
     """
     try:
-        with np.load(regular(path), allow_pickle=False) as held:
+        with regular(path).open("rb") as stream, np.load(stream, allow_pickle=False) as held:
             ids, names, values = held["ids"].tolist(), held["names"].tolist(), held["values"]
         if values.shape != (len(ids), len(names)):
             raise ValueError("its parts do not belong together")

@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import torch
 from bootstrap import ours
 from commands import BUNDLE, TABLES
@@ -25,7 +24,7 @@ from survbench.models.engine.tensors import Labelled
 from survbench.plan.profile import load_profile
 from survbench.plan.study import Study
 from survbench.runs.store import Store
-from timing import BENCH, alone, command, cpu, least, table, three_digits, timed
+from timing import BENCH, alone, command, cpu, exponent, least, table, three_digits, timed
 
 Measures = Mapping[int, Callable[[], float]]
 BATCH = 2
@@ -91,15 +90,6 @@ def runs(folder: Path) -> dict[str, Measures]:
         return timed(lambda: run_study(request, Silent()), time.perf_counter)
 
     return {"16 table jobs, workers (wall)": {workers: run(workers) for workers in (1, 2, 4)}}
-
-
-def exponent(took: Mapping[int, float]) -> float:
-    """Return the slope of the log of seconds against the log of size.
-
-    >>> exponent({1: 2.0, 10: 200.0})
-    2.0
-    """
-    return round(float(np.polyfit(np.log([*took]), np.log([*took.values()]), 1)[0]), 2)
 
 
 def measure() -> None:

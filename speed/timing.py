@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 ROOT = Path(__file__).parents[1]
 BENCH = Path(sys.executable).with_name("bench")
 ENVIRONMENT = os.environ | {"PYTHONSAFEPATH": "1", "MLFLOW_DISABLE_TELEMETRY": "true"}
@@ -50,6 +52,15 @@ def three_digits(value: float) -> str:
     ('0.00123', '12.3', '12,346')
     """
     return f"{value:,.0f}" if value >= 100 else f"{value:#.3g}".rstrip(".")
+
+
+def exponent(took: Mapping[int, float]) -> float:
+    """Return the slope of the log of seconds against the log of size.
+
+    >>> exponent({1: 2.0, 10: 200.0})
+    2.0
+    """
+    return round(float(np.polyfit(np.log([*took]), np.log([*took.values()]), 1)[0]), 2)
 
 
 def show(title: str, figures: Sequence[Figure]) -> None:

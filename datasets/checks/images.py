@@ -8,7 +8,9 @@ from pathlib import Path
 from survbench.cohort import Cohort, Subject
 from survbench.datasets.cards.source import SourceCohort
 from survbench.datasets.checks.kinds import CohortCheck, InputCheck
+from survbench.features.extraction import json_values
 from survbench.findings import Check, Finding
+from survbench.io.hashing import digest
 
 MANY_FEATURES = 10
 """Number of identical feature values from which two patients are reported as duplicates."""
@@ -120,7 +122,7 @@ def _contents(cohort: Cohort, row: int) -> Iterator[tuple[str, str]]:
     # rows of a few coarse features may be equal by chance
     if cohort.features is not None and len(cohort.features.names) >= MANY_FEATURES:
         values = cohort.features.values[row].tolist()
-        yield "features", repr(sorted(zip(cohort.features.names, values, strict=True)))
+        yield "features", digest(json_values(dict(zip(cohort.features.names, values, strict=True))))
 
 
 class NotPrepared(Check):

@@ -161,20 +161,21 @@ def _equal_clinical(source: SourceCohort, outcome: dict[str, Outcome]) -> list[l
 def _copies(source: SourceCohort, outcome: dict[str, Outcome]) -> Iterator[tuple[str, str]]:
     """Yield pairs of rows with equal outcome, clinical values and features, if chance does not explain them."""
     cohort, names = source.cohort, [c.name for c in source.card.clinical]
-    table = np.empty((len(cohort), 0)) if cohort.features is None else cohort.features.values
-    values = [
-        (*(s.clinical.get(n) for n in names), *(None if np.isnan(v) else float(v) for v in row))
-        for s, row in zip(cohort.subjects, table, strict=True)
-    ]
-    everything = [(*outcome[s.id], *row) for s, row in zip(cohort.subjects, values, strict=True)]
-    chance = float(np.prod([_by_chance(column) for column in zip(*everything, strict=True)]))
-    if chance * len(cohort) ** 2 / 2 > COPY:
+    # + 0.0 makes -0.0 equal to 0.0 in its bytes, too
+    table = np.empty((len(cohort), 0)) if cohort.features is None else cohort.features.values + 0.0
+    clinical = [tuple(s.clinical.get(n) for n in names) for s in cohort.subjects]
+    outcomes = [outcome[i] for i in cohort.ids]
+    by_chance = [_by_chance(column) for column in (*zip(*outcomes, strict=True), *zip(*clinical, strict=True))]
+    by_chance += [_by_chance([None if np.isnan(v) else v for v in column.tolist()]) for column in table.T]
+    if float(np.prod(by_chance)) * len(cohort) ** 2 / 2 > COPY:
         return
     reported = {f.subject for f in same_data([("", cohort)])}
+    known = np.isfinite(table).sum(axis=1)
     seen: dict[Hashable, str] = {}
-    for subject, row, known in zip(cohort.ids, everything, values, strict=True):
-        first = seen.setdefault(row, subject)
-        if first != subject and subject not in reported and sum(v is not None for v in known) >= FEWEST_EQUAL:
+    for n, (subject, own) in enumerate(zip(cohort.ids, clinical, strict=True)):
+        first = seen.setdefault((outcomes[n], own, table[n].tobytes()), subject)
+        count = known[n] + sum(v is not None for v in own)
+        if first != subject and subject not in reported and count >= FEWEST_EQUAL:
             yield first, subject
 
 

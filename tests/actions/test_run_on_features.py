@@ -8,9 +8,11 @@ from cohort_folder import write_cohort
 from survbench.actions.planning import dry_run
 from survbench.actions.request import Request
 from survbench.actions.run import run_study
+from survbench.actions.verify import verify
 from survbench.actions.watcher import Silent
+from survbench.cohort import FeatureTable
 from survbench.errors import BenchError
-from survbench.features.stored_table import read_table
+from survbench.features.stored_table import read_table, write_table
 from survbench.findings import CohortError
 from survbench.plan.profile import load_profile
 from table_cohort import CARD, changed, table_rows, write_table_cohort
@@ -93,3 +95,15 @@ def test_where_there_are_images_too_the_table_goes_before_radiomics_of_them(tmp_
     (stored,) = (tmp_path / "out/cohorts").glob("*/features.npz")
     assert read_table(stored).features.names == ("texture", "size")
     assert not (tmp_path / "out/cache/radiomics").exists()
+
+
+def test_features_that_were_changed_after_they_were_written_are_a_difference(tmp_path, rows):
+    folder = write_table_cohort(tmp_path / "toy", rows)
+    run_study(request_for(folder, tmp_path / "out", "clinical-cox"), Silent())
+    assert not verify(tmp_path / "out").differences
+    (path,) = (tmp_path / "out/cohorts").glob("*/features.npz")
+    held = read_table(path)
+    values = held.features.values.copy()
+    values[3, 2] += 1e-9
+    write_table(path, [*held.places], FeatureTable(held.features.names, values))
+    assert [difference.path for difference in verify(tmp_path / "out").differences] == [path]

@@ -223,3 +223,15 @@ def test_polish_text_is_not_taken_for_western(tmp_path, word):
 @pytest.mark.parametrize("word", ["cm³", "¿Fallecido?", "même", "MTV (cm³)", "bygge træ", "mm³/h"])
 def test_marks_of_western_text_stay_western(tmp_path, word):
     assert word in table(tmp_path, f"id,a\n1,{word}\n2,é\n", encoding="cp1252").column("a")
+
+
+def test_a_large_table_is_read_from_a_large_file_and_from_no_small_one(tmp_path):
+    """70 MB are more than what is read of any file; packed, these are some 300 KB."""
+    rows = "".join(f"P{n:05d},{'x' * 10_000},{n}\n" for n in range(7000))
+    (tmp_path / "t.csv").write_text(f"id,text,n\n{rows}", encoding="utf-8")
+    found = read_table(tmp_path / "t.csv")
+    assert len(found.rows) == 7000
+    assert found.rows[-1].cells["n"] == "6999"
+    (tmp_path / "packed.csv.gz").write_bytes(gzip.compress((tmp_path / "t.csv").read_bytes(), 1))
+    with pytest.raises(BenchError, match=r"larger than what is read: for a file of [\d,]+ bytes 64 MB unpacked"):
+        read_table(tmp_path / "packed.csv.gz")
