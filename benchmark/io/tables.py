@@ -96,12 +96,23 @@ def read_table(path: Path) -> Table:
         if kind in {".xls", ".xlsx", ".xlsm", ".ods"}:
             raise BenchError(f"{path} is a spreadsheet. Save it as CSV (UTF-8) first.")
         raise BenchError(f"{path} is not a CSV, TSV or Parquet file. Save the table as CSV (UTF-8).")
-    if not path.is_file():
-        raise BenchError(f"There is no table {path}. Put it there, or correct its name (on a card: 'table').")
+    refuse_absent(path)
     if kind == ".parquet":
         return table_of(path, Records(_parquet(path), "", ()))
     found = read_records(path)
     return _with_numbers(path, table_of(path, found), found.separator)
+
+
+def refuse_absent(path: Path) -> None:
+    """Refuse a path at which no file is.
+
+    Raises:
+        BenchError: there is nothing, or something else, such as a folder or a pipe.
+    """
+    if path.exists() and not path.is_file():
+        raise BenchError(f"{path} is a folder, a pipe or a device. Give a file that holds the table.")
+    if not path.is_file():
+        raise BenchError(f"There is no table {path}. Put it there, or correct its name (on a card: 'table').")
 
 
 def _parquet(path: Path) -> list[tuple[int, list[str]]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from survbench.errors import BenchError
-from survbench.io.tables import Table, read_table, table_of
+from survbench.io.tables import Table, read_table, refuse_absent, table_of
 from survbench.io.text_records import Record, Records
 
 SUFFIXES = (".xlsx", ".xlsm")
@@ -40,8 +40,7 @@ def read_any_table(path: Path, *, sheet: str | None = None, header_row: int = 1)
     """
     if path.suffix.lower() not in SUFFIXES:
         return read_table(path)
-    if not path.is_file():
-        raise BenchError(f"There is no table {path}. Correct its name.")
+    refuse_absent(path)
     sheets = _sheets(path)
     if sheet is not None and sheet not in sheets:
         raise BenchError(f"{path.name} has no sheet {sheet!r}; there are {', '.join(sheets)}.")

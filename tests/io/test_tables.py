@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import os
+from pathlib import Path
 
 import pandas as pd
 import pytest
 from survbench.errors import BenchError
 from survbench.io.tables import canonical, number, read_table
+from survbench.io.workbooks import read_any_table
 
 
 def table(tmp_path, text, name="t.csv", encoding="utf-8"):
@@ -46,6 +49,14 @@ def test_other_encodings_and_files_are_refused(tmp_path):
         read_table(tmp_path / "t.xlsx")
     with pytest.raises(BenchError, match="There is no table"):
         read_table(tmp_path / "none.csv")
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir])
+@pytest.mark.parametrize("name", ["t.csv", "t.xlsx", "t.parquet"])
+def test_what_is_there_but_is_no_file_is_named_and_not_waited_for(tmp_path, make, name):
+    make(tmp_path / name)
+    with pytest.raises(BenchError, match="is a folder, a pipe or a device"):
+        read_any_table(tmp_path / name)
 
 
 def test_numbers_and_codes():
