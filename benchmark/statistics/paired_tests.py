@@ -8,12 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from survbench.statistics.bootstrap import BLOCK_NUMBERS, ROUNDING
 from survbench.statistics.checks import outcomes, rows_of_folds, seeds_of
-from survbench.statistics.pairs import count_by_patient, squared_credit_difference
+from survbench.statistics.pairs import (
+    MATRIX_LIMIT,
+    comparable_pairs,
+    count_by_patient,
+    squared_credit_difference,
+)
 
 POWER = 0.80
 """Of the smallest detectable difference."""
@@ -182,14 +188,14 @@ def rank_swap_tests(
     """
     t, e = outcomes(time, event)
     seeds, folds = [seeds_of(r, len(t)) for r in risks], rows_of_folds(fold, len(t))
+    exchanges = [_Exchange(t[rows], e[rows], [risk[:, rows] for risk in seeds]) for rows in folds]
     tests: list[PermutationTest] = []
     at_once = max(1, min(PAIRS, BLOCK_NUMBERS // len(t)))
     for start in range(0, len(pairs), at_once):
         parts = np.empty((len(pairs[start : start + at_once]), len(t)))
         for part, (a, b) in zip(parts, pairs[start : start + at_once], strict=True):
-            for rows in folds:
-                of_fold = [_swap_parts(t[rows], e[rows], x[rows], y[rows]) for x in seeds[a] for y in seeds[b]]
-                part[rows] = np.mean(of_fold, axis=0) / len(folds)
+            for rows, exchange in zip(folds, exchanges, strict=True):
+                part[rows] = exchange.parts(a, b) / len(folds)
         tests += _exchanged(parts, permutations, seed)
     return tuple(tests)
 
@@ -291,21 +297,52 @@ def _one_shot(time: Floats, event: NDArray[np.bool_], a: Floats, b: Floats) -> t
     return difference, correction * (squares - within) if abs(squares - within) > 1e-12 * squares else 0.0
 
 
-def _swap_parts(time: Floats, event: NDArray[np.bool_], a: Floats, b: Floats) -> Floats:
-    """Return what each patient adds to the difference of C; an exchange of its two ranks turns the sign.
+class _Exchange:
+    """The patients of a fold, each of whom may exchange the ranks that two methods gave it.
 
     With K_ab the credit of a pair whose earlier patient is ranked by a and later one by b, exchanges give a pair the
     difference K_aa - K_bb, K_ab - K_ba or their negatives. As a function of two signs that is a sum of one term for
     each patient, half the sum and half the difference of the two.
-    """
-    from scipy.stats import rankdata
 
-    a, b = rankdata(a), rankdata(b)
-    aa, bb, ab, ba = (count_by_patient(time, event, x, y) for x, y in ((a, a), (b, b), (a, b), (b, a)))
-    pairs = aa.earlier_pairs.sum()
-    if pairs == 0:
-        return np.full(len(time), np.nan)
-    earlier = aa.earlier_credit - bb.earlier_credit + ab.earlier_credit - ba.earlier_credit
-    later = aa.later_credit - bb.later_credit - ab.later_credit + ba.later_credit
-    parts: Floats = (earlier + later) / 2 / pairs
-    return parts
+    Args:
+        time: shape (n,).
+        event: shape (n,).
+        risks: per method an array of shape (seeds, n).
+    """
+
+    def __init__(self, time: Floats, event: NDArray[np.bool_], risks: Sequence[Floats]) -> None:
+        from scipy.stats import rankdata
+
+        self._time, self._event = time, event
+        self._ranks: list[Floats] = [rankdata(risk, axis=1) for risk in risks]
+        self._comparable = comparable_pairs(time, event) if len(time) <= MATRIX_LIMIT else None
+        self._pairs = 0.0
+        self._own: list[Floats] = []
+        for ranks in self._ranks:
+            counts = [count_by_patient(time, event, rank) for rank in ranks]
+            self._pairs = float(counts[0].earlier_pairs.sum())
+            self._own.append(np.mean([c.earlier_credit + c.later_credit for c in counts], axis=0))
+
+    def parts(self, a: int, b: int) -> Floats:
+        """Return what each patient adds to the difference of C of methods a and b, the mean over every seed of a with
+        every seed of b, shape (n,); an exchange of its two ranks turns the sign. NaN where the fold has no pair.
+        """
+        if self._pairs == 0:
+            return np.full(len(self._time), np.nan)
+        parts: Floats = (self._own[a] - self._own[b] + self._crossed(self._ranks[a], self._ranks[b])) / 2 / self._pairs
+        return parts
+
+    def _crossed(self, a: Floats, b: Floats) -> Floats:
+        """Return each patient's K_ab - K_ba, summed over the pairs in which it has the earlier event, less that over
+        the pairs in which it lives longer.
+        """
+        if self._comparable is not None:
+            order = np.sum([np.sign(rank[:, None] - b[:, None, :]).sum(axis=0) for rank in a], axis=0)
+            twice = np.where(self._comparable, order + order.T, 0.0)  # of K_ba, row and column are exchanged
+            crossed: Floats = (twice.sum(axis=1) - twice.sum(axis=0)) / 2 / (len(a) * len(b))
+            return crossed
+        total: Floats = np.zeros(len(self._time))
+        for x, y in product(a, b):
+            ab, ba = (count_by_patient(self._time, self._event, *ranks) for ranks in ((x, y), (y, x)))
+            total += ab.earlier_credit - ab.later_credit - ba.earlier_credit + ba.later_credit
+        return total / (len(a) * len(b))
