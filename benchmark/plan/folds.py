@@ -13,7 +13,7 @@ from survbench.errors import BenchError
 from survbench.findings import CohortError
 from survbench.io.hashing import digest
 from survbench.plan.checks import TRAINING_MIN_EVENTS, TooFewForFolds
-from survbench.statistics.pairs import comparable_pairs
+from survbench.statistics.pairs import any_comparable
 
 INNER_PARTS = 5
 INNER_MIN_EVENTS = 5
@@ -98,7 +98,7 @@ def unfit_folds(folds: Sequence[Sequence[str]], cohort: Cohort) -> Iterator[str]
     row = {subject: n for n, subject in enumerate(cohort.ids)}
     parts = [np.array([row[subject] for subject in ids], dtype=np.intp) for ids in folds]
     events = [int(cohort.event[rows].sum()) for rows in parts]
-    ordered = [bool(comparable_pairs(cohort.time[rows], cohort.event[rows]).any()) for rows in parts]
+    ordered = [any_comparable(cohort.time[rows], cohort.event[rows]) for rows in parts]
     left = [int(cohort.event.sum()) - count for count in events]
     for numbers, what in (
         ([n for n, count in enumerate(events) if not count], "no event, so no C-index"),

@@ -45,6 +45,17 @@ def comparable_pairs(time: Floats, event: Flags) -> Flags:
     return _comparable_rows(time, event, np.arange(len(time)))
 
 
+def any_comparable(time: Floats, event: Flags) -> bool:
+    """Return whether there is a comparable pair: an event before the last time, or a censored patient beside it then.
+
+    Args:
+        time: shape (n,).
+        event: shape (n,).
+    """
+    last = time == time.max(initial=-np.inf)
+    return bool(event[~last].any() or (event[last].any() and not event[last].all()))
+
+
 def concordant_credit(time: Floats, event: Flags, own: Floats, other: Floats | None = None) -> Floats:
     """Return the matrix (n, n) of credit: 1 for a concordant comparable pair, 1/2 where risks are equal.
 

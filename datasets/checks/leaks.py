@@ -46,8 +46,8 @@ MOST_LEVELS = 6
 """Largest number of distinct values in a column of codes."""
 MORE_THAN_LEVELS = 10
 """Smallest excess of patients over distinct codes for the agreement to be more than chance."""
-BLOCK = 500
-"""Number of columns ranked at once: more would take memory and save no time."""
+RANKED_CELLS = 2**18
+"""Cells of columns that are ranked at once, which takes some ten times their memory; more would save no time."""
 
 Floats = NDArray[np.float64]
 
@@ -220,8 +220,9 @@ def _is_calendar_year(p: Predictor) -> bool:
 def _reasons(found: Sequence[Predictor], cohort: Cohort) -> list[str]:
     """Return how each predictor reveals the outcome, by its values or by its blank cells; "" if it does not."""
     reasons = []
-    for start in range(0, len(found), BLOCK):
-        block = found[start : start + BLOCK]
+    at_once = max(1, RANKED_CELLS // max(1, len(cohort)))
+    for start in range(0, len(found), at_once):
+        block = found[start : start + at_once]
         rhos = _outcome_correlations(np.column_stack([p.values for p in block]), cohort)
         reasons += [_reason(p, cohort, rho) for p, rho in zip(block, rhos, strict=True)]
     return reasons

@@ -27,6 +27,14 @@ def definition(time, event, own, other):
     return credit, comparable
 
 
+@given(cohorts())
+def test_whether_there_is_a_pair(cohort):
+    time, event, (own, *_) = cohort
+    for few in (slice(2), slice(3), slice(None)):
+        expected = definition(time[few], event[few], own[few], own[few])[1].any()
+        assert pairs.any_comparable(time[few], event[few]) == expected
+
+
 @settings(max_examples=150, deadline=None)
 @given(cohorts())
 def test_pairs_of_each_patient(cohort):
