@@ -16,6 +16,7 @@ from cohort_folder import write_cohort, write_image
 from costs import files_at_equal_costs
 from survbench.actions.build import build_and_write
 from survbench.actions.import_risks import import_risks
+from survbench.actions.planning import prepare_cohort
 from survbench.actions.request import Request
 from survbench.actions.run import run_study
 from survbench.actions.watcher import Silent
@@ -180,10 +181,12 @@ def test_a_damaged_prediction_is_named_and_made_again(cheap, caplog):
 
 
 def test_methods_that_misbehave_are_recorded_and_the_rest_finishes(odd_plugins, tmp_path, monkeypatch):
+    names = "well,raises,hangs,watched,dies,eats-memory,exits,not-finite,wrong-shape,bad-weight,chatty"
+    request = request_for(tmp_path, names)
+    prepare_cohort(request)  # which the limit below would stop on a busy machine
     monkeypatch.setattr(this_machine, "GRACE_S", 2.0)
     profile = load_profile("smoke").model_copy(update={"job_timeout_s": 3.0})
-    names = "well,raises,hangs,watched,dies,eats-memory,exits,not-finite,wrong-shape,bad-weight,chatty"
-    result = run_study(replace(request_for(tmp_path, names), profile=profile), Silent())
+    result = run_study(replace(request, profile=profile), Silent())
     rows = {row.method: row for row in result.board.rows}
     assert {name: row.status for name, row in rows.items()} == {
         "well": "ok",
