@@ -35,8 +35,9 @@ class StoredTable:
 
     def of(self, ids: Sequence[str]) -> FeatureTable:
         """Return the features of some patients, in the order of ``ids``; without patients, no features."""
-        rows = np.array([self.places[i] for i in ids], dtype=np.intp)
-        return FeatureTable(self.features.names if ids else (), self.features.values[rows])
+        if not ids:
+            return FeatureTable((), np.empty((0, 0)))
+        return FeatureTable(self.features.names, self.features.values[[self.places[i] for i in ids]])
 
 
 def row_keys(features: FeatureTable) -> list[str]:

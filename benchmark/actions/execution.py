@@ -15,6 +15,7 @@ from survbench.io.memory import available_memory
 from survbench.jobs.executor import execute
 from survbench.jobs.find_gpus import find_gpus
 from survbench.jobs.prepared_files import read_follow_up
+from survbench.jobs.ray_cluster import NODE_LOST
 from survbench.jobs.task import Ended, Task
 from survbench.jobs.this_machine import ThisMachine
 from survbench.plan.job import PlannedJob, TuneJob
@@ -26,6 +27,7 @@ from survbench.runs.record import RunError, RunRecord
 from survbench.runs.store import LOG, Store, Unsealed
 from survbench.work.prepared import PreparedCohort
 from survbench.work.process_limits import log_tail
+from survbench.work.trials import Trials
 
 
 def execute_planned(planned: Planned, store: Store, request: Request, watcher: Watcher) -> list[PlannedJob]:
@@ -42,7 +44,7 @@ def execute_planned(planned: Planned, store: Store, request: Request, watcher: W
     follow_up = {cohort: read_follow_up(PreparedCohort(store.root, cohort)) for cohort in cohorts}
     cluster = request.cluster
     share = cluster.memory_share_mb() if cluster else available_memory() / 1e6 / request.workers
-    jobs = _Jobs(watcher)
+    jobs = _Jobs(watcher, store)
 
     def concluded(job: PlannedJob, left: Unsealed, earlier: tuple[RunError, ...]) -> RunRecord:
         return complete(store, job, follow_up[job.cohort], left, (*jobs.stopped_trials(job), *earlier))
@@ -64,23 +66,25 @@ def execute_planned(planned: Planned, store: Store, request: Request, watcher: W
         tasks += jobs.with_tasks(job, with_trials(job, own, store) if isinstance(job, TuneJob) else [own])
     gpus = find_gpus() if not cluster and any(task.gpu_mb is not None for task in tasks) else {}
     failed: list[PlannedJob] = []
-    for ended in execute(
-        tasks,
-        place=cluster or ThisMachine(request.workers, gpus),
-        on_start=jobs.started,
-        on_poll=watcher.poll,
-        on_retry=jobs.tried_again,
-    ):
-        job = jobs.of[ended.task.key]
-        if ended.task.key != job.key:
-            jobs.trial_ended(ended)
-            continue
-        if ended.status != Status.OK:
-            failed.append(job)
-            retried = (*jobs.stopped_trials(job), *ended.earlier)
-            record = RunRecord(status=ended.status, error=ended.error, retried=retried, provenance=provenance())
-            store.record_failure(job, record, log_tail(store.root / SCRATCH / job.key / LOG))
-        watcher.ended(job, ended)
+    place = cluster or ThisMachine(request.workers, gpus)
+    try:
+        for ended in execute(
+            tasks, place=place, on_start=jobs.started, on_poll=watcher.poll, on_retry=jobs.tried_again
+        ):
+            job = jobs.of[ended.task.key]
+            if ended.task.key != job.key:
+                jobs.trial_ended(ended)
+                continue
+            if ended.status != Status.OK:
+                failed.append(job)
+                retried = (*jobs.stopped_trials(job), *ended.earlier)
+                record = RunRecord(status=ended.status, error=ended.error, retried=retried, provenance=provenance())
+                store.record_failure(job, record, log_tail(store.root / SCRATCH / job.key / LOG))
+            watcher.ended(job, ended)
+    except BaseException:  # a stop says nothing about the params of the trials that it has cut off
+        for job in to_do.values():
+            Trials(store.root, job.key).forgive()
+        raise
     return failed
 
 
@@ -91,8 +95,9 @@ class _Jobs:
         of: the job of a task, by the task's key.
     """
 
-    def __init__(self, watcher: Watcher) -> None:
+    def __init__(self, watcher: Watcher, store: Store) -> None:
         self.of: dict[str, PlannedJob] = {}
+        self._out = store.root
         self._watcher = watcher
         self._under_way: set[str] = set()
         self._stopped: dict[str, list[RunError]] = {}
@@ -116,6 +121,8 @@ class _Jobs:
     def tried_again(self, task: Task, error: RunError) -> None:
         """Tell what stopped a task, or a trial, that will be tried again."""
         job = self.of[task.key]
+        if error.type == NODE_LOST:
+            Trials(self._out, job.key).forgive()
         if task.key != job.key:
             self._stopped.setdefault(job.key, []).append(error)
         self._under_way.discard(job.key)

@@ -12,11 +12,11 @@ from survbench.work.tune import run_trial
 
 
 def with_trials(job: TuneJob, own: Task, store: Store) -> list[Task]:
-    """Return the task of a search behind a task for each of its trials that has not ended.
+    """Return a task for each trial of a search that has not ended, and behind them the task of the search.
 
     The trials of a batch wait for those of the batch before, and the search for all of them, however they end: what
-    they have not done, it does itself. So there are none where nothing would run side by side, and none on the features
-    of a network, which each process would have to make again.
+    they have not done, it does itself. There are none if nothing would run side by side, and none on the features of a
+    network, which each process would have to make again.
 
     Args:
         job: the search.
@@ -36,6 +36,7 @@ def with_trials(job: TuneJob, own: Task, store: Store) -> list[Task]:
                 function=run_trial,
                 arguments=(*own.arguments, number),
                 conclude=None,
+                persistent=True,  # until its params are given up, so that trials of later batches need not wait for it
                 after=earlier,
                 timeout_s=job.fit_timeout_s * len(job.splits),
             )

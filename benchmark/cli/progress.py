@@ -106,7 +106,7 @@ def disk_line(planned: Planned, out: Path) -> str:
     needed = sum(cost.disk_mb or 0.0 for cost in costs) * 1e6
     free = shutil.disk_usage(next(path for path in (out, *out.absolute().parents) if path.exists())).free
     unmeasured = sum(cost.disk_mb is None for cost in costs)
-    more = f" without {things(unmeasured, 'method')} not measured" if unmeasured else ""
+    more = f" and what {things(unmeasured, 'method')} may take on top" if unmeasured else ""
     short = " Give an --out on a larger disk, or free space." if needed > free else ""
     return f"Disk      roughly {disk_size(round(needed))} in {out}{more}; {disk_size(free)} are free.{short}"
 

@@ -16,6 +16,8 @@ from survbench.io.table_edges import groups_above, label_row, without_footnotes
 from survbench.io.text_records import Note, Record, Records, Room, read_records
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
+MOST_PARQUET_BYTES = 2**28
+"""What is read of any Parquet file, unpacked; of a large one, more may be."""
 LARGEST = 1e30
 """Numbers from this size on are not read: nobody measures them, and their squares come near the end of all numbers."""
 _SHOWN = 5
@@ -75,8 +77,8 @@ class Table:
     def with_columns(self, columns: Mapping[str, Sequence[str]]) -> Table:
         """Return the same rows with these columns, each a cell per row, in place of their own."""
         places = {name: n for n, name in enumerate(columns)}
-        records = zip(*columns.values(), strict=True)
-        rows = (Row(row.line, Cells(places, cells)) for row, cells in zip(self.rows, records, strict=True))
+        cells = list(columns.values())
+        rows = (Row(row.line, Cells(places, [column[n] for column in cells])) for n, row in enumerate(self.rows))
         return Table(tuple(columns), tuple(rows), self.labels, self.notes)
 
 
@@ -124,10 +126,11 @@ def _parquet(path: Path) -> list[tuple[int, list[str]]]:
         held = parquet.read_metadata(path)
         unpacked = sum(held.row_group(n).total_byte_size for n in range(held.num_row_groups))
         room = Room.of(path)
-        if held.num_rows * held.num_columns > room.cells or unpacked > room.bytes:
+        most_bytes = max(room.bytes, MOST_PARQUET_BYTES)
+        if held.num_rows * held.num_columns > room.cells or unpacked > most_bytes:
             raise BenchError(
                 f"{path} holds {held.num_rows:,} rows of {held.num_columns:,} columns in {unpacked:,} bytes. At most "
-                f"{room.cells:,} cells in {room.bytes:,} bytes are read of a file of {path.stat().st_size:,} bytes. "
+                f"{room.cells:,} cells in {most_bytes:,} bytes are read of a file of {path.stat().st_size:,} bytes. "
                 "Remove what is not needed."
             )
         table = parquet.read_table(path)

@@ -50,7 +50,7 @@ class Room:
 
     A table of 64 MiB and 10,000,000 cells is read from any file. A larger one is read if its file is large, too: at
     most ten times the file's size, and a cell for each two bytes of the file, the least that a cell takes in plain
-    text. So a file takes at most some 40 times its own size, where that is more than what any file may take.
+    text. Beyond what any file may take, memory is at most about 40 times the size of the file.
     """
 
     bytes: int

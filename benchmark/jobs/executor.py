@@ -108,7 +108,7 @@ class _Queue:
     ) -> Iterator[Ended]:
         """Put a task that may be tried again behind the others, or yield its end."""
         earlier = self.earlier.get(task.key, ())
-        if outcome.passing and outcome.error is not None and len(earlier) < RETRIES:
+        if (outcome.passing or task.persistent) and outcome.error is not None and len(earlier) < RETRIES:
             on_retry(task, outcome.error)
             self.earlier[task.key] = (*earlier, outcome.error)
             self.waiting[task.key] = task

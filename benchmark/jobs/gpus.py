@@ -12,9 +12,6 @@ VISIBLE = "CUDA_VISIBLE_DEVICES"
 """The variable that tells CUDA which GPUs a process may use, by number or by unique id."""
 STRIKES = 2
 """So many tasks in a row that end with an error of the GPU, and it is used no more."""
-CARD_ERRORS = ("cuda error", "cuda driver", "cudnn_status", "no cuda-capable device", "ecc error")
-TASK_ERRORS = ("device-side assert", "out of memory")
-"""Errors of CUDA that the code of a task causes, and another GPU would not help."""
 
 log = logging.getLogger(__name__)
 
@@ -23,18 +20,6 @@ def visible_names(count: int) -> tuple[str, ...]:
     """Return the names of the ``count`` GPUs that CUDA shows to this process, as a child's variable names them."""
     names = [name.strip() for name in os.environ.get(VISIBLE, "").split(",") if name.strip()]
     return tuple(names[:count]) if len(names) >= count else tuple(str(number) for number in range(count))
-
-
-def is_card_error(kind: str, message: str) -> bool:
-    """Return whether an error points to the GPU, so that the task may end well on another one.
-
-    >>> is_card_error("RuntimeError", "CUDA error: uncorrectable ECC error encountered")
-    True
-    >>> is_card_error("OutOfMemoryError", "CUDA out of memory. Tried to allocate 2.00 GiB")
-    False
-    """
-    text = f"{kind} {message}".lower()
-    return any(words in text for words in CARD_ERRORS) and not any(words in text for words in TASK_ERRORS)
 
 
 @dataclass(slots=True)

@@ -12,7 +12,7 @@ import os
 import signal
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,6 +30,8 @@ from survbench.plan.code_key import code_fingerprint, library_versions
 
 OTHER_MACHINE = "OtherMachine"
 """Type of the error of a task that a node did not take."""
+NODE_LOST = "NodeLost"
+"""Type of the error of a task whose node, or process there, is gone."""
 CARD_MB = "gpu_memory_mb"
 """Resource by which a node says how many megabytes each of its GPUs has: Ray itself only counts them."""
 SHARE_STEP = 1e-4
@@ -130,8 +132,7 @@ class RayCluster:
             return True
         cards = self._cards()
         share = share_of_card(task.gpu_mb, cards)
-        held = sum(self._shares.values())
-        if cards and held + share > sum(node["GPU"] for node in cards) + SHARE_STEP / 2:
+        if cards and not fits(share, self._shares.values(), int(sum(node["GPU"] for node in cards))):
             return False
         self._shares[task.key] = share
         return True
@@ -231,7 +232,7 @@ class RayCluster:
         except errors.OutOfMemoryError as problem:
             return Outcome(Status.OOM, error=error_of("OutOfMemory", _first_line(problem)), passing=True)
         except errors.RayError as problem:
-            return Outcome(Status.FAILED, error=error_of("NodeLost", _first_line(problem)), passing=True)
+            return Outcome(Status.FAILED, error=error_of(NODE_LOST, _first_line(problem)), passing=True)
         if outcome.error is not None and outcome.error.type == OTHER_MACHINE:
             raise BenchError(f"{outcome.error.message}, then run the same command again. What is done is kept.")
         return outcome
@@ -249,11 +250,28 @@ def share_of_card(mb: float, nodes: Sequence[Mapping[str, float]]) -> float:
     0.25
     >>> share_of_card(6000, [{"GPU": 4, CARD_MB: 24000}, {"GPU": 1}]), share_of_card(math.inf, [{CARD_MB: 24000}])
     (1.0, 1.0)
+    >>> share_of_card(8000, [{CARD_MB: 24000}])
+    0.3333
     """
     smallest = min((node.get(CARD_MB, 0.0) for node in nodes), default=0.0)
     if mb >= smallest:
         return 1.0
-    return round(max(math.ceil(mb / smallest / SHARE_STEP), 1) * SHARE_STEP, 4)
+    return round(max(math.floor(mb / smallest / SHARE_STEP + 1e-9), 1) * SHARE_STEP, 4)
+
+
+def fits(share: float, held: Iterable[float], cards: int) -> bool:
+    """Return whether a card has room for one more share, each of those that are held being where the first room is.
+
+    >>> fits(0.6, [0.6], 2), fits(0.6, [0.6, 0.6], 2), fits(0.4, [0.6, 0.6], 2)
+    (True, False, True)
+    """
+    free = [1.0] * cards
+    for one in [*held, share]:
+        card = next((n for n, room in enumerate(free) if one <= room + SHARE_STEP / 2), None)
+        if card is None:
+            return False
+        free[card] -= one
+    return True
 
 
 def _imported() -> ModuleType:

@@ -22,6 +22,7 @@ class Task:
         cpus: how many of the workers' processors it takes; one that needs more than there are runs alone.
         gpu_mb: megabytes of a GPU that it takes, infinity for a whole one; None of a task that takes none.
         most_mb: megabytes that its process and what that starts may hold, or None.
+        persistent: whether it is tried again whatever ended it, not only where the cause may pass.
         modules: names of those whose code decides the result; another machine must have the same.
         conclude: called in this process with what the function has returned, and with what ended earlier attempts,
             before a task that requires this one starts. What it returns is the value of the task, and what it raises
@@ -37,6 +38,7 @@ class Task:
     gpu_mb: float | None = None
     timeout_s: float = 3600.0
     most_mb: float | None = None
+    persistent: bool = False
     modules: tuple[str, ...] = ()
     conclude: Callable[[Any, tuple[RunError, ...]], Any] | None = None
 

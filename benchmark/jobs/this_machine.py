@@ -12,9 +12,10 @@ from types import MappingProxyType
 from survbench.io.layout import Status
 from survbench.jobs.attempt import Attempt, Outcome, error_of
 from survbench.jobs.families import processes
-from survbench.jobs.gpus import VISIBLE, Gpus, is_card_error
+from survbench.jobs.gpus import VISIBLE, Gpus
 from survbench.jobs.process import process_context
 from survbench.jobs.task import Task
+from survbench.work.card_errors import is_card_error
 from survbench.work.process_limits import GRACE_S
 
 POLL_S = 0.5

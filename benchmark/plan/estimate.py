@@ -89,7 +89,9 @@ def declared_disk_mb(job: PlannedJob, info: MethodInfo) -> float | None:
     """Return the megabytes that a job leaves in the output folder, or None where that was not measured."""
     if job.kind == JobKind.PREDICT:
         return TABLES_MB
-    if job.kind == JobKind.TUNE or info.resources.model_mb is None:
+    if job.kind == JobKind.TUNE:
+        return TABLES_MB
+    if info.resources.model_mb is None:
         return None
     return TABLES_MB + info.resources.model_mb
 

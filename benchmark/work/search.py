@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from survbench.errors import message_of
 from survbench.io.hashing import digest
 from survbench.space import Space, suggest
+from survbench.work.card_errors import is_card_error
 from survbench.work.trials import Trials
 from survbench.work.tuned import Trial, Tuned
 
@@ -62,8 +64,9 @@ class Search:
         Where none could be scored, the trials are forgotten: whatever made them fail may be fixed until the next run.
 
         Raises:
-            OSError, MemoryError: of the objective, as well as torch's out-of-memory error: the machine's fault and not
-                that of the params; the search can be continued.
+            OSError, RuntimeError of a GPU: of the objective; the machine's fault, not that of the params. The search
+                can be continued.
+            MemoryError, or torch's: alike, until the same trial has ended so :data:`ATTEMPTS` times.
         """
         done: list[Trial] = []
         for number in range(self.trials):
@@ -78,7 +81,7 @@ class Search:
         """Run one trial, or leave it to :meth:`run` if a trial of an earlier batch has not ended.
 
         Raises:
-            OSError, MemoryError: see :meth:`run`.
+            OSError, RuntimeError, MemoryError: see :meth:`run`.
         """
         earlier = [self.kept.read(before) for before in range(self._known(number))]
         known = [trial for trial in earlier if trial is not None]
@@ -120,12 +123,14 @@ class Search:
             return ended("complete", _finite(self.objective(params, report)))
         except optuna.TrialPruned:
             return ended("pruned")
-        except (OSError, MemoryError):
-            raise
         except Exception as problem:  # a method may fail on some params; that is a finding about them
-            if type(problem).__name__ == "OutOfMemoryError":
+            kind, message = type(problem).__name__, message_of(problem)
+            if isinstance(problem, OSError) or is_card_error(kind, message):
+                self.kept.forgive(number)
                 raise
-            return ended("fail", error=f"{type(problem).__name__}: {problem}")
+            if isinstance(problem, MemoryError) or kind == "OutOfMemoryError":
+                raise  # the params may have caused it, so it counts as an attempt
+            return ended("fail", error=f"{kind}: {message}")
 
     def _study(self, number: int, earlier: Sequence[Trial]) -> optuna.Study:
         """Return a study that holds the trials of earlier batches, and decides chance by the number of the trial."""

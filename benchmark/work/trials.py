@@ -35,6 +35,9 @@ class Trials:
     def read(self, number: int) -> Trial | None:
         """Return a trial, or None if it has not ended. A file that is not as it was written is removed, so that the
         trial runs again: what it was follows from the others.
+
+        Raises:
+            OSError: the file is there and cannot be read, which says nothing about what it holds.
         """
         path = self._path(number)
         try:
@@ -42,6 +45,8 @@ class Trials:
         except FileNotFoundError:
             return None
         except UnreadableError as error:
+            if isinstance(error.__cause__, OSError):
+                raise error.__cause__ from error
             log.warning("%s The trial runs again.", error)
             path.unlink(missing_ok=True)
             return None
@@ -64,6 +69,11 @@ class Trials:
             before = stream.tell()
             stream.write(b".")
         return before
+
+    def forgive(self, number: int | None = None) -> None:
+        """Forget the attempts at a trial, or at all trials, which something else than their params has ended."""
+        for path in self._folder.glob("*.attempts") if number is None else [self._attempts(number)]:
+            path.unlink(missing_ok=True)
 
     def count(self) -> int:
         """Return how many trials have ended."""

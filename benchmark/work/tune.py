@@ -5,17 +5,19 @@ splits, again and again.
 from __future__ import annotations
 
 import os
-import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 from survbench.api import Context, Seeds
+from survbench.cohort import Cohort, UnlabelledCohort
 from survbench.runs.follow_up import FollowUp
 from survbench.runs.store import LOG, Store, Unsealed
 from survbench.space import space_from_json
@@ -53,8 +55,9 @@ def run_tune(job: TuneJob, out: str, follow_up: FollowUp) -> Unsealed:
     with store.filling(job.key) as folder, logged(scratch / LOG, folder / LOG), in_own_folder(scratch):
         limit_threads(job.threads)
         kept = Trials(store.root, job.key)
-        for number in range(job.trials):
-            sys.stdout.write(kept.taken_log(number))
+        with (scratch / LOG).open("ab") as log:
+            for number in range(job.trials):
+                log.write(kept.taken_log(number).encode())
         search = _search(job, kept, _objective(job, store, follow_up, scratch))
         started = time.perf_counter()
         tuned = search.run()
@@ -94,21 +97,24 @@ def _search(job: TuneJob, kept: Trials, objective: Objective) -> Search:
 
 
 def _objective(job: TuneJob, store: Store, follow_up: FollowUp, scratch: Path) -> Objective:
-    """Read the patients of the splits, and return what scores a set of params on them."""
-    prepared = PreparedCohort(store.root, job.cohort)
-    parts = [
-        (
-            follow_up.label(patients.inputs(split.train, job.needs_fit)),
-            patients.inputs(split.validation, job.needs_predict),
-            follow_up.of(split.validation),
-        )
-        for split in job.splits
-        for patients in [JobPatients(prepared, store, split.upstream)]
-    ]
+    """Return what scores a set of params on the splits, whose patients are read when the first set is scored."""
+
+    @cache
+    def parts() -> list[tuple[Cohort, UnlabelledCohort, tuple[NDArray[np.float64], NDArray[np.bool_]]]]:
+        prepared = PreparedCohort(store.root, job.cohort)
+        return [
+            (
+                follow_up.label(patients.inputs(split.train, job.needs_fit)),
+                patients.inputs(split.validation, job.needs_predict),
+                follow_up.of(split.validation),
+            )
+            for split in job.splits
+            for patients in [JobPatients(prepared, store, split.upstream)]
+        ]
 
     def score(params: Mapping[str, Any], report: Callable[[int, float], None]) -> float:
         values: list[float] = []
-        for number, (train, validation, outcomes) in enumerate(parts):
+        for number, (train, validation, outcomes) in enumerate(parts()):
             with tempfile.TemporaryDirectory(dir=scratch) as folder_of_fit, _watchdog(job.fit_timeout_s):
                 ctx = Context(
                     # the same seeds in every trial, so that trials differ by their params alone
@@ -124,7 +130,7 @@ def _objective(job: TuneJob, store: Store, follow_up: FollowUp, scratch: Path) -
                     method = method.fit(train, validation=None, ctx=ctx)
             risk = predict(method, validation, ("risk",)).risk
             values.append(concordance_index(*outcomes, risk if risk is not None else ()).value)
-            if number < len(parts) - 1:  # what has been paid for in full is not given up
+            if number < len(job.splits) - 1:  # what has been paid for in full is not given up
                 report(number, float(np.mean(values)))
         return float(np.mean(values))
 

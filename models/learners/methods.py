@@ -370,7 +370,10 @@ def _pair(source: Source, learner: Learner) -> MethodInfo:
         upstream=source.upstream,
         stochastic=learner.stochastic or bool(source.upstream),
         trains=False,
-        resources=Resources(quick_seconds=learner.seconds + source.quick_seconds, model_mb=0.2),
+        resources=Resources(
+            quick_seconds=learner.seconds + source.quick_seconds,
+            model_mb=None if "trees" in learner.smoke_params else 0.2,
+        ),
         space=learner.space,
         smoke_params=learner.smoke_params,
         tags=frozenset({"table-2"}) if name in PAPER else frozenset(),

@@ -128,7 +128,7 @@ def test_dry_run_says_where_the_disk_was_not_measured(bench, tmp_path):
     arguments = ("run", "--profile", "smoke", "--methods", "clinical-cox,volume", "--tune", "nested", "--dry-run")
     text = bench(*arguments, "--out", tmp_path).stdout
     assert re.search(r"clinical-cox .* disk not measured\n", text)
-    assert re.search(r"Disk      roughly \d+\.\d MB in .* without 1 method not measured; ", text)
+    assert re.search(r"Disk      roughly \d+\.\d MB in .* and what 1 method may take on top; ", text)
 
 
 def test_dry_run_says_what_each_method_costs_and_who_uses_a_fit(bench, tmp_path):

@@ -134,21 +134,48 @@ def test_a_search_that_is_cut_off_ends_as_an_uninterrupted_one(tmp_path, killed_
     assert calls == 13, "only the trial that was cut off ran twice"
 
 
-@pytest.mark.parametrize("fault", [OSError(28, "No space left on device"), MemoryError(), torch.OutOfMemoryError()])
-def test_a_fault_of_the_machine_ends_the_job_and_is_no_finding_about_params(tmp_path, fault):
-    whole = tune(bowl, tmp_path / "whole", trials=5, seed=0)
+FAULTS = [OSError(28, "No space left on device"), RuntimeError("CUDA error: uncorrectable ECC error encountered")]
+
+
+@BATCHES
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_of_the_machine_ends_the_job_however_often_and_is_not_a_finding_about_params(tmp_path, fault, batch):
+    whole = tune(bowl, tmp_path / "whole", trials=7, seed=0, batch=batch)
     calls = 0
 
     def unlucky(params, report):
         nonlocal calls
         calls += 1
-        if calls == 3:
+        if 3 <= calls <= 7:
             raise fault
         return bowl(params, report)
 
-    with pytest.raises(type(fault)):
-        tune(unlucky, tmp_path / "again", trials=5, seed=0)
-    assert tune(bowl, tmp_path / "again", trials=5, seed=0) == whole
+    for _ in range(5):
+        with pytest.raises(type(fault)):
+            tune(unlucky, tmp_path / "again", trials=7, seed=0, batch=batch)
+    assert tune(unlucky, tmp_path / "again", trials=7, seed=0, batch=batch) == whole
+
+
+@pytest.mark.parametrize("fault", [MemoryError(), torch.OutOfMemoryError()])
+def test_too_little_memory_ends_the_job_until_the_params_are_given_up(tmp_path, fault):
+    def large(params, report):
+        if params:
+            raise fault
+        return bowl(params, report)
+
+    for _ in range(3):
+        with pytest.raises(type(fault)):
+            tune(large, tmp_path, trials=2, seed=0)
+    assert [t.state for t in tune(large, tmp_path, trials=2, seed=0).trials] == ["complete", "fail"]
+
+
+def test_a_trial_whose_file_cannot_be_read_at_the_moment_is_kept(tmp_path, monkeypatch):
+    whole = tune(bowl, tmp_path, trials=3, seed=0)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", lambda _: (_ for _ in ()).throw(OSError(24, "Too many open files")))
+        with pytest.raises(OSError, match="Too many open files"):
+            tune(bowl, tmp_path, trials=3, seed=0)
+    assert tune(lambda *_: 1 / 0, tmp_path, trials=3, seed=0) == whole
 
 
 def test_a_search_in_which_everything_failed_begins_again(tmp_path, caplog):
