@@ -204,9 +204,9 @@ def _of_cohorts(store: Store, keys: Iterable[str]) -> Iterator[Difference]:
             truth = read_stored(prepared.folder / TRUTH, dict) if (prepared.folder / TRUTH).exists() else None
             if digest([inputs, outcomes, truth]) != fingerprint:
                 yield Difference(prepared.folder, "holds other patients or outcomes than its name, their hash, says")
+                continue
             table = prepared.folder / FEATURES
-            wanted = {row["id"]: row["radiomics"] for row in inputs["subjects"]}
-            if table.exists() and read_table(table).keys != wanted:
+            if table.exists() and read_table(table).keys != {r["id"]: r["radiomics"] for r in inputs["subjects"]}:
                 yield Difference(table, CHANGED)
         except (OSError, UnreadableError) as error:
             yield Difference(prepared.folder, f"is damaged: {error}")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import yaml
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 from survbench.errors import BenchError, UnknownNameError
 from survbench.io.config import LONGEST_NAME, OneLine, Strict, parse_model
 from survbench.io.yaml_text import parse_yaml, read_text
@@ -34,6 +34,14 @@ class TuningBudget(Strict):
     trials: Annotated[int, Field(ge=2, le=100_000)]
     inner_folds: Annotated[int, Field(ge=2, le=1000)]
     batch: Annotated[int, Field(ge=1, le=1000)] = 1
+
+    @model_serializer(mode="wrap")
+    def _without_a_batch_of_one(self, written: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave a batch of one out of files, as it is in those that were written before there were batches."""
+        content: dict[str, Any] = written(self)
+        if self.batch == 1:
+            content.pop("batch", None)
+        return content
 
     @model_validator(mode="after")
     def _a_batch_is_part_of_the_trials(self) -> TuningBudget:
