@@ -125,9 +125,9 @@ def test_dry_run_says_how_much_disk_a_run_then_takes(bench, finished, tmp_path, 
 
 
 def test_dry_run_says_where_the_disk_was_not_measured(bench, tmp_path):
-    arguments = ("run", "--profile", "smoke", "--methods", "clinical-cox,volume", "--tune", "nested", "--dry-run")
+    arguments = ("run", "--profile", "smoke", "--methods", "radiomics-rsf,volume", "--tune", "nested", "--dry-run")
     text = bench(*arguments, "--out", tmp_path).stdout
-    assert re.search(r"clinical-cox .* disk not measured\n", text)
+    assert re.search(r"radiomics-rsf .* disk not measured\n", text)
     assert re.search(r"Disk      roughly \d+\.\d MB in .* and what 1 method may take on top; ", text)
 
 
