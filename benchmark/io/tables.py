@@ -111,10 +111,11 @@ def refuse_absent(path: Path) -> None:
     Raises:
         BenchError: there is nothing, or something else, such as a folder or a pipe.
     """
-    if path.exists() and not path.is_file():
+    if path.is_file():
+        return
+    if path.exists():
         raise BenchError(f"{path} is a folder, a pipe or a device. Give a file that holds the table.")
-    if not path.is_file():
-        raise BenchError(f"There is no table {path}. Put it there, or correct its name (on a card: 'table').")
+    raise BenchError(f"There is no table {path}. Put it there, or correct its name (on a card: 'table').")
 
 
 def _parquet(path: Path) -> list[tuple[int, list[str]]]:

@@ -87,9 +87,7 @@ def declared_gpu_mb(
 
 def declared_disk_mb(job: PlannedJob, info: MethodInfo) -> float | None:
     """Return the megabytes that a job leaves in the output folder, or None where that was not measured."""
-    if job.kind == JobKind.PREDICT:
-        return TABLES_MB
-    if job.kind == JobKind.TUNE:
+    if job.kind != JobKind.FIT:
         return TABLES_MB
     if info.resources.model_mb is None:
         return None
