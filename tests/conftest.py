@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 
 # before numpy or torch are imported: two workers with one thread each beat one with two
@@ -48,6 +49,30 @@ def odd_plugins_of_module():
     """Install the outside plugin of tests/plugins for the tests of a module."""
     with _installed():
         yield
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory):
+    """Return a function that puts the patients of profile ``smoke``, prepared with radiomics, into an output folder,
+    which it returns. All processes of a session of tests prepare them once: a run does it in ten seconds.
+    """
+    base = tmp_path_factory.getbasetemp()
+    shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "prepared"
+    with FileLock(f"{shared}.lock"):
+        if not shared.exists():
+            from survbench.actions.planning import prepare_cohort
+            from survbench.actions.request import Request
+            from survbench.plan.profile import load_profile
+
+            out = base / "preparing"
+            prepare_cohort(Request(profile=load_profile("smoke"), methods="radiomics-lasso-cox", out=out))
+            (out / "cache").rename(shared)
+
+    def put(out):
+        shutil.copytree(shared, out / "cache")
+        return out
+
+    return put
 
 
 @pytest.fixture(scope="session")

@@ -8,17 +8,24 @@ from contextlib import suppress
 from importlib import import_module
 
 LIBRARIES = (
+    "nibabel",
     "numba",
     "numpy",
     "pandas",
     "pyarrow.parquet",
+    "pydicom",
     "radiomics",
+    "safetensors.torch",
     "scipy.ndimage",
     "scipy.stats",
     "sklearn.preprocessing",
     "sksurv.linear_model",
     "torch",
+    "survbench.datasets.cohorts.measure",
+    "survbench.datasets.preprocessing.resample",
+    "survbench.features.radiomics",
     "survbench.work.fit",
+    "survbench.work.prepare",
 )
 for library in LIBRARIES:
     with suppress(Exception):

@@ -19,11 +19,11 @@ def request_for(out, methods, **more):
 
 
 @pytest.mark.slow
-def test_the_null_check_finds_the_cheap_methods_at_chance(tmp_path):
+def test_the_null_check_finds_the_cheap_methods_at_chance(prepared, tmp_path):
     from survbench.actions.null_check import null_check
 
     methods = f"{CHEAP},radiomics-lasso-cox"
-    results = null_check(request_for(tmp_path, methods), permutations=20)
+    results = null_check(request_for(prepared(tmp_path), methods), permutations=20)
     assert {r.method for r in results} == set(methods.split(","))
     assert [r for r in results if not r.passed] == []
 

@@ -16,7 +16,6 @@ from cohort_folder import write_cohort, write_image
 from costs import files_at_equal_costs
 from survbench.actions.build import build_and_write
 from survbench.actions.import_risks import import_risks
-from survbench.actions.planning import prepare_cohort
 from survbench.actions.request import Request
 from survbench.actions.run import run_study
 from survbench.actions.watcher import Silent
@@ -32,6 +31,12 @@ CHEAP = "oracle,random,padding,volume,tlg,suvmax,clinical-cox"
 
 def request_for(out, methods, **more):
     return Request(profile=load_profile("smoke"), methods=methods, out=out, **more)
+
+
+@pytest.fixture
+def out(prepared, tmp_path):
+    """Return an output folder in which patients are prepared."""
+    return prepared(tmp_path)
 
 
 @pytest.fixture(scope="module")
@@ -97,40 +102,40 @@ def test_building_again_gives_the_same_files(cheap):
     assert files() == before
 
 
-def test_a_method_added_later_joins_the_board_of_the_same_study(cheap, tmp_path):
-    one = run_study(request_for(tmp_path, "volume"), Silent())
-    two = run_study(request_for(tmp_path, "tlg"), Silent())
+def test_a_method_added_later_joins_the_board_of_the_same_study(out):
+    one = run_study(request_for(out, "volume"), Silent())
+    two = run_study(request_for(out, "tlg"), Silent())
     assert one.study.name == two.study.name
     assert {row.method for row in two.board.rows} == {"volume", "tlg"}
 
 
-def test_a_row_that_a_later_run_keeps_stands_in_the_group_that_is_declared_now(tmp_path, monkeypatch):
-    run_study(request_for(tmp_path, "volume"), Silent())
+def test_a_row_that_a_later_run_keeps_stands_in_the_group_that_is_declared_now(out, monkeypatch):
+    run_study(request_for(out, "volume"), Silent())
     monkeypatch.setitem(registry().methods, "volume", replace(registry().methods["volume"], group="simple"))
-    later = run_study(request_for(tmp_path, "tlg"), Silent())
+    later = run_study(request_for(out, "tlg"), Silent())
     assert {row.method: row.group for row in later.board.rows} == {"volume": "simple", "tlg": "marker"}
 
 
-def test_a_method_whose_code_has_changed_leaves_the_board(odd_plugins, tmp_path, monkeypatch, caplog):
-    run_study(request_for(tmp_path, "volume,well"), Silent())
-    kept = run_study(request_for(tmp_path, "tlg"), Silent())
+def test_a_method_whose_code_has_changed_leaves_the_board(odd_plugins, out, monkeypatch, caplog):
+    run_study(request_for(out, "volume,well"), Silent())
+    kept = run_study(request_for(out, "tlg"), Silent())
     assert {row.method for row in kept.board.rows} == {"volume", "well", "tlg"}
     old = registry().methods["well"]
     monkeypatch.setitem(registry().methods, "well", replace(old, version="2"))
-    left = run_study(request_for(tmp_path, "suvmax"), Silent())
+    left = run_study(request_for(out, "suvmax"), Silent())
     assert {row.method for row in left.board.rows} == {"volume", "tlg", "suvmax"}
     assert "well was removed from the leaderboard" in caplog.text
-    back = run_study(request_for(tmp_path, "well"), Silent())
+    back = run_study(request_for(out, "well"), Silent())
     assert {row.method for row in back.board.rows} == {"volume", "tlg", "suvmax", "well"}
 
 
-def test_imported_risks_stay_on_the_board_when_other_methods_run(tmp_path):
-    request = request_for(tmp_path, "volume")
+def test_imported_risks_stay_on_the_board_when_other_methods_run(out):
+    request = request_for(out, "volume")
     first = run_study(request, Silent())
     ids = sorted(i for fold in first.study.protocol.folds for i in fold)
-    path = tmp_path / "risks.csv"
+    path = out / "risks.csv"
     path.write_text("id,risk\n" + "".join(f"{i},{n}\n" for n, i in enumerate(ids)))
-    import_risks(first.study, Store(tmp_path), path, name="in-r")
+    import_risks(first.study, Store(out), path, name="in-r")
     second = run_study(replace(request, methods="tlg"), Silent())
     assert {row.method for row in second.board.rows} == {"volume", "tlg", "in-r"}
     third = run_study(replace(request, methods="tlg"), Silent())
@@ -150,17 +155,17 @@ def test_job_order_and_workers_change_no_byte_of_board_tables_and_site(tmp_path)
     assert [name for name, content in made[0].items() if made[1][name] != content] == []
 
 
-def test_a_run_of_one_method_sees_that_anothers_predictions_were_changed(tmp_path):
+def test_a_run_of_one_method_sees_that_anothers_predictions_were_changed(out):
     """A board that is not built again must still be one of untouched files."""
-    run_study(request_for(tmp_path, "tlg"), Silent())
-    both = run_study(request_for(tmp_path, "volume"), Silent())
+    run_study(request_for(out, "tlg"), Silent())
+    both = run_study(request_for(out, "volume"), Silent())
     assert {row.status for row in both.board.rows} == {"ok"}
     key = next(e for e in both.study.entries if e.name == "tlg").fits[0][0]
-    path = Store(tmp_path).folder(key) / "predictions.parquet"
+    path = Store(out).folder(key) / "predictions.parquet"
     data = bytearray(path.read_bytes())
     data[100] ^= 1
     path.write_bytes(bytes(data))
-    again = run_study(request_for(tmp_path, "volume"), Silent())
+    again = run_study(request_for(out, "volume"), Silent())
     rows = {row.method: row for row in again.board.rows}
     assert rows["tlg"].status == "failed"
     assert "were changed" in rows["tlg"].reason
@@ -180,10 +185,9 @@ def test_a_damaged_prediction_is_named_and_made_again(cheap, caplog):
     assert Store(request.out).is_done(key)
 
 
-def test_methods_that_misbehave_are_recorded_and_the_rest_finishes(odd_plugins, tmp_path, monkeypatch):
+def test_methods_that_misbehave_are_recorded_and_the_rest_finishes(odd_plugins, out, monkeypatch):
     names = "well,raises,hangs,watched,dies,eats-memory,exits,not-finite,wrong-shape,bad-weight,chatty"
-    request = request_for(tmp_path, names)
-    prepare_cohort(request)  # which the limit below would stop on a busy machine
+    request = request_for(out, names)
     monkeypatch.setattr(this_machine, "GRACE_S", 2.0)
     profile = load_profile("smoke").model_copy(update={"job_timeout_s": 3.0})
     result = run_study(replace(request, profile=profile), Silent())
@@ -206,11 +210,10 @@ def test_methods_that_misbehave_are_recorded_and_the_rest_finishes(odd_plugins, 
     assert rows["raises"].c_index is None
     assert rows["well"].rank is not None
     chatty = next(e for e in result.study.entries if e.name == "chatty").fits[0][0]
-    assert (Store(tmp_path).folder(chatty) / "log.txt").stat().st_size <= 1_000_000
+    assert (Store(out).folder(chatty) / "log.txt").stat().st_size <= 1_000_000
 
 
-def test_a_method_that_searches_at_prediction_finds_nothing(odd_plugins, tmp_path_factory):
-    out = tmp_path_factory.mktemp("searching")
+def test_a_method_that_searches_at_prediction_finds_nothing(odd_plugins, out):
     result = run_study(request_for(out, "sniffs"), Silent())
     row = next(row for row in result.board.rows if row.method == "sniffs")
     assert row.status == "ok", row.reason
@@ -236,26 +239,26 @@ def test_the_search_would_find_what_lies_open(odd_plugins, cheap):
             method.predict_risk(open_cohort)
 
 
-def test_no_process_has_the_times_of_patients_in_memory_whom_it_was_not_trained_on(odd_plugins, tmp_path):
-    run_study(request_for(tmp_path, "well"), Silent())
-    outcomes = [json.loads(path.read_text()) for path in (tmp_path / "cohorts").glob("*/outcomes.json")]
+def test_no_process_has_the_times_of_patients_in_memory_whom_it_was_not_trained_on(odd_plugins, out):
+    run_study(request_for(out, "well"), Silent())
+    outcomes = [json.loads(path.read_text()) for path in (out / "cohorts").glob("*/outcomes.json")]
     assert len(outcomes) == 2
     turned = {i: -time for of_cohort in outcomes for i, (time, _) in of_cohort.items()}
-    (tmp_path / "sought.json").write_text(json.dumps(turned))
-    result = run_study(request_for(tmp_path, "looks-for-times"), Silent())
+    (out / "sought.json").write_text(json.dumps(turned))
+    result = run_study(request_for(out, "looks-for-times"), Silent())
     row = next(row for row in result.board.rows if row.method == "looks-for-times")
     assert row.status == "ok", row.reason
     assert row.external_c_index is not None
     # the published way to choose a checkpoint hands over the test fold, and the search finds it
-    leaking = run_study(request_for(tmp_path, "looks-for-times", selection="paper"), Silent())
+    leaking = run_study(request_for(out, "looks-for-times", selection="paper"), Silent())
     row = next(row for row in leaking.board.rows if row.method == "looks-for-times")
     assert row.status == "failed"
     assert "found the times of" in row.reason
 
 
-def test_a_study_is_the_same_whichever_methods_came_first(cheap, tmp_path):
-    first = run_study(request_for(tmp_path, "volume,radiomics-lasso-cox"), Silent())
-    second = run_study(request_for(tmp_path, "tlg"), Silent())
+def test_a_study_is_the_same_whichever_methods_came_first(out):
+    first = run_study(request_for(out, "volume,radiomics-lasso-cox"), Silent())
+    second = run_study(request_for(out, "tlg"), Silent())
     assert first.study.name == second.study.name
     assert next(r for r in second.board.rows if r.method == "tlg").difference.p is not None
 

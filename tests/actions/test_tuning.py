@@ -45,9 +45,9 @@ def entry_of(result, name="tunable"):
 
 
 @pytest.fixture(scope="module")
-def nested(odd_plugins_of_module, tmp_path_factory):
+def nested(odd_plugins_of_module, prepared, tmp_path_factory):
     """Return a finished run with nested tuning: (request, result)."""
-    request = request_for(tmp_path_factory.mktemp("nested"), "nested")
+    request = request_for(prepared(tmp_path_factory.mktemp("nested")), "nested")
     return request, run_study(request, Silent())
 
 
@@ -71,8 +71,8 @@ def test_a_fold_is_fitted_with_what_its_training_patients_chose(nested):
     assert entry_of(result, "well").tunes == ()
 
 
-def test_tuning_the_published_way_is_one_search_on_the_test_folds_and_called_optimistic(nested, tmp_path):
-    planned = dry_run(request_for(tmp_path, "paper"))
+def test_tuning_the_published_way_is_one_search_on_the_test_folds_and_called_optimistic(nested, prepared, tmp_path):
+    planned = dry_run(request_for(prepared(tmp_path), "paper"))
     (job,) = [j for j in planned.to_do if j.kind == "tune"]
     assert [split.validation for split in job.splits] == [tuple(sorted(f)) for f in planned.study.protocol.folds]
     result = run_study(request_for(tmp_path, "paper"), Silent())
@@ -110,8 +110,8 @@ def test_inner_folds_that_cannot_be_scored_are_refused_before_anything_is_fitted
         dry_run(request)
 
 
-def test_fresh_forgets_a_search_that_is_under_way(odd_plugins, tmp_path):
-    request = request_for(tmp_path, "nested")
+def test_fresh_forgets_a_search_that_is_under_way(odd_plugins, prepared, tmp_path):
+    request = request_for(prepared(tmp_path), "nested")
     (job,) = [j for j in dry_run(request).to_do if j.kind == "tune" and j.fold == 0]
     earlier = Trial(number=0, params={}, state="complete", value=1.0, steps={})
     Trials(tmp_path, job.key).write(earlier)

@@ -79,9 +79,9 @@ def test_wrong_usage_ends_with_2_and_says_what_to_do(bench, arguments, message):
     assert ended.stderr.startswith(message)
 
 
-def test_a_failed_job_ends_with_1_and_names_its_log(process, tmp_path, monkeypatch):
+def test_a_failed_job_ends_with_1_and_names_its_log(process, prepared, tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(PLUGINS))
-    ended = process("run", "--profile", "smoke", "--methods", "raises,volume", "--out", tmp_path)
+    ended = process("run", "--profile", "smoke", "--methods", "raises,volume", "--out", prepared(tmp_path))
     assert ended.returncode == 1
     assert "RuntimeError: this method always fails" in ended.stdout
     assert "; see 'bench status " in ended.stdout

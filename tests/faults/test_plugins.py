@@ -110,14 +110,14 @@ def test_row_29_a_run_of_all_methods_says_which_plugin_is_left_out(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def odd_fits(tmp_path_factory):
+def odd_fits(prepared, tmp_path_factory):
     """Return how a run with a method for each of FIT ended, and the rows of its board by method."""
     folder = tmp_path_factory.mktemp("odd")
     names = {kind: kind.replace(" ", "-") for kind in FIT}
     methods = {kind: METHOD.format(target=f"Odd{n}", name=names[kind], fit=FIT[kind][0]) for n, kind in enumerate(FIT)}
     points = [f"Odd{n}.INFO" for n in range(len(FIT))]
     wanted = ",".join(["volume", *names.values()])
-    arguments = ("run", "--methods", wanted, "--profile", "smoke", "--out", str(folder / "out"))
+    arguments = ("run", "--methods", wanted, "--profile", "smoke", "--out", str(prepared(folder / "out")))
     ended = bench(folder, "".join(methods.values()), *arguments, points=points)
     (board,) = (folder / "out").glob("studies/*/leaderboard.json")
     return ended, {row["method"]: row for row in json.loads(board.read_text(encoding="utf-8"))["rows"]}

@@ -49,9 +49,9 @@ def predictions(result, out, method):
 
 
 @pytest.fixture(scope="module")
-def mixed(odd_plugins_of_module, tmp_path_factory):
+def mixed(odd_plugins_of_module, prepared, tmp_path_factory):
     """Return a finished run of two harmless methods among those that are not: (folder, result, clock)."""
-    out, clock = tmp_path_factory.mktemp("mixed"), Clock()
+    out, clock = prepared(tmp_path_factory.mktemp("mixed")), Clock()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(this_machine, "GRACE_S", GRACE_S)
         patch.setattr("survbench.actions.execution.available_memory", lambda: 3_000_000_000)
@@ -88,9 +88,9 @@ def test_rows_24_25_29_every_end_is_noticed_within_seconds(mixed):
     assert max(clock.took["grows"]) < TIMEOUT_S
 
 
-def test_row_29_the_predictions_of_others_are_those_of_a_run_without(mixed, tmp_path):
+def test_row_29_the_predictions_of_others_are_those_of_a_run_without(mixed, prepared, tmp_path):
     out, result, _ = mixed
-    alone = run(tmp_path, HARMLESS)
+    alone = run(prepared(tmp_path), HARMLESS)
     for method in HARMLESS.split(","):
         found, expected = predictions(result, out, method), predictions(alone, tmp_path, method)
         assert len(found) == len(expected) == 4

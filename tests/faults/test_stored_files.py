@@ -42,9 +42,9 @@ NOT_JSON = {
 
 
 @pytest.fixture(scope="module")
-def ran(tmp_path_factory):
+def ran(prepared, tmp_path_factory):
     """Return the output folder of a small run, with MLflow."""
-    out = tmp_path_factory.mktemp("stored") / "out"
+    out = prepared(tmp_path_factory.mktemp("stored") / "out")
     sb.run(METHODS, profile="smoke", out=out, workers=2)
     return out
 

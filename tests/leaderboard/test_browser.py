@@ -501,11 +501,11 @@ def serving(out):
 
 
 @pytest.mark.slow
-def test_mlflow_compares_two_methods(browser, tmp_path):
+def test_mlflow_compares_two_methods(browser, prepared, tmp_path):
     from mlflow import MlflowClient
     from selenium.webdriver.support.wait import WebDriverWait
 
-    request = Request(profile=load_profile("smoke"), methods="volume,deepmts", out=tmp_path)
+    request = Request(profile=load_profile("smoke"), methods="volume,tlg", out=prepared(tmp_path))
     chosen = run_study(request, Silent()).study
     track(chosen, Store(tmp_path), tmp_path)
     client = MlflowClient(tracking_uri=default_uri(tmp_path))
@@ -517,7 +517,7 @@ def test_mlflow_compares_two_methods(browser, tmp_path):
         browser.set_window_size(1500, 1200)
         browser.get(f'{address}/#/compare-runs?runs=[{ids}]&experiments=["{experiment}"]')
         WebDriverWait(browser, 60).until(
-            lambda b: all(word in b.find_element("tag name", "body").text for word in ("c_index", "deepmts", "volume"))
+            lambda b: all(word in b.find_element("tag name", "body").text for word in ("c_index", "tlg", "volume"))
         )
         browser.save_screenshot(str(tmp_path / "compare.png"))
         browser.get(f"{address}/#/experiments/{experiment}/runs/{board.info.run_id}/artifacts")

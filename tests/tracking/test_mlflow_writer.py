@@ -22,9 +22,9 @@ from survbench.tracking.mlflow_writer import LEDGER, TrackingError, default_uri,
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
+def finished(prepared, tmp_path_factory):
     """Return (output folder, study) of two finished methods, projected once."""
-    out = tmp_path_factory.mktemp("tracked")
+    out = prepared(tmp_path_factory.mktemp("tracked"))
     request = Request(profile=load_profile("smoke"), methods="volume,clinical-cox,deepmts", out=out)
     study = run_study(request, Silent()).study
     report = track(study, Store(out), out)

@@ -24,9 +24,9 @@ METHODS = "volume,mdsn,cnn-survival,remembers,thresholds-checked,draws,draws-and
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory, odd_plugins_of_module):
+def finished(prepared, tmp_path_factory, odd_plugins_of_module):
     """Return a study's result, and its store."""
-    out = tmp_path_factory.mktemp("learning")
+    out = prepared(tmp_path_factory.mktemp("learning"))
     return run_study(Request(profile=load_profile("smoke"), methods=METHODS, out=out), Silent()), Store(out)
 
 

@@ -32,9 +32,9 @@ sys.addaudithook(_count)  # for as long as the process lives; it does nothing un
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory, odd_plugins_of_module):
+def finished(prepared, tmp_path_factory, odd_plugins_of_module):
     """Return the store of a finished run of a network on radiomics, and of one on another's features; and the run."""
-    out = tmp_path_factory.mktemp("reads")
+    out = prepared(tmp_path_factory.mktemp("reads"))
     methods = "radiomics-deepsurv,takes-embedded,tunable"
     profile = load_profile("smoke")
     result = run_study(Request(profile=profile, methods=methods, out=out, tuning="nested"), Silent())

@@ -50,8 +50,8 @@ def test_equal_risks_give_no_curves():
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    out = tmp_path_factory.mktemp("calibrated")
+def finished(prepared, tmp_path_factory):
+    out = prepared(tmp_path_factory.mktemp("calibrated"))
     request = Request(profile=load_profile("smoke"), methods="volume,clinical-cox,mdsn", out=out)
     return request, run_study(request, Silent())
 
