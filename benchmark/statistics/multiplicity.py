@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -27,21 +26,28 @@ class AllPairs:
 
 
 def holm(p: ArrayLike) -> Floats:
-    """Return p values adjusted by Holm's step-down procedure (family-wise error); NaN stays NaN and is not counted.
+    """Return p values adjusted by Holm's step-down procedure (Scandinavian Journal of Statistics 6, 1979), which
+    bounds the family-wise error; NaN stays NaN and is not counted.
 
     >>> holm([0.01, 0.04, float("nan")]).tolist()
     [0.02, 0.04, nan]
     """
-    return _adjusted(p, "holm")
+    return _in_order(p, lambda rising: np.maximum.accumulate(rising * np.arange(len(rising), 0, -1)))
 
 
 def benjamini_hochberg(p: ArrayLike) -> Floats:
-    """Return p values adjusted by Benjamini and Hochberg (false discovery rate); NaN stays NaN and is not counted.
+    """Return p values adjusted by Benjamini and Hochberg (JRSS B 57, 1995), who bound the false discovery rate; NaN
+    stays NaN and is not counted.
 
     >>> benjamini_hochberg([0.01, 0.04, float("nan")]).tolist()
     [0.02, 0.04, nan]
     """
-    return _adjusted(p, "fdr_bh")
+
+    def from_the_largest(rising: Floats) -> Floats:
+        shares = np.arange(1, len(rising) + 1) / len(rising)
+        return np.minimum.accumulate((rising / shares)[::-1])[::-1]
+
+    return _in_order(p, from_the_largest)
 
 
 def adjust_by_group(groups: Sequence[str], p: ArrayLike, adjust: Callable[[ArrayLike], Floats]) -> Floats:
@@ -116,12 +122,11 @@ def tie_groups(points: ArrayLike, p: Floats, *, alpha: float = 0.05) -> tuple[tu
     return tuple(groups)
 
 
-def _adjusted(p: ArrayLike, method: Literal["holm", "fdr_bh"]) -> Floats:
-    from statsmodels.stats.multitest import multipletests
-
+def _in_order(p: ArrayLike, adjust: Callable[[Floats], Floats]) -> Floats:
+    """Adjust the p values that are known, handed over in ascending order; NaN stays NaN, and nothing passes 1."""
     values = np.asarray(p, dtype=np.float64)
+    known = np.flatnonzero(np.isfinite(values))
+    order = known[np.argsort(values[known], kind="stable")]
     adjusted = np.full(values.shape, np.nan)
-    known = np.isfinite(values)
-    if known.any():
-        adjusted[known] = multipletests(values[known], method=method)[1]
+    adjusted[order] = np.minimum(adjust(values[order]), 1.0)
     return adjusted
