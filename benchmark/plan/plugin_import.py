@@ -122,7 +122,7 @@ def _put_back() -> Iterator[None]:
         torch = sys.modules.get("torch")
         if torch is not None:
             torch.set_default_dtype(dtype or torch.float32)
-            torch.use_deterministic_algorithms(mode=False)
+            torch.set_deterministic_debug_mode("default")  # use_deterministic_algorithms takes a second to import
             torch.set_grad_enabled(True)
 
 
