@@ -15,7 +15,7 @@ from survbench.plan.registry import registry
 from survbench.work.construct import construct
 
 FAMILIES = ("radiomics", "deep-features")
-COHORTS, PATIENTS, FEATURES, FOLDS = 20, 60, 1456, 2
+COHORTS, PATIENTS, FEATURES, FOLDS = 12, 60, 1456, 2
 CHOSEN = 10
 """Features that the leaky selection keeps."""
 
