@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -49,8 +49,9 @@ def strong_cohort(patients: int, *, seed: int, modalities: Collection[Modality] 
 def _subject(name: str, hospital: str, hazard: float, channels: tuple[str, ...], rng: np.random.Generator) -> Subject:
     shape, affine = (SIDE, SIDE, SIDE), np.diag([4.0, 4.0, 4.0, 1.0])
     centre = SIDE / 2 + rng.uniform(-2, 2, 3)
-    grid = np.stack(np.meshgrid(*[np.arange(n) for n in shape], indexing="ij"), axis=-1)
-    ball = np.linalg.norm(grid - centre, axis=-1) <= 6.5 + 3.0 * hazard
+    offset = np.ix_(*(np.arange(n) - c for n, c in zip(shape, centre, strict=True)))
+    distance = np.sqrt(offset[0] ** 2 + offset[1] ** 2 + offset[2] ** 2)
+    ball = distance <= 6.5 + 3.0 * hazard
     volumes = {}
     for key, modality, voxels in (*_images(channels, ball, hazard, rng), ("mask", "MASK", ball)):
         voxels.flags.writeable = False
@@ -58,27 +59,27 @@ def _subject(name: str, hospital: str, hazard: float, channels: tuple[str, ...],
     stage = ("I", "II", "III", "IV")[min(3, int(2 * (hazard + 1)))]
     structures = {
         key: Volume("MASK", shape, affine, _constant(voxels), _constant(f"{name}-{key}"))
-        for key, voxels in _structures(ball, grid - centre, hazard)
+        for key, voxels in _structures(ball, offset, 0.9 * distance[ball].max(), hazard)
     }
     return Subject(name, hospital, {"stage": stage, "age": 60.0 + 10 * hazard}, volumes, structures=structures)
 
 
 def _structures(
-    ball: NDArray[np.bool_], offset: NDArray[np.float64], hazard: float
+    ball: NDArray[np.bool_], offset: Sequence[NDArray[np.float64]], reach: float, hazard: float
 ) -> Iterator[tuple[str, NDArray[np.bool_]]]:
     """Yield name and voxels of the structures that the ball consists of: caps, of which patients at higher risk have
     more, and the rest; those at the lowest risk have none.
 
     Args:
         ball: the mask.
-        offset: voxels from its centre, shape (..., 3).
+        offset: voxels from its centre along each axis, to be broadcast.
+        reach: so many voxels from the centre a cap begins.
         hazard: from -1 to 1.
     """
     caps = np.zeros_like(ball)
-    reach = 0.9 * np.linalg.norm(offset[ball], axis=-1).max()
     for n in range(round(2 * (hazard + 1))):
         axis, sign = divmod(n, 2)
-        caps |= ball & ((1 - 2 * sign) * offset[..., axis] > reach)
+        caps |= ball & ((1 - 2 * sign) * offset[axis] > reach)
     for key, voxels in (("primary", ball & ~caps), ("nodes", caps)):
         voxels.flags.writeable = False
         yield key, voxels
