@@ -201,8 +201,9 @@ def test_use_mlflow(ours):
     shell("bench run --cohort our-npc/ --external hospital-b/", ours)  # the script shows external C, too
     assert "volume" in python(script, ours)
     server = subprocess.Popen(
-        [f"{Path(sys.executable).parent}/{serve.split()[0]}", *serve.split()[1:]],
+        [f"{Path(sys.executable).parent}/{serve.split()[0]}", *serve.split()[1:], "--workers", "1"],
         cwd=ours,
+        env=os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},  # that, too, starts several processes
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
