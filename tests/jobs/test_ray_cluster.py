@@ -20,10 +20,13 @@ from survbench.actions.run import run_study
 from survbench.actions.watcher import Silent
 from survbench.errors import BenchError
 from survbench.io.layout import RUNS, SCRATCH
-from survbench.jobs import ray_cluster
+from survbench.jobs import ray_cluster, ray_connection
+from survbench.jobs.card_shares import CARD_MB
 from survbench.jobs.executor import execute
 from survbench.jobs.ray_cluster import RayCluster
+from survbench.jobs.ray_node import Sender
 from survbench.jobs.task import Task
+from survbench.plan.code_key import code_fingerprint, library_versions
 
 pytest.importorskip("ray", reason="Ray is not installed (pip install 'survbench[ray]')")
 METHODS = "clinical-cox,volume,radiomics-lasso-cox,cnn-survival"
@@ -152,7 +155,7 @@ def test_tasks_for_a_gpu_follow_one_another_and_fail_when_the_only_one_is_gone(n
 @pytest.mark.slow
 def test_tasks_share_the_gpus_of_a_node_that_says_what_they_hold(nodes, tmp_path):
     cluster, _ = nodes
-    node = cluster.add_node(num_cpus=6, num_gpus=2, resources={ray_cluster.CARD_MB: 24_000})  # what looks like them
+    node = cluster.add_node(num_cpus=6, num_gpus=2, resources={CARD_MB: 24_000})  # what looks like them
     tasks = [Task(str(n), meets, (str(tmp_path / "small"), 4), gpu_mb=12_000.0, timeout_s=60) for n in range(4)]
     tasks += [Task("whole", gpu_seen, (0.0,), gpu_mb=math.inf), Task("large", gpu_seen, (0.0,), gpu_mb=30_000.0)]
     ends = ended(tasks, RayCluster("ray", tmp_path))
@@ -174,8 +177,8 @@ def test_a_node_that_differs_takes_no_task(tmp_path, monkeypatch):
     mark = tmp_path / SCRATCH / "mark"
     mark.touch()
     modules = ("survbench.work.fit",)
-    code = ray_cluster.code_fingerprint(*modules)
-    same = ray_cluster.Sender(str(tmp_path), mark.name, modules, code, ray_cluster.library_versions())
+    code = code_fingerprint(*modules)
+    same = Sender(str(tmp_path), mark.name, modules, code, library_versions())
     assert same.refusal() == ""
     assert "does not see" in replace(same, out=str(tmp_path / "elsewhere")).refusal()
     assert "has other code of survbench.work.fit" in replace(same, code="0").refusal()
@@ -195,9 +198,9 @@ def test_what_a_server_for_clients_says_is_in_the_message(monkeypatch):
     def refuses(**_):
         raise ConnectionAbortedError("Initialization failure from server:\nTraceback\nRuntimeError: Version mismatch")
 
-    monkeypatch.setattr(ray_cluster, "_connected", [])
+    monkeypatch.setattr(ray_connection, "_connected", [])
     with pytest.raises(BenchError, match=r"at ray://host:1 \(Initialization failure from server: .*Version mismatch\)"):
-        ray_cluster._connect(SimpleNamespace(init=refuses), "ray://host:1")
+        ray_connection.connect(SimpleNamespace(init=refuses), "ray://host:1")
 
 
 def wait_until(holds):
