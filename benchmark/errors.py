@@ -15,6 +15,10 @@ class BenchError(Exception):
     """A problem with what the user gave; its message ends in what to do. The CLI prints it and exits with 2."""
 
 
+class Terminated(SystemExit):  # it is no more an error than the SystemExit that it is
+    """A signal that ends the program: where foreign code's ``SystemExit`` counts as its fault, this one passes."""
+
+
 class UnknownNameError(BenchError):
     """A name that is not in a closed set, with the nearest names that are."""
 

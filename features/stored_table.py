@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from survbench.cohort import FeatureTable
 from survbench.features.extraction import json_values
+from survbench.io.arrays import read_arrays
 from survbench.io.files import write_bytes
-from survbench.io.hashing import digest, regular
+from survbench.io.hashing import digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +60,13 @@ def read_table(path: Path) -> StoredTable:
         OSError: the file is missing or damaged.
     """
     try:
-        with regular(path).open("rb") as stream, np.load(stream, allow_pickle=False) as held:
-            ids, names, values = held["ids"].tolist(), held["names"].tolist(), held["values"]
+        ids, names, values = read_arrays(path, "ids", "names", "values")
         if values.shape != (len(ids), len(names)):
-            raise ValueError("its parts do not belong together")
-    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise OSError(f"{path} is missing or damaged ({error}); run 'bench run' again to write it") from error
-    return StoredTable({name: n for n, name in enumerate(ids)}, FeatureTable(tuple(names), values))
+            raise OSError(f"{path} is damaged (its parts do not belong together)")
+    except OSError as error:
+        raise OSError(f"{error}; run 'bench run' again to write it") from error
+    places = {name: n for n, name in enumerate(ids.tolist())}
+    return StoredTable(places, FeatureTable(tuple(names.tolist()), values))
 
 
 def _text(words: Sequence[str]) -> NDArray[np.str_]:

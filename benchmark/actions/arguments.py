@@ -8,6 +8,7 @@ from numbers import Integral
 from pathlib import Path
 
 from survbench.errors import BenchError
+from survbench.io.paths import expanded
 
 PLACE = "a name or a path"
 MOST = 1000
@@ -45,11 +46,7 @@ def place(argument: str, given: object, what: str = "a path") -> str:
 
 def path(argument: str, given: object) -> Path:
     """Return a value that has to be a path; ``~`` is the home folder."""
-    given = place(argument, given)
-    try:
-        return Path(given).expanduser()
-    except RuntimeError as error:
-        raise BenchError(f"{argument} is {given!r}, and this user has no home folder. Write the path out.") from error
+    return expanded(place(argument, given), argument)
 
 
 def absolute(argument: str, given: object) -> Path:

@@ -9,6 +9,7 @@ from survbench.actions.find_study import find_study
 from survbench.errors import BenchError
 from survbench.evaluation.compare import MethodComparison, compare_methods
 from survbench.io.packs import opened
+from survbench.io.paths import expanded
 from survbench.io.study_files import STUDIES
 from survbench.plan.study import STUDY, Study, find_studies, latest_study, read_study
 from survbench.runs.store import Store
@@ -74,7 +75,7 @@ def _named(text: str, study: str | None) -> tuple[str, str | None]:
 
 
 def _place(of: str | None, out: Path) -> _Place:
-    path = None if of is None else Path(of).expanduser().absolute()
+    path = None if of is None else expanded(of).absolute()
     if of is None or path is None or (out / STUDIES / of / STUDY).is_file() or not path.exists():
         return _Place(find_study(out, of), out, of)
     folder = opened(path)

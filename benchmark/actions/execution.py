@@ -63,28 +63,23 @@ def execute_planned(planned: Planned, store: Store, request: Request, watcher: W
             most_mb=planned.most_mb(job, share * job.threads),
             modules=_modules(job, planned.infos[job.method]),
         )
+        if isinstance(job, TuneJob):  # a run that was stopped or killed says nothing about the params of its trials
+            Trials(store.root, job.key).forgive()
         tasks += jobs.with_tasks(job, with_trials(job, own, store) if isinstance(job, TuneJob) else [own])
     gpus = find_gpus() if not cluster and any(task.gpu_mb is not None for task in tasks) else {}
     failed: list[PlannedJob] = []
     place = cluster or ThisMachine(request.workers, gpus)
-    try:
-        for ended in execute(
-            tasks, place=place, on_start=jobs.started, on_poll=watcher.poll, on_retry=jobs.tried_again
-        ):
-            job = jobs.of[ended.task.key]
-            if ended.task.key != job.key:
-                jobs.trial_ended(ended)
-                continue
-            if ended.status != Status.OK:
-                failed.append(job)
-                retried = (*jobs.stopped_trials(job), *ended.earlier)
-                record = RunRecord(status=ended.status, error=ended.error, retried=retried, provenance=provenance())
-                store.record_failure(job, record, log_tail(store.root / SCRATCH / job.key / LOG))
-            watcher.ended(job, ended)
-    except BaseException:  # a stop says nothing about the params of the trials that it has cut off
-        for job in to_do.values():
-            Trials(store.root, job.key).forgive()
-        raise
+    for ended in execute(tasks, place=place, on_start=jobs.started, on_poll=watcher.poll, on_retry=jobs.tried_again):
+        job = jobs.of[ended.task.key]
+        if ended.task.key != job.key:
+            jobs.trial_ended(ended)
+            continue
+        if ended.status != Status.OK:
+            failed.append(job)
+            retried = (*jobs.stopped_trials(job), *ended.earlier)
+            record = RunRecord(status=ended.status, error=ended.error, retried=retried, provenance=provenance())
+            store.record_failure(job, record, log_tail(store.root / SCRATCH / job.key / LOG))
+        watcher.ended(job, ended)
     return failed
 
 

@@ -26,6 +26,7 @@ from survbench.datasets.dicom.patient import Request
 from survbench.datasets.dicom.regions import Wish, by_structure
 from survbench.datasets.readers.paths import fitting_files
 from survbench.errors import BenchError, UnknownNameError
+from survbench.io.paths import expanded
 
 NAMELESS = "patient"
 
@@ -45,7 +46,7 @@ class Given:
     @property
     def files(self) -> dict[str, Path]:
         """The files that are named one by one, by channel and ``mask``."""
-        images = {name: Path(path).expanduser() for name, path in self.images.items()}
+        images = {name: expanded(path) for name, path in self.images.items()}
         return images if self.mask is None else {**images, MASK: self.mask}
 
     def one(self, name: str, files: Mapping[str, Path]) -> OnePatient:
@@ -62,7 +63,7 @@ def places_of(given: Given, card: CohortCard) -> set[Path]:
     """
     places = {path.parent for path in given.files.values()}
     if given.folder is not None:
-        folder = given.folder.expanduser()
+        folder = expanded(given.folder)
         where = folder if folder.is_dir() else folder.parent
         places |= {folder}
         places |= {(where / path).parent for pattern in card.patterns for _, path in fitting_files(where, pattern)}
@@ -84,7 +85,7 @@ def read_given(given: Given, models: Models) -> Iterator[tuple[CohortCard, NewPa
             raise BenchError(f"Give the patients: a folder or table, or one patient's values. {_wanted(needed)}")
         yield card, read_one(needed, given.one(given.id or NAMELESS, given.files))
         return
-    folder = given.folder.expanduser().absolute()
+    folder = expanded(given.folder).absolute()
     table = folder if folder.is_file() else None
     where = folder if table is None else folder.parent
     own = card_of(where, card)

@@ -22,6 +22,7 @@ from survbench.io.checksums import altered
 from survbench.io.hashing import digest
 from survbench.io.layout import CACHE
 from survbench.io.packs import ALTERED, AlteredPackError, Manifest, is_pack, opened, read_manifest
+from survbench.io.paths import expanded
 from survbench.io.stored import UnreadableError, read_stored
 from survbench.io.study_files import BOARD, COHORT, SPLITS, STUDIES
 from survbench.jobs.prepared_files import OUTCOMES
@@ -90,8 +91,8 @@ def verify(out: Path, what: str | None = None) -> Verified:
     Raises:
         BenchError: there is no such study, or another process writes to the output folder.
     """
-    if what is not None and not (out / STUDIES / what / STUDY).exists() and is_pack(Path(what).expanduser()):
-        out, what = Path(what).expanduser().absolute(), None
+    if what is not None and not (out / STUDIES / what / STUDY).exists() and is_pack(expanded(what)):
+        out, what = expanded(what).absolute(), None
     try:
         out, folders = _chosen(opened(out), what)
     except AlteredPackError as error:
@@ -132,7 +133,7 @@ def _chosen(out: Path, what: str | None) -> tuple[Path, tuple[Path, ...]]:
     """Return the output folder and the folders of the studies that are meant."""
     named = out / STUDIES / what if what else None
     if named is not None and not (named / STUDY).exists():
-        path = Path(str(what)).expanduser().absolute()
+        path = expanded(what or "").absolute()
         folder = path.parent if path.is_file() else path
         while not ((folder / STUDY).exists() or (folder / STUDIES).is_dir()) and folder != folder.parent:
             folder = folder.parent
@@ -208,7 +209,7 @@ def _of_cohorts(store: Store, keys: Iterable[str]) -> Iterator[Difference]:
             table = prepared.folder / FEATURES
             if table.exists() and read_table(table).keys != {r["id"]: r["radiomics"] for r in inputs["subjects"]}:
                 yield Difference(table, CHANGED)
-        except (OSError, UnreadableError) as error:
+        except (OSError, UnreadableError, ValueError) as error:  # ValueError: JSON that holds NaN
             yield Difference(prepared.folder, f"is damaged: {error}")
 
 

@@ -20,7 +20,7 @@ from typing import Annotated, NoReturn
 import typer
 from survbench.cli import cohort, compare, doctor, method, predict, renamed, run, status, study, ui
 from survbench.cli import list as listing
-from survbench.errors import BenchError
+from survbench.errors import BenchError, Terminated
 from survbench.io.files import is_disk_full
 from survbench.jobs import environment
 
@@ -115,4 +115,4 @@ def _open_what_is_closed() -> None:
 
 
 def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
-    sys.exit(143)
+    raise Terminated(143)

@@ -25,6 +25,7 @@ from survbench.cli.options import (
     say_json,
 )
 from survbench.findings import SEVERITIES
+from survbench.io.paths import expanded
 
 if TYPE_CHECKING:
     from survbench.actions.extract import Extracted
@@ -227,7 +228,7 @@ def features(
 
     if to is not None:
         check_table_path(to)
-    out, workers = out.expanduser().absolute(), workers or available_workers()
+    out, workers = expanded(out, "--out").absolute(), workers or available_workers()
     with watching(workers, out, to_stderr=as_json) as watcher:
         found = extract_cohort(
             cohort,

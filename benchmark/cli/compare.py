@@ -17,6 +17,7 @@ from survbench.cli.options import (
     say_json,
     study_line,
 )
+from survbench.io.paths import expanded
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -93,7 +94,7 @@ def compare(
             raise BenchError(f"{', '.join(given)} belong to a table of risks. Add --csv FILE.")
         if a is None or b is None:
             raise BenchError("Give two methods of a study ('bench status' lists them), or a file with --csv FILE.")
-        _compare_methods(a, b, out.expanduser().absolute(), study, as_json=as_json)
+        _compare_methods(a, b, expanded(out, "--out").absolute(), study, as_json=as_json)
         return
     if a is not None:
         raise BenchError(

@@ -11,6 +11,7 @@ from typing import Any
 
 import typer
 from survbench.cli.options import DEFAULT_OUT, AsJson, Out, examples, say, say_json
+from survbench.io.paths import expanded
 
 MODULES = {
     "torch": "torch",
@@ -38,7 +39,7 @@ def doctor(out: Out = DEFAULT_OUT, *, as_json: AsJson = False) -> None:
     """Show versions, machine and GPU, and how to get what is missing."""
     checks = [_system()]
     if checks[0]["ok"]:
-        checks += [*_python(), *_modules(), *_machine(out.expanduser().absolute()), *_plugins()]
+        checks += [*_python(), *_modules(), *_machine(expanded(out, "--out").absolute()), *_plugins()]
     if as_json:
         say_json(checks)
     else:

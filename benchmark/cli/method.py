@@ -19,6 +19,7 @@ from survbench.cli.options import (
     say_json,
     study_line,
 )
+from survbench.io.paths import expanded
 
 if TYPE_CHECKING:
     from survbench.plan.study import Study
@@ -142,7 +143,7 @@ def show(
     """
     from survbench.errors import BenchError
 
-    out = out.expanduser().absolute()
+    out = expanded(out, "--out").absolute()
     if masks is not None:
         _write_masks(find_study(out, study), out, method, masks, cohort, data, as_json=as_json)
         return

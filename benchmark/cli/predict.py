@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from survbench.actions.find_study import find_study
 from survbench.cli.options import DEFAULT_OUT, AsJson, OutOrPack, StudyName, Workers, examples, say, study_line
+from survbench.io.paths import expanded
 
 if TYPE_CHECKING:
     from survbench.actions.predict import Failed, Models
@@ -81,7 +82,7 @@ def predict(
     from survbench.actions.new_patients import Given, places_of, read_given
     from survbench.leaderboard.writers.prediction_files import refuse_to_replace
 
-    out, to = out.expanduser().absolute(), to.expanduser()
+    out, to = expanded(out, "--out").absolute(), expanded(to, "--to")
     models = _models(method, out, study, refit=refit, workers=workers, template=template, to_stderr=as_json)
     given = Given(
         folder=patients,

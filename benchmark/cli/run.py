@@ -123,10 +123,10 @@ def run(
     try:
         with watching(request.at_once, request.out, to_stderr=as_json) as watcher:
             result = run_study(request, watcher)
+        track_if_possible(result.study, request.out, tracking_uri=tracking_uri, pseudonyms=request.pseudonyms)
     except (KeyboardInterrupt, SystemExit):
         typer.echo("Stopped. What is done is kept; run the same command again to go on.", err=True)
         raise
-    track_if_possible(result.study, request.out, tracking_uri=tracking_uri, pseudonyms=request.pseudonyms)
     _show_result(result, request, as_json=as_json)
     nothing = all(entry.skipped for entry in result.study.entries)
     if nothing:

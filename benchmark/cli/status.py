@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from survbench.cli.options import DEFAULT_OUT, AsJson, OutOrPack, aligned, disk_size, examples, say, say_json
 from survbench.io.layout import RUNS, SCRATCH, Status
+from survbench.io.paths import expanded
 
 if TYPE_CHECKING:
     from survbench.actions.clean import DiskUse
@@ -61,7 +62,7 @@ def status(
     from survbench.plan.study import find_studies
     from survbench.runs.store import Store
 
-    store = Store(out.expanduser().absolute())
+    store = Store(expanded(out, "--out").absolute())
     if clean and job is not None:
         raise BenchError(f"--clean removes what no study refers to, of all jobs. Leave out {job!r} or --clean.")
     if clean:

@@ -26,6 +26,7 @@ from survbench.cli.options import (
     say,
     say_json,
 )
+from survbench.io.paths import expanded
 
 if TYPE_CHECKING:
     from survbench.leaderboard.board.rows import Board
@@ -112,7 +113,7 @@ def board(
     from survbench.plan.study import find_studies, latest_study
     from survbench.runs.store import Store
 
-    out = out.expanduser().absolute()
+    out = expanded(out, "--out").absolute()
     # latest_study says what to do where there is none that can be read
     studies = [find_study(out, name) for name in dict.fromkeys(names or ())] or find_studies(out) or [latest_study(out)]
     store = Store(out)
@@ -158,9 +159,9 @@ def pack(
     from survbench.actions.pack import pack_study
     from survbench.runs.store import Store
 
-    out = out.expanduser().absolute()
+    out = expanded(out, "--out").absolute()
     chosen = find_study(out, study)
-    target = (to or Path(f"{chosen.name}.zip")).expanduser().absolute()
+    target = expanded(to or Path(f"{chosen.name}.zip"), "--to").absolute()
     packed = pack_study(chosen, Store(out), target, weights=weights, pseudonyms=pseudonyms)
     if as_json:
         manifest = packed.manifest.model_dump(mode="json", exclude={"files"})
@@ -198,7 +199,7 @@ def verify(
     """
     from survbench.actions.verify import verify as verified
 
-    found = verified(out.expanduser().absolute(), what)
+    found = verified(expanded(out, "--out").absolute(), what)
     if as_json:
         differences = [{"path": str(one.path), "what": one.what} for one in found.differences]
         pack = None if found.manifest is None else found.manifest.model_dump(mode="json", exclude={"files"})
@@ -231,7 +232,7 @@ def import_risks(
     from survbench.actions.import_risks import import_risks as put
     from survbench.runs.store import Store
 
-    out = out.expanduser().absolute()
+    out = expanded(out, "--out").absolute()
     store, chosen = Store(out), find_study(out, study)
     with store.lock():
         chosen = put(chosen, store, table, name=name, title=title)
@@ -257,7 +258,7 @@ def ensemble(
     from survbench.actions.ensemble import add_ensemble
     from survbench.runs.store import Store
 
-    out = out.expanduser().absolute()
+    out = expanded(out, "--out").absolute()
     store, chosen = Store(out), find_study(out, study)
     with store.lock():
         chosen = add_ensemble(chosen, store, members, name=name, title=title)
@@ -278,7 +279,7 @@ def export(
     from survbench.actions.export_risks import export_risks
     from survbench.runs.store import Store
 
-    out = out.expanduser().absolute()
+    out = expanded(out, "--out").absolute()
     done = export_risks(find_study(out, study), Store(out), name, to)
     where = "the external cohort" if done.external else "the cohort, out of fold"
     say(f"Wrote {to}: {done.patients} patients of {where}.")
@@ -327,7 +328,7 @@ def null_check(
         data=data,
         profile=load_profile(profile),
         workers=workers or available_workers(),
-        out=out.expanduser().absolute(),
+        out=expanded(out, "--out").absolute(),
         skip_bad=skip_bad,
         ignored=ignored_codes(ignore),
     )

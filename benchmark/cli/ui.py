@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 from survbench.cli.options import DEFAULT_OUT, OutOrPack, Pseudonyms, TrackingUri, examples, say
+from survbench.io.paths import expanded
 
 LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})
 
@@ -45,7 +46,7 @@ def ui(
             f"--host {host} would let everybody on the network read and change your results: MLflow has no login here. "
             "Use an SSH tunnel, or add --expose-without-login if that is what you want."
         )
-    out = out.expanduser().absolute()
+    out = expanded(out, "--out").absolute()
     _track(out, tracking_uri, pseudonyms)
     if not only_track:
         _serve(out, host, port, tracking_uri)

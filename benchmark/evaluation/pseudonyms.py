@@ -17,6 +17,7 @@ from survbench.datasets.ingest.pseudonyms import pseudonym, read_or_make_key
 from survbench.errors import BenchError
 from survbench.evaluation.traces import NUMBER_EDGES, is_number
 from survbench.io.hashing import digest
+from survbench.io.paths import expanded
 from survbench.io.study_files import SPLITS
 from survbench.plan.job import TuneJob
 from survbench.plan.protocol import splits_json
@@ -106,7 +107,7 @@ def pseudonyms_of(study: Study, store: Store, key: Path | None) -> Pseudonyms | 
     """
     if key is None:
         return None
-    secret = read_or_make_key(key.expanduser(), outside=store.root)
+    secret = read_or_make_key(expanded(key), outside=store.root)
     ids = {i for fold in study.protocol.folds for i in fold} | set(study.cohort.left_out)
     ids |= set(study.external.left_out if study.external else ())
     for run in filter(None, map(store.read, study.run_keys())):

@@ -14,6 +14,7 @@ from importlib.metadata import entry_points, packages_distributions
 from importlib.util import find_spec
 from pathlib import Path
 
+from survbench.errors import Terminated
 from survbench.io.hashing import digest, file_digest
 from survbench.io.versions import installed_version
 from survbench.plan.plugin_import import contained
@@ -116,7 +117,7 @@ def _spec(name: str) -> ModuleSpec | None:
             with contained(parent):
                 return find_spec(name)
         return find_spec(name) if name else None
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Terminated):
         raise
     except BaseException:  # the __init__ of a plugin's package is foreign code; its method will fail by itself
         return None

@@ -22,15 +22,15 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from typing import Any, NoReturn, TextIO
+from typing import Any, BinaryIO, NoReturn
 
 import numpy as np
-from survbench.errors import plain_text
+from survbench.errors import Terminated, plain_text
 
 NAMED_AFTER_S = 5.0
 """Seconds after which a user is told which plugin is still being imported."""
 SHOWN = 500
-"""Characters of what a plugin prints at import that are shown."""
+"""Bytes of what a plugin prints at import that are shown."""
 left_running: list[threading.Thread] = []
 """Threads that plugins have started at import, for which Python would wait at its end."""
 
@@ -54,7 +54,7 @@ def contained(name: str) -> Iterator[None]:
                 if os.getpid() != owner:  # a fork of this process, which would go on with the command, too
                     leave(0)
                 left_running.extend(t for t in threading.enumerate() if t not in threads and not t.daemon)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Terminated):
         sys.stderr.write(f"Stopped while plugin {name} was imported.\n")
         raise
 
@@ -76,9 +76,10 @@ def _quiet(name: str) -> Iterator[None]:
 
     timer = threading.Timer(NAMED_AFTER_S, tell)
     timer.daemon = True
-    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as printed:
+    with tempfile.TemporaryFile() as held:
+        printed = os.fdopen(os.dup(held.fileno()), "w", encoding="utf-8", errors="replace")
         for descriptor in (1, 2):
-            os.dup2(printed.fileno(), descriptor)
+            os.dup2(held.fileno(), descriptor)
         timer.start()
         crashes_are_told = faulthandler.is_enabled()
         if not crashes_are_told:
@@ -91,21 +92,21 @@ def _quiet(name: str) -> Iterator[None]:
                 faulthandler.disable()
             timer.cancel()
             timer.join()
-            printed.flush()
             for descriptor, target in zip(saved, (1, 2), strict=True):
                 os.dup2(descriptor, target)
                 os.close(descriptor)
-            _show(name, printed)
+            with contextlib.suppress(ValueError):  # a plugin may have closed it, or taken it apart
+                printed.close()
+            _show(name, held)
 
 
-def _show(name: str, printed: TextIO) -> None:
+def _show(name: str, printed: BinaryIO) -> None:
     size = printed.seek(0, os.SEEK_END)
     printed.seek(0)
     if size:
         more = f" ... ({size:,} bytes)" if size > SHOWN else ""
-        sys.stderr.write(
-            f"Plugin {name} printed while it was imported: {plain_text(printed.read(SHOWN)).strip()}{more}\n"
-        )
+        text = plain_text(printed.read(SHOWN).decode(errors="replace")).strip()
+        sys.stderr.write(f"Plugin {name} printed while it was imported: {text}{more}\n")
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ import yaml
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 from survbench.errors import BenchError, UnknownNameError
 from survbench.io.config import LONGEST_NAME, OneLine, Strict, parse_model
+from survbench.io.paths import expanded
 from survbench.io.yaml_text import parse_yaml, read_text
 from survbench.training import Training
 from survbench.volume import NETWORK_MULTIPLE
@@ -90,7 +91,7 @@ def load_profile(name: str) -> Profile:
         return builtin_profiles()[name]
     if Path(name).suffix not in {".yaml", ".yml"}:
         raise UnknownNameError("profile", name, builtin_profiles(), see="'bench list profiles'")
-    path = Path(name).expanduser()
+    path = expanded(name)
     if not path.is_file():
         known = ", ".join(builtin_profiles())
         raise BenchError(f"There is no profile file {name!r}. Give a built-in name ({known}) or a YAML file.")

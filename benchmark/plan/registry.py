@@ -10,7 +10,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, cast
 
 from survbench.api import FAMILIES, GROUPS, MethodInfo
-from survbench.errors import BenchError, UnknownNameError, message_of
+from survbench.errors import BenchError, Terminated, UnknownNameError, message_of
 from survbench.plan.plugin_import import contained
 from survbench.space import space_to_json
 
@@ -145,7 +145,7 @@ def registry() -> Registry:
                 if info.name in found:
                     raise ValueError(f"{point.value} declares {info.name!r}, which is already taken")
                 found[info.name] = info
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, Terminated):
             raise
         except BaseException as error:  # a plugin is foreign code: whatever it raises concerns it alone
             broken.append(Broken(point.name, f"{type(error).__name__}: {message_of(error)}"))

@@ -13,11 +13,13 @@ Layout of an output folder::
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -221,7 +223,13 @@ class Store:
         shutil.rmtree(self.root / SCRATCH / key, ignore_errors=True)
 
     def record_failure(self, job: Job, record: RunRecord, log_text: str) -> None:
-        """Store how a job failed. Such a run is never taken for done: the next run tries it again."""
+        """Store how a job failed. Such a run is never taken for done: the next run tries it again. An earlier result of
+        the same job, which equals what this one would have given, is kept.
+        """
+        if self.is_sealed(job.key) and self.is_done(job.key):
+            why = "" if record.error is None else f" ({record.error.type}: {record.error.message})"
+            log.warning("%s ended as %s%s; its earlier result is kept", job.label, record.status, why)
+            return
         with self.filling(job.key) as part:
             write_run(part, job, record)
             (part / LOG).write_text(log_text, encoding="utf-8")
@@ -239,7 +247,9 @@ class Store:
         killed.
         """
         folders = [self.root / name for name in (CACHE, COHORTS, STUDIES)]
-        return [path for folder in folders for path in sorted(folder.rglob(f"*{FILE_PART}"))]
+        walked = (step for folder in folders for step in os.walk(folder))  # which passes over what is gone meanwhile
+        names = (Path(parent, name) for parent, *below in walked for name in chain(*below))
+        return sorted(path for path in names if path.name.endswith(FILE_PART))
 
     def clear_scratch(self, keys: Iterable[str]) -> None:
         """Remove what unfinished jobs have kept to go on from: checkpoints of fits and trials of searches."""

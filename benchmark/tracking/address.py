@@ -8,7 +8,7 @@ import base64
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from urllib.parse import unquote_plus
+from urllib.parse import unquote, unquote_plus
 
 SECRET_VARIABLES = (
     "MLFLOW_TRACKING_USERNAME",
@@ -19,8 +19,10 @@ SECRET_VARIABLES = (
 )
 """Variables of the environment with which MLflow and database drivers log in."""
 _HIDDEN = "***"
-_ON_DISK = re.compile(r"(sqlite(\+\w+)?|file):", re.IGNORECASE)
-"""Addresses of files. They name nobody, and an ``@`` in them belongs to a folder's name."""
+_ON_DISK = re.compile(r"(sqlite(\+\w+)?:///|file:(///|(?!//)))", re.IGNORECASE)
+"""Addresses of files. They name nobody, and an ``@`` in them belongs to a folder's name; but the query may hold a key,
+and what stands where others name a host is the passphrase of an encrypted database.
+"""
 
 
 def without_secrets(uri: str) -> str:
@@ -55,14 +57,15 @@ def masked(text: str, uri: str, environment: Mapping[str, str]) -> str:
 def sqlite_file(uri: str) -> Path | None:
     """Return the file of an SQLite address; None for another address, and for a database in memory."""
     scheme, _, path = uri.partition(":///")
-    path = path.partition("?")[0]
+    path = unquote(path.partition("?")[0])
     return Path(path) if scheme.partition("+")[0].lower() == "sqlite" and path not in {"", ":memory:"} else None
 
 
 def _parts(uri: str) -> tuple[str, str, str]:
     """Return the scheme of an address with its slashes, who logs in, and the rest."""
-    if _ON_DISK.match(uri):
-        return "", "", uri
+    on_disk = _ON_DISK.match(uri)
+    if on_disk:
+        return on_disk[0], "", uri[on_disk.end() :]
     scheme, slashes, rest = uri.partition("://")
     if not slashes:
         scheme, rest = "", uri

@@ -15,7 +15,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -109,11 +109,16 @@ def track(
     named = pseudonyms_of(study, store, pseudonyms)
     uri, folder = tracking_uri or default_uri(out), study.folder(out)
     shown, own, file = without_secrets(uri), uri == default_uri(out), sqlite_file(uri)
-    now = digest([state(study, store, folder), named.fingerprint]) if named else state(study, store, folder)
     lost = file is not None and not file.is_file()
-    if trust_ledger and not lost and _read_ledger(out).get(shown, {}).get(study.name) == now:
-        return TrackReport(shown, 0, sum(len(seed) for e in study.entries for seed in e.fits))
+    if own and file != out / "mlflow.db":
+        raise TrackingError(
+            f"In the path of a database, MLflow takes '?' and '%' before two digits for something else: {out}. Rename "
+            "the folder."
+        )
     try:
+        now = digest([state(study, store, folder), named.fingerprint]) if named else state(study, store, folder)
+        if trust_ledger and not lost and _read_ledger(out).get(shown, {}).get(study.name) == now:
+            return TrackReport(shown, 0, sum(len(seed) for e in study.entries for seed in e.fits))
         artifacts = (out / "mlflow-artifacts" / study.name).resolve() if own else None
         with _turn(file or out / LEDGER), _quiet(), tempfile.TemporaryDirectory() as copies:
             if file is not None:
@@ -241,11 +246,22 @@ class _Projection:
 
     def _make(self, record: Record, content: str, parent: str | None) -> str:
         """Write a run, and at the end the tag that says that it is complete; return its id."""
-        from mlflow.entities import Metric, Param
-
         tags = {**record.tags, KEY: record.key, **({PARENT: parent} if parent is not None else {})}
         run = self.client.create_run(self.experiment, start_time=record.start, tags=tags, run_name=record.name)
         run_id = str(run.info.run_id)
+        try:
+            self._fill(run_id, record)
+        except BaseException:  # a stop, too: a run that nobody writes any more must not look as if it went on
+            with suppress(Exception):
+                self.client.set_terminated(run_id, "KILLED")
+            raise
+        self.client.set_terminated(run_id, record.status, record.end)
+        self.client.set_tag(run_id, CONTENT, content)
+        return run_id
+
+    def _fill(self, run_id: str, record: Record) -> None:
+        from mlflow.entities import Metric, Param
+
         metrics = [Metric(name, value, record.end, step) for name, value, step in record.metrics]
         self.client.log_batch(run_id, metrics, [Param(name, text) for name, text in record.words().items()])
         with tempfile.TemporaryDirectory() as folder:  # MLflow takes a folder in one call
@@ -254,9 +270,6 @@ class _Projection:
                 link.parent.mkdir(parents=True, exist_ok=True)
                 link.symlink_to(path.absolute())
             self.client.log_artifacts(run_id, folder)
-        self.client.set_terminated(run_id, record.status, record.end)
-        self.client.set_tag(run_id, CONTENT, content)
-        return run_id
 
 
 def _read_ledger(out: Path) -> dict[str, dict[str, str]]:

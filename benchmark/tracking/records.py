@@ -8,6 +8,7 @@ import json
 import posixpath
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
@@ -17,6 +18,7 @@ import numpy as np
 from survbench.evaluation.learning import VERDICTS, Verdicts, learning_of
 from survbench.evaluation.pseudonyms import Pseudonyms
 from survbench.findings import Stated
+from survbench.io.files import files_below
 from survbench.io.hashing import digest, file_digest
 from survbench.io.layout import LEARNING, TUNED, Status
 from survbench.io.study_files import BOARD_CSV, BOARD_HTML, BOARD_JSON, BOARD_MD, SITE, TABLES
@@ -84,7 +86,11 @@ class Record:
 def state(study: Study, store: Store, folder: Path) -> str:
     """Hash all that the records of a study are made of, in less time than making them takes."""
     of_runs = (store.folder(key) / name for key in study.run_keys() for name in (RECORD, LOG, DONE))
-    files = {str(path): file_digest(path) for path in chain(of_runs, folder.rglob("*")) if path.is_file()}
+    files: dict[str, str] = {}
+    for path in chain(of_runs, files_below(folder)):
+        with suppress(FileNotFoundError):  # another run may be building the board
+            if path.is_file():
+                files[str(path)] = file_digest(path)
     return digest([PROJECTION, study.to_json(), files])
 
 

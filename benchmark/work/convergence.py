@@ -4,15 +4,20 @@ finished, risks by the process that started the job: this one does not know the 
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from survbench.cohort import UnlabelledCohort
+from survbench.io.arrays import read_arrays
 from survbench.runs.completion import CurvePoint
 from survbench.statistics.metrics import dice, soft_dice_loss
+
+log = logging.getLogger(__name__)
 
 
 class FileMonitor:
@@ -35,23 +40,36 @@ class FileMonitor:
     ) -> None:
         """Keep what a method predicts for ``cohort`` after ``step``."""
         if risk is not None:
-            np.save(self.folder / f"{step}.risk.npy", np.asarray(risk, dtype=np.float64))
+            np.savez(self.folder / f"{step}.risk.npz", values=np.asarray(risk, dtype=np.float64))
         for row, image in enumerate(() if probability is None else probability):
-            np.save(self.folder / f"{step}.{row}.probability.npy", np.asarray(image, dtype=np.float16))
+            np.savez(self.folder / f"{step}.{row}.probability.npz", values=np.asarray(image, dtype=np.float16))
 
 
 def recorded_risks(folder: Path) -> dict[int, NDArray[np.float64]]:
-    """Return the risks of the test fold at every recorded step."""
-    return {_step(path): np.load(path, allow_pickle=False) for path in folder.glob("*.risk.npy")}
+    """Return the risks of the test fold at every recorded step. A damaged file is named in a warning and left out."""
+    found = {_step(path): _read(path) for path in folder.glob("*.risk.npz")}
+    return {step: risk for step, risk in found.items() if risk is not None}
 
 
 def score_masks(folder: Path, masks: list[NDArray[np.bool_]]) -> Iterator[tuple[CurvePoint, float]]:
-    """Yield L_seg and Dice of the test fold at every recorded step."""
-    for step in sorted({_step(p) for p in folder.glob("*.probability.npy")}):
-        images = [np.load(folder / f"{step}.{row}.probability.npy", allow_pickle=False) for row in range(len(masks))]
+    """Yield L_seg and Dice of the test fold at every recorded step of which no file is damaged."""
+    for step in sorted({_step(p) for p in folder.glob("*.probability.npz")}):
+        read = [_read(folder / f"{step}.{row}.probability.npz") for row in range(len(masks))]
+        images = [image for image in read if image is not None]
+        if len(images) < len(masks):
+            continue
         pairs = [(image.astype(np.float32), mask) for image, mask in zip(images, masks, strict=True)]
         yield (step, "test", "L_seg"), float(np.mean([soft_dice_loss(p, m) for p, m in pairs]))
         yield (step, "test", "Dice"), float(np.mean([dice(p > 0.5, m) for p, m in pairs]))
+
+
+def _read(path: Path) -> NDArray[Any] | None:
+    try:
+        (values,) = read_arrays(path, "values")
+    except OSError as error:
+        log.warning("%s; the curves have a gap there", error)
+        return None
+    return values
 
 
 def _step(path: Path) -> int:

@@ -14,6 +14,7 @@ from survbench.datasets.cards.source import SourceCohort
 from survbench.datasets.checks.catalogue import of_cohort
 from survbench.datasets.cohorts.usable import read_cohort, usable
 from survbench.errors import BenchError, UnknownNameError
+from survbench.io.paths import expanded
 from survbench.plan.profile import PhantomSize, Profile
 
 CARD_FILE = "cohort.yaml"
@@ -98,7 +99,7 @@ def locate(name_or_path: str, *, data: Path | None) -> tuple[CohortCard, Path]:
                 "Give the folder of the data with --data."
             )
         return _packaged_card(name_or_path), _folder(data)
-    path = Path(name_or_path).expanduser()
+    path = expanded(name_or_path)
     if path.is_dir():
         if not (path / CARD_FILE).is_file():
             raise BenchError(
@@ -114,7 +115,7 @@ def locate(name_or_path: str, *, data: Path | None) -> tuple[CohortCard, Path]:
 
 
 def _folder(path: Path) -> Path:
-    folder = path.expanduser().absolute()
+    folder = expanded(path).absolute()
     if not folder.is_dir():
         raise BenchError(f"There is no folder {folder}. Give the folder with the cohort's table and images.")
     return folder

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from importlib.resources import files
-from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -12,6 +11,7 @@ from survbench.datasets.cards.card import Clinical, Labels, Patients, TimeUnit
 from survbench.datasets.ingest.clinical import ID
 from survbench.errors import BenchError, UnknownNameError
 from survbench.io.config import LONGEST_NAME, OneLine, Strict, parse_model
+from survbench.io.paths import expanded
 from survbench.io.tables import canonical
 from survbench.io.yaml_text import parse_yaml, read_text
 
@@ -219,7 +219,7 @@ def load_layout(name_or_path: str) -> Layout:
     if name_or_path in layout_names():
         text = (files("survbench.datasets.layouts") / f"{name_or_path}.yaml").read_text(encoding="utf-8")
         return _parsed(text, f"{name_or_path}.yaml")
-    path = Path(name_or_path).expanduser()
+    path = expanded(name_or_path)
     if path.suffix not in {".yaml", ".yml"}:
         raise UnknownNameError(
             "layout", name_or_path, layout_names(), see="'bench list layouts'; a .yaml file works too"

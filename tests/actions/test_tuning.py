@@ -120,6 +120,15 @@ def test_fresh_forgets_a_search_that_is_under_way(odd_plugins, prepared, tmp_pat
     assert read_tuned(Store(tmp_path).folder(job.key)).trials[0] != earlier
 
 
+def test_kills_of_the_whole_run_do_not_count_against_params(odd_plugins, nested, prepared, tmp_path):
+    request = replace(request_for(prepared(tmp_path), "nested"), methods="tunable")
+    (job,) = [j for j in dry_run(request).to_do if j.kind == "tune" and j.fold == 0]
+    for _ in range(5):
+        Trials(tmp_path, job.key).begin(0)  # as a run leaves it that is killed in the middle of this trial
+    run_study(request, Silent())
+    assert read_tuned(Store(tmp_path).folder(job.key)) == read_tuned(Store(nested[0].out).folder(job.key))
+
+
 def test_untuned_methods_are_not_fitted_again(nested):
     request, _ = nested
     plain = dry_run(replace(request, tuning="none", methods="well"))

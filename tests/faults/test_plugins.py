@@ -90,6 +90,23 @@ def test_row_29_a_plugin_that_ends_the_command_is_named(tmp_path, module, code, 
     assert (ended.returncode, said in ended.stderr) == (code, True)
 
 
+@pytest.mark.parametrize(
+    "idiom",
+    ["sys.stdout = io.TextIOWrapper(sys.stdout.buffer, encoding='utf-8')", "sys.stdout.detach()", "sys.stdout.close()"],
+)
+def test_row_29_a_plugin_that_takes_its_output_apart_makes_no_command_mute(tmp_path, idiom):
+    ended = bench(tmp_path, f"import io, os, sys; os.write(1, b'noise'); {idiom}\nINFO = None", "list", "--json")
+    assert json.loads(ended.stdout)
+    assert "Plugin odd printed while it was imported: noise" in ended.stderr
+
+
+def test_row_5_a_stop_while_a_plugin_is_imported_is_one(tmp_path):
+    module = "import os, signal, time; os.kill(os.getpid(), signal.SIGTERM); time.sleep(60)"
+    ended = bench(tmp_path, module, "list", "--json")
+    assert (ended.returncode, ended.stdout) == (143, "")
+    assert "Stopped while plugin odd was imported." in ended.stderr
+
+
 def test_row_29_what_a_plugin_prints_at_import_is_shortened(tmp_path):
     ended = bench(tmp_path, IMPORT["prints"], "list", "--json")
     assert "Plugin odd printed while it was imported: noise" in ended.stderr

@@ -283,6 +283,10 @@ def test_a_ledger_that_an_earlier_version_wrote_with_a_password_loses_it(tracked
         ("alice:pw@host:5000", "host:5000"),
         ("http://host:5000", "http://host:5000"),
         ("sqlite:////data/me@work/mlflow.db", "sqlite:////data/me@work/mlflow.db"),
+        ("sqlite+pysqlcipher://:s3cret@//data/x.db", "sqlite+pysqlcipher:////data/x.db"),
+        ("sqlite:////data/me@work/x.db?key=s3cret", "sqlite:////data/me@work/x.db"),
+        ("file:./mlruns", "file:./mlruns"),
+        ("file:///data/me@work/mlruns", "file:///data/me@work/mlruns"),
         ("", ""),
     ],
 )

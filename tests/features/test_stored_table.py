@@ -30,6 +30,21 @@ def test_a_changed_value_is_noticed(path):
         read_table(path)
 
 
+def test_a_wrong_bit_anywhere_is_damage_or_changes_nothing(path):
+    content = path.read_bytes()
+    seen = set()
+    for at in range(len(content)):
+        path.write_bytes(content[:at] + bytes([content[at] ^ (1 << at % 8)]) + content[at + 1 :])
+        try:
+            found = read_table(path)
+        except OSError:
+            seen.add("damaged")
+        else:
+            np.testing.assert_array_equal(found.of(IDS).values, FEATURES.values)
+            seen.add("unchanged")
+    assert "damaged" in seen
+
+
 @pytest.mark.parametrize("kept", [0, 100, -1])
 def test_a_file_that_was_cut_off_says_what_to_do(path, kept):
     path.write_bytes(path.read_bytes()[:kept])

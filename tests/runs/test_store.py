@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from jobs import a_fit
@@ -78,8 +81,20 @@ def test_a_failed_run_is_recorded_but_never_done_and_gives_way_to_a_good_one(sto
     assert store.read("k1").status == "failed"
     fill(store)
     assert store.is_done("k1")
-    store.record_failure(a_fit("k1"), record, "")
-    assert not store.is_done("k1"), "a later failure must not leave the seal of the earlier success"
+
+
+def test_a_failure_never_replaces_a_result_that_is_intact(store, caplog):
+    """As of a run with ``--fresh``, or one that needs the model of an earlier one, which is damaged."""
+    fill(store)
+    (store.folder("k1") / "model" / "weights").write_text("other")
+    before = {path: path.read_bytes() for path in store.folder("k1").rglob("*") if path.is_file()}
+    store.record_failure(a_fit("k1"), RunRecord(status="oom", error={"type": "E", "message": "held 9 GB"}), "")
+    assert {path: path.read_bytes() for path in store.folder("k1").rglob("*") if path.is_file()} == before
+    assert "m seed 0 fold 0 ended as oom (E: held 9 GB); its earlier result is kept" in caplog.text
+    (store.folder("k1") / "predictions.parquet").write_text("changed")
+    store.record_failure(a_fit("k1"), RunRecord(status="oom"), "")
+    assert store.read("k1").status == "oom"
+    assert not store.is_done("k1"), "a failure must not leave the seal of what was there"
 
 
 def test_a_failure_that_cannot_be_recorded_leaves_nothing_behind(store):
@@ -112,3 +127,25 @@ def test_leftovers_of_a_killed_writer_are_cleared(store):
     store.clear_leftovers()
     assert not part.exists()
     assert store.is_done("k2")
+
+
+def test_half_written_files_are_listed_beside_a_run_that_builds_its_site(store):
+    site = store.root / "studies" / "s" / "site.part"
+    (store.root / "cache").mkdir()
+    (store.root / "cache" / "x.1.part").touch()
+    over = threading.Event()
+
+    def build():
+        while not over.is_set():
+            for name in "abcdefgh":
+                (site / name / "data").mkdir(parents=True)
+                (site / name / "data" / "page").touch()
+            shutil.rmtree(site)
+
+    with ThreadPoolExecutor() as builders:
+        building = builders.submit(build)
+        try:
+            assert all(store.root / "cache" / "x.1.part" in store.half_written() for _ in range(200))
+        finally:
+            over.set()
+        building.result()

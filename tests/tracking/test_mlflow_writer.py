@@ -270,6 +270,7 @@ def test_a_fit_that_failed_is_there_until_it_succeeds(copied):
     good, kept = store.read(key), out / "kept"
     shutil.copytree(good.folder, kept)
     error = {"type": "Timeout", "message": "killed " * 1_000, "traceback": "Traceback of a secret place"}
+    shutil.rmtree(good.folder)  # a failure replaces no result
     store.record_failure(good.job, RunRecord(status="timeout", error=error), "the last words\n")
     build_and_write(study, store)
     track(study, store, out)
@@ -303,7 +304,9 @@ def test_an_external_prediction_that_failed_is_there(copied):
     store = Store(out)
     key = study.entries[0].predicts[0][0]
     record = RunRecord(status="failed", error={"type": "OSError", "message": "no"})
-    store.record_failure(store.read(key).job, record, "")
+    job = store.read(key).job
+    shutil.rmtree(store.folder(key))
+    store.record_failure(job, record, "")
     track(study, store, out)
     client = client_of(out, study)
     (failed,) = runs(client, "predict")
@@ -409,3 +412,36 @@ def test_a_study_of_skipped_methods_alone_is_projected(tmp_path):
     request = Request(profile=load_profile("smoke"), cohort=str(tmp_path), methods="deepmts", out=out)
     study = run_study(request, Silent()).study
     assert track(study, Store(out), out).new == 1, "the board alone"
+
+
+def test_a_stop_while_a_run_is_written_leaves_none_that_seems_to_go_on(copied, monkeypatch):
+    from mlflow import MlflowClient
+
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    out, study = copied
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(MlflowClient, "log_artifacts", stopped)
+        track(study, Store(out), out)
+    assert [r.info.status for r in runs(client_of(out, study))] == ["KILLED"]
+    track(study, Store(out), out)
+    assert {r.info.status for r in runs(client_of(out, study))} == {"FINISHED"}
+
+
+@pytest.mark.parametrize("name", ["results?1", "50%41"])
+def test_a_folder_that_mlflow_would_take_for_another_is_refused(finished, tmp_path, name):
+    out, study = finished
+    with pytest.raises(TrackingError, match=r"takes '\?' and '%' before two digits for something else.*Rename"):
+        track(study, Store(out), tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_database_lies_in_a_folder_of_an_odd_name(finished, tmp_path):
+    out, study = finished
+    copy = tmp_path / "50 % # ß @ : ;"
+    for part in ("runs", "studies"):
+        shutil.copytree(out / part, copy / part)
+    assert track(study, Store(copy), copy).new == 10
+    assert (copy / "mlflow.db").is_file()
+    assert [path.name for path in tmp_path.iterdir()] == [copy.name]
