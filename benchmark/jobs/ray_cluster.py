@@ -19,7 +19,7 @@ from survbench.io.layout import SCRATCH, Status
 from survbench.jobs.attempt import MB, Outcome, error_of
 from survbench.jobs.card_shares import fits, share_of_card
 from survbench.jobs.ray_connection import connect, first_line, imported
-from survbench.jobs.ray_node import OTHER_MACHINE, Sender, run_there
+from survbench.jobs.ray_node import OTHER_MACHINE, Sender, run_on_node
 from survbench.jobs.task import Task
 from survbench.jobs.this_machine import POLL_S
 from survbench.plan.code_key import code_fingerprint, library_versions
@@ -109,7 +109,7 @@ class RayCluster:
         self._mark.touch()
         code = code_fingerprint(*task.modules)
         sender = Sender(str(self._out), self._mark.name, task.modules, code, library_versions())
-        remote = self._ray.remote(run_there).options(
+        remote = self._ray.remote(run_on_node).options(
             num_cpus=needs["CPU"],
             memory=needs["memory"],
             num_gpus=needs["GPU"],

@@ -54,7 +54,7 @@ class Sender:
         return ""
 
 
-def run_there(sender: Sender, task: Task) -> Outcome:
+def run_on_node(sender: Sender, task: Task) -> Outcome:
     """Make an attempt at a task on the node where this runs, with the GPU that Ray has chosen."""
     refusal = sender.refusal()
     if refusal:
