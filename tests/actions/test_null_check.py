@@ -23,7 +23,7 @@ def test_the_null_check_finds_the_cheap_methods_at_chance(prepared, tmp_path):
     from survbench.actions.null_check import null_check
 
     methods = f"{CHEAP},radiomics-lasso-cox"
-    results = null_check(request_for(prepared(tmp_path), methods), permutations=20)
+    results = null_check(request_for(prepared(tmp_path), methods), permutations=12)
     assert {r.method for r in results} == set(methods.split(","))
     assert [r for r in results if not r.passed] == []
 

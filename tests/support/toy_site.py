@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -119,6 +120,7 @@ def fill(root, order=(0, 1, 2, 3, 4, 5)):
     error = {"type": "RuntimeError", "message": "no /home/ada/scans/Ada_Lovelace.nii", "traceback": ""}
     record = RunRecord(status="failed", error=error)
     text = f'first\nFile "/home/ada/my code/fit.py", line 3\n{EVIL}\n'
+    shutil.rmtree(store.folder("fails-0-0"))  # a failure replaces no result
     store.record_failure(a_fit("fails-0-0", method="fails"), record, text)
     return build(study(entries, external=False), store)
 

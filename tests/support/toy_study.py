@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pandas as pd
 from jobs import a_fit
@@ -61,6 +63,7 @@ def put(
     job = a_fit(key, upstream=upstream)
     record = RunRecord(status=status, error=error, seconds=seconds, description=description or {})
     if status != "ok":
+        shutil.rmtree(store.folder(key), ignore_errors=True)  # a failure replaces no result
         store.record_failure(job, record, "")
         return
     with store.writing(key) as folder:
