@@ -144,11 +144,11 @@ def test_imported_risks_stay_on_the_board_when_other_methods_run(out):
 
 
 @pytest.mark.faults  # row 27
-def test_job_order_and_workers_change_no_byte_of_board_tables_and_site(tmp_path):
+def test_job_order_and_workers_change_no_byte_of_board_tables_and_site(prepared, tmp_path):
     methods = ["oracle", "tlg", "clinical-cox", "radiomics-lasso-cox", "cnn-survival"]
     made = []
     for workers, order in ((2, methods), (1, methods[::-1])):
-        request = request_for(tmp_path / str(workers), ",".join(order), workers=workers)
+        request = request_for(prepared(tmp_path / str(workers)), ",".join(order), workers=workers)
         study = run_study(request, Silent()).study
         made.append(files_at_equal_costs(study, Store(request.out)))
     assert made[0].keys() == made[1].keys()
