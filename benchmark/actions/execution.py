@@ -63,9 +63,11 @@ def execute_planned(planned: Planned, store: Store, request: Request, watcher: W
             most_mb=planned.most_mb(job, share * job.threads),
             modules=_modules(job, planned.infos[job.method]),
         )
-        if isinstance(job, TuneJob):  # a run that was stopped or killed says nothing about the params of its trials
-            Trials(store.root, job.key).forgive()
-        tasks += jobs.with_tasks(job, with_trials(job, own, store) if isinstance(job, TuneJob) else [own])
+        if not isinstance(job, TuneJob):
+            tasks += jobs.with_tasks(job, [own])
+            continue
+        Trials(store.root, job.key).forgive()  # a run that was stopped or killed says nothing about the params
+        tasks += jobs.with_tasks(job, with_trials(job, own, store))
     gpus = find_gpus() if not cluster and any(task.gpu_mb is not None for task in tasks) else {}
     failed: list[PlannedJob] = []
     place = cluster or ThisMachine(request.workers, gpus)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from survbench.errors import message_of
 from survbench.io.hashing import regular
-
-_DAMAGE = (EOFError, KeyError, NotImplementedError, RuntimeError, ValueError, zipfile.BadZipFile, zlib.error)
-"""What NumPy and zipfile raise, depending on which byte is wrong."""
+from survbench.io.zip_entries import DAMAGE
 
 
 def read_arrays(path: Path, *names: str) -> tuple[NDArray[Any], ...]:
@@ -25,5 +21,5 @@ def read_arrays(path: Path, *names: str) -> tuple[NDArray[Any], ...]:
     try:
         with regular(path).open("rb") as stream, np.load(stream, allow_pickle=False) as held:
             return tuple(held[name] for name in names)
-    except (OSError, *_DAMAGE) as error:
+    except (OSError, KeyError, *DAMAGE) as error:
         raise OSError(f"{path} is missing or damaged ({message_of(error)})") from error

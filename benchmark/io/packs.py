@@ -14,7 +14,6 @@ import shutil
 import tempfile
 import unicodedata
 import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -28,7 +27,7 @@ from survbench.io.files import PART, json_text, named_if_full
 from survbench.io.hashing import file_digest
 from survbench.io.stored import UnreadableError, checked, parsed, read_stored, with_checksum
 from survbench.io.study_files import STUDIES
-from survbench.io.zip_entries import kind_of, leads_outside
+from survbench.io.zip_entries import DAMAGE, kind_of, leads_outside
 
 MANIFEST = "MANIFEST.json"
 PACK_SCHEMA = 1
@@ -46,7 +45,6 @@ _LONGEST_PART = 255
 _PACKED = frozenset({".npz", ".parquet", ".pdf", ".png", ".safetensors"})
 """Files that do not get smaller."""
 _METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
-_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError)
 _PIECE = 2**20
 _AGAIN = "Ask whoever made the pack for another copy."
 ALTERED = "is not as it was packed"
@@ -142,7 +140,7 @@ def is_pack(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             return any(name == MANIFEST or name.startswith(f"{STUDIES}/") for name in archive.namelist())
-    except (OSError, *_DAMAGE):
+    except (OSError, *DAMAGE):
         return False
 
 
@@ -232,7 +230,7 @@ def _unpack(path: Path, folder: Path) -> None:
 def _archive(path: Path) -> Iterator[zipfile.ZipFile]:
     try:
         archive = zipfile.ZipFile(path)
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise PackError(f"{path} is not a pack of 'bench study pack', or it is damaged ({error}). {_AGAIN}") from error
     with archive:
         yield archive
@@ -298,7 +296,7 @@ def _manifest_of(archive: zipfile.ZipFile, entries: Mapping[str, zipfile.ZipInfo
         raise PackError(f"{path} has a {MANIFEST} of {info.file_size:,} bytes. It was not opened. {_AGAIN}")
     try:
         return parsed(f"{path}/{MANIFEST}", archive.read(info), _manifest)
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise AlteredPackError(path, {MANIFEST: ALTERED}) from error
     except UnreadableError as error:
         raise PackError(f"{error} {_AGAIN}") from error
@@ -324,7 +322,7 @@ def _written(archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path) -> s
     try:
         with archive.open(info) as stream, target.open("xb") as out:
             return _copied(stream, out)
-    except _DAMAGE:
+    except DAMAGE:
         return None
 
 

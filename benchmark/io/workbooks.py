@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
 from survbench.errors import BenchError
 from survbench.io.tables import Table, read_table, refuse_absent, table_of
 from survbench.io.text_records import Record, Records
+from survbench.io.zip_entries import DAMAGE
 
 SUFFIXES = (".xlsx", ".xlsm")
 MOST_CELLS = 5_000_000
@@ -23,7 +23,7 @@ MOST_ELEMENTS = 500_000
 """Elements of a part, or of a row of a sheet, at most: 16,384 cells of a few elements."""
 _SMALL_BYTES = 2**23
 _PIECE = 2**20
-_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError, TypeError, RuntimeError, OSError)
+_DAMAGE = (*DAMAGE, KeyError, TypeError, OSError)
 """What a damaged or encrypted workbook makes zipfile and openpyxl raise."""
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import stat
 import zipfile
+import zlib
 from pathlib import PurePosixPath
 from typing import Literal
 
+DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError)
+"""What a damaged or encrypted zip makes zipfile raise, depending on which byte is wrong."""
 EntryKind = Literal["file", "folder", "link", "other"]
 
 

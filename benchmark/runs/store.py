@@ -226,7 +226,7 @@ class Store:
         """Store how a job failed. Such a run is never taken for done: the next run tries it again. An earlier result of
         the same job, which equals what this one would have given, is kept.
         """
-        if self.is_sealed(job.key) and self.is_done(job.key):
+        if self.is_done(job.key):
             why = "" if record.error is None else f" ({record.error.type}: {record.error.message})"
             log.warning("%s ended as %s%s; its earlier result is kept", job.label, record.status, why)
             return
