@@ -92,7 +92,7 @@ def with_decimal_points(cells: Sequence[str], *, comma: bool, thousands: bool = 
     if len(mark) > 1 or (mark == "," and not comma):
         return list(cells)
     tidy = [cell.translate(_TIDY) for cell in cells]
-    numerals = [cell for cell in tidy if _NUMERAL.fullmatch(cell)]
+    numerals = {cell for cell in tidy if _NUMERAL.fullmatch(cell)}
     spaced = any(_SPACED.fullmatch(c) for c in numerals) and not all(_SPACED.fullmatch(c) for c in numerals)
     return [_plain(new, mark, spaced=spaced) if new in numerals else old for old, new in zip(cells, tidy, strict=True)]
 

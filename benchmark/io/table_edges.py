@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import islice
 
 from survbench.io.numerals import is_numeral, mostly_numerals
 from survbench.io.text_records import Note, Record
@@ -43,9 +44,16 @@ def _is_footnote(record: Record, others: Sequence[Record], width: int) -> bool:
         return False
     if _SUMMARY.fullmatch(cells[0].casefold().rstrip(":")):
         return True
-    alone = not any(cells[1:])
-    spaced = any(re.search(r"\s", other[0]) for _, other in others if any(other[1:]))
-    return alone and (bool(_FOOTNOTE.match(cells[0])) or (not spaced and bool(re.search(r"\s", cells[0]))))
+    if _more_than_first(cells):
+        return False
+    if _FOOTNOTE.match(cells[0]):
+        return True
+    spaced = any(re.search(r"\s", other[0]) for _, other in others if _more_than_first(other))
+    return not spaced and bool(re.search(r"\s", cells[0]))
+
+
+def _more_than_first(cells: Sequence[str]) -> bool:
+    return any(islice(cells, 1, None))
 
 
 def label_row(header: Sequence[str], body: Sequence[Record]) -> dict[str, str]:
@@ -61,17 +69,16 @@ def label_row(header: Sequence[str], body: Sequence[Record]) -> dict[str, str]:
     if len(body) < 3:
         return {}
     (_, first), *rest = body
-    others = {name: [cells[n] for _, cells in rest] for n, name in enumerate(header) if name}
     words = False
     for n, name in enumerate(header):
-        if name and first[n] and any(others[name]) and mostly_numerals(others[name]):
+        if name and first[n] and mostly_numerals(_column(rest, n)):
             if re.fullmatch(r"[+-]?\d+([.,]\d+)?", first[n]):
                 return {}
             words = True
     if not words:
         return {}
     start = next(n for n, name in enumerate(header) if name)
-    if not _unlike_ids(first[start], others[header[start]]):
+    if not _unlike_ids(first[start], _column(rest, start)):
         return {}
     return {name: first[n] for n, name in enumerate(header) if name and first[n]}
 
@@ -89,13 +96,18 @@ def groups_above(records: Sequence[Record]) -> list[tuple[str, str]]:
     if len(records) < 3:
         return []
     width = max(len(cells) for _, cells in records)
-    above, names, *body = (cells + [""] * (width - len(cells)) for _, cells in records)
+    above, names = ([*cells, *[""] * (width - len(cells))] for _, cells in records[:2])
     groups = [(above[n - 1], names[n - 1]) for n in range(1, width) if above[n - 1] and names[n] and not above[n]]
-    if not groups or any(map(is_numeral, [*above, *names])) or not _unlike_ids(names[0], [cells[0] for cells in body]):
+    body = records[2:]
+    if not groups or any(map(is_numeral, [*above, *names])) or not _unlike_ids(names[0], _column(body, 0)):
         return []
-    columns = [[cells[n] for cells in body] for n in range(width)]
-    words_above_numbers = any(names[n] and mostly_numerals(column) for n, column in enumerate(columns) if any(column))
+    words_above_numbers = any(name and mostly_numerals(_column(body, n)) for n, name in enumerate(names))
     return sorted(groups, key=lambda group: names.count(group[1]) == 1) if words_above_numbers else []
+
+
+def _column(records: Sequence[Record], n: int) -> list[str]:
+    """Return the cells of a column; records that are too short have none there."""
+    return [cells[n] for _, cells in records if n < len(cells)]
 
 
 def _unlike_ids(cell: str, ids: Sequence[str]) -> bool:

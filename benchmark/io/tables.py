@@ -5,12 +5,13 @@ from __future__ import annotations
 import difflib
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from survbench.errors import BenchError
+from survbench.io.cells import NamedCells, PackedCells
 from survbench.io.numerals import ambiguous, decimal_mark, may_be_unsettled, mostly_numerals, with_decimal_points
 from survbench.io.table_edges import groups_above, label_row, without_footnotes
 from survbench.io.text_records import Note, Record, Records, Room, read_records
@@ -23,27 +24,6 @@ LARGEST = 1e30
 _SHOWN = 5
 """Columns that a message lists."""
 _TRUTH = {"true": "1", "yes": "1", "false": "0", "no": "0"}
-
-
-class Cells(Mapping[str, str]):
-    """The cells of a record by column. All records of a table share the places of the columns, so a record takes the
-    memory of a list instead of that of a dictionary, which is six times as large.
-    """
-
-    __slots__ = ("_places", "_record")
-
-    def __init__(self, places: Mapping[str, int], record: Sequence[str]) -> None:
-        self._places = places
-        self._record = record
-
-    def __getitem__(self, name: str) -> str:
-        return self._record[self._places[name]]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._places)
-
-    def __len__(self) -> int:
-        return len(self._places)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +55,25 @@ class Table:
         return [row.cells[name] for row in self.rows]
 
     def with_columns(self, columns: Mapping[str, Sequence[str]]) -> Table:
-        """Return the same rows with these columns, each a cell per row, in place of their own."""
-        places = {name: n for n, name in enumerate(columns)}
-        cells = list(columns.values())
-        rows = (Row(row.line, Cells(places, [column[n] for column in cells])) for n, row in enumerate(self.rows))
-        return Table(tuple(columns), tuple(rows), self.labels, self.notes)
+        """Return the table with these columns, each a cell per row: in the place of those of the same name, or else
+        behind the others.
+        """
+        return self._of((*self.columns, *(name for name in columns if name not in self.columns)), columns)
+
+    def without(self, names: Collection[str]) -> Table:
+        """Return the table without columns."""
+        return self._of(tuple(name for name in self.columns if name not in names), {})
+
+    def _of(self, names: tuple[str, ...], columns: Mapping[str, Sequence[str]]) -> Table:
+        places = {name: n for n, name in enumerate(names)}
+        rows = (
+            Row(
+                row.line,
+                NamedCells(places, PackedCells(columns[c][n] if c in columns else row.cells[c] for c in names)),
+            )
+            for n, row in enumerate(self.rows)
+        )
+        return replace(self, columns=names, rows=tuple(rows))
 
 
 def read_table(path: Path) -> Table:
@@ -118,7 +112,7 @@ def refuse_absent(path: Path) -> None:
     raise BenchError(f"There is no table {path}. Put it there, or correct its name (on a card: 'table').")
 
 
-def _parquet(path: Path) -> list[tuple[int, list[str]]]:
+def _parquet(path: Path) -> list[Record]:
     """Return the records as :func:`_text` does, every value in the spelling that reads back as itself."""
     import pyarrow as pa
     from pyarrow import parquet
@@ -138,12 +132,12 @@ def _parquet(path: Path) -> list[tuple[int, list[str]]]:
     except (pa.ArrowException, OSError) as error:
         raise BenchError(f"{path} is not a Parquet file: {error}. Save it again, or as CSV in UTF-8.") from error
     try:
-        columns = [[_cell(value) for value in column.to_pylist()] for column in table.columns]
+        columns = [PackedCells(map(_cell, column.to_pylist())) for column in table.columns]
     except UnicodeDecodeError as error:
         raise BenchError(f"{path} holds text that is not UTF-8 ({error.reason}). Save it as CSV in UTF-8.") from error
     return [
         (1, list(table.column_names)),
-        *((n + 2, list(cells)) for n, cells in enumerate(zip(*columns, strict=True))),
+        *((n + 2, PackedCells(cells)) for n, cells in enumerate(zip(*columns, strict=True))),
     ]
 
 
@@ -170,7 +164,8 @@ def table_of(path: Path, content: Records) -> Table:
     body, notes = without_footnotes(records[1:], len(header))
     _refuse_ragged(path, header, body)
     body = [
-        (line, cells + [""] * (len(header) - len(cells)) if len(cells) < len(header) else cells) for line, cells in body
+        (line, PackedCells([*cells, *[""] * (len(header) - len(cells))]) if len(cells) < len(header) else cells)
+        for line, cells in body
     ]
     labels = label_row(header, body)
     if labels:
@@ -180,11 +175,11 @@ def table_of(path: Path, content: Records) -> Table:
     if nameless:
         notes.append(Note("A column without a name was left out.", ", ".join(f"column {n + 1}" for n in nameless)))
     places = {name: n for n, name in enumerate(header) if name}
-    rows = tuple(Row(line, Cells(places, cells)) for line, cells in body)
+    rows = tuple(Row(line, NamedCells(places, cells)) for line, cells in body)
     return Table(tuple(names), rows, labels, (*content.notes, *notes))
 
 
-def _refuse_two_lines_of_names(path: Path, records: list[Record]) -> None:
+def _refuse_two_lines_of_names(path: Path, records: Sequence[Record]) -> None:
     """Refuse names whose first line has merged cells, since it is not certain how far each of them reaches."""
     groups = groups_above(records)
     if groups:
@@ -195,7 +190,7 @@ def _refuse_two_lines_of_names(path: Path, records: list[Record]) -> None:
         )
 
 
-def _refuse_ragged(path: Path, header: list[str], body: list[Record]) -> None:
+def _refuse_ragged(path: Path, header: Sequence[str], body: Sequence[Record]) -> None:
     """Refuse records of another width; blank names and blank cells at the end do not count."""
     width = max(n for n, name in enumerate(header) if name) + 1
     ragged = [(line, len(cells)) for line, cells in body if len(cells) < width or any(cells[len(header) :])]
@@ -210,25 +205,30 @@ def _refuse_ragged(path: Path, header: list[str], body: list[Record]) -> None:
 
 def _with_numbers(path: Path, table: Table, separator: str) -> Table:
     """Return the table with decimal points where its columns of numbers prove decimal commas or thousands."""
-    columns = {name: table.column(name) for name in table.columns}
-    numeric = {name: cells for name, cells in columns.items() if may_be_unsettled(cells) and mostly_numerals(cells)}
-    commas = separator != "," and any(decimal_mark(cells) == "," for cells in numeric.values())
-    unclear = {n: found for n, cells in numeric.items() if (found := ambiguous(cells, commas_elsewhere=commas))}
+    numeric = [n for n in table.columns if may_be_unsettled(cells := table.column(n)) and mostly_numerals(cells)]
+    commas = separator != "," and any(decimal_mark(table.column(n)) == "," for n in numeric)
+    unclear = {n: found for n in numeric if (found := ambiguous(table.column(n), commas_elsewhere=commas))}
     if unclear:
         shown = "; ".join(f"{name}: {', '.join(cells[:3])}" for name, cells in list(unclear.items())[:_SHOWN])
         raise BenchError(
             f"{path} has cells that may be thousands or decimals ({shown}). Export the table without separators of "
             "thousands (1234), and with all decimals (1.2340)."
         )
-    settled = {n: with_decimal_points(cells, comma=commas, thousands=separator == ",") for n, cells in numeric.items()}
-    changed = {n: cells for n, cells in settled.items() if cells != numeric[n]}
+    changed: dict[str, PackedCells] = {}
+    examples: list[str] = []
+    for name in numeric:
+        cells = table.column(name)
+        settled = with_decimal_points(cells, comma=commas, thousands=separator == ",")
+        example = next((f"{name} ({a!r} is {b})" for a, b in zip(cells, settled, strict=True) if a != b), None)
+        if example is not None:
+            changed[name] = PackedCells(settled)
+            examples.append(example)
     if not changed:
         return table
-    pairs = {n: next((o, c) for o, c in zip(numeric[n], cells, strict=True) if o != c) for n, cells in changed.items()}
-    shown = ", ".join(f"{name} ({old!r} is {new})" for name, (old, new) in list(pairs.items())[:_SHOWN])
-    more = f" and {len(pairs) - _SHOWN} more columns" if len(pairs) > _SHOWN else ""
-    note = Note("Decimal commas or separators of thousands were read as numbers.", shown + more)
-    return replace(table.with_columns(columns | changed), notes=(*table.notes, note))
+    more = f" and {len(changed) - _SHOWN} more columns" if len(changed) > _SHOWN else ""
+    where = ", ".join(examples[:_SHOWN]) + more
+    note = Note("Decimal commas or separators of thousands were read as numbers.", where)
+    return replace(table.with_columns(changed), notes=(*table.notes, note))
 
 
 def number(cell: str) -> float | None:

@@ -8,12 +8,13 @@ import gzip
 import re
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 from survbench.errors import BenchError
+from survbench.io.cells import PackedCells
 from survbench.io.numerals import is_numeral
 
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
@@ -46,7 +47,8 @@ _MOST_RATIO, _BYTES_PER_CELL = 10, 2
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """How much is read of a table, unpacked, in proportion to its file, since a cell in memory takes some 70 bytes.
+    """How much is read of a table, unpacked, in proportion to its file: a cell takes four bytes in memory beside its
+    text, and nine more where it is a feature.
 
     A table of 64 MiB and 10,000,000 cells is read from any file. A larger one is read if its file is large, too: at
     most ten times the file's size, and a cell for each two bytes of the file, the least that a cell takes in plain
@@ -66,7 +68,7 @@ class Room:
         )
 
 
-Record = tuple[int, list[str]]
+Record = tuple[int, Sequence[str]]
 """The line on which a record ends, and its cells without outer white space."""
 
 
@@ -107,10 +109,10 @@ def read_records(path: Path) -> Records:
     reader = csv.reader(islice(_lines(text), skipped, None), delimiter=separator, strict=True)
     try:
         found = ((skipped + reader.line_num, record) for record in reader if any(record))
-        records = [(line, [cell and cell.translate(_SPACES).strip() for cell in record]) for line, record in found]
+        stripped = ((line, [cell and cell.translate(_SPACES).strip() for cell in record]) for line, record in found)
+        records: list[Record] = [(line, PackedCells(cells)) for line, cells in stripped if any(cells)]
     except csv.Error as error:
         raise BenchError(f"{path} is not a table: {error}. Save it again as CSV in UTF-8.") from error
-    records = [record for record in records if any(record[1])]
     titles = _titles(path, records)
     if titles:
         shown = "; ".join(f"{line} ({next(filter(None, cells))!r})" for line, cells in records[:titles])
@@ -222,11 +224,11 @@ def _comment_lines(text: str) -> int:
     return 0 if any(re.fullmatch(r'[\s"\d.,+-]*\d[\s"]*', name) for name in names) else count
 
 
-def _may_be_title(cells: list[str], width: int) -> bool:
+def _may_be_title(cells: Sequence[str], width: int) -> bool:
     filled = [cell for cell in cells if cell]
     if len(filled) < 2:
         return True
-    return 2 * len(filled) <= width and cells[: len(filled)] == filled and any(" " in cell for cell in filled)
+    return 2 * len(filled) <= width and [*cells][: len(filled)] == filled and any(" " in cell for cell in filled)
 
 
 def _titles(path: Path, records: list[Record]) -> int:

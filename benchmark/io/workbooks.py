@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from survbench.errors import BenchError
+from survbench.io.cells import PackedCells
 from survbench.io.tables import Table, read_table, refuse_absent, table_of
 from survbench.io.text_records import Record, Records
 from survbench.io.zip_entries import DAMAGE
@@ -73,12 +74,12 @@ def _sheets(path: Path) -> dict[str, list[Record]]:
             records: list[Record] = []
             for number, row in enumerate(sheet.iter_rows(values_only=True), start=1):
                 filled = [_text(value) for value in row]
-                records += [(number, filled)] if any(filled) else []
+                records += [(number, PackedCells(filled))] if any(filled) else []
                 cells += len(filled)
                 _refuse_many(path, cells, number)
             width = _width(records)
             _refuse_many(path, width * len(records), 0)
-            found[sheet.title] = [(number, (row + [""] * width)[:width]) for number, row in records]
+            found[sheet.title] = [(number, PackedCells([*row, *[""] * width][:width])) for number, row in records]
     except (InvalidFileException, ParseError, *_DAMAGE) as error:
         raise BenchError(f"{path.name} is not a workbook that can be read. Save it again as .xlsx or CSV.") from error
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from survbench.datasets.cards.card import CohortCard
+from survbench.io.cells import PackedCells
 from survbench.io.tables import Table, canonical
 
 
@@ -28,7 +29,10 @@ def blank_missing(card: CohortCard, table: Table, key: str) -> Table:
     for column in card.clinical:
         if column.column in blank:
             blank[column.column] = blank[column.column] - {canonical(level) for level in column.levels}
-    columns = {name: table.column(name) for name in table.columns}
-    return table.with_columns(
-        columns | {n: ["" if canonical(cell) in codes else cell for cell in columns[n]] for n, codes in blank.items()}
-    )
+    changed: dict[str, PackedCells] = {}
+    for name, codes in blank.items():
+        cells = table.column(name)
+        blanked = ["" if canonical(cell) in codes else cell for cell in cells]
+        if blanked != cells:
+            changed[name] = PackedCells(blanked)
+    return table.with_columns(changed) if changed else table

@@ -115,7 +115,7 @@ def numbered(card: CohortCard, table: Table) -> Table:
     if card.id != ROW_NUMBER or ROW_NUMBER in table.columns:
         return table
     numbers = [str(n) for n in range(len(table.rows))]
-    return table.with_columns({ROW_NUMBER: numbers} | {name: table.column(name) for name in table.columns})
+    return table.with_columns({ROW_NUMBER: numbers})
 
 
 def _select_rows(card: CohortCard, table: Table) -> tuple[Table, list[Finding]]:
@@ -145,8 +145,7 @@ def _select_rows(card: CohortCard, table: Table) -> tuple[Table, list[Finding]]:
 
 
 def _without_outcomes(card: CohortCard, table: Table) -> Table:
-    end = {card.endpoint.time, card.endpoint.event}
-    return table.with_columns({name: table.column(name) for name in table.columns if name not in end})
+    return table.without({card.endpoint.time, card.endpoint.event})
 
 
 def _column_findings(card: CohortCard, table: Table, *, outcomes: bool) -> list[Finding]:

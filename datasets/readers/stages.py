@@ -39,8 +39,7 @@ def with_stage_column(choice: StageChoice, table: Table) -> Table:
         raise BenchError(
             f"The table already has a column {choice.column!r}. Give patients.stage.column of the card another name."
         )
-    rows = tuple(Row(row.line, {**row.cells, choice.column: ""}) for row in table.rows)
-    return Table((*table.columns, choice.column), rows, table.labels, table.notes)
+    return table.with_columns({choice.column: [""] * len(table.rows)})
 
 
 def select_by_stage(choice: StageChoice, rows: Iterable[Row], id_column: str) -> tuple[list[Row], list[Finding]]:

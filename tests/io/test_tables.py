@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from survbench.errors import BenchError
+from survbench.io.cells import PackedCells
 from survbench.io.tables import canonical, number, read_table
 from survbench.io.workbooks import read_any_table
 
@@ -246,3 +249,22 @@ def test_a_large_table_is_read_from_a_large_file_and_from_no_small_one(tmp_path)
     (tmp_path / "packed.csv.gz").write_bytes(gzip.compress((tmp_path / "t.csv").read_bytes(), 1))
     with pytest.raises(BenchError, match=r"larger than what is read: for a file of [\d,]+ bytes 64 MB unpacked"):
         read_table(tmp_path / "packed.csv.gz")
+
+
+@given(st.lists(st.text(max_size=5), max_size=6))
+def test_packed_cells_are_a_sequence_of_them(cells):
+    packed = PackedCells(cells)
+    assert [*packed] == cells == [packed[n] for n in range(len(packed))]
+    assert [packed[-n] for n in range(1, len(cells) + 1)] == cells[::-1]
+    assert packed[1:-1] == cells[1:-1]
+    for beyond in (len(cells), -len(cells) - 1):
+        with pytest.raises(IndexError):
+            packed[beyond]
+
+
+def test_columns_are_replaced_added_and_left_out(tmp_path):
+    changed = table(tmp_path, "a,b\n1,2\n3,4\n").with_columns({"b": ["5", "6"], "c": ["", "7"]})
+    assert changed.columns == ("a", "b", "c")
+    assert [dict(row.cells) for row in changed.rows] == [{"a": "1", "b": "5", "c": ""}, {"a": "3", "b": "6", "c": "7"}]
+    assert [dict(row.cells) for row in changed.without({"a", "c"}).rows] == [{"b": "5"}, {"b": "6"}]
+    assert [row.line for row in changed.rows] == [2, 3]
