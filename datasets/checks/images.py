@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 from survbench.cohort import Cohort, Subject
 from survbench.datasets.cards.source import SourceCohort
 from survbench.datasets.checks.kinds import CohortCheck, InputCheck
-from survbench.features.extraction import json_values
 from survbench.findings import Check, Finding
-from survbench.io.hashing import digest
 
 MANY_FEATURES = 10
 """Number of identical feature values from which two patients are reported as duplicates."""
@@ -97,9 +97,9 @@ def same_data(cohorts: Sequence[tuple[str, Cohort]]) -> Iterator[Finding]:
     """
     seen: dict[str, tuple[int, Subject]] = {}
     for number, (_, cohort) in enumerate(cohorts):
-        for row, subject in enumerate(cohort.subjects):
+        for subject, contents in zip(cohort.subjects, _contents(cohort), strict=True):
             same: dict[str, list[str]] = {}
-            for what, content in _contents(cohort, row):
+            for what, content in contents.items():
                 where, first = seen.setdefault(content, (number, subject))
                 if (where, first.patient) != (number, subject.patient):
                     name = cohorts[where][0]
@@ -115,14 +115,18 @@ def enumerated(names: Sequence[str]) -> str:
     return f"{', '.join(most)} and {last}" if most else last
 
 
-def _contents(cohort: Cohort, row: int) -> Iterator[tuple[str, str]]:
-    subject = cohort.subjects[row]
-    for name in cohort.channels:
-        yield name, subject.volumes[name].fingerprint()
-    # rows of a few coarse features may be equal by chance
-    if cohort.features is not None and len(cohort.features.names) >= MANY_FEATURES:
-        values = cohort.features.values[row].tolist()
-        yield "features", digest(json_values(dict(zip(cohort.features.names, values, strict=True))))
+def _contents(cohort: Cohort) -> Iterator[dict[str, str]]:
+    """Yield what each patient's images and features hash to, by name; the order of features does not matter."""
+    table = cohort.features
+    order = [] if table is None else sorted(range(len(table.names)), key=table.names.__getitem__)
+    for n, subject in enumerate(cohort.subjects):
+        contents = {name: subject.volumes[name].fingerprint() for name in cohort.channels}
+        # rows of a few coarse features may be equal by chance
+        if table is not None and len(order) >= MANY_FEATURES:
+            row = table.values[n, order]
+            same = np.where(np.isnan(row), np.nan, row)  # missing values have the same bytes
+            contents["features"] = hashlib.sha256(same.tobytes()).hexdigest()
+        yield contents
 
 
 class NotPrepared(Check):

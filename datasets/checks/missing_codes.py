@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
+from itertools import takewhile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,8 +31,10 @@ def codes_for_missing(values: Floats) -> dict[float, int]:
     Args:
         values: column values, shape (n,); some may be NaN.
     """
-    counts = Counter(values[np.isfinite(values)].tolist())
-    suspects = {v for v in counts if is_sentinel(v, among_codes=False)}
+    distinct, often = (a.tolist() for a in np.unique(values[np.isfinite(values)], return_counts=True))
+    counts = dict(zip(distinct, often, strict=True))
+    # a number between others does not stand apart from them
+    suspects = {*takewhile(_is_suspect, distinct), *takewhile(_is_suspect, reversed(distinct))}
     while suspects:
         others = np.array([v for v, n in counts.items() if v not in suspects for _ in range(n)])
         if len(others) < FEWEST:
@@ -42,6 +44,10 @@ def codes_for_missing(values: Floats) -> dict[float, int]:
             return {v: counts[v] for v in sorted(suspects)}
         suspects -= innocent
     return {}
+
+
+def _is_suspect(value: float) -> bool:
+    return is_sentinel(value, among_codes=False)
 
 
 def _stands_apart(code: float, count: int, others: Floats) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Sequence
+from itertools import accumulate, chain
+from operator import mul
 
 import numpy as np
 from survbench.datasets.cards.source import SourceCohort
@@ -165,9 +167,13 @@ def _copies(source: SourceCohort, outcome: dict[str, Outcome]) -> Iterator[tuple
     table = np.empty((len(cohort), 0)) if cohort.features is None else cohort.features.values + 0.0
     clinical = [tuple(s.clinical.get(n) for n in names) for s in cohort.subjects]
     outcomes = [outcome[i] for i in cohort.ids]
-    by_chance = [_by_chance(column) for column in (*zip(*outcomes, strict=True), *zip(*clinical, strict=True))]
-    by_chance += [_by_chance([None if np.isnan(v) else v for v in column.tolist()]) for column in table.T]
-    if float(np.prod(by_chance)) * len(cohort) ** 2 / 2 > COPY:
+    columns = chain(
+        zip(*outcomes, strict=True),
+        zip(*clinical, strict=True),
+        ([None if np.isnan(v) else v for v in column.tolist()] for column in table.T),
+    )
+    pairs = len(cohort) ** 2 / 2
+    if all(chance > COPY for chance in accumulate(map(_by_chance, columns), mul, initial=pairs)):
         return
     reported = {f.subject for f in same_data([("", cohort)])}
     known = np.isfinite(table).sum(axis=1)
