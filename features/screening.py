@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
+
+CELLS_AT_ONCE = 2**22
+"""Cells of a table that are ranked or tested at once, which takes some ten times their memory."""
 
 
 def univariate_cox(
@@ -22,8 +27,25 @@ def univariate_cox(
         Shape (p,); 0 for a feature that is constant in every risk set, or without events.
     """
     order = np.argsort(-time, kind="stable")
-    x, t, e = values[order], time[order], event[order]
+    t, e = time[order], event[order]
     last = np.searchsorted(-t, -t, side="right") - 1
+    return np.concatenate([_score_tests(values[order, block], last, e) for block in _blocks(*values.shape)])
+
+
+def _blocks(rows: int, columns: int) -> Iterator[slice]:
+    """Yield the columns of a table in blocks of at most :data:`CELLS_AT_ONCE`; a small table is one block."""
+    width = max(1, CELLS_AT_ONCE // max(1, rows))
+    yield from (slice(start, start + width) for start in range(0, max(1, columns), width))
+
+
+def _score_tests(x: NDArray[np.float64], last: NDArray[np.intp], e: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return the statistics of :func:`univariate_cox`.
+
+    Args:
+        x: features by falling time, shape (n, p).
+        last: the last patient at risk with each, shape (n,).
+        e: events, shape (n,).
+    """
     at_risk = (last + 1.0)[:, None]
     # centring on the overall mean preserves precision in the sums of squares
     x = x - x.mean(axis=0)
@@ -74,7 +96,8 @@ def spearman_redundancy(
     from scipy.stats import rankdata
 
     varying = np.flatnonzero(np.ptp(values, axis=0) > 0)
-    ranks = rankdata(values[:, varying], axis=0)
+    blocks = _blocks(len(values), len(varying))
+    ranks = np.concatenate([rankdata(values[:, varying[block]], axis=0) for block in blocks], axis=1)
     ranks -= ranks.mean(axis=0)
     ranks /= np.linalg.norm(ranks, axis=0)
     correlation = np.abs(ranks.T @ ranks)

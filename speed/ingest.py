@@ -11,16 +11,15 @@ import argparse
 import gzip
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
-import psutil
+from processes import Watched, watched
 from pydicom import dcmread
-from timing import BENCH, ENVIRONMENT, ROOT, table, three_digits
+from timing import BENCH, ROOT, table, three_digits
 
 sys.path.append(str(ROOT / "tests" / "support"))
 from dicom_files import write_contours, write_image
@@ -29,7 +28,6 @@ SIDE_MM, SLICES = 500.0, 200
 TUMOUR_MM, BODY_MM = 30.0, 170.0
 ASKED = 193
 """Number of patients in both of the DeepMTS paper's cohorts."""
-POLL_S = 0.05
 
 
 def main() -> None:
@@ -47,8 +45,9 @@ def main() -> None:
             some = Path(folder, f"dicom{count}")
             for number in range(count):
                 shutil.copytree(source / f"{number:03d}", some / f"{number:03d}", copy_function=os.link)
-            figures = ingested(some, Path(folder, f"cohort{count}"), arguments.workers)
-            seconds.append(figures[:2])
+            took = ingested(some, Path(folder, f"cohort{count}"), arguments.workers)
+            seconds.append((took.wall, took.cpu))
+            figures = (took.wall, took.cpu, took.parent, took.other, took.together)
             rows.append([f"{count}", *map(three_digits, figures)])
         anchor = plainly(source / "000")
     table(
@@ -66,40 +65,10 @@ def main() -> None:
         )
 
 
-def ingested(source: Path, out: Path, workers: int) -> tuple[float, float, float, float, float]:
-    """Ingest a folder; return wall and CPU seconds, and MB of the parent, of the largest other process, and of all."""
-    words = [BENCH, "cohort", "ingest", source, "--out", out, "--region", "GTV", "--mask-on", "ct", "--workers"]
-    started = time.perf_counter()
-    process = subprocess.Popen(
-        [*words, str(workers)], env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    parent, others, together = 0, 0, 0
-    cpu: dict[int, float] = {}
-    while process.poll() is None:
-        sizes = []
-        for one in family(process.pid):
-            try:
-                times = one.cpu_times()
-                cpu[one.pid] = times.user + times.system
-                sizes.append((one.pid, one.memory_info().rss))
-            except psutil.Error:
-                continue
-        parent = max([parent, *(size for pid, size in sizes if pid == process.pid)])
-        others = max([others, *(size for pid, size in sizes if pid != process.pid)])
-        together = max(together, sum(size for _, size in sizes))
-        time.sleep(POLL_S)
-    if process.returncode:
-        raise SystemExit(f"bench cohort ingest ended with {process.returncode}")
-    return time.perf_counter() - started, sum(cpu.values()), parent / 2**20, others / 2**20, together / 2**20
-
-
-def family(pid: int) -> list[psutil.Process]:
-    """Return a process and all its descendants."""
-    try:
-        own = psutil.Process(pid)
-        return [own, *own.children(recursive=True)]
-    except psutil.Error:
-        return []
+def ingested(source: Path, out: Path, workers: int) -> Watched:
+    """Ingest a folder, and return what it took."""
+    words = (BENCH, "cohort", "ingest", source, "--out", out, "--region", "GTV", "--mask-on", "ct")
+    return watched((*words, "--workers", str(workers)))
 
 
 def plainly(folder: Path) -> float:

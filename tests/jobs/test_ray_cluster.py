@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import os
 import shutil
+import socket
+import subprocess
 import sys
 import time
 from collections import Counter
@@ -46,6 +48,24 @@ def nodes():
         yield cluster, second
         ray.shutdown()
         cluster.shutdown()
+
+
+@pytest.fixture
+def for_clients(nodes):
+    """Start the server through which callers outside the cluster reach it, and return its address."""
+    cluster, _ = nodes
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    words = [sys.executable, "-m", "ray.util.client.server", "--host", "127.0.0.1", "--port", str(port)]
+    server = subprocess.Popen([*words, "--mode", "proxy", "--address", cluster.address])
+    wait_until(lambda: answers(port))
+    yield f"ray://127.0.0.1:{port}"
+    import ray
+
+    ray.shutdown()
+    server.terminate()
+    server.wait()
 
 
 def ended(tasks, place):
@@ -153,6 +173,28 @@ def test_tasks_for_a_gpu_follow_one_another_and_fail_when_the_only_one_is_gone(n
 
 
 @pytest.mark.slow
+def test_a_caller_outside_the_cluster_sends_tasks_and_stops_them(for_clients, tmp_path):
+    place = RayCluster(for_clients, tmp_path)
+    assert place.processors() == 2
+    tasks = [
+        Task("good", double, (21,)),
+        Task("reader", content_of, (str(tmp_path / "absent"),)),
+        Task("skipped", double, (1,), requires=frozenset({"reader"})),
+    ]
+    ends = ended(tasks, place)
+    assert (ends["good"].value, ends["reader"].status, ends["skipped"].status) == (42, "failed", "skipped")
+    assert "absent" in ends["reader"].error.message
+
+    for n in range(2):  # one for each processor
+        place.start(Task(str(n), waits_for, (str(tmp_path / "never"), str(tmp_path / f"began-{n}"))))
+    wait_until(lambda: len(list(tmp_path.glob("began-*"))) == 2)
+    place.stop()
+    (after,) = ended([Task("after", double, (1,))], place).values()
+    assert after.value == 2
+    assert not list((tmp_path / SCRATCH).iterdir())
+
+
+@pytest.mark.slow
 def test_tasks_share_the_gpus_of_a_node_that_says_what_they_hold(nodes, tmp_path):
     cluster, _ = nodes
     node = cluster.add_node(num_cpus=6, num_gpus=2, resources={CARD_MB: 24_000})  # what looks like them
@@ -201,6 +243,11 @@ def test_what_a_server_for_clients_says_is_in_the_message(monkeypatch):
     monkeypatch.setattr(ray_connection, "_connected", [])
     with pytest.raises(BenchError, match=r"at ray://host:1 \(Initialization failure from server: .*Version mismatch\)"):
         ray_connection.connect(SimpleNamespace(init=refuses), "ray://host:1")
+
+
+def answers(port):
+    with socket.socket() as there:
+        return there.connect_ex(("127.0.0.1", port)) == 0
 
 
 def wait_until(holds):
