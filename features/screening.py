@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 CELLS_AT_ONCE = 2**22
-"""Cells of a table that are ranked or tested at once, which takes some ten times their memory."""
+"""Cells of a table that are ranked or tested at once. It takes some ten times the memory of these cells."""
 
 
 def univariate_cox(
@@ -33,9 +33,13 @@ def univariate_cox(
 
 
 def _blocks(rows: int, columns: int) -> Iterator[slice]:
-    """Yield the columns of a table in blocks of at most :data:`CELLS_AT_ONCE`; a small table is one block."""
-    width = max(1, CELLS_AT_ONCE // max(1, rows))
-    yield from (slice(start, start + width) for start in range(0, max(1, columns), width))
+    """Yield the columns of a table in blocks of about :data:`CELLS_AT_ONCE`; a small table is one block.
+
+    No block of several has a single column, which numpy would add up in another order.
+    """
+    count = max(1, min(-(-columns * rows // CELLS_AT_ONCE), columns // 2))
+    ends = [columns * n // count for n in range(count + 1)]
+    yield from map(slice, ends, ends[1:])
 
 
 def _score_tests(x: NDArray[np.float64], last: NDArray[np.intp], e: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -43,7 +47,7 @@ def _score_tests(x: NDArray[np.float64], last: NDArray[np.intp], e: NDArray[np.b
 
     Args:
         x: features by falling time, shape (n, p).
-        last: the last patient at risk with each, shape (n,).
+        last: row of the last patient who is at risk when a patient's time ends, shape (n,).
         e: events, shape (n,).
     """
     at_risk = (last + 1.0)[:, None]

@@ -40,19 +40,20 @@ def watched(words: Sequence[str | Path]) -> Watched:
     parent, other, together = 0, 0, 0
     cpu: dict[int, float] = {}
     while process.poll() is None:
-        here = 0
+        now = 0
         for one in family(process.pid):
             try:
-                times, memory = one.cpu_times(), one.memory_full_info()
+                times = one.cpu_times()
+                cpu[one.pid] = times.user + times.system
+                memory = one.memory_full_info()
             except psutil.Error:
                 continue
-            cpu[one.pid] = times.user + times.system
-            here += getattr(memory, "pss", memory.rss)
+            now += getattr(memory, "pss", memory.rss)
             if one.pid == process.pid:
                 parent = max(parent, memory.rss)
             else:
                 other = max(other, memory.rss)
-        together = max(together, here)
+        together = max(together, now)
         time.sleep(POLL_S)
     if process.returncode:
         raise SystemExit(f"{' '.join(map(str, words))} ended with {process.returncode}")

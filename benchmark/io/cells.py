@@ -11,7 +11,7 @@ from typing import overload
 class PackedCells(Sequence[str]):
     """The cells of a record in one string, with the places where they end.
 
-    This takes a fifth of the memory of a list of strings.
+    A record of hundreds of numbers takes a fifth of the memory of a list of strings.
     """
 
     __slots__ = ("_ends", "_text")
@@ -30,7 +30,7 @@ class PackedCells(Sequence[str]):
             return [self[n] for n in range(*place.indices(len(self)))]
         n = place + len(self) if place < 0 else place
         if n < 0:
-            raise IndexError(f"there is no cell {place} in a record of {len(self)}")
+            raise IndexError("record index out of range")
         return self._text[self._ends[n] : self._ends[n + 1]]
 
     def __iter__(self) -> Iterator[str]:

@@ -21,6 +21,8 @@ MOST_PARQUET_BYTES = 2**28
 """What is read of any Parquet file, unpacked; of a large one, more may be."""
 LARGEST = 1e30
 """Numbers from this size on are not read: nobody measures them, and their squares come near the end of all numbers."""
+_ROWS_AT_ONCE = 1000
+"""Rows of a Parquet file that are unpacked together."""
 _SHOWN = 5
 """Columns that a message lists."""
 _TRUTH = {"true": "1", "yes": "1", "false": "0", "no": "0"}
@@ -58,13 +60,13 @@ class Table:
         """Return the table with these columns, each a cell per row: in the place of those of the same name, or else
         behind the others.
         """
-        return self._of((*self.columns, *(name for name in columns if name not in self.columns)), columns)
+        return self._rebuilt((*self.columns, *(name for name in columns if name not in self.columns)), columns)
 
     def without(self, names: Collection[str]) -> Table:
         """Return the table without columns."""
-        return self._of(tuple(name for name in self.columns if name not in names), {})
+        return self._rebuilt(tuple(name for name in self.columns if name not in names), {})
 
-    def _of(self, names: tuple[str, ...], columns: Mapping[str, Sequence[str]]) -> Table:
+    def _rebuilt(self, names: tuple[str, ...], columns: Mapping[str, Sequence[str]]) -> Table:
         places = {name: n for n, name in enumerate(names)}
         rows = (
             Row(
@@ -113,32 +115,39 @@ def refuse_absent(path: Path) -> None:
 
 
 def _parquet(path: Path) -> list[Record]:
-    """Return the records as :func:`_text` does, every value in the spelling that reads back as itself."""
+    """Return the records as :func:`read_records` does, every value in the spelling that reads back as itself."""
     import pyarrow as pa
     from pyarrow import parquet
 
+    room = Room.of(path)
+    most = max(room.bytes, MOST_PARQUET_BYTES)
     try:
-        held = parquet.read_metadata(path)
-        unpacked = sum(held.row_group(n).total_byte_size for n in range(held.num_row_groups))
-        room = Room.of(path)
-        most_bytes = max(room.bytes, MOST_PARQUET_BYTES)
-        if held.num_rows * held.num_columns > room.cells or unpacked > most_bytes:
-            raise BenchError(
-                f"{path} holds {held.num_rows:,} rows of {held.num_columns:,} columns in {unpacked:,} bytes. At most "
-                f"{room.cells:,} cells in {most_bytes:,} bytes are read of a file of {path.stat().st_size:,} bytes. "
-                "Remove what is not needed."
+        with parquet.ParquetFile(path) as file:
+            held = file.metadata
+            cells, unpacked = held.num_rows * held.num_columns, 0
+            records: list[Record] = [(1, file.schema_arrow.names)]
+            _refuse_large(
+                path, room, most, cells, sum(held.row_group(n).total_byte_size for n in range(held.num_row_groups))
             )
-        table = parquet.read_table(path)
-    except (pa.ArrowException, OSError) as error:
-        raise BenchError(f"{path} is not a Parquet file: {error}. Save it again, or as CSV in UTF-8.") from error
-    try:
-        columns = [PackedCells(map(_cell, column.to_pylist())) for column in table.columns]
+            for batch in file.iter_batches(batch_size=_ROWS_AT_ONCE):
+                columns = [[_cell(value) for value in column.to_pylist()] for column in batch.columns]
+                unpacked += sum(len(cell) for column in columns for cell in column)
+                _refuse_large(path, room, most, cells, unpacked)
+                records += [(n, PackedCells(row)) for n, row in enumerate(zip(*columns, strict=True), len(records) + 1)]
     except UnicodeDecodeError as error:
         raise BenchError(f"{path} holds text that is not UTF-8 ({error.reason}). Save it as CSV in UTF-8.") from error
-    return [
-        (1, list(table.column_names)),
-        *((n + 2, PackedCells(cells)) for n, cells in enumerate(zip(*columns, strict=True))),
-    ]
+    except (pa.ArrowException, OSError) as error:
+        raise BenchError(f"{path} is not a Parquet file: {error}. Save it again, or as CSV in UTF-8.") from error
+    return records
+
+
+def _refuse_large(path: Path, room: Room, most: int, cells: int, unpacked: int) -> None:
+    """Refuse a table of too many cells, or of more than ``most`` unpacked bytes; equal texts are packed as one."""
+    if cells > room.cells or unpacked > most:
+        raise BenchError(
+            f"{path} holds {cells:,} cells in at least {unpacked:,} bytes. At most {room.cells:,} cells in {most:,} "
+            f"bytes are read of a file of {path.stat().st_size:,} bytes. Remove what is not needed."
+        )
 
 
 def _cell(value: Any) -> str:

@@ -47,8 +47,8 @@ _MOST_RATIO, _BYTES_PER_CELL = 10, 2
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """How much is read of a table, unpacked, in proportion to its file: a cell takes four bytes in memory beside its
-    text, and nine more where it is a feature.
+    """How much is read of a table, unpacked, in proportion to its file: in memory, a cell takes four bytes beside its
+    text, nine more where it is a feature, and a record some 150.
 
     A table of 64 MiB and 10,000,000 cells is read from any file. A larger one is read if its file is large, too: at
     most ten times the file's size, and a cell for each two bytes of the file, the least that a cell takes in plain

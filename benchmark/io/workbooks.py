@@ -24,7 +24,7 @@ MOST_ELEMENTS = 500_000
 """Elements of a part, or of a row of a sheet, at most: 16,384 cells of a few elements."""
 _SMALL_BYTES = 2**23
 _PIECE = 2**20
-_DAMAGE = (*DAMAGE, KeyError, TypeError, OSError)
+_DAMAGE = (*DAMAGE, AttributeError, LookupError, TypeError, OSError)
 """What a damaged or encrypted workbook makes zipfile and openpyxl raise."""
 
 
@@ -69,16 +69,17 @@ def _sheets(path: Path) -> dict[str, list[Record]]:
         _refuse_bombs(path)
         book = load_workbook(path, read_only=True, data_only=True, keep_links=False)
         found: dict[str, list[Record]] = {}
-        cells = 0
+        cells = characters = 0
         for sheet in book.worksheets:
             records: list[Record] = []
             for number, row in enumerate(sheet.iter_rows(values_only=True), start=1):
                 filled = [_text(value) for value in row]
                 records += [(number, PackedCells(filled))] if any(filled) else []
                 cells += len(filled)
-                _refuse_many(path, cells, number)
+                characters += sum(map(len, filled))
+                _refuse_many(path, cells, number, characters)
             width = _width(records)
-            _refuse_many(path, width * len(records), 0)
+            _refuse_many(path, width * len(records), 0, 0)
             found[sheet.title] = [(number, PackedCells([*row, *[""] * width][:width])) for number, row in records]
     except (InvalidFileException, ParseError, *_DAMAGE) as error:
         raise BenchError(f"{path.name} is not a workbook that can be read. Save it again as .xlsx or CSV.") from error
@@ -120,9 +121,13 @@ def _elements(archive: zipfile.ZipFile, part: zipfile.ZipInfo) -> int:
     return most
 
 
-def _refuse_many(path: Path, cells: int, rows: int) -> None:
-    if cells > MOST_CELLS or rows > MOST_ROWS:
-        raise BenchError(f"{path.name} has more than {MOST_CELLS:,} cells or {MOST_ROWS:,} rows. Save the table alone.")
+def _refuse_many(path: Path, cells: int, rows: int, characters: int) -> None:
+    """Refuse more cells, rows or text than a table has; a workbook keeps equal texts once, in however many cells."""
+    if cells > MOST_CELLS or rows > MOST_ROWS or characters > MOST_BYTES:
+        raise BenchError(
+            f"{path.name} has more than {MOST_CELLS:,} cells, {MOST_ROWS:,} rows or {MOST_BYTES // 2**20} MB of text. "
+            "Save the table alone."
+        )
 
 
 def _width(records: list[Record]) -> int:

@@ -99,7 +99,7 @@ def same_data(cohorts: Sequence[tuple[str, Cohort]]) -> Iterator[Finding]:
     for number, (_, cohort) in enumerate(cohorts):
         for subject, contents in zip(cohort.subjects, _contents(cohort), strict=True):
             same: dict[str, list[str]] = {}
-            for what, content in contents.items():
+            for what, content in contents:
                 where, first = seen.setdefault(content, (number, subject))
                 if (where, first.patient) != (number, subject.patient):
                     name = cohorts[where][0]
@@ -115,17 +115,21 @@ def enumerated(names: Sequence[str]) -> str:
     return f"{', '.join(most)} and {last}" if most else last
 
 
-def _contents(cohort: Cohort) -> Iterator[dict[str, str]]:
-    """Yield what each patient's images and features hash to, by name; the order of features does not matter."""
+def _contents(cohort: Cohort) -> Iterator[list[tuple[str, str]]]:
+    """Yield what there is of each patient to compare, each with its hash.
+
+    Features may be in any order. Values that are missing or infinite count as equal.
+    """
     table = cohort.features
     order = [] if table is None else sorted(range(len(table.names)), key=table.names.__getitem__)
+    names = b"" if table is None else repr([table.names[n] for n in order]).encode()
     for n, subject in enumerate(cohort.subjects):
-        contents = {name: subject.volumes[name].fingerprint() for name in cohort.channels}
+        contents = [(name, subject.volumes[name].fingerprint()) for name in cohort.channels]
         # rows of a few coarse features may be equal by chance
         if table is not None and len(order) >= MANY_FEATURES:
             row = table.values[n, order]
-            same = np.where(np.isnan(row), np.nan, row)  # missing values have the same bytes
-            contents["features"] = hashlib.sha256(same.tobytes()).hexdigest()
+            known = np.where(np.isfinite(row), row, np.nan)
+            contents.append(("features", hashlib.sha256(names + known.tobytes()).hexdigest()))
         yield contents
 
 

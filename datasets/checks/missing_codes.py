@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import takewhile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,10 +32,10 @@ def codes_for_missing(values: Floats) -> dict[float, int]:
     """
     distinct, often = (a.tolist() for a in np.unique(values[np.isfinite(values)], return_counts=True))
     counts = dict(zip(distinct, often, strict=True))
-    # a number between others does not stand apart from them
-    suspects = {*takewhile(_is_suspect, distinct), *takewhile(_is_suspect, reversed(distinct))}
+    suspects = {v for v in distinct if _may_be_code(v) and is_sentinel(v, among_codes=False)}
     while suspects:
-        others = np.array([v for v, n in counts.items() if v not in suspects for _ in range(n)])
+        usual = [v for v in distinct if v not in suspects]
+        others = np.repeat(usual, [counts[v] for v in usual])
         if len(others) < FEWEST:
             return {}
         innocent = {v for v in suspects if not _stands_apart(v, counts[v], others)}
@@ -46,8 +45,9 @@ def codes_for_missing(values: Floats) -> dict[float, int]:
     return {}
 
 
-def _is_suspect(value: float) -> bool:
-    return is_sentinel(value, among_codes=False)
+def _may_be_code(value: float) -> bool:
+    """Return whether a number needs a closer look: codes are whole numbers, or 99 and more with a fraction."""
+    return abs(value) > 98 or abs(value - round(value)) < 1e-9
 
 
 def _stands_apart(code: float, count: int, others: Floats) -> bool:

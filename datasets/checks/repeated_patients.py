@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Sequence
@@ -179,7 +180,7 @@ def _copies(source: SourceCohort, outcome: dict[str, Outcome]) -> Iterator[tuple
     known = np.isfinite(table).sum(axis=1)
     seen: dict[Hashable, str] = {}
     for n, (subject, own) in enumerate(zip(cohort.ids, clinical, strict=True)):
-        first = seen.setdefault((outcomes[n], own, table[n].tobytes()), subject)
+        first = seen.setdefault((outcomes[n], own, hashlib.sha256(table[n].tobytes()).digest()), subject)
         count = known[n] + sum(v is not None for v in own)
         if first != subject and subject not in reported and count >= FEWEST_EQUAL:
             yield first, subject

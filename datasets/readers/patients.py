@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from survbench.datasets.cards.card import MONTHS_PER_UNIT, ROW_NUMBER, Clinical, CohortCard, Endpoint
 from survbench.datasets.checks.outcome import (
@@ -115,7 +115,7 @@ def numbered(card: CohortCard, table: Table) -> Table:
     if card.id != ROW_NUMBER or ROW_NUMBER in table.columns:
         return table
     numbers = [str(n) for n in range(len(table.rows))]
-    return table.with_columns({ROW_NUMBER: numbers})
+    return replace(table.with_columns({ROW_NUMBER: numbers}), columns=(ROW_NUMBER, *table.columns))
 
 
 def _select_rows(card: CohortCard, table: Table) -> tuple[Table, list[Finding]]:

@@ -6,6 +6,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 from cohort_folder import AFFINE, change, path_of, write_cohort, write_image
+from survbench.cohort import Cohort, FeatureTable, Subject
+from survbench.datasets.checks.images import same_data
 from survbench.datasets.cohorts.validate import validate_named
 
 
@@ -63,3 +65,32 @@ def test_a_mask_of_another_patient_is_a_copy_and_one_for_all_is_none(folder):
     for n in range(6):
         change(folder, f"P{n:02d}_mask", lambda _: ball)
     assert copies(folder) == []
+
+
+def test_rows_are_the_same_where_names_and_values_are():
+    values = np.arange(12.0)
+    values[[3, 5]] = np.nan, np.inf
+    names = [f"f{n:02d}" for n in range(12)]
+    first = table_of({"A": values}, names)
+    assert found([first, table_of({"B": values[::-1]}, names[::-1])]) == [("B", "as A of 0")]
+    assert found([first, table_of({"B": values}, [f"g{n:02d}" for n in range(12)])]) == []
+    values[[3, 5]] = -np.inf, np.nan
+    assert found([first, table_of({"B": values}, names)]) == [("B", "as A of 0")]
+    assert found([table_of({"A": values, "B": values}, names)]) == [("B", "as A of 0")]
+
+
+def table_of(rows, names):
+    features = FeatureTable(tuple(names), np.array(list(rows.values())))
+    subjects = tuple(Subject(name, "", {}, {}) for name in rows)
+    return Cohort(
+        subjects=subjects,
+        channels=(),
+        clinical_columns=(),
+        features=features,
+        time=np.ones(len(rows)),
+        event=np.ones(len(rows), dtype=bool),
+    )
+
+
+def found(cohorts):
+    return [(f.subject, f.detail) for f in same_data([(str(n), cohort) for n, cohort in enumerate(cohorts)])]

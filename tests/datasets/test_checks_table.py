@@ -116,6 +116,19 @@ def test_codes_that_stand_apart_are_taken_for_missing(values, code, count):
     assert codes_for_missing(column) == {code: count}
 
 
+@pytest.mark.parametrize(
+    ("column", "codes"),
+    [
+        ([1, 2, 3, 99, 200, -999], {}),
+        ([10, 20, 99, 30, 150, 999, 999, 999], {}),
+        ([10, 20, 25, 30, 150, 999, 999, 999], {999.0: 3}),
+        ([1.5, 2.5, 3.5, 4.5, 5.5, 99.9], {99.9: 1}),
+    ],
+)
+def test_what_is_usual_is_judged_without_any_number_that_may_be_a_code(column, codes):
+    assert codes_for_missing(np.array(column, dtype=float)) == codes
+
+
 def columns():
     rng = np.random.default_rng(1)
     return {

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import gzip
+import re
 import struct
 import zipfile
 
 import numpy as np
+import pandas as pd
 import pytest
 from bounded import refused
 from cohort_folder import CARD, write_cohort, write_image
@@ -125,7 +127,35 @@ def test_row_13_a_parquet_table_of_a_billion_equal_cells_is_refused(tmp_path):
 
     zeros = pa.array(np.zeros(20 * MB, np.int8))
     parquet.write_table(pa.table({"id": zeros, "time": zeros}), tmp_path / "t.parquet")
-    assert "20,000,000 rows" in refused(TABLE, tmp_path / "t.parquet").said
+    assert "40,000,000 cells" in refused(TABLE, tmp_path / "t.parquet").said
+
+
+@pytest.mark.parametrize("name", ["t.parquet", "t.xlsx"])
+def test_row_13_a_long_text_that_is_stored_once_for_many_cells_is_refused(tmp_path, name):
+    text = "".join(np.random.default_rng(0).choice([*"abcdefgh"], 30_000))
+    if name == "t.xlsx":
+        write_shared(tmp_path / name, text, times=10_000)
+    else:
+        pd.DataFrame({"id": range(10_000), "note": pd.Categorical([text] * 10_000)}).to_parquet(tmp_path / name)
+    assert (tmp_path / name).stat().st_size < MB
+    assert re.search("MB of text|bytes are read of a file", refused(TABLE, tmp_path / name).said)
+
+
+def write_shared(path, text, times):
+    """Write a workbook as Excel does, with a text that its cells share; openpyxl writes the text into each."""
+    Workbook().save(path)
+    with zipfile.ZipFile(path) as book:
+        parts = {name: book.read(name) for name in book.namelist()}
+    names = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
+    row = '<row><c t="s"><v>0</v></c><c t="s"><v>0</v></c></row>'
+    kind = "application/vnd.openxmlformats-officedocument.spreadsheetml.sharedStrings+xml"
+    declared = f'<Override PartName="/xl/sharedStrings.xml" ContentType="{kind}"/></Types>'.encode()
+    parts["[Content_Types].xml"] = parts["[Content_Types].xml"].replace(b"</Types>", declared)
+    parts["xl/sharedStrings.xml"] = f"<sst {names}><si><t>{text}</t></si></sst>".encode()
+    parts["xl/worksheets/sheet1.xml"] = f"<worksheet {names}><sheetData>{row * times}</sheetData></worksheet>".encode()
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as book:
+        for name, content in parts.items():
+            book.writestr(name, content)
 
 
 LAUGHS = "a0: &a0 [ha, ha, ha, ha, ha, ha, ha, ha, ha]\n" + "".join(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from survbench.features import screening
 from survbench.features.screening import screened, spearman_redundancy, univariate_cox
 
 
@@ -42,6 +43,19 @@ def test_of_two_redundant_features_the_weaker_goes():
     assert kept.tolist() == [1, 2, 3]
     correlation = np.abs(spearmanr(values[:, kept]).statistic)
     assert correlation[~np.eye(3, dtype=bool)].max() <= 0.7
+
+
+@pytest.mark.parametrize(("rows", "columns", "at_once"), [(90, 47, 90 * 46), (50, 9, 100), (40, 3, 1)])
+def test_a_large_table_has_the_results_of_a_small_one(monkeypatch, rows, columns, at_once):
+    rng = np.random.default_rng(3)
+    values, time, event = rng.normal(size=(rows, columns)), rng.exponential(30, rows), rng.random(rows) < 0.5
+    values[:, -1] = values[:, 0]
+    whole = univariate_cox(values, time, event)
+    kept = spearman_redundancy(values, whole)
+    monkeypatch.setattr(screening, "CELLS_AT_ONCE", at_once)
+    assert univariate_cox(values, time, event).tolist() == whole.tolist()
+    assert spearman_redundancy(values, whole).tolist() == kept.tolist()
+    assert columns - 1 not in kept, "of two equal features the first stays"
 
 
 def test_screening_is_benjamini_and_hochbergs():
