@@ -48,7 +48,7 @@ class Dummy:
         self.number = number
 
     def fit(self, train, *, validation, ctx):
-        self.seed = ctx.seed
+        self.seed = ctx.seeds.seed
         return self
 
     def predict_risk(self, cohort):
