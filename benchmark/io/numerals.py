@@ -19,6 +19,10 @@ _CERTAIN = {
 }
 _UNDECIDED = {mark: re.compile(rf"[+-]?[1-9]\d{{0,2}}{re.escape(mark)}\d{{3}}", re.ASCII) for mark in (".", ",")}
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+", re.ASCII)
+_GROUPED = {
+    mark: re.compile(rf"[+-]?\d{{1,3}}({re.escape(other)}\d{{3}})+({re.escape(mark)}\d+)?")
+    for mark, other in ((".", ","), (",", "."))
+}
 _SPACED = re.compile(r"[+-]?\d{1,3}([ ']\d{3})+([.,]\d+)?", re.ASCII)
 
 
@@ -113,6 +117,6 @@ def _plain(cell: str, mark: str, *, spaced: bool) -> str:
     if not mark:
         return cell
     other = "," if mark == "." else "."
-    if re.fullmatch(rf"[+-]?\d{{1,3}}({re.escape(other)}\d{{3}})+({re.escape(mark)}\d+)?", cell):
+    if _GROUPED[mark].fullmatch(cell):
         cell = cell.replace(other, "")
     return cell.replace(mark, ".") if cell.count(mark) == 1 and other not in cell else cell
