@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import math
-import os
-import shutil
 import socket
 import subprocess
 import sys
 import time
 from collections import Counter
 from dataclasses import replace
-from pathlib import Path
 from types import SimpleNamespace
 
-import odd_tasks
 import pytest
+from lost_node import compared, request, two_nodes
 from odd_tasks import content_of, double, gpu_seen, holds, meets, raises, waits_for
-from survbench.actions.request import request_of
-from survbench.actions.run import run_study
-from survbench.actions.watcher import Silent
 from survbench.errors import BenchError
-from survbench.io.layout import RUNS, SCRATCH
+from survbench.io.layout import SCRATCH
 from survbench.jobs import ray_cluster, ray_connection
 from survbench.jobs.card_shares import CARD_MB
 from survbench.jobs.executor import execute
@@ -36,18 +30,8 @@ METHODS = "clinical-cox,volume,radiomics-lasso-cox,cnn-survival"
 
 @pytest.fixture(scope="module")
 def nodes():
-    """Start a cluster of two nodes with one processor each."""
-    import ray
-    from ray.cluster_utils import Cluster
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(Path(odd_tasks.__file__).parent), prepend=os.pathsep)  # nodes import tasks
-        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-        second = cluster.add_node(num_cpus=1)
-        patch.setenv("RAY_ADDRESS", cluster.address)
-        yield cluster, second
-        ray.shutdown()
-        cluster.shutdown()
+    with two_nodes() as started:
+        yield started
 
 
 @pytest.fixture
@@ -111,26 +95,11 @@ def test_tasks_end_there_as_they_do_here(nodes, tmp_path):
 @pytest.mark.slow
 def test_a_run_of_which_a_node_is_lost_ends_as_it_does_on_this_machine(nodes, tmp_path):
     cluster, second = nodes
-    here = request(tmp_path / "here", executor="local")
-    run_study(here, Silent())
-
-    shutil.copytree(tmp_path / "here" / "cache", tmp_path / "there" / "cache")
-
-    class LosesANode(Silent):
-        jobs = 0
-
-        def ended(self, job, end):
-            self.jobs += 1
-            if self.jobs == 4:
-                cluster.remove_node(second, allow_graceful=False)
-
-    there = request(tmp_path / "there", executor="ray")
+    there = request(tmp_path / "there", METHODS, executor="ray")
     assert there.at_once == 2
-    result = run_study(there, LosesANode())
-    assert not result.failed
+    found = compared(tmp_path, METHODS, cluster, second)
+    assert (found.jobs, found.differ, found.failed) == (16, (), ())
     wait_until(lambda: there.at_once == 1)  # the cluster takes a while to notice
-    assert predictions(tmp_path / "there") == predictions(tmp_path / "here")
-    assert len(predictions(tmp_path / "here")) == 16
 
 
 @pytest.mark.slow
@@ -232,10 +201,10 @@ def test_a_node_that_differs_takes_no_task(tmp_path, monkeypatch):
 def test_without_ray_or_a_cluster_the_message_says_what_to_do(tmp_path, monkeypatch):
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     with pytest.raises(BenchError, match="value of executor.*slurm.*ray://HOST:PORT"):
-        request(tmp_path, executor="slurm")
+        request(tmp_path, METHODS, executor="slurm")
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(BenchError, match=r"pip install 'survbench\[ray\]'"):
-        request(tmp_path, executor="ray")
+        request(tmp_path, METHODS, executor="ray")
 
 
 def test_what_a_server_for_clients_says_is_in_the_message(monkeypatch):
@@ -257,29 +226,3 @@ def wait_until(holds):
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.5)
-
-
-def request(out, *, executor):
-    return request_of(
-        methods=METHODS,
-        cohort="phantom",
-        data=None,
-        external=None,
-        profile="smoke",
-        ignore=None,
-        splits=None,
-        selection="last",
-        tune="none",
-        seeds=1,
-        workers=2,
-        out=out,
-        device="cpu",
-        executor=executor,
-        fresh=False,
-        skip_bad=False,
-        pseudonyms=None,
-    )
-
-
-def predictions(out: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(out)): p.read_bytes() for p in (out / RUNS).rglob("predictions.parquet")}
