@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from survbench.errors import BenchError
 from survbench.io.cells import NamedCells, PackedCells
@@ -17,6 +17,9 @@ from survbench.io.table_edges import groups_above, label_row, without_footnotes
 from survbench.io.text_records import Note, Record, Records, Room, read_records
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
+if TYPE_CHECKING:
+    from pyarrow.parquet import FileMetaData
+
 MOST_PARQUET_BYTES = 2**28
 """What is read of any Parquet file, unpacked; of a large one, more may be."""
 LARGEST = 1e30
@@ -119,20 +122,16 @@ def _parquet(path: Path) -> list[Record]:
     import pyarrow as pa
     from pyarrow import parquet
 
-    room = Room.of(path)
-    most = max(room.bytes, MOST_PARQUET_BYTES)
     try:
         with parquet.ParquetFile(path) as file:
             held = file.metadata
-            cells, unpacked = held.num_rows * held.num_columns, 0
+            _refuse_large(path, held, sum(held.row_group(n).total_byte_size for n in range(held.num_row_groups)))
             records: list[Record] = [(1, file.schema_arrow.names)]
-            _refuse_large(
-                path, room, most, cells, sum(held.row_group(n).total_byte_size for n in range(held.num_row_groups))
-            )
+            unpacked = 0
             for batch in file.iter_batches(batch_size=_ROWS_AT_ONCE):
                 columns = [[_cell(value) for value in column.to_pylist()] for column in batch.columns]
                 unpacked += sum(len(cell) for column in columns for cell in column)
-                _refuse_large(path, room, most, cells, unpacked)
+                _refuse_large(path, held, unpacked)
                 records += [(n, PackedCells(row)) for n, row in enumerate(zip(*columns, strict=True), len(records) + 1)]
     except UnicodeDecodeError as error:
         raise BenchError(f"{path} holds text that is not UTF-8 ({error.reason}). Save it as CSV in UTF-8.") from error
@@ -141,12 +140,15 @@ def _parquet(path: Path) -> list[Record]:
     return records
 
 
-def _refuse_large(path: Path, room: Room, most: int, cells: int, unpacked: int) -> None:
-    """Refuse a table of too many cells, or of more than ``most`` unpacked bytes; equal texts are packed as one."""
-    if cells > room.cells or unpacked > most:
+def _refuse_large(path: Path, held: FileMetaData, unpacked: int) -> None:
+    """Refuse a Parquet file of too many cells, or too many unpacked bytes; the file keeps equal texts once."""
+    room = Room.of(path)
+    most_bytes = max(room.bytes, MOST_PARQUET_BYTES)
+    if held.num_rows * held.num_columns > room.cells or unpacked > most_bytes:
         raise BenchError(
-            f"{path} holds {cells:,} cells in at least {unpacked:,} bytes. At most {room.cells:,} cells in {most:,} "
-            f"bytes are read of a file of {path.stat().st_size:,} bytes. Remove what is not needed."
+            f"{path} holds {held.num_rows:,} rows of {held.num_columns:,} columns in at least {unpacked:,} bytes. At "
+            f"most {room.cells:,} cells in {most_bytes:,} bytes are read of a file of {path.stat().st_size:,} bytes. "
+            "Remove what is not needed."
         )
 
 

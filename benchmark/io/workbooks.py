@@ -79,7 +79,7 @@ def _sheets(path: Path) -> dict[str, list[Record]]:
                 characters += sum(map(len, filled))
                 _refuse_many(path, cells, number, characters)
             width = _width(records)
-            _refuse_many(path, width * len(records), 0, 0)
+            _refuse_many(path, width * len(records))
             found[sheet.title] = [(number, PackedCells([*row, *[""] * width][:width])) for number, row in records]
     except (InvalidFileException, ParseError, *_DAMAGE) as error:
         raise BenchError(f"{path.name} is not a workbook that can be read. Save it again as .xlsx or CSV.") from error
@@ -121,7 +121,7 @@ def _elements(archive: zipfile.ZipFile, part: zipfile.ZipInfo) -> int:
     return most
 
 
-def _refuse_many(path: Path, cells: int, rows: int, characters: int) -> None:
+def _refuse_many(path: Path, cells: int, rows: int = 0, characters: int = 0) -> None:
     """Refuse more cells, rows or text than a table has; a workbook keeps equal texts once, in however many cells."""
     if cells > MOST_CELLS or rows > MOST_ROWS or characters > MOST_BYTES:
         raise BenchError(

@@ -1,6 +1,6 @@
 """Runs methods here, and on a Ray cluster of two nodes of which one is killed in the middle; compares predictions.
 
-python tests/support/lost_node.py --methods all --out FOLDER
+python tests/support/lost_node.py --methods all
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from survbench.actions.request import Request, request_of
 from survbench.actions.run import run_study
@@ -28,19 +29,17 @@ def two_nodes() -> Iterator[tuple[Any, Any]]:
     import ray
     from ray.cluster_utils import Cluster
 
-    before = os.environ.copy()
     # nodes import the tasks of tests
-    os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), before.get("PYTHONPATH", "")])
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-    try:
-        second = cluster.add_node(num_cpus=1)
-        os.environ["RAY_ADDRESS"] = cluster.address
-        yield cluster, second
-    finally:
-        ray.shutdown()
-        cluster.shutdown()
-        os.environ.clear()
-        os.environ.update(before)
+    path = os.pathsep.join(filter(None, [str(Path(__file__).parent), os.environ.get("PYTHONPATH")]))
+    with patch.dict(os.environ, PYTHONPATH=path):
+        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+        try:
+            second = cluster.add_node(num_cpus=1)
+            os.environ["RAY_ADDRESS"] = cluster.address
+            yield cluster, second
+        finally:
+            ray.shutdown()
+            cluster.shutdown()
 
 
 class LosesANode(Silent):
@@ -74,11 +73,11 @@ class Compared:
 def compared(out: Path, methods: str, cluster: Any, node: Any) -> Compared:
     """Run methods here and there, with one copy of the prepared patients, and compare their predictions."""
     here, there = request(out / "here", methods, "local"), request(out / "there", methods, "ray")
-    run_study(here, Silent())
+    failed = run_study(here, Silent()).failed
     shutil.copytree(out / "here" / "cache", out / "there" / "cache")
     expected = predictions(out / "here")
     loses = LosesANode(cluster, node, len(expected) // 2)
-    failed = run_study(there, loses).failed
+    failed = (*failed, *run_study(there, loses).failed)
     found = predictions(out / "there")
     differ = tuple(sorted(name for name in {*expected, *found} if expected.get(name) != found.get(name)))
     return Compared(len(expected), differ, tuple(map(str, failed)), loses.stopped)
