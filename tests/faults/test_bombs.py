@@ -14,7 +14,7 @@ from bounded import refused
 from cohort_folder import CARD, write_cohort, write_image
 from openpyxl import Workbook
 from survbench.datasets.cohorts.validate import validate_named
-from zip_parts import change_parts
+from zip_parts import files_of, written
 
 pytestmark = pytest.mark.faults
 
@@ -148,15 +148,12 @@ def write_shared(path, text, times):
     row = '<row><c t="s"><v>0</v></c><c t="s"><v>0</v></c></row>'
     kind = "application/vnd.openxmlformats-officedocument.spreadsheetml.sharedStrings+xml"
     declared = f'<Override PartName="/xl/sharedStrings.xml" ContentType="{kind}"/></Types>'
-
-    def share(parts):
-        parts["[Content_Types].xml"] = parts["[Content_Types].xml"].replace(b"</Types>", declared.encode())
-        parts["xl/sharedStrings.xml"] = f"<sst {names}><si><t>{text}</t></si></sst>".encode()
-        sheet = f"<worksheet {names}><sheetData>{row * times}</sheetData></worksheet>"
-        parts["xl/worksheets/sheet1.xml"] = sheet.encode()
-
     Workbook().save(path)
-    change_parts(path, share)
+    parts = files_of(path)
+    parts["[Content_Types].xml"] = parts["[Content_Types].xml"].replace(b"</Types>", declared.encode())
+    parts["xl/sharedStrings.xml"] = f"<sst {names}><si><t>{text}</t></si></sst>".encode()
+    parts["xl/worksheets/sheet1.xml"] = f"<worksheet {names}><sheetData>{row * times}</sheetData></worksheet>".encode()
+    written(path, parts)
 
 
 LAUGHS = "a0: &a0 [ha, ha, ha, ha, ha, ha, ha, ha, ha]\n" + "".join(

@@ -20,6 +20,7 @@ from survbench.io.study_files import BOARD_JSON, BUILT
 from survbench.runs.store import Store
 from toy_site import FAIR, POOR
 from toy_study import method, study
+from zip_parts import files_of, written
 
 pytestmark = pytest.mark.faults
 
@@ -42,19 +43,6 @@ def pack(tmp_path_factory):
     of = study([method(store, "radiomics-lasso-cox", FAIR), method(store, "sur-hs", POOR)], external=False)
     of.write(store.root)
     return pack_study(of, store, folder / "a.zip").path
-
-
-def files_of(pack):
-    with zipfile.ZipFile(pack) as archive:
-        return {name: archive.read(name) for name in archive.namelist()}
-
-
-def written(path, files, *more):
-    """Write an archive with files by name, and further ones as ``(name or ZipInfo, content)``."""
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in (*files.items(), *more):
-            archive.writestr(name, content)
-    return path
 
 
 def sealed(files, **changes):

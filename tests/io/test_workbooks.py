@@ -6,7 +6,7 @@ import pytest
 from openpyxl import Workbook
 from survbench.errors import BenchError
 from survbench.io.workbooks import read_any_table
-from zip_parts import change_parts
+from zip_parts import files_of, written
 
 
 def workbook(path, **sheets):
@@ -61,11 +61,8 @@ def test_other_tables_are_read_as_before_and_what_is_no_workbook_is_refused(tmp_
 
 def test_a_cell_that_refers_to_a_text_that_is_not_there_is_damage(tmp_path):
     path = workbook(tmp_path / "t.xlsx", One=[HEAD, ["A-1", 1, 0]])
-
-    def refer(parts):
-        sheet = "xl/worksheets/sheet1.xml"
-        parts[sheet] = parts[sheet].replace(b"<sheetData>", b'<sheetData><row><c t="s"><v>99</v></c></row>')
-
-    change_parts(path, refer)
+    parts, sheet = files_of(path), "xl/worksheets/sheet1.xml"
+    parts[sheet] = parts[sheet].replace(b"<sheetData>", b'<sheetData><row><c t="s"><v>99</v></c></row>')
+    written(path, parts)
     with pytest.raises(BenchError, match=r"t\.xlsx is not a workbook that can be read"):
         read_any_table(path)
